@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Files that must be whole, private and durable.  Every durable write of the
+ * project goes through file_replace().
+ */
+#ifndef KEYTURN_FILE_H
+#define KEYTURN_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/reason.h"
+#include "base/secret.h"
+#include "base/text.h"
+
+struct file_owner {
+	uid_t uid; /* (uid_t)-1: leave as created */
+	gid_t gid; /* (gid_t)-1: leave as created */
+	mode_t mode;
+};
+
+/*
+ * Replace path by bytes, or leave it as it was: a temporary file in the same
+ * folder (O_EXCL, O_NOFOLLOW, mode 0600), fchown and fchmod to owner, write,
+ * fsync, rename, fsync of the folder.  The folder is opened first without
+ * following symbolic links in any component (openat2 RESOLVE_NO_SYMLINKS), and
+ * everything else is relative to it, so a swapped folder cannot redirect the
+ * write (rotation-safety.md L15).  A path that is a symbolic link or no
+ * regular file is refused.  Wipes nothing: bytes may point into a secret.
+ */
+enum status file_replace(const char *path, const void *bytes, size_t n,
+			 const struct file_owner *owner, struct reason *why);
+
+/* Create path with O_EXCL and mode 0600, write, fsync, fsync the folder.
+ * STATUS_REFUSED if it exists. */
+enum status file_create(const char *path, const void *bytes, size_t n,
+			mode_t mode, struct reason *why);
+
+/*
+ * Read a file that must be private: regular, owned by root or the effective
+ * user, no permission for group or others, at most max bytes.
+ * STATUS_NOT_FOUND, STATUS_CONFIG (mode or owner; says chmod), STATUS_LIMIT.
+ */
+enum status file_read_private(const char *path, size_t max,
+			      struct secret **ret_content, struct reason *why);
+
+/* Read any regular file of at most max bytes into t (replacing its content). */
+enum status file_read(const char *path, struct text *t, struct reason *why);
+
+/* mkdir -p with mode for what is created.  Existing folders are left alone. */
+enum status file_make_folder(const char *path, mode_t mode,
+			     struct reason *why);
+
+#endif

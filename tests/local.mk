@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: PostgreSQL
+include tests/unit/base/local.mk
+include tests/unit/crypto/local.mk
+include tests/unit/lite/local.mk
+include tests/unit/pg/local.mk
+include tests/unit/config/local.mk
+include tests/unit/policy/local.mk
+include tests/unit/schedule/local.mk
+include tests/unit/format/local.mk
+include tests/unit/ledger/local.mk
+include tests/unit/target/local.mk
+include tests/unit/store/local.mk
+include tests/unit/sink/local.mk
+include tests/unit/rotation/local.mk
+include tests/unit/report/local.mk
+include tests/unit/assembly/local.mk
+include tests/unit/cli/local.mk
