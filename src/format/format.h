@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * One credential to bytes.  Pure; refuses what a format cannot carry rather
+ * than writing something a parser would read differently.
+ */
+#ifndef KEYTURN_FORMAT_H
+#define KEYTURN_FORMAT_H
+
+#include "base/reason.h"
+#include "base/secret.h"
+
+enum format_kind {
+	FORMAT_RAW,	 /* the password and nothing else, no newline */
+	FORMAT_JSON,	 /* one flat object, AWS's database-secret shape */
+	FORMAT_PGPASS,	 /* host:port:database:user:password */
+	FORMAT_ENV,	 /* PGHOST='...' lines for sh and systemd */
+	FORMAT_URI,	 /* postgresql://user:password@host:port/dbname */
+	FORMAT_CONNINFO, /* host='...' user='...' (libpq keyword form) */
+	FORMAT_COUNT
+};
+
+struct format_credential {
+	const char *host;     /* "" when unknown */
+	const char *port;     /* decimal, "" for 5432 */
+	const char *dbname;   /* "" means any in pgpass ("*") */
+	const char *username; /* never empty */
+	const char *version;  /* version id or "" */
+	const char *sslmode;  /* "" or a libpq sslmode, for env, uri, conninfo */
+	const struct secret *password; /* never empty */
+};
+
+/* "raw", "json", ... to the kind; STATUS_USAGE lists what there is. */
+enum status format_parse(const char *name, enum format_kind *ret_kind,
+			 struct reason *why);
+const char *format_name(enum format_kind kind);
+
+/*
+ * Render c.  STATUS_REFUSED when a value holds a control character or cannot
+ * be carried.  A pgpass line ends with "\n", env has one "\n" a line, the
+ * others end without newline.  Rules: consumers.md section 3.1.
+ */
+enum status format_render(enum format_kind kind,
+			  const struct format_credential *c,
+			  struct secret **ret_bytes, struct reason *why);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * When a role is due.  Pure: time is an argument, the zone's rules are read
+ * once when the zone is opened.
+ *
+ * A schedule is either five-field cron ("0 3 * * sun") in an IANA zone or an
+ * interval ("30d").  Cron follows POSIX crontab(1) (day of month and day of
+ * week are or-ed when both are restricted), with names, lists, ranges and
+ * steps.  Daylight saving: a local time that is skipped is due at the first
+ * instant after the gap; one that occurs twice is due the first time only.
+ * Missed points are caught up once, never more (rotation-safety.md K23).
+ */
+#ifndef KEYTURN_SCHEDULE_H
+#define KEYTURN_SCHEDULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/reason.h"
+
+struct schedule_zone; /* an IANA time zone */
+struct schedule;
+
+/* Open "Europe/Berlin" from the system's zoneinfo, or "UTC".  STATUS_CONFIG
+ * for an unknown name (no '..', no absolute path).  Independent of TZ and
+ * thread-safe: does not use the C library's zone state. */
+enum status schedule_zone_open(const char *name, struct schedule_zone **ret,
+			       struct reason *why);
+void schedule_zone_free(struct schedule_zone *z);
+
+struct schedule_spec {
+	const char *cron;   /* five fields, or NULL */
+	const char *every;  /* "15m", "36h", "30d", "2w", or NULL; one of both */
+	const char *window; /* "HH:MM-HH:MM" local, may pass midnight, or NULL:
+			       due points outside are moved to its next start */
+	const char *splay;  /* "30m": a fixed offset in [0, splay) derived from
+			       the role's name is added, or NULL */
+	const char *name;   /* the role's name, for splay */
+};
+
+/* STATUS_CONFIG with a sentence that names the bad field.  The zone must
+ * outlive the schedule. */
+enum status schedule_parse(const struct schedule_spec *spec,
+			   const struct schedule_zone *zone,
+			   struct schedule **ret, struct reason *why);
+void schedule_free(struct schedule *s);
+
+/*
+ * The first due time strictly after `after` (wall microseconds UTC).  For an
+ * interval `after` is the last rotation.  INT64_MAX when it never comes (29
+ * February on an impossible list: within 28 years nothing).
+ */
+int64_t schedule_next(const struct schedule *s, int64_t after_us);
+
+/* Is it due at now, when last_us is the last rotation?  True at most once per
+ * rotation however many points were missed. */
+bool schedule_due(const struct schedule *s, int64_t last_us, int64_t now_us);
+
+/* The shortest gap between two due points, for `check` (store quotas). */
+int64_t schedule_shortest_us(const struct schedule *s, int64_t now_us);
+
+/* "90s", "15m", "36h", "30d", "2w" to microseconds; positive, at most ten
+ * years.  STATUS_CONFIG otherwise. */
+enum status schedule_duration(const char *s, int64_t *ret_us,
+			      struct reason *why);
+
+#endif

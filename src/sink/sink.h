@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * A file kept in step with a secret.  Whole-file atomic replacement; mode and
+ * ownership are set before the rename; a foreign line of a pgpass or env file
+ * stays as it is; an older version never replaces a newer one.
+ * consumers.md section 7.
+ */
+#ifndef KEYTURN_SINK_H
+#define KEYTURN_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/reason.h"
+#include "format/format.h"
+
+enum sink_kind { SINK_PGPASS, SINK_ENV };
+
+struct sink {
+	enum sink_kind kind;
+	char path[4096];
+	uid_t uid;   /* (uid_t)-1: the folder's owner */
+	gid_t gid;   /* (gid_t)-1: the folder's group */
+	mode_t mode; /* default 0600; pgpass allows no more than 0600 */
+};
+
+/*
+ * Parse a setting value: "pgpass /home/sapjob/.pgpass [owner=USER] [group=GROUP]
+ * [mode=0600]" or "env PATH ...".  STATUS_CONFIG with a sentence.
+ */
+enum status sink_parse(const char *value, struct sink *ret_sink,
+		       struct reason *why);
+
+struct sink_delivery {
+	const char *role;    /* keyturn's name of the role, in the marker line */
+	const char *version; /* version id */
+	int64_t epoch;	     /* the claim epoch under which it went live */
+	const struct format_credential *credential;
+};
+
+/*
+ * Bring the file in step.  A managed line is preceded by the comment
+ * "# keyturn role=<percent-encoded> version=<id> epoch=<n>"; the pair is
+ * replaced as a whole.  In a pgpass file the managed pair is put in front of
+ * the first foreign line that would match first (libpq takes the first match).
+ * Nothing is written when the bytes would be the same.  *ret_changed tells.
+ * STATUS_CONFLICT when the file already holds a higher epoch for the role.
+ * Writers on the same host are serialised by a lock file beside the target
+ * (".<name>.keyturn-lock"), 5 s.
+ */
+enum status sink_deliver(const struct sink *s, const struct sink_delivery *d,
+			 bool *ret_changed, struct reason *why);
+
+/* Take the role's lines out again (retire). */
+enum status sink_withdraw(const struct sink *s, const char *role,
+			  bool *ret_changed, struct reason *why);
+
+#endif
