@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Sessions with PostgreSQL: the only user of libpq.  Every session gets
+ * explicit parameters and nothing from the environment: no PG* variable, no
+ * service file, no ~/.pgpass, no client certificate or Kerberos ticket that
+ * was not named (rotation-safety.md section 2.4, finding 8).
+ *
+ * Every call has a deadline on the boot clock.  Server texts are never passed
+ * on: what comes back is the SQLSTATE and our own sentence.
+ */
+#ifndef KEYTURN_PG_H
+#define KEYTURN_PG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/reason.h"
+#include "base/secret.h"
+
+struct pg;	  /* one session */
+struct pg_result; /* rows of one statement */
+struct pg_info;	  /* a parsed conninfo */
+
+#define PG_SQLSTATE_SIZE 6
+
+/* How a statement or a connection attempt ended. */
+enum pg_class {
+	PG_CLASS_OK,
+	PG_CLASS_REFUSED,   /* the server said no and changed nothing */
+	PG_CLASS_TRANSIENT, /* the server said no; a retry may help: 40001,
+			       40P01, 55P03, 57014, XX000 "concurrently", 53xxx */
+	PG_CLASS_LOST	    /* no answer: nothing is known about the effect */
+};
+
+/*
+ * Parse a libpq conninfo string or URI (PQconninfoParse).  STATUS_CONFIG when
+ * it does not parse, names a password, passfile, service or options that would
+ * change who we are, or an sslmode under verify-full to a host that is neither
+ * a Unix socket nor loopback without `insecure`.
+ * Multiple hosts are allowed; target_session_attrs is ours to set.
+ */
+enum status pg_info_parse(const char *conninfo, bool insecure,
+			  struct pg_info **ret_info, struct reason *why);
+void pg_info_free(struct pg_info *info);
+
+/* A keyword's value, or "" when absent.  Owned by info. */
+const char *pg_info_get(const struct pg_info *info, const char *keyword);
+
+struct pg_login {
+	const struct pg_info *info;
+	const char *user;	       /* NULL: info's user */
+	const char *dbname;	       /* NULL: info's dbname */
+	const struct secret *password; /* NULL: none offered */
+	const char *passfile;	       /* NULL: /dev/null */
+	bool read_write;	       /* refuse a standby or read-only server */
+	int64_t timeout_us;	       /* for the whole connection set-up */
+	const char *application_name;
+};
+
+struct pg_login_report {
+	char sqlstate[PG_SQLSTATE_SIZE]; /* "" when no server error came */
+	bool used_password; /* the server asked and got a password */
+	bool reached;	    /* a server answered at all */
+	bool tls_failed;    /* certificate, host name or protocol */
+	enum pg_class class;
+};
+
+/*
+ * Connect.  The session has client_encoding UTF8, search_path '', a NOTICE
+ * processor that counts and drops, tcp_user_timeout and keepalives,
+ * gssencmode=disable, require_auth where libpq knows it.  On failure the
+ * report says what the server said and `why` says what to do; *ret_pg is set
+ * only on STATUS_OK.
+ */
+enum status pg_connect(const struct pg_login *login, struct pg **ret_pg,
+		       struct pg_login_report *ret_report, struct reason *why);
+void pg_close(struct pg *pg);
+
+/* Server facts; owned by pg. */
+int pg_server_version(const struct pg *pg); /* 150018 */
+int pg_backend_pid(const struct pg *pg);
+const char *pg_parameter(const struct pg *pg, const char *name); /* or "" */
+bool pg_is_tls(const struct pg *pg);
+bool pg_alive(const struct pg *pg); /* last known state, no round trip */
+unsigned pg_notices(const struct pg *pg); /* NOTICEs since the connection */
+const char *pg_host(const struct pg *pg);
+const char *pg_port(const struct pg *pg);
+
+/*
+ * Run one statement with text parameters (extended protocol; NULL is SQL
+ * NULL).  *ret_result may be NULL when rows are not wanted.  Returns
+ * STATUS_OK, STATUS_REFUSED, STATUS_CLUSTER_UNAVAILABLE (transient) or
+ * STATUS_UNKNOWN (lost); sqlstate holds what the server said.
+ */
+enum status pg_run(struct pg *pg, const char *sql, int n_params,
+		   const char *const *params, int64_t timeout_us,
+		   struct pg_result **ret_result,
+		   char ret_sqlstate[PG_SQLSTATE_SIZE], struct reason *why);
+
+/*
+ * Run several statements in one round trip (pipeline mode), in order, each
+ * acknowledged; a failed one makes the rest not run.  *ret_done is how many
+ * succeeded.  With libpq's pipeline the server treats the batch up to the sync
+ * as one implicit transaction unless it holds BEGIN and COMMIT itself.
+ */
+struct pg_statement {
+	const char *sql;
+	int n_params;
+	const char *const *params;
+	struct pg_result *result; /* out: rows, or NULL; pg_result_free() it */
+};
+enum status pg_run_many(struct pg *pg, struct pg_statement *statements,
+			size_t n, int64_t timeout_us, size_t *ret_done,
+			char ret_sqlstate[PG_SQLSTATE_SIZE],
+			struct reason *why);
+
+int pg_rows(const struct pg_result *r);
+long pg_affected(const struct pg_result *r);
+/* Value of a cell, "" for NULL; owned by r. */
+const char *pg_value(const struct pg_result *r, int row, int column);
+bool pg_is_null(const struct pg_result *r, int row, int column);
+void pg_result_free(struct pg_result *r);
+
+/*
+ * Quote an identifier or a literal for SQL that cannot take a parameter
+ * (ALTER ROLE).  Invalid UTF-8 is refused before quoting (CVE-2025-1094).
+ * The result is a secret, because a literal may be a verifier.
+ */
+enum status pg_quote_identifier(struct pg *pg, const char *name,
+				struct secret **ret_quoted,
+				struct reason *why);
+enum status pg_quote_literal(struct pg *pg, const struct secret *value,
+			     struct secret **ret_quoted, struct reason *why);
+
+/* pg_run for a statement that itself is secret (holds a verifier). */
+enum status pg_run_secret(struct pg *pg, const struct secret *sql,
+			  int64_t timeout_us,
+			  char ret_sqlstate[PG_SQLSTATE_SIZE],
+			  struct reason *why);
+
+/* Class of a SQLSTATE ("" is PG_CLASS_LOST). */
+enum pg_class pg_classify(const char *sqlstate);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The system whose role is rotated.  One interface, one backend today
+ * (target_postgres.c); the simulator is the other.
+ *
+ * A `struct target` is one cluster; a `struct target_session` is one admin
+ * connection, and a claim is bound to the session that made it: connection
+ * lost means claim lost (rotation-safety.md finding 3).
+ *
+ * Statuses, for every member: STATUS_OK; STATUS_REFUSED, the cluster said no
+ * and changed nothing; STATUS_CLUSTER_UNAVAILABLE, nothing was changed and a
+ * retry may help; STATUS_UNKNOWN, the request was sent and no answer came.
+ * Others are named where they can occur.
+ */
+#ifndef KEYTURN_TARGET_H
+#define KEYTURN_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/random.h"
+#include "base/reason.h"
+#include "base/secret.h"
+
+#define TARGET_NAME_SIZE 64 /* NAMEDATALEN: 63 bytes and a NUL */
+
+struct target_session;
+
+/* What the marker row and the catalog say of a role, read under the claim. */
+struct target_marker {
+	uint32_t role_oid;
+	bool found;	    /* there is a row for this role */
+	char live_version[RANDOM_UUID_SIZE]; /* "" when none was ever applied */
+	char claim[RANDOM_UUID_SIZE];
+	int64_t epoch;	    /* grows by one with each claim */
+	bool foreign;	    /* the password in the catalog is not the one that
+			       was written with live_version (fingerprint; only
+			       where the admin may read pg_authid) */
+	bool renamed;	    /* the row's role is now called otherwise, or the
+			       name now belongs to another role */
+};
+
+/* One finding of a preflight or of `check`: a sentence and how to mend it. */
+enum target_severity { TARGET_NOTE, TARGET_WARN, TARGET_FAIL };
+typedef void target_finding_fn(void *arg, enum target_severity severity,
+			       const char *topic, const char *sentence);
+
+/* Evidence of one login attempt (rotation-safety.md section 2.4). */
+enum target_login {
+	TARGET_LOGIN_RIGHT,	  /* the server asked, and took the password;
+				     also when it then refused for NOLOGIN,
+				     connection limit or database */
+	TARGET_LOGIN_WRONG,	  /* asked and refused (28P01) */
+	TARGET_LOGIN_NOT_ASKED,	  /* let in without a password: no evidence */
+	TARGET_LOGIN_NO_EVIDENCE  /* unreachable, full, TLS, timeout */
+};
+
+struct target;
+
+struct target_ops {
+	const char *type; /* "postgres" */
+
+	/*
+	 * Open an admin session: directly, to a writable server.  May reuse an
+	 * idle session of this target that no claim is bound to.
+	 */
+	enum status (*open)(struct target *t, struct target_session **ret,
+			    struct reason *why);
+
+	/*
+	 * Give the session up.  `clean` false closes the connection; true lets
+	 * the target keep it for the next open().
+	 */
+	void (*release)(struct target *t, struct target_session *s, bool clean);
+
+	/*
+	 * Is everything in place to rotate this role?  Reads only.  Cluster-wide
+	 * findings are remembered per target.  Each finding goes to `finding`
+	 * when not NULL.  STATUS_REFUSED with the first failure's sentence when
+	 * there is a TARGET_FAIL: role missing, superuser, pg_*, keyturn's own
+	 * admin, no right to change it, NOLOGIN, VALID UNTIL passed, marker table
+	 * missing and not creatable, read-only, ...
+	 */
+	enum status (*preflight)(struct target *t, struct target_session *s,
+				 const char *role, target_finding_fn *finding,
+				 void *arg, struct reason *why);
+
+	/*
+	 * Take the claim (protocol step S1): one transaction that locks the
+	 * marker row, refuses while the claim of another living session is
+	 * younger than claim_max_us (STATUS_BUSY), ends an older or our own
+	 * earlier backend, writes `claim` and epoch + 1, commits
+	 * (synchronous_commit may be off: the claim is bound to this session).
+	 * `takeover`: do not wait for age, end the other backend at once
+	 * (`recover`, or our own earlier session).
+	 * STATUS_UNKNOWN when the commit's reply was lost: claim anew.
+	 * STATUS_NOT_FOUND when there is no such role.
+	 */
+	enum status (*claim)(struct target *t, struct target_session *s,
+			     const char *role, const char *claim, bool takeover,
+			     struct target_marker *ret, struct reason *why);
+
+	/* Read the marker and the role without a claim. */
+	enum status (*look)(struct target *t, struct target_session *s,
+			    const char *role, struct target_marker *ret,
+			    struct reason *why);
+
+	/*
+	 * Step S6: one transaction on the claim's session: marker
+	 * compare-and-swap on the claim (must hit one row), then ALTER ROLE with
+	 * the verifier built from password and version (salt from the version
+	 * id), commit with synchronous_commit on.  With password NULL only the
+	 * marker is written (adoption of the password in place).
+	 * STATUS_CONFLICT: fenced, another claim is in the marker.
+	 * STATUS_REJECTED: the server definitely rejects this password (22023 or
+	 * an extension's refusal of the password).
+	 * STATUS_NOT_FOUND: the role is gone.
+	 */
+	enum status (*apply)(struct target *t, struct target_session *s,
+			     const char *role, const char *claim,
+			     const char *version, const struct secret *password,
+			     struct reason *why);
+
+	/*
+	 * One login as the role on every endpoint of the cluster, with exactly
+	 * this password and no other credential.  `control` says the password is
+	 * a deliberate wrong one.  *ret_login is the weakest evidence of all
+	 * endpoints.  Always STATUS_OK unless something local failed.
+	 */
+	enum status (*prove)(struct target *t, const char *role,
+			     const struct secret *password, bool control,
+			     enum target_login *ret_login, struct reason *why);
+
+	/*
+	 * Why would a right password be refused?  After a TARGET_LOGIN_WRONG:
+	 * `why` says expired, NOLOGIN, md5 under a scram rule, changed by hand.
+	 * Fills the marker as look() does.
+	 */
+	enum status (*inspect)(struct target *t, struct target_session *s,
+			       const char *role, struct target_marker *ret,
+			       struct reason *why);
+
+	void (*close)(struct target *t);
+};
+
+struct target {
+	const struct target_ops *ops;
+	const char *name; /* the [cluster NAME] */
+	/* What consumers are told (strings, "" when unknown). */
+	const char *host;
+	const char *port;
+	const char *dbname;
+	const char *sslmode;
+};
+
+#endif

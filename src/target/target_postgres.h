@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The PostgreSQL backend of target.h. */
+#ifndef KEYTURN_TARGET_POSTGRES_H
+#define KEYTURN_TARGET_POSTGRES_H
+
+#include "base/now.h"
+#include "target/target.h"
+
+enum target_marker_mode { TARGET_MARKER_TABLE, TARGET_MARKER_NONE };
+
+struct target_postgres_options {
+	const char *name;	    /* [cluster NAME] */
+	const char *conninfo;	    /* admin's, without password */
+	const char *admin_passfile; /* libpq passfile for the admin, or NULL */
+	const char *const *endpoints; /* further conninfos a login is proved on,
+					 NULL-terminated, may be NULL; the
+					 admin's conninfo is always the first */
+	const char *prove_dbname;   /* database for proving, NULL: admin's */
+	const char *marker_schema;  /* default "keyturn" */
+	bool insecure;		    /* allow sslmode under verify-full */
+	unsigned scram_iterations;  /* 0: the server's, else 4096 */
+	int64_t connect_timeout_us; /* default 30 s */
+	int64_t statement_timeout_us; /* default 30 s */
+	int64_t lock_timeout_us;    /* default 5 s */
+	int64_t claim_max_us;	    /* default 120 s */
+	const struct now *now;
+	const struct random *random;
+};
+
+/*
+ * Open a cluster.  No connection is made yet.  *ret_target is the caller's;
+ * free with (*ret_target)->ops->close().  Safe for use by several threads;
+ * a session is used by one at a time.
+ */
+enum status target_postgres_open(const struct target_postgres_options *o,
+				 struct target **ret_target,
+				 struct reason *why);
+
+#endif
