@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Schedule, history and audit.  Holds no secret, and can be lost without
+ * losing a password.  One interface; ledger_sqlite.c is the embedded backend,
+ * a PostgreSQL one for a fleet will be another.
+ *
+ * Durability is grouped: an event may be noted as "with the next durable one".
+ * What the protocol needs durable before its next act is said by the engine.
+ *
+ * Statuses, for every member: STATUS_OK; STATUS_LEDGER_UNAVAILABLE (locked, no
+ * room, read-only, gone); STATUS_AUDIT_BROKEN, the trail fails its check (then
+ * nothing is rotated); STATUS_NOT_FOUND where said.  All members may be called
+ * by several threads.
+ */
+#ifndef KEYTURN_LEDGER_H
+#define KEYTURN_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/random.h"
+#include "base/reason.h"
+
+#define LEDGER_ROLE_SIZE 256
+#define LEDGER_TEXT_SIZE 512
+
+/* What the ledger remembers of a role between runs: a cache of what marker and
+ * store know, plus the schedule and the freeze. */
+struct ledger_role {
+	char role[LEDGER_ROLE_SIZE]; /* the [role NAME] */
+	char version[RANDOM_UUID_SIZE]; /* live version, "" when none */
+	int64_t rotated_us;   /* wall clock of the last promote, 0: never */
+	int64_t epoch;	      /* highest claim epoch seen */
+	bool frozen;
+	int64_t frozen_us;
+	char frozen_reason[LEDGER_TEXT_SIZE];
+	char open_run[RANDOM_UUID_SIZE]; /* run begun and not closed, or "" */
+	int64_t open_since_us;
+	char last_status[32]; /* status_name() of the last run, "" for none */
+	int64_t last_run_us;
+	char last_error[LEDGER_TEXT_SIZE];
+	unsigned failures; /* in a row */
+};
+
+/* One step of one run, or one hand-out, as the audit records it. */
+struct ledger_event {
+	int64_t at_us;	     /* wall clock; 0: the ledger's now */
+	const char *kind;    /* "intent", "claim", ..., "handout", "freeze" */
+	const char *role;    /* or "" */
+	const char *run;     /* run id or "" */
+	const char *actor;   /* who: "uid 1000 (alice)", "keyturnd" */
+	const char *version; /* version id or "" */
+	const char *status;  /* status_name() or "" */
+	const char *detail;  /* a sentence without secrets, or "" */
+	int64_t epoch;	     /* 0: none */
+	int64_t took_us;     /* how long the step took, -1: not a step */
+};
+
+typedef enum status ledger_role_fn(void *arg, const struct ledger_role *role);
+
+/* One line of history: a finished or open run. */
+struct ledger_run {
+	char run[RANDOM_UUID_SIZE];
+	char role[LEDGER_ROLE_SIZE];
+	char mode[16]; /* "rotate", "recover", "import" */
+	char actor[128];
+	char reason[LEDGER_TEXT_SIZE];
+	char version[RANDOM_UUID_SIZE];
+	char status[32]; /* "" while open */
+	char error[LEDGER_TEXT_SIZE];
+	int64_t begun_us;
+	int64_t ended_us; /* 0 while open */
+	char steps[LEDGER_TEXT_SIZE]; /* "claim=1234 stage=2011 ..." in us */
+};
+typedef enum status ledger_run_fn(void *arg, const struct ledger_run *run);
+
+struct ledger_verdict {
+	int64_t events;	     /* how many verified */
+	int64_t checkpoints; /* how many signatures verified */
+	int64_t bad_event;   /* sequence number of the first bad one, 0: none */
+	int64_t unsigned_tail; /* events after the last checkpoint */
+	char head[65];	     /* hex of the last good hash */
+};
+
+typedef enum status ledger_export_fn(void *arg, const char *json_line);
+
+struct ledger;
+
+struct ledger_ops {
+	const char *type; /* "sqlite" */
+
+	/*
+	 * A run begins: durable intent in the audit, room reserved for its
+	 * outcome, the role's open_run set.  The first act of every run.
+	 * Also remembers `mode`, `actor`, `reason` for the history.
+	 */
+	enum status (*begin)(struct ledger *l, const char *run,
+			     const char *role, const char *mode,
+			     const char *actor, const char *reason,
+			     struct reason *why);
+
+	/* Record events in order.  durable: on disk when this returns; else at
+	 * the latest with the next durable call of this run. */
+	enum status (*note)(struct ledger *l, const struct ledger_event *events,
+			    size_t n, bool durable, struct reason *why);
+
+	/*
+	 * The run is over: the events, then the outcome, durable, from reserved
+	 * room if need be; `role` replaces what is remembered of the role, and
+	 * its open_run is cleared unless keep_open (outcome unknown).  steps as
+	 * in ledger_run.
+	 */
+	enum status (*close_run)(struct ledger *l, const char *run,
+				 const struct ledger_event *events, size_t n,
+				 const struct ledger_role *role,
+				 const char *status, const char *version,
+				 const char *error, const char *steps,
+				 bool keep_open, struct reason *why);
+
+	/* STATUS_NOT_FOUND (and a blank *ret) for a role never seen. */
+	enum status (*role)(struct ledger *l, const char *role,
+			    struct ledger_role *ret, struct reason *why);
+
+	/* Every role known, by name; stops when fn does not return STATUS_OK. */
+	enum status (*roles)(struct ledger *l, ledger_role_fn *fn, void *arg,
+			     struct reason *why);
+
+	/* Remember a role seen in marker and store but not here (a lost ledger),
+	 * without an audit event. */
+	enum status (*learn)(struct ledger *l, const struct ledger_role *role,
+			     struct reason *why);
+
+	/* Stop and resume rotation of one role; audited, durable. */
+	enum status (*freeze)(struct ledger *l, const char *role,
+			      const char *actor, const char *reason,
+			      struct reason *why);
+	enum status (*thaw)(struct ledger *l, const char *role,
+			    const char *actor, struct reason *why);
+
+	/* A fact remembered until `until_us` (wrong-password control of a
+	 * cluster, leak preflight, ...): key to small text. */
+	enum status (*remember)(struct ledger *l, const char *key,
+				const char *value, int64_t until_us,
+				struct reason *why);
+	enum status (*recall)(struct ledger *l, const char *key,
+			      int64_t now_us, char ret_value[LEDGER_TEXT_SIZE],
+			      struct reason *why); /* STATUS_NOT_FOUND */
+
+	/* Runs, newest first; role NULL for all; begun at or after since_us. */
+	enum status (*history)(struct ledger *l, const char *role,
+			       int64_t since_us, ledger_run_fn *fn, void *arg,
+			       struct reason *why);
+
+	/* Sign a checkpoint over the whole trail now, if it grew; refuses with
+	 * STATUS_AUDIT_BROKEN when the trail does not extend the last one. */
+	enum status (*checkpoint)(struct ledger *l, struct reason *why);
+
+	/* Re-derive chain and signatures.  STATUS_AUDIT_BROKEN with the first
+	 * bad event in *ret and in the sentence. */
+	enum status (*verify)(struct ledger *l, struct ledger_verdict *ret,
+			      struct reason *why);
+
+	/* Events and checkpoints as JSON lines, in order, exactly the bytes that
+	 * were hashed plus "seq", "prev" and "hash". */
+	enum status (*export)(struct ledger *l, ledger_export_fn *fn, void *arg,
+			      struct reason *why);
+
+	void (*close)(struct ledger *l);
+};
+
+struct ledger {
+	const struct ledger_ops *ops;
+};
+
+#endif

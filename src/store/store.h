@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Where secrets live.  One interface, one file per backend (store_local.c, and
+ * later store_vault.c, store_aws.c), which never see each other.
+ *
+ * A secret is known by the role's store name.  It has versions; each version
+ * has an id (UUID, made by the engine, never reused) and at most one of the
+ * labels PENDING, CURRENT, PREVIOUS; the others form the ring, newest first.
+ *
+ * Every write is a compare-and-swap on the revision that the caller has seen,
+ * and can be repeated with the same version id: a repeat of what already
+ * happened is STATUS_OK.
+ *
+ * Statuses, for every member: STATUS_OK; STATUS_CONFLICT, the revision moved,
+ * nothing was written; STATUS_STORE_UNAVAILABLE, nothing was written and a
+ * retry may help (sealed, rate limited, locked, no connection);
+ * STATUS_UNKNOWN, a write was sent and no answer came: describe() decides;
+ * STATUS_REFUSED, a definite no (permission, size, full disk, wrong kind);
+ * STATUS_CORRUPT, what is there fails its check (wrong key, damaged).
+ *
+ * All members may be called by several threads.
+ */
+#ifndef KEYTURN_STORE_H
+#define KEYTURN_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/random.h"
+#include "base/reason.h"
+#include "base/secret.h"
+
+#define STORE_NAME_SIZE 256
+#define STORE_REVISION_SIZE 64
+#define STORE_VERSIONS_MAX 67	/* pending, current, previous and the ring */
+#define STORE_RING_MIN 4	/* rotations + abandoned stagings in the restore
+				   window must stay below it: finding 4 */
+#define STORE_RING_DEFAULT 20
+#define STORE_RING_MAX 64
+
+enum store_label {
+	STORE_LABEL_RING,
+	STORE_LABEL_PENDING,
+	STORE_LABEL_CURRENT,
+	STORE_LABEL_PREVIOUS
+};
+
+/* "pending", "current", "previous", "ring". */
+const char *store_label_name(enum store_label l);
+/* Inverse; STATUS_USAGE lists what there is. */
+enum status store_label_parse(const char *name, enum store_label *ret,
+			      struct reason *why);
+
+struct store_version {
+	char id[RANDOM_UUID_SIZE];
+	enum store_label label;
+	int64_t created_us; /* when it was staged, wall clock */
+};
+
+/* What describe() returns: no secret in it. */
+struct store_state {
+	char revision[STORE_REVISION_SIZE]; /* "" when nothing is stored */
+	size_t n;
+	struct store_version versions[STORE_VERSIONS_MAX]; /* newest first */
+};
+
+/* The version with this id, or with this label; NULL when there is none. */
+const struct store_version *store_find_id(const struct store_state *s,
+					  const char *id);
+const struct store_version *store_find_label(const struct store_state *s,
+					     enum store_label l);
+
+/*
+ * What consumers read, in AWS's database-secret shape (DESIGN.md section 5).
+ * Strings are caller-owned on the way in; on the way out the arrays are filled.
+ */
+struct store_entry {
+	char engine[16]; /* "postgres" */
+	char host[256];
+	char port[8];
+	char dbname[64];
+	char username[64];
+	struct secret *password;
+};
+
+struct store;
+
+struct store_ops {
+	const char *type; /* "local" */
+
+	/* Write, read back, compare and delete a canary, and make sure there is
+	 * room for one rotation: can this store take a rotation now? */
+	enum status (*canary)(struct store *s, struct reason *why);
+
+	/* The state of one secret; an unknown name is STATUS_OK with n == 0. */
+	enum status (*describe)(struct store *s, const char *name,
+				struct store_state *ret_state,
+				struct reason *why);
+
+	/* The content of one version.  STATUS_NOT_FOUND when the store does not
+	 * have it (never another version instead).  ret_entry->password is the
+	 * caller's. */
+	enum status (*fetch)(struct store *s, const char *name, const char *id,
+			     struct store_entry *ret_entry, struct reason *why);
+
+	/* PENDING := id with this content.  A superseded PENDING goes into the
+	 * ring, never lost.  ret_state, when not NULL, is the state after. */
+	enum status (*stage)(struct store *s, const char *name,
+			     const char *revision, const char *id,
+			     const struct store_entry *entry,
+			     struct store_state *ret_state, struct reason *why);
+
+	/* CURRENT := id (from PENDING, or from PREVIOUS or the ring after a
+	 * restore); the old CURRENT becomes PREVIOUS, the old PREVIOUS goes into
+	 * the ring. */
+	enum status (*promote)(struct store *s, const char *name,
+			       const char *revision, const char *id,
+			       struct store_state *ret_state,
+			       struct reason *why);
+
+	/* PENDING -> ring, when id is PENDING. */
+	enum status (*retire)(struct store *s, const char *name,
+			      const char *revision, const char *id,
+			      struct store_state *ret_state,
+			      struct reason *why);
+
+	void (*close)(struct store *s);
+};
+
+struct store {
+	const struct store_ops *ops;
+	const char *name; /* the [store NAME] */
+};
+
+#endif
