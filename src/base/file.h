@@ -48,7 +48,6 @@ enum status file_read_private(const char *path, size_t max,
 enum status file_read(const char *path, struct text *t, struct reason *why);
 
 /* mkdir -p with mode for what is created.  Existing folders are left alone. */
-enum status file_make_folder(const char *path, mode_t mode,
-			     struct reason *why);
+enum status file_make_folder(const char *path, mode_t mode, struct reason *why);
 
 #endif

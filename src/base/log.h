@@ -4,7 +4,12 @@
 #ifndef KEYTURN_LOG_H
 #define KEYTURN_LOG_H
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARN,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 
 /* Messages above level are dropped.  Default LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);

@@ -10,12 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NOW_SECOND INT64_C(1000000)
+#define NOW_SECOND     INT64_C(1000000)
 #define NOW_STAMP_SIZE 28 /* "2026-11-21T03:00:00.123456Z" and a NUL */
 
 struct now {
-	int64_t (*wall_us)(void *self);	     /* microseconds since 1970, UTC */
-	int64_t (*boot_us)(void *self);	     /* never goes back */
+	int64_t (*wall_us)(void *self); /* microseconds since 1970, UTC */
+	int64_t (*boot_us)(void *self); /* never goes back */
 	void (*sleep_us)(void *self, int64_t us);
 	void *self;
 };

@@ -16,7 +16,7 @@
 #include "base/text.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/keyturn/keyturn.conf"
-#define CONFIG_NAME_MAX 40 /* a section's name: [A-Za-z0-9._-], 1 to 40 */
+#define CONFIG_NAME_MAX	    40 /* a section's name: [A-Za-z0-9._-], 1 to 40 */
 
 enum config_section {
 #define SECTION(section, named, help) CONFIG_SECTION_##section,

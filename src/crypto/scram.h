@@ -15,11 +15,11 @@
 #include "base/reason.h"
 #include "base/secret.h"
 
-#define SCRAM_SALT_SIZE 16
-#define SCRAM_VERIFIER_MAX 256
+#define SCRAM_SALT_SIZE		 16
+#define SCRAM_VERIFIER_MAX	 256
 #define SCRAM_ITERATIONS_DEFAULT 4096
-#define SCRAM_ITERATIONS_MIN 4096
-#define SCRAM_ITERATIONS_MAX 1000000
+#define SCRAM_ITERATIONS_MIN	 4096
+#define SCRAM_ITERATIONS_MAX	 1000000
 
 /*
  * The salt of a version: the first 16 bytes of SHA-256("keyturn scram salt 1"

@@ -7,7 +7,7 @@
 
 #include "base/reason.h"
 
-#define SIGN_SIZE 64
+#define SIGN_SIZE	 64
 #define SIGN_PUBLIC_SIZE 32
 
 struct sign_key; /* a private key */

@@ -25,7 +25,7 @@ struct format_credential {
 	const char *dbname;   /* "" means any in pgpass ("*") */
 	const char *username; /* never empty */
 	const char *version;  /* version id or "" */
-	const char *sslmode;  /* "" or a libpq sslmode, for env, uri, conninfo */
+	const char *sslmode; /* "" or a libpq sslmode, for env, uri, conninfo */
 	const struct secret *password; /* never empty */
 };
 

@@ -28,10 +28,10 @@
 /* What the ledger remembers of a role between runs: a cache of what marker and
  * store know, plus the schedule and the freeze. */
 struct ledger_role {
-	char role[LEDGER_ROLE_SIZE]; /* the [role NAME] */
+	char role[LEDGER_ROLE_SIZE];	/* the [role NAME] */
 	char version[RANDOM_UUID_SIZE]; /* live version, "" when none */
-	int64_t rotated_us;   /* wall clock of the last promote, 0: never */
-	int64_t epoch;	      /* highest claim epoch seen */
+	int64_t rotated_us; /* wall clock of the last promote, 0: never */
+	int64_t epoch;	    /* highest claim epoch seen */
 	bool frozen;
 	int64_t frozen_us;
 	char frozen_reason[LEDGER_TEXT_SIZE];
@@ -70,7 +70,7 @@ struct ledger_run {
 	char status[32]; /* "" while open */
 	char error[LEDGER_TEXT_SIZE];
 	int64_t begun_us;
-	int64_t ended_us; /* 0 while open */
+	int64_t ended_us;	      /* 0 while open */
 	char steps[LEDGER_TEXT_SIZE]; /* "claim=1234 stage=2011 ..." in us */
 };
 typedef enum status ledger_run_fn(void *arg, const struct ledger_run *run);
@@ -80,7 +80,7 @@ struct ledger_verdict {
 	int64_t checkpoints; /* how many signatures verified */
 	int64_t bad_event;   /* sequence number of the first bad one, 0: none */
 	int64_t unsigned_tail; /* events after the last checkpoint */
-	char head[65];	     /* hex of the last good hash */
+	char head[65];	       /* hex of the last good hash */
 };
 
 typedef enum status ledger_export_fn(void *arg, const char *json_line);
@@ -143,8 +143,8 @@ struct ledger_ops {
 	enum status (*remember)(struct ledger *l, const char *key,
 				const char *value, int64_t until_us,
 				struct reason *why);
-	enum status (*recall)(struct ledger *l, const char *key,
-			      int64_t now_us, char ret_value[LEDGER_TEXT_SIZE],
+	enum status (*recall)(struct ledger *l, const char *key, int64_t now_us,
+			      char ret_value[LEDGER_TEXT_SIZE],
 			      struct reason *why); /* STATUS_NOT_FOUND */
 
 	/* Runs, newest first; role NULL for all; begun at or after since_us. */

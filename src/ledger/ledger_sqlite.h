@@ -12,8 +12,8 @@ struct ledger_sqlite_options {
 				      checkpoint() is refused */
 	const char *sign_public_path; /* public PEM for verify(); NULL: taken
 					 from the private key */
-	bool create;	/* make the file when it is not there */
-	bool read_only; /* status, history, audit verify */
+	bool create;		      /* make the file when it is not there */
+	bool read_only;		      /* status, history, audit verify */
 	const struct now *now;
 };
 

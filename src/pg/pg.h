@@ -53,8 +53,8 @@ struct pg_login {
 	const char *dbname;	       /* NULL: info's dbname */
 	const struct secret *password; /* NULL: none offered */
 	const char *passfile;	       /* NULL: /dev/null */
-	bool read_write;	       /* refuse a standby or read-only server */
-	int64_t timeout_us;	       /* for the whole connection set-up */
+	bool read_write;    /* refuse a standby or read-only server */
+	int64_t timeout_us; /* for the whole connection set-up */
 	const char *application_name;
 };
 
@@ -82,7 +82,7 @@ int pg_server_version(const struct pg *pg); /* 150018 */
 int pg_backend_pid(const struct pg *pg);
 const char *pg_parameter(const struct pg *pg, const char *name); /* or "" */
 bool pg_is_tls(const struct pg *pg);
-bool pg_alive(const struct pg *pg); /* last known state, no round trip */
+bool pg_alive(const struct pg *pg);	  /* last known state, no round trip */
 unsigned pg_notices(const struct pg *pg); /* NOTICEs since the connection */
 const char *pg_host(const struct pg *pg);
 const char *pg_port(const struct pg *pg);
@@ -128,8 +128,7 @@ void pg_result_free(struct pg_result *r);
  * The result is a secret, because a literal may be a verifier.
  */
 enum status pg_quote_identifier(struct pg *pg, const char *name,
-				struct secret **ret_quoted,
-				struct reason *why);
+				struct secret **ret_quoted, struct reason *why);
 enum status pg_quote_literal(struct pg *pg, const struct secret *value,
 			     struct secret **ret_quoted, struct reason *why);
 

@@ -14,12 +14,12 @@
 #include "base/reason.h"
 #include "base/secret.h"
 
-#define POLICY_LENGTH_MIN 20
-#define POLICY_LENGTH_DEFAULT 32
-#define POLICY_LENGTH_MAX 512
-#define POLICY_BITS_MIN 128.0
+#define POLICY_LENGTH_MIN      20
+#define POLICY_LENGTH_DEFAULT  32
+#define POLICY_LENGTH_MAX      512
+#define POLICY_BITS_MIN	       128.0
 #define POLICY_SYMBOLS_DEFAULT "-_."
-#define POLICY_SYMBOLS_MAX 33 /* printable ASCII punctuation and a NUL */
+#define POLICY_SYMBOLS_MAX     33 /* printable ASCII punctuation and a NUL */
 
 struct policy {
 	unsigned length; /* POLICY_LENGTH_MIN to POLICY_LENGTH_MAX */

@@ -29,8 +29,8 @@ enum status schedule_zone_open(const char *name, struct schedule_zone **ret,
 void schedule_zone_free(struct schedule_zone *z);
 
 struct schedule_spec {
-	const char *cron;   /* five fields, or NULL */
-	const char *every;  /* "15m", "36h", "30d", "2w", or NULL; one of both */
+	const char *cron;  /* five fields, or NULL */
+	const char *every; /* "15m", "36h", "30d", "2w", or NULL; one of both */
 	const char *window; /* "HH:MM-HH:MM" local, may pass midnight, or NULL:
 			       due points outside are moved to its next start */
 	const char *splay;  /* "30m": a fixed offset in [0, splay) derived from

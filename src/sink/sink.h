@@ -33,7 +33,7 @@ enum status sink_parse(const char *value, struct sink *ret_sink,
 		       struct reason *why);
 
 struct sink_delivery {
-	const char *role;    /* keyturn's name of the role, in the marker line */
+	const char *role; /* keyturn's name of the role, in the marker line */
 	const char *version; /* version id */
 	int64_t epoch;	     /* the claim epoch under which it went live */
 	const struct format_credential *credential;

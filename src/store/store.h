@@ -31,13 +31,14 @@
 #include "base/reason.h"
 #include "base/secret.h"
 
-#define STORE_NAME_SIZE 256
+#define STORE_NAME_SIZE	    256
 #define STORE_REVISION_SIZE 64
-#define STORE_VERSIONS_MAX 67	/* pending, current, previous and the ring */
-#define STORE_RING_MIN 4	/* rotations + abandoned stagings in the restore
-				   window must stay below it: finding 4 */
+#define STORE_VERSIONS_MAX  67 /* pending, current, previous and the ring */
+/* Rotations and abandoned stagings in the restore window must stay below it:
+ * rotation-safety.md finding 4. */
+#define STORE_RING_MIN	   4
 #define STORE_RING_DEFAULT 20
-#define STORE_RING_MAX 64
+#define STORE_RING_MAX	   64
 
 enum store_label {
 	STORE_LABEL_RING,

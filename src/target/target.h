@@ -29,14 +29,14 @@ struct target_session;
 /* What the marker row and the catalog say of a role, read under the claim. */
 struct target_marker {
 	uint32_t role_oid;
-	bool found;	    /* there is a row for this role */
+	bool found;			     /* there is a row for this role */
 	char live_version[RANDOM_UUID_SIZE]; /* "" when none was ever applied */
 	char claim[RANDOM_UUID_SIZE];
-	int64_t epoch;	    /* grows by one with each claim */
-	bool foreign;	    /* the password in the catalog is not the one that
+	int64_t epoch; /* grows by one with each claim */
+	bool foreign;  /* the password in the catalog is not the one that
 			       was written with live_version (fingerprint; only
 			       where the admin may read pg_authid) */
-	bool renamed;	    /* the row's role is now called otherwise, or the
+	bool renamed;  /* the row's role is now called otherwise, or the
 			       name now belongs to another role */
 };
 
@@ -47,12 +47,12 @@ typedef void target_finding_fn(void *arg, enum target_severity severity,
 
 /* Evidence of one login attempt (rotation-safety.md section 2.4). */
 enum target_login {
-	TARGET_LOGIN_RIGHT,	  /* the server asked, and took the password;
+	TARGET_LOGIN_RIGHT,	 /* the server asked, and took the password;
 				     also when it then refused for NOLOGIN,
 				     connection limit or database */
-	TARGET_LOGIN_WRONG,	  /* asked and refused (28P01) */
-	TARGET_LOGIN_NOT_ASKED,	  /* let in without a password: no evidence */
-	TARGET_LOGIN_NO_EVIDENCE  /* unreachable, full, TLS, timeout */
+	TARGET_LOGIN_WRONG,	 /* asked and refused (28P01) */
+	TARGET_LOGIN_NOT_ASKED,	 /* let in without a password: no evidence */
+	TARGET_LOGIN_NO_EVIDENCE /* unreachable, full, TLS, timeout */
 };
 
 struct target;

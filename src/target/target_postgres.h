@@ -15,14 +15,14 @@ struct target_postgres_options {
 	const char *const *endpoints; /* further conninfos a login is proved on,
 					 NULL-terminated, may be NULL; the
 					 admin's conninfo is always the first */
-	const char *prove_dbname;   /* database for proving, NULL: admin's */
-	const char *marker_schema;  /* default "keyturn" */
-	bool insecure;		    /* allow sslmode under verify-full */
-	unsigned scram_iterations;  /* 0: the server's, else 4096 */
-	int64_t connect_timeout_us; /* default 30 s */
+	const char *prove_dbname;     /* database for proving, NULL: admin's */
+	const char *marker_schema;    /* default "keyturn" */
+	bool insecure;		      /* allow sslmode under verify-full */
+	unsigned scram_iterations;    /* 0: the server's, else 4096 */
+	int64_t connect_timeout_us;   /* default 30 s */
 	int64_t statement_timeout_us; /* default 30 s */
-	int64_t lock_timeout_us;    /* default 5 s */
-	int64_t claim_max_us;	    /* default 120 s */
+	int64_t lock_timeout_us;      /* default 5 s */
+	int64_t claim_max_us;	      /* default 120 s */
 	const struct now *now;
 	const struct random *random;
 };
