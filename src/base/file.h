@@ -25,29 +25,37 @@ struct file_owner {
  * fsync, rename, fsync of the folder.  The folder is opened first without
  * following symbolic links in any component (openat2 RESOLVE_NO_SYMLINKS), and
  * everything else is relative to it, so a swapped folder cannot redirect the
- * write (rotation-safety.md L15).  A path that is a symbolic link or no
- * regular file is refused.  Wipes nothing: bytes may point into a secret.
+ * write (rotation-safety.md L15).  Wipes nothing: bytes may point into a secret.
+ *
+ * STATUS_REFUSED: path is a symbolic link or no regular file, a folder of it is
+ * a link, or others may write to the folder and it has no sticky bit.
+ * STATUS_NOT_FOUND: no such folder.  STATUS_DENIED: no permission.  owner may
+ * be NULL: mode 0600, owner as created.  Temporary files of writers that were
+ * killed are removed from the folder on the way.
  */
 enum status file_replace(const char *path, const void *bytes, size_t n,
 			 const struct file_owner *owner, struct reason *why);
 
-/* Create path with O_EXCL and mode 0600, write, fsync, fsync the folder.
- * STATUS_REFUSED if it exists. */
+/* The same for a file that must not exist yet, which is STATUS_REFUSED: the
+ * file appears whole or not at all.  mode is exact, whatever the umask. */
 enum status file_create(const char *path, const void *bytes, size_t n,
 			mode_t mode, struct reason *why);
 
 /*
  * Read a file that must be private: regular, owned by root or the effective
- * user, no permission for group or others, at most max bytes.
+ * user, no symbolic link, no permission for group or others, at most max bytes
+ * (1 to SECRET_CAP_MAX).  The content is exact, a newline at its end included.
  * STATUS_NOT_FOUND, STATUS_CONFIG (mode or owner; says chmod), STATUS_LIMIT.
  */
 enum status file_read_private(const char *path, size_t max,
 			      struct secret **ret_content, struct reason *why);
 
-/* Read any regular file of at most max bytes into t (replacing its content). */
+/* Read any regular file of at most t->max bytes into t, replacing its content.
+ * STATUS_NOT_FOUND, STATUS_CONFIG (not regular), STATUS_DENIED, STATUS_LIMIT. */
 enum status file_read(const char *path, struct text *t, struct reason *why);
 
-/* mkdir -p with mode for what is created.  Existing folders are left alone. */
+/* mkdir -p with mode for what is created, whatever the umask.  Existing folders
+ * are left alone; a symbolic link on the way is STATUS_REFUSED. */
 enum status file_make_folder(const char *path, mode_t mode, struct reason *why);
 
 #endif

@@ -1,1 +1,17 @@
 # SPDX-License-Identifier: PostgreSQL
+noinst_LIBRARIES += libbase.a
+libbase_a_SOURCES = \
+	src/base/encode.c src/base/encode.h \
+	src/base/file.c src/base/file.h \
+	src/base/harden.c src/base/harden.h \
+	src/base/log.c src/base/log.h \
+	src/base/now.c src/base/now.h \
+	src/base/random.c src/base/random.h \
+	src/base/reason.c src/base/reason.h \
+	src/base/secret.c src/base/secret.h \
+	src/base/status.c src/base/status.def src/base/status.h \
+	src/base/text.c src/base/text.h
+
+# Its own library: only executables may link it, before the C library.
+noinst_LIBRARIES += libwipe.a
+libwipe_a_SOURCES = src/base/wipe_malloc.c

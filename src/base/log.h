@@ -17,8 +17,9 @@ void log_set_level(enum log_level level);
 /* program is the name put before each message ("keyturn"). */
 void log_set_program(const char *program);
 
-/* One line, thread-safe, control characters escaped, cut at 2 KiB.  With
- * JOURNAL_STREAM set the line starts with systemd's "<N>" priority. */
+/* One line, thread-safe, control characters escaped, cut at 2 KiB.  When
+ * JOURNAL_STREAM names our standard error, the line starts with systemd's "<N>"
+ * priority instead of a word.  Keeps errno. */
 void log_line(enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

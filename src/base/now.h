@@ -16,6 +16,7 @@
 struct now {
 	int64_t (*wall_us)(void *self); /* microseconds since 1970, UTC */
 	int64_t (*boot_us)(void *self); /* never goes back */
+	/* May return early when a signal arrives. */
 	void (*sleep_us)(void *self, int64_t us);
 	void *self;
 };
@@ -27,7 +28,8 @@ int64_t now_wall(const struct now *n);
 int64_t now_boot(const struct now *n);
 void now_sleep(const struct now *n, int64_t us);
 
-/* RFC 3339 in UTC with microseconds.  buf has NOW_STAMP_SIZE bytes. */
+/* RFC 3339 in UTC with microseconds; what is outside the years 0000 to 9999
+ * becomes the nearest time inside.  buf has NOW_STAMP_SIZE bytes. */
 const char *now_stamp(int64_t wall_us, char *buf);
 
 /* Inverse of now_stamp; also accepts no fraction, 1 to 6 digits of it, and an

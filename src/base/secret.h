@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Bytes that must not be seen: passwords, keys, verifiers.  A secret lives in
- * its own locked arena (memfd_secret where the kernel has it, else mlock with
- * MADV_DONTDUMP and MADV_WIPEONFORK), has a capacity fixed at birth, is wiped
- * on clear and free, is compared in constant time, and has no printf path.
- * rotation-safety.md section 4.2 rule 1.
+ * its own locked arena (memfd_secret where the kernel has it, else mlock, both
+ * with MADV_DONTDUMP and MADV_DONTFORK), has a capacity fixed at birth, is
+ * wiped on clear and free, is compared in constant time, and has no printf
+ * path.  rotation-safety.md section 4.2 rule 1.
  *
  * Functions on one secret are not thread-safe; the arena itself is.
+ *
+ * A forked child has none of its parent's secrets: it may free them and make
+ * new ones, but touching the bytes of an inherited one ends it (SIGSEGV).  Send
+ * a child what it needs through a pipe (secret_write_fd, secret_read_fd).
  */
 #ifndef KEYTURN_SECRET_H
 #define KEYTURN_SECRET_H
@@ -51,7 +55,8 @@ enum status secret_copy(const struct secret *s, struct secret **ret_secret);
 const char *secret_bytes(const struct secret *s);
 
 /* Writable view of the whole capacity, for an API that fills a buffer; call
- * secret_set_len() afterwards. */
+ * secret_set_len() afterwards, which wipes what is behind n and aborts if n
+ * exceeds the capacity. */
 unsigned char *secret_buffer(struct secret *s);
 void secret_set_len(struct secret *s, size_t n);
 

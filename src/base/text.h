@@ -45,8 +45,18 @@ enum status text_status(const struct text *t);
 /* Is s valid UTF-8 (RFC 3629)? */
 bool text_is_utf8(const char *s, size_t n);
 
+/* Bytes of the valid UTF-8 sequence at the start of s; 0 when there is none. */
+size_t text_utf8_length(const char *s, size_t n);
+
 /* Does s hold a byte 0x00-0x1F or 0x7F? */
 bool text_has_control(const char *s, size_t n);
+
+/*
+ * Copy n bytes of src into dst so that they may be shown: control characters
+ * (U+0000 to U+001F, U+007F to U+009F) and invalid UTF-8 become \xNN.  What
+ * does not fit is cut at a character and ends in "...".  dst_size is at least 4.
+ */
+void text_escape(char *dst, size_t dst_size, const char *src, size_t n);
 
 /* strdup that reports. */
 enum status text_dup(const char *s, char **ret_copy);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Closes what would show our memory to others or let the environment choose
+ * our credentials; must never let a program go on half hardened. */
+#include "base/harden.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+
+#define SCRUB_BYTES (16 * 1024)
+#define NAME_MAX_BYTES 256
+
+extern char **environ;
+
+/* A closed 0, 1 or 2 would be taken by the next file that we open, and a
+ * message would be written into it. */
+static enum status open_standard_descriptors(struct reason *why)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd < 0)
+			return reason_set(why, STATUS_ERROR,
+					  "cannot open /dev/null: %s",
+					  strerror(errno));
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	return STATUS_OK;
+}
+
+static bool unwanted(const char *entry, size_t name_n)
+{
+	static const char keylog[] = "SSLKEYLOGFILE";
+
+	if (name_n >= 2 && memcmp(entry, "PG", 2) == 0)
+		return true;
+	return name_n == sizeof(keylog) - 1 &&
+	       memcmp(entry, keylog, name_n) == 0;
+}
+
+static enum status clean_environment(struct reason *why)
+{
+	char name[NAME_MAX_BYTES];
+	size_t i = 0, n;
+
+	while (environ != NULL && environ[i] != NULL) {
+		n = strcspn(environ[i], "=");
+		if (!unwanted(environ[i], n)) {
+			i++;
+			continue;
+		}
+		if (n >= sizeof(name))
+			return reason_set(why, STATUS_ERROR,
+					  "an environment variable that begins "
+					  "with PG has a name of %zu bytes; "
+					  "remove it",
+					  n);
+		memcpy(name, environ[i], n);
+		name[n] = '\0';
+		if (unsetenv(name) != 0)
+			return reason_set(why, STATUS_ERROR,
+					  "cannot remove %s from the "
+					  "environment: %s",
+					  name, strerror(errno));
+		/* unsetenv() moved the rest down: look at i again. */
+	}
+	return STATUS_OK;
+}
+
+enum status harden_process(struct reason *why)
+{
+	const struct rlimit none = { 0, 0 };
+	enum status s;
+
+	/* RLIMIT_CORE alone is not enough: a piped core_pattern ignores it. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return reason_set(why, STATUS_ERROR,
+				  "cannot make the process undumpable: %s",
+				  strerror(errno));
+	if (setrlimit(RLIMIT_CORE, &none) != 0)
+		return reason_set(why, STATUS_ERROR,
+				  "cannot forbid core files: %s",
+				  strerror(errno));
+	umask(077);
+	s = open_standard_descriptors(why);
+	if (s != STATUS_OK)
+		return s;
+	return clean_environment(why);
+}
+
+__attribute__((noinline)) void harden_scrub_stack(void)
+{
+	unsigned char dead[SCRUB_BYTES];
+
+	secret_wipe(dead, sizeof(dead));
+}
