@@ -1,4 +1,18 @@
 # SPDX-License-Identifier: PostgreSQL
+# The lints are tests like any other, so that `make check` is all there is.
+dist_check_SCRIPTS =
+LINTS = \
+	tests/lint/layers \
+	tests/lint/format \
+	tests/lint/banned \
+	tests/lint/generated \
+	tests/lint/sizes \
+	tests/lint/spdx \
+	tests/lint/selftest
+TESTS += $(LINTS)
+dist_check_SCRIPTS += $(LINTS)
+EXTRA_DIST += tests/lint/generated.list tests/tally.py
+
 include tests/unit/base/local.mk
 include tests/unit/crypto/local.mk
 include tests/unit/lite/local.mk
