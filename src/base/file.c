@@ -19,11 +19,11 @@
 #include <unistd.h>
 
 #define BOUNCE_BYTES 4096
-#define TEMP_TRIES 16
+#define TEMP_TRIES   16
 
 /* And 16 hex digits.  Not made from the target's name, which may already be
  * as long as a name can be. */
-#define TEMP_PREFIX ".keyturn-tmp-"
+#define TEMP_PREFIX    ".keyturn-tmp-"
 #define TEMP_NAME_SIZE (sizeof(TEMP_PREFIX) + 16)
 
 static enum status status_of(int error)
@@ -375,9 +375,8 @@ enum status file_replace(const char *path, const void *bytes, size_t n,
 				       "%s is %s, not a regular file; it is "
 				       "not replaced",
 				       path,
-				       S_ISLNK(st.st_mode) ?
-					       "a symbolic link" :
-					       "something else");
+				       S_ISLNK(st.st_mode) ? "a symbolic link" :
+							     "something else");
 			goto out;
 		}
 	} else if (errno != ENOENT) {

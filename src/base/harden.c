@@ -15,7 +15,7 @@
 
 #include "base/secret.h"
 
-#define SCRUB_BYTES (16 * 1024)
+#define SCRUB_BYTES    (16 * 1024)
 #define NAME_MAX_BYTES 256
 
 extern char **environ;

@@ -18,7 +18,7 @@
 #include "base/text.h"
 
 #define LINE_MAX_BYTES 2048
-#define PROGRAM_MAX 32
+#define PROGRAM_MAX    32
 
 static _Atomic int max_level = LOG_LEVEL_INFO;
 static pthread_mutex_t program_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -86,8 +86,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 	memcpy(program, program_name, sizeof(program));
 	pthread_mutex_unlock(&program_lock);
 	if (to_journal())
-		head = snprintf(line, sizeof(line), "<%d>%s: ",
-				levels[level].priority, program);
+		head = snprintf(line, sizeof(line),
+				"<%d>%s: ", levels[level].priority, program);
 	else
 		head = snprintf(line, sizeof(line), "%s: %s: ", program,
 				levels[level].word);

@@ -24,9 +24,9 @@
 #define SYS_memfd_secret 447 /* the same on every architecture that has it */
 #endif
 
-#define UNIT 64
-#define CHUNK_BYTES (128 * 1024) /* guard pages included */
-#define BOUNCE_BYTES 4096
+#define UNIT	      64
+#define CHUNK_BYTES   (128 * 1024) /* guard pages included */
+#define BOUNCE_BYTES  4096
 #define NEWLINE_BYTES 2 /* "\r\n" behind a secret that is read from a file */
 
 struct chunk {
@@ -36,7 +36,7 @@ struct chunk {
 	unsigned char *base; /* of units * UNIT bytes */
 	size_t units;
 	size_t free_units;
-	size_t low; /* no unit before this one is free */
+	size_t low;	      /* no unit before this one is free */
 	unsigned char used[]; /* one for each unit: 0 or 1 */
 };
 
@@ -53,7 +53,7 @@ enum backing { BACKING_NONE, BACKING_MEMFD_SECRET, BACKING_MLOCK };
 static struct {
 	pthread_mutex_t lock;
 	struct chunk *chunks;
-	enum backing backing; /* the weakest one in use */
+	enum backing backing;	  /* the weakest one in use */
 	unsigned long generation; /* goes up in a forked child */
 } arena = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -262,7 +262,7 @@ static bool arena_take(struct secret *s, size_t need)
 		found = c != NULL && chunk_find(c, need, &first);
 	}
 	if (found) {
-		memset(c->used + first, 1, need);
+		memset(c->used + first, 1, need); /* not secret */
 		c->free_units -= need;
 		s->chunk = c;
 		s->first = first;
@@ -303,7 +303,7 @@ static void arena_give(struct secret *s)
 	pthread_mutex_lock(&arena.lock);
 	if (s->generation == arena.generation) {
 		secret_wipe(s->bytes, s->units * UNIT);
-		memset(c->used + s->first, 0, s->units);
+		memset(c->used + s->first, 0, s->units); /* not secret */
 		c->free_units += s->units;
 		if (s->first < c->low)
 			c->low = s->first;

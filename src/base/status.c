@@ -10,7 +10,7 @@ struct row {
 };
 
 #define RETRY_YES true
-#define RETRY_NO false
+#define RETRY_NO  false
 
 static const struct row rows[STATUS_COUNT] = {
 #define STATUS(name, exit_code, pam, retry, sentence) \
