@@ -1,1 +1,10 @@
 # SPDX-License-Identifier: PostgreSQL
+# Named like its folder; OpenSSL's library is only ever linked as -lcrypto, and
+# ours only by its path.
+noinst_LIBRARIES += libcrypto.a
+libcrypto_a_SOURCES = \
+	src/crypto/digest.c src/crypto/digest.h \
+	src/crypto/entropy.c src/crypto/entropy.h \
+	src/crypto/scram.c src/crypto/scram.h \
+	src/crypto/seal.c src/crypto/seal.h \
+	src/crypto/sign.c src/crypto/sign.h
