@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Performs the engine's effects through the interfaces of target, store,
+ * ledger and sink, and feeds their outcome back.  One runner is one run for one
+ * role; several may run at once in threads that share a runner_env.
+ */
+#ifndef KEYTURN_RUNNER_H
+#define KEYTURN_RUNNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/now.h"
+#include "base/random.h"
+#include "base/reason.h"
+#include "base/secret.h"
+#include "ledger/ledger.h"
+#include "policy/policy.h"
+#include "rotation/engine.h"
+#include "sink/sink.h"
+#include "store/store.h"
+#include "target/target.h"
+
+struct runner_env; /* what all runs of a process share */
+struct runner;	   /* one run */
+
+struct runner_env_options {
+	struct ledger *ledger;
+	const struct now *now;
+	const struct random *random;
+	int64_t control_interval_us; /* how long a cluster's wrong-password
+					control is remembered; 0: never */
+	const char *actor;	     /* who runs this, for the audit */
+};
+
+/* The options' pointers must outlive the environment. */
+enum status runner_env_new(const struct runner_env_options *o,
+			   struct runner_env **ret_env);
+void runner_env_free(struct runner_env *env);
+
+struct runner_job {
+	const char *role;    /* the [role NAME], for ledger, store and people */
+	const char *rolname; /* the role in PostgreSQL */
+	const char *dbname;  /* what consumers are told; NULL: the target's */
+	struct target *target;
+	struct store *store;
+	const struct policy *policy;
+	const struct sink *sinks;
+	size_t n_sinks;
+	int64_t prove_deadline_us;
+	enum engine_mode mode;
+	bool fresh; /* see struct engine */
+	bool emergency;
+	const char *reason;	       /* the operator's, "" for none */
+	const struct secret *password; /* IMPORT: the present password */
+};
+
+struct runner_result {
+	enum status status;
+	struct reason why;		/* "" on success */
+	char version[RANDOM_UUID_SIZE]; /* CURRENT when the run ended, or "" */
+	char run[RANDOM_UUID_SIZE];
+	bool finished_earlier; /* an interrupted rotation was finished */
+	bool undone;	       /* a left-over PENDING was retired */
+	bool restored;	       /* a database restore was seen */
+	bool sink_bad;	       /* a sink could not be written */
+	int64_t took_us;
+	int64_t step_us[ENGINE_STATE_COUNT]; /* time spent in each state */
+};
+
+/* Called on entering each state, before its effect; for progress and tests. */
+typedef void runner_watch_fn(void *arg, const char *role,
+			     enum engine_state state);
+
+/* A run that has not begun.  The job's pointers must outlive it. */
+enum status runner_new(struct runner_env *env, const struct runner_job *job,
+		       struct runner **ret_runner);
+
+/*
+ * Perform the effect of the present state and take one step.  True while there
+ * is more to do.  The simulator interleaves runners by this.
+ */
+bool runner_step(struct runner *r);
+
+enum engine_state runner_state(const struct runner *r);
+const struct engine *runner_engine(const struct runner *r);
+void runner_result(const struct runner *r, struct runner_result *ret);
+
+/* Release everything.  A run that has not ended is a crash to the others. */
+void runner_free(struct runner *r);
+
+/* All steps of a job.  Returns ret->status. */
+enum status runner_run(struct runner_env *env, const struct runner_job *job,
+		       runner_watch_fn *watch, void *arg,
+		       struct runner_result *ret);
+
+#endif
