@@ -35,15 +35,15 @@ struct policy policy_default(void);
 
 /*
  * STATUS_CONFIG with a sentence when the policy is out of range, names a
- * symbol twice, a symbol that is not printable ASCII punctuation (no space,
- * no backslash, quote, colon, '@', '/', '%', '#', '?', '&', '$', ',', ';', '=',
- * backquote: they break URIs, pgpass, INI, shells or JDBC), requires a symbol
- * but has none, or yields under POLICY_BITS_MIN bits.
+ * symbol twice or one that is not of -_.~!* (all others break URIs, pgpass,
+ * INI, shells or JDBC; policy.c says which and why), requires a symbol but has
+ * none, or yields under POLICY_BITS_MIN bits.
  */
 enum status policy_check(const struct policy *p, struct reason *why);
 
 /* Exact entropy in bits of policy_make()'s output: log2 of the number of
- * strings that meet the policy (inclusion-exclusion over the classes). */
+ * strings that meet the policy (inclusion-exclusion over the classes); 0 when
+ * none does. */
 double policy_bits(const struct policy *p);
 
 /* Make a password: uniform over the strings that meet the policy. */
