@@ -1,1 +1,3 @@
 # SPDX-License-Identifier: PostgreSQL
+noinst_LIBRARIES += libformat.a
+libformat_a_SOURCES = src/format/format.c src/format/format.h

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * One credential to the bytes of a known form.  It must never write something
+ * that a parser of that form would read as another value.
+ */
+#include "format/format.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define FORMAT_DEFAULT_PORT "5432"
+
+/* Room for keywords and punctuation of any kind. */
+#define FORMAT_OVERHEAD 512
+
+/* The worst expansion of one byte: %XX. */
+#define FORMAT_EXPANSION 3
+
+static const char *const names[FORMAT_COUNT] = {
+	[FORMAT_RAW] = "raw",	    [FORMAT_JSON] = "json",
+	[FORMAT_PGPASS] = "pgpass", [FORMAT_ENV] = "env",
+	[FORMAT_URI] = "uri",	    [FORMAT_CONNINFO] = "conninfo",
+};
+
+static const char *const sslmodes[] = {
+	"disable", "allow", "prefer", "require", "verify-ca", "verify-full",
+};
+
+/* Bytes being written.  The first failure stays, later writes do nothing. */
+struct out {
+	struct secret *bytes;
+	enum status failed;
+};
+
+/* A value of the credential, with its length. */
+struct value {
+	const char *s;
+	size_t n;
+};
+
+static struct value value_of(const char *s)
+{
+	return (struct value){ s, strlen(s) };
+}
+
+static struct value password_of(const struct format_credential *c)
+{
+	return (struct value){ secret_bytes(c->password),
+			       secret_len(c->password) };
+}
+
+static const char *port_of(const struct format_credential *c)
+{
+	return c->port[0] != '\0' ? c->port : FORMAT_DEFAULT_PORT;
+}
+
+static void put_n(struct out *o, const char *s, size_t n)
+{
+	if (o->failed == STATUS_OK)
+		o->failed = secret_append(o->bytes, s, n);
+}
+
+static void put(struct out *o, const char *s)
+{
+	put_n(o, s, strlen(s));
+}
+
+/* The value, with a backslash before each byte of special. */
+static void put_escaped(struct out *o, struct value v, const char *special)
+{
+	for (size_t i = 0; i < v.n; i++) {
+		if (strchr(special, v.s[i]) != NULL)
+			put(o, "\\");
+		put_n(o, &v.s[i], 1);
+	}
+}
+
+/* RFC 3986, byte by byte so that no copy of a password is left behind. */
+static void put_percent(struct out *o, struct value v)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "abcdefghijklmnopqrstuvwxyz"
+				    "0123456789-._~";
+
+	for (size_t i = 0; i < v.n; i++) {
+		unsigned char c = (unsigned char)v.s[i];
+
+		if (strchr(plain, c) != NULL) {
+			put_n(o, &v.s[i], 1);
+			continue;
+		}
+		put(o, "%");
+		put_n(o, &hex[c >> 4], 1);
+		put_n(o, &hex[c & 15], 1);
+	}
+}
+
+static void put_json(struct out *o, const char *key, struct value v)
+{
+	if (v.n == 0)
+		return;
+	put(o, ",\"");
+	put(o, key);
+	put(o, "\":\"");
+	put_escaped(o, v, "\"\\");
+	put(o, "\"");
+}
+
+/* The keys of facts/aws-secrets-manager.md, all strings; "version" is ours,
+ * and readers of that form ignore keys they do not know. */
+static void render_json(struct out *o, const struct format_credential *c)
+{
+	put(o, "{\"engine\":\"postgres\"");
+	put_json(o, "host", value_of(c->host));
+	put_json(o, "port", value_of(port_of(c)));
+	put_json(o, "dbname", value_of(c->dbname));
+	put_json(o, "username", value_of(c->username));
+	put_json(o, "password", password_of(c));
+	put_json(o, "version", value_of(c->version));
+	put(o, "}");
+}
+
+static void put_pgpass(struct out *o, struct value v)
+{
+	if (v.n == 0)
+		put(o, "*");
+	else
+		put_escaped(o, v, ":\\");
+}
+
+static void render_pgpass(struct out *o, const struct format_credential *c)
+{
+	put_pgpass(o, value_of(c->host));
+	put(o, ":");
+	put_pgpass(o, value_of(port_of(c)));
+	put(o, ":");
+	put_pgpass(o, value_of(c->dbname));
+	put(o, ":");
+	put_pgpass(o, value_of(c->username));
+	put(o, ":");
+	put_pgpass(o, password_of(c));
+	put(o, "\n");
+}
+
+/*
+ * sh and systemd agree on a single-quoted value without a single quote, and on
+ * a double-quoted one with these four escaped.  They disagree on '\'' : after
+ * it systemd keeps the next quote as a character.
+ */
+static void put_env(struct out *o, const char *key, struct value v)
+{
+	bool has_quote = memchr(v.s, '\'', v.n) != NULL;
+
+	if (v.n == 0)
+		return;
+	put(o, key);
+	put(o, has_quote ? "=\"" : "='");
+	put_escaped(o, v, has_quote ? "\"\\$`" : "");
+	put(o, has_quote ? "\"\n" : "'\n");
+}
+
+static void render_env(struct out *o, const struct format_credential *c)
+{
+	put_env(o, "PGHOST", value_of(c->host));
+	put_env(o, "PGPORT", value_of(port_of(c)));
+	put_env(o, "PGDATABASE", value_of(c->dbname));
+	put_env(o, "PGUSER", value_of(c->username));
+	put_env(o, "PGPASSWORD", password_of(c));
+	put_env(o, "PGSSLMODE", value_of(c->sslmode));
+}
+
+static void put_uri_host(struct out *o, struct value host)
+{
+	bool ipv6 = host.n > 0 && host.s[0] != '/' &&
+		    memchr(host.s, ':', host.n) != NULL;
+
+	if (!ipv6) {
+		put_percent(o, host);
+		return;
+	}
+	put(o, "[");
+	for (size_t i = 0; i < host.n; i++) {
+		if (host.s[i] == ':')
+			put(o, ":");
+		else
+			put_percent(o, (struct value){ &host.s[i], 1 });
+	}
+	put(o, "]");
+}
+
+static void render_uri(struct out *o, const struct format_credential *c)
+{
+	put(o, "postgresql://");
+	put_percent(o, value_of(c->username));
+	put(o, ":");
+	put_percent(o, password_of(c));
+	put(o, "@");
+	put_uri_host(o, value_of(c->host));
+	put(o, ":");
+	put(o, port_of(c));
+	put(o, "/");
+	put_percent(o, value_of(c->dbname));
+	if (c->sslmode[0] != '\0') {
+		put(o, "?sslmode=");
+		put(o, c->sslmode);
+	}
+}
+
+static void put_conninfo(struct out *o, const char *key, struct value v)
+{
+	if (v.n == 0)
+		return;
+	if (secret_len(o->bytes) > 0)
+		put(o, " ");
+	put(o, key);
+	put(o, "='");
+	put_escaped(o, v, "'\\");
+	put(o, "'");
+}
+
+static void render_conninfo(struct out *o, const struct format_credential *c)
+{
+	put_conninfo(o, "host", value_of(c->host));
+	put_conninfo(o, "port", value_of(port_of(c)));
+	put_conninfo(o, "dbname", value_of(c->dbname));
+	put_conninfo(o, "user", value_of(c->username));
+	put_conninfo(o, "password", password_of(c));
+	put_conninfo(o, "sslmode", value_of(c->sslmode));
+}
+
+/* A control character would end a line or a string in some reader of each
+ * form.  In a pgpass field and a raw file libpq cannot read one at all. */
+static enum status check_value(const char *what, struct value v, bool utf8,
+			       struct reason *why)
+{
+	if (text_has_control(v.s, v.n))
+		return reason_set(why, STATUS_REFUSED,
+				  "the %s holds a control character", what);
+	if (utf8 && !text_is_utf8(v.s, v.n))
+		return reason_set(
+			why, STATUS_REFUSED,
+			"the %s is not UTF-8, which this format needs", what);
+	return STATUS_OK;
+}
+
+static enum status check_values(enum format_kind kind,
+				const struct format_credential *c,
+				struct reason *why)
+{
+	/* systemd drops an assignment that is not UTF-8; JSON has no other. */
+	bool utf8 = kind == FORMAT_JSON || kind == FORMAT_ENV;
+	const struct {
+		const char *what;
+		struct value value;
+	} all[] = {
+		{ "host", value_of(c->host) },
+		{ "port", value_of(c->port) },
+		{ "database name", value_of(c->dbname) },
+		{ "user name", value_of(c->username) },
+		{ "version", value_of(c->version) },
+		{ "sslmode", value_of(c->sslmode) },
+		{ "password", password_of(c) },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		enum status st =
+			check_value(all[i].what, all[i].value, utf8, why);
+
+		if (st != STATUS_OK)
+			return st;
+	}
+	if (c->username[0] == '\0')
+		return reason_set(why, STATUS_REFUSED,
+				  "the credential has no user name");
+	if (secret_len(c->password) == 0)
+		return reason_set(why, STATUS_REFUSED,
+				  "the credential of %s has no password",
+				  c->username);
+	return STATUS_OK;
+}
+
+static bool is_port(const char *s)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; s[i] != '\0'; i++) {
+		if (s[i] < '0' || s[i] > '9' || i >= 5)
+			return false;
+		n = n * 10 + (unsigned)(s[i] - '0');
+	}
+	return n >= 1 && n <= 65535;
+}
+
+static bool is_sslmode(const char *s)
+{
+	for (size_t i = 0; i < sizeof(sslmodes) / sizeof(sslmodes[0]); i++)
+		if (strcmp(s, sslmodes[i]) == 0)
+			return true;
+	return false;
+}
+
+static enum status check_fields(enum format_kind kind,
+				const struct format_credential *c,
+				struct reason *why)
+{
+	if (c->port[0] != '\0' && !is_port(c->port))
+		return reason_set(
+			why, STATUS_REFUSED,
+			"the port \"%s\" is no number from 1 to 65535",
+			c->port);
+	if (c->sslmode[0] != '\0' && !is_sslmode(c->sslmode))
+		return reason_set(why, STATUS_REFUSED,
+				  "\"%s\" is no sslmode of libpq", c->sslmode);
+	/* libpq looks up each host of a list for itself, and in a URI a port
+	 * belongs to the last one only. */
+	if ((kind == FORMAT_PGPASS || kind == FORMAT_URI) &&
+	    strchr(c->host, ',') != NULL)
+		return reason_set(why, STATUS_REFUSED,
+				  "format %s cannot carry the list of hosts "
+				  "\"%s\"; name one host",
+				  names[kind], c->host);
+	return STATUS_OK;
+}
+
+/*
+ * What is particular to pgpass (consumers.md section 3.1): "*" alone matches
+ * anything, "#" in the first column is a comment, pgx and DBeaver trim the
+ * line, and libpq looks up its own socket folder as "localhost".
+ */
+static enum status check_pgpass(const struct format_credential *c,
+				struct reason *why)
+{
+	struct value password = password_of(c);
+
+	if (strcmp(c->host, "*") == 0 || strcmp(c->dbname, "*") == 0 ||
+	    strcmp(c->username, "*") == 0)
+		return reason_set(why, STATUS_REFUSED,
+				  "format pgpass cannot carry the name \"*\": "
+				  "it would match any");
+	if (c->host[0] == '#' || c->host[0] == ' ')
+		return reason_set(why, STATUS_REFUSED,
+				  "format pgpass cannot carry the host \"%s\"",
+				  c->host);
+	if (strcmp(c->host, "/var/run/postgresql") == 0 ||
+	    strcmp(c->host, "/tmp") == 0)
+		return reason_set(why, STATUS_REFUSED,
+				  "format pgpass cannot carry the host \"%s\": "
+				  "libpq looks up its default socket folder as "
+				  "localhost; use host=localhost",
+				  c->host);
+	if (password.s[password.n - 1] == ' ')
+		return reason_set(why, STATUS_REFUSED,
+				  "the password of %s ends with a space, which "
+				  "some readers of pgpass cut off",
+				  c->username);
+	return STATUS_OK;
+}
+
+static enum status check(enum format_kind kind,
+			 const struct format_credential *c, struct reason *why)
+{
+	enum status st = check_values(kind, c, why);
+
+	if (st == STATUS_OK)
+		st = check_fields(kind, c, why);
+	if (st == STATUS_OK && kind == FORMAT_PGPASS)
+		st = check_pgpass(c, why);
+	return st;
+}
+
+static void render(enum format_kind kind, const struct format_credential *c,
+		   struct out *o)
+{
+	switch (kind) {
+	case FORMAT_RAW:
+		put_n(o, secret_bytes(c->password), secret_len(c->password));
+		break;
+	case FORMAT_JSON:
+		render_json(o, c);
+		break;
+	case FORMAT_PGPASS:
+		render_pgpass(o, c);
+		break;
+	case FORMAT_ENV:
+		render_env(o, c);
+		break;
+	case FORMAT_URI:
+		render_uri(o, c);
+		break;
+	case FORMAT_CONNINFO:
+		render_conninfo(o, c);
+		break;
+	case FORMAT_COUNT:
+		o->failed = STATUS_ERROR;
+		break;
+	}
+}
+
+enum status format_render(enum format_kind kind,
+			  const struct format_credential *c,
+			  struct secret **ret_bytes, struct reason *why)
+{
+	struct out o = { NULL, STATUS_OK };
+	size_t n;
+	enum status st = check(kind, c, why);
+
+	if (st != STATUS_OK)
+		return st;
+	n = strlen(c->host) + strlen(port_of(c)) + strlen(c->dbname) +
+	    strlen(c->username) + strlen(c->version) + strlen(c->sslmode) +
+	    secret_len(c->password);
+	if (n > (SECRET_CAP_MAX - FORMAT_OVERHEAD) / FORMAT_EXPANSION)
+		return reason_set(why, STATUS_LIMIT,
+				  "the credential of %s is too large",
+				  c->username);
+	st = secret_new(n * FORMAT_EXPANSION + FORMAT_OVERHEAD, &o.bytes);
+	if (st != STATUS_OK)
+		return reason_set(why, st,
+				  "no locked memory for the credential of %s",
+				  c->username);
+	render(kind, c, &o);
+	if (o.failed != STATUS_OK) {
+		secret_free(o.bytes);
+		return reason_set(why, o.failed,
+				  "cannot render the credential of %s",
+				  c->username);
+	}
+	*ret_bytes = o.bytes;
+	return STATUS_OK;
+}
+
+enum status format_parse(const char *name, enum format_kind *ret_kind,
+			 struct reason *why)
+{
+	for (int i = 0; i < FORMAT_COUNT; i++)
+		if (strcmp(name, names[i]) == 0) {
+			*ret_kind = (enum format_kind)i;
+			return STATUS_OK;
+		}
+	return reason_set(why, STATUS_USAGE,
+			  "there is no format \"%s\"; choose from raw, json, "
+			  "pgpass, env, uri, conninfo",
+			  name);
+}
+
+const char *format_name(enum format_kind kind)
+{
+	return (unsigned)kind < FORMAT_COUNT ? names[kind] : "?";
+}
