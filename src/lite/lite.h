@@ -28,8 +28,9 @@ struct lite_stmt; /* one prepared statement being run */
  * `application_id` tells our files from others.
  *
  * STATUS_NOT_FOUND (no file and not create), STATUS_CONFIG (mode, owner, not
- * ours, newer schema), STATUS_CORRUPT (not a database, fails quick checks),
- * STATUS_ERROR (read-only folder, disk full, locked beyond 10 s).
+ * ours, newer schema), STATUS_CORRUPT (not a database, truncated, fails quick
+ * checks), STATUS_DENIED (read-only folder or file), STATUS_LIMIT (disk full),
+ * STATUS_BUSY (locked beyond 10 s), STATUS_ERROR (the disk failed).
  */
 struct lite_options {
 	const char *path;
@@ -46,7 +47,14 @@ void lite_close(struct lite *db);
 /*
  * Run fn in a transaction and commit durably.  fn returns a status; anything
  * but STATUS_OK rolls its part back and is what lite_write returns.  fn must
- * not block on anything but the database.  A full disk is STATUS_LIMIT.
+ * not block on anything but the database, runs on whichever thread commits for
+ * the group, and may run again after a roll-back: only its last run counts.
+ *
+ * Of its own lite_write returns, nothing written: STATUS_LIMIT (full disk),
+ * STATUS_BUSY (locked by another process beyond 10 s), STATUS_DENIED (may not
+ * be written), STATUS_CORRUPT, STATUS_NO_MEMORY, STATUS_ERROR (the file was
+ * deleted or replaced, the disk failed); and STATUS_UNKNOWN when the disk
+ * failed inside the commit itself.
  */
 typedef enum status lite_fn(struct lite_tx *tx, void *arg, struct reason *why);
 enum status lite_write(struct lite *db, lite_fn *fn, void *arg,
@@ -55,7 +63,8 @@ enum status lite_write(struct lite *db, lite_fn *fn, void *arg,
 /*
  * Like lite_write, for the record whose room was reserved beforehand: on a
  * full disk the ballast file ("<path>.reserve", posix_fallocate) is given back
- * to the file system and the transaction is tried again.
+ * to the file system and the transaction is tried again.  Until the ballast is
+ * whole again, lite_write() of this process refuses with STATUS_LIMIT.
  */
 enum status lite_write_reserved(struct lite *db, lite_fn *fn, void *arg,
 				struct reason *why);
