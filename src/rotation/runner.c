@@ -213,7 +213,7 @@ static enum status fetch_password(struct runner *r, const char *id,
 	struct store_entry entry;
 	enum status st;
 
-	memset(&entry, 0, sizeof(entry));
+	memset(&entry, 0, sizeof(entry)); /* not secret */
 	st = s->ops->fetch(s, r->job->role, id, &entry, why);
 	if (st == STATUS_OK) {
 		drop_password(r);
@@ -226,7 +226,7 @@ static void fill_entry(const struct runner *r, struct store_entry *e)
 {
 	const struct target *t = r->job->target;
 
-	memset(e, 0, sizeof(*e));
+	memset(e, 0, sizeof(*e)); /* not secret */
 	text_copy(e->engine, sizeof(e->engine), "postgres");
 	text_copy(e->host, sizeof(e->host), t->host);
 	text_copy(e->port, sizeof(e->port), t->port);
@@ -269,7 +269,7 @@ static enum engine_event do_intent(struct runner *r, struct reason *why)
 	if (s != STATUS_OK && s != STATUS_NOT_FOUND)
 		return ENGINE_ON_LEDGER_DOWN;
 	if (s == STATUS_NOT_FOUND) {
-		memset(&r->role, 0, sizeof(r->role));
+		memset(&r->role, 0, sizeof(r->role)); /* not secret */
 		text_copy(r->role.role, sizeof(r->role.role), r->job->role);
 	}
 	reason_clear(why);
@@ -682,7 +682,7 @@ static enum engine_event do_readback(struct runner *r, struct reason *why)
 			   r->job->role);
 		return ENGINE_ON_ABSENT;
 	}
-	memset(&entry, 0, sizeof(entry));
+	memset(&entry, 0, sizeof(entry)); /* not secret */
 	st = s->ops->fetch(s, r->job->role, r->version, &entry, why);
 	if (st == STATUS_NOT_FOUND)
 		return ENGINE_ON_ABSENT;
@@ -856,7 +856,7 @@ static enum engine_event do_deliver(struct runner *r, struct reason *why)
 
 	if (r->job->n_sinks == 0 || !*r->current)
 		return ENGINE_ON_OK;
-	memset(&entry, 0, sizeof(entry));
+	memset(&entry, 0, sizeof(entry)); /* not secret */
 	reason_clear(&first);
 	st = s->ops->fetch(s, r->job->role, r->current, &entry, why);
 	if (st != STATUS_OK)
@@ -1190,7 +1190,7 @@ enum status runner_run(struct runner_env *env, const struct runner_job *job,
 	struct runner *r = NULL;
 	enum status s;
 
-	memset(ret, 0, sizeof(*ret));
+	memset(ret, 0, sizeof(*ret)); /* not secret */
 	s = runner_new(env, job, &r);
 	if (s != STATUS_OK) {
 		ret->status = reason_set(&ret->why, s,
