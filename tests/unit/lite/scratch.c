@@ -19,7 +19,7 @@
 
 #define NOBODY 65534
 
-static void die(const char *what)
+__attribute__((noreturn)) static void die(const char *what)
 {
 	fprintf(stderr, "scratch: %s: %s\n", what, strerror(errno));
 	abort();

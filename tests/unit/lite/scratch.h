@@ -53,7 +53,7 @@ void scratch_unlock(struct scratch_lock lock);
 /* Run SQL on the file behind keyturn's back; aborts when it fails. */
 void scratch_sql(const char *path, const char *sql);
 
-/* Change one byte in the only place of the file that holds these n bytes. */
+/* Change one bit of the byte at offset. */
 void scratch_flip_byte(const char *path, long offset);
 
 #endif
