@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: PostgreSQL
 #SPDX - License - Identifier : PostgreSQL
 check_PROGRAMS += tests / unit / lite / test_lite TESTS +=
 	tests / unit / lite / test_lite tests_unit_lite_test_lite_SOURCES =
