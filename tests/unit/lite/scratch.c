@@ -257,3 +257,32 @@ void scratch_flip_byte(const char *path, long offset)
 		die(path);
 	close(fd);
 }
+
+void scratch_flip_blob(const char *path, const char *table, const char *column,
+		       const char *where)
+{
+	sqlite3_stmt *q = NULL;
+	sqlite3_blob *b = NULL;
+	sqlite3 *db = NULL;
+	unsigned char c = 0;
+	char sql[256];
+	int at;
+
+	snprintf(sql, sizeof sql, "SELECT rowid FROM %s WHERE %s", table,
+		 where);
+	if (sqlite3_open(path, &db) != SQLITE_OK ||
+	    sqlite3_prepare_v2(db, sql, -1, &q, NULL) != SQLITE_OK ||
+	    sqlite3_step(q) != SQLITE_ROW ||
+	    sqlite3_blob_open(db, "main", table, column,
+			      sqlite3_column_int64(q, 0), 1, &b) != SQLITE_OK)
+		die(sql);
+	sqlite3_finalize(q);
+	at = sqlite3_blob_bytes(b) / 2;
+	if (sqlite3_blob_read(b, &c, 1, at) != SQLITE_OK)
+		die(sql);
+	c ^= 1;
+	if (sqlite3_blob_write(b, &c, 1, at) != SQLITE_OK)
+		die(sql);
+	sqlite3_blob_close(b);
+	sqlite3_close(db);
+}

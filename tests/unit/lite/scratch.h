@@ -56,4 +56,8 @@ void scratch_sql(const char *path, const char *sql);
 /* Change one bit of the byte at offset. */
 void scratch_flip_byte(const char *path, long offset);
 
+/* Change the last bit of the middle byte of a blob in the row `where`. */
+void scratch_flip_blob(const char *path, const char *table, const char *column,
+		       const char *where);
+
 #endif

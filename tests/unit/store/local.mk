@@ -1,1 +1,16 @@
 # SPDX-License-Identifier: PostgreSQL
+check_PROGRAMS += tests/unit/store/test_store
+TESTS += tests/unit/store/test_store
+tests_unit_store_test_store_SOURCES = tests/unit/store/test_store.c
+tests_unit_store_test_store_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_store_test_store_LDADD = libstore.a libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_store_local
+TESTS += tests/unit/store/test_store_local
+tests_unit_store_test_store_local_SOURCES = \
+	tests/unit/lite/scratch.c \
+	tests/unit/lite/scratch.h \
+	tests/unit/store/test_store_local.c
+tests_unit_store_test_store_local_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_store_test_store_local_LDADD = libstore.a liblite.a libcrypto.a \
+	libbase.a $(SQLITE_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)
