@@ -87,8 +87,6 @@ static bool guard_holds(const struct engine *e, enum engine_guard guard)
 		return ours(e) && !import && e->emergency;
 	case ENGINE_IF_OUTCOME_OPEN:
 		return e->open;
-	case ENGINE_IF_FINISHED:
-		return e->finished;
 	case ENGINE_IF_MAY_RETRY:
 		return may_retry(e);
 	case ENGINE_IF_MAY_RETRY_OPEN:
@@ -162,7 +160,7 @@ static void act(struct engine *e, enum engine_action action)
 		e->retries[e->state]++;
 		/* From APPLY and ADOPT our version may be live now; from
 		 * INSPECT it was, and may have been restored away. */
-		if (e->have_version && !e->finishing) {
+		if (e->staged && !e->finishing) {
 			e->open = true;
 			e->applied = false;
 		}

@@ -78,7 +78,6 @@ enum engine_guard {
 	ENGINE_IF_OURS_IMPORT, /* likewise, of an import */
 	ENGINE_IF_OURS_EMERGENCY, /* OURS and EMERGENCY */
 	ENGINE_IF_OUTCOME_OPEN,	  /* an apply was sent and not answered */
-	ENGINE_IF_FINISHED,	  /* an earlier rotation was finished by us */
 	ENGINE_IF_MAY_RETRY,	  /* this state was not retried too often */
 	ENGINE_IF_MAY_RETRY_OPEN, /* MAY_RETRY and OUTCOME_OPEN */
 	ENGINE_IF_MAY_REJECT,	  /* under two rejections so far */

@@ -205,20 +205,19 @@ static enum status fresh_state(struct runner *r, struct reason *why)
 	return r->state_stale ? describe(r, why) : STATUS_OK;
 }
 
-/* Load the password of a version into r->password. */
+/* The password of a version; the caller's. */
 static enum status fetch_password(struct runner *r, const char *id,
+				  struct secret **ret_password,
 				  struct reason *why)
 {
 	struct store *s = r->job->store;
 	struct store_entry entry;
 	enum status st;
 
-	memset(&entry, 0, sizeof(entry)); /* not secret */
+	memset(&entry, 0, sizeof(entry));
 	st = s->ops->fetch(s, r->job->role, id, &entry, why);
-	if (st == STATUS_OK) {
-		drop_password(r);
-		r->password = entry.password;
-	}
+	if (st == STATUS_OK)
+		*ret_password = entry.password;
 	return st;
 }
 
@@ -344,10 +343,7 @@ static enum engine_event do_preflight(struct runner *r, struct reason *why)
 static void note_epoch(struct runner *r)
 {
 	r->epoch = r->marker.epoch;
-	if (r->role.epoch < r->marker.epoch)
-		return;
-	r->epoch = r->role.epoch + 1;
-	if (r->regress_noted)
+	if (r->marker.epoch_was >= r->role.epoch || r->regress_noted)
 		return;
 	r->regress_noted = true;
 	note(r, "restore", "", STATUS_OK,
@@ -375,7 +371,7 @@ static enum engine_event do_claim(struct runner *r, struct reason *why)
 		return ENGINE_ON_REFUSED;
 	s = t->ops->claim(t, r->session, r->job->rolname, r->claim,
 			  again || r->job->mode == ENGINE_MODE_RECOVER,
-			  &r->marker, why);
+			  r->role.epoch, &r->marker, why);
 	if (s == STATUS_OK) {
 		note_epoch(r);
 		return ENGINE_ON_OK;
@@ -413,6 +409,30 @@ static enum engine_event foreign(const struct runner *r, struct reason *why)
 	return ENGINE_ON_FOREIGN;
 }
 
+/*
+ * The marker, read after the store.  As long as the claim in it is ours no
+ * other claim can commit an apply, and whoever claims later finds the store as
+ * we found it, or the compare-and-swap of our staging fails (INV2).
+ */
+static enum engine_event look(struct runner *r, struct reason *why)
+{
+	struct target *t = r->job->target;
+	enum status s;
+
+	s = t->ops->look(t, r->session, r->job->rolname, &r->marker, why);
+	if (s == STATUS_NOT_FOUND)
+		return ENGINE_ON_BUSY;
+	if (s != STATUS_OK) {
+		r->session_bad = true;
+		return ENGINE_ON_CLUSTER_DOWN;
+	}
+	if (strcmp(r->marker.claim, r->claim) == 0)
+		return ENGINE_ON_OK;
+	reason_set(why, STATUS_BUSY,
+		   "another rotation of role %s took the claim", r->job->role);
+	return ENGINE_ON_BUSY;
+}
+
 static enum engine_event do_resolve(struct runner *r, struct reason *why)
 {
 	const char *live = r->marker.live_version;
@@ -420,11 +440,15 @@ static enum engine_event do_resolve(struct runner *r, struct reason *why)
 	const struct store_version *v;
 	const struct engine *e = &r->engine;
 	bool ours_open = e->staged && !e->applied && !e->finishing;
+	enum engine_event ev;
 	enum status s;
 
 	s = describe(r, why);
 	if (s != STATUS_OK)
 		return store_read_event(s);
+	ev = look(r, why);
+	if (ev != ENGINE_ON_OK)
+		return ev;
 	pending = state_id(r, STORE_LABEL_PENDING);
 	current = state_id(r, STORE_LABEL_CURRENT);
 	if (ours_open && *live && strcmp(live, r->own) == 0 &&
@@ -562,15 +586,18 @@ static void explain_login(const struct runner *r, enum engine_event ev,
 
 static enum engine_event do_probe(struct runner *r, struct reason *why)
 {
+	struct secret *current = NULL;
 	enum engine_event ev;
 	enum status s;
 
 	text_copy(r->version, sizeof(r->version),
 		  state_id(r, STORE_LABEL_CURRENT));
-	s = fetch_password(r, r->version, why);
+	/* Not into r->password: that is the one we may have staged. */
+	s = fetch_password(r, r->version, &current, why);
 	if (s != STATUS_OK)
 		return store_read_event(s);
-	ev = login(r, r->password, false, why);
+	ev = login(r, current, false, why);
+	secret_free(current);
 	explain_login(r, ev, why);
 	if (ev == ENGINE_ON_WRONG)
 		reason_set(why, STATUS_FROZEN,
@@ -715,6 +742,7 @@ static enum engine_event do_adopt(struct runner *r, struct reason *why)
 
 static enum engine_event do_prove(struct runner *r, struct reason *why)
 {
+	struct secret *password = NULL;
 	int64_t now = now_boot(r->env->o.now);
 	enum engine_event ev;
 	enum status s;
@@ -722,9 +750,11 @@ static enum engine_event do_prove(struct runner *r, struct reason *why)
 	if (r->engine.finishing && r->engine.retries[ENGINE_PROVE] == 0) {
 		text_copy(r->version, sizeof(r->version),
 			  r->marker.live_version);
-		s = fetch_password(r, r->version, why);
+		s = fetch_password(r, r->version, &password, why);
 		if (s != STATUS_OK)
 			return store_read_event(s);
+		drop_password(r);
+		r->password = password;
 	}
 	if (r->prove_until == 0)
 		r->prove_until = now + r->job->prove_deadline_us;

@@ -32,7 +32,8 @@ struct target_marker {
 	bool found;			     /* there is a row for this role */
 	char live_version[RANDOM_UUID_SIZE]; /* "" when none was ever applied */
 	char claim[RANDOM_UUID_SIZE];
-	int64_t epoch; /* grows by one with each claim */
+	int64_t epoch;	    /* grows with each claim */
+	int64_t epoch_was;  /* before this claim; 0 when there was no row */
 	bool foreign;  /* the password in the catalog is not the one that
 			       was written with live_version (fingerprint; only
 			       where the admin may read pg_authid) */
@@ -68,8 +69,9 @@ struct target_ops {
 			    struct reason *why);
 
 	/*
-	 * Give the session up.  `clean` false closes the connection; true lets
-	 * the target keep it for the next open().
+	 * Give the session up.  `clean` false closes the connection; true takes
+	 * the session's name off the claim it made, so that the next rotator
+	 * need not wait, and lets the target keep it for the next open().
 	 */
 	void (*release)(struct target *t, struct target_session *s, bool clean);
 
@@ -89,7 +91,8 @@ struct target_ops {
 	 * Take the claim (protocol step S1): one transaction that locks the
 	 * marker row, refuses while the claim of another living session is
 	 * younger than claim_max_us (STATUS_BUSY), ends an older or our own
-	 * earlier backend, writes `claim` and epoch + 1, commits
+	 * earlier backend, writes `claim` and the greater of epoch and `floor`
+	 * plus one (after a restore the epoch would go back), commits
 	 * (synchronous_commit may be off: the claim is bound to this session).
 	 * `takeover`: do not wait for age, end the other backend at once
 	 * (`recover`, or our own earlier session).
@@ -97,7 +100,7 @@ struct target_ops {
 	 * STATUS_NOT_FOUND when there is no such role.
 	 */
 	enum status (*claim)(struct target *t, struct target_session *s,
-			     const char *role, const char *claim, bool takeover,
+			     const char *role, const char *claim, bool takeover, int64_t floor,
 			     struct target_marker *ret, struct reason *why);
 
 	/* Read the marker and the role without a claim. */
