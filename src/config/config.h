@@ -92,4 +92,14 @@ enum config_document {
 };
 void config_reference(enum config_document kind, struct text *t);
 
+/* The sample for `keyturn init` with these files instead of the defaults; all
+ * four are absolute paths. */
+struct config_sample {
+	const char *ledger;
+	const char *audit_key;
+	const char *store_path;
+	const char *store_key;
+};
+void config_reference_sample(const struct config_sample *files, struct text *t);
+
 #endif

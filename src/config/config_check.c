@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Judges values and the references between sections.  Must never repeat the
+ * value of a connection string: it is where people put passwords.
+ */
+#include "config/config_check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/duration.h"
+#include "base/now.h"
+#include "config/config_conninfo.h"
+#include "config/config_read.h"
+
+/* "FILE:LINE: [role sap] key: sentence". */
+static enum status refuse(struct reason *why, const struct config_group *g,
+			  const struct config_value *v, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static enum status refuse(struct reason *why, const struct config_group *g,
+			  const struct config_value *v, const char *fmt, ...)
+{
+	char sentence[REASON_MAX], title[CONFIG_TITLE_SIZE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, ap);
+	va_end(ap);
+	config_model_title(g, title);
+	if (!v)
+		return reason_set(why, STATUS_CONFIG, "%s: %s %s", g->where,
+				  title, sentence);
+	return reason_set(why, STATUS_CONFIG, "%s: %s %s: %s", v->origin, title,
+			  config_model_row(v->key)->key, sentence);
+}
+
+static enum status check_length(const struct config_group *g,
+				const struct config_value *v,
+				const struct config_row *row,
+				struct reason *why)
+{
+	size_t n = strlen(v->text);
+
+	if (n == 0 && row->min > 0)
+		return refuse(why, g, v,
+			      "has no value; leave the line out for "
+			      "the default");
+	if (n < (size_t)row->min || n > (size_t)row->max)
+		return refuse(why, g, v,
+			      "has %zu bytes, and may have %lld to "
+			      "%lld",
+			      n, (long long)row->min, (long long)row->max);
+	/* A tab is the one control character a file may hold. */
+	if (text_has_control(v->text, n))
+		return refuse(why, g, v, "holds a tab; write spaces");
+	if (row->type == CONFIG_TYPE_PATH && v->text[0] != '/')
+		return refuse(why, g, v, "must be an absolute path");
+	return STATUS_OK;
+}
+
+static enum status check_number(const struct config_group *g,
+				struct config_value *v,
+				const struct config_row *row,
+				struct reason *why)
+{
+	bool duration = row->type == CONFIG_TYPE_DURATION;
+	int64_t unit = duration ? NOW_SECOND : 1, n;
+	struct reason detail = { { 0 } };
+
+	if (config_model_number(row, v->text, &n, &detail) != STATUS_OK)
+		return refuse(why, g, v, "%s", detail.text);
+	if (row->type != CONFIG_TYPE_BOOL &&
+	    (n < row->min * unit || n > row->max * unit))
+		return refuse(why, g, v, "%s is out of range, %lld%s to %lld%s",
+			      v->text, (long long)row->min, duration ? "s" : "",
+			      (long long)row->max, duration ? "s" : "");
+	v->number = n;
+	return STATUS_OK;
+}
+
+static enum status check_values(struct config_group *g, struct reason *why)
+{
+	struct reason detail = { { 0 } };
+	enum status s = STATUS_OK;
+
+	for (struct config_value *v = g->first; v && s == STATUS_OK;
+	     v = v->next) {
+		const struct config_row *row = config_model_row(v->key);
+
+		if (config_read_unquote(v->text, &detail) != STATUS_OK)
+			return refuse(why, g, v, "%s", detail.text);
+		if (row->type == CONFIG_TYPE_INT ||
+		    row->type == CONFIG_TYPE_DURATION ||
+		    row->type == CONFIG_TYPE_BOOL)
+			s = check_number(g, v, row, why);
+		else
+			s = check_length(g, v, row, why);
+	}
+	return s;
+}
+
+static enum status check_required(const struct config_group *g,
+				  struct reason *why)
+{
+	for (int k = 0; k < CONFIG_KEY_COUNT; k++) {
+		enum config_key key = (enum config_key)k;
+		const struct config_row *row = config_model_row(key);
+
+		if (row->section == g->section && row->required &&
+		    !config_model_value(g, key))
+			return refuse(why, g, NULL, "lacks the setting \"%s\"",
+				      row->key);
+	}
+	return STATUS_OK;
+}
+
+/* s in words, which are divided by spaces? */
+static bool is_word_of(const char *s, size_t n, const char *words)
+{
+	for (const char *w = words; *w; w += strspn(w, " ")) {
+		size_t len = strcspn(w, " ");
+
+		if (len == n && memcmp(w, s, n) == 0)
+			return true;
+		w += len;
+	}
+	return false;
+}
+
+static enum status check_keyturn(const struct config_group *g,
+				 struct reason *why)
+{
+	const struct config_value *v;
+
+	v = config_model_value(g, CONFIG_keyturn_ledger);
+	if (v && v->text[0] != '/') {
+		if (strstr(v->text, "://"))
+			return refuse(why, g, v,
+				      "a ledger in a server is not "
+				      "available in this release; name a "
+				      "SQLite file");
+		return refuse(why, g, v, "must be an absolute path");
+	}
+	return STATUS_OK;
+}
+
+static enum status check_store(const struct config_group *g, struct reason *why)
+{
+	const struct config_value *v;
+
+	v = config_model_value(g, CONFIG_store_type);
+	if (v && strcmp(v->text, "local") != 0)
+		return refuse(why, g, v,
+			      "\"%s\" is not available in this "
+			      "release; the type of a store is local",
+			      v->text);
+	return STATUS_OK;
+}
+
+static enum status check_conninfo(const struct config_group *g,
+				  const struct config_value *v,
+				  struct reason *why)
+{
+	const char *keyword = config_conninfo_secret(v->text);
+
+	if (!keyword)
+		return STATUS_OK;
+	return refuse(why, g, v,
+		      "holds a %s; secrets are never settings, they "
+		      "are files: use admin_passfile for the administrator's "
+		      "password",
+		      keyword);
+}
+
+static enum status check_cluster(const struct config_group *g,
+				 struct reason *why)
+{
+	const struct config_value *v;
+	enum status s = STATUS_OK;
+	char *end;
+	long port;
+
+	for (v = g->first; v && s == STATUS_OK; v = v->next) {
+		if (v->key == CONFIG_cluster_conninfo ||
+		    v->key == CONFIG_cluster_endpoint)
+			s = check_conninfo(g, v, why);
+	}
+	if (s != STATUS_OK)
+		return s;
+	v = config_model_value(g, CONFIG_cluster_sslmode);
+	if (v && !is_word_of(v->text, strlen(v->text),
+			     "disable allow prefer require verify-ca "
+			     "verify-full"))
+		return refuse(why, g, v,
+			      "\"%s\" is none of disable, allow, "
+			      "prefer, require, verify-ca, verify-full",
+			      v->text);
+	v = config_model_value(g, CONFIG_cluster_port);
+	if (!v)
+		return STATUS_OK;
+	port = strtol(v->text, &end, 10);
+	if (v->text[strspn(v->text, "0123456789")] || *end || port < 1 ||
+	    port > 65535)
+		return refuse(why, g, v, "%s is out of range, 1 to 65535",
+			      v->text);
+	return STATUS_OK;
+}
+
+static enum status check_policy(const struct config_group *g,
+				struct reason *why)
+{
+	const struct config_value *v;
+	size_t n;
+
+	v = config_model_value(g, CONFIG_policy_require);
+	if (!v)
+		return STATUS_OK;
+	for (const char *w = v->text + strspn(v->text, " "); *w;
+	     w += n, w += strspn(w, " ")) {
+		n = strcspn(w, " ");
+		if (!is_word_of(w, n, "upper lower digit symbol"))
+			return refuse(why, g, v,
+				      "\"%.*s\" is none of upper, "
+				      "lower, digit, symbol",
+				      (int)n, w);
+	}
+	return STATUS_OK;
+}
+
+/* A setting that names another section. */
+static enum status check_reference(const struct config *c,
+				   const struct config_group *g,
+				   enum config_key key,
+				   enum config_section section,
+				   struct reason *why)
+{
+	const struct config_value *v = config_model_value(g, key);
+
+	if (!v || config_find(c, section, v->text))
+		return STATUS_OK;
+	return refuse(why, g, v, "there is no [%s %s]",
+		      config_model_kind(section)->word, v->text);
+}
+
+/* An interval that schedule.h will read; zero makes no sense there. */
+static enum status check_interval(const struct config_group *g,
+				  enum config_key key, struct reason *why)
+{
+	const struct config_value *v = config_model_value(g, key);
+	struct reason detail = { { 0 } };
+	int64_t us;
+
+	if (!v)
+		return STATUS_OK;
+	if (duration_parse(v->text, &us, &detail) != STATUS_OK)
+		return refuse(why, g, v, "%s", detail.text);
+	if (us == 0)
+		return refuse(why, g, v, "must be more than nothing");
+	return STATUS_OK;
+}
+
+static enum status check_timing(const struct config_group *g,
+				struct reason *why)
+{
+	static const enum config_key needs_time[] = { CONFIG_role_window,
+						      CONFIG_role_splay };
+	const struct config_value *cron, *every, *v;
+	enum status s;
+
+	cron = config_model_value(g, CONFIG_role_schedule);
+	every = config_model_value(g, CONFIG_role_every);
+	if (cron && every)
+		return refuse(why, g, every,
+			      "schedule is set at %s; a role "
+			      "has one or the other",
+			      cron->origin);
+	for (size_t i = 0; i < 2 && !cron && !every; i++) {
+		v = config_model_value(g, needs_time[i]);
+		if (v)
+			return refuse(why, g, v,
+				      "has no effect without "
+				      "schedule or every");
+	}
+	s = check_interval(g, CONFIG_role_every, why);
+	return s == STATUS_OK ? check_interval(g, CONFIG_role_splay, why) : s;
+}
+
+static enum status check_role(const struct config *c,
+			      const struct config_group *g, struct reason *why)
+{
+	const struct config_value *v;
+	enum status s;
+
+	s = check_reference(c, g, CONFIG_role_cluster, CONFIG_SECTION_cluster,
+			    why);
+	if (s == STATUS_OK)
+		s = check_reference(c, g, CONFIG_role_store,
+				    CONFIG_SECTION_store, why);
+	if (s == STATUS_OK)
+		s = check_reference(c, g, CONFIG_role_policy,
+				    CONFIG_SECTION_policy, why);
+	if (s != STATUS_OK)
+		return s;
+	v = config_model_value(g, CONFIG_role_strategy);
+	if (v && strcmp(v->text, "single") != 0)
+		return refuse(why, g, v,
+			      "\"%s\" is not available in this "
+			      "release; the strategy is single",
+			      v->text);
+	return check_timing(g, why);
+}
+
+static enum status check_group(struct config *c, struct config_group *g,
+			       struct reason *why)
+{
+	enum status s = check_values(g, why);
+
+	if (s == STATUS_OK)
+		s = check_required(g, why);
+	if (s != STATUS_OK)
+		return s;
+	switch (g->section) {
+	case CONFIG_SECTION_keyturn:
+		return check_keyturn(g, why);
+	case CONFIG_SECTION_store:
+		return check_store(g, why);
+	case CONFIG_SECTION_cluster:
+		return check_cluster(g, why);
+	case CONFIG_SECTION_policy:
+		return check_policy(g, why);
+	case CONFIG_SECTION_role:
+		return check_role(c, g, why);
+	case CONFIG_SECTION_COUNT:
+		break;
+	}
+	return STATUS_OK;
+}
+
+/* The name that PostgreSQL knows. */
+static const char *rolname(const struct config_group *g)
+{
+	const char *set = config_string(g, CONFIG_role_rolname);
+
+	return *set ? set : g->name;
+}
+
+static int by_login(const void *a, const void *b)
+{
+	const struct config_group *const *x = a, *const *y = b;
+	int order = strcmp(config_string(*x, CONFIG_role_cluster),
+			   config_string(*y, CONFIG_role_cluster));
+
+	return order ? order : strcmp(rolname(*x), rolname(*y));
+}
+
+/* Two sections that rotate one login would undo each other's work. */
+static enum status check_logins(const struct config *c, struct reason *why)
+{
+	const struct config_groups *roles = &c->sections[CONFIG_SECTION_role];
+	struct config_group **sorted = NULL;
+	enum status s = STATUS_OK;
+	char title[CONFIG_TITLE_SIZE];
+
+	if (roles->n < 2)
+		return STATUS_OK;
+	sorted = calloc(roles->n, sizeof(*sorted));
+	if (!sorted)
+		return reason_set(why, STATUS_NO_MEMORY,
+				  "no memory for the configuration");
+	memcpy(sorted, roles->in_order, roles->n * sizeof(*sorted));
+	qsort(sorted, roles->n, sizeof(*sorted), by_login);
+	for (size_t i = 1; i < roles->n && s == STATUS_OK; i++) {
+		if (by_login(&sorted[i - 1], &sorted[i]) != 0)
+			continue;
+		config_model_title(sorted[i - 1], title);
+		s = refuse(why, sorted[i], NULL,
+			   "and %s at %s are the same "
+			   "role of the same cluster",
+			   title, sorted[i - 1]->where);
+	}
+	free(sorted);
+	return s;
+}
+
+enum status config_check_all(struct config *c, struct reason *why)
+{
+	enum status s = STATUS_OK;
+
+	for (size_t k = 0; k < CONFIG_SECTION_COUNT; k++) {
+		for (size_t i = 0; i < c->sections[k].n; i++) {
+			s = check_group(c, c->sections[k].in_order[i], why);
+			if (s != STATUS_OK)
+				return s;
+		}
+	}
+	return check_logins(c, why);
+}

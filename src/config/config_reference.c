@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The documents that are made from settings.def.  Must never know a setting by
+ * itself, but for the examples of the sample file, which a test loads.
+ */
+#include "config/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config/config_model.h"
+
+#define WIDTH	    78
+#define LIMITS_SIZE 80
+
+/* How a file is written; one paragraph each. */
+static const char *const rules[] = {
+	"A file consists of sections, \"[keyturn]\" or \"[role NAME]\", and of "
+	"settings, \"key = value\". Both begin at the beginning of the line. "
+	"NAME has 1 to 40 letters, digits, '.', '_' and '-'.",
+	"A line that begins with ';' or '#' is a comment, and so is the rest "
+	"of a line from a ';' that follows a space. A '#' inside a value is "
+	"part of it.",
+	"A value may be put in double quotes, which keep spaces at its ends. "
+	"Inside them \\\" stands for a quote, \\\\ for a backslash and \\; for "
+	"a semicolon that must not start a comment.",
+	"A line that is not a comment has at most 198 bytes. A list, and a "
+	"text that may have 1024 bytes or more, may go on on the next line, "
+	"indented; the parts are joined by one space.",
+	"A list is given as several lines with the same key. Any other key "
+	"given twice, a section given twice in all files, an unknown key or "
+	"section, and a bad value are errors that name file and line.",
+	"A duration is a number and one unit: 90s, 15m, 36h, 30d, 2w. A switch "
+	"is yes, on, true, or no, off, false.",
+	"Files are UTF-8 without control characters, and not writable by group "
+	"or others. Secrets are never settings: a setting names the file that "
+	"holds one.",
+};
+
+/* What the sample shows for settings whose default is no good example.  A
+ * newline is written as a continuation. */
+static const struct {
+	enum config_key key;
+	const char *value;
+} examples[] = {
+	{ CONFIG_cluster_conninfo,
+	  "host=db.example.com dbname=postgres user=keyturn\n"
+	  "sslmode=verify-full sslrootcert=/etc/ssl/certs/ca-certificates.crt" },
+	{ CONFIG_cluster_admin_passfile, "/etc/keyturn/main.pgpass" },
+	{ CONFIG_policy_length, "32" },
+	{ CONFIG_policy_symbols, "-_." },
+	{ CONFIG_role_cluster, "main" },
+	{ CONFIG_role_store, "local" },
+	{ CONFIG_role_policy, "partner" },
+	{ CONFIG_role_strategy, "single" },
+	{ CONFIG_role_schedule, "0 3 * * sun" },
+	{ CONFIG_role_sink, "pgpass /home/sapjob/.pgpass owner=sapjob" },
+};
+
+static const char *example_name(enum config_section section)
+{
+	switch (section) {
+	case CONFIG_SECTION_store:
+		return "local";
+	case CONFIG_SECTION_cluster:
+		return "main";
+	case CONFIG_SECTION_policy:
+		return "partner";
+	case CONFIG_SECTION_role:
+		return "sap_engagement";
+	case CONFIG_SECTION_keyturn:
+	case CONFIG_SECTION_COUNT:
+		break;
+	}
+	return "";
+}
+
+/* Paragraph s, broken at spaces, each line behind prefix. */
+static void add_wrapped(struct text *t, const char *prefix, const char *s)
+{
+	size_t room = WIDTH - strlen(prefix), n;
+
+	while (*s) {
+		n = strlen(s);
+		if (n > room) {
+			n = room;
+			while (n > 0 && s[n] != ' ')
+				n--;
+			if (n == 0)
+				n = strcspn(s, " ");
+		}
+		text_add(t, prefix);
+		text_add_bytes(t, s, n);
+		text_add_char(t, '\n');
+		s += n;
+		s += strspn(s, " ");
+	}
+}
+
+/* Seconds in the largest unit that holds them whole. */
+static void print_seconds(char *buf, size_t size, int64_t seconds)
+{
+	static const struct {
+		int64_t seconds;
+		char name;
+	} units[] = {
+		{ 604800, 'w' }, { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }
+	};
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		if (seconds > 0 && seconds % units[i].seconds == 0) {
+			snprintf(buf, size, "%lld%c",
+				 (long long)(seconds / units[i].seconds),
+				 units[i].name);
+			return;
+		}
+	}
+	snprintf(buf, size, "%llds", (long long)seconds);
+}
+
+/* "number, 1 to 64": what the value must be.  buf of LIMITS_SIZE. */
+static const char *limits(const struct config_row *row, char *buf)
+{
+	char low[24], high[24];
+
+	switch (row->type) {
+	case CONFIG_TYPE_STRING:
+		snprintf(buf, LIMITS_SIZE, "text, at most %lld bytes",
+			 (long long)row->max);
+		break;
+	case CONFIG_TYPE_PATH:
+		snprintf(buf, LIMITS_SIZE, "absolute path");
+		break;
+	case CONFIG_TYPE_LIST:
+		snprintf(buf, LIMITS_SIZE,
+			 "list of texts, at most %lld bytes "
+			 "each",
+			 (long long)row->max);
+		break;
+	case CONFIG_TYPE_BOOL:
+		snprintf(buf, LIMITS_SIZE, "yes or no");
+		break;
+	case CONFIG_TYPE_INT:
+		snprintf(buf, LIMITS_SIZE, "number, %lld to %lld",
+			 (long long)row->min, (long long)row->max);
+		break;
+	case CONFIG_TYPE_DURATION:
+		print_seconds(low, sizeof(low), row->min);
+		print_seconds(high, sizeof(high), row->max);
+		snprintf(buf, LIMITS_SIZE, "duration, %s to %s", low, high);
+		break;
+	}
+	return buf;
+}
+
+static void text_setting(const struct config_row *row, struct text *t)
+{
+	char buf[LIMITS_SIZE];
+
+	text_printf(t, "  %s (%s", row->key, limits(row, buf));
+	if (*row->def)
+		text_printf(t, "; default %s", row->def);
+	text_printf(t, "%s)\n", row->required ? "; required" : "");
+	add_wrapped(t, "      ", row->help);
+}
+
+/* '|' would end a table's cell. */
+static void markdown_cell(struct text *t, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '|' || *s == '<' || *s == '*')
+			text_add_char(t, '\\');
+		text_add_char(t, *s);
+	}
+}
+
+static void markdown_setting(const struct config_row *row, struct text *t)
+{
+	char buf[LIMITS_SIZE];
+
+	text_printf(t, "| `%s` | %s | ", row->key, limits(row, buf));
+	if (row->required)
+		text_add(t, "required");
+	else if (*row->def)
+		text_printf(t, "`%s`", row->def);
+	text_add(t, " | ");
+	markdown_cell(t, row->help);
+	text_add(t, " |\n");
+}
+
+/* Text lines of roff: a new sentence on a new line, a backslash as \e, and no
+ * line that begins with a control character. */
+static void man_lines(struct text *t, const char *s)
+{
+	bool start = true;
+
+	for (; *s; s++) {
+		if (start && (*s == '.' || *s == '\''))
+			text_add(t, "\\&");
+		start = false;
+		if (*s == '\\') {
+			text_add(t, "\\e");
+		} else if (s[0] == ' ' && (s[-1] == '.' || s[-1] == ':') &&
+			   s[-2] != '.') {
+			text_add_char(t, s[-1] == '.' ? '\n' : ' ');
+			start = s[-1] == '.';
+		} else {
+			text_add_char(t, *s);
+		}
+	}
+	text_add_char(t, '\n');
+}
+
+static void man_setting(const struct config_row *row, struct text *t)
+{
+	char buf[LIMITS_SIZE];
+
+	text_printf(t, ".It Cm %s\n", row->key);
+	man_lines(t, row->help);
+	text_add(t, ".Pp\n");
+	text_printf(t, "Type: %s.\n", limits(row, buf));
+	if (row->required)
+		text_add(t, "Required.\n");
+	if (*row->def) {
+		text_add(t, "Default:\n");
+		text_printf(t, ".Ql %s .\n", row->def);
+	}
+}
+
+static void section_head(enum config_document kind, enum config_section section,
+			 struct text *t)
+{
+	const struct config_kind *k = config_model_kind(section);
+	const char *name = k->named ? " NAME" : "";
+
+	switch (kind) {
+	case CONFIG_DOCUMENT_TEXT:
+		text_printf(t, "\n[%s%s]\n", k->word, name);
+		add_wrapped(t, "  ", k->help);
+		break;
+	case CONFIG_DOCUMENT_MARKDOWN:
+		text_printf(t, "\n## [%s%s]\n\n%s\n\n", k->word, name, k->help);
+		text_add(t, "| setting | value | default | meaning |\n");
+		text_add(t, "| --- | --- | --- | --- |\n");
+		break;
+	case CONFIG_DOCUMENT_MAN:
+		text_printf(t, ".Ss [%s%s]\n", k->word, name);
+		man_lines(t, k->help);
+		text_add(t, ".Bl -tag -width Ds\n");
+		break;
+	case CONFIG_DOCUMENT_SAMPLE:
+		break;
+	}
+}
+
+static void add_rules(enum config_document kind, struct text *t)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
+		if (kind == CONFIG_DOCUMENT_MAN) {
+			if (i > 0)
+				text_add(t, ".Pp\n");
+			man_lines(t, rules[i]);
+			continue;
+		}
+		if (i > 0)
+			text_add_char(t, '\n');
+		add_wrapped(t, "", rules[i]);
+	}
+}
+
+static void add_settings(enum config_document kind, enum config_section section,
+			 struct text *t)
+{
+	for (int k = 0; k < CONFIG_KEY_COUNT; k++) {
+		const struct config_row *row =
+			config_model_row((enum config_key)k);
+
+		if (row->section != section)
+			continue;
+		if (kind == CONFIG_DOCUMENT_TEXT)
+			text_setting(row, t);
+		else if (kind == CONFIG_DOCUMENT_MARKDOWN)
+			markdown_setting(row, t);
+		else
+			man_setting(row, t);
+	}
+}
+
+/* `value` with its newlines as continuations behind prefix. */
+static void sample_value(const char *prefix, const char *key, const char *value,
+			 struct text *t)
+{
+	text_printf(t, "%s%s = ", prefix, key);
+	for (; *value; value++) {
+		if (*value == '\n')
+			text_printf(t, "\n%s\t", prefix);
+		else
+			text_add_char(t, *value);
+	}
+	text_add_char(t, '\n');
+}
+
+static const char *example_of(enum config_key k)
+{
+	for (size_t i = 0; i < sizeof(examples) / sizeof(*examples); i++) {
+		if (examples[i].key == k)
+			return examples[i].value;
+	}
+	return NULL;
+}
+
+/* The value that the sample sets for real, or NULL. */
+static const char *live_of(const struct config_sample *files, enum config_key k)
+{
+	switch (k) {
+	case CONFIG_keyturn_ledger:
+		return files->ledger;
+	case CONFIG_keyturn_audit_key:
+		return files->audit_key;
+	case CONFIG_store_type:
+		return config_model_row(k)->def;
+	case CONFIG_store_path:
+		return files->store_path;
+	case CONFIG_store_key:
+		return files->store_key;
+	default:
+		return NULL;
+	}
+}
+
+/* Everything of [keyturn] and [store local]; of the others what the example
+ * needs, because the whole is in the manual. */
+static void sample_section(const struct config_sample *files,
+			   enum config_section section, struct text *t)
+{
+	const struct config_kind *kind = config_model_kind(section);
+	bool live = section == CONFIG_SECTION_keyturn ||
+		    section == CONFIG_SECTION_store;
+	const char *value;
+
+	text_add_char(t, '\n');
+	add_wrapped(t, "# ", kind->help);
+	text_printf(t, "%s[%s%s%s]\n", live ? "" : ";", kind->word,
+		    kind->named ? " " : "", example_name(section));
+	for (int i = 0; i < CONFIG_KEY_COUNT; i++) {
+		enum config_key k = (enum config_key)i;
+		const struct config_row *row = config_model_row(k);
+
+		value = live_of(files, k);
+		if (!value)
+			value = example_of(k);
+		if (!value && live && *row->def)
+			value = row->def;
+		if (row->section != section || !value)
+			continue;
+		add_wrapped(t, "# ", row->help);
+		sample_value(live_of(files, k) ? "" : ";", row->key, value, t);
+	}
+}
+
+void config_reference_sample(const struct config_sample *files, struct text *t)
+{
+	text_add(t, "# The configuration of keyturn.  Lines that begin with "
+		    "';' show defaults or an\n# example; take the ';' away to "
+		    "use them.  All settings: keyturn.conf(5), or\n# \"keyturn "
+		    "config reference\".  More files may stand in conf.d/ "
+		    "beside this one.\n");
+	for (int k = 0; k < CONFIG_SECTION_COUNT; k++)
+		sample_section(files, (enum config_section)k, t);
+}
+
+void config_reference(enum config_document kind, struct text *t)
+{
+	if (kind == CONFIG_DOCUMENT_SAMPLE) {
+		const struct config_sample files = {
+			config_model_row(CONFIG_keyturn_ledger)->def,
+			config_model_row(CONFIG_keyturn_audit_key)->def,
+			config_model_row(CONFIG_store_path)->def,
+			config_model_row(CONFIG_store_key)->def,
+		};
+
+		config_reference_sample(&files, t);
+		return;
+	}
+	add_rules(kind, t);
+	for (int k = 0; k < CONFIG_SECTION_COUNT; k++) {
+		section_head(kind, (enum config_section)k, t);
+		add_settings(kind, (enum config_section)k, t);
+		if (kind == CONFIG_DOCUMENT_MAN)
+			text_add(t, ".El\n");
+	}
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What values and references must be. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config/config_conninfo.h"
+#include "config_tree.h"
+
+#define CLUSTER "[cluster main]\nconninfo = host=db\n"
+#define ROLE	"[role r]\ncluster = main\n"
+
+static void a_bad_number_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad("[keyturn]\njobs = four\n",
+			"2: [keyturn] jobs: \"four\" is not a whole number");
+	config_tree_bad("[keyturn]\njobs = -1\n",
+			"2: [keyturn] jobs: \"-1\" is not a whole number");
+	config_tree_bad("[keyturn]\njobs = 18446744073709551620\n",
+			"2: [keyturn] jobs: \"18446744073709551620\" is not a "
+			"whole number");
+}
+
+static void a_number_out_of_range_names_the_range(void **state)
+{
+	(void)state;
+	config_tree_bad("[keyturn]\njobs = 65\n",
+			"2: [keyturn] jobs: 65 is out of range, 1 to 64");
+	config_tree_bad("[keyturn]\njobs = 0\n",
+			"2: [keyturn] jobs: 0 is out of range, 1 to 64");
+	config_tree_bad("[policy p]\nlength = 19\n",
+			"2: [policy p] length: 19 is out of range, 20 to 512");
+}
+
+static void a_bad_duration_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad(CLUSTER "lock_timeout = 5\n",
+			"3: [cluster main] lock_timeout: \"5\" is not a "
+			"duration; write a number and one unit: 90s, 15m, 36h, "
+			"30d or 2w");
+	config_tree_bad(CLUSTER "lock_timeout = 0s\n",
+			"3: [cluster main] lock_timeout: 0s is out of range, "
+			"1s to 600s");
+	config_tree_bad(CLUSTER "lock_timeout = 11m\n",
+			"3: [cluster main] lock_timeout: 11m is out of range, "
+			"1s to 600s");
+}
+
+static void a_bad_switch_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad(CLUSTER "insecure = 1\n",
+			"3: [cluster main] insecure: \"1\" is neither yes, on, "
+			"true nor no, off, false");
+}
+
+static void every_spelling_of_a_switch_is_read(void **state)
+{
+	static const char *const words[] = { "yes", "on",    "true",
+					     "no",  "False", "OFF" };
+	char text[100];
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		snprintf(text, sizeof(text), CLUSTER "insecure = %s\n",
+			 words[i]);
+		assert_int_equal(config_bool(config_at(config_tree_load(text),
+						       CONFIG_SECTION_cluster,
+						       0),
+					     CONFIG_cluster_insecure),
+				 i < 3);
+	}
+}
+
+static void an_empty_value_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad("[keyturn]\ntimezone =\n",
+			"2: [keyturn] timezone: has no value; leave the line "
+			"out for the default");
+	config_tree_bad("[keyturn]\njobs = ; four\n",
+			"2: [keyturn] jobs: \"\" is not a whole number");
+}
+
+static void an_empty_symbol_set_is_a_value(void **state)
+{
+	const struct config *c = config_tree_load("[policy p]\nsymbols =\n");
+	const struct config_group *g = config_at(c, CONFIG_SECTION_policy, 0);
+
+	(void)state;
+	assert_true(config_is_set(g, CONFIG_policy_symbols));
+	assert_string_equal(config_string(g, CONFIG_policy_symbols), "");
+}
+
+static void a_relative_path_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad("[store local]\nkey = store.key\n",
+			"2: [store local] key: must be an absolute path");
+	config_tree_bad("[keyturn]\nledger = ledger.db\n",
+			"2: [keyturn] ledger: must be an absolute path");
+}
+
+static void a_ledger_in_a_server_is_not_available(void **state)
+{
+	(void)state;
+	config_tree_bad("[keyturn]\nledger = postgresql://db/keyturn\n",
+			"2: [keyturn] ledger: a ledger in a server is not "
+			"available in this release; name a SQLite file");
+}
+
+static void a_missing_required_setting_is_named(void **state)
+{
+	(void)state;
+	config_tree_bad("[cluster main]\nhost = x\n",
+			"1: [cluster main] lacks the setting \"conninfo\"");
+	config_tree_bad("\n[role r]\n",
+			"2: [role r] lacks the setting \"cluster\"");
+}
+
+static void a_reference_to_nothing_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad(CLUSTER "[role r]\ncluster = mian\n",
+			"4: [role r] cluster: there is no [cluster mian]");
+	config_tree_bad(CLUSTER ROLE "store = vault\n",
+			"5: [role r] store: there is no [store vault]");
+	config_tree_bad(CLUSTER ROLE "policy = strong\n",
+			"5: [role r] policy: there is no [policy strong]");
+}
+
+static void a_reference_may_point_forward_and_to_another_file(void **state)
+{
+	const struct config *c;
+
+	(void)state;
+	config_tree_write("conf.d/p.conf", "[policy strong]\n", 16);
+	c = config_tree_load(ROLE "policy = strong\n" CLUSTER);
+	assert_string_equal(config_string(config_at(c, CONFIG_SECTION_role, 0),
+					  CONFIG_role_policy),
+			    "strong");
+}
+
+static void other_stores_and_strategies_are_not_available(void **state)
+{
+	(void)state;
+	config_tree_bad("[store v]\ntype = vault\n",
+			"2: [store v] type: \"vault\" is not available in this "
+			"release; the type of a store is local");
+	config_tree_bad(CLUSTER ROLE "strategy = alternating\n",
+			"5: [role r] strategy: \"alternating\" is not "
+			"available in this release; the strategy is single");
+}
+
+static void schedule_and_every_exclude_each_other(void **state)
+{
+	(void)state;
+	config_tree_bad(CLUSTER ROLE "schedule = 0 3 * * sun\nevery = 30d\n",
+			"6: [role r] every: schedule is set at "
+			"@/keyturn.conf:5; a role has one or the other");
+}
+
+static void an_interval_is_a_duration_and_not_zero(void **state)
+{
+	(void)state;
+	config_tree_bad(CLUSTER ROLE "every = monthly\n",
+			"5: [role r] every: \"monthly\" is not a duration; "
+			"write a number and one unit: 90s, 15m, 36h, 30d or "
+			"2w");
+	config_tree_bad(CLUSTER ROLE "every = 0d\n",
+			"5: [role r] every: must be more than nothing");
+	config_tree_bad(CLUSTER ROLE "every = 1d\nsplay = 1\n",
+			"6: [role r] splay: \"1\" is not a duration; write a "
+			"number and one unit: 90s, 15m, 36h, 30d or 2w");
+}
+
+static void a_window_without_a_schedule_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad(CLUSTER ROLE "window = 01:00-05:00\n",
+			"5: [role r] window: has no effect without schedule or "
+			"every");
+}
+
+static void an_unknown_class_of_characters_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad("[policy p]\nrequire = upper lower  digits\n",
+			"2: [policy p] require: \"digits\" is none of upper, "
+			"lower, digit, symbol");
+}
+
+static void a_role_name_has_at_most_63_bytes(void **state)
+{
+	const struct config *c;
+	char text[300];
+
+	(void)state;
+	snprintf(text, sizeof(text), CLUSTER ROLE "rolname = %063d\n", 1);
+	c = config_tree_load(text);
+	assert_int_equal(
+		strlen(config_string(config_at(c, CONFIG_SECTION_role, 0),
+				     CONFIG_role_rolname)),
+		63);
+	snprintf(text, sizeof(text), CLUSTER ROLE "rolname = %064d\n", 1);
+	config_tree_bad(text, "5: [role r] rolname: has 64 bytes, and may have "
+			      "1 to 63");
+}
+
+static void an_awkward_role_name_is_kept_as_it_is(void **state)
+{
+	const struct config *c = config_tree_load(
+		CLUSTER ROLE "rolname = 'a\"b';DROP 100%s s\xc3\xa4p\n");
+
+	(void)state;
+	assert_string_equal(config_string(config_at(c, CONFIG_SECTION_role, 0),
+					  CONFIG_role_rolname),
+			    "'a\"b';DROP 100%s s\xc3\xa4p");
+}
+
+static void one_login_in_two_sections_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad(CLUSTER ROLE "[role other]\ncluster = main\n"
+				     "rolname = r\n",
+			"5: [role other] and [role r] at @/keyturn.conf:3 are "
+			"the same role of the same cluster");
+	config_tree_load(CLUSTER ROLE
+			 "[cluster b]\nconninfo = host=b\n[role other]\n"
+			 "cluster = b\nrolname = r\n");
+}
+
+static void a_password_in_a_connection_string_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad("[cluster main]\nconninfo = host=db "
+			"password=hunter2\n",
+			"2: [cluster main] conninfo: holds a password; secrets "
+			"are never settings, they are files: use "
+			"admin_passfile for the administrator's password");
+	config_tree_bad(CLUSTER "endpoint = host=db\n"
+				"endpoint = postgresql://u:hunter2@db/x\n",
+			"4: [cluster main] endpoint: holds a password; secrets "
+			"are never settings, they are files: use "
+			"admin_passfile for the administrator's password");
+	config_tree_bad("[cluster main]\nconninfo = host=db\n"
+			"\tpassword = 'hunter 2'\n",
+			"2: [cluster main] conninfo: holds a password; secrets "
+			"are never settings, they are files: use "
+			"admin_passfile for the administrator's password");
+}
+
+static void secrets_are_found_in_both_forms(void **state)
+{
+	static const struct {
+		const char *conninfo;
+		const char *keyword;
+	} cases[] = {
+		{ "", NULL },
+		{ "host=db user=password dbname='password=x'", NULL },
+		{ "host=db passfile=/x", NULL },
+		{ "host=db options='-c a=\\' password=b'", NULL },
+		{ "password=x", "password" },
+		{ "host=a\\ password=x", NULL },
+		{ "host=a  password  =  ''", "password" },
+		{ "host='a\\'b' password=x", "password" },
+		{ "host= password=x", NULL },
+		{ "sslkey=/k sslpassword=x", "sslpassword" },
+		{ "scram_client_key=x", "scram_client_key" },
+		{ "postgresql://db/x", NULL },
+		{ "postgres://u@db:5432/x?sslmode=require", NULL },
+		{ "postgres://u:@db/x", NULL },
+		{ "postgres://db:5432/x@y:z", NULL },
+		{ "postgres://u:p@db", "password" },
+		{ "postgresql://:p@db", "password" },
+		{ "postgresql://[::1]:5432/x?a=b", NULL },
+		{ "postgresql://db/x?a=b&password=c", "password" },
+		{ "postgresql://u?@db/x?password=c", "password" },
+		{ "postgresql:///?p%61ssword=c", "password" },
+		{ "postgresql:///?sslmode=password", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *got = config_conninfo_secret(cases[i].conninfo);
+
+		if ((got == NULL) != (cases[i].keyword == NULL))
+			fail_msg("%s: %s", cases[i].conninfo, got ? got : "no");
+		if (got)
+			assert_string_equal(got, cases[i].keyword);
+	}
+}
+
+static void a_bad_port_or_sslmode_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad(CLUSTER "port = 65536\n",
+			"3: [cluster main] port: 65536 is out of range, 1 to "
+			"65535");
+	config_tree_bad(CLUSTER "port = +80\n",
+			"3: [cluster main] port: +80 is out of range, 1 to "
+			"65535");
+	config_tree_bad(CLUSTER "sslmode = on\n",
+			"3: [cluster main] sslmode: \"on\" is none of disable, "
+			"allow, prefer, require, verify-ca, verify-full");
+}
+
+static void ten_thousand_roles_are_found_by_name(void **state)
+{
+	struct text t = text_make((size_t)4 * 1024 * 1024);
+	const struct config *c;
+	char name[40];
+
+	(void)state;
+	text_add(&t, CLUSTER "[policy p]\n");
+	for (int i = 0; i < 10000; i++)
+		text_printf(&t,
+			    "[role role_%d]\ncluster = main\npolicy = p\n"
+			    "schedule = 0 3 * * sun\nsplay = 2h\n",
+			    (i * 7919) % 10000);
+	assert_int_equal(text_status(&t), STATUS_OK);
+	c = config_tree_load(text_str(&t));
+	assert_int_equal(config_count(c, CONFIG_SECTION_role), 10000);
+	for (int i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "role_%d", i);
+		assert_string_equal(
+			config_name(config_find(c, CONFIG_SECTION_role, name)),
+			name);
+	}
+	assert_null(config_find(c, CONFIG_SECTION_role, "role_10000"));
+	assert_string_equal(config_name(config_at(c, CONFIG_SECTION_role, 1)),
+			    "role_7919");
+	text_free(&t);
+}
+
+#define TEST(f)                                               \
+	cmocka_unit_test_setup_teardown(f, config_tree_setup, \
+					config_tree_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_bad_number_is_refused),
+		TEST(a_number_out_of_range_names_the_range),
+		TEST(a_bad_duration_is_refused),
+		TEST(a_bad_switch_is_refused),
+		TEST(every_spelling_of_a_switch_is_read),
+		TEST(an_empty_value_is_refused),
+		TEST(an_empty_symbol_set_is_a_value),
+		TEST(a_relative_path_is_refused),
+		TEST(a_ledger_in_a_server_is_not_available),
+		TEST(a_missing_required_setting_is_named),
+		TEST(a_reference_to_nothing_is_refused),
+		TEST(a_reference_may_point_forward_and_to_another_file),
+		TEST(other_stores_and_strategies_are_not_available),
+		TEST(schedule_and_every_exclude_each_other),
+		TEST(an_interval_is_a_duration_and_not_zero),
+		TEST(a_window_without_a_schedule_is_refused),
+		TEST(an_unknown_class_of_characters_is_refused),
+		TEST(a_role_name_has_at_most_63_bytes),
+		TEST(an_awkward_role_name_is_kept_as_it_is),
+		TEST(one_login_in_two_sections_is_refused),
+		TEST(a_password_in_a_connection_string_is_refused),
+		TEST(secrets_are_found_in_both_forms),
+		TEST(a_bad_port_or_sslmode_is_refused),
+		TEST(ten_thousand_roles_are_found_by_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
