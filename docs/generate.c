@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Prints the documents that are made from tables: settings.def, commands.def
+ * and status.def.  Its output is committed; tests/lint/generated compares.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/status.h"
+#include "config/config.h"
+
+/* The manual's date: of the release, not of the build, so that a build can be
+ * repeated byte for byte. */
+#define MANUAL_DATE  "November 21, 2026"
+#define DOCUMENT_MAX ((size_t)1024 * 1024)
+
+struct command {
+	const char *name;
+	const char *arguments;
+	const char *help;
+};
+
+struct option {
+	const char *command; /* "all": every command takes it */
+	const char *name;
+	const char *argument;
+	const char *help;
+};
+
+static const struct command commands[] = {
+#define COMMAND(name, arguments, help) { #name, arguments, help },
+#define OPTION(command, name, argument, help)
+#include "cli/commands.def"
+#undef COMMAND
+#undef OPTION
+};
+
+static const struct option options[] = {
+#define COMMAND(name, arguments, help)
+#define OPTION(command, name, argument, help) \
+	{ #command, #name, argument, help },
+#include "cli/commands.def"
+#undef COMMAND
+#undef OPTION
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(*commands))
+#define N_OPTIONS  (sizeof(options) / sizeof(*options))
+
+/* C names have '_' where the command line has '-'. */
+static void add_name(struct text *t, const char *name, const char *dash)
+{
+	for (; *name; name++) {
+		if (*name == '_')
+			text_add(t, dash);
+		else
+			text_add_char(t, *name);
+	}
+}
+
+/* roff text lines: a new sentence on a new line. */
+static void add_man(struct text *t, const char *s)
+{
+	bool start = true;
+
+	for (; *s; s++) {
+		if (start && (*s == '.' || *s == '\''))
+			text_add(t, "\\&");
+		start = s[0] == ' ' && s[-1] == '.';
+		if (start)
+			text_add_char(t, '\n');
+		else if (*s == '\\')
+			text_add(t, "\\e");
+		else
+			text_add_char(t, *s);
+	}
+	text_add_char(t, '\n');
+}
+
+static void add_markdown(struct text *t, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '|' || *s == '<' || *s == '*')
+			text_add_char(t, '\\');
+		text_add_char(t, *s);
+	}
+}
+
+/* Several outcomes may share an exit code: all their sentences, once. */
+static void add_sentences(struct text *t, int code)
+{
+	const char *comma = "";
+
+	for (int s = 0; s < STATUS_COUNT; s++) {
+		if (status_exit((enum status)s) != code)
+			continue;
+		text_printf(t, "%s%s", comma, status_sentence((enum status)s));
+		comma = ", or ";
+	}
+}
+
+static bool is_first_of_code(int s)
+{
+	for (int i = 0; i < s; i++) {
+		if (status_exit((enum status)i) == status_exit((enum status)s))
+			return false;
+	}
+	return true;
+}
+
+static void man_options(struct text *t, const char *command)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		if (strcmp(options[i].command, command) != 0)
+			continue;
+		if (!any)
+			text_add(t, ".Bl -tag -width Ds\n");
+		any = true;
+		text_add(t, ".It Fl Fl ");
+		add_name(t, options[i].name, "-");
+		if (*options[i].argument)
+			text_printf(t, " Ar %s", options[i].argument);
+		text_add_char(t, '\n');
+		add_man(t, options[i].help);
+	}
+	if (any)
+		text_add(t, ".El\n");
+}
+
+static void man_exit_codes(struct text *t)
+{
+	text_add(t, ".Sh EXIT STATUS\n.Bl -tag -width 00n -compact\n");
+	for (int s = 0; s < STATUS_COUNT; s++) {
+		if (!is_first_of_code(s))
+			continue;
+		text_printf(t, ".It %d\n", status_exit((enum status)s));
+		add_sentences(t, status_exit((enum status)s));
+		text_add(t, "\n");
+	}
+	text_add(t, ".El\n");
+}
+
+static void man1(struct text *t)
+{
+	text_add(t, ".\\\" SPDX-License-Identifier: PostgreSQL\n"
+		    ".\\\" Made by docs/generate from commands.def and "
+		    "status.def; change those.\n"
+		    ".Dd " MANUAL_DATE "\n.Dt KEYTURN 1\n.Os\n"
+		    ".Sh NAME\n.Nm keyturn\n"
+		    ".Nd rotate the passwords of PostgreSQL roles\n"
+		    ".Sh SYNOPSIS\n.Nm\n.Ar command\n"
+		    ".Op Ar option ...\n.Op Ar argument ...\n"
+		    ".Sh DESCRIPTION\n.Nm\n"
+		    "rotates the passwords of native PostgreSQL roles: it "
+		    "makes a password, stores it before it is live, applies "
+		    "it, proves it by a login, and hands it out.\n"
+		    "Whatever interrupts it, the password that logs in is in "
+		    "the store.\n"
+		    ".Pp\nEvery command takes these options:\n");
+	man_options(t, "all");
+	text_add(t, ".Sh COMMANDS\n");
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		text_add(t, ".Ss keyturn ");
+		add_name(t, commands[i].name, "-");
+		if (*commands[i].arguments)
+			text_printf(t, " %s", commands[i].arguments);
+		text_add(t, "\n");
+		add_man(t, commands[i].help);
+		man_options(t, commands[i].name);
+	}
+	text_add(t, ".Sh FILES\n.Bl -tag -width Ds\n"
+		    ".It Pa " CONFIG_DEFAULT_PATH "\n"
+		    "The configuration, see\n.Xr keyturn.conf 5 .\n.El\n");
+	man_exit_codes(t);
+	text_add(t, ".Sh SEE ALSO\n.Xr keyturn.conf 5\n");
+}
+
+static void man5(struct text *t)
+{
+	text_add(t, ".\\\" SPDX-License-Identifier: PostgreSQL\n"
+		    ".\\\" Made by docs/generate from settings.def; change "
+		    "that.\n"
+		    ".Dd " MANUAL_DATE "\n.Dt KEYTURN.CONF 5\n.Os\n"
+		    ".Sh NAME\n.Nm keyturn.conf\n"
+		    ".Nd configuration of keyturn\n"
+		    ".Sh DESCRIPTION\n"
+		    ".Xr keyturn 1\nreads\n.Pa " CONFIG_DEFAULT_PATH "\n"
+		    "and then every\n.Pa *.conf\nin\n.Pa conf.d\n"
+		    "beside it, in byte order of their names.\n.Pp\n");
+	config_reference(CONFIG_DOCUMENT_MAN, t);
+	text_add(t, ".Sh FILES\n.Bl -tag -width Ds\n"
+		    ".It Pa " CONFIG_DEFAULT_PATH "\n"
+		    "The configuration;\n.Ql keyturn init\n"
+		    "writes a sample.\n"
+		    ".It Pa /etc/keyturn/conf.d/*.conf\n"
+		    "More of it.\n.El\n"
+		    ".Sh SEE ALSO\n.Xr keyturn 1\n");
+}
+
+static void markdown_options(struct text *t, const char *command)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		if (strcmp(options[i].command, command) != 0)
+			continue;
+		text_add(t,
+			 any ? "| `--" :
+			       "\n| option | meaning |\n| --- | --- |\n| `--");
+		any = true;
+		add_name(t, options[i].name, "-");
+		if (*options[i].argument)
+			text_printf(t, " %s", options[i].argument);
+		text_add(t, "` | ");
+		add_markdown(t, options[i].help);
+		text_add(t, " |\n");
+	}
+}
+
+static void commands_markdown(struct text *t)
+{
+	text_add(t, "# Commands\n\nMade by `docs/generate` from "
+		    "`src/cli/commands.def` and `src/base/status.def`.\n"
+		    "Every command takes these options:\n");
+	markdown_options(t, "all");
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		text_add(t, "\n## `keyturn ");
+		add_name(t, commands[i].name, "-");
+		if (*commands[i].arguments)
+			text_printf(t, " %s", commands[i].arguments);
+		text_add(t, "`\n\n");
+		add_markdown(t, commands[i].help);
+		text_add_char(t, '\n');
+		markdown_options(t, commands[i].name);
+	}
+	text_add(t, "\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n");
+	for (int s = 0; s < STATUS_COUNT; s++) {
+		if (!is_first_of_code(s))
+			continue;
+		text_printf(t, "| %d | ", status_exit((enum status)s));
+		add_sentences(t, status_exit((enum status)s));
+		text_add(t, " |\n");
+	}
+}
+
+static void settings_markdown(struct text *t)
+{
+	text_add(t, "# Settings\n\nMade by `docs/generate` from "
+		    "`src/config/settings.def`. keyturn reads\n"
+		    "`" CONFIG_DEFAULT_PATH "`, then every `*.conf` in "
+		    "`conf.d` beside it, in byte\norder of their names.\n\n");
+	config_reference(CONFIG_DOCUMENT_MARKDOWN, t);
+}
+
+static void sample(struct text *t)
+{
+	config_reference(CONFIG_DOCUMENT_SAMPLE, t);
+}
+
+static const struct {
+	const char *argument;
+	void (*make)(struct text *t);
+} documents[] = {
+	{ "settings", settings_markdown },
+	{ "man5", man5 },
+	{ "man1", man1 },
+	{ "commands", commands_markdown },
+	{ "sample", sample },
+};
+
+int main(int argc, char **argv)
+{
+	struct text t = text_make(DOCUMENT_MAX);
+	int rc = EXIT_FAILURE;
+
+	for (size_t i = 0; i < sizeof(documents) / sizeof(*documents); i++) {
+		if (argc != 2 || strcmp(argv[1], documents[i].argument) != 0)
+			continue;
+		documents[i].make(&t);
+		if (text_status(&t) != STATUS_OK) {
+			fprintf(stderr, "generate: %s\n",
+				status_sentence(text_status(&t)));
+			goto out;
+		}
+		if (fputs(text_str(&t), stdout) < 0 || fflush(stdout) != 0) {
+			perror("generate: standard output");
+			goto out;
+		}
+		rc = EXIT_SUCCESS;
+		goto out;
+	}
+	fputs("usage: generate settings|man5|man1|commands|sample\n", stderr);
+out:
+	text_free(&t);
+	return rc;
+}
