@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Fixtures of the integration tests.
+
+    server        one PostgreSQL for the whole session; settings and
+                  pg_hba.conf are put back after each test
+    new_server    makes further ones: new_server(), new_server(standby_of=s)
+    site          a keyturn installation with the role "sap", on `server`
+    new_site      makes others: new_site(on=..., roles=..., cluster=...)
+    taken_over    `site` after its first rotation
+
+The program under test is $KEYTURN_BIN, or keyturn in $KEYTURN_BUILD, or in
+build/default.  After each test everything that it left is searched for every
+password that it used; a hit fails the test.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+from types import SimpleNamespace
+
+import pytest
+
+from rig import fault, server as servers
+from rig.authority import Authority
+from rig.installation import Installation
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+PREFIX = "keyturn-it-"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than ten seconds")
+    # A terminated test run must put its servers away like an interrupted one.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
+
+
+def binary():
+    if os.environ.get("KEYTURN_BIN"):
+        return os.path.abspath(os.environ["KEYTURN_BIN"])
+    folders = [os.environ["KEYTURN_BUILD"]] if "KEYTURN_BUILD" in os.environ \
+        else [os.path.join(SOURCE, "build", "default"),
+              os.path.join(SOURCE, "build")]
+    for folder in folders:
+        file = os.path.join(os.path.abspath(folder), "keyturn")
+        if os.path.isfile(file):
+            return file
+    pytest.exit("no keyturn in " + " or ".join(folders)
+                + "; set KEYTURN_BIN or KEYTURN_BUILD", 2)
+
+
+def compile_dump(target):
+    """store_dump.c with the store's own code."""
+    sources = [os.path.join(HERE, "store_dump.c")]
+    for folder in ("store", "lite", "crypto", "base"):
+        path = os.path.join(SOURCE, "src", folder)
+        sources += [os.path.join(path, f) for f in sorted(os.listdir(path))
+                    if f.endswith(".c") and f != "wipe_malloc.c"]
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    done = subprocess.run(
+        [*compiler, "-std=c11", "-D_GNU_SOURCE", "-pthread",
+         "-I", os.path.join(SOURCE, "src"), "-o", target, *sources,
+         "-lsqlite3", "-lcrypto"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def remove_left_overs():
+    """Folders of runs that were killed; their servers ended with them."""
+    for name in os.listdir(tempfile.gettempdir()):
+        found = re.fullmatch(re.escape(PREFIX) + r"(\d+)-.*", name)
+        if found and not os.path.exists("/proc/" + found[1]):
+            shutil.rmtree(os.path.join(tempfile.gettempdir(), name),
+                          ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def folder():
+    """A short path: sockets live below it.  KEYTURN_KEEP=1 keeps it."""
+    remove_left_overs()
+    path = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
+    os.chmod(path, 0o755)
+    yield path
+    if not os.environ.get("KEYTURN_KEEP"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def authority(folder):
+    return Authority(os.path.join(folder, "ca"))
+
+
+@pytest.fixture(scope="session")
+def template(folder):
+    return servers.make_template(os.path.join(folder, "template"))
+
+
+@pytest.fixture(scope="session")
+def shim(folder):
+    return fault.compile_shim(HERE, os.path.join(folder, "preload.so"))
+
+
+@pytest.fixture(scope="session")
+def tools(folder, shim):
+    return SimpleNamespace(
+        binary=binary(), shim=shim,
+        dump=compile_dump(os.path.join(folder, "store_dump")))
+
+
+@pytest.fixture(scope="session")
+def _shared_server(folder, authority, template):
+    server = servers.Server(os.path.join(folder, "pg"), authority, template)
+    server.start()
+    yield server
+    server.stop("immediate")
+
+
+@pytest.fixture
+def server(_shared_server):
+    yield _shared_server
+    if _shared_server.process is None:
+        _shared_server.start()
+    _shared_server.unconfigure()
+    empty(_shared_server)
+
+
+def empty(server):
+    """Drop what a test made: databases first, then roles."""
+    server.forget_connections()
+    for (name,) in server.sql("select datname from pg_database where datname "
+                              "not in ('postgres', 'template0', 'template1')"):
+        server.sql(f'drop database {quoted(name)} with (force)')
+    for (name,) in server.sql("select rolname from pg_roles where oid >= "
+                              "16384"):
+        server.sql(f'drop role {quoted(name)}')
+
+
+def quoted(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+@pytest.fixture
+def new_server(folder, authority, template):
+    made = []
+
+    def make(standby_of=None):
+        path = tempfile.mkdtemp(prefix="pg-", dir=folder)
+        os.chmod(path, 0o755)
+        if standby_of:
+            server = standby_of.standby(path)
+        else:
+            server = servers.Server(path, authority, template)
+        made.append(server)
+        return server.start()
+
+    yield make
+    for server in reversed(made):
+        with contextlib.suppress(Exception):
+            server.stop("immediate")
+
+
+@pytest.fixture
+def new_site(folder, tools, server, new_server):
+    made = []
+
+    def make(on=None, roles=("sap",), **settings):
+        path = tempfile.mkdtemp(prefix="kt-", dir=folder)
+        site = Installation(tools, on or server, os.path.join(path, "site"),
+                            f"partner{len(made)}")
+        made.append(site)
+        return site.create(roles, **settings)
+
+    make.watch = made.append
+    yield make
+    # Fixtures are put away in the reverse order: the servers still run.
+    for site in made:
+        site.close()
+    hits = [hit for site in made for hit in site.leaks()]
+    assert not hits, "secrets where none may be: " + "; ".join(
+        f"{what} in {file}" for file, what in hits[:20])
+
+
+@pytest.fixture
+def site(new_site):
+    return new_site()
+
+
+@pytest.fixture
+def taken_over(site):
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+    return site

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: PostgreSQL
+# Run by `./dev test`, not by `make check`: they need a server and a virtual
+# environment.
+EXTRA_DIST += \
+	tests/integration/conftest.py \
+	tests/integration/preload.c \
+	tests/integration/requirements.txt \
+	tests/integration/rig/__init__.py \
+	tests/integration/rig/authority.py \
+	tests/integration/rig/fault.py \
+	tests/integration/rig/installation.py \
+	tests/integration/rig/leaks.py \
+	tests/integration/rig/server.py \
+	tests/integration/store_dump.c \
+	tests/integration/test_harness.py \
+	tests/integration/test_kill_sweep.py \
+	tests/integration/test_restore.py \
+	tests/integration/test_two_rotators.py \
+	tests/integration/test_zombie_alter.py

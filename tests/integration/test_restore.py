@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: PostgreSQL
+"""The past comes back: a restored data directory, a standby that had not heard
+of an acknowledged ALTER ROLE, a store file put back from a backup."""
+
+import glob
+import os
+import shutil
+
+import pytest
+
+from rig.server import wait_for
+
+FROZEN = 5
+
+
+def rotate(site, times=1):
+    for _ in range(times):
+        site.run("rotate", "sap", expect=0)
+    return site.current()
+
+
+def restore_was_seen(site, events_before):
+    """The alarm of the audit trail (rotation-safety.md INV5)."""
+    kinds = [e.get("kind") for e in site.audit()[events_before:]
+             if e.get("role") == "sap"]
+    assert "restore" in kinds, kinds
+    assert "repoint" in kinds, kinds
+    return True
+
+
+@pytest.fixture
+def own_server(new_server):
+    return new_server()
+
+
+@pytest.mark.parametrize("rotations", [1, 2, 5])
+@pytest.mark.parametrize("command", ["recover", "rotate"])
+def test_a_restored_data_directory_is_seen_and_rotated(
+        own_server, new_site, rotations, command):
+    site = new_site(on=own_server)
+    old = rotate(site, 2)
+    copy = own_server.keep_data("backup")
+    newest = rotate(site, rotations)
+    own_server.put_back_data(copy)
+    events = len(site.audit())
+    assert site.live().id == old.id, "the restored password is in the store"
+    done = site.run(command, "sap", expect=0)
+    assert restore_was_seen(site, events), done.text
+    now = site.settled()
+    assert now.id not in (old.id, newest.id)
+    site.must_not_log_in(old.password)
+    rotate(site)
+    site.settled()
+
+
+def test_a_restore_in_the_middle_of_a_rotation_voids_its_claim(
+        own_server, new_site):
+    site = new_site(on=own_server)
+    rotate(site, 2)
+    copy = own_server.keep_data("backup")
+    rotate(site)
+    claim = site.marker()["claim"]
+    sleeper = site.stop_before(
+        lambda e: e.sends and site.labelled("pending") is not None
+        and site.marker()["claim"] != claim, "rotate", "sap")
+    own_server.put_back_data(copy)
+    sleeper.go_on()
+    while sleeper.wait_stopped():
+        sleeper.go_on()
+    late = sleeper.finish()
+    assert late.exit >= 0, late.text
+    site.live()
+    site.run("recover", "sap", expect=0)
+    site.settled()
+
+
+def test_a_restore_from_before_the_ring_freezes_until_an_emergency(
+        own_server, new_site):
+    site = new_site(on=own_server, store="ring = 4")
+    old = rotate(site, 2)
+    copy = own_server.keep_data("backup")
+    rotate(site, 9)
+    assert old.id not in {v.id for v in site.versions()}
+    own_server.put_back_data(copy)
+    known = {v.id for v in site.versions()}
+    site.run("rotate", "sap", expect=FROZEN)
+    assert site.status()["state"] == "frozen"
+    site.must_log_in(old.password)
+    assert {v.id for v in site.versions()} == known
+    site.run("rotate", "sap", expect=FROZEN)
+    site.run("rotate", "sap", "--emergency", "--reason", "restored backup",
+             expect=0)
+    now = site.settled()
+    assert now.id not in known
+    site.must_not_log_in(old.password)
+
+
+def test_a_failover_that_loses_an_acknowledged_alter_is_seen(
+        new_server, new_site):
+    primary = new_server()
+    standby = new_server(standby_of=primary)
+    site = new_site(on=primary)
+    site.configure(
+        conninfo=site.conninfo(
+            host="127.0.0.1,127.0.0.1",
+            port=f"{primary.port},{standby.port}"),
+        cluster=f"host = 127.0.0.1\nport = {primary.port}")
+    site.marks[standby] = standby.mark()
+    old = rotate(site)
+    wait_for(lambda: standby.sql(
+        "select count(*) from pg_authid a where rolname = 'sap' and "
+        "rolpassword = %s", primary.sql(
+            "select rolpassword from pg_authid where rolname = 'sap'")[0])
+        == [(1,)], "the standby to have the old password")
+    # From here on the standby hears nothing.
+    standby.configure(primary_conninfo="")
+    lost = rotate(site)
+    primary.stop("immediate")
+    standby.sql("select pg_promote()")
+    site.server = standby
+    events = len(site.audit())
+    assert site.live().id == old.id, "the lost ALTER ROLE"
+    site.run("recover", "sap", expect=0)
+    restore_was_seen(site, events)
+    now = site.settled()
+    assert now.id not in (old.id, lost.id)
+
+
+def store_files(site):
+    return glob.glob(os.path.join(site.state, "store.db*"))
+
+
+def snapshot(site, name):
+    folder = os.path.join(site.evidence, name)
+    os.makedirs(folder)
+    for file in store_files(site):
+        shutil.copy2(file, folder)
+    return folder
+
+
+def put_back(site, folder):
+    for file in store_files(site):
+        os.unlink(file)
+    for name in os.listdir(folder):
+        shutil.copy2(os.path.join(folder, name), site.state)
+
+
+@pytest.mark.parametrize("command", ["rotate", "recover"])
+def test_a_store_put_back_from_a_backup_freezes_until_an_emergency(
+        taken_over, command):
+    site = taken_over
+    backup = snapshot(site, "backup")
+    live = rotate(site, 2)
+    put_back(site, backup)
+    assert live.id not in {v.id for v in site.versions()}
+    done = site.run(command, "sap", "--json", expect=FROZEN)
+    (line,) = done.lines
+    assert line["status"] == "FROZEN" and line["exit"] == FROZEN
+    status = site.status()
+    assert status["state"] == "frozen" and status["frozen_reason"]
+    site.must_log_in(live.password)  # nothing was changed
+    assert "freeze" in site.kinds()
+    site.run("rotate", "sap", "--emergency", "--reason", "backup put back",
+             expect=0)
+    now = site.settled()
+    site.must_not_log_in(live.password)
+    assert now.id != live.id
+
+
+def test_a_store_put_back_by_one_rotation_is_noticed_before_anything_changes(
+        taken_over):
+    """CURRENT of the old store was live until the last rotation: a guess would
+    take it for the live one."""
+    site = taken_over
+    backup = snapshot(site, "backup")
+    live = rotate(site)
+    put_back(site, backup)
+    mark = site.server.mark()
+    site.run("rotate", "sap", expect=FROZEN)
+    assert "ALTER ROLE" not in site.server.log_since(mark).upper()
+    site.must_log_in(live.password)
