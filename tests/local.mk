@@ -29,3 +29,4 @@ include tests/unit/rotation/local.mk
 include tests/unit/report/local.mk
 include tests/unit/assembly/local.mk
 include tests/unit/cli/local.mk
+include tests/integration/local.mk

@@ -214,7 +214,7 @@ static enum status fetch_password(struct runner *r, const char *id,
 	struct store_entry entry;
 	enum status st;
 
-	memset(&entry, 0, sizeof(entry));
+	memset(&entry, 0, sizeof(entry)); /* not secret */
 	st = s->ops->fetch(s, r->job->role, id, &entry, why);
 	if (st == STATUS_OK)
 		*ret_password = entry.password;

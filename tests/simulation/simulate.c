@@ -26,9 +26,8 @@ static const struct engine_row *last_row;
 static unsigned long rows_taken[512];
 static unsigned long rotations, faults, crashes;
 
-enum status
-__wrap_engine_step(struct engine *e, enum engine_event event,
-		   const struct engine_row **ret_row)
+enum status __wrap_engine_step(struct engine *e, enum engine_event event,
+			       const struct engine_row **ret_row)
 {
 	const struct engine_row *row = NULL;
 	enum status s = __real_engine_step(e, event, &row);
@@ -53,8 +52,7 @@ struct plan {
 	unsigned count; /* acts so far */
 };
 
-static enum fate
-planned(struct world *w, const char *act, void *arg)
+static enum fate planned(struct world *w, const char *act, void *arg)
 {
 	struct plan *p = arg;
 	unsigned now = p->count++;
@@ -70,8 +68,7 @@ planned(struct world *w, const char *act, void *arg)
 
 static char plan_text[200] = "";
 
-static const char *
-row_text(const struct engine_row *row)
+static const char *row_text(const struct engine_row *row)
 {
 	static char text[200];
 
@@ -82,8 +79,7 @@ row_text(const struct engine_row *row)
 }
 
 /* What states.def promises of a death in a row's target state. */
-static void
-check_died(const struct world *w, const char *password_at_start)
+static void check_died(const struct world *w, const char *password_at_start)
 {
 	const char *pending = "", *current = "";
 
@@ -99,9 +95,10 @@ check_died(const struct world *w, const char *password_at_start)
 	case ENGINE_DIED_FINISHES:
 		if (strcmp(w->db.live, pending) != 0 &&
 		    strcmp(w->db.live, current) != 0)
-			fail_msg("%s: FINISHES, but the live version is neither "
-				 "PENDING nor CURRENT",
-				 row_text(last_row));
+			fail_msg(
+				"%s: FINISHES, but the live version is neither "
+				"PENDING nor CURRENT",
+				row_text(last_row));
 		break;
 	case ENGINE_DIED_SETTLED:
 		if (strcmp(w->db.live, current) != 0)
@@ -113,9 +110,8 @@ check_died(const struct world *w, const char *password_at_start)
 	}
 }
 
-static enum status
-run_one(struct world *w, int i, enum engine_mode mode, bool fresh,
-	bool emergency, bool check)
+static enum status run_one(struct world *w, int i, enum engine_mode mode,
+			   bool fresh, bool emergency, bool check)
 {
 	struct runner_result result;
 	struct runner_job job;
@@ -153,8 +149,7 @@ run_one(struct world *w, int i, enum engine_mode mode, bool fresh,
 
 enum landing { LAND_FIRST, LAND_LATER, LAND_NEVER, LANDINGS };
 
-static void
-land_all(struct world *w, bool lost)
+static void land_all(struct world *w, bool lost)
 {
 	while (world_in_flight(w))
 		world_land(w, 0, lost);
@@ -163,8 +158,7 @@ land_all(struct world *w, bool lost)
 }
 
 /* After any fault: recover by another process, then a clean rotation. */
-static void
-must_converge(struct world *w, enum landing landing)
+static void must_converge(struct world *w, enum landing landing)
 {
 	const char *pending;
 	bool by_hand;
@@ -200,15 +194,13 @@ must_converge(struct world *w, enum landing landing)
 		fail_msg("the next rotation ends with %s", status_name(s));
 }
 
-static bool
-changes_history(enum fate f)
+static bool changes_history(enum fate f)
 {
 	return f == FATE_RESTORE || f == FATE_FOREIGN;
 }
 
 /* One run under a plan in a world prepared by `scene`. */
-static unsigned
-under_plan(unsigned scene, struct plan *p, enum landing landing)
+static unsigned under_plan(unsigned scene, struct plan *p, enum landing landing)
 {
 	static struct world w;
 	enum engine_mode mode = scene == 2 ? ENGINE_MODE_RECOVER :
@@ -223,9 +215,9 @@ under_plan(unsigned scene, struct plan *p, enum landing landing)
 	/* Scenes 1, 2: an earlier run died right after its apply; 4: right
 	 * after staging; 5: two rotations after the backup. */
 	if (scene == 1 || scene == 2 || scene == 4) {
-		struct plan death = {
-			.at = {scene == 4 ? 7 : 9}, .fate = {FATE_CRASH_AFTER},
-			.n = 1};
+		struct plan death = { .at = { scene == 4 ? 7 : 9 },
+				      .fate = { FATE_CRASH_AFTER },
+				      .n = 1 };
 
 		w.fate = planned;
 		w.fate_arg = &death;
@@ -236,7 +228,7 @@ under_plan(unsigned scene, struct plan *p, enum landing landing)
 		world_restore(&w);
 	} else if (scene == 6)
 		w.db.live[0] = '\0'; /* the marker is missing */
-	else if (scene == 7) { /* a role new to keyturn */
+	else if (scene == 7) {	     /* a role new to keyturn */
 		w.db.live[0] = '\0';
 		w.db.foreign = true;
 		w.store.n = 0;
@@ -263,12 +255,11 @@ under_plan(unsigned scene, struct plan *p, enum landing landing)
 
 #define SCENES 8
 
-static void
-every_single_fault_is_survived(void **state)
+static void every_single_fault_is_survived(void **state)
 {
 	(void)state;
 	for (unsigned scene = 0; scene < SCENES; scene++) {
-		struct plan p = {.n = 0};
+		struct plan p = { .n = 0 };
 		unsigned acts = under_plan(scene, &p, LAND_FIRST);
 
 		p.n = 1;
@@ -281,8 +272,7 @@ every_single_fault_is_survived(void **state)
 	}
 }
 
-static void
-every_pair_of_faults_is_survived(void **state)
+static void every_pair_of_faults_is_survived(void **state)
 {
 	(void)state;
 	for (unsigned scene = 0; scene < SCENES; scene++)
@@ -291,10 +281,12 @@ every_pair_of_faults_is_survived(void **state)
 				for (unsigned a = 0; a < 18; a++)
 					for (unsigned b = a + 1; b < 22; b++) {
 						struct plan p = {
-							.at = {a, b},
-							.fate = {(enum fate)f,
-								 (enum fate)g},
-							.n = 2};
+							.at = { a, b },
+							.fate = { (enum fate)f,
+								  (enum fate)
+									  g },
+							.n = 2
+						};
 
 						under_plan(scene, &p,
 							   (enum landing)(
@@ -304,8 +296,7 @@ every_pair_of_faults_is_survived(void **state)
 }
 
 /* The same fault at every act from k on: retries must give up, safely. */
-static enum fate
-always_from(struct world *w, const char *act, void *arg)
+static enum fate always_from(struct world *w, const char *act, void *arg)
 {
 	struct plan *p = arg;
 
@@ -316,8 +307,7 @@ always_from(struct world *w, const char *act, void *arg)
 	return p->fate[0];
 }
 
-static void
-a_fault_that_stays_ends_the_run_and_loses_nothing(void **state)
+static void a_fault_that_stays_ends_the_run_and_loses_nothing(void **state)
 {
 	static struct world w;
 
@@ -326,8 +316,10 @@ a_fault_that_stays_ends_the_run_and_loses_nothing(void **state)
 		for (unsigned k = 0; k < 20; k++)
 			for (int f = FATE_DOWN; f < FATE_COUNT; f++)
 				for (int l = 0; l < LANDINGS; l++) {
-					struct plan p = {.at = {k},
-							 .fate = {(enum fate)f}};
+					struct plan p = {
+						.at = { k },
+						.fate = { (enum fate)f }
+					};
 
 					if (changes_history((enum fate)f))
 						continue;
@@ -348,8 +340,7 @@ struct choice {
 	unsigned times;
 };
 
-static enum fate
-chosen(struct world *w, const char *act, void *arg)
+static enum fate chosen(struct world *w, const char *act, void *arg)
 {
 	struct choice *c = arg;
 
@@ -361,16 +352,20 @@ chosen(struct world *w, const char *act, void *arg)
 	return c->fate;
 }
 
-static void
-each_act_failing_a_few_times_is_retried_within_the_run(void **state)
+static void each_act_failing_a_few_times_is_retried_within_the_run(void **state)
 {
 	static const struct choice choices[] = {
-		{"claim", FATE_LOST_BEFORE, 2}, {"claim", FATE_LOST_AFTER, 2},
-		{"apply", FATE_LOST_BEFORE, 2}, {"apply", FATE_LOST_AFTER, 1},
-		{"apply", FATE_DOWN, 2},	{"prove", FATE_DOWN, 3},
-		{"promote", FATE_LOST_BEFORE, 2},
-		{"promote", FATE_LOST_AFTER, 1}, {"promote", FATE_DOWN, 2},
-		{"stage", FATE_LOST_AFTER, 1},	{"fetch", FATE_DOWN, 2},
+		{ "claim", FATE_LOST_BEFORE, 2 },
+		{ "claim", FATE_LOST_AFTER, 2 },
+		{ "apply", FATE_LOST_BEFORE, 2 },
+		{ "apply", FATE_LOST_AFTER, 1 },
+		{ "apply", FATE_DOWN, 2 },
+		{ "prove", FATE_DOWN, 3 },
+		{ "promote", FATE_LOST_BEFORE, 2 },
+		{ "promote", FATE_LOST_AFTER, 1 },
+		{ "promote", FATE_DOWN, 2 },
+		{ "stage", FATE_LOST_AFTER, 1 },
+		{ "fetch", FATE_DOWN, 2 },
 	};
 	static struct world w;
 
@@ -391,8 +386,7 @@ each_act_failing_a_few_times_is_retried_within_the_run(void **state)
 	}
 }
 
-static void
-a_rejected_password_is_made_anew_at_most_twice(void **state)
+static void a_rejected_password_is_made_anew_at_most_twice(void **state)
 {
 	static struct world w;
 
@@ -407,8 +401,7 @@ a_rejected_password_is_made_anew_at_most_twice(void **state)
 	world_free(&w);
 }
 
-static void
-a_server_that_does_not_ask_freezes_the_role(void **state)
+static void a_server_that_does_not_ask_freezes_the_role(void **state)
 {
 	static struct world w;
 
@@ -426,10 +419,10 @@ a_server_that_does_not_ask_freezes_the_role(void **state)
 	world_free(&w);
 }
 
-static void
-a_password_changed_by_hand_after_the_apply_freezes_the_role(void **state)
+static void a_password_changed_by_hand_after_the_apply_freezes_the_role(
+	void **state)
 {
-	struct choice c = {"prove", FATE_FOREIGN, 1};
+	struct choice c = { "prove", FATE_FOREIGN, 1 };
 	static struct world w;
 
 	(void)state;
@@ -447,8 +440,7 @@ a_password_changed_by_hand_after_the_apply_freezes_the_role(void **state)
 	world_free(&w);
 }
 
-static void
-a_restore_is_repointed_alarmed_and_rotated(void **state)
+static void a_restore_is_repointed_alarmed_and_rotated(void **state)
 {
 	static struct world w;
 	unsigned before;
@@ -464,7 +456,8 @@ a_restore_is_repointed_alarmed_and_rotated(void **state)
 			 STATUS_OK);
 	world_restore(&w);
 	before = w.generated;
-	assert_int_equal(run_one(&w, 0, ENGINE_MODE_RECOVER, true, false, false),
+	assert_int_equal(run_one(&w, 0, ENGINE_MODE_RECOVER, true, false,
+				 false),
 			 STATUS_OK);
 	assert_true(w.restores_noted > 0);
 	assert_int_equal(w.generated, before + 1);
@@ -472,8 +465,7 @@ a_restore_is_repointed_alarmed_and_rotated(void **state)
 	world_free(&w);
 }
 
-static void
-a_store_rolled_back_freezes_and_an_emergency_heals(void **state)
+static void a_store_rolled_back_freezes_and_an_emergency_heals(void **state)
 {
 	static struct world w;
 	static struct world_store old;
@@ -494,21 +486,21 @@ a_store_rolled_back_freezes_and_an_emergency_heals(void **state)
 	world_free(&w);
 }
 
-static void
-finishing_is_enough_when_due_and_followed_by_a_new_one_when_asked(void **state)
+static void finishing_is_enough_when_due_and_followed_by_a_new_one_when_asked(
+	void **state)
 {
 	static struct world w;
 
 	(void)state;
 	for (int fresh = 0; fresh <= 1; fresh++) {
-		struct choice c = {"prove", FATE_CRASH_BEFORE, 1};
+		struct choice c = { "prove", FATE_CRASH_BEFORE, 1 };
 
 		world_make(&w, 9);
 		w.fate = chosen;
 		w.fate_arg = &c;
 		run_one(&w, 0, ENGINE_MODE_ROTATE, true, false, true);
-		assert_int_equal(run_one(&w, 1, ENGINE_MODE_ROTATE, fresh, false,
-					 false),
+		assert_int_equal(run_one(&w, 1, ENGINE_MODE_ROTATE, fresh,
+					 false, false),
 				 STATUS_OK);
 		assert_int_equal(w.generated, fresh ? 2 : 1);
 		assert_true(world_settled(&w));
@@ -523,13 +515,12 @@ struct storm {
 	bool restores, store_faults, crash;
 };
 
-static enum fate
-stormy(struct world *w, const char *act, void *arg)
+static enum fate stormy(struct world *w, const char *act, void *arg)
 {
-	static const enum fate some[] = {FATE_DOWN,	   FATE_LOST_BEFORE,
-					 FATE_LOST_AFTER,  FATE_LATE,
-					 FATE_LATE,	   FATE_CRASH_BEFORE,
-					 FATE_CRASH_AFTER, FATE_LIE};
+	static const enum fate some[] = { FATE_DOWN,	    FATE_LOST_BEFORE,
+					  FATE_LOST_AFTER,  FATE_LATE,
+					  FATE_LATE,	    FATE_CRASH_BEFORE,
+					  FATE_CRASH_AFTER, FATE_LIE };
 	struct storm *s = arg;
 
 	if (world_random(w) % 1000 >= s->faults_per_mille)
@@ -551,14 +542,13 @@ stormy(struct world *w, const char *act, void *arg)
  * order, the database is restored now and then.  Returns false on a violation
  * (left in *ret_violation).
  */
-static bool
-storm(uint64_t seed, enum world_mutation mutation, unsigned turns,
-      char ret_violation[200])
+static bool storm(uint64_t seed, enum world_mutation mutation, unsigned turns,
+		  char ret_violation[200])
 {
 	static struct world w;
-	struct runner *r[WORLD_ROTATORS] = {NULL};
+	struct runner *r[WORLD_ROTATORS] = { NULL };
 	struct runner_job job[WORLD_ROTATORS];
-	struct storm s = {60, true, true, true};
+	struct storm s = { 60, true, true, true };
 	unsigned since_backup = 0;
 	bool good = true;
 
@@ -609,8 +599,8 @@ storm(uint64_t seed, enum world_mutation mutation, unsigned turns,
 	return good;
 }
 
-static void
-storms_of_rotators_faults_and_restores_break_no_invariant(void **state)
+static void storms_of_rotators_faults_and_restores_break_no_invariant(
+	void **state)
 {
 	const char *many = getenv("KEYTURN_SIMULATE_STORMS");
 	unsigned long n = many ? strtoul(many, NULL, 10) : 3000;
@@ -622,13 +612,16 @@ storms_of_rotators_faults_and_restores_break_no_invariant(void **state)
 			fail_msg("seed %lu: %s", seed, violation);
 }
 
-static void
-the_checks_notice_each_defence_that_is_switched_off(void **state)
+static void the_checks_notice_each_defence_that_is_switched_off(void **state)
 {
 	static const char *const names[] = {
-		"sound",	  "no database CAS",
-		"no store CAS",	  "PENDING dropped when superseded",
-		"no session binding and PENDING dropped", "a ring of none"};
+		"sound",
+		"no database CAS",
+		"no store CAS",
+		"PENDING dropped when superseded",
+		"no session binding and PENDING dropped",
+		"a ring of none"
+	};
 
 	(void)state;
 	for (int m = WORLD_NO_DB_CAS; m < WORLD_MUTATIONS; m++) {
@@ -648,8 +641,7 @@ the_checks_notice_each_defence_that_is_switched_off(void **state)
 
 /* Rows for answers that only a broken program or a rare pair can give are
  * listed; every other row of states.def must have been walked above. */
-static void
-every_row_of_the_table_was_walked(void **state)
+static void every_row_of_the_table_was_walked(void **state)
 {
 	size_t n, missed = 0;
 	const struct engine_row *rows = engine_rows(&n);
@@ -667,16 +659,17 @@ every_row_of_the_table_was_walked(void **state)
 	assert_int_equal(missed, 0);
 }
 
-int
-main(void)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_single_fault_is_survived),
 		cmocka_unit_test(every_pair_of_faults_is_survived),
-		cmocka_unit_test(a_fault_that_stays_ends_the_run_and_loses_nothing),
+		cmocka_unit_test(
+			a_fault_that_stays_ends_the_run_and_loses_nothing),
 		cmocka_unit_test(
 			each_act_failing_a_few_times_is_retried_within_the_run),
-		cmocka_unit_test(a_rejected_password_is_made_anew_at_most_twice),
+		cmocka_unit_test(
+			a_rejected_password_is_made_anew_at_most_twice),
 		cmocka_unit_test(a_server_that_does_not_ask_freezes_the_role),
 		cmocka_unit_test(
 			a_password_changed_by_hand_after_the_apply_freezes_the_role),
@@ -687,7 +680,8 @@ main(void)
 			finishing_is_enough_when_due_and_followed_by_a_new_one_when_asked),
 		cmocka_unit_test(
 			storms_of_rotators_faults_and_restores_break_no_invariant),
-		cmocka_unit_test(the_checks_notice_each_defence_that_is_switched_off),
+		cmocka_unit_test(
+			the_checks_notice_each_defence_that_is_switched_off),
 		cmocka_unit_test(every_row_of_the_table_was_walked),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,8 +10,7 @@
 
 /* ---- small helpers ---- */
 
-uint64_t
-world_random(struct world *w)
+uint64_t world_random(struct world *w)
 {
 	/* splitmix64 */
 	uint64_t z = (w->rng += 0x9e3779b97f4a7c15u);
@@ -21,8 +20,7 @@ world_random(struct world *w)
 	return z ^ (z >> 31);
 }
 
-static enum status
-sim_random(void *self, void *p, size_t n)
+static enum status sim_random(void *self, void *p, size_t n)
 {
 	unsigned char *b = p;
 
@@ -31,30 +29,26 @@ sim_random(void *self, void *p, size_t n)
 	return STATUS_OK;
 }
 
-static int64_t
-sim_clock(void *self)
+static int64_t sim_clock(void *self)
 {
 	struct world *w = self;
 
 	return w->clock += 10;
 }
 
-static void
-sim_sleep(void *self, int64_t us)
+static void sim_sleep(void *self, int64_t us)
 {
 	((struct world *)self)->clock += us;
 }
 
-static void
-violate(struct world *w, const char *what, const char *after)
+static void violate(struct world *w, const char *what, const char *after)
 {
 	if (!w->violation[0])
 		snprintf(w->violation, sizeof(w->violation), "%s after %s",
 			 what, after);
 }
 
-static struct world_version *
-find(struct world *w, const char *id)
+static struct world_version *find(struct world *w, const char *id)
 {
 	for (size_t i = 0; i < w->store.n; i++)
 		if (strcmp(w->store.v[i].id, id) == 0)
@@ -62,8 +56,8 @@ find(struct world *w, const char *id)
 	return NULL;
 }
 
-static struct world_version *
-labelled(const struct world *w, enum store_label label)
+static struct world_version *labelled(const struct world *w,
+				      enum store_label label)
 {
 	for (size_t i = 0; i < w->store.n; i++)
 		if (w->store.v[i].label == label)
@@ -71,8 +65,8 @@ labelled(const struct world *w, enum store_label label)
 	return NULL;
 }
 
-bool
-world_label(const struct world *w, enum store_label label, const char **ret_id)
+bool world_label(const struct world *w, enum store_label label,
+		 const char **ret_id)
 {
 	const struct world_version *v = labelled(w, label);
 
@@ -81,8 +75,8 @@ world_label(const struct world *w, enum store_label label, const char **ret_id)
 	return v != NULL;
 }
 
-static bool
-listed(char (*list)[RANDOM_UUID_SIZE], unsigned n, unsigned max, const char *id)
+static bool listed(char (*list)[RANDOM_UUID_SIZE], unsigned n, unsigned max,
+		   const char *id)
 {
 	for (unsigned i = 0; i < n && i < max; i++)
 		if (strcmp(list[i % max], id) == 0)
@@ -92,8 +86,7 @@ listed(char (*list)[RANDOM_UUID_SIZE], unsigned n, unsigned max, const char *id)
 
 /* ---- the checks ---- */
 
-void
-world_check(struct world *w, const char *after)
+void world_check(struct world *w, const char *after)
 {
 	const struct world_version *current = labelled(w, STORE_LABEL_CURRENT);
 	bool known = false;
@@ -106,13 +99,11 @@ world_check(struct world *w, const char *after)
 		violate(w, "INV1: the live password is not in the store",
 			after);
 	/* INV4: CURRENT never names a password that never was live. */
-	if (current &&
-	    !listed(w->ever_live, w->n_live, 64, current->id))
+	if (current && !listed(w->ever_live, w->n_live, 64, current->id))
 		violate(w, "INV4: CURRENT was never live", after);
 }
 
-bool
-world_settled(const struct world *w)
+bool world_settled(const struct world *w)
 {
 	const struct world_version *current = labelled(w, STORE_LABEL_CURRENT);
 
@@ -122,15 +113,13 @@ world_settled(const struct world *w)
 
 /* ---- effects on database and store ---- */
 
-static void
-became_live(struct world *w, const char *id)
+static void became_live(struct world *w, const char *id)
 {
 	snprintf(w->ever_live[w->n_live % 64], RANDOM_UUID_SIZE, "%s", id);
 	w->n_live++;
 }
 
-static bool
-db_apply(struct world *w, const struct flight *f)
+static bool db_apply(struct world *w, const struct flight *f)
 {
 	if (w->mutation != WORLD_NO_DB_CAS &&
 	    strcmp(w->db.claim, f->claim) != 0)
@@ -146,8 +135,7 @@ db_apply(struct world *w, const struct flight *f)
 	return true;
 }
 
-static void
-db_claim(struct world *w, const struct flight *f)
+static void db_claim(struct world *w, const struct flight *f)
 {
 	/* `revision` carries the floor. */
 	if (w->db.epoch < f->revision)
@@ -157,15 +145,13 @@ db_claim(struct world *w, const struct flight *f)
 	w->session_of_claim = f->session;
 }
 
-static unsigned
-ring_depth(const struct world *w)
+static unsigned ring_depth(const struct world *w)
 {
 	return w->mutation == WORLD_SHORT_RING ? 0 : STORE_RING_MIN;
 }
 
 /* Versions are kept newest first; the oldest of the ring falls out. */
-static void
-prune(struct world *w)
+static void prune(struct world *w)
 {
 	unsigned kept = 0;
 
@@ -183,8 +169,7 @@ prune(struct world *w)
 
 /* Into the ring, as its newest: what was live last is what a restore brings
  * back first. */
-static void
-to_ring(struct world *w, const char *id)
+static void to_ring(struct world *w, const char *id)
 {
 	struct world_version v = *find(w, id);
 	size_t i = (size_t)(find(w, id) - w->store.v);
@@ -194,8 +179,7 @@ to_ring(struct world *w, const char *id)
 	w->store.v[0] = v;
 }
 
-static void
-drop_version(struct world *w, struct world_version *v)
+static void drop_version(struct world *w, struct world_version *v)
 {
 	size_t i = (size_t)(v - w->store.v);
 
@@ -204,8 +188,7 @@ drop_version(struct world *w, struct world_version *v)
 }
 
 /* INV2: no password is staged while an earlier apply may still commit. */
-static void
-check_inv2(struct world *w, const char *id)
+static void check_inv2(struct world *w, const char *id)
 {
 	for (int i = 0; i < WORLD_FLIGHTS; i++) {
 		const struct flight *f = &w->flights[i];
@@ -218,8 +201,7 @@ check_inv2(struct world *w, const char *id)
 	}
 }
 
-static enum status
-store_write(struct world *w, const struct flight *f)
+static enum status store_write(struct world *w, const struct flight *f)
 {
 	struct world_version *v = find(w, f->version);
 	struct world_version *pending = labelled(w, STORE_LABEL_PENDING);
@@ -272,8 +254,7 @@ store_write(struct world *w, const struct flight *f)
 
 /* ---- what becomes of an act ---- */
 
-static enum fate
-fate_of(struct world *w, const char *act)
+static enum fate fate_of(struct world *w, const char *act)
 {
 	enum fate f = FATE_GOOD;
 
@@ -294,14 +275,12 @@ fate_of(struct world *w, const char *act)
 	return f;
 }
 
-static bool
-is_dead(const struct world *w)
+static bool is_dead(const struct world *w)
 {
 	return w->dead[w->acting];
 }
 
-static void
-fly(struct world *w, const struct flight *f)
+static void fly(struct world *w, const struct flight *f)
 {
 	for (int i = 0; i < WORLD_FLIGHTS; i++)
 		if (!w->flights[i].used) {
@@ -311,8 +290,7 @@ fly(struct world *w, const struct flight *f)
 		}
 }
 
-unsigned
-world_in_flight(const struct world *w)
+unsigned world_in_flight(const struct world *w)
 {
 	unsigned n = 0;
 
@@ -321,8 +299,7 @@ world_in_flight(const struct world *w)
 	return n;
 }
 
-void
-world_land(struct world *w, unsigned which, bool lost)
+void world_land(struct world *w, unsigned which, bool lost)
 {
 	for (int i = 0; i < WORLD_FLIGHTS; i++) {
 		struct flight *f = &w->flights[i];
@@ -342,15 +319,13 @@ world_land(struct world *w, unsigned which, bool lost)
 	}
 }
 
-void
-world_backup(struct world *w)
+void world_backup(struct world *w)
 {
 	w->snapshot = w->db;
 	w->have_snapshot = true;
 }
 
-void
-world_restore(struct world *w)
+void world_restore(struct world *w)
 {
 	if (!w->have_snapshot)
 		return;
@@ -372,14 +347,13 @@ struct target_session {
 	int id;
 };
 
-static struct world *
-of_target(struct target *t)
+static struct world *of_target(struct target *t)
 {
 	return (struct world *)((char *)t - offsetof(struct world, target));
 }
 
-static enum status
-t_open(struct target *t, struct target_session **ret, struct reason *why)
+static enum status t_open(struct target *t, struct target_session **ret,
+			  struct reason *why)
 {
 	struct world *w = of_target(t);
 	struct target_session *s;
@@ -395,23 +369,21 @@ t_open(struct target *t, struct target_session **ret, struct reason *why)
 	return STATUS_OK;
 }
 
-static void
-t_release(struct target *t, struct target_session *s, bool clean)
+static void t_release(struct target *t, struct target_session *s, bool clean)
 {
 	(void)t;
 	(void)clean;
 	free(s);
 }
 
-static bool
-lost_session(const struct world *w, const struct target_session *s)
+static bool lost_session(const struct world *w, const struct target_session *s)
 {
 	return s->id <= w->dead_below;
 }
 
-static enum status
-t_preflight(struct target *t, struct target_session *s, const char *role,
-	    target_finding_fn *finding, void *arg, struct reason *why)
+static enum status t_preflight(struct target *t, struct target_session *s,
+			       const char *role, target_finding_fn *finding,
+			       void *arg, struct reason *why)
 {
 	struct world *w = of_target(t);
 	enum fate f;
@@ -425,8 +397,7 @@ t_preflight(struct target *t, struct target_session *s, const char *role,
 	return f == FATE_GOOD ? STATUS_OK : STATUS_CLUSTER_UNAVAILABLE;
 }
 
-static void
-fill_marker(const struct world *w, struct target_marker *m)
+static void fill_marker(const struct world *w, struct target_marker *m)
 {
 	memset(m, 0, sizeof(*m));
 	m->role_oid = 1;
@@ -438,9 +409,10 @@ fill_marker(const struct world *w, struct target_marker *m)
 }
 
 /* Shared tail of every act on the database: do f now, later, or not. */
-static enum status
-db_act(struct world *w, const char *act, const struct flight *f,
-       bool (*done)(struct world *, const struct flight *), bool *ret_hit)
+static enum status db_act(struct world *w, const char *act,
+			  const struct flight *f,
+			  bool (*done)(struct world *, const struct flight *),
+			  bool *ret_hit)
 {
 	enum fate fate = fate_of(w, act);
 
@@ -469,20 +441,19 @@ db_act(struct world *w, const char *act, const struct flight *f,
 	}
 }
 
-static bool
-claim_done(struct world *w, const struct flight *f)
+static bool claim_done(struct world *w, const struct flight *f)
 {
 	db_claim(w, f);
 	return true;
 }
 
-static enum status
-t_claim(struct target *t, struct target_session *s, const char *role,
-	const char *claim, bool takeover, int64_t floor,
-	struct target_marker *ret, struct reason *why)
+static enum status t_claim(struct target *t, struct target_session *s,
+			   const char *role, const char *claim, bool takeover,
+			   int64_t floor, struct target_marker *ret,
+			   struct reason *why)
 {
 	struct world *w = of_target(t);
-	struct flight f = {.rotator = w->acting, .session = s->id};
+	struct flight f = { .rotator = w->acting, .session = s->id };
 	int64_t was;
 	bool hit;
 	enum status st;
@@ -501,30 +472,29 @@ t_claim(struct target *t, struct target_session *s, const char *role,
 	return st;
 }
 
-static enum status
-t_look(struct target *t, struct target_session *s, const char *role,
-       struct target_marker *ret, struct reason *why)
+static enum status t_look(struct target *t, struct target_session *s,
+			  const char *role, struct target_marker *ret,
+			  struct reason *why)
 {
 	struct world *w = of_target(t);
 
 	(void)role, (void)why;
-	if (is_dead(w) || fate_of(w, "look") != FATE_GOOD ||
-	    lost_session(w, s))
+	if (is_dead(w) || fate_of(w, "look") != FATE_GOOD || lost_session(w, s))
 		return STATUS_UNKNOWN;
 	fill_marker(w, ret);
 	return STATUS_OK;
 }
 
-static enum status
-t_apply(struct target *t, struct target_session *s, const char *role,
-	const char *claim, const char *version, const struct secret *password,
-	struct reason *why)
+static enum status t_apply(struct target *t, struct target_session *s,
+			   const char *role, const char *claim,
+			   const char *version, const struct secret *password,
+			   struct reason *why)
 {
 	struct world *w = of_target(t);
-	struct flight f = {.rotator = w->acting,
-			   .apply = true,
-			   .session = s->id,
-			   .sets_password = password != NULL};
+	struct flight f = { .rotator = w->acting,
+			    .apply = true,
+			    .session = s->id,
+			    .sets_password = password != NULL };
 	bool hit;
 	enum status st;
 
@@ -549,9 +519,9 @@ t_apply(struct target *t, struct target_session *s, const char *role,
 	return st;
 }
 
-static enum status
-t_prove(struct target *t, const char *role, const struct secret *password,
-	bool control, enum target_login *ret, struct reason *why)
+static enum status t_prove(struct target *t, const char *role,
+			   const struct secret *password, bool control,
+			   enum target_login *ret, struct reason *why)
 {
 	struct world *w = of_target(t);
 	enum fate f;
@@ -575,9 +545,9 @@ t_prove(struct target *t, const char *role, const struct secret *password,
 	return STATUS_OK;
 }
 
-static enum status
-t_inspect(struct target *t, struct target_session *s, const char *role,
-	  struct target_marker *ret, struct reason *why)
+static enum status t_inspect(struct target *t, struct target_session *s,
+			     const char *role, struct target_marker *ret,
+			     struct reason *why)
 {
 	struct world *w = of_target(t);
 
@@ -603,14 +573,12 @@ static const struct target_ops target_ops = {
 
 /* ---- store ---- */
 
-static struct world *
-of_store(struct store *s)
+static struct world *of_store(struct store *s)
 {
 	return (struct world *)((char *)s - offsetof(struct world, store_if));
 }
 
-static void
-fill_state(const struct world *w, struct store_state *ret)
+static void fill_state(const struct world *w, struct store_state *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	snprintf(ret->revision, sizeof(ret->revision), "%lld",
@@ -624,8 +592,7 @@ fill_state(const struct world *w, struct store_state *ret)
 	}
 }
 
-static enum status
-s_canary(struct store *s, struct reason *why)
+static enum status s_canary(struct store *s, struct reason *why)
 {
 	struct world *w = of_store(s);
 
@@ -635,9 +602,8 @@ s_canary(struct store *s, struct reason *why)
 	return STATUS_OK;
 }
 
-static enum status
-s_describe(struct store *s, const char *name, struct store_state *ret,
-	   struct reason *why)
+static enum status s_describe(struct store *s, const char *name,
+			      struct store_state *ret, struct reason *why)
 {
 	struct world *w = of_store(s);
 
@@ -648,9 +614,8 @@ s_describe(struct store *s, const char *name, struct store_state *ret,
 	return STATUS_OK;
 }
 
-static enum status
-s_fetch(struct store *s, const char *name, const char *id,
-	struct store_entry *ret, struct reason *why)
+static enum status s_fetch(struct store *s, const char *name, const char *id,
+			   struct store_entry *ret, struct reason *why)
 {
 	struct world *w = of_store(s);
 	struct world_version *v;
@@ -675,9 +640,9 @@ s_fetch(struct store *s, const char *name, const char *id,
 	return STATUS_OK;
 }
 
-static enum status
-write_act(struct store *s, const char *act, struct flight *f,
-	  const char *revision, const char *id, struct store_state *ret_state)
+static enum status write_act(struct store *s, const char *act, struct flight *f,
+			     const char *revision, const char *id,
+			     struct store_state *ret_state)
 {
 	struct world *w = of_store(s);
 	enum status st;
@@ -715,12 +680,12 @@ write_act(struct store *s, const char *act, struct flight *f,
 	}
 }
 
-static enum status
-s_stage(struct store *s, const char *name, const char *revision,
-	const char *id, const struct store_entry *entry,
-	struct store_state *ret_state, struct reason *why)
+static enum status s_stage(struct store *s, const char *name,
+			   const char *revision, const char *id,
+			   const struct store_entry *entry,
+			   struct store_state *ret_state, struct reason *why)
 {
-	struct flight f = {.op = 0};
+	struct flight f = { .op = 0 };
 
 	(void)name, (void)why;
 	of_store(s)->generated++;
@@ -729,8 +694,7 @@ s_stage(struct store *s, const char *name, const char *revision,
 	return write_act(s, "stage", &f, revision, id, ret_state);
 }
 
-static bool
-was_proved(const struct world *w, const char *password)
+static bool was_proved(const struct world *w, const char *password)
 {
 	for (unsigned i = 0; i < w->n_proved && i < 8; i++)
 		if (strcmp(w->proved[i], password) == 0)
@@ -738,12 +702,12 @@ was_proved(const struct world *w, const char *password)
 	return false;
 }
 
-static enum status
-s_promote(struct store *s, const char *name, const char *revision,
-	  const char *id, struct store_state *ret_state, struct reason *why)
+static enum status s_promote(struct store *s, const char *name,
+			     const char *revision, const char *id,
+			     struct store_state *ret_state, struct reason *why)
 {
 	struct world *w = of_store(s);
-	struct flight f = {.op = 1};
+	struct flight f = { .op = 1 };
 	const struct world_version *v = find(w, id);
 
 	(void)name, (void)why;
@@ -761,11 +725,11 @@ s_promote(struct store *s, const char *name, const char *revision,
 	return write_act(s, "promote", &f, revision, id, ret_state);
 }
 
-static enum status
-s_retire(struct store *s, const char *name, const char *revision,
-	 const char *id, struct store_state *ret_state, struct reason *why)
+static enum status s_retire(struct store *s, const char *name,
+			    const char *revision, const char *id,
+			    struct store_state *ret_state, struct reason *why)
 {
-	struct flight f = {.op = 2};
+	struct flight f = { .op = 2 };
 
 	(void)name, (void)why;
 	return write_act(s, "retire", &f, revision, id, ret_state);
@@ -783,15 +747,14 @@ static const struct store_ops store_ops = {
 
 /* ---- ledger ---- */
 
-static struct world *
-of_ledger(struct ledger *l)
+static struct world *of_ledger(struct ledger *l)
 {
 	return (struct world *)((char *)l - offsetof(struct world, ledger));
 }
 
-static enum status
-l_begin(struct ledger *l, const char *run, const char *role, const char *mode,
-	const char *actor, const char *reason, struct reason *why)
+static enum status l_begin(struct ledger *l, const char *run, const char *role,
+			   const char *mode, const char *actor,
+			   const char *reason, struct reason *why)
 {
 	struct world *w = of_ledger(l);
 
@@ -803,9 +766,8 @@ l_begin(struct ledger *l, const char *run, const char *role, const char *mode,
 	return STATUS_OK;
 }
 
-static enum status
-l_note(struct ledger *l, const struct ledger_event *events, size_t n,
-       bool durable, struct reason *why)
+static enum status l_note(struct ledger *l, const struct ledger_event *events,
+			  size_t n, bool durable, struct reason *why)
 {
 	struct world *w = of_ledger(l);
 
@@ -828,11 +790,12 @@ l_note(struct ledger *l, const struct ledger_event *events, size_t n,
 	return STATUS_OK;
 }
 
-static enum status
-l_close(struct ledger *l, const char *run, const struct ledger_event *events,
-	size_t n, const struct ledger_role *role, const char *status,
-	const char *version, const char *error, const char *steps,
-	bool keep_open, struct reason *why)
+static enum status l_close(struct ledger *l, const char *run,
+			   const struct ledger_event *events, size_t n,
+			   const struct ledger_role *role, const char *status,
+			   const char *version, const char *error,
+			   const char *steps, bool keep_open,
+			   struct reason *why)
 {
 	struct world *w = of_ledger(l);
 	bool frozen = w->role.frozen;
@@ -853,9 +816,8 @@ l_close(struct ledger *l, const char *run, const struct ledger_event *events,
 	return STATUS_OK;
 }
 
-static enum status
-l_role(struct ledger *l, const char *role, struct ledger_role *ret,
-       struct reason *why)
+static enum status l_role(struct ledger *l, const char *role,
+			  struct ledger_role *ret, struct reason *why)
 {
 	struct world *w = of_ledger(l);
 
@@ -866,9 +828,9 @@ l_role(struct ledger *l, const char *role, struct ledger_role *ret,
 	return w->have_role ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
-static enum status
-l_freeze(struct ledger *l, const char *role, const char *actor,
-	 const char *reason, struct reason *why)
+static enum status l_freeze(struct ledger *l, const char *role,
+			    const char *actor, const char *reason,
+			    struct reason *why)
 {
 	struct world *w = of_ledger(l);
 
@@ -880,18 +842,18 @@ l_freeze(struct ledger *l, const char *role, const char *actor,
 	return STATUS_OK;
 }
 
-static enum status
-l_remember(struct ledger *l, const char *key, const char *value,
-	   int64_t until_us, struct reason *why)
+static enum status l_remember(struct ledger *l, const char *key,
+			      const char *value, int64_t until_us,
+			      struct reason *why)
 {
 	(void)key, (void)value, (void)until_us, (void)why;
 	of_ledger(l)->control_remembered = true;
 	return STATUS_OK;
 }
 
-static enum status
-l_recall(struct ledger *l, const char *key, int64_t now_us,
-	 char ret_value[LEDGER_TEXT_SIZE], struct reason *why)
+static enum status l_recall(struct ledger *l, const char *key, int64_t now_us,
+			    char ret_value[LEDGER_TEXT_SIZE],
+			    struct reason *why)
 {
 	(void)key, (void)now_us, (void)why;
 	snprintf(ret_value, LEDGER_TEXT_SIZE, "refused");
@@ -911,30 +873,29 @@ static const struct ledger_ops ledger_ops = {
 
 /* ---- making and running ---- */
 
-void
-world_make(struct world *w, uint64_t seed)
+void world_make(struct world *w, uint64_t seed)
 {
 	struct runner_env_options o;
 
 	memset(w, 0, sizeof(*w));
 	w->rng = seed;
 	w->clock = INT64_C(1800000000) * NOW_SECOND;
-	w->now = (struct now){sim_clock, sim_clock, sim_sleep, w};
-	w->random = (struct random){sim_random, w};
-	w->target = (struct target){.ops = &target_ops,
-				    .name = "sim",
-				    .host = "db",
-				    .port = "5432",
-				    .dbname = "app",
-				    .sslmode = "verify-full"};
-	w->store_if = (struct store){&store_ops, "sim"};
-	w->ledger = (struct ledger){&ledger_ops};
+	w->now = (struct now){ sim_clock, sim_clock, sim_sleep, w };
+	w->random = (struct random){ sim_random, w };
+	w->target = (struct target){ .ops = &target_ops,
+				     .name = "sim",
+				     .host = "db",
+				     .port = "5432",
+				     .dbname = "app",
+				     .sslmode = "verify-full" };
+	w->store_if = (struct store){ &store_ops, "sim" };
+	w->ledger = (struct ledger){ &ledger_ops };
 	w->policy = policy_default();
-	o = (struct runner_env_options){.ledger = &w->ledger,
-					.now = &w->now,
-					.random = &w->random,
-					.control_interval_us = 0,
-					.actor = "simulator"};
+	o = (struct runner_env_options){ .ledger = &w->ledger,
+					 .now = &w->now,
+					 .random = &w->random,
+					 .control_interval_us = 0,
+					 .actor = "simulator" };
 	if (runner_env_new(&o, &w->env) != STATUS_OK)
 		abort();
 	/* One managed role: CURRENT is live. */
@@ -950,28 +911,26 @@ world_make(struct world *w, uint64_t seed)
 	snprintf(w->role.role, sizeof(w->role.role), "partner");
 }
 
-void
-world_free(struct world *w)
+void world_free(struct world *w)
 {
 	runner_env_free(w->env);
 	w->env = NULL;
 }
 
-struct runner *
-world_runner(struct world *w, int i, struct runner_job *job,
-	     enum engine_mode mode, bool fresh)
+struct runner *world_runner(struct world *w, int i, struct runner_job *job,
+			    enum engine_mode mode, bool fresh)
 {
 	struct runner *r = NULL;
 
-	*job = (struct runner_job){.role = "partner",
-				   .rolname = "partner",
-				   .target = &w->target,
-				   .store = &w->store_if,
-				   .policy = &w->policy,
-				   .prove_deadline_us = 5 * NOW_SECOND,
-				   .mode = mode,
-				   .fresh = fresh,
-				   .reason = ""};
+	*job = (struct runner_job){ .role = "partner",
+				    .rolname = "partner",
+				    .target = &w->target,
+				    .store = &w->store_if,
+				    .policy = &w->policy,
+				    .prove_deadline_us = 5 * NOW_SECOND,
+				    .mode = mode,
+				    .fresh = fresh,
+				    .reason = "" };
 	w->dead[i] = false;
 	w->acting = i;
 	if (runner_new(w->env, job, &r) != STATUS_OK)
@@ -979,8 +938,7 @@ world_runner(struct world *w, int i, struct runner_job *job,
 	return r;
 }
 
-bool
-world_step(struct world *w, int i, struct runner *r)
+bool world_step(struct world *w, int i, struct runner *r)
 {
 	w->acting = i;
 	w->evidence = false;

@@ -15,7 +15,7 @@
 #include "rotation/runner.h"
 
 #define WORLD_ROTATORS 3
-#define WORLD_FLIGHTS 16
+#define WORLD_FLIGHTS  16
 
 /* What can become of one act. */
 enum fate {
@@ -27,9 +27,9 @@ enum fate {
 	FATE_CRASH_BEFORE, /* the rotator dies, not done */
 	FATE_CRASH_AFTER,  /* the rotator dies, done */
 	FATE_REFUSED,	   /* a definite no */
-	FATE_LIE,	   /* a wrong answer: other bytes, stale read, garbage */
-	FATE_RESTORE,	   /* the database goes back to its snapshot first */
-	FATE_FOREIGN,	   /* somebody changes the password by hand first */
+	FATE_LIE,     /* a wrong answer: other bytes, stale read, garbage */
+	FATE_RESTORE, /* the database goes back to its snapshot first */
+	FATE_FOREIGN, /* somebody changes the password by hand first */
 	FATE_COUNT
 };
 
@@ -100,8 +100,8 @@ struct world {
 	void *fate_arg;
 	unsigned acts;
 	bool readable; /* the admin may read pg_authid */
-	bool trust; /* the server lets everybody in */
-	bool reject; /* the server rejects passwords */
+	bool trust;    /* the server lets everybody in */
+	bool reject;   /* the server rejects passwords */
 	/* ledger */
 	struct ledger_role role;
 	bool have_role;
