@@ -1,1 +1,67 @@
 # SPDX-License-Identifier: PostgreSQL
+EXTRA_DIST += tests/unit/base/child.h tests/unit/base/deny.h \
+	tests/unit/base/sanitized.h
+
+check_PROGRAMS += tests/unit/base/test_status
+TESTS += tests/unit/base/test_status
+tests_unit_base_test_status_SOURCES = tests/unit/base/test_status.c
+tests_unit_base_test_status_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_status_LDADD = libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_text
+TESTS += tests/unit/base/test_text
+tests_unit_base_test_text_SOURCES = tests/unit/base/test_text.c
+tests_unit_base_test_text_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_text_LDADD = libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_encode
+TESTS += tests/unit/base/test_encode
+tests_unit_base_test_encode_SOURCES = tests/unit/base/test_encode.c
+tests_unit_base_test_encode_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_encode_LDADD = libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_now
+TESTS += tests/unit/base/test_now
+tests_unit_base_test_now_SOURCES = tests/unit/base/test_now.c
+tests_unit_base_test_now_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_now_LDADD = libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_secret
+TESTS += tests/unit/base/test_secret
+tests_unit_base_test_secret_SOURCES = tests/unit/base/test_secret.c
+tests_unit_base_test_secret_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_base_test_secret_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+tests_unit_base_test_secret_LDADD = libbase.a $(CMOCKA_LIBS) -pthread
+
+check_PROGRAMS += tests/unit/base/test_file
+TESTS += tests/unit/base/test_file
+tests_unit_base_test_file_SOURCES = tests/unit/base/test_file.c
+tests_unit_base_test_file_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_base_test_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+tests_unit_base_test_file_LDADD = libbase.a $(CMOCKA_LIBS) -pthread
+
+check_PROGRAMS += tests/unit/base/test_log
+TESTS += tests/unit/base/test_log
+tests_unit_base_test_log_SOURCES = tests/unit/base/test_log.c
+tests_unit_base_test_log_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+tests_unit_base_test_log_LDADD = libbase.a $(CMOCKA_LIBS) -pthread
+
+check_PROGRAMS += tests/unit/base/test_harden
+TESTS += tests/unit/base/test_harden
+tests_unit_base_test_harden_SOURCES = tests/unit/base/test_harden.c
+tests_unit_base_test_harden_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_base_test_harden_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_harden_LDADD = libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_wipe_malloc
+TESTS += tests/unit/base/test_wipe_malloc
+tests_unit_base_test_wipe_malloc_SOURCES = tests/unit/base/test_wipe_malloc.c
+tests_unit_base_test_wipe_malloc_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_base_test_wipe_malloc_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_wipe_malloc_LDADD = libwipe.a $(CMOCKA_LIBS) -ldl
+
+check_PROGRAMS += tests/unit/base/test_duration
+TESTS += tests/unit/base/test_duration
+tests_unit_base_test_duration_SOURCES = tests/unit/base/test_duration.c
+tests_unit_base_test_duration_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_duration_LDADD = libbase.a $(CMOCKA_LIBS)
