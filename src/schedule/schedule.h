@@ -34,7 +34,8 @@ struct schedule_spec {
 	const char *window; /* "HH:MM-HH:MM" local, may pass midnight, or NULL:
 			       due points outside are moved to its next start */
 	const char *splay;  /* "30m": a fixed offset in [0, splay) derived from
-			       the role's name is added, or NULL */
+			       the role's name is added, or NULL; what it takes
+			       out of the window moves to the next start */
 	const char *name;   /* the role's name, for splay */
 };
 
@@ -47,13 +48,15 @@ void schedule_free(struct schedule *s);
 
 /*
  * The first due time strictly after `after` (wall microseconds UTC).  For an
- * interval `after` is the last rotation.  INT64_MAX when it never comes (29
- * February on an impossible list: within 28 years nothing).
+ * interval `after` is the last rotation.  INT64_MAX when it never comes: within
+ * 41 years nothing (schedule_parse() refuses such a one), or `after` is beyond
+ * the year 9999.
  */
 int64_t schedule_next(const struct schedule *s, int64_t after_us);
 
 /* Is it due at now, when last_us is the last rotation?  True at most once per
- * rotation however many points were missed. */
+ * rotation however many points were missed.  With a window only while that is
+ * open: a point that was missed is caught up in the next one. */
 bool schedule_due(const struct schedule *s, int64_t last_us, int64_t now_us);
 
 /* The shortest gap between two due points, for `check` (store quotas). */
