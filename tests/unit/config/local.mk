@@ -24,3 +24,5 @@ tests_unit_config_test_config_documents_SOURCES = \
 	tests/unit/config/test_config_documents.c $(config_tree)
 tests_unit_config_test_config_documents_CFLAGS = $(config_test_cflags)
 tests_unit_config_test_config_documents_LDADD = $(config_test_ldadd)
+
+EXTRA_DIST += tests/fuzz/fuzz_config.c
