@@ -30,21 +30,21 @@ check_PROGRAMS += tests/unit/base/test_secret
 TESTS += tests/unit/base/test_secret
 tests_unit_base_test_secret_SOURCES = tests/unit/base/test_secret.c
 tests_unit_base_test_secret_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
-tests_unit_base_test_secret_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
-tests_unit_base_test_secret_LDADD = libbase.a $(CMOCKA_LIBS) -pthread
+tests_unit_base_test_secret_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_secret_LDADD = libbase.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/base/test_file
 TESTS += tests/unit/base/test_file
 tests_unit_base_test_file_SOURCES = tests/unit/base/test_file.c
 tests_unit_base_test_file_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
-tests_unit_base_test_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
-tests_unit_base_test_file_LDADD = libbase.a $(CMOCKA_LIBS) -pthread
+tests_unit_base_test_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_file_LDADD = libbase.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/base/test_log
 TESTS += tests/unit/base/test_log
 tests_unit_base_test_log_SOURCES = tests/unit/base/test_log.c
-tests_unit_base_test_log_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
-tests_unit_base_test_log_LDADD = libbase.a $(CMOCKA_LIBS) -pthread
+tests_unit_base_test_log_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_log_LDADD = libbase.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/base/test_harden
 TESTS += tests/unit/base/test_harden
