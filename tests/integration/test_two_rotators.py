@@ -85,3 +85,26 @@ def test_a_second_rotator_is_told_that_one_is_running(taken_over):
         first.go_on()
     assert first.finish().exit == 0
     site.settled()
+
+
+def test_a_rotator_whose_claim_was_replaced_is_fenced(taken_over):
+    """By whom does not matter: what counts is the row, at the moment of the
+    ALTER ROLE."""
+    site = taken_over
+    before = site.current()
+    late = site.stop_before(
+        lambda e: e.sends and site.labelled("pending") is not None,
+        "rotate", "sap")
+    site.server.sql("update keyturn.marker set claim = gen_random_uuid(), "
+                    "epoch = epoch + 1", dbname=site.database)
+    mark = site.server.mark()
+    late.go_on()
+    while late.wait_stopped():
+        late.go_on()
+    done = late.finish()
+    assert "ALTER ROLE" not in site.server.log_since(mark), \
+        "was not fenced: ALTER ROLE ran without the claim"
+    assert done.exit == BUSY, done.text
+    assert site.live().id == before.id
+    site.run("recover", "sap", expect=0)
+    assert site.settled().id == before.id

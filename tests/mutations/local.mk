@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: PostgreSQL
+# Run by `./dev test`: tests/mutations/run BUILD.
+EXTRA_DIST += \
+	tests/mutations/apply-commits-without-waiting.mutation \
+	tests/mutations/claims-of-the-living-are-taken.mutation \
+	tests/mutations/marker-fence-ignores-the-claim.mutation \
+	tests/mutations/marker-fence-is-not-checked.mutation \
+	tests/mutations/run \
+	tests/mutations/zombies-are-not-ended.mutation
