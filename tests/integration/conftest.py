@@ -88,6 +88,7 @@ def folder():
     yield path
     if not os.environ.get("KEYTURN_KEEP"):
         shutil.rmtree(path, ignore_errors=True)
+    remove_left_overs()
 
 
 @pytest.fixture(scope="session")

@@ -15,5 +15,6 @@ EXTRA_DIST += \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
 	tests/integration/test_restore.py \
+	tests/integration/test_rotation.py \
 	tests/integration/test_two_rotators.py \
 	tests/integration/test_zombie_alter.py

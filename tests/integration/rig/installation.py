@@ -14,6 +14,7 @@ import signal
 import subprocess
 import threading
 import time
+import uuid
 from dataclasses import dataclass, field
 
 import psycopg
@@ -383,10 +384,12 @@ class Installation:
             if c.execute("select to_regclass('keyturn.marker') as t") \
                     .fetchone()["t"] is None:
                 return None
-            return c.execute(
+            row = c.execute(
                 "select m.* from keyturn.marker m join pg_roles r "
                 "on r.oid = m.role_oid where r.rolname = %s",
                 [role]).fetchone()
+        return row and {k: str(v) if isinstance(v, uuid.UUID) else v
+                        for k, v in row.items()}
 
     def sink(self, role="sap"):
         """The password in the role's pgpass sink as libpq would find it, or
