@@ -2,9 +2,9 @@
 check_PROGRAMS += tests/unit/crypto/test_digest
 TESTS += tests/unit/crypto/test_digest
 tests_unit_crypto_test_digest_SOURCES = tests/unit/crypto/test_digest.c
-tests_unit_crypto_test_digest_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+tests_unit_crypto_test_digest_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_crypto_test_digest_LDADD = libcrypto.a libbase.a $(OPENSSL_LIBS) \
-	$(CMOCKA_LIBS) -pthread
+	$(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/crypto/test_seal
 TESTS += tests/unit/crypto/test_seal

@@ -135,6 +135,9 @@ static void a_verifier_of_a_server_belongs_to_its_password_only(void **state)
 	secret_free(right);
 }
 
+#define FORTY  "0123456789012345678901234567890123456789"
+#define EIGHTY FORTY FORTY
+
 /* Deriving a verifier needs no server, only a connection object. */
 static void libpq_builds_the_same_verifier_from_the_same_salt(void **state)
 {
@@ -143,8 +146,7 @@ static void libpq_builds_the_same_verifier_from_the_same_salt(void **state)
 		"pencil",
 		"correct horse battery staple",
 		"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ 09AZaz",
-		"0123456789012345678901234567890123456789"
-		"0123456789012345678901234567890123456789", /* > one block */
+		EIGHTY, /* longer than a block of the hash */
 	};
 	PGconn *conn = PQconnectStart("host=/nonexistent");
 	size_t i, n;
