@@ -54,6 +54,8 @@ struct pg_login {
 	const struct secret *password; /* NULL: none offered */
 	const char *passfile;	       /* NULL: /dev/null */
 	bool read_write;    /* refuse a standby or read-only server */
+	bool probe;	    /* only to see whether the login works: no session
+			       settings are sent, since a pooler refuses them */
 	int64_t timeout_us; /* for the whole connection set-up */
 	const char *application_name;
 };
@@ -67,7 +69,8 @@ struct pg_login_report {
 };
 
 /*
- * Connect.  The session has client_encoding UTF8, search_path '', a NOTICE
+ * Connect.  The session has client_encoding UTF8, search_path '', TimeZone UTC,
+ * isolation READ COMMITTED (not when `probe`), a NOTICE
  * processor that counts and drops, tcp_user_timeout and keepalives,
  * gssencmode=disable, require_auth where libpq knows it.  On failure the
  * report says what the server said and `why` says what to do; *ret_pg is set
@@ -115,6 +118,18 @@ enum status pg_run_many(struct pg *pg, struct pg_statement *statements,
 			char ret_sqlstate[PG_SQLSTATE_SIZE],
 			struct reason *why);
 
+/*
+ * Send one statement and do not wait.  Its reply is read and dropped before
+ * the next statement, or by pg_refresh(); whether it worked is not told.
+ */
+enum status pg_post(struct pg *pg, const char *sql, int n_params,
+		    const char *const *params, struct reason *why);
+
+/* Is an idle session still good?  Reads what has arrived, never waits. */
+bool pg_refresh(struct pg *pg);
+
+/* The command's tag ("COMMIT", "ROLLBACK", "UPDATE 1"); owned by r. */
+const char *pg_tag(const struct pg_result *r);
 int pg_rows(const struct pg_result *r);
 long pg_affected(const struct pg_result *r);
 /* Value of a cell, "" for NULL; owned by r. */

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Opens a session.  Must never let the environment, a file in the home folder
+ * or a ticket cache add a credential to what the caller gave
+ * (rotation-safety.md section 2.4, finding 8).
+ */
+#include "pg/pg_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/now.h"
+#include "base/text.h"
+
+#define CONNINFO_MAX 16384
+
+/* What a session of ours must not inherit from ALTER ROLE or ALTER DATABASE:
+ * the start-up packet outranks both. */
+#define SESSION_OPTIONS                                                        \
+	"-c search_path= -c TimeZone=UTC -c DateStyle=ISO "                    \
+	"-c default_transaction_isolation=read\\ committed "                   \
+	"-c client_min_messages=notice -c standard_conforming_strings=on"
+
+struct attempt {
+	const struct pg_login *login;
+	struct pg *pg;
+	struct pg_login_report report;
+	bool timed_out;
+	ConnStatusType last; /* state before the failing step */
+};
+
+int pg_internal_wait(int fd, bool write, int64_t deadline)
+{
+	struct pollfd p = {.fd = fd, .events = write ? POLLIN | POLLOUT : POLLIN};
+	int64_t left;
+	int n;
+
+	for (;;) {
+		left = deadline - now_boot(now_system());
+		if (left <= 0)
+			return 0;
+		/* Rounded up, so that the last millisecond does not spin. */
+		left = left / 1000 + 1;
+		n = poll(&p, 1, left > 60000 ? 60000 : (int)left);
+		if (n > 0)
+			return 1;
+		if (n < 0 && errno != EINTR)
+			return -1;
+	}
+}
+
+static void count_notice(void *arg, const char *message)
+{
+	struct pg *pg = arg;
+
+	(void)message; /* a server's text, never passed on */
+	pg->notices++;
+}
+
+/* keyword='value' with libpq's escapes. */
+static void add_option(struct text *t, const char *keyword, const char *value)
+{
+	const char *p;
+
+	text_printf(t, "%s='", keyword);
+	for (p = value; *p != '\0'; p++) {
+		if (*p == '\'' || *p == '\\')
+			text_add_char(t, '\\');
+		text_add_char(t, *p);
+	}
+	text_add(t, "' ");
+}
+
+/* Ours for this keyword, or NULL when the conninfo or the default decides. */
+static const char *own_value(const struct pg_login *l, const char *keyword)
+{
+	const struct pg_info *info = l->info;
+	struct row {
+		const char *keyword;
+		const char *value;
+	} rows[] = {
+		{"user", l->user},
+		{"dbname", l->dbname},
+		{"passfile", l->passfile != NULL ? l->passfile : PG_NOWHERE},
+		{"sslmode", info->sslmode},
+		{"sslrootcert", info->sslrootcert},
+		{"application_name", l->application_name},
+		{"client_encoding", "UTF8"},
+		{"gssencmode", "disable"},
+		{"connect_timeout", "0"}, /* the poll loop has the deadline */
+		{"keepalives", "1"},
+		{"keepalives_idle", "10"},
+		{"keepalives_interval", "5"},
+		{"keepalives_count", "3"},
+		{"tcp_user_timeout", "20000"},
+		{"options", l->probe ? "" : SESSION_OPTIONS},
+		/* One host: pg_connect() looks itself, to say what is wrong. */
+		{"target_session_attrs",
+		 l->read_write && info->multiple_hosts ? "read-write" : "any"},
+		/* "none" lets a server in that does not ask: the report then
+		 * says so (used_password), which "required" would hide. */
+		{"require_auth",
+		 l->password != NULL ? "scram-sha-256,none" : NULL},
+		{"min_protocol_version", "3.0"},
+		{"max_protocol_version", "3.0"},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (strcmp(rows[i].keyword, keyword) == 0)
+			return rows[i].value;
+	return NULL;
+}
+
+/* For these libpq takes "" as "look into the home folder". */
+static bool is_home_file(const char *keyword)
+{
+	return strcmp(keyword, "sslcert") == 0 ||
+	       strcmp(keyword, "sslkey") == 0 ||
+	       strcmp(keyword, "sslcrl") == 0;
+}
+
+/*
+ * Spell out every keyword that libpq would otherwise take from a PG* variable
+ * or a service file, also the empty ones: only a connection string can say
+ * "empty", an array's "" means "use the default".  A PGSERVICE can then add
+ * nothing, since a service never overrides what is given.
+ */
+static enum status spell_out(const struct pg_login *l, struct text *t)
+{
+	PQconninfoOption *defaults = PQconndefaults();
+	const PQconninfoOption *o;
+	const char *value;
+
+	if (defaults == NULL)
+		return STATUS_NO_MEMORY;
+	for (o = defaults; o->keyword != NULL; o++) {
+		if (strcmp(o->keyword, "service") == 0)
+			continue;
+		value = own_value(l, o->keyword);
+		if (value == NULL)
+			value = pg_internal_option(l->info->options,
+						   o->keyword);
+		if ((value == NULL || value[0] == '\0') &&
+		    is_home_file(o->keyword))
+			value = PG_NOWHERE;
+		if (value == NULL)
+			value = o->compiled;
+		/* A keyword of a newer libpq, without a variable and without
+		 * a default, may not take "": leave it alone. */
+		if (value == NULL && o->envvar == NULL && PQlibVersion() >= 160000 &&
+		    strcmp(o->keyword, "sslpassword") != 0 &&
+		    strcmp(o->keyword, "replication") != 0 &&
+		    strcmp(o->keyword, "fallback_application_name") != 0)
+			continue;
+		add_option(t, o->keyword, value != NULL ? value : "");
+	}
+	PQconninfoFree(defaults);
+	return text_status(t);
+}
+
+/* The SQLSTATE is what PQERRORS_SQLSTATE leaves of a server's message: the
+ * last line ends in ":  28P01". */
+static void read_sqlstate(const char *message, char sqlstate[PG_SQLSTATE_SIZE])
+{
+	size_t n = strlen(message);
+	size_t i;
+
+	sqlstate[0] = '\0';
+	while (n > 0 && message[n - 1] == '\n')
+		n--;
+	if (n < 8 || memcmp(message + n - 8, ":  ", 3) != 0)
+		return;
+	for (i = n - 5; i < n; i++)
+		if (!((message[i] >= '0' && message[i] <= '9') ||
+		      (message[i] >= 'A' && message[i] <= 'Z')))
+			return;
+	memcpy(sqlstate, message + n - 5, 5);
+	sqlstate[5] = '\0';
+}
+
+static enum status check_login(const struct pg_login *l, struct reason *why)
+{
+	struct stat st;
+
+	if (l->password != NULL &&
+	    (secret_len(l->password) == 0 ||
+	     strlen(secret_bytes(l->password)) != secret_len(l->password)))
+		return reason_set(why, STATUS_REFUSED,
+				  "a password that is empty or holds a NUL "
+				  "byte is never offered to a server");
+	if (l->passfile == NULL)
+		return STATUS_OK;
+	if (stat(l->passfile, &st) != 0 || !S_ISREG(st.st_mode))
+		return reason_set(why, STATUS_CONFIG,
+				  "the passfile %s is not there or no regular "
+				  "file; see admin_passfile",
+				  l->passfile);
+	if ((st.st_mode & 077) != 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "the passfile %s can be read by others; run "
+				  "chmod 600 on it",
+				  l->passfile);
+	return STATUS_OK;
+}
+
+static enum status start(struct attempt *a, struct reason *why)
+{
+	struct text t = text_make(CONNINFO_MAX);
+	const char *keywords[3] = {"dbname", NULL, NULL};
+	const char *values[3] = {NULL, NULL, NULL};
+	enum status st = spell_out(a->login, &t);
+
+	if (st != STATUS_OK) {
+		reason_set(why, st, "the conninfo is too long or there is no "
+				    "memory for it");
+		goto out;
+	}
+	values[0] = text_str(&t);
+	if (a->login->password != NULL) {
+		keywords[1] = "password";
+		values[1] = secret_bytes(a->login->password);
+	}
+	a->pg->conn = PQconnectStartParams(keywords, values, 1);
+	if (a->pg->conn == NULL) {
+		st = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		goto out;
+	}
+	PQsetErrorVerbosity(a->pg->conn, PQERRORS_SQLSTATE);
+	PQsetNoticeProcessor(a->pg->conn, count_notice, a->pg);
+out:
+	text_free(&t);
+	return st;
+}
+
+/* Drive the connection to its end; true when it is up. */
+static bool drive(struct attempt *a, int64_t deadline)
+{
+	PGconn *c = a->pg->conn;
+	PostgresPollingStatusType step = PGRES_POLLING_WRITING;
+
+	a->last = PQstatus(c);
+	if (a->last == CONNECTION_BAD)
+		return false;
+	for (;;) {
+		int ready = pg_internal_wait(PQsocket(c),
+					     step == PGRES_POLLING_WRITING,
+					     deadline);
+
+		if (ready <= 0) {
+			a->timed_out = true;
+			return false;
+		}
+		a->last = PQstatus(c);
+		if (a->last != CONNECTION_STARTED &&
+		    a->last != CONNECTION_MADE &&
+		    a->last != CONNECTION_SSL_STARTUP &&
+		    a->last != CONNECTION_NEEDED)
+			a->report.reached = true;
+		step = PQconnectPoll(c);
+		if (step == PGRES_POLLING_OK)
+			return true;
+		if (step == PGRES_POLLING_FAILED)
+			return false;
+	}
+}
+
+static void fill_report(struct attempt *a, bool up)
+{
+	struct pg_login_report *r = &a->report;
+	PGconn *c = a->pg->conn;
+
+	r->used_password = PQconnectionUsedPassword(c) == 1;
+	if (up) {
+		r->reached = true;
+		r->class = PG_CLASS_OK;
+		return;
+	}
+	if (!a->timed_out)
+		read_sqlstate(PQerrorMessage(c), r->sqlstate);
+	r->tls_failed = r->sqlstate[0] == '\0' && !a->timed_out &&
+			a->last == CONNECTION_SSL_STARTUP;
+	if (r->sqlstate[0] != '\0' || r->used_password || r->tls_failed)
+		r->reached = true;
+	/* AWAITING_RESPONSE alone is us waiting, not a server answering. */
+	else if (a->last == CONNECTION_AWAITING_RESPONSE)
+		r->reached = false;
+	r->class = pg_classify(r->sqlstate);
+}
+
+/* Which TLS step failed.  libpq has no code for it; its own text is looked at
+ * but not passed on, since it can hold names from the certificate. */
+static const char *tls_sentence(const char *message)
+{
+	if (strstr(message, "does not match host name") != NULL)
+		return "its certificate is for another host name; correct host "
+		       "in conninfo or the certificate";
+	if (strstr(message, "certificate verify failed") != NULL)
+		return "its certificate has expired or is not signed by a CA "
+		       "in sslrootcert; check both";
+	if (strstr(message, "root certificate") != NULL)
+		return "the file of sslrootcert cannot be read or holds no "
+		       "certificate; correct sslrootcert";
+	if (strstr(message, "does not support SSL") != NULL)
+		return "it offers no TLS; set ssl = on there";
+	return "the TLS handshake did not end well; check certificates and "
+	       "protocol versions on both sides";
+}
+
+static const struct {
+	const char *sqlstate;
+	const char *sentence;
+} login_sentences[] = {
+	{"28P01", "refuses the password (wrong, expired, or none set)"},
+	{"28000", "does not let this role in; look at pg_hba.conf and LOGIN"},
+	{"53300", "has no connection left; raise max_connections or the "
+		  "role's CONNECTION LIMIT"},
+	{"3D000", "has no such database; correct dbname"},
+	{"42501", "does not let this role connect to the database; GRANT "
+		  "CONNECT"},
+	{"57P03", "is starting up or shutting down; try again"},
+	{"08P01", "does not take session settings; this is a pooler, connect "
+		  "to the server directly"},
+};
+
+static enum status explain(struct attempt *a, struct reason *why)
+{
+	const struct pg_login_report *r = &a->report;
+	const char *host = a->pg->host;
+	const char *port = a->pg->port;
+	size_t i;
+
+	if (a->timed_out)
+		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+				  "%s port %s did not answer in time; check "
+				  "host, port and network",
+				  host, port);
+	if (r->tls_failed)
+		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+				  "no TLS with %s port %s: %s", host, port,
+				  tls_sentence(PQerrorMessage(a->pg->conn)));
+	for (i = 0; i < sizeof(login_sentences) / sizeof(*login_sentences); i++)
+		if (strcmp(r->sqlstate, login_sentences[i].sqlstate) == 0)
+			return reason_set(
+				why,
+				r->class == PG_CLASS_TRANSIENT ?
+					STATUS_CLUSTER_UNAVAILABLE :
+					      STATUS_REFUSED,
+				"%s port %s %s (SQLSTATE %s)", host, port,
+				login_sentences[i].sentence, r->sqlstate);
+	if (r->sqlstate[0] != '\0')
+		return reason_set(why,
+				  r->class == PG_CLASS_REFUSED ?
+					  STATUS_REFUSED :
+						STATUS_CLUSTER_UNAVAILABLE,
+				  "%s port %s refused the connection (SQLSTATE "
+				  "%s); its log says why",
+				  host, port, r->sqlstate);
+	if (r->used_password)
+		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+				  "%s port %s: the login was not completed, or "
+				  "no listed server is writable",
+				  host, port);
+	return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+			  "no connection to %s port %s, or no password where "
+			  "the server wants one; check host, port, "
+			  "admin_passfile and that the server runs",
+			  host, port);
+}
+
+/* Before 14 a server does not report whether it is a standby. */
+static enum status ask_writable(struct pg *pg, int64_t timeout_us,
+				bool *ret_standby, bool *ret_read_only,
+				struct reason *why)
+{
+	struct pg_result *rows = NULL;
+	char sqlstate[PG_SQLSTATE_SIZE];
+	enum status st;
+
+	st = pg_run(pg,
+		    "SELECT pg_catalog.pg_is_in_recovery(), "
+		    "pg_catalog.current_setting('transaction_read_only') "
+		    "OPERATOR(pg_catalog.=) 'on'",
+		    0, NULL, timeout_us, &rows, sqlstate, why);
+	if (st == STATUS_OK) {
+		*ret_standby = pg_value(rows, 0, 0)[0] == 't';
+		*ret_read_only = pg_value(rows, 0, 1)[0] == 't';
+	}
+	pg_result_free(rows);
+	return st;
+}
+
+static enum status check_writable(struct pg *pg, int64_t timeout_us,
+				  struct reason *why)
+{
+	bool standby = strcmp(pg_parameter(pg, "in_hot_standby"), "on") == 0;
+	bool read_only =
+		strcmp(pg_parameter(pg, "default_transaction_read_only"),
+		       "on") == 0;
+	enum status st = STATUS_OK;
+
+	if (pg_parameter(pg, "in_hot_standby")[0] == '\0')
+		st = ask_writable(pg, timeout_us, &standby, &read_only, why);
+	if (st == STATUS_OK && standby)
+		st = reason_set(why, STATUS_REFUSED,
+				"%s port %s is a standby; name the primary in "
+				"conninfo, or all hosts",
+				pg->host, pg->port);
+	else if (st == STATUS_OK && read_only)
+		st = reason_set(why, STATUS_REFUSED,
+				"%s port %s is read-only "
+				"(default_transaction_read_only); name a "
+				"writable server",
+				pg->host, pg->port);
+	return st;
+}
+
+/* Who answered, or who was asked when nobody did. */
+static void note_address(const struct pg_login *l, struct pg *pg)
+{
+	const char *host = pg->conn != NULL ? PQhost(pg->conn) : NULL;
+	const char *port = pg->conn != NULL ? PQport(pg->conn) : NULL;
+
+	if (host == NULL || host[0] == '\0')
+		host = pg_info_get(l->info, "host");
+	if (port == NULL || port[0] == '\0')
+		port = pg_info_get(l->info, "port");
+	snprintf(pg->host, sizeof(pg->host), "%s",
+		 host[0] != '\0' ? host : "local socket");
+	snprintf(pg->port, sizeof(pg->port), "%s",
+		 port[0] != '\0' ? port : "5432");
+}
+
+enum status pg_connect(const struct pg_login *login, struct pg **ret_pg,
+		       struct pg_login_report *ret_report, struct reason *why)
+{
+	int64_t deadline = now_boot(now_system()) + login->timeout_us;
+	struct attempt a = {.login = login, .report = {.class = PG_CLASS_LOST}};
+	enum status st = check_login(login, why);
+	bool up;
+
+	if (ret_report != NULL)
+		*ret_report = a.report;
+	if (st != STATUS_OK)
+		return st;
+	a.pg = calloc(1, sizeof(*a.pg));
+	if (a.pg == NULL)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	st = start(&a, why);
+	if (st != STATUS_OK)
+		goto out;
+	up = drive(&a, deadline);
+	note_address(login, a.pg);
+	fill_report(&a, up);
+	if (ret_report != NULL)
+		*ret_report = a.report;
+	if (!up) {
+		st = explain(&a, why);
+		goto out;
+	}
+	/* Non-blocking, so that no write can wait past a deadline. */
+	if (PQsetnonblocking(a.pg->conn, 1) != 0) {
+		st = reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+				"the connection broke right after login");
+		goto out;
+	}
+	a.pg->notices = 0;
+	if (login->read_write)
+		st = check_writable(a.pg, login->timeout_us, why);
+	if (st == STATUS_OK && ret_pg != NULL) {
+		*ret_pg = a.pg;
+		a.pg = NULL;
+	}
+out:
+	pg_close(a.pg);
+	return st;
+}

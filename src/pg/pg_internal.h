@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What the files of this folder share; nobody else includes it. */
+#ifndef KEYTURN_PG_INTERNAL_H
+#define KEYTURN_PG_INTERNAL_H
+
+#include <libpq-fe.h>
+
+#include "pg/pg.h"
+
+/* A path at which nothing can be: libpq takes "" for "use the default in the
+ * home folder", and complains on stderr about a passfile that is a device. */
+#define PG_NOWHERE "/dev/null/none"
+
+struct pg_info {
+	PQconninfoOption *options; /* as PQconninfoParse() left them */
+	char sslmode[16];	   /* what will be used, never "" */
+	char sslrootcert[512];	   /* likewise */
+	bool multiple_hosts;
+};
+
+struct pg {
+	PGconn *conn;
+	unsigned notices;
+	bool dead;   /* an answer is missing: nothing may be sent again */
+	bool posted; /* the reply of a pg_post() is still to be read */
+	char host[256];
+	char port[16];
+};
+
+/* Wait until fd is ready or the boot clock reaches deadline: 1, 0 or -1. */
+int pg_internal_wait(int fd, bool write, int64_t deadline);
+
+/* In the order of PQconninfoOption: value of keyword or NULL. */
+const char *pg_internal_option(const PQconninfoOption *options,
+			       const char *keyword);
+
+#endif
