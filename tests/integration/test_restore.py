@@ -19,6 +19,22 @@ def rotate(site, times=1):
     return site.current()
 
 
+def thaw_and_replace(site, live):
+    """What an operator does who has been told: a thaw alone does not help, the
+    live password is as unknown as before."""
+    site.run("rotate", "sap", "--emergency", expect=FROZEN)
+    site.run("thaw", "sap", expect=0)
+    site.run("rotate", "sap", expect=FROZEN)
+    site.must_log_in(live.password)
+    site.run("thaw", "sap", expect=0)
+    known = {v.id for v in site.versions()}
+    site.run("rotate", "sap", "--emergency", "--reason", "backup put back",
+             expect=0)
+    now = site.settled()
+    assert now.id not in known and now.id != live.id
+    site.must_not_log_in(live.password)
+
+
 def restore_was_seen(site, events_before):
     """The alarm of the audit trail (rotation-safety.md INV5)."""
     kinds = [e.get("kind") for e in site.audit()[events_before:]
@@ -87,12 +103,7 @@ def test_a_restore_from_before_the_ring_freezes_until_an_emergency(
     assert site.status()["state"] == "frozen"
     site.must_log_in(old.password)
     assert {v.id for v in site.versions()} == known
-    site.run("rotate", "sap", expect=FROZEN)
-    site.run("rotate", "sap", "--emergency", "--reason", "restored backup",
-             expect=0)
-    now = site.settled()
-    assert now.id not in known
-    site.must_not_log_in(old.password)
+    thaw_and_replace(site, old)
 
 
 def test_a_failover_that_loses_an_acknowledged_alter_is_seen(
@@ -160,11 +171,17 @@ def test_a_store_put_back_from_a_backup_freezes_until_an_emergency(
     assert status["state"] == "frozen" and status["frozen_reason"]
     site.must_log_in(live.password)  # nothing was changed
     assert "freeze" in site.kinds()
-    site.run("rotate", "sap", "--emergency", "--reason", "backup put back",
-             expect=0)
-    now = site.settled()
+    thaw_and_replace(site, live)
+
+
+def test_an_emergency_heals_at_once_when_it_is_asked_for_at_once(taken_over):
+    site = taken_over
+    backup = snapshot(site, "backup")
+    live = rotate(site, 2)
+    put_back(site, backup)
+    site.run("rotate", "sap", "--emergency", expect=0)
+    site.settled()
     site.must_not_log_in(live.password)
-    assert now.id != live.id
 
 
 def test_a_store_put_back_by_one_rotation_is_noticed_before_anything_changes(
