@@ -30,3 +30,4 @@ include tests/unit/report/local.mk
 include tests/unit/assembly/local.mk
 include tests/unit/cli/local.mk
 include tests/integration/local.mk
+include tests/mutations/local.mk

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: PostgreSQL
 """Count what a test run passed, failed and skipped.
 
-usage: tally.py check BUILD | junit FILE
+usage: tally.py check BUILD | junit FILE | mutations LOG
 
 `check` reads automake's .trs files under BUILD/tests.  A cmocka program counts
 its tests, any other program (a lint) counts as one; cmocka's own skips do not
 show in the exit code, so they are read from the log.  `junit` reads pytest's
-junit file.  Prints "PASSED FAILED SKIPPED"; names of what failed or was skipped
+junit file, `mutations` the last line of tests/mutations/run.  Prints "PASSED FAILED SKIPPED"; names of what failed or was skipped
 go to standard error.
 """
 import pathlib
@@ -69,11 +69,21 @@ def count_junit(path):
     return counts
 
 
+def count_mutations(path):
+    log = pathlib.Path(path).read_text(errors="replace")
+    found = re.findall(r"^mutations: (\d+) noticed, (\d+) survived$", log,
+                       re.MULTILINE)
+    return [int(n) for n in found[-1]] + [0] if found else [0, 1, 0]
+
+
+KINDS = {"check": count_check, "junit": count_junit,
+         "mutations": count_mutations}
+
+
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in ("check", "junit"):
+    if len(sys.argv) != 3 or sys.argv[1] not in KINDS:
         sys.exit(__doc__)
-    count = count_check if sys.argv[1] == "check" else count_junit
-    counts = count(sys.argv[2])
+    counts = KINDS[sys.argv[1]](sys.argv[2])
     if not any(counts):
         print(f"{sys.argv[2]}: no test ran", file=sys.stderr)
         counts[1] = 1
