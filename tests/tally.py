@@ -7,8 +7,10 @@ usage: tally.py check BUILD | junit FILE | mutations LOG
 `check` reads automake's .trs files under BUILD/tests.  A cmocka program counts
 its tests, any other program (a lint) counts as one; cmocka's own skips do not
 show in the exit code, so they are read from the log.  `junit` reads pytest's
-junit file, `mutations` the last line of tests/mutations/run.  Prints "PASSED FAILED SKIPPED"; names of what failed or was skipped
-go to standard error.
+junit file, `mutations` the last line of tests/mutations/run.
+
+Prints "PASSED FAILED SKIPPED"; names of what failed or was skipped go to
+standard error.
 """
 import pathlib
 import re
