@@ -1,1 +1,8 @@
 # SPDX-License-Identifier: PostgreSQL
+noinst_LIBRARIES += libledger.a
+libledger_a_SOURCES = \
+	src/ledger/audit_trail.c \
+	src/ledger/audit_trail.h \
+	src/ledger/ledger.h \
+	src/ledger/ledger_sqlite.c \
+	src/ledger/ledger_sqlite.h

@@ -1,1 +1,10 @@
 # SPDX-License-Identifier: PostgreSQL
+check_PROGRAMS += tests/unit/ledger/test_ledger_sqlite
+TESTS += tests/unit/ledger/test_ledger_sqlite
+tests_unit_ledger_test_ledger_sqlite_SOURCES = \
+	tests/unit/ledger/test_ledger_sqlite.c \
+	tests/unit/lite/scratch.c \
+	tests/unit/lite/scratch.h
+tests_unit_ledger_test_ledger_sqlite_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_ledger_test_ledger_sqlite_LDADD = libledger.a liblite.a \
+	libcrypto.a libbase.a $(SQLITE_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)

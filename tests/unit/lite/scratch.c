@@ -245,6 +245,18 @@ void scratch_sql(const char *path, const char *sql)
 	sqlite3_close(db);
 }
 
+int scratch_sql_works(const char *path, const char *sql)
+{
+	sqlite3 *db = NULL;
+	int works;
+
+	if (sqlite3_open(path, &db) != SQLITE_OK)
+		die(path);
+	works = sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+	sqlite3_close(db);
+	return works;
+}
+
 void scratch_flip_byte(const char *path, long offset)
 {
 	int fd = open(path, O_RDWR);

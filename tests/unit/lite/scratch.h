@@ -53,6 +53,9 @@ void scratch_unlock(struct scratch_lock lock);
 /* Run SQL on the file behind keyturn's back; aborts when it fails. */
 void scratch_sql(const char *path, const char *sql);
 
+/* Does it? 1 or 0. */
+int scratch_sql_works(const char *path, const char *sql);
+
 /* Change one bit of the byte at offset. */
 void scratch_flip_byte(const char *path, long offset);
 

@@ -1,0 +1,947 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The embedded ledger: what it remembers, and that nobody can rewrite it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../lite/scratch.h"
+#include "base/status.h"
+#include "crypto/entropy.h"
+#include "crypto/sign.h"
+#include "ledger/ledger_sqlite.h"
+
+#define ROLES	10000
+#define THREADS 16
+
+struct id {
+	char s[RANDOM_UUID_SIZE];
+};
+
+static struct id id_of(unsigned n)
+{
+	struct id id;
+
+	snprintf(id.s, sizeof id.s, "00000000-0000-4000-8000-%012x", n);
+	return id;
+}
+
+static enum status open_with(const char *folder, const char *key,
+			     const char *public_key, bool read_only,
+			     struct ledger **ret, struct reason *why)
+{
+	struct ledger_sqlite_options o = {
+		.path = scratch_path(folder, "ledger.db"),
+		.sign_key_path = key ? scratch_path(folder, key) : NULL,
+		.sign_public_path =
+			public_key ? scratch_path(folder, public_key) : NULL,
+		.create = !read_only,
+		.read_only = read_only,
+		.now = now_system(),
+	};
+
+	return ledger_sqlite_open(&o, ret, why);
+}
+
+static struct ledger *must_open(const char *folder)
+{
+	struct reason why = { "" };
+	struct ledger *l = NULL;
+
+	if (open_with(folder, "sign", NULL, false, &l, &why) != STATUS_OK) {
+		fprintf(stderr, "open: %s\n", why.text);
+		abort();
+	}
+	return l;
+}
+
+static int make_folder(void **state)
+{
+	struct reason why = { "" };
+
+	*state = scratch_make();
+	return sign_key_create(scratch_path(*state, "sign"), &why) != STATUS_OK;
+}
+
+static int remove_folder(void **state)
+{
+	scratch_remove(*state);
+	return 0;
+}
+
+static struct ledger_event step(const char *kind, struct id *run)
+{
+	struct ledger_event e = { .kind = kind,
+				  .role = "sap",
+				  .run = run->s,
+				  .actor = "uid 1000 (alice)",
+				  .took_us = 12 };
+
+	return e;
+}
+
+static enum status begin(struct ledger *l, unsigned n, const char *role,
+			 struct reason *why)
+{
+	struct id id = id_of(n);
+
+	return l->ops->begin(l, id.s, role, "rotate", "uid 1000 (alice)", "due",
+			     why);
+}
+
+static enum status finish(struct ledger *l, unsigned n, const char *role,
+			  const char *status, bool keep_open,
+			  struct reason *why)
+{
+	struct ledger_role r = { .version = "v", .rotated_us = 77, .epoch = 3 };
+	struct id id = id_of(n);
+	struct ledger_event e = step("promote", &id);
+
+	snprintf(r.role, sizeof r.role, "%s", role);
+	snprintf(r.last_status, sizeof r.last_status, "%s", status);
+	e.role = role;
+	return l->ops->close_run(l, id.s, &e, 1, &r, status, "v", "",
+				 "claim=10 stage=20", keep_open, why);
+}
+
+static struct ledger_verdict verdict(struct ledger *l, enum status want)
+{
+	struct ledger_verdict v = { .bad_event = -1 };
+	struct reason why = { "" };
+	enum status st = l->ops->verify(l, &v, &why);
+
+	if (st != want)
+		fprintf(stderr, "verify: %s\n", why.text);
+	assert_int_equal(st, want);
+	return v;
+}
+
+/* --- runs and roles --------------------------------------------------------- */
+
+struct runs {
+	struct ledger_run r[8];
+	unsigned n;
+};
+
+static enum status keep_run(void *arg, const struct ledger_run *run)
+{
+	struct runs *runs = arg;
+
+	runs->r[runs->n++] = *run;
+	return runs->n < 8 ? STATUS_OK : STATUS_LIMIT;
+}
+
+static void a_run_is_open_from_its_begin_to_its_close(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct reason why = { "" };
+	struct runs runs = { .n = 0 };
+	struct ledger_role r;
+
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_NOT_FOUND);
+	assert_int_equal(r.rotated_us, 0);
+	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
+	l->ops->close(l);
+	l = must_open(*state);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_string_equal(r.open_run, id_of(1).s);
+	assert_true(r.open_since_us > 0);
+	assert_int_equal(finish(l, 1, "sap", "OK", false, &why), STATUS_OK);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_string_equal(r.open_run, "");
+	assert_int_equal(r.open_since_us, 0);
+	assert_string_equal(r.version, "v");
+	assert_int_equal(r.epoch, 3);
+	assert_int_equal(l->ops->history(l, "sap", 0, keep_run, &runs, &why),
+			 STATUS_OK);
+	assert_int_equal(runs.n, 1);
+	assert_string_equal(runs.r[0].mode, "rotate");
+	assert_string_equal(runs.r[0].reason, "due");
+	assert_string_equal(runs.r[0].actor, "uid 1000 (alice)");
+	assert_string_equal(runs.r[0].status, "OK");
+	assert_string_equal(runs.r[0].steps, "claim=10 stage=20");
+	assert_true(runs.r[0].ended_us >= runs.r[0].begun_us);
+	assert_int_equal(verdict(l, STATUS_OK).events, 3);
+	l->ops->close(l);
+}
+
+static void an_unknown_outcome_keeps_the_run_open(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct reason why = { "" };
+	struct ledger_role r;
+
+	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
+	assert_int_equal(finish(l, 1, "sap", "UNKNOWN", true, &why), STATUS_OK);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_string_equal(r.open_run, id_of(1).s);
+	assert_true(r.open_since_us > 0);
+	l->ops->close(l);
+}
+
+static void a_second_run_leaves_the_first_in_history(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct reason why = { "" };
+	struct runs runs = { .n = 0 };
+	struct ledger_role r;
+
+	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
+	assert_int_equal(begin(l, 2, "sap", &why), STATUS_OK);
+	assert_int_equal(begin(l, 3, "erp", &why), STATUS_OK);
+	/* The first ends late: the second is still the open one. */
+	assert_int_equal(finish(l, 1, "sap", "CONFLICT", false, &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_string_equal(r.open_run, id_of(2).s);
+	assert_int_equal(l->ops->history(l, NULL, 0, keep_run, &runs, &why),
+			 STATUS_OK);
+	assert_int_equal(runs.n, 3);
+	assert_string_equal(runs.r[0].run, id_of(3).s);
+	assert_string_equal(runs.r[1].run, id_of(2).s);
+	assert_int_equal(runs.r[1].ended_us, 0);
+	assert_string_equal(runs.r[1].status, "");
+	assert_string_equal(runs.r[2].status, "CONFLICT");
+	runs.n = 0;
+	assert_int_equal(l->ops->history(l, NULL, INT64_MAX, keep_run, &runs,
+					 &why),
+			 STATUS_OK);
+	assert_int_equal(runs.n, 0);
+	l->ops->close(l);
+}
+
+static void a_freeze_during_a_run_survives_its_close(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct reason why = { "" };
+	struct ledger_role r;
+
+	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
+	assert_int_equal(l->ops->freeze(l, "sap", "uid 0", "partner audit",
+					&why),
+			 STATUS_OK);
+	assert_int_equal(finish(l, 1, "sap", "OK", false, &why), STATUS_OK);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_true(r.frozen);
+	assert_true(r.frozen_us > 0);
+	assert_string_equal(r.frozen_reason, "partner audit");
+	assert_int_equal(l->ops->thaw(l, "sap", "uid 0", &why), STATUS_OK);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_false(r.frozen);
+	assert_int_equal(l->ops->thaw(l, "erp", "uid 0", &why),
+			 STATUS_NOT_FOUND);
+	assert_int_equal(verdict(l, STATUS_OK).events, 5);
+	l->ops->close(l);
+}
+
+static void a_lost_ledger_learns_without_thawing(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct ledger_role r = { .role = "sap", .version = "w", .epoch = 9 };
+	struct reason why = { "" };
+
+	assert_int_equal(l->ops->freeze(l, "sap", "uid 0", "x", &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->learn(l, &r, &why), STATUS_OK);
+	r.epoch = 4;
+	assert_int_equal(l->ops->learn(l, &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_string_equal(r.version, "w");
+	assert_int_equal(r.epoch, 9);
+	assert_true(r.frozen);
+	assert_int_equal(verdict(l, STATUS_OK).events, 1);
+	l->ops->close(l);
+}
+
+static void a_fact_is_remembered_until_its_time(void **state)
+{
+	struct ledger *l = must_open(*state);
+	int64_t now = now_wall(now_system());
+	char value[LEDGER_TEXT_SIZE];
+	struct reason why = { "" };
+
+	assert_int_equal(l->ops->recall(l, "k", now, value, &why),
+			 STATUS_NOT_FOUND);
+	assert_int_equal(l->ops->remember(l, "k", "v1", now + 60 * NOW_SECOND,
+					  &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->remember(l, "k", "v2", now + 60 * NOW_SECOND,
+					  &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->recall(l, "k", now, value, &why), STATUS_OK);
+	assert_string_equal(value, "v2");
+	assert_int_equal(l->ops->recall(l, "k", now + 60 * NOW_SECOND, value,
+					&why),
+			 STATUS_NOT_FOUND);
+	l->ops->close(l);
+}
+
+static enum status count_role(void *arg, const struct ledger_role *role)
+{
+	unsigned *n = arg;
+	char want[32];
+
+	snprintf(want, sizeof want, "role%05u", *n);
+	return strcmp(role->role, want) == 0 ? (++*n, STATUS_OK) : STATUS_ERROR;
+}
+
+static void ten_thousand_roles_are_read_at_once(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct timespec a, b;
+	struct reason why = { "" };
+	unsigned n = 0;
+	double ms;
+
+	scratch_sql(scratch_path(*state, "ledger.db"),
+		    "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 "
+		    "FROM n WHERE i < 9999) INSERT INTO role(role) "
+		    "SELECT printf('role%05d', i) FROM n");
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	assert_int_equal(l->ops->roles(l, count_role, &n, &why), STATUS_OK);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	assert_int_equal(n, ROLES);
+	ms = (double)(b.tv_sec - a.tv_sec) * 1e3 +
+	     (double)(b.tv_nsec - a.tv_nsec) / 1e6;
+	print_message("%d roles in %.1f ms\n", ROLES, ms);
+	assert_true(ms < 1000); /* 100 on a quiet machine without sanitizers */
+	l->ops->close(l);
+}
+
+/* --- events ----------------------------------------------------------------- */
+
+struct lines {
+	FILE *f;
+	unsigned n;
+	char last[4096];
+};
+
+static enum status keep_line(void *arg, const char *line)
+{
+	struct lines *x = arg;
+
+	x->n++;
+	snprintf(x->last, sizeof x->last, "%s", line);
+	if (x->f)
+		fprintf(x->f, "%s\n", line);
+	return STATUS_OK;
+}
+
+static unsigned lines_of(struct ledger *l, struct lines *x)
+{
+	struct reason why = { "" };
+
+	x->n = 0;
+	assert_int_equal(l->ops->export(l, keep_line, x, &why), STATUS_OK);
+	return x->n;
+}
+
+static void a_note_waits_for_the_next_durable_one_of_its_run(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct lines x = { .f = NULL };
+	struct reason why = { "" };
+	struct id a = id_of(1), b = id_of(2);
+	struct ledger_event ea = step("claim", &a), eb = step("claim", &b);
+
+	assert_int_equal(l->ops->note(l, &ea, 1, false, &why), STATUS_OK);
+	assert_int_equal(l->ops->note(l, &eb, 1, false, &why), STATUS_OK);
+	assert_int_equal(lines_of(l, &x), 0);
+	ea = step("apply", &a);
+	assert_int_equal(l->ops->note(l, &ea, 1, true, &why), STATUS_OK);
+	assert_int_equal(lines_of(l, &x), 2);
+	assert_non_null(strstr(x.last, "\"kind\":\"apply\""));
+	assert_non_null(strstr(x.last, "\"seq\":2"));
+	assert_int_equal(finish(l, 2, "sap", "OK", false, &why), STATUS_OK);
+	assert_int_equal(lines_of(l, &x), 5);
+	verdict(l, STATUS_OK);
+	l->ops->close(l);
+}
+
+static void a_note_nobody_followed_up_is_written_at_the_end(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct id a = id_of(1);
+	struct ledger_event e = step("claim", &a);
+	struct reason why = { "" };
+
+	assert_int_equal(l->ops->note(l, &e, 1, false, &why), STATUS_OK);
+	l->ops->close(l);
+	l = must_open(*state);
+	assert_int_equal(verdict(l, STATUS_OK).events, 1);
+	l->ops->close(l);
+}
+
+static void the_body_of_an_event_is_canonical(void **state)
+{
+	static const char want[] =
+		"{\"actor\":\"uid 1000 (alice)\",\"at\":\"2026-11-21T03:00:00."
+		"123456Z\",\"detail\":\"say \\\"hi\\\"\",\"epoch\":7,"
+		"\"kind\":\"claim\",\"role\":\"sap\",\"run\":\"00000000-0000-"
+		"4000-8000-000000000001\",\"status\":\"OK\",\"took_us\":0,"
+		"\"version\":\"v\",\"seq\":1,\"prev\":\"";
+	struct ledger *l = must_open(*state);
+	struct lines x = { .f = NULL };
+	struct id a = id_of(1);
+	struct ledger_event e = step("claim", &a);
+	struct reason why = { "" };
+
+	assert_int_equal(now_parse("2026-11-21T03:00:00.123456Z", &e.at_us), 0);
+	e.detail = "say \"hi\"";
+	e.epoch = 7;
+	e.status = "OK";
+	e.took_us = 0;
+	e.version = "v";
+	assert_int_equal(l->ops->note(l, &e, 1, true, &why), STATUS_OK);
+	lines_of(l, &x);
+	assert_memory_equal(x.last, want, strlen(want));
+	l->ops->close(l);
+}
+
+static void a_long_detail_is_cut_between_characters(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct lines x = { .f = NULL };
+	struct id a = id_of(1);
+	struct ledger_event e = step("claim", &a);
+	struct reason why = { "" };
+	char detail[2048] = "";
+	int i;
+
+	for (i = 0; i < 600; i++)
+		strncat(detail, "\xc3\xa9", 3); /* e acute: two bytes */
+	e.detail = detail;
+	assert_int_equal(l->ops->note(l, &e, 1, true, &why), STATUS_OK);
+	lines_of(l, &x);
+	assert_non_null(strstr(x.last, "\xc3\xa9...\",\"kind\""));
+	assert_true(strlen(x.last) < 900);
+	verdict(l, STATUS_OK);
+	l->ops->close(l);
+}
+
+static int run_python(const char *script, const char *file, bool quiet)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		if (quiet)
+			close(STDERR_FILENO);
+		execlp("python3", "python3", "-c", script, file, (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/* Knows nothing of our code: the bytes, SHA-256 and a JSON parser. */
+static const char rederive[] =
+	"import sys, json, hashlib\n"
+	"prev, n = bytes(32), 0\n"
+	"for line in open(sys.argv[1], 'rb').read().splitlines():\n"
+	"    doc = json.loads(line)\n"
+	"    if 'checkpoint' in doc:\n"
+	"        assert doc['hash'] == prev.hex() and doc['checkpoint'] == n\n"
+	"        continue\n"
+	"    body = line[:line.rindex(b',\"seq\":')] + b'}'\n"
+	"    own = {k: v for k, v in doc.items()\n"
+	"           if k not in ('seq', 'prev', 'hash')}\n"
+	"    assert body == json.dumps(own, sort_keys=True, ensure_ascii=False,\n"
+	"                              separators=(',', ':')).encode()\n"
+	"    assert doc['prev'] == prev.hex()\n"
+	"    prev, n = hashlib.sha256(b'\\x01' + prev + body).digest(), n + 1\n"
+	"    assert doc['hash'] == prev.hex() and doc['seq'] == n\n"
+	"assert n == 14, n\n";
+
+static void another_implementation_re_derives_the_export(void **state)
+{
+	const char *file = scratch_path(*state, "export");
+	struct ledger *l = must_open(*state);
+	struct lines x = { .f = NULL };
+	struct reason why = { "" };
+	unsigned i;
+
+	for (i = 1; i <= 4; i++) {
+		assert_int_equal(begin(l, i, "r\xc3\xb6le \"q\\", &why),
+				 STATUS_OK);
+		assert_int_equal(finish(l, i, "sap", "OK", false, &why),
+				 STATUS_OK);
+		if (i % 2 == 0)
+			assert_int_equal(l->ops->checkpoint(l, &why),
+					 STATUS_OK);
+	}
+	assert_int_equal(l->ops->freeze(l, "sap", "x", "y\n\t\x01z", &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->thaw(l, "sap", "x", &why), STATUS_OK);
+	x.f = fopen(file, "w");
+	assert_int_equal(lines_of(l, &x), 14 + 2);
+	fclose(x.f);
+	assert_int_equal(run_python(rederive, file, false), 0);
+	/* And it would notice. */
+	scratch_flip_byte(file, 20);
+	assert_int_not_equal(run_python(rederive, file, true), 0);
+	l->ops->close(l);
+}
+
+/* --- checkpoints and tampering ----------------------------------------------- */
+
+/* Ten events, with checkpoints at 3 and 6. */
+static void make_trail(const char *folder)
+{
+	struct ledger *l = must_open(folder);
+	struct reason why = { "" };
+	struct id a = id_of(1);
+	char detail[16];
+	unsigned i;
+
+	for (i = 1; i <= 10; i++) {
+		struct ledger_event e = step("claim", &a);
+
+		snprintf(detail, sizeof detail, "event %u", i);
+		e.detail = detail;
+		assert_int_equal(l->ops->note(l, &e, 1, true, &why), STATUS_OK);
+		if (i == 3 || i == 6)
+			assert_int_equal(l->ops->checkpoint(l, &why),
+					 STATUS_OK);
+	}
+	l->ops->close(l);
+}
+
+static void a_whole_trail_verifies_with_the_public_key_alone(void **state)
+{
+	struct ledger_verdict v;
+	struct reason why = { "" };
+	struct ledger *l = NULL;
+
+	make_trail(*state);
+	assert_int_equal(open_with(*state, NULL, "sign.pub", true, &l, &why),
+			 STATUS_OK);
+	v = verdict(l, STATUS_OK);
+	assert_int_equal(v.events, 10);
+	assert_int_equal(v.checkpoints, 2);
+	assert_int_equal(v.unsigned_tail, 4);
+	assert_int_equal(v.bad_event, 0);
+	assert_int_equal(strlen(v.head), 64);
+	assert_int_equal(l->ops->checkpoint(l, &why), STATUS_REFUSED);
+	assert_int_equal(begin(l, 2, "sap", &why), STATUS_LEDGER_UNAVAILABLE);
+	l->ops->close(l);
+}
+
+static void a_checkpoint_is_only_made_when_the_trail_grew(void **state)
+{
+	struct ledger *l;
+	struct reason why = { "" };
+
+	make_trail(*state);
+	l = must_open(*state);
+	assert_int_equal(l->ops->checkpoint(l, &why), STATUS_OK);
+	assert_int_equal(l->ops->checkpoint(l, &why), STATUS_OK);
+	assert_int_equal(verdict(l, STATUS_OK).checkpoints, 3);
+	assert_int_equal(verdict(l, STATUS_OK).unsigned_tail, 0);
+	l->ops->close(l);
+}
+
+static void events_and_checkpoints_are_append_only(void **state)
+{
+	static const char *const statements[] = {
+		"UPDATE event SET body = 'x' WHERE seq = 4",
+		"DELETE FROM event WHERE seq = 10",
+		"REPLACE INTO event SELECT seq, 'x', hash FROM event "
+		"WHERE seq = 4",
+		"INSERT INTO event VALUES(12, 'x', x'00')",
+		"UPDATE checkpoint SET at_us = 0",
+		"DELETE FROM checkpoint",
+		"REPLACE INTO checkpoint SELECT seq, 0, hash, signature "
+		"FROM checkpoint WHERE seq = 3",
+	};
+	const char *path = scratch_path(*state, "ledger.db");
+	size_t i;
+
+	make_trail(*state);
+	for (i = 0; i < sizeof statements / sizeof statements[0]; i++)
+		assert_false(scratch_sql_works(path, statements[i]));
+}
+
+struct tampering {
+	const char *sql;
+	int64_t bad;		 /* as verify() names it */
+	bool begin_refuses;	 /* seen by the cheap check */
+	bool checkpoint_refuses; /* seen from the last checkpoint on */
+};
+
+#define NO_TRIGGERS                                               \
+	"DROP TRIGGER event_grows; DROP TRIGGER event_stays;"     \
+	"DROP TRIGGER event_kept; DROP TRIGGER checkpoint_grows;" \
+	"DROP TRIGGER checkpoint_stays; DROP TRIGGER checkpoint_kept;"
+
+static const struct tampering tamperings[] = {
+	{ "UPDATE event SET body = replace(body, 'event 2', 'event X') "
+	  "WHERE seq = 2",
+	  2, false, false },
+	{ "UPDATE event SET body = replace(body, 'event 8', 'event X') "
+	  "WHERE seq = 8",
+	  8, false, true },
+	{ "UPDATE event SET body = replace(body, 'event 10', 'event X') "
+	  "WHERE seq = 10",
+	  10, true, true },
+	{ "UPDATE event SET body = CAST(CAST(body AS BLOB) || x'00ff' AS TEXT) "
+	  "WHERE seq = 7",
+	  7, false, true },
+	{ "UPDATE event SET hash = x'00' WHERE seq = 5", 5, false, false },
+	{ "DELETE FROM event WHERE seq = 4", 4, false, false },
+	{ "DELETE FROM event WHERE seq = 1", 1, false, false },
+	{ "DELETE FROM event WHERE seq = 9", 9, true, true },
+	/* Two rows change places. */
+	{ "UPDATE event SET seq = -8 WHERE seq = 8;"
+	  "UPDATE event SET seq = 8 WHERE seq = 9;"
+	  "UPDATE event SET seq = 9 WHERE seq = -8",
+	  8, true, true },
+	/* The tail is cut below a checkpoint. */
+	{ "DELETE FROM event WHERE seq > 4", 5, true, true },
+	{ "DELETE FROM event", 1, true, true },
+	/* Checkpoints: another time, another signature, another event. */
+	{ "UPDATE checkpoint SET at_us = at_us + 1 WHERE seq = 6", 6, false,
+	  true },
+	{ "UPDATE checkpoint SET signature = zeroblob(64) WHERE seq = 3", 3,
+	  false, false },
+	{ "UPDATE checkpoint SET signature = x'00' WHERE seq = 6", 6, true,
+	  true },
+	{ "INSERT INTO checkpoint SELECT 9, at_us, "
+	  "(SELECT hash FROM event WHERE seq = 9), signature "
+	  "FROM checkpoint WHERE seq = 6",
+	  9, false, true },
+};
+
+static void tamper_once(const struct tampering *t)
+{
+	char *folder = NULL;
+	struct ledger *l;
+	struct reason why = { "" };
+	struct ledger_verdict v;
+	char sentence[64];
+
+	assert_int_equal(make_folder((void **)&folder), 0);
+	make_trail(folder);
+	scratch_sql(scratch_path(folder, "ledger.db"), NO_TRIGGERS);
+	scratch_sql(scratch_path(folder, "ledger.db"), t->sql);
+	l = must_open(folder);
+	v.bad_event = 0;
+	print_message("  %.60s\n", t->sql);
+	assert_int_equal(l->ops->verify(l, &v, &why), STATUS_AUDIT_BROKEN);
+	assert_int_equal(v.bad_event, t->bad);
+	snprintf(sentence, sizeof sentence, "event %" PRId64 ":", t->bad);
+	assert_non_null(strstr(why.text, sentence));
+	assert_int_equal(begin(l, 99, "sap", &why),
+			 t->begin_refuses ? STATUS_AUDIT_BROKEN : STATUS_OK);
+	assert_int_equal(l->ops->checkpoint(l, &why),
+			 t->checkpoint_refuses ? STATUS_AUDIT_BROKEN :
+						 STATUS_OK);
+	l->ops->close(l);
+	scratch_remove(folder);
+}
+
+static void every_kind_of_tampering_is_named_by_its_event(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof tamperings / sizeof tamperings[0]; i++)
+		tamper_once(&tamperings[i]);
+}
+
+static void a_trail_rewritten_with_good_hashes_fails_its_checkpoint(
+	void **state)
+{
+	const char *a = scratch_path(*state, "ledger.db");
+	char *other = NULL;
+	struct ledger *l;
+	struct ledger_verdict v;
+	char sql[1024];
+
+	/* Another ledger has a chain that fits in itself; the first one's
+	 * checkpoints are kept. */
+	make_trail(*state);
+	assert_int_equal(make_folder((void **)&other), 0);
+	make_trail(other);
+	snprintf(sql, sizeof sql,
+		 NO_TRIGGERS "ATTACH '%s' AS o; DELETE FROM event;"
+			     "INSERT INTO event SELECT * FROM o.event",
+		 scratch_path(other, "ledger.db"));
+	scratch_sql(a, sql);
+	l = must_open(*state);
+	v = verdict(l, STATUS_AUDIT_BROKEN);
+	assert_int_equal(v.bad_event, 1);
+	l->ops->close(l);
+	scratch_remove(other);
+}
+
+static void checkpoints_of_another_key_are_forged(void **state)
+{
+	struct reason why = { "" };
+	struct ledger *l = NULL;
+
+	make_trail(*state);
+	assert_int_equal(sign_key_create(scratch_path(*state, "sign2"), &why),
+			 STATUS_OK);
+	assert_int_equal(open_with(*state, "sign2", NULL, false, &l, &why),
+			 STATUS_OK);
+	assert_int_equal(verdict(l, STATUS_AUDIT_BROKEN).bad_event, 3);
+	assert_int_equal(l->ops->checkpoint(l, &why), STATUS_AUDIT_BROKEN);
+	l->ops->close(l);
+}
+
+/* --- bad worlds --------------------------------------------------------------- */
+
+static int full_before(const char *folder, void *arg)
+{
+	struct reason why = { "" };
+	struct ledger *l;
+
+	(void)arg;
+	SCRATCH_CHECK(sign_key_create(scratch_path(folder, "sign"), &why) ==
+		      STATUS_OK);
+	l = must_open(folder);
+	scratch_fill(folder);
+	SCRATCH_CHECK(begin(l, 1, "sap", &why) == STATUS_LEDGER_UNAVAILABLE);
+	SCRATCH_CHECK(strstr(why.text, "no room") != NULL);
+	SCRATCH_CHECK(strstr(why.text, "nothing was rotated") != NULL);
+	scratch_unfill(folder);
+	SCRATCH_CHECK(begin(l, 1, "sap", &why) == STATUS_OK);
+	l->ops->close(l);
+	return 0;
+}
+
+static void a_full_disk_refuses_a_run(void **state)
+{
+	(void)state;
+	assert_int_equal(scratch_on_small_disk(2 << 20, full_before, NULL), 0);
+}
+
+static int full_after(const char *folder, void *arg)
+{
+	struct ledger_verdict v;
+	struct reason why = { "" };
+	struct ledger_role r;
+	struct ledger *l;
+	struct id a;
+	unsigned i;
+
+	(void)arg;
+	SCRATCH_CHECK(sign_key_create(scratch_path(folder, "sign"), &why) ==
+		      STATUS_OK);
+	l = must_open(folder);
+	for (i = 1; i <= THREADS; i++)
+		SCRATCH_CHECK(begin(l, i, "sap", &why) == STATUS_OK);
+	scratch_fill(folder);
+	for (i = 1; i <= THREADS; i++) {
+		struct ledger_event e = step("verify", &a);
+
+		a = id_of(i);
+		/* What must be durable before CURRENT moves, and the end. */
+		SCRATCH_CHECK(l->ops->note(l, &e, 1, true, &why) == STATUS_OK);
+		SCRATCH_CHECK(finish(l, i, "sap", "OK", false, &why) ==
+			      STATUS_OK);
+	}
+	SCRATCH_CHECK(begin(l, 99, "sap", &why) == STATUS_LEDGER_UNAVAILABLE);
+	SCRATCH_CHECK(l->ops->freeze(l, "sap", "uid 0", "full", &why) ==
+		      STATUS_OK);
+	l->ops->close(l);
+	l = must_open(folder);
+	SCRATCH_CHECK(l->ops->role(l, "sap", &r, &why) == STATUS_OK);
+	SCRATCH_CHECK(r.open_run[0] == '\0' && r.frozen);
+	SCRATCH_CHECK(l->ops->verify(l, &v, &why) == STATUS_OK);
+	SCRATCH_CHECK(v.events == THREADS * 4 + 1);
+	l->ops->close(l);
+	return 0;
+}
+
+static void a_full_disk_strands_no_run_that_began(void **state)
+{
+	(void)state;
+	assert_int_equal(scratch_on_small_disk(3 << 20, full_after, NULL), 0);
+}
+
+static void a_deleted_ledger_is_noticed(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct reason why = { "" };
+
+	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
+	assert_int_equal(unlink(scratch_path(*state, "ledger.db")), 0);
+	assert_int_equal(finish(l, 1, "sap", "OK", false, &why),
+			 STATUS_LEDGER_UNAVAILABLE);
+	assert_non_null(strstr(why.text, "the ledger"));
+	assert_non_null(strstr(why.text, "deleted or replaced"));
+	assert_int_equal(begin(l, 2, "sap", &why), STATUS_LEDGER_UNAVAILABLE);
+	l->ops->close(l);
+}
+
+static void a_garbled_ledger_is_said_to_be_damaged(void **state)
+{
+	const char *path = scratch_path(*state, "ledger.db");
+	struct reason why = { "" };
+	struct ledger *l = NULL;
+	long i;
+
+	make_trail(*state);
+	for (i = 0; i < 16; i++)
+		scratch_flip_byte(path, i);
+	assert_int_equal(open_with(*state, "sign", NULL, false, &l, &why),
+			 STATUS_AUDIT_BROKEN);
+	assert_non_null(strstr(why.text, "not a database"));
+	assert_null(l);
+}
+
+/* --- many at once, and kill -9 -------------------------------------------------- */
+
+struct worker {
+	struct ledger *l;
+	unsigned id;
+	int failed;
+};
+
+static void *run_some(void *arg)
+{
+	struct worker *w = arg;
+	struct reason why = { "" };
+	char role[16];
+	unsigned i;
+
+	snprintf(role, sizeof role, "role%u", w->id);
+	for (i = 0; i < 10; i++) {
+		unsigned n = w->id * 100 + i;
+		struct id id = id_of(n);
+		struct ledger_event e = step("claim", &id);
+
+		w->failed |= begin(w->l, n, role, &why) != STATUS_OK;
+		w->failed |= w->l->ops->note(w->l, &e, 1, i % 2 == 0, &why) !=
+			     STATUS_OK;
+		w->failed |= finish(w->l, n, role, "OK", false, &why) !=
+			     STATUS_OK;
+	}
+	return NULL;
+}
+
+static void many_threads_and_two_ledgers_make_one_chain(void **state)
+{
+	struct ledger *a = must_open(*state), *b = must_open(*state);
+	struct worker w[THREADS] = { 0 };
+	pthread_t t[THREADS];
+	unsigned i;
+
+	for (i = 0; i < THREADS; i++) {
+		w[i].l = i % 2 ? a : b;
+		w[i].id = i + 1;
+		pthread_create(&t[i], NULL, run_some, &w[i]);
+	}
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(t[i], NULL);
+		assert_int_equal(w[i].failed, 0);
+	}
+	assert_int_equal(verdict(a, STATUS_OK).events, THREADS * 10 * 4);
+	a->ops->close(a);
+	b->ops->close(b);
+}
+
+static int rotate_until_killed(const char *folder, void *arg)
+{
+	struct ledger *l = must_open(folder);
+	struct reason why = { "" };
+	unsigned n;
+
+	for (n = *(unsigned *)arg;; n++) {
+		SCRATCH_CHECK(begin(l, n, "sap", &why) == STATUS_OK);
+		SCRATCH_CHECK(finish(l, n, "sap", "OK", false, &why) ==
+			      STATUS_OK);
+		if (n % 5 == 0)
+			SCRATCH_CHECK(l->ops->checkpoint(l, &why) == STATUS_OK);
+	}
+}
+
+static enum status count_open(void *arg, const struct ledger_run *run)
+{
+	*(unsigned *)arg += run->ended_us == 0;
+	return STATUS_OK;
+}
+
+static void a_killed_writer_leaves_a_valid_chain(void **state)
+{
+	struct ledger_verdict v = { .events = 0 };
+	struct reason why = { "" };
+	unsigned i, n, open;
+	struct ledger_role r;
+	struct ledger *l;
+
+	srandom(20261121);
+	for (i = 1; i <= 30; i++) {
+		n = i * 100000;
+		scratch_kill_after(rotate_until_killed, *state, &n,
+				   2000 + (unsigned)(random() % 40000));
+		l = must_open(*state);
+		v = verdict(l, STATUS_OK);
+		/* Three events a run that ended, one of a run that did not. */
+		open = 0;
+		assert_int_equal(l->ops->history(l, NULL, 0, count_open, &open,
+						 &why),
+				 STATUS_OK);
+		assert_int_equal((v.events - open) % 3, 0);
+		assert_true(open <= i);
+		if (v.events > 0) {
+			assert_int_equal(l->ops->role(l, "sap", &r, &why),
+					 STATUS_OK);
+			assert_int_equal(l->ops->checkpoint(l, &why),
+					 STATUS_OK);
+		}
+		l->ops->close(l);
+	}
+	assert_true(v.events > 0 && v.checkpoints > 0);
+}
+
+#define WITH_FOLDER(test) \
+	cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_FOLDER(a_run_is_open_from_its_begin_to_its_close),
+		WITH_FOLDER(an_unknown_outcome_keeps_the_run_open),
+		WITH_FOLDER(a_second_run_leaves_the_first_in_history),
+		WITH_FOLDER(a_freeze_during_a_run_survives_its_close),
+		WITH_FOLDER(a_lost_ledger_learns_without_thawing),
+		WITH_FOLDER(a_fact_is_remembered_until_its_time),
+		WITH_FOLDER(ten_thousand_roles_are_read_at_once),
+		WITH_FOLDER(a_note_waits_for_the_next_durable_one_of_its_run),
+		WITH_FOLDER(a_note_nobody_followed_up_is_written_at_the_end),
+		WITH_FOLDER(the_body_of_an_event_is_canonical),
+		WITH_FOLDER(a_long_detail_is_cut_between_characters),
+		WITH_FOLDER(another_implementation_re_derives_the_export),
+		WITH_FOLDER(a_whole_trail_verifies_with_the_public_key_alone),
+		WITH_FOLDER(a_checkpoint_is_only_made_when_the_trail_grew),
+		WITH_FOLDER(events_and_checkpoints_are_append_only),
+		cmocka_unit_test(every_kind_of_tampering_is_named_by_its_event),
+		WITH_FOLDER(
+			a_trail_rewritten_with_good_hashes_fails_its_checkpoint),
+		WITH_FOLDER(checkpoints_of_another_key_are_forged),
+		cmocka_unit_test(a_full_disk_refuses_a_run),
+		cmocka_unit_test(a_full_disk_strands_no_run_that_began),
+		WITH_FOLDER(a_deleted_ledger_is_noticed),
+		WITH_FOLDER(a_garbled_ledger_is_said_to_be_damaged),
+		WITH_FOLDER(many_threads_and_two_ledgers_make_one_chain),
+		WITH_FOLDER(a_killed_writer_leaves_a_valid_chain),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
