@@ -288,7 +288,7 @@ static const struct {
 	{ "SCRAM-SHA-256$\t4096:" SALT "$" KEY ":" KEY, true, 4096 },
 	{ "SCRAM-SHA-256$-4096:" SALT "$" KEY ":" KEY, true, 0 },
 	{ "SCRAM-SHA-256$0:" SALT "$" KEY ":" KEY, true, 0 },
-	{ "SCRAM-SHA-256$99999999999:" SALT "$" KEY ":" KEY, true, 0 },
+	{ "SCRAM-SHA-256$4294967297:" SALT "$" KEY ":" KEY, true, 0 },
 	{ "SCRAM-SHA-256$9223372036854775807:" SALT "$" KEY ":" KEY, true, 0 },
 	{ "SCRAM-SHA-256$-9223372036854775808:" SALT "$" KEY ":" KEY, true, 0 },
 	{ "SCRAM-SHA-256$4096:QR==$" KEY ":" KEY, true, 4096 },
