@@ -1,1 +1,19 @@
 # SPDX-License-Identifier: PostgreSQL
+bin_PROGRAMS += keyturn
+keyturn_SOURCES = \
+	src/cli/cli.c src/cli/cli.h \
+	src/cli/cli_admin.c \
+	src/cli/cli_check.c \
+	src/cli/cli_get.c \
+	src/cli/cli_rotate.c \
+	src/cli/cli_status.c \
+	src/cli/commands.def \
+	src/cli/main.c \
+	src/cli/pool.c src/cli/pool.h
+# Upper layers first; the wiping allocator goes into executables only.
+KEYTURN_LIBRARIES = \
+	libassembly.a libreaders.a libreport.a librotation.a libsink.a \
+	libtarget.a libstore.a libledger.a libformat.a libschedule.a \
+	libpolicy.a libconfig.a liblite.a libpg.a libcrypto.a libbase.a
+keyturn_LDADD = $(KEYTURN_LIBRARIES) libwipe.a \
+	$(LIBPQ_LIBS) $(SQLITE_LIBS) $(INIH_LIBS) $(OPENSSL_LIBS) -lm

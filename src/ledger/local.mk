@@ -6,3 +6,4 @@ libledger_a_SOURCES = \
 	src/ledger/ledger.h \
 	src/ledger/ledger_sqlite.c \
 	src/ledger/ledger_sqlite.h
+libledger_a_SOURCES += src/ledger/ledger_key.c src/ledger/ledger_key.h

@@ -7,3 +7,4 @@ libstore_a_SOURCES = \
 	src/store/store_entry.h \
 	src/store/store_local.c \
 	src/store/store_local.h
+libstore_a_SOURCES += src/store/store_key.c src/store/store_key.h

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Opens stores and the ledger from settings; must never connect to a cluster. */
+#include "assembly/backends.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "ledger/ledger_key.h"
+#include "ledger/ledger_sqlite.h"
+#include "store/store_key.h"
+#include "store/store_local.h"
+
+#define PATH_SIZE 1100
+
+struct opened {
+	char name[CONFIG_NAME_MAX + 1];
+	struct store *store;
+	struct opened *next;
+};
+
+struct backends {
+	const struct config *config;
+	struct ledger *ledger;
+	pthread_mutex_t lock; /* over stores */
+	struct opened *stores;
+};
+
+enum status backends_new(const struct config *config, struct backends **ret,
+			 struct reason *why)
+{
+	struct backends *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	b->config = config;
+	pthread_mutex_init(&b->lock, NULL);
+	*ret = b;
+	return STATUS_OK;
+}
+
+void backends_free(struct backends *b)
+{
+	struct opened *o;
+
+	if (!b)
+		return;
+	while ((o = b->stores) != NULL) {
+		b->stores = o->next;
+		o->store->ops->close(o->store);
+		free(o);
+	}
+	if (b->ledger)
+		b->ledger->ops->close(b->ledger);
+	pthread_mutex_destroy(&b->lock);
+	free(b);
+}
+
+const struct config *backends_config(const struct backends *b)
+{
+	return b->config;
+}
+
+static const struct config_group *main_group(const struct config *c)
+{
+	return config_find(c, CONFIG_SECTION_keyturn, "");
+}
+
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+static enum status open_ledger(const struct config *c,
+			       enum backends_ledger mode,
+			       const char *public_key, bool *ret_lost,
+			       struct ledger **ret, struct reason *why)
+{
+	const struct config_group *g = main_group(c);
+	const char *key = config_string(g, CONFIG_keyturn_audit_key);
+	char beside[PATH_SIZE];
+	struct ledger_sqlite_options o = {
+		.path = config_string(g, CONFIG_keyturn_ledger),
+		.sign_public_path = public_key,
+		.now = now_system(),
+	};
+
+	if (mode == BACKENDS_LEDGER_WRITE) {
+		o.sign_key_path = key;
+		o.create = true;
+		*ret_lost = !exists(o.path);
+	} else {
+		o.read_only = true;
+		/* Who may read the trail need not hold the private key. */
+		if (!public_key) {
+			snprintf(beside, sizeof(beside), "%s.pub", key);
+			o.sign_public_path = beside;
+		}
+	}
+	return ledger_sqlite_open(&o, ret, why);
+}
+
+enum status backends_ledger(struct backends *b, enum backends_ledger mode,
+			    struct ledger **ret_ledger, bool *ret_lost,
+			    struct reason *why)
+{
+	bool lost = false;
+	enum status s = STATUS_OK;
+
+	if (!b->ledger)
+		s = open_ledger(b->config, mode, NULL, &lost, &b->ledger, why);
+	if (s != STATUS_OK)
+		return s;
+	if (ret_lost)
+		*ret_lost = lost;
+	*ret_ledger = b->ledger;
+	return STATUS_OK;
+}
+
+enum status backends_ledger_verify(struct backends *b, const char *public_key,
+				   struct ledger **ret_ledger,
+				   struct reason *why)
+{
+	bool lost;
+	enum status s;
+
+	s = open_ledger(b->config, BACKENDS_LEDGER_READ, public_key, &lost,
+			&b->ledger, why);
+	if (s == STATUS_OK)
+		*ret_ledger = b->ledger;
+	return s;
+}
+
+static enum status open_store(const struct config_group *g, bool create,
+			      struct store **ret, struct reason *why)
+{
+	struct store_local_options o = {
+		.name = config_name(g),
+		.path = config_string(g, CONFIG_store_path),
+		.key_path = config_string(g, CONFIG_store_key),
+		.ring = (unsigned)config_int(g, CONFIG_store_ring),
+		.create = create,
+		.now = now_system(),
+		.random = store_key_random(),
+	};
+	enum status s = store_local_open(&o, ret, why);
+
+	/* A store that is not there was never made, or is lost: an empty new
+	 * one in its place would make every managed role look unknown. */
+	if (s == STATUS_NOT_FOUND)
+		s = reason_set(why, STATUS_STORE_UNAVAILABLE,
+			       "%s: the file of [store %s] does not exist; "
+			       "keyturn init makes it, or bring it back from a "
+			       "backup",
+			       o.path, o.name);
+	return s;
+}
+
+enum status backends_store(struct backends *b, const char *name,
+			   struct store **ret_store, struct reason *why)
+{
+	const struct config_group *g;
+	struct opened *o;
+	enum status s = STATUS_OK;
+
+	pthread_mutex_lock(&b->lock);
+	for (o = b->stores; o; o = o->next)
+		if (strcmp(o->name, name) == 0)
+			goto out;
+	g = config_find(b->config, CONFIG_SECTION_store, name);
+	if (!g) {
+		s = reason_set(why, STATUS_CONFIG, "there is no [store %s]",
+			       name);
+		goto out;
+	}
+	o = calloc(1, sizeof(*o));
+	if (!o) {
+		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		goto out;
+	}
+	text_copy(o->name, sizeof(o->name), name);
+	s = open_store(g, false, &o->store, why);
+	if (s != STATUS_OK) {
+		free(o);
+		goto out;
+	}
+	o->next = b->stores;
+	b->stores = o;
+out:
+	pthread_mutex_unlock(&b->lock);
+	if (s == STATUS_OK)
+		*ret_store = o->store;
+	return s;
+}
+
+enum status backends_role(const struct backends *b, const char *name,
+			  const struct config_group **ret_role,
+			  struct reason *why)
+{
+	const struct config_group *g =
+		config_find(b->config, CONFIG_SECTION_role, name);
+
+	if (!g)
+		return reason_set(why, STATUS_CONFIG,
+				  "there is no [role %s] in the configuration",
+				  name);
+	*ret_role = g;
+	return STATUS_OK;
+}
+
+const char *backends_rolname(const struct config_group *role)
+{
+	return config_is_set(role, CONFIG_role_rolname) ?
+		       config_string(role, CONFIG_role_rolname) :
+		       config_name(role);
+}
+
+enum status backends_remembered(struct backends *b, struct ledger *ledger,
+				const struct config_group *role,
+				struct ledger_role *ret, struct reason *why)
+{
+	const struct store_version *current;
+	struct store_state state;
+	struct store *store = NULL;
+	enum status s;
+
+	s = ledger->ops->role(ledger, config_name(role), ret, why);
+	/* A role whose first run failed is known, and still new. */
+	if (s != STATUS_NOT_FOUND && (s != STATUS_OK || ret->rotated_us > 0))
+		return s;
+	if (s == STATUS_NOT_FOUND) {
+		memset(ret, 0, sizeof(*ret));
+		text_copy(ret->role, sizeof(ret->role), config_name(role));
+	}
+	s = backends_store(b, config_string(role, CONFIG_role_store), &store,
+			   why);
+	if (s == STATUS_OK)
+		s = store->ops->describe(store, config_name(role), &state, why);
+	if (s != STATUS_OK)
+		return s;
+	current = store_find_label(&state, STORE_LABEL_CURRENT);
+	if (!current)
+		return STATUS_NOT_FOUND;
+	text_copy(ret->version, sizeof(ret->version), current->id);
+	ret->rotated_us = current->created_us;
+	/* Learning is a convenience: a read-only ledger does not stop us. */
+	ledger->ops->learn(ledger, ret, NULL);
+	return STATUS_OK;
+}
+
+static enum status refuse_existing(const char *path, struct reason *why)
+{
+	if (!exists(path))
+		return STATUS_OK;
+	return reason_set(why, STATUS_REFUSED,
+			  "%s exists already; keyturn init overwrites nothing",
+			  path);
+}
+
+static enum status make_folder_of(const char *path, struct reason *why)
+{
+	char folder[PATH_SIZE];
+	char *slash;
+
+	if (text_copy(folder, sizeof(folder), path) != STATUS_OK)
+		return reason_set(why, STATUS_CONFIG,
+				  "%s: the path is too long", path);
+	slash = strrchr(folder, '/');
+	if (!slash || slash == folder)
+		return STATUS_OK;
+	*slash = '\0';
+	return file_make_folder(folder, 0700, why);
+}
+
+static enum status create_keys(const struct config_group *g,
+			       const struct config_group *store,
+			       struct reason *why)
+{
+	const char *audit = config_string(g, CONFIG_keyturn_audit_key);
+	const char *key = config_string(store, CONFIG_store_key);
+	enum status s;
+
+	s = make_folder_of(audit, why);
+	if (s == STATUS_OK)
+		s = make_folder_of(key, why);
+	if (s == STATUS_OK)
+		s = ledger_key_create(audit, why);
+	if (s == STATUS_OK)
+		s = store_key_create(key, why);
+	return s;
+}
+
+enum status backends_create(const struct config *config, struct reason *why)
+{
+	const struct config_group *g = main_group(config);
+	const struct config_group *store =
+		config_find(config, CONFIG_SECTION_store, "local");
+	const char *paths[] = {
+		config_string(g, CONFIG_keyturn_audit_key),
+		config_string(g, CONFIG_keyturn_ledger),
+		config_string(store, CONFIG_store_key),
+		config_string(store, CONFIG_store_path),
+	};
+	struct ledger *ledger = NULL;
+	struct store *made = NULL;
+	enum status s = STATUS_OK;
+	bool lost;
+
+	for (size_t i = 0; i < 4 && s == STATUS_OK; i++)
+		s = refuse_existing(paths[i], why);
+	if (s == STATUS_OK)
+		s = create_keys(g, store, why);
+	if (s == STATUS_OK)
+		s = make_folder_of(paths[1], why);
+	if (s == STATUS_OK)
+		s = make_folder_of(paths[3], why);
+	if (s == STATUS_OK)
+		s = open_ledger(config, BACKENDS_LEDGER_WRITE, NULL, &lost,
+				&ledger, why);
+	if (s == STATUS_OK)
+		s = open_store(store, true, &made, why);
+	if (ledger)
+		ledger->ops->close(ledger);
+	if (made)
+		made->ops->close(made);
+	return s;
+}

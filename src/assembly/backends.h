@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The readers' half of the assembly: where settings meet stores and the
+ * ledger.  Links no driver of a cluster, so that a program without admin
+ * credentials can use it alone.
+ */
+#ifndef KEYTURN_BACKENDS_H
+#define KEYTURN_BACKENDS_H
+
+#include "base/now.h"
+#include "base/reason.h"
+#include "config/config.h"
+#include "ledger/ledger.h"
+#include "store/store.h"
+
+struct backends;
+
+enum backends_ledger {
+	BACKENDS_LEDGER_WRITE, /* audit events and outcomes are written */
+	BACKENDS_LEDGER_READ   /* only read; the file must exist */
+};
+
+/* The configuration must outlive the backends.  Opens nothing yet. */
+enum status backends_new(const struct config *config, struct backends **ret,
+			 struct reason *why);
+void backends_free(struct backends *b);
+
+const struct config *backends_config(const struct backends *b);
+
+/* The ledger, opened at the first call in that mode; a missing file is made
+ * anew when written to (a lost ledger loses no password) and *ret_lost, which
+ * may be NULL, says so.  Not thread-safe: call before starting threads. */
+enum status backends_ledger(struct backends *b, enum backends_ledger mode,
+			    struct ledger **ret_ledger, bool *ret_lost,
+			    struct reason *why);
+
+/* Open the trail with another public key, for `audit verify --public-key`. */
+enum status backends_ledger_verify(struct backends *b, const char *public_key,
+				   struct ledger **ret_ledger,
+				   struct reason *why);
+
+/* The store of a [store NAME], opened at the first call.  Thread-safe. */
+enum status backends_store(struct backends *b, const char *name,
+			   struct store **ret_store, struct reason *why);
+
+/* The [role NAME] group; STATUS_CONFIG says where roles are configured. */
+enum status backends_role(const struct backends *b, const char *name,
+			  const struct config_group **ret_role,
+			  struct reason *why);
+
+/* The role's name in PostgreSQL (rolname, or the section's name). */
+const char *backends_rolname(const struct config_group *role);
+
+/*
+ * What the ledger remembers of a role; when it remembers nothing, what the
+ * store knows of it is learnt (a lost ledger).  STATUS_NOT_FOUND for a role
+ * that is new to keyturn.
+ */
+enum status backends_remembered(struct backends *b, struct ledger *ledger,
+				const struct config_group *role,
+				struct ledger_role *ret, struct reason *why);
+
+/* Keys, store and ledger for `init`, made from a configuration; refuses to
+ * overwrite any of them. */
+enum status backends_create(const struct config *config, struct reason *why);
+
+#endif

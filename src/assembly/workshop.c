@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Makes rotation jobs from settings; must never decide how a rotation goes. */
+#include "assembly/workshop.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "store/store_key.h"
+#include "target/target_postgres.h"
+
+#define ENDPOINTS_MAX 16
+
+struct cluster {
+	char name[CONFIG_NAME_MAX + 1];
+	struct target *target;
+	struct cluster *next;
+};
+
+struct workshop {
+	struct backends *backends;
+	const struct config *config;
+	struct runner_env *env;
+	struct schedule_zone *zone; /* opened with the first schedule */
+	pthread_mutex_t lock;	    /* over clusters and zone */
+	struct cluster *clusters;
+};
+
+enum status workshop_new(struct backends *b, struct ledger *ledger,
+			 const char *actor, struct workshop **ret,
+			 struct reason *why)
+{
+	struct workshop *w = calloc(1, sizeof(*w));
+	struct runner_env_options o = {
+		.ledger = ledger,
+		.now = now_system(),
+		.random = store_key_random(),
+		.actor = actor,
+	};
+	const struct config_group *g;
+
+	if (!w)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	w->backends = b;
+	w->config = backends_config(b);
+	g = config_find(w->config, CONFIG_SECTION_keyturn, "");
+	o.control_interval_us =
+		config_duration_us(g, CONFIG_keyturn_control_interval);
+	pthread_mutex_init(&w->lock, NULL);
+	if (ledger && runner_env_new(&o, &w->env) != STATUS_OK) {
+		workshop_free(w);
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	}
+	*ret = w;
+	return STATUS_OK;
+}
+
+void workshop_free(struct workshop *w)
+{
+	struct cluster *c;
+
+	if (!w)
+		return;
+	while ((c = w->clusters) != NULL) {
+		w->clusters = c->next;
+		c->target->ops->close(c->target);
+		free(c);
+	}
+	schedule_zone_free(w->zone);
+	runner_env_free(w->env);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+struct runner_env *workshop_env(const struct workshop *w)
+{
+	return w->env;
+}
+
+/* A setting that says what consumers are told, over what the target says. */
+static void tell(const struct config_group *g, enum config_key k,
+		 const char **told)
+{
+	if (config_is_set(g, k))
+		*told = config_string(g, k);
+}
+
+static enum status open_cluster(const struct config_group *g,
+				struct target **ret, struct reason *why)
+{
+	const char *endpoints[ENDPOINTS_MAX + 1] = { NULL };
+	size_t n = config_list_n(g, CONFIG_cluster_endpoint);
+	const char *passfile = config_string(g, CONFIG_cluster_admin_passfile);
+	struct target_postgres_options o = {
+		.name = config_name(g),
+		.conninfo = config_string(g, CONFIG_cluster_conninfo),
+		.admin_passfile = *passfile ? passfile : NULL,
+		.endpoints = endpoints,
+		.marker_schema = config_string(g, CONFIG_cluster_marker_schema),
+		.insecure = config_bool(g, CONFIG_cluster_insecure),
+		.scram_iterations = (unsigned)config_int(
+			g, CONFIG_cluster_scram_iterations),
+		.connect_timeout_us =
+			config_duration_us(g, CONFIG_cluster_connect_timeout),
+		.statement_timeout_us =
+			config_duration_us(g, CONFIG_cluster_statement_timeout),
+		.lock_timeout_us =
+			config_duration_us(g, CONFIG_cluster_lock_timeout),
+		.claim_max_us =
+			config_duration_us(g, CONFIG_cluster_claim_timeout),
+		.now = now_system(),
+		.random = store_key_random(),
+	};
+	enum status s;
+
+	if (n > ENDPOINTS_MAX)
+		return reason_set(why, STATUS_CONFIG,
+				  "%s: more than %d endpoints", config_where(g),
+				  ENDPOINTS_MAX);
+	for (size_t i = 0; i < n; i++)
+		endpoints[i] = config_list_at(g, CONFIG_cluster_endpoint, i);
+	if (config_is_set(g, CONFIG_cluster_prove_dbname))
+		o.prove_dbname = config_string(g, CONFIG_cluster_prove_dbname);
+	s = target_postgres_open(&o, ret, why);
+	if (s != STATUS_OK)
+		return reason_wrap(why, s, "%s: [cluster %s]", config_where(g),
+				   config_name(g));
+	tell(g, CONFIG_cluster_host, &(*ret)->host);
+	tell(g, CONFIG_cluster_port, &(*ret)->port);
+	tell(g, CONFIG_cluster_dbname, &(*ret)->dbname);
+	tell(g, CONFIG_cluster_sslmode, &(*ret)->sslmode);
+	return STATUS_OK;
+}
+
+enum status workshop_target(struct workshop *w, const char *name,
+			    struct target **ret_target, struct reason *why)
+{
+	const struct config_group *g;
+	struct cluster *c;
+	enum status s = STATUS_OK;
+
+	pthread_mutex_lock(&w->lock);
+	for (c = w->clusters; c; c = c->next)
+		if (strcmp(c->name, name) == 0)
+			goto out;
+	g = config_find(w->config, CONFIG_SECTION_cluster, name);
+	if (!g) {
+		s = reason_set(why, STATUS_CONFIG, "there is no [cluster %s]",
+			       name);
+		goto out;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		goto out;
+	}
+	text_copy(c->name, sizeof(c->name), name);
+	s = open_cluster(g, &c->target, why);
+	if (s != STATUS_OK) {
+		free(c);
+		goto out;
+	}
+	c->next = w->clusters;
+	w->clusters = c;
+out:
+	pthread_mutex_unlock(&w->lock);
+	if (s == STATUS_OK)
+		*ret_target = c->target;
+	return s;
+}
+
+/* Is `word` one of the words of `list`? */
+static bool has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = list; (p = strstr(p, word)) != NULL; p += n)
+		if ((p == list || p[-1] == ' ' || p[-1] == ',') &&
+		    (p[n] == '\0' || p[n] == ' ' || p[n] == ','))
+			return true;
+	return false;
+}
+
+enum status workshop_policy(const struct workshop *w, const char *name,
+			    struct policy *ret_policy, struct reason *why)
+{
+	struct policy p = policy_default();
+	const struct config_group *g;
+	const char *require;
+	enum status s;
+
+	if (!*name) {
+		*ret_policy = p;
+		return STATUS_OK;
+	}
+	g = config_find(w->config, CONFIG_SECTION_policy, name);
+	if (!g)
+		return reason_set(why, STATUS_CONFIG, "there is no [policy %s]",
+				  name);
+	p.length = (unsigned)config_int(g, CONFIG_policy_length);
+	require = config_string(g, CONFIG_policy_require);
+	p.upper = has_word(require, "upper");
+	p.lower = has_word(require, "lower");
+	p.digit = has_word(require, "digit");
+	p.symbol = has_word(require, "symbol");
+	s = text_copy(p.symbols, sizeof(p.symbols),
+		      config_string(g, CONFIG_policy_symbols));
+	if (s != STATUS_OK)
+		s = reason_set(why, STATUS_CONFIG, "symbols are too many");
+	else
+		s = policy_check(&p, why);
+	if (s != STATUS_OK)
+		return reason_wrap(why, s, "%s: [policy %s]", config_where(g),
+				   name);
+	*ret_policy = p;
+	return STATUS_OK;
+}
+
+enum status workshop_sinks(const struct config_group *role,
+			   struct sink **ret_sinks, size_t *ret_n,
+			   struct reason *why)
+{
+	size_t n = config_list_n(role, CONFIG_role_sink);
+	struct sink *sinks = NULL;
+	enum status s;
+
+	if (n > 0 && !(sinks = calloc(n, sizeof(*sinks))))
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		s = sink_parse(config_list_at(role, CONFIG_role_sink, i),
+			       &sinks[i], why);
+		if (s == STATUS_OK)
+			continue;
+		free(sinks);
+		return reason_wrap(why, s, "%s: [role %s] sink",
+				   config_where(role), config_name(role));
+	}
+	*ret_sinks = sinks;
+	*ret_n = n;
+	return STATUS_OK;
+}
+
+static enum status open_zone(struct workshop *w, struct reason *why)
+{
+	const struct config_group *g =
+		config_find(w->config, CONFIG_SECTION_keyturn, "");
+	enum status s = STATUS_OK;
+
+	pthread_mutex_lock(&w->lock);
+	if (!w->zone) {
+		s = schedule_zone_open(config_string(g,
+						     CONFIG_keyturn_timezone),
+				       &w->zone, why);
+		if (s != STATUS_OK)
+			reason_wrap(why, s, "%s: timezone",
+				    config_origin(g, CONFIG_keyturn_timezone));
+	}
+	pthread_mutex_unlock(&w->lock);
+	return s;
+}
+
+static const char *set_or_null(const struct config_group *g, enum config_key k)
+{
+	return config_is_set(g, k) ? config_string(g, k) : NULL;
+}
+
+enum status workshop_schedule(struct workshop *w,
+			      const struct config_group *role,
+			      struct schedule **ret, struct reason *why)
+{
+	struct schedule_spec spec = {
+		.cron = set_or_null(role, CONFIG_role_schedule),
+		.every = set_or_null(role, CONFIG_role_every),
+		.window = set_or_null(role, CONFIG_role_window),
+		.splay = set_or_null(role, CONFIG_role_splay),
+		.name = config_name(role),
+	};
+	enum status s;
+
+	if (!spec.cron && !spec.every) {
+		*ret = NULL;
+		return STATUS_OK;
+	}
+	s = open_zone(w, why);
+	if (s != STATUS_OK)
+		return s;
+	s = schedule_parse(&spec, w->zone, ret, why);
+	if (s != STATUS_OK)
+		return reason_wrap(why, s, "%s: [role %s]", config_where(role),
+				   config_name(role));
+	return STATUS_OK;
+}
+
+void workshop_job_free(struct workshop_job *j)
+{
+	free(j->sinks);
+	j->sinks = NULL;
+}
+
+enum status workshop_job(struct workshop *w, const char *role,
+			 struct workshop_job *ret_job, struct reason *why)
+{
+	const struct config_group *g = NULL, *c;
+	struct workshop_job *j = ret_job;
+	enum status s;
+
+	memset(j, 0, sizeof(*j));
+	s = backends_role(w->backends, role, &g, why);
+	if (s != STATUS_OK)
+		return s;
+	j->job.role = config_name(g);
+	j->job.rolname = backends_rolname(g);
+	j->job.dbname = set_or_null(g, CONFIG_role_dbname);
+	j->job.reason = "";
+	s = workshop_target(w, config_string(g, CONFIG_role_cluster),
+			    &j->job.target, why);
+	if (s == STATUS_OK)
+		s = backends_store(w->backends,
+				   config_string(g, CONFIG_role_store),
+				   &j->job.store, why);
+	if (s == STATUS_OK)
+		s = workshop_policy(w, config_string(g, CONFIG_role_policy),
+				    &j->policy, why);
+	if (s == STATUS_OK)
+		s = workshop_sinks(g, &j->sinks, &j->job.n_sinks, why);
+	if (s != STATUS_OK)
+		return s;
+	c = config_find(w->config, CONFIG_SECTION_cluster,
+			config_string(g, CONFIG_role_cluster));
+	j->job.prove_deadline_us =
+		config_duration_us(c, CONFIG_cluster_prove_deadline);
+	j->job.policy = &j->policy;
+	j->job.sinks = j->sinks;
+	return STATUS_OK;
+}
+
+static enum status check_role(struct workshop *w,
+			      const struct config_group *role,
+			      struct reason *why)
+{
+	struct schedule *schedule = NULL;
+	struct sink *sinks = NULL;
+	size_t n = 0;
+	enum status s;
+
+	s = workshop_schedule(w, role, &schedule, why);
+	schedule_free(schedule);
+	if (s == STATUS_OK)
+		s = workshop_sinks(role, &sinks, &n, why);
+	free(sinks);
+	return s;
+}
+
+enum status workshop_check(struct workshop *w, struct reason *why)
+{
+	const struct config *c = w->config;
+	enum status s = open_zone(w, why);
+	struct policy p;
+
+	for (size_t i = 0;
+	     s == STATUS_OK && i < config_count(c, CONFIG_SECTION_policy); i++)
+		s = workshop_policy(
+			w, config_name(config_at(c, CONFIG_SECTION_policy, i)),
+			&p, why);
+	for (size_t i = 0;
+	     s == STATUS_OK && i < config_count(c, CONFIG_SECTION_role); i++)
+		s = check_role(w, config_at(c, CONFIG_SECTION_role, i), why);
+	return s;
+}

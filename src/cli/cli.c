@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Options, help and what all commands share. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name, *arguments, *help;
+} commands[] = {
+#define COMMAND(name, arguments, help) { #name, arguments, help },
+#define OPTION(command, name, argument, help)
+#include "cli/commands.def"
+#undef COMMAND
+#undef OPTION
+};
+
+static const struct {
+	const char *command, *name, *argument, *help;
+} options[] = {
+#define COMMAND(name, arguments, help)
+#define OPTION(command, name, argument, help) \
+	{ #command, #name, argument, help },
+#include "cli/commands.def"
+#undef COMMAND
+#undef OPTION
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define N_OPTIONS  (sizeof(options) / sizeof(options[0]))
+#define NAME_SIZE  32
+
+/* "dry_run" is spelled "--dry-run". */
+static void spell(const char *name, char *ret)
+{
+	size_t i;
+
+	for (i = 0; name[i] && i < NAME_SIZE - 1; i++)
+		ret[i] = name[i] == '_' ? '-' : name[i];
+	ret[i] = '\0';
+}
+
+static bool takes(enum cli_command command, size_t option)
+{
+	const char *of = options[option].command;
+
+	return strcmp(of, "all") == 0 ||
+	       (command < CLI_COMMAND_COUNT &&
+		strcmp(of, commands[command].name) == 0);
+}
+
+static void help_options(const char *of, struct text *t)
+{
+	char name[NAME_SIZE], left[80];
+
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		if (strcmp(options[i].command, of) != 0)
+			continue;
+		spell(options[i].name, name);
+		snprintf(left, sizeof(left), "--%s%s%s", name,
+			 *options[i].argument ? " " : "", options[i].argument);
+		text_printf(t, "  %-20s %s\n", left, options[i].help);
+	}
+}
+
+void cli_help(enum cli_command command, struct text *t)
+{
+	if (command < CLI_COMMAND_COUNT) {
+		text_printf(t, "usage: keyturn %s [OPTION...] %s\n\n%s\n\n",
+			    commands[command].name, commands[command].arguments,
+			    commands[command].help);
+		help_options(commands[command].name, t);
+		help_options("all", t);
+		return;
+	}
+	text_add(t, "usage: keyturn COMMAND [OPTION...]\n\n"
+		    "Rotates the passwords of PostgreSQL roles and hands them "
+		    "out.\n\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		text_printf(t, "  %-8s %-16s %s\n", commands[i].name,
+			    commands[i].arguments, commands[i].help);
+	text_add(t, "\nOptions of all commands:\n");
+	help_options("all", t);
+	text_add(t, "\nkeyturn COMMAND --help explains one; keyturn(1) and "
+		    "keyturn.conf(5) all.\n");
+}
+
+static void set_text(struct cli_options *o, const char *name, const char *value)
+{
+	const struct {
+		const char *name;
+		const char **to;
+	} table[] = {
+		{ "config", &o->config },
+		{ "state", &o->state },
+		{ "reason", &o->reason },
+		{ "since", &o->since },
+		{ "label", &o->label },
+		{ "format", &o->format },
+		{ "public_key", &o->public_key },
+		{ "jobs", &o->jobs },
+		{ "password_fd", &o->password_fd },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcmp(name, table[i].name) == 0)
+			*table[i].to = value;
+}
+
+static void set_flag(struct cli_options *o, const char *name)
+{
+	const struct {
+		const char *name;
+		bool *to;
+	} table[] = {
+		{ "json", &o->json },
+		{ "quiet", &o->quiet },
+		{ "help", &o->help },
+		{ "due", &o->due },
+		{ "all", &o->all },
+		{ "dry_run", &o->dry_run },
+		{ "emergency", &o->emergency },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcmp(name, table[i].name) == 0)
+			*table[i].to = true;
+}
+
+/* The options a command takes, for getopt; flag is the index + 1000. */
+static void long_options(enum cli_command command, struct option *ret,
+			 char (*names)[NAME_SIZE])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		if (!takes(command, i))
+			continue;
+		spell(options[i].name, names[i]);
+		ret[n++] = (struct option){
+			.name = names[i],
+			.has_arg = *options[i].argument ? required_argument :
+							  no_argument,
+			.val = 1000 + (int)i,
+		};
+	}
+	ret[n] = (struct option){ .name = NULL };
+}
+
+static enum status parse_options(struct cli *c, int argc, char **argv,
+				 bool stop_at_word)
+{
+	static struct option longs[N_OPTIONS + 1];
+	static char names[N_OPTIONS][NAME_SIZE];
+	int got;
+
+	long_options(c->command, longs, names);
+	opterr = 0;
+	while ((got = getopt_long(argc, argv, stop_at_word ? "+:h" : ":h",
+				  longs, NULL)) != -1) {
+		if (got == 'h')
+			c->o.help = true;
+		else if (got == ':')
+			return reason_set(&c->why, STATUS_USAGE,
+					  "option %s needs an argument",
+					  argv[optind - 1]);
+		else if (got < 1000)
+			return reason_set(
+				&c->why, STATUS_USAGE,
+				"option %s is not known here; see keyturn "
+				"%s--help",
+				argv[optind - 1],
+				c->command < CLI_COMMAND_COUNT ? "COMMAND " :
+								 "");
+		else if (*options[got - 1000].argument)
+			set_text(&c->o, options[got - 1000].name, optarg);
+		else
+			set_flag(&c->o, options[got - 1000].name);
+	}
+	return STATUS_OK;
+}
+
+enum status cli_parse(struct cli *c, int argc, char **argv)
+{
+	const char *word;
+	enum status s;
+
+	c->command = CLI_COMMAND_COUNT;
+	c->o = (struct cli_options){ .config = CONFIG_DEFAULT_PATH,
+				     .state = "",
+				     .reason = "",
+				     .since = "",
+				     .label = "current",
+				     .format = "raw",
+				     .public_key = "",
+				     .jobs = "",
+				     .password_fd = "" };
+	s = parse_options(c, argc, argv, true);
+	if (s != STATUS_OK || (c->o.help && optind >= argc))
+		return s;
+	if (optind >= argc)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "a command is missing; see keyturn --help");
+	word = argv[optind];
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(word, commands[i].name) == 0)
+			c->command = (enum cli_command)i;
+	if (c->command == CLI_COMMAND_COUNT)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "there is no command %s; see keyturn --help",
+				  word);
+	argv += optind;
+	argc -= optind;
+	optind = 0; /* start over, GNU style */
+	s = parse_options(c, argc, argv, false);
+	if (s != STATUS_OK)
+		return s;
+	c->args = argv + optind;
+	c->n_args = (size_t)(argc - optind);
+	return STATUS_OK;
+}
+
+static void who_acts(char *ret, size_t size)
+{
+	const char *sudo = getenv("SUDO_USER");
+	struct passwd *pw = getpwuid(getuid());
+
+	snprintf(ret, size, "uid %u (%s)%s%.32s", (unsigned)getuid(),
+		 pw ? pw->pw_name : "?", sudo ? " for " : "", sudo ? sudo : "");
+}
+
+enum status cli_open_config(struct cli *c)
+{
+	who_acts(c->actor, sizeof(c->actor));
+	return config_load(c->o.config, &c->config, &c->why);
+}
+
+enum status cli_open_ledger(struct cli *c, enum backends_ledger mode)
+{
+	bool lost = false;
+	enum status s = STATUS_OK;
+
+	if (!c->config)
+		s = cli_open_config(c);
+	if (s == STATUS_OK && !c->backends)
+		s = backends_new(c->config, &c->backends, &c->why);
+	if (s == STATUS_OK)
+		s = backends_ledger(c->backends, mode, &c->ledger, &lost,
+				    &c->why);
+	if (s == STATUS_OK && lost && !c->o.quiet)
+		fprintf(stderr,
+			"keyturn: the ledger was not there and was made "
+			"anew: its history is lost, no password is\n");
+	return s;
+}
+
+enum status cli_open_workshop(struct cli *c)
+{
+	enum status s;
+
+	s = workshop_new(c->backends, c->ledger, c->actor, &c->workshop,
+			 &c->why);
+	if (s == STATUS_OK)
+		s = workshop_check(c->workshop, &c->why);
+	return s;
+}
+
+enum status cli_roles(struct cli *c, const struct config_group ***ret_roles,
+		      size_t *ret_n)
+{
+	size_t n = c->n_args ? c->n_args :
+			       config_count(c->config, CONFIG_SECTION_role);
+	const struct config_group **roles = calloc(n + 1, sizeof(*roles));
+	enum status s;
+
+	if (!roles)
+		return reason_set(&c->why, STATUS_NO_MEMORY, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		if (!c->n_args) {
+			roles[i] = config_at(c->config, CONFIG_SECTION_role, i);
+			continue;
+		}
+		s = backends_role(c->backends, c->args[i], &roles[i], &c->why);
+		if (s != STATUS_OK) {
+			free(roles);
+			return s;
+		}
+	}
+	*ret_roles = roles;
+	*ret_n = n;
+	return STATUS_OK;
+}
+
+enum status cli_print(struct cli *c, const struct text *t)
+{
+	if (text_status(t) != STATUS_OK)
+		return reason_set(&c->why, text_status(t),
+				  "the output is too large");
+	if (fwrite(text_str(t), 1, t->len, stdout) != t->len ||
+	    fflush(stdout) != 0)
+		return reason_set(&c->why, STATUS_ERROR,
+				  "cannot write to standard output: %s",
+				  strerror(errno));
+	return STATUS_OK;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The command line of `keyturn`: options from commands.def, one function per
+ * command.  Results go to standard output, everything else to standard error;
+ * a secret only to the standard output of `get`.
+ */
+#ifndef KEYTURN_CLI_H
+#define KEYTURN_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "assembly/backends.h"
+#include "assembly/workshop.h"
+#include "base/reason.h"
+#include "base/text.h"
+#include "config/config.h"
+
+enum cli_command {
+#define COMMAND(name, arguments, help) CLI_##name,
+#define OPTION(command, name, argument, help)
+#include "cli/commands.def"
+#undef COMMAND
+#undef OPTION
+	CLI_COMMAND_COUNT
+};
+
+/* Every option of every command, "" or false when not given. */
+struct cli_options {
+	const char *config, *state, *reason, *since, *label, *format;
+	const char *public_key, *jobs, *password_fd;
+	bool json, quiet, help, due, all, dry_run, emergency;
+};
+
+struct cli {
+	enum cli_command command;
+	struct cli_options o;
+	char **args; /* what is left: roles and sub-commands */
+	size_t n_args;
+	char actor[128];
+	struct reason why; /* of the failure that main() prints */
+	/* Opened by cli_open*(); freed by main(). */
+	struct config *config;
+	struct backends *backends;
+	struct ledger *ledger;
+	struct workshop *workshop;
+};
+
+/* Parse argv.  STATUS_USAGE with a sentence in c->why. */
+enum status cli_parse(struct cli *c, int argc, char **argv);
+
+/* Help of one command, or of all for CLI_COMMAND_COUNT. */
+void cli_help(enum cli_command command, struct text *t);
+
+/* Load the configuration; then the ledger; then the workshop. */
+enum status cli_open_config(struct cli *c);
+enum status cli_open_ledger(struct cli *c, enum backends_ledger mode);
+enum status cli_open_workshop(struct cli *c);
+
+/*
+ * The [role NAME] groups named by c->args, or all when there are none.
+ * *ret_roles is the caller's to free().
+ */
+enum status cli_roles(struct cli *c, const struct config_group ***ret_roles,
+		      size_t *ret_n);
+
+/* Print to standard output; STATUS_ERROR when it is closed or full. */
+enum status cli_print(struct cli *c, const struct text *t);
+
+/* The commands.  Each returns the status whose exit code main() ends with. */
+enum status cli_init(struct cli *c);
+enum status cli_check(struct cli *c);
+enum status cli_rotate(struct cli *c); /* also import and recover */
+enum status cli_status(struct cli *c);
+enum status cli_history(struct cli *c);
+enum status cli_get(struct cli *c);
+enum status cli_freeze(struct cli *c); /* also thaw */
+enum status cli_audit(struct cli *c);
+enum status cli_config(struct cli *c);
+
+#endif

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* check: looks for everything that would stop a rotation; one line each, with
+ * how to mend it.  Must never change a role, a version or a sink. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "format/format.h"
+#include "report/report.h"
+#include "sink/sink.h"
+
+struct check {
+	struct cli *cli;
+	const char *role; /* "" for what concerns all */
+	size_t fails, warns;
+	enum status worst;	/* of the failures */
+	const char *stores[64]; /* looked at already */
+	size_t n_stores;
+};
+
+enum level { OK, NOTE, WARN, FAIL };
+
+static void say(struct check *k, enum level level, const char *topic,
+		const char *sentence)
+{
+	static const char *const names[] = { "ok", "note", "warn", "fail" };
+	struct text t = text_make(4096);
+
+	k->fails += level == FAIL;
+	k->warns += level == WARN;
+	if (k->cli->o.quiet && level < WARN)
+		return;
+	if (k->cli->o.json) {
+		text_add(&t, "{\"role\":");
+		text_add_json(&t, k->role);
+		text_add(&t, ",\"topic\":");
+		text_add_json(&t, topic);
+		text_printf(&t,
+			    ",\"severity\":\"%s\",\"sentence\":", names[level]);
+		text_add_json(&t, sentence);
+		text_add(&t, "}\n");
+	} else
+		text_printf(&t, "%-4s  %s%s%s: %s\n", names[level],
+			    *k->role ? k->role : "", *k->role ? ": " : "",
+			    topic, sentence);
+	fwrite(text_str(&t), 1, t.len, stdout);
+	text_free(&t);
+}
+
+/* A failed call: its sentence, and its status for the exit code. */
+static void failed(struct check *k, const char *topic, enum status s,
+		   const struct reason *why)
+{
+	say(k, FAIL, topic, why->text[0] ? why->text : status_sentence(s));
+	if (k->worst == STATUS_OK)
+		k->worst = s;
+	else if (k->worst != s)
+		k->worst = STATUS_REFUSED;
+}
+
+static void finding(void *arg, enum target_severity severity, const char *topic,
+		    const char *sentence)
+{
+	struct check *k = arg;
+
+	if (severity == TARGET_FAIL && k->worst != STATUS_REFUSED)
+		k->worst = STATUS_REFUSED;
+	say(k,
+	    severity == TARGET_FAIL ? FAIL :
+	    severity == TARGET_WARN ? WARN :
+				      NOTE,
+	    topic, sentence);
+}
+
+/* ---- what concerns all roles ---- */
+
+static void check_ledger(struct check *k)
+{
+	struct ledger *l = k->cli->ledger;
+	struct reason why;
+	enum status s;
+
+	/* A durable write: there is room, and it is ours to write. */
+	s = l->ops->remember(l, "check", "written", 1, &why);
+	if (s == STATUS_OK)
+		say(k, OK, "ledger", "can be written");
+	else
+		failed(k, "ledger", s, &why);
+}
+
+static void check_audit(struct check *k)
+{
+	struct ledger_verdict v = { .events = 0 };
+	struct ledger *l = k->cli->ledger;
+	char sentence[160];
+	struct reason why;
+	enum status s;
+
+	s = l->ops->verify(l, &v, &why);
+	if (s != STATUS_OK) {
+		failed(k, "audit", s, &why);
+		return;
+	}
+	snprintf(sentence, sizeof(sentence),
+		 "%lld events and %lld checkpoints verify", (long long)v.events,
+		 (long long)v.checkpoints);
+	say(k, OK, "audit", sentence);
+}
+
+static void check_store(struct check *k, const char *name, struct store *store)
+{
+	char topic[64];
+	struct reason why;
+	enum status s;
+
+	for (size_t i = 0; i < k->n_stores; i++)
+		if (strcmp(k->stores[i], name) == 0)
+			return;
+	if (k->n_stores < 64)
+		k->stores[k->n_stores++] = name;
+	snprintf(topic, sizeof(topic), "store %s", name);
+	s = store->ops->canary(store, &why);
+	if (s == STATUS_OK)
+		say(k, OK, topic, "a canary was written, read and deleted");
+	else
+		failed(k, topic, s, &why);
+}
+
+/* ---- one role ---- */
+
+static void check_policy(struct check *k, const struct policy *p)
+{
+	char sentence[160];
+
+	snprintf(sentence, sizeof(sentence),
+		 "passwords of %u characters, %.1f bits of entropy", p->length,
+		 policy_bits(p));
+	say(k, OK, "policy", sentence);
+}
+
+static void check_schedule(struct check *k, const struct config_group *role)
+{
+	struct schedule *schedule = NULL;
+	struct ledger_role known;
+	char stamp[NOW_STAMP_SIZE], sentence[160];
+	int64_t next;
+	struct reason why;
+
+	if (workshop_schedule(k->cli->workshop, role, &schedule, &why) !=
+		    STATUS_OK ||
+	    !schedule) {
+		say(k, NOTE, "schedule", "none: rotated by command only");
+		return;
+	}
+	if (backends_remembered(k->cli->backends, k->cli->ledger, role, &known,
+				&why) != STATUS_OK)
+		say(k, NOTE, "schedule",
+		    "not taken over yet: rotate or import it by name");
+	else if ((next = report_next_due(schedule, &known)) == 0)
+		say(k, WARN, "schedule",
+		    "never comes due; mend the expression");
+	else {
+		snprintf(sentence, sizeof(sentence), "next due %s",
+			 now_stamp(next, stamp));
+		say(k, OK, "schedule", sentence);
+	}
+	schedule_free(schedule);
+}
+
+/* The folder must be there and ours to write, and no symbolic link. */
+static void check_sink(struct check *k, const struct sink *sink)
+{
+	char folder[sizeof(sink->path)], sentence[sizeof(sink->path) + 100];
+	char *slash;
+	struct stat st;
+
+	text_copy(folder, sizeof(folder), sink->path);
+	slash = strrchr(folder, '/');
+	if (slash)
+		slash[slash == folder] = '\0';
+	if (!slash || access(folder, W_OK | X_OK) != 0) {
+		snprintf(sentence, sizeof(sentence),
+			 "%s: its folder is missing or cannot be written",
+			 sink->path);
+		say(k, WARN, "sink", sentence);
+	} else if (lstat(sink->path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		snprintf(sentence, sizeof(sentence),
+			 "%s: is no regular file and will not be replaced",
+			 sink->path);
+		say(k, WARN, "sink", sentence);
+	} else {
+		snprintf(sentence, sizeof(sentence), "%s: can be written",
+			 sink->path);
+		say(k, OK, "sink", sentence);
+	}
+}
+
+/* Does the store's CURRENT log in? */
+static void check_login(struct check *k, const struct runner_job *j,
+			const char *id)
+{
+	struct store_entry entry = { .password = NULL };
+	enum target_login login = TARGET_LOGIN_NO_EVIDENCE;
+	struct reason why;
+	enum status s;
+
+	s = j->store->ops->fetch(j->store, j->role, id, &entry, &why);
+	if (s != STATUS_OK) {
+		failed(k, "drift", s, &why);
+		return;
+	}
+	reason_clear(&why);
+	s = j->target->ops->prove(j->target, j->rolname, entry.password, false,
+				  &login, &why);
+	secret_free(entry.password);
+	if (s != STATUS_OK || login == TARGET_LOGIN_NO_EVIDENCE)
+		failed(k, "login", STATUS_CLUSTER_UNAVAILABLE, &why);
+	else if (login == TARGET_LOGIN_RIGHT)
+		say(k, OK, "drift",
+		    "marker and store agree, and the password logs in");
+	else if (login == TARGET_LOGIN_NOT_ASKED) {
+		reason_set(&why, STATUS_FROZEN,
+			   "the server lets this role in without asking for a "
+			   "password (trust, peer or cert in pg_hba.conf): a "
+			   "login proves nothing; mend the rule");
+		failed(k, "login", STATUS_REFUSED, &why);
+	} else {
+		reason_set(&why, STATUS_REFUSED,
+			   "the store's current password does not log in: it "
+			   "was changed by somebody else; keyturn import ROLE "
+			   "takes the present one over, or keyturn rotate ROLE "
+			   "replaces it");
+		failed(k, "drift", STATUS_REFUSED, &why);
+	}
+}
+
+static void check_drift(struct check *k, const struct runner_job *j,
+			struct target_session *session)
+{
+	const struct store_version *current, *live;
+	struct target_marker marker;
+	struct store_state state;
+	struct reason why;
+	enum status s;
+
+	s = j->target->ops->look(j->target, session, j->rolname, &marker, &why);
+	if (s == STATUS_OK)
+		s = j->store->ops->describe(j->store, j->role, &state, &why);
+	if (s != STATUS_OK) {
+		failed(k, "drift", s, &why);
+		return;
+	}
+	current = store_find_label(&state, STORE_LABEL_CURRENT);
+	live = store_find_id(&state, marker.live_version);
+	if (!marker.live_version[0] && !current)
+		say(k, NOTE, "drift", "new to keyturn: nothing to compare");
+	else if (marker.renamed || marker.foreign) {
+		reason_set(
+			&why, STATUS_REFUSED,
+			marker.renamed ?
+				"the role was renamed, or dropped and created "
+				"again; keyturn import or keyturn rotate "
+				"--emergency" :
+				"the password was changed by somebody else; "
+				"keyturn import or keyturn rotate --emergency");
+		failed(k, "drift", STATUS_REFUSED, &why);
+	} else if (marker.live_version[0] && !live) {
+		reason_set(&why, STATUS_REFUSED,
+			   "the live version %s is not in the store; keyturn "
+			   "rotate --emergency replaces the password",
+			   marker.live_version);
+		failed(k, "drift", STATUS_REFUSED, &why);
+	} else if (live && live != current)
+		say(k, WARN, "drift",
+		    live->label == STORE_LABEL_PENDING ?
+			    "a rotation was interrupted after it was applied; "
+			    "keyturn recover finishes it" :
+			    "an older version is live: the database was "
+			    "restored; keyturn recover re-points and rotates");
+	else if (current)
+		check_login(k, j, current->id);
+}
+
+static void check_cluster(struct check *k, const struct runner_job *j)
+{
+	struct target_session *session = NULL;
+	struct reason why;
+	enum status s;
+
+	s = j->target->ops->open(j->target, &session, &why);
+	if (s != STATUS_OK) {
+		failed(k, "cluster", s, &why);
+		return;
+	}
+	say(k, OK, "cluster", "reachable, writable, the certificate verified");
+	s = j->target->ops->preflight(j->target, session, j->rolname, finding,
+				      k, &why);
+	if (s == STATUS_OK) {
+		say(k, OK, "preflight", "the role can be rotated");
+		check_drift(k, j, session);
+	} else if (s != STATUS_REFUSED)
+		failed(k, "preflight", s, &why);
+	j->target->ops->release(j->target, session, s == STATUS_OK);
+}
+
+static void check_role(struct check *k, const struct config_group *role)
+{
+	struct workshop_job j;
+	struct reason why;
+	struct ledger_role known;
+	enum status s;
+
+	k->role = config_name(role);
+	s = workshop_job(k->cli->workshop, k->role, &j, &why);
+	if (s != STATUS_OK)
+		failed(k, "configuration", s, &why);
+	else {
+		check_policy(k, &j.policy);
+		check_schedule(k, role);
+		for (size_t i = 0; i < j.job.n_sinks; i++)
+			check_sink(k, &j.sinks[i]);
+		check_store(k, config_string(role, CONFIG_role_store),
+			    j.job.store);
+		check_cluster(k, &j.job);
+	}
+	if (k->cli->ledger->ops->role(k->cli->ledger, k->role, &known, NULL) ==
+		    STATUS_OK &&
+	    known.frozen)
+		say(k, WARN, "frozen", known.frozen_reason);
+	workshop_job_free(&j);
+}
+
+enum status cli_check(struct cli *c)
+{
+	const struct config_group **roles = NULL;
+	struct check k = { .cli = c, .role = "", .worst = STATUS_OK };
+	size_t n = 0;
+	enum status s;
+
+	s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+	if (s == STATUS_OK)
+		s = cli_open_workshop(c);
+	if (s == STATUS_OK)
+		s = cli_roles(c, &roles, &n);
+	if (s != STATUS_OK)
+		goto out;
+	say(&k, OK, "configuration", c->o.config);
+	check_ledger(&k);
+	check_audit(&k);
+	if (n == 0)
+		say(&k, NOTE, "roles", "no [role] is configured");
+	for (size_t i = 0; i < n; i++)
+		check_role(&k, roles[i]);
+	if (k.fails) {
+		s = k.worst == STATUS_OK ? STATUS_REFUSED : k.worst;
+		reason_set(&c->why, s, "%zu findings stop a rotation", k.fails);
+	}
+	if (fflush(stdout) != 0)
+		s = STATUS_ERROR;
+out:
+	free(roles);
+	return s;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* rotate, import and recover: choose the roles, then let the pool run them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "cli/cli.h"
+#include "cli/pool.h"
+#include "report/report.h"
+
+struct choice {
+	struct pool_task *tasks;
+	size_t n;
+	size_t fresh; /* roles that --due leaves alone: never taken over */
+};
+
+static enum status parse_number(struct cli *c, const char *what, const char *s,
+				long min, long max, long *ret)
+{
+	char *end = NULL;
+	long v;
+
+	errno = 0;
+	v = strtol(s, &end, 10);
+	if (errno || end == s || *end || v < min || v > max)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "%s must be a number from %ld to %ld, not "
+				  "\"%s\"",
+				  what, min, max, s);
+	*ret = v;
+	return STATUS_OK;
+}
+
+/*
+ * Is it due?  STATUS_OK; STATUS_NOTHING_DUE; STATUS_NOT_FOUND for a role that
+ * was never taken over: taking the partner's password away needs a person.
+ */
+static enum status is_due(struct cli *c, const struct config_group *role,
+			  bool *ret_open, struct reason *why)
+{
+	struct schedule *schedule = NULL;
+	struct ledger_role known;
+	enum status s;
+
+	s = backends_remembered(c->backends, c->ledger, role, &known, why);
+	if (s == STATUS_OK)
+		s = workshop_schedule(c->workshop, role, &schedule, why);
+	if (s != STATUS_OK)
+		return s;
+	*ret_open = known.open_run[0] != '\0';
+	if (!*ret_open &&
+	    (!schedule ||
+	     !schedule_due(schedule, known.rotated_us, now_wall(now_system()))))
+		s = STATUS_NOTHING_DUE;
+	schedule_free(schedule);
+	return s;
+}
+
+static enum status choose(struct cli *c, struct choice *ret)
+{
+	const struct config_group **roles = NULL;
+	size_t n = 0;
+	enum status s;
+
+	memset(ret, 0, sizeof(*ret));
+	s = cli_roles(c, &roles, &n);
+	if (s != STATUS_OK)
+		return s;
+	ret->tasks = calloc(n + 1, sizeof(*ret->tasks));
+	if (!ret->tasks)
+		s = reason_set(&c->why, STATUS_NO_MEMORY, "out of memory");
+	for (size_t i = 0; i < n && s == STATUS_OK; i++) {
+		bool open = false;
+
+		if (c->o.due)
+			s = is_due(c, roles[i], &open, &c->why);
+		if (s == STATUS_OK)
+			ret->tasks[ret->n++] =
+				(struct pool_task){ config_name(roles[i]),
+						    open };
+		else if (s == STATUS_NOT_FOUND)
+			ret->fresh++;
+		if (s == STATUS_NOT_FOUND || s == STATUS_NOTHING_DUE)
+			s = STATUS_OK;
+	}
+	free(roles);
+	return s;
+}
+
+static enum status dry_run(struct cli *c, const struct choice *choice)
+{
+	struct text t = text_make(16 << 20);
+	enum status s;
+
+	for (size_t i = 0; i < choice->n; i++) {
+		const struct pool_task *task = &choice->tasks[i];
+
+		if (c->o.json) {
+			text_add(&t, "{\"role\":");
+			text_add_json(&t, task->role);
+			text_printf(&t, ",\"would\":\"%s\"}\n",
+				    task->interrupted ? "recover" : "rotate");
+		} else
+			text_printf(&t, "%s: would be %s\n", task->role,
+				    task->interrupted ?
+					    "recovered (it was interrupted)" :
+					    "rotated");
+	}
+	s = cli_print(c, &t);
+	text_free(&t);
+	return s;
+}
+
+/* One role ends with its own status; several with 0, with what all of them
+ * failed with, or with "some roles failed". */
+static enum status verdict(struct cli *c, const struct pool_tally *t)
+{
+	reason_clear(&c->why); /* each role has said its own sentence */
+	if (t->not_begun > 0)
+		return reason_set(&c->why, STATUS_SOME_FAILED,
+				  "stopped by a signal: %zu roles were not "
+				  "begun",
+				  t->not_begun);
+	if (t->failed == 0)
+		return STATUS_OK;
+	if (t->done == 0 && !t->different)
+		return t->first_failure;
+	return STATUS_SOME_FAILED;
+}
+
+static enum status read_password(struct cli *c, struct secret **ret)
+{
+	long fd = -1;
+	enum status s;
+
+	if (!*c->o.password_fd)
+		return reason_set(
+			&c->why, STATUS_USAGE,
+			"import needs --password-fd N: the descriptor "
+			"from which the password is read");
+	s = parse_number(c, "--password-fd", c->o.password_fd, 0, 1023, &fd);
+	if (s != STATUS_OK)
+		return s;
+	if (fcntl((int)fd, F_GETFD) < 0)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--password-fd %ld: that descriptor is not "
+				  "open",
+				  fd);
+	s = secret_read_fd((int)fd, 512, ret);
+	if (s == STATUS_LIMIT)
+		return reason_set(&c->why, STATUS_REFUSED,
+				  "the password to import is longer than 512 "
+				  "bytes");
+	if (s != STATUS_OK)
+		return reason_set(&c->why, s,
+				  "the password cannot be read from descriptor "
+				  "%ld",
+				  fd);
+	return policy_importable(*ret, &c->why);
+}
+
+static enum status check_usage(struct cli *c)
+{
+	size_t ways = (c->n_args > 0) + c->o.due + c->o.all;
+
+	if (c->command == CLI_rotate && ways != 1)
+		return reason_set(
+			&c->why, STATUS_USAGE,
+			"rotate takes role names, or --due, or --all");
+	if (c->command == CLI_import && c->n_args != 1)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "import takes one role name");
+	if (c->o.emergency && c->n_args == 0)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--emergency needs the roles by name");
+	if (strlen(c->o.reason) >= LEDGER_TEXT_SIZE)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--reason is longer than %d bytes",
+				  LEDGER_TEXT_SIZE - 1);
+	return STATUS_OK;
+}
+
+static enum status number_of_jobs(struct cli *c, unsigned *ret)
+{
+	long jobs = (long)config_int(config_find(c->config,
+						 CONFIG_SECTION_keyturn, ""),
+				     CONFIG_keyturn_jobs);
+	enum status s = STATUS_OK;
+
+	if (*c->o.jobs)
+		s = parse_number(c, "--jobs", c->o.jobs, 1, 64, &jobs);
+	*ret = (unsigned)jobs;
+	return s;
+}
+
+static enum status run_choice(struct cli *c, const struct choice *choice,
+			      struct secret *password, unsigned jobs)
+{
+	static const enum engine_mode modes[] = {
+		[CLI_rotate] = ENGINE_MODE_ROTATE,
+		[CLI_import] = ENGINE_MODE_IMPORT,
+		[CLI_recover] = ENGINE_MODE_RECOVER,
+	};
+	const struct runner_job like = {
+		.mode = modes[c->command],
+		.fresh = !c->o.due,
+		.emergency = c->o.emergency,
+		.reason = c->o.reason,
+		.password = password,
+	};
+	struct pool_tally tally;
+	struct reason why;
+
+	pool_run(c, choice->tasks, choice->n, jobs, &like, &tally);
+	/* A signature over what was done; a failure does not undo it. */
+	if (c->ledger->ops->checkpoint(c->ledger, &why) != STATUS_OK)
+		log_line(LOG_LEVEL_WARN, "no checkpoint was signed: %s",
+			 why.text);
+	return verdict(c, &tally);
+}
+
+enum status cli_rotate(struct cli *c)
+{
+	struct secret *password = NULL;
+	struct choice choice = { NULL, 0, 0 };
+	unsigned jobs = 1;
+	enum status s;
+
+	s = check_usage(c);
+	if (s == STATUS_OK && c->command == CLI_import)
+		s = read_password(c, &password);
+	if (s == STATUS_OK)
+		s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+	if (s == STATUS_OK)
+		s = cli_open_workshop(c);
+	if (s == STATUS_OK)
+		s = number_of_jobs(c, &jobs);
+	if (s == STATUS_OK)
+		s = choose(c, &choice);
+	if (s != STATUS_OK)
+		goto out;
+	if (choice.fresh && !c->o.quiet)
+		log_line(LOG_LEVEL_WARN,
+			 "%zu roles were never taken over; --due leaves them "
+			 "alone: rotate or import them by name",
+			 choice.fresh);
+	if (choice.n == 0)
+		s = reason_set(&c->why, STATUS_NOTHING_DUE, "nothing is due");
+	else if (c->o.dry_run)
+		s = dry_run(c, &choice);
+	else
+		s = run_choice(c, &choice, password, jobs);
+out:
+	free(choice.tasks);
+	secret_free(password);
+	return s;
+}

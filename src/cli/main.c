@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Entry of `keyturn`: harden, parse, run one command, say why it failed. */
+#include <stdio.h>
+
+#include "base/harden.h"
+#include "base/log.h"
+#include "cli/cli.h"
+
+static enum status run(struct cli *c)
+{
+	switch (c->command) {
+	case CLI_init:
+		return cli_init(c);
+	case CLI_check:
+		return cli_check(c);
+	case CLI_rotate:
+	case CLI_import:
+	case CLI_recover:
+		return cli_rotate(c);
+	case CLI_status:
+		return cli_status(c);
+	case CLI_history:
+		return cli_history(c);
+	case CLI_get:
+		return cli_get(c);
+	case CLI_freeze:
+	case CLI_thaw:
+		return cli_freeze(c);
+	case CLI_audit:
+		return cli_audit(c);
+	case CLI_config:
+		return cli_config(c);
+	case CLI_COMMAND_COUNT:
+		break;
+	}
+	return STATUS_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	struct text help = text_make(16384);
+	struct cli c = { 0 };
+	enum status s;
+
+	log_set_program("keyturn");
+	s = harden_process(&c.why);
+	if (s == STATUS_OK)
+		s = cli_parse(&c, argc, argv);
+	if (s == STATUS_OK && c.o.help) {
+		cli_help(c.command, &help);
+		s = cli_print(&c, &help);
+	} else if (s == STATUS_OK)
+		s = run(&c);
+	if (s != STATUS_OK && c.why.text[0])
+		log_line(LOG_LEVEL_ERROR, "%s", c.why.text);
+	workshop_free(c.workshop);
+	backends_free(c.backends);
+	config_free(c.config);
+	text_free(&help);
+	return status_exit(s);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Runs jobs for many roles in threads and prints each result as it comes. */
+#ifndef KEYTURN_POOL_H
+#define KEYTURN_POOL_H
+
+#include "cli/cli.h"
+
+struct pool_task {
+	const char *role;
+	bool interrupted; /* an earlier run is open */
+};
+
+struct pool_tally {
+	size_t done, failed, not_begun;
+	enum status first_failure;
+	bool different; /* failures were not all of one kind */
+};
+
+/*
+ * Run the tasks with up to `jobs` threads.  `like` carries mode, flags, reason
+ * and password of every run.  SIGINT and SIGTERM let running ones finish and
+ * begin no more.
+ */
+void pool_run(struct cli *c, const struct pool_task *tasks, size_t n,
+	      unsigned jobs, const struct runner_job *like,
+	      struct pool_tally *ret);
+
+#endif

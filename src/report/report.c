@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Writes what the ledger knows for people and machines; decides nothing. */
+#include "report/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/now.h"
+
+#define LATE (INT64_C(3600) * NOW_SECOND)
+
+const char *report_state_name(enum report_state s)
+{
+	static const char *const names[] = { "new",	"ok",	  "due",
+					     "overdue", "failed", "open",
+					     "frozen" };
+
+	return names[s];
+}
+
+int64_t report_next_due(const struct schedule *schedule,
+			const struct ledger_role *known)
+{
+	int64_t next;
+
+	if (!schedule || known->rotated_us == 0)
+		return 0;
+	next = schedule_next(schedule, known->rotated_us);
+	return next == INT64_MAX ? 0 : next;
+}
+
+enum report_state report_state(const struct report_role *r, int64_t now_us)
+{
+	const struct ledger_role *k = r->known;
+
+	if (k->frozen)
+		return REPORT_FROZEN;
+	if (k->open_run[0])
+		return REPORT_OPEN;
+	if (k->last_status[0] && strcmp(k->last_status, "OK") != 0)
+		return REPORT_FAILED;
+	if (k->rotated_us == 0)
+		return REPORT_NEW;
+	if (r->next_due_us == 0 || r->next_due_us > now_us)
+		return REPORT_OK;
+	return now_us - r->next_due_us < LATE ? REPORT_DUE : REPORT_OVERDUE;
+}
+
+static const char *stamp_or(int64_t us, char *buf, const char *none)
+{
+	return us ? now_stamp(us, buf) : none;
+}
+
+void report_status_head(struct text *t, int role_width)
+{
+	text_printf(t, "%-*s  %-8s %-9s %-36s  %-20s  %s\n", role_width, "ROLE",
+		    "STATE", "AGE", "VERSION", "NEXT DUE", "NOTE");
+}
+
+void report_status_line(struct text *t, int role_width,
+			const struct report_role *r, int64_t now_us)
+{
+	const struct ledger_role *k = r->known;
+	enum report_state state = report_state(r, now_us);
+	char age[32] = "-", due[NOW_STAMP_SIZE] = "-";
+	const char *say = "";
+
+	if (k->rotated_us)
+		now_age(now_us - k->rotated_us, age);
+	if (r->next_due_us) {
+		now_stamp(r->next_due_us, due);
+		due[19] = 'Z'; /* no microseconds for people */
+		due[20] = '\0';
+	}
+	if (state == REPORT_FROZEN)
+		say = k->frozen_reason;
+	else if (state == REPORT_OPEN)
+		say = "interrupted: keyturn recover";
+	else if (state == REPORT_NEW)
+		say = "never rotated: keyturn rotate or import it by name";
+	else
+		say = k->last_error;
+	text_printf(t, "%-*s  %-8s %-9s %-36s  %-20s  %s\n", role_width,
+		    k->role, report_state_name(state), age,
+		    k->version[0] ? k->version : "-", due, say);
+}
+
+static void json_field(struct text *t, const char *key, const char *value,
+		       bool first)
+{
+	text_printf(t, "%s\"%s\":", first ? "{" : ",", key);
+	if (value)
+		text_add_json(t, value);
+	else
+		text_add(t, "null");
+}
+
+static const char *or_null(const char *s)
+{
+	return *s ? s : NULL;
+}
+
+void report_status_json(struct text *t, const struct report_role *r,
+			int64_t now_us)
+{
+	const struct ledger_role *k = r->known;
+	char stamp[NOW_STAMP_SIZE];
+
+	json_field(t, "role", k->role, true);
+	json_field(t, "cluster", r->cluster, false);
+	json_field(t, "store", r->store, false);
+	json_field(t, "state", report_state_name(report_state(r, now_us)),
+		   false);
+	json_field(t, "version", or_null(k->version), false);
+	json_field(t, "rotated_at", stamp_or(k->rotated_us, stamp, NULL),
+		   false);
+	if (k->rotated_us)
+		text_printf(t, ",\"age_seconds\":%lld",
+			    (long long)((now_us - k->rotated_us) / NOW_SECOND));
+	else
+		text_add(t, ",\"age_seconds\":null");
+	json_field(t, "next_due", stamp_or(r->next_due_us, stamp, NULL), false);
+	json_field(t, "last_status", or_null(k->last_status), false);
+	json_field(t, "last_run_at", stamp_or(k->last_run_us, stamp, NULL),
+		   false);
+	json_field(t, "last_error", or_null(k->last_error), false);
+	json_field(t, "frozen_reason", k->frozen ? k->frozen_reason : NULL,
+		   false);
+	json_field(t, "open_run", or_null(k->open_run), false);
+	text_printf(t, ",\"failures\":%u}", k->failures);
+}
+
+void report_run_lines(struct text *t, const struct ledger_run *run)
+{
+	char begun[NOW_STAMP_SIZE], took[32] = "open";
+
+	now_stamp(run->begun_us, begun);
+	if (run->ended_us)
+		snprintf(took, sizeof(took), "%.3f s",
+			 (double)(run->ended_us - run->begun_us) / NOW_SECOND);
+	text_printf(t, "%s  %s  %s %s  %s  by %s", begun, run->role, run->mode,
+		    run->status[0] ? run->status : "open", took, run->actor);
+	if (run->reason[0])
+		text_printf(t, "  reason: %s", run->reason);
+	text_add(t, "\n");
+	if (run->version[0])
+		text_printf(t, "    version %s\n", run->version);
+	if (run->error[0])
+		text_printf(t, "    %s\n", run->error);
+	if (run->steps[0])
+		text_printf(t, "    steps in microseconds: %s\n", run->steps);
+}
+
+/* "claim=12 stage=34" to {"claim":12,"stage":34}. */
+static void steps_json(struct text *t, const char *steps)
+{
+	const char *p = steps, *eq, *end;
+	bool first = true;
+
+	text_add(t, "{");
+	while (*p && (eq = strchr(p, '=')) != NULL) {
+		end = eq + 1 + strspn(eq + 1, "0123456789");
+		text_printf(t, "%s\"%.*s\":%.*s", first ? "" : ",",
+			    (int)(eq - p), p, (int)(end - eq - 1), eq + 1);
+		first = false;
+		p = *end == ' ' ? end + 1 : end;
+		if (end == eq + 1)
+			break;
+	}
+	text_add(t, "}");
+}
+
+void report_run_json(struct text *t, const struct ledger_run *run)
+{
+	char stamp[NOW_STAMP_SIZE];
+
+	json_field(t, "run", run->run, true);
+	json_field(t, "role", run->role, false);
+	json_field(t, "mode", run->mode, false);
+	json_field(t, "actor", run->actor, false);
+	json_field(t, "reason", or_null(run->reason), false);
+	json_field(t, "version", or_null(run->version), false);
+	json_field(t, "status", or_null(run->status), false);
+	json_field(t, "error", or_null(run->error), false);
+	json_field(t, "begun_at", stamp_or(run->begun_us, stamp, NULL), false);
+	json_field(t, "ended_at", stamp_or(run->ended_us, stamp, NULL), false);
+	text_add(t, ",\"steps\":");
+	steps_json(t, run->steps);
+	text_add(t, "}");
+}

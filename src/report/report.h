@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Status and history as tables for people and JSON for machines. */
+#ifndef KEYTURN_REPORT_H
+#define KEYTURN_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/text.h"
+#include "ledger/ledger.h"
+#include "schedule/schedule.h"
+
+enum report_state {
+	REPORT_NEW,	/* never taken over: rotate or import it by name */
+	REPORT_OK,	/* nothing to do */
+	REPORT_DUE,	/* due since less than an hour */
+	REPORT_OVERDUE, /* due for longer */
+	REPORT_FAILED,	/* the last run failed */
+	REPORT_OPEN,	/* a run was begun and not closed: recover */
+	REPORT_FROZEN	/* an operator or evidence stopped it */
+};
+
+struct report_role {
+	const char *cluster;
+	const char *store;
+	const struct ledger_role *known; /* ->role is always set */
+	int64_t next_due_us;		 /* 0: by command only */
+};
+
+/* "new", "ok", ... static. */
+const char *report_state_name(enum report_state s);
+
+/* The most urgent state that holds. */
+enum report_state report_state(const struct report_role *r, int64_t now_us);
+
+/* When it is due: a point in the past when it was missed; 0 without schedule
+ * or for a new role. */
+int64_t report_next_due(const struct schedule *schedule,
+			const struct ledger_role *known);
+
+/* A table's head and line; role_width is that of the longest name. */
+void report_status_head(struct text *t, int role_width);
+void report_status_line(struct text *t, int role_width,
+			const struct report_role *r, int64_t now_us);
+/* One JSON object, no newline. */
+void report_status_json(struct text *t, const struct report_role *r,
+			int64_t now_us);
+
+/* Two lines for a person, or one JSON object without newline. */
+void report_run_lines(struct text *t, const struct ledger_run *run);
+void report_run_json(struct text *t, const struct ledger_run *run);
+
+#endif
