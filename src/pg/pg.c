@@ -160,18 +160,18 @@ static const struct {
 	const char *prefix;
 	enum pg_class class;
 } classes[] = {
-	{"00000", PG_CLASS_OK},
-	{"40001", PG_CLASS_TRANSIENT}, /* serialization */
-	{"40P01", PG_CLASS_TRANSIENT}, /* deadlock */
-	{"55P03", PG_CLASS_TRANSIENT}, /* lock_timeout */
-	{"57014", PG_CLASS_TRANSIENT}, /* statement_timeout, cancel */
-	{"57P0", PG_CLASS_TRANSIENT},  /* shutdown, starting up */
-	{"25P03", PG_CLASS_TRANSIENT}, /* idle in transaction */
-	{"XX000", PG_CLASS_TRANSIENT}, /* "tuple concurrently updated" has no
+	{ "00000", PG_CLASS_OK },
+	{ "40001", PG_CLASS_TRANSIENT }, /* serialization */
+	{ "40P01", PG_CLASS_TRANSIENT }, /* deadlock */
+	{ "55P03", PG_CLASS_TRANSIENT }, /* lock_timeout */
+	{ "57014", PG_CLASS_TRANSIENT }, /* statement_timeout, cancel */
+	{ "57P0", PG_CLASS_TRANSIENT },	 /* shutdown, starting up */
+	{ "25P03", PG_CLASS_TRANSIENT }, /* idle in transaction */
+	{ "XX000", PG_CLASS_TRANSIENT }, /* "tuple concurrently updated" has no
 					  SQLSTATE of its own */
-	{"53", PG_CLASS_TRANSIENT},    /* resources */
-	{"58", PG_CLASS_TRANSIENT},    /* I/O */
-	{"08", PG_CLASS_TRANSIENT},
+	{ "53", PG_CLASS_TRANSIENT },	 /* resources */
+	{ "58", PG_CLASS_TRANSIENT },	 /* I/O */
+	{ "08", PG_CLASS_TRANSIENT },
 };
 
 enum pg_class pg_classify(const char *sqlstate)

@@ -20,9 +20,9 @@
 
 /* What a session of ours must not inherit from ALTER ROLE or ALTER DATABASE:
  * the start-up packet outranks both. */
-#define SESSION_OPTIONS                                                        \
-	"-c search_path= -c TimeZone=UTC -c DateStyle=ISO "                    \
-	"-c default_transaction_isolation=read\\ committed "                   \
+#define SESSION_OPTIONS                                      \
+	"-c search_path= -c TimeZone=UTC -c DateStyle=ISO "  \
+	"-c default_transaction_isolation=read\\ committed " \
 	"-c client_min_messages=notice -c standard_conforming_strings=on"
 
 struct attempt {
@@ -35,7 +35,8 @@ struct attempt {
 
 int pg_internal_wait(int fd, bool write, int64_t deadline)
 {
-	struct pollfd p = {.fd = fd, .events = write ? POLLIN | POLLOUT : POLLIN};
+	struct pollfd p = { .fd = fd,
+			    .events = write ? POLLIN | POLLOUT : POLLIN };
 	int64_t left;
 	int n;
 
@@ -83,30 +84,31 @@ static const char *own_value(const struct pg_login *l, const char *keyword)
 		const char *keyword;
 		const char *value;
 	} rows[] = {
-		{"user", l->user},
-		{"dbname", l->dbname},
-		{"passfile", l->passfile != NULL ? l->passfile : PG_NOWHERE},
-		{"sslmode", info->sslmode},
-		{"sslrootcert", info->sslrootcert},
-		{"application_name", l->application_name},
-		{"client_encoding", "UTF8"},
-		{"gssencmode", "disable"},
-		{"connect_timeout", "0"}, /* the poll loop has the deadline */
-		{"keepalives", "1"},
-		{"keepalives_idle", "10"},
-		{"keepalives_interval", "5"},
-		{"keepalives_count", "3"},
-		{"tcp_user_timeout", "20000"},
-		{"options", l->probe ? "" : SESSION_OPTIONS},
+		{ "user", l->user },
+		{ "dbname", l->dbname },
+		{ "passfile", l->passfile != NULL ? l->passfile : PG_NOWHERE },
+		{ "sslmode", info->sslmode },
+		{ "sslrootcert", info->sslrootcert },
+		{ "application_name", l->application_name },
+		{ "client_encoding", "UTF8" },
+		{ "gssencmode", "disable" },
+		{ "connect_timeout", "0" }, /* the poll loop has the deadline */
+		{ "keepalives", "1" },
+		{ "keepalives_idle", "10" },
+		{ "keepalives_interval", "5" },
+		{ "keepalives_count", "3" },
+		{ "tcp_user_timeout", "20000" },
+		{ "options", l->probe ? "" : SESSION_OPTIONS },
 		/* One host: pg_connect() looks itself, to say what is wrong. */
-		{"target_session_attrs",
-		 l->read_write && info->multiple_hosts ? "read-write" : "any"},
+		{ "target_session_attrs",
+		  l->read_write && info->multiple_hosts ? "read-write" :
+							  "any" },
 		/* "none" lets a server in that does not ask: the report then
 		 * says so (used_password), which "required" would hide. */
-		{"require_auth",
-		 l->password != NULL ? "scram-sha-256,none" : NULL},
-		{"min_protocol_version", "3.0"},
-		{"max_protocol_version", "3.0"},
+		{ "require_auth",
+		  l->password != NULL ? "scram-sha-256,none" : NULL },
+		{ "min_protocol_version", "3.0" },
+		{ "max_protocol_version", "3.0" },
 	};
 	size_t i;
 
@@ -120,8 +122,7 @@ static const char *own_value(const struct pg_login *l, const char *keyword)
 static bool is_home_file(const char *keyword)
 {
 	return strcmp(keyword, "sslcert") == 0 ||
-	       strcmp(keyword, "sslkey") == 0 ||
-	       strcmp(keyword, "sslcrl") == 0;
+	       strcmp(keyword, "sslkey") == 0 || strcmp(keyword, "sslcrl") == 0;
 }
 
 /*
@@ -152,7 +153,8 @@ static enum status spell_out(const struct pg_login *l, struct text *t)
 			value = o->compiled;
 		/* A keyword of a newer libpq, without a variable and without
 		 * a default, may not take "": leave it alone. */
-		if (value == NULL && o->envvar == NULL && PQlibVersion() >= 160000 &&
+		if (value == NULL && o->envvar == NULL &&
+		    PQlibVersion() >= 160000 &&
 		    strcmp(o->keyword, "sslpassword") != 0 &&
 		    strcmp(o->keyword, "replication") != 0 &&
 		    strcmp(o->keyword, "fallback_application_name") != 0)
@@ -211,13 +213,14 @@ static enum status check_login(const struct pg_login *l, struct reason *why)
 static enum status start(struct attempt *a, struct reason *why)
 {
 	struct text t = text_make(CONNINFO_MAX);
-	const char *keywords[3] = {"dbname", NULL, NULL};
-	const char *values[3] = {NULL, NULL, NULL};
+	const char *keywords[3] = { "dbname", NULL, NULL };
+	const char *values[3] = { NULL, NULL, NULL };
 	enum status st = spell_out(a->login, &t);
 
 	if (st != STATUS_OK) {
-		reason_set(why, st, "the conninfo is too long or there is no "
-				    "memory for it");
+		reason_set(why, st,
+			   "the conninfo is too long or there is no "
+			   "memory for it");
 		goto out;
 	}
 	values[0] = text_str(&t);
@@ -247,9 +250,8 @@ static bool drive(struct attempt *a, int64_t deadline)
 	if (a->last == CONNECTION_BAD)
 		return false;
 	for (;;) {
-		int ready = pg_internal_wait(PQsocket(c),
-					     step == PGRES_POLLING_WRITING,
-					     deadline);
+		int ready = pg_internal_wait(
+			PQsocket(c), step == PGRES_POLLING_WRITING, deadline);
 
 		if (ready <= 0) {
 			a->timed_out = true;
@@ -315,16 +317,16 @@ static const struct {
 	const char *sqlstate;
 	const char *sentence;
 } login_sentences[] = {
-	{"28P01", "refuses the password (wrong, expired, or none set)"},
-	{"28000", "does not let this role in; look at pg_hba.conf and LOGIN"},
-	{"53300", "has no connection left; raise max_connections or the "
-		  "role's CONNECTION LIMIT"},
-	{"3D000", "has no such database; correct dbname"},
-	{"42501", "does not let this role connect to the database; GRANT "
-		  "CONNECT"},
-	{"57P03", "is starting up or shutting down; try again"},
-	{"08P01", "does not take session settings; this is a pooler, connect "
-		  "to the server directly"},
+	{ "28P01", "refuses the password (wrong, expired, or none set)" },
+	{ "28000", "does not let this role in; look at pg_hba.conf and LOGIN" },
+	{ "53300", "has no connection left; raise max_connections or the "
+		   "role's CONNECTION LIMIT" },
+	{ "3D000", "has no such database; correct dbname" },
+	{ "42501", "does not let this role connect to the database; GRANT "
+		   "CONNECT" },
+	{ "57P03", "is starting up or shutting down; try again" },
+	{ "08P01", "does not take session settings; this is a pooler, connect "
+		   "to the server directly" },
 };
 
 static enum status explain(struct attempt *a, struct reason *why)
@@ -345,18 +347,18 @@ static enum status explain(struct attempt *a, struct reason *why)
 				  tls_sentence(PQerrorMessage(a->pg->conn)));
 	for (i = 0; i < sizeof(login_sentences) / sizeof(*login_sentences); i++)
 		if (strcmp(r->sqlstate, login_sentences[i].sqlstate) == 0)
-			return reason_set(
-				why,
-				r->class == PG_CLASS_TRANSIENT ?
-					STATUS_CLUSTER_UNAVAILABLE :
-					      STATUS_REFUSED,
-				"%s port %s %s (SQLSTATE %s)", host, port,
-				login_sentences[i].sentence, r->sqlstate);
+			return reason_set(why,
+					  r->class == PG_CLASS_TRANSIENT ?
+						  STATUS_CLUSTER_UNAVAILABLE :
+						  STATUS_REFUSED,
+					  "%s port %s %s (SQLSTATE %s)", host,
+					  port, login_sentences[i].sentence,
+					  r->sqlstate);
 	if (r->sqlstate[0] != '\0')
 		return reason_set(why,
 				  r->class == PG_CLASS_REFUSED ?
 					  STATUS_REFUSED :
-						STATUS_CLUSTER_UNAVAILABLE,
+					  STATUS_CLUSTER_UNAVAILABLE,
 				  "%s port %s refused the connection (SQLSTATE "
 				  "%s); its log says why",
 				  host, port, r->sqlstate);
@@ -439,7 +441,8 @@ enum status pg_connect(const struct pg_login *login, struct pg **ret_pg,
 		       struct pg_login_report *ret_report, struct reason *why)
 {
 	int64_t deadline = now_boot(now_system()) + login->timeout_us;
-	struct attempt a = {.login = login, .report = {.class = PG_CLASS_LOST}};
+	struct attempt a = { .login = login,
+			     .report = { .class = PG_CLASS_LOST } };
 	enum status st = check_login(login, why);
 	bool up;
 

@@ -26,21 +26,21 @@ static const struct {
 	const char *keyword;
 	const char *instead;
 } refused[] = {
-	{"password", "put it into the file named by admin_passfile"},
-	{"sslpassword", "use a client key without a passphrase, mode 0600"},
-	{"passfile", "use admin_passfile"},
-	{"service", "write host, port and dbname out"},
-	{"options", "session settings are keyturn's to make"},
-	{"replication", "leave it out"},
-	{"target_session_attrs", "keyturn always asks for a writable server"},
-	{"client_encoding", "it is always UTF8"},
-	{"gssencmode", "Kerberos is not used; leave it out"},
-	{"gsslib", "Kerberos is not used; leave it out"},
-	{"krbsrvname", "Kerberos is not used; leave it out"},
-	{"require_auth", "keyturn sets it"},
-	{"scram_client_key", "use admin_passfile"},
-	{"scram_server_key", "use admin_passfile"},
-	{"sslkeylogfile", "it would write down the session keys"},
+	{ "password", "put it into the file named by admin_passfile" },
+	{ "sslpassword", "use a client key without a passphrase, mode 0600" },
+	{ "passfile", "use admin_passfile" },
+	{ "service", "write host, port and dbname out" },
+	{ "options", "session settings are keyturn's to make" },
+	{ "replication", "leave it out" },
+	{ "target_session_attrs", "keyturn always asks for a writable server" },
+	{ "client_encoding", "it is always UTF8" },
+	{ "gssencmode", "Kerberos is not used; leave it out" },
+	{ "gsslib", "Kerberos is not used; leave it out" },
+	{ "krbsrvname", "Kerberos is not used; leave it out" },
+	{ "require_auth", "keyturn sets it" },
+	{ "scram_client_key", "use admin_passfile" },
+	{ "scram_server_key", "use admin_passfile" },
+	{ "sslkeylogfile", "it would write down the session keys" },
 };
 
 const char *pg_internal_option(const PQconninfoOption *options,
@@ -158,18 +158,17 @@ static enum status choose_sslmode(struct pg_info *info, bool insecure,
 	return STATUS_OK;
 }
 
-static enum status check_options(const struct pg_info *info,
-				 struct reason *why)
+static enum status check_options(const struct pg_info *info, struct reason *why)
 {
 	const PQconninfoOption *o;
 	size_t i;
 
 	for (i = 0; i < sizeof(refused) / sizeof(*refused); i++)
 		if (given(info->options, refused[i].keyword) != NULL)
-			return reason_set(
-				why, STATUS_CONFIG,
-				"conninfo may not hold \"%s\": %s",
-				refused[i].keyword, refused[i].instead);
+			return reason_set(why, STATUS_CONFIG,
+					  "conninfo may not hold \"%s\": %s",
+					  refused[i].keyword,
+					  refused[i].instead);
 	for (o = info->options; o->keyword != NULL; o++) {
 		if (o->val == NULL)
 			continue;

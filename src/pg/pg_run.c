@@ -57,8 +57,8 @@ static void cancel_wait(struct canceller *c)
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += CANCEL_WAIT_US / NOW_SECOND;
 	pthread_mutex_lock(&c->lock);
-	while (!c->done && pthread_cond_timedwait(&c->ended, &c->lock,
-						  &until) == 0)
+	while (!c->done &&
+	       pthread_cond_timedwait(&c->ended, &c->lock, &until) == 0)
 		;
 	done = c->done;
 	c->abandoned = true;
@@ -235,8 +235,8 @@ enum status pg_run(struct pg *pg, const char *sql, int n_params,
 	st = ready(pg, deadline, why);
 	if (st != STATUS_OK)
 		return st;
-	if (PQsendQueryParams(pg->conn, sql, n_params, NULL, params, NULL,
-			      NULL, 0) != 1 ||
+	if (PQsendQueryParams(pg->conn, sql, n_params, NULL, params, NULL, NULL,
+			      0) != 1 ||
 	    !flush(pg, deadline) || !collect(pg, deadline, &kept, sqlstate)) {
 		st = lost(pg, now_boot(now_system()) >= deadline, why);
 		goto out;
@@ -328,8 +328,7 @@ static void drop_results(struct pg_statement *s, size_t n)
 
 enum status pg_run_many(struct pg *pg, struct pg_statement *statements,
 			size_t n, int64_t timeout_us, size_t *ret_done,
-			char ret_sqlstate[PG_SQLSTATE_SIZE],
-			struct reason *why)
+			char ret_sqlstate[PG_SQLSTATE_SIZE], struct reason *why)
 {
 	int64_t deadline = now_boot(now_system()) + timeout_us;
 	size_t i;
@@ -375,8 +374,8 @@ enum status pg_post(struct pg *pg, const char *sql, int n_params,
 
 	if (st != STATUS_OK)
 		return st;
-	if (PQsendQueryParams(pg->conn, sql, n_params, NULL, params, NULL,
-			      NULL, 0) != 1 ||
+	if (PQsendQueryParams(pg->conn, sql, n_params, NULL, params, NULL, NULL,
+			      0) != 1 ||
 	    PQflush(pg->conn) < 0)
 		return lost(pg, false, why);
 	pg->posted = true;
