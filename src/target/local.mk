@@ -1,1 +1,6 @@
 # SPDX-License-Identifier: PostgreSQL
+noinst_LIBRARIES += libtarget.a
+libtarget_a_SOURCES = src/target/target.h src/target/target_postgres.h \
+	src/target/target_postgres_internal.h src/target/target_postgres.c \
+	src/target/target_preflight.c src/target/target_marker.c \
+	src/target/target_apply.c src/target/target_prove.c

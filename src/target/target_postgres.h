@@ -36,4 +36,12 @@ enum status target_postgres_open(const struct target_postgres_options *o,
 				 struct target **ret_target,
 				 struct reason *why);
 
+/*
+ * Create the marker's schema and table when they are missing (claim() does it
+ * by itself).  Safe to run by several at once.  STATUS_REFUSED with the SQL
+ * that an administrator must run when keyturn's admin may not create them, or
+ * when they belong to somebody who could trick us with them.
+ */
+enum status target_postgres_prepare(struct target *t, struct reason *why);
+
 #endif

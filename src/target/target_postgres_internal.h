@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * What the files of the PostgreSQL backend share; nobody else includes it.
+ *
+ * SQL here names schemas for relations and functions.  Operators and types are
+ * found in pg_catalog alone, because pg_connect() fixes search_path to ''.
+ */
+#ifndef KEYTURN_TARGET_POSTGRES_INTERNAL_H
+#define KEYTURN_TARGET_POSTGRES_INTERNAL_H
+
+#include <pthread.h>
+
+#include "pg/pg.h"
+#include "target/target_postgres.h"
+
+#define TARGET_FINDINGS_MAX	48
+#define TARGET_SENTENCE_SIZE	384
+#define TARGET_STAMP_SIZE	48
+#define TARGET_IDLE_MAX		32
+#define TARGET_MARKER_NAME_SIZE 160 /* quoted schema, dot, table */
+
+/* How long the server's own limits may overrun before we call it lost. */
+#define TARGET_MARGIN_US (5 * NOW_SECOND)
+
+struct target_finding {
+	enum target_severity severity;
+	const char *topic;
+	char sentence[TARGET_SENTENCE_SIZE];
+};
+
+struct target_findings {
+	struct target_finding rows[TARGET_FINDINGS_MAX];
+	size_t n;
+	bool failed;
+};
+
+/* What the marker table looked like when the session was opened. */
+enum target_marker_state {
+	TARGET_MARKER_MISSING,
+	TARGET_MARKER_READY,
+	TARGET_MARKER_UNTRUSTED /* owned by somebody who could trick us */
+};
+
+struct target_session {
+	struct pg *pg;
+	struct target_session *next; /* in the idle list */
+	int64_t idle_since;
+	char backend_start[TARGET_STAMP_SIZE];
+	char sync_commit[16]; /* what an apply commits with */
+	unsigned iterations;  /* of a new verifier */
+	bool sees_authid;     /* may read rolpassword */
+	bool pooled;	      /* somebody sits between us and the server */
+	bool broken;	      /* a transaction may be open: never reuse */
+	enum target_marker_state marker_state;
+	char marker[TARGET_MARKER_NAME_SIZE]; /* "schema".marker */
+	char claim[RANDOM_UUID_SIZE];	      /* "" when none is held */
+	char claim_oid[16];
+};
+
+struct target_postgres {
+	struct target target; /* first: the two pointers are one */
+	struct target_postgres_options o;
+	char *name;
+	char *admin_passfile;
+	char *prove_dbname;
+	char *marker_schema;
+	char *dbname;
+	struct pg_info **infos; /* [0] is the admin's */
+	size_t n_infos;
+
+	pthread_mutex_t lock; /* of what follows */
+	struct target_session *idle;
+	size_t n_idle;
+	struct target_findings *cluster; /* remembered, or NULL */
+	int64_t cluster_until;
+};
+
+struct target_postgres *target_postgres_of(struct target *t);
+
+/* A role name that SQL will take whole: 1 to 63 bytes of UTF-8. */
+enum status target_postgres_check_name(const char *role, struct reason *why);
+
+/* pg_run with the cluster's statement timeout and a margin. */
+enum status target_postgres_run(struct target_postgres *p,
+				struct target_session *s, const char *sql,
+				int n_params, const char *const *params,
+				struct pg_result **ret_result,
+				char ret_sqlstate[PG_SQLSTATE_SIZE],
+				struct reason *why);
+
+enum status target_preflight(struct target *t, struct target_session *s,
+			     const char *role, target_finding_fn *finding,
+			     void *arg, struct reason *why);
+
+/* The marker table and the claim: target_marker.c. */
+enum status target_marker_prepare(struct target_postgres *p,
+				  struct target_session *s, struct reason *why);
+enum status target_marker_claim(struct target *t, struct target_session *s,
+				const char *role, const char *claim,
+				bool takeover, int64_t floor,
+				struct target_marker *ret, struct reason *why);
+enum status target_marker_look(struct target *t, struct target_session *s,
+			       const char *role, struct target_marker *ret,
+			       struct reason *why);
+enum status target_marker_inspect(struct target *t, struct target_session *s,
+				  const char *role, struct target_marker *ret,
+				  struct reason *why);
+/* Say, without waiting, that the session's claim is over. */
+void target_marker_end(struct target_session *s);
+
+enum status target_apply(struct target *t, struct target_session *s,
+			 const char *role, const char *claim,
+			 const char *version, const struct secret *password,
+			 struct reason *why);
+
+enum status target_prove(struct target *t, const char *role,
+			 const struct secret *password, bool control,
+			 enum target_login *ret_login, struct reason *why);
+
+/* Evidence of one attempt (rotation-safety.md section 2.4). */
+enum target_login target_prove_classify(const struct pg_login_report *r);
+
+#endif

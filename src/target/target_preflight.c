@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Looks whether a role can be rotated, and says in one line each what is wrong
+ * and how to mend it.  Must never change anything.
+ */
+#include "target/target_postgres_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/* Cluster-wide facts change rarely; a failure among them is not remembered. */
+#define REMEMBER_US   (3600 * NOW_SECOND)
+#define OLDEST_SERVER 120000
+
+/* Roles that a service itself needs; their passwords are not a partner's. */
+#define SERVICE_ROLES                                                       \
+	"'postgres', 'rdsadmin', 'rds_superuser', 'cloudsqladmin', "        \
+	"'cloudsqlsuperuser', 'azuresu', 'azure_pg_admin', 'cloud_admin', " \
+	"'neon_superuser', 'databricks_superuser', 'databricks_control_plane'"
+
+static void add(struct target_findings *f, enum target_severity severity,
+		const char *topic, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void add(struct target_findings *f, enum target_severity severity,
+		const char *topic, const char *fmt, ...)
+{
+	struct target_finding *row;
+	va_list ap;
+
+	/* A failure is never lost to a full list. */
+	if (f->n == TARGET_FINDINGS_MAX && severity != TARGET_FAIL)
+		return;
+	row = &f->rows[f->n < TARGET_FINDINGS_MAX ? f->n++ : f->n - 1];
+	row->severity = severity;
+	row->topic = topic;
+	va_start(ap, fmt);
+	vsnprintf(row->sentence, sizeof(row->sentence), fmt, ap);
+	va_end(ap);
+	f->failed |= severity == TARGET_FAIL;
+}
+
+/* ---- the cluster ---- */
+
+static void check_connection(const struct target_session *s,
+			     struct target_findings *f)
+{
+	const char *host = pg_host(s->pg);
+
+	if (pg_server_version(s->pg) < OLDEST_SERVER)
+		add(f, TARGET_FAIL, "server",
+		    "the server is PostgreSQL %d; keyturn needs 12 or later",
+		    pg_server_version(s->pg) / 10000);
+	if (s->pooled)
+		add(f, TARGET_FAIL, "pooler",
+		    "the session goes through a pooler, so a claim cannot be "
+		    "bound to it; name the server itself in conninfo");
+	if (!pg_is_tls(s->pg) && host[0] != '/' &&
+	    strcmp(host, "local socket") != 0)
+		add(f, TARGET_WARN, "tls",
+		    "the session with %s has no TLS; set ssl = on at the "
+		    "server and sslmode=verify-full in conninfo",
+		    host);
+}
+
+/* Settings that write statements to a log or a view, and when they do
+ * (rotation-safety.md L1 to L6). */
+static const struct {
+	const char *name;
+	const char *harmless;
+} leak_settings[] = {
+	{ "log_statement", "none" },
+	{ "log_min_duration_statement", "-1" },
+	{ "log_min_duration_sample", "-1" },
+	{ "log_parameter_max_length_on_error", "0" },
+	{ "pg_stat_statements.track_utility", "off" },
+	{ "pg_stat_statements.track", "top" },
+	{ "pgaudit.log", "none" },
+	{ "pgaudit.log_parameter", "off" },
+	{ "auto_explain.log_min_duration", "-1" },
+	{ "debug_print_parse", "off" },
+	{ "debug_print_plan", "off" },
+	{ "debug_print_rewritten", "off" },
+};
+
+static void check_setting(const char *name, const char *value,
+			  struct target_findings *f)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(leak_settings) / sizeof(*leak_settings); i++)
+		if (strcmp(leak_settings[i].name, name) == 0 &&
+		    strcmp(leak_settings[i].harmless, value) != 0)
+			add(f, TARGET_NOTE, "logging",
+			    "%s = %s can show ALTER ROLE in a log or view; "
+			    "harmless for keyturn, which sends a SCRAM verifier "
+			    "and never the password",
+			    name, value);
+	if (strcmp(name, "password_encryption") == 0 &&
+	    strcmp(value, "scram-sha-256") != 0)
+		add(f, TARGET_NOTE, "password",
+		    "password_encryption = %s; keyturn's roles get SCRAM all "
+		    "the same, passwords set by hand do not: set it to "
+		    "scram-sha-256",
+		    value);
+	if (strcmp(name, "synchronous_standby_names") == 0 && value[0] != '\0')
+		add(f, TARGET_NOTE, "standby",
+		    "synchronous_standby_names is set: without its standby a "
+		    "rotation waits, and counts as unknown after "
+		    "statement_timeout until keyturn recover");
+	if (strcmp(name, "fsync") == 0 && strcmp(value, "off") == 0)
+		add(f, TARGET_WARN, "server",
+		    "fsync = off: a crash can bring an old password back; set "
+		    "it to on");
+	if (strcmp(name, "transaction_read_only") == 0 &&
+	    strcmp(value, "on") == 0)
+		add(f, TARGET_FAIL, "server",
+		    "the server is read-only; name the primary in conninfo or "
+		    "set default_transaction_read_only = off");
+}
+
+static enum status check_settings(struct target_postgres *p,
+				  struct target_session *s,
+				  struct target_findings *f, struct reason *why)
+{
+	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_result *r = NULL;
+	enum status st;
+	int i;
+
+	/* The view hides what we may not see; current_setting() would fail. */
+	st = target_postgres_run(
+		p, s,
+		"SELECT g.name, g.setting FROM pg_catalog.pg_settings g "
+		"WHERE g.name = ANY ('{log_statement,"
+		"log_min_duration_statement,log_min_duration_sample,"
+		"log_parameter_max_length_on_error,"
+		"pg_stat_statements.track_utility,pg_stat_statements.track,"
+		"pgaudit.log,pgaudit.log_parameter,"
+		"auto_explain.log_min_duration,debug_print_parse,"
+		"debug_print_plan,debug_print_rewritten,password_encryption,"
+		"synchronous_standby_names,fsync,transaction_read_only}') "
+		"UNION ALL SELECT 'in_recovery', "
+		"pg_catalog.pg_is_in_recovery()::text",
+		0, NULL, &r, sqlstate, why);
+	for (i = 0; st == STATUS_OK && i < pg_rows(r); i++) {
+		const char *name = pg_value(r, i, 0);
+		const char *value = pg_value(r, i, 1);
+
+		if (strcmp(name, "in_recovery") == 0 && value[0] == 't')
+			add(f, TARGET_FAIL, "server",
+			    "the server is a standby; name the primary in "
+			    "conninfo");
+		check_setting(name, value, f);
+	}
+	pg_result_free(r);
+	return st;
+}
+
+#define MARKER_SQL                                                        \
+	"SELECT current_user, n.oid IS NOT NULL, "                        \
+	"CASE WHEN n.oid IS NULL THEN pg_catalog.has_database_privilege(" \
+	"pg_catalog.current_database(), 'CREATE') "                       \
+	"ELSE pg_catalog.has_schema_privilege(n.oid, 'CREATE')"           \
+	" AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') END, "      \
+	"c.oid IS NOT NULL, "                                             \
+	"coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE')"        \
+	" AND pg_catalog.has_table_privilege(c.oid, 'SELECT')"            \
+	" AND pg_catalog.has_table_privilege(c.oid, 'INSERT')"            \
+	" AND pg_catalog.has_table_privilege(c.oid, 'UPDATE'), false) "   \
+	"FROM (VALUES (1)) one(x) LEFT JOIN pg_catalog.pg_namespace n"    \
+	" ON n.nspname = $1::pg_catalog.name"                             \
+	" LEFT JOIN pg_catalog.pg_class c"                                \
+	" ON c.relnamespace = n.oid AND c.relname = 'marker'"
+
+static enum status check_marker(struct target_postgres *p,
+				struct target_session *s,
+				struct target_findings *f, struct reason *why)
+{
+	const char *params[] = { p->marker_schema };
+	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_result *r = NULL;
+	bool schema, may_create, table, usable;
+	enum status st;
+
+	if (s->marker_state == TARGET_MARKER_UNTRUSTED) {
+		add(f, TARGET_FAIL, "marker",
+		    "%s or its schema belongs to a role that could run its own "
+		    "code in it; make keyturn's admin the owner of both, or "
+		    "choose another marker_schema",
+		    s->marker);
+		return STATUS_OK;
+	}
+	st = target_postgres_run(p, s, MARKER_SQL, 1, params, &r, sqlstate,
+				 why);
+	if (st != STATUS_OK)
+		return st;
+	schema = pg_value(r, 0, 1)[0] == 't';
+	may_create = pg_value(r, 0, 2)[0] == 't';
+	table = pg_value(r, 0, 3)[0] == 't';
+	usable = pg_value(r, 0, 4)[0] == 't';
+	if (table && !usable)
+		add(f, TARGET_FAIL, "marker",
+		    "keyturn's admin may not use its marker table; run GRANT "
+		    "SELECT, INSERT, UPDATE ON %s TO \"%s\"",
+		    s->marker, pg_value(r, 0, 0));
+	else if (!table && !may_create && schema)
+		add(f, TARGET_FAIL, "marker",
+		    "the marker table is missing and keyturn's admin may not "
+		    "create it; run ALTER SCHEMA \"%s\" OWNER TO \"%s\"",
+		    p->marker_schema, pg_value(r, 0, 0));
+	else if (!table && !may_create)
+		add(f, TARGET_FAIL, "marker",
+		    "the marker table is missing and keyturn's admin may not "
+		    "create its schema; run CREATE SCHEMA \"%s\" AUTHORIZATION "
+		    "\"%s\"",
+		    p->marker_schema, pg_value(r, 0, 0));
+	else if (!table)
+		add(f, TARGET_NOTE, "marker",
+		    "the marker table %s will be created by the first rotation",
+		    s->marker);
+	pg_result_free(r);
+	return st;
+}
+
+/* A copy of the cluster's findings; looked up once, then remembered. */
+static enum status check_cluster(struct target_postgres *p,
+				 struct target_session *s,
+				 struct target_findings *f, struct reason *why)
+{
+	enum status st = STATUS_OK;
+
+	/* Under the lock, so that 16 jobs do not ask 16 times. */
+	pthread_mutex_lock(&p->lock);
+	if (p->cluster != NULL && now_boot(p->o.now) < p->cluster_until) {
+		*f = *p->cluster;
+		goto out;
+	}
+	check_connection(s, f);
+	st = check_settings(p, s, f, why);
+	if (st == STATUS_OK)
+		st = check_marker(p, s, f, why);
+	if (st != STATUS_OK || f->failed)
+		goto out;
+	if (p->cluster == NULL)
+		p->cluster = malloc(sizeof(*p->cluster));
+	if (p->cluster != NULL) {
+		*p->cluster = *f;
+		p->cluster_until = now_boot(p->o.now) + REMEMBER_US;
+	}
+out:
+	pthread_mutex_unlock(&p->lock);
+	return st;
+}
+
+/* ---- the role: one round trip ---- */
+
+enum {
+	ROLE_NAME,
+	ROLE_SUPER,
+	ROLE_LOGIN,
+	ROLE_EXPIRED,
+	ROLE_VALID_UNTIL,
+	ROLE_LIMIT,
+	ROLE_OURS,
+	ROLE_RESERVED,
+	ROLE_MAY,
+	ROLE_CREATEROLE,
+	ROLE_ADMIN_NAME,
+	ROLE_ENCRYPTION,
+	ROLE_KIND
+};
+
+/* Who may change a password: until 15 CREATEROLE on all but superusers and
+ * replication roles; from 16 CREATEROLE with ADMIN OPTION on the role. */
+#define ROLE_SQL(may, kind, join)                                                  \
+	"SELECT r.rolname, r.rolsuper, r.rolcanlogin, "                            \
+	"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), false), "       \
+	"r.rolvaliduntil, r.rolconnlimit, "                                        \
+	"r.rolname IN (current_user, session_user), "                              \
+	"r.rolname LIKE 'pg\\_%' OR r.rolname IN (" SERVICE_ROLES "), "            \
+	"me.rolsuper OR (" may "), me.rolsuper OR me.rolcreaterole, "              \
+	"me.rolname, "                                                             \
+	"(SELECT pg_catalog.split_part(c, '=', 2) FROM "                           \
+	"pg_catalog.unnest(r.rolconfig) c WHERE c LIKE "                           \
+	"'password\\_encryption=%'), " kind " FROM pg_catalog.pg_roles me "        \
+	"LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $1::pg_catalog.name " join \
+	"WHERE me.rolname = current_user"
+
+#define MAY_15 "me.rolcreaterole AND NOT r.rolsuper AND NOT r.rolreplication"
+#define MAY_16                                                            \
+	"me.rolcreaterole AND NOT r.rolsuper AND pg_catalog.pg_has_role(" \
+	"me.oid, r.oid, 'MEMBER WITH ADMIN OPTION')"
+#define KIND_SEEN                                                              \
+	"CASE WHEN a.rolpassword IS NULL THEN 'none' WHEN a.rolpassword LIKE " \
+	"'SCRAM-SHA-256$%' THEN 'scram' ELSE 'md5' END"
+#define JOIN_SEEN "LEFT JOIN pg_catalog.pg_authid a ON a.oid = r.oid "
+
+static const char *role_sql(const struct target_session *s)
+{
+	if (pg_server_version(s->pg) >= 160000)
+		return s->sees_authid ? ROLE_SQL(MAY_16, KIND_SEEN, JOIN_SEEN) :
+					ROLE_SQL(MAY_16, "'?'", "");
+	return s->sees_authid ? ROLE_SQL(MAY_15, KIND_SEEN, JOIN_SEEN) :
+				ROLE_SQL(MAY_15, "'?'", "");
+}
+
+static bool is_true(const struct pg_result *r, int column)
+{
+	return pg_value(r, 0, column)[0] == 't';
+}
+
+/* Roles that keyturn never rotates. */
+static void check_kind(const struct pg_result *r, const char *role,
+		       struct target_findings *f)
+{
+	if (is_true(r, ROLE_SUPER))
+		add(f, TARGET_FAIL, "role",
+		    "role %s is a superuser, which keyturn never rotates; give "
+		    "the partner a role without SUPERUSER",
+		    role);
+	if (is_true(r, ROLE_RESERVED))
+		add(f, TARGET_FAIL, "role",
+		    "role %s belongs to PostgreSQL or the service and is never "
+		    "rotated; remove it from the configuration",
+		    role);
+	if (is_true(r, ROLE_OURS))
+		add(f, TARGET_FAIL, "role",
+		    "role %s is keyturn's own admin; let another admin rotate "
+		    "it",
+		    role);
+}
+
+static void check_rights(const struct target_session *s,
+			 const struct pg_result *r, const char *role,
+			 struct target_findings *f)
+{
+	const char *admin = pg_value(r, 0, ROLE_ADMIN_NAME);
+
+	if (is_true(r, ROLE_MAY) || is_true(r, ROLE_SUPER))
+		return;
+	if (!is_true(r, ROLE_CREATEROLE))
+		add(f, TARGET_FAIL, "rights",
+		    "keyturn's admin %s may not change role %s; run ALTER ROLE "
+		    "\"%s\" CREATEROLE%s",
+		    admin, role, admin,
+		    pg_server_version(s->pg) >= 160000 ?
+			    " and GRANT the role to it WITH ADMIN OPTION" :
+			    "");
+	else if (pg_server_version(s->pg) >= 160000)
+		add(f, TARGET_FAIL, "rights",
+		    "keyturn's admin %s has no ADMIN OPTION on role %s; run "
+		    "GRANT \"%s\" TO \"%s\" WITH ADMIN OPTION",
+		    admin, role, role, admin);
+	else
+		add(f, TARGET_FAIL, "rights",
+		    "role %s has REPLICATION, which only a superuser may "
+		    "change before PostgreSQL 16; take it away or use a "
+		    "superuser as keyturn's admin",
+		    role);
+}
+
+static void check_login(const struct pg_result *r, const char *role,
+			struct target_findings *f)
+{
+	const char *kind = pg_value(r, 0, ROLE_KIND);
+	const char *encryption = pg_value(r, 0, ROLE_ENCRYPTION);
+
+	if (!is_true(r, ROLE_LOGIN))
+		add(f, TARGET_FAIL, "role",
+		    "role %s is NOLOGIN; run ALTER ROLE \"%s\" LOGIN", role,
+		    role);
+	if (is_true(r, ROLE_EXPIRED))
+		add(f, TARGET_FAIL, "role",
+		    "the password of role %s expired at %s and no new one "
+		    "would work; run ALTER ROLE \"%s\" VALID UNTIL 'infinity'",
+		    role, pg_value(r, 0, ROLE_VALID_UNTIL), role);
+	else if (pg_value(r, 0, ROLE_VALID_UNTIL)[0] != '\0' &&
+		 strcmp(pg_value(r, 0, ROLE_VALID_UNTIL), "infinity") != 0)
+		add(f, TARGET_NOTE, "role",
+		    "the password of role %s expires at %s; rotation does not "
+		    "move that date",
+		    role, pg_value(r, 0, ROLE_VALID_UNTIL));
+	if (strcmp(pg_value(r, 0, ROLE_LIMIT), "0") == 0)
+		add(f, TARGET_WARN, "role",
+		    "role %s has CONNECTION LIMIT 0, so nobody can use its "
+		    "password; run ALTER ROLE \"%s\" CONNECTION LIMIT -1",
+		    role, role);
+	if (strcmp(kind, "md5") == 0)
+		add(f, TARGET_NOTE, "password",
+		    "role %s has an md5 password; the next rotation moves it "
+		    "to SCRAM, which its clients must know",
+		    role);
+	else if (strcmp(kind, "none") == 0)
+		add(f, TARGET_NOTE, "password",
+		    "role %s has no password yet; the next rotation sets one",
+		    role);
+	if (encryption[0] != '\0' && strcmp(encryption, "scram-sha-256") != 0)
+		add(f, TARGET_NOTE, "password",
+		    "role %s has password_encryption = %s; keyturn sends SCRAM "
+		    "all the same; run ALTER ROLE \"%s\" RESET "
+		    "password_encryption",
+		    role, encryption, role);
+}
+
+static enum status check_role(struct target_postgres *p,
+			      struct target_session *s, const char *role,
+			      struct target_findings *f, struct reason *why)
+{
+	const char *params[] = { role };
+	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_result *r = NULL;
+	enum status st;
+
+	st = target_postgres_run(p, s, role_sql(s), 1, params, &r, sqlstate,
+				 why);
+	if (st == STATUS_OK && pg_rows(r) != 1) {
+		st = reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+				"the admin's own role is not in pg_roles");
+	} else if (st == STATUS_OK && pg_is_null(r, 0, ROLE_NAME)) {
+		add(f, TARGET_FAIL, "role",
+		    "there is no role %s; create it or correct the "
+		    "configuration",
+		    role);
+	} else if (st == STATUS_OK) {
+		check_kind(r, role, f);
+		check_rights(s, r, role, f);
+		check_login(r, role, f);
+	}
+	pg_result_free(r);
+	return st;
+}
+
+static enum status report(const struct target_postgres *p,
+			  const struct target_findings *f,
+			  target_finding_fn *finding, void *arg,
+			  struct reason *why)
+{
+	enum status st = STATUS_OK;
+	size_t i;
+
+	for (i = 0; i < f->n; i++) {
+		const struct target_finding *row = &f->rows[i];
+
+		if (finding != NULL)
+			finding(arg, row->severity, row->topic, row->sentence);
+		if (row->severity == TARGET_FAIL && st == STATUS_OK)
+			st = reason_set(why, STATUS_REFUSED, "cluster %s: %s",
+					p->name, row->sentence);
+	}
+	return st;
+}
+
+enum status target_preflight(struct target *t, struct target_session *s,
+			     const char *role, target_finding_fn *finding,
+			     void *arg, struct reason *why)
+{
+	struct target_postgres *p = target_postgres_of(t);
+	struct target_findings *f = calloc(1, sizeof(*f));
+	enum status st;
+
+	if (f == NULL)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	st = check_cluster(p, s, f, why);
+	/* A name that SQL would cut is a finding like others. */
+	if (st == STATUS_OK &&
+	    target_postgres_check_name(role, why) != STATUS_OK)
+		add(f, TARGET_FAIL, "role",
+		    "a role name has 1 to 63 bytes of UTF-8 without control "
+		    "characters; correct it");
+	else if (st == STATUS_OK)
+		st = check_role(p, s, role, f, why);
+	if (st == STATUS_OK)
+		st = report(p, f, finding, arg, why);
+	else
+		reason_wrap(why, st, "cluster %s, preflight", p->name);
+	/* A read changes nothing, lost or not. */
+	if (st == STATUS_UNKNOWN)
+		st = STATUS_CLUSTER_UNAVAILABLE;
+	free(f);
+	return st;
+}
