@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "schedule/schedule_civil.h"
 #include "schedule/schedule_cron.h"
 #include "schedule/schedule_zone.h"
@@ -22,8 +23,6 @@
 /* 1900-01-01 and 9999-12-31: outside of these nothing is asked in earnest. */
 #define SCHEDULE_FIRST_US (INT64_C(-2208988800) * US)
 #define SCHEDULE_LAST_US  (INT64_C(253402214400) * US)
-
-#define SCHEDULE_DURATION_MAX_US (3653 * SCHEDULE_DAY * US)
 
 /* How much of a cron schedule is looked at for its shortest gap. */
 #define SCHEDULE_GAPS	   4096
@@ -42,34 +41,18 @@ struct schedule {
 enum status schedule_duration(const char *s, int64_t *ret_us,
 			      struct reason *why)
 {
-	static const struct {
-		char unit;
-		int64_t seconds;
-	} units[] = { { 's', 1 },
-		      { 'm', SCHEDULE_MINUTE },
-		      { 'h', SCHEDULE_HOUR },
-		      { 'd', SCHEDULE_DAY },
-		      { 'w', 7 * SCHEDULE_DAY } };
-	size_t digits = strspn(s, "0123456789");
-	int64_t n = 0, seconds = 0;
+	int64_t us = 0;
+	enum status st = duration_parse(s, &us, why);
 
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (s[digits] == units[i].unit)
-			seconds = units[i].seconds;
-	if (digits == 0 || seconds == 0 || s[digits + 1] != '\0')
+	if (st != STATUS_OK)
+		return st;
+	if (us == 0)
 		return reason_set(
 			why, STATUS_CONFIG,
-			"\"%s\" is no duration; write a number and s, "
-			"m, h, d or w, as in 36h",
+			"\"%.40s\" is no time at all; a duration here "
+			"is positive",
 			s);
-	for (size_t i = 0; i < digits && n <= SCHEDULE_DURATION_MAX_US; i++)
-		n = n * 10 + (s[i] - '0');
-	if (n == 0 || n > SCHEDULE_DURATION_MAX_US / US / seconds)
-		return reason_set(why, STATUS_CONFIG,
-				  "\"%s\" is out of range; a duration is "
-				  "positive and at most ten years",
-				  s);
-	*ret_us = n * seconds * US;
+	*ret_us = us;
 	return STATUS_OK;
 }
 
