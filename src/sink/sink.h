@@ -20,9 +20,10 @@ enum sink_kind { SINK_PGPASS, SINK_ENV };
 struct sink {
 	enum sink_kind kind;
 	char path[4096];
-	uid_t uid;   /* (uid_t)-1: the folder's owner */
-	gid_t gid;   /* (gid_t)-1: the folder's group */
-	mode_t mode; /* default 0600; pgpass allows no more than 0600 */
+	uid_t uid; /* (uid_t)-1: the present file's owner, else the folder's */
+	gid_t gid; /* (gid_t)-1: likewise */
+	mode_t mode; /* default 0600; pgpass allows no more than that, env no
+			more than 0660 */
 };
 
 /*
@@ -42,17 +43,27 @@ struct sink_delivery {
 /*
  * Bring the file in step.  A managed line is preceded by the comment
  * "# keyturn role=<percent-encoded> version=<id> epoch=<n>"; the pair is
- * replaced as a whole.  In a pgpass file the managed pair is put in front of
- * the first foreign line that would match first (libpq takes the first match).
- * Nothing is written when the bytes would be the same.  *ret_changed tells.
- * STATUS_CONFLICT when the file already holds a higher epoch for the role.
- * Writers on the same host are serialised by a lock file beside the target
- * (".<name>.keyturn-lock"), 5 s.
+ * replaced as a whole.  An env file has several lines there, and after them
+ * "# keyturn end role=<percent-encoded>".  In a pgpass file the managed pair
+ * is put in front of any foreign line that would match first (libpq takes the
+ * first match); in an env file a new block is put last.
+ * Nothing is written when bytes, owner and mode would be the same.
+ * *ret_changed tells.
+ *
+ * STATUS_CONFLICT when the file already holds a higher epoch for the role, or
+ * when somebody without our lock keeps changing it.  STATUS_CORRUPT when a
+ * marker of the role is damaged.  STATUS_LIMIT over SECRET_CAP_MAX bytes.
+ * STATUS_NOT_FOUND without the folder; the file itself need not exist.
+ * STATUS_REFUSED for a symbolic link in the path, a file that is not regular,
+ * one that belongs to somebody else than it shall, or an owner that we may not
+ * give it to.  Writers on the same host are serialised by a lock file beside
+ * the target (".<name>.keyturn-lock"): STATUS_TIMEOUT after 5 s.
  */
 enum status sink_deliver(const struct sink *s, const struct sink_delivery *d,
 			 bool *ret_changed, struct reason *why);
 
-/* Take the role's lines out again (retire). */
+/* Take the role's lines out again (retire).  Statuses as above; a file that is
+ * not there is in step. */
 enum status sink_withdraw(const struct sink *s, const char *role,
 			  bool *ret_changed, struct reason *why);
 

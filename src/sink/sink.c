@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Brings a file of a consumer in step with a secret.  It must never leave half
+ * a file, an older password over a newer one, or a readable one for others.
+ */
+#include "sink/sink.h"
+
+#include "base/file.h"
+#include "sink/sink_edit.h"
+#include "sink/sink_file.h"
+
+/* How often a change by somebody without our lock is tolerated. */
+#define SINK_ATTEMPTS 3
+
+/* A delivery, or the withdrawal of a role when there is none. */
+struct change {
+	const struct sink_delivery *delivery;
+	const char *role;
+};
+
+static bool is_in_step(const struct sink_file *f, const struct file_owner *o,
+		       const struct secret *old, const struct secret *new)
+{
+	return f->exists && f->stat.st_uid == o->uid &&
+	       (o->gid == (gid_t)-1 || f->stat.st_gid == o->gid) &&
+	       (f->stat.st_mode & 07777) == o->mode && secret_equal(old, new);
+}
+
+/* Read, edit and write once.  *ret_again: somebody else changed it in between,
+ * and nothing was written. */
+static enum status attempt(struct sink_file *f, const struct sink *s,
+			   const struct change *c, bool *ret_changed,
+			   bool *ret_again, struct reason *why)
+{
+	struct secret *old = NULL, *new = NULL;
+	struct file_owner owner;
+	enum status st;
+
+	*ret_again = false;
+	st = sink_file_read(f, &old, why);
+	*ret_again = st == STATUS_CONFLICT;
+	if (st != STATUS_OK)
+		goto out;
+	if (c->delivery == NULL)
+		st = sink_edit_remove(s->kind, s->path, old, c->role, &new,
+				      why);
+	else
+		st = sink_edit_put(s->kind, s->path, old, c->delivery, &new,
+				   why);
+	if (st != STATUS_OK)
+		goto out;
+	/* Nothing of the role is there: its mode is not ours to mend. */
+	if (c->delivery == NULL && secret_equal(old, new))
+		goto out;
+	st = sink_file_owner(f, s, &owner, why);
+	if (st != STATUS_OK || is_in_step(f, &owner, old, new))
+		goto out;
+	if (!sink_file_unchanged(f)) {
+		*ret_again = true;
+		st = reason_set(why, STATUS_CONFLICT,
+				"sink %s: somebody else keeps changing it",
+				s->path);
+		goto out;
+	}
+	st = file_replace(s->path, secret_bytes(new), secret_len(new), &owner,
+			  why);
+	if (st == STATUS_OK)
+		*ret_changed = true;
+	else
+		st = reason_wrap(why, st, "sink");
+out:
+	secret_free(old);
+	secret_free(new);
+	return st;
+}
+
+static enum status change(const struct sink *s, const struct change *c,
+			  bool *ret_changed, struct reason *why)
+{
+	struct sink_file f;
+	bool changed = false, again = true;
+	enum status st;
+
+	if (s->kind == SINK_PGPASS && (s->mode & ~(mode_t)0600) != 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "sink %s: libpq ignores a pgpass file with "
+				  "mode %04o; use 0600",
+				  s->path, (unsigned)s->mode);
+	st = sink_file_open(&f, s, why);
+	for (int i = 0; st == STATUS_OK && i < SINK_ATTEMPTS && again; i++) {
+		st = attempt(&f, s, c, &changed, &again, why);
+		if (again && i + 1 < SINK_ATTEMPTS)
+			st = STATUS_OK;
+	}
+	sink_file_close(&f);
+	if (st == STATUS_OK)
+		*ret_changed = changed;
+	return st;
+}
+
+enum status sink_deliver(const struct sink *s, const struct sink_delivery *d,
+			 bool *ret_changed, struct reason *why)
+{
+	const struct change c = { d, d->role };
+
+	return change(s, &c, ret_changed, why);
+}
+
+enum status sink_withdraw(const struct sink *s, const char *role,
+			  bool *ret_changed, struct reason *why)
+{
+	const struct change c = { NULL, role };
+
+	return change(s, &c, ret_changed, why);
+}

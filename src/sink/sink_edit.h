@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The content of a sink's file with one role's block put in or taken out.
+ * Pure: bytes in, bytes out.
+ *
+ * A block is, in a pgpass file, the marker and the line after it:
+ *	# keyturn role=<percent-encoded> version=<id> epoch=<n>
+ *	host:5432:shop:sap:...
+ * and in an env file the marker, the assignments, and an end:
+ *	# keyturn end role=<percent-encoded>
+ * Every other byte of the file is foreign and stays.
+ */
+#ifndef KEYTURN_SINK_EDIT_H
+#define KEYTURN_SINK_EDIT_H
+
+#include "sink/sink.h"
+
+/*
+ * `old` is the content, and path its name for sentences.  The role's block is
+ * replaced where it is.  A new one comes first in a pgpass file (libpq takes
+ * the first match) and last in an env file (sh and systemd take the last
+ * assignment).  A block behind a foreign pgpass line that matches one of its
+ * connections moves to the top.
+ * STATUS_CONFLICT: a block of the role has a higher epoch.  STATUS_CORRUPT: a
+ * marker of the role cannot be read, so nobody knows what is ours.
+ * STATUS_LIMIT: the result has more than SECRET_CAP_MAX bytes.  Or what
+ * format_render() says.
+ */
+enum status sink_edit_put(enum sink_kind kind, const char *path,
+			  const struct secret *old,
+			  const struct sink_delivery *d,
+			  struct secret **ret_new, struct reason *why);
+
+/* Without the role's blocks; equal to old when there is none. */
+enum status sink_edit_remove(enum sink_kind kind, const char *path,
+			     const struct secret *old, const char *role,
+			     struct secret **ret_new, struct reason *why);
+
+#endif

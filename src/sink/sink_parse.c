@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Reads the setting "sink".  It must never accept one that would put a
+ * password where others can read it.
+ */
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "sink/sink.h"
+#include "sink/sink_file.h"
+
+#define SETTING_MAX  8192
+#define NAMES_BUFFER 65536 /* a group of many members */
+#define ID_MAX	     UINT32_C(4294967294)
+
+#define DEFAULT_MODE 0600
+
+/* Parts of the name that the lock file adds. */
+#define NAME_ROOM                                   \
+	(NAME_MAX - sizeof(SINK_FILE_LOCK_PREFIX) - \
+	 sizeof(SINK_FILE_LOCK_SUFFIX) + 2)
+
+static bool parse_id(const char *s, uint32_t *ret)
+{
+	uint64_t n = 0;
+
+	if (*s == '\0' || strlen(s) > 10)
+		return false;
+	for (; *s >= '0' && *s <= '9'; s++)
+		n = n * 10 + (uint64_t)(*s - '0');
+	if (*s != '\0' || n > ID_MAX)
+		return false;
+	*ret = (uint32_t)n;
+	return true;
+}
+
+/* A name before a number: a user may be called 1000. */
+static enum status parse_owner(const char *name, struct sink *s,
+			       struct reason *why)
+{
+	char *buffer = malloc(NAMES_BUFFER);
+	struct passwd pw, *found = NULL;
+	uint32_t id = 0;
+	int error;
+
+	if (buffer == NULL)
+		return reason_set(why, STATUS_NO_MEMORY, "sink: no memory");
+	error = getpwnam_r(name, &pw, buffer, NAMES_BUFFER, &found);
+	if (found != NULL)
+		s->uid = found->pw_uid;
+	free(buffer);
+	if (found != NULL)
+		return STATUS_OK;
+	if (parse_id(name, &id)) {
+		s->uid = id;
+		return STATUS_OK;
+	}
+	return reason_set(why, STATUS_CONFIG, "sink: there is no user \"%s\"%s",
+			  name, error != 0 ? " (the look-up failed)" : "");
+}
+
+static enum status parse_group(const char *name, struct sink *s,
+			       struct reason *why)
+{
+	char *buffer = malloc(NAMES_BUFFER);
+	struct group gr, *found = NULL;
+	uint32_t id = 0;
+	int error;
+
+	if (buffer == NULL)
+		return reason_set(why, STATUS_NO_MEMORY, "sink: no memory");
+	error = getgrnam_r(name, &gr, buffer, NAMES_BUFFER, &found);
+	if (found != NULL)
+		s->gid = found->gr_gid;
+	free(buffer);
+	if (found != NULL)
+		return STATUS_OK;
+	if (parse_id(name, &id)) {
+		s->gid = id;
+		return STATUS_OK;
+	}
+	return reason_set(why, STATUS_CONFIG,
+			  "sink: there is no group \"%s\"%s", name,
+			  error != 0 ? " (the look-up failed)" : "");
+}
+
+static enum status parse_mode(const char *value, struct sink *s,
+			      struct reason *why)
+{
+	size_t n = strlen(value);
+	mode_t mode = 0;
+
+	if (n < 3 || n > 4 || strspn(value, "01234567") != n)
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: mode \"%s\" is not octal, as in 0600",
+				  value);
+	for (; *value != '\0'; value++)
+		mode = mode * 8 + (mode_t)(*value - '0');
+	if (s->kind == SINK_PGPASS && (mode & ~(mode_t)0600) != 0)
+		return reason_set(
+			why, STATUS_CONFIG,
+			"sink: mode %04o is too open; libpq ignores a "
+			"pgpass file that is not 0600 or less",
+			(unsigned)mode);
+	if ((mode & ~(mode_t)0660) != 0 || (mode & 0400) == 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: mode %04o does not fit a file with a "
+				  "password; use 0600, 0640 or 0660",
+				  (unsigned)mode);
+	s->mode = mode;
+	return STATUS_OK;
+}
+
+static enum status parse_option(const char *word, struct sink *s,
+				struct reason *why)
+{
+	if (strncmp(word, "owner=", 6) == 0)
+		return parse_owner(word + 6, s, why);
+	if (strncmp(word, "group=", 6) == 0)
+		return parse_group(word + 6, s, why);
+	if (strncmp(word, "mode=", 5) == 0)
+		return parse_mode(word + 5, s, why);
+	return reason_set(why, STATUS_CONFIG,
+			  "sink: \"%s\" is not known; options are owner=USER, "
+			  "group=GROUP and mode=0600, and a path has no spaces",
+			  word);
+}
+
+static enum status parse_path(const char *path, struct sink *s,
+			      struct reason *why)
+{
+	const char *name = strrchr(path, '/');
+	size_t n = strlen(path);
+
+	if (path[0] != '/' || name[1] == '\0' || text_has_control(path, n) ||
+	    strstr(path, "/../") != NULL || strstr(path, "/./") != NULL ||
+	    strcmp(name, "/..") == 0 || strcmp(name, "/.") == 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: \"%s\" is not the absolute path of a "
+				  "file, without . and ..",
+				  path);
+	if (strlen(name + 1) > NAME_ROOM ||
+	    text_copy(s->path, sizeof(s->path), path) != STATUS_OK)
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: the path \"%s\" is too long", path);
+	return STATUS_OK;
+}
+
+static enum status parse_kind(const char *word, struct sink *s,
+			      struct reason *why)
+{
+	if (word != NULL && strcmp(word, "pgpass") == 0)
+		s->kind = SINK_PGPASS;
+	else if (word != NULL && strcmp(word, "env") == 0)
+		s->kind = SINK_ENV;
+	else
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: \"%s\" is no kind of file; write "
+				  "pgpass or env, then the path",
+				  word != NULL ? word : "");
+	return STATUS_OK;
+}
+
+static enum status parse_words(char *rest, struct sink *s, struct reason *why)
+{
+	char *save = NULL;
+	char *word = strtok_r(rest, " \t", &save);
+	enum status st = parse_kind(word, s, why);
+
+	if (st != STATUS_OK)
+		return st;
+	word = strtok_r(NULL, " \t", &save);
+	if (word == NULL)
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: the path of the file is missing");
+	st = parse_path(word, s, why);
+	while (st == STATUS_OK && (word = strtok_r(NULL, " \t", &save)) != NULL)
+		st = parse_option(word, s, why);
+	return st;
+}
+
+enum status sink_parse(const char *value, struct sink *ret_sink,
+		       struct reason *why)
+{
+	struct sink s = { .uid = (uid_t)-1,
+			  .gid = (gid_t)-1,
+			  .mode = DEFAULT_MODE };
+	char *copy = NULL;
+	enum status st;
+
+	if (strlen(value) > SETTING_MAX)
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: longer than %d characters",
+				  SETTING_MAX);
+	st = text_dup(value, &copy);
+	if (st != STATUS_OK)
+		return reason_set(why, st, "sink: no memory");
+	st = parse_words(copy, &s, why);
+	free(copy);
+	if (st == STATUS_OK)
+		*ret_sink = s;
+	return st;
+}

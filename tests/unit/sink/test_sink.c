@@ -1,0 +1,1062 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* sink: whole files, foreign bytes untouched, the right owner and mode, and a
+ * hostile folder that gains nothing.  libpq reads what was written. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "sink/sink.h"
+#include "sink/sink_file.h"
+
+#define PASSWORD "P4ssword-of_the.partner"
+
+/* The folder of one test. */
+struct place {
+	char folder[64];
+	struct sink sink;
+	struct secret *password;
+};
+
+static int place_make(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return -1;
+	snprintf(p->folder, sizeof(p->folder), "/tmp/test_sink.XXXXXX");
+	if (mkdtemp(p->folder) == NULL ||
+	    secret_new(64, &p->password) != STATUS_OK ||
+	    secret_set(p->password, PASSWORD, strlen(PASSWORD)) != STATUS_OK)
+		return -1;
+	p->sink = (struct sink){ .kind = SINK_PGPASS,
+				 .uid = (uid_t)-1,
+				 .gid = (gid_t)-1,
+				 .mode = 0600 };
+	snprintf(p->sink.path, sizeof(p->sink.path), "%s/.pgpass", p->folder);
+	*state = p;
+	return 0;
+}
+
+/* One level of folders is all that the tests make. */
+static void empty_folder(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *e;
+
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd(dir), e->d_name, 0) == 0)
+			continue;
+		char inner[512];
+
+		snprintf(inner, sizeof(inner), "%s/%.200s", path, e->d_name);
+		empty_folder(inner);
+		rmdir(inner);
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+static int place_drop(void **state)
+{
+	struct place *p = *state;
+
+	empty_folder(p->folder);
+	rmdir(p->folder);
+	secret_free(p->password);
+	free(p);
+	return 0;
+}
+
+static struct format_credential credential(const struct place *p)
+{
+	return (struct format_credential){ .host = "db.example.com",
+					   .port = "5432",
+					   .dbname = "shop",
+					   .username = "sap",
+					   .version = "v1",
+					   .sslmode = "",
+					   .password = p->password };
+}
+
+/* A secret does not survive a fork; a child makes its own. */
+static void remember_password(struct place *p)
+{
+	p->password = NULL;
+	if (secret_new(64, &p->password) != STATUS_OK ||
+	    secret_set(p->password, PASSWORD, strlen(PASSWORD)) != STATUS_OK)
+		_exit(124);
+}
+
+static enum status deliver(const struct place *p, const char *role,
+			   const char *version, int64_t epoch,
+			   bool *ret_changed, struct reason *why)
+{
+	struct format_credential c = credential(p);
+	struct sink_delivery d = { role, version, epoch, &c };
+
+	return sink_deliver(&p->sink, &d, ret_changed, why);
+}
+
+static void assert_delivered(const struct place *p, const char *role,
+			     const char *version, int64_t epoch)
+{
+	struct reason why = { "" };
+	bool changed = false;
+
+	if (deliver(p, role, version, epoch, &changed, &why) != STATUS_OK)
+		fail_msg("%s", why.text);
+	assert_true(changed);
+}
+
+static void put_file(const char *path, const void *bytes, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, n), (ssize_t)n);
+	close(fd);
+}
+
+static void put(const struct place *p, const char *content)
+{
+	put_file(p->sink.path, content, strlen(content));
+}
+
+/* The content, in a buffer that the next call reuses. */
+static const char *content_of(const char *path)
+{
+	static char buffer[100000];
+	int fd = open(path, O_RDONLY);
+	ssize_t n;
+
+	assert_true(fd >= 0);
+	n = read(fd, buffer, sizeof(buffer) - 1);
+	assert_true(n >= 0);
+	buffer[n] = '\0';
+	close(fd);
+	return buffer;
+}
+
+static void assert_content(const struct place *p, const char *want)
+{
+	assert_string_equal(content_of(p->sink.path), want);
+}
+
+static unsigned entries(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	unsigned n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n - 2;
+}
+
+#define PAIR(epoch)                                               \
+	"# keyturn role=sap version=v" epoch " epoch=" epoch "\n" \
+	"db.example.com:5432:shop:sap:" PASSWORD "\n"
+
+#define BLOCK(epoch)                                                  \
+	"# keyturn role=sap version=v" epoch " epoch=" epoch "\n"     \
+	"PGHOST='db.example.com'\nPGPORT='5432'\nPGDATABASE='shop'\n" \
+	"PGUSER='sap'\nPGPASSWORD='" PASSWORD "'\n# keyturn end role=sap\n"
+
+static void a_new_file_is_private_and_complete(void **state)
+{
+	struct place *p = *state;
+	struct stat st;
+
+	umask(0);
+	assert_delivered(p, "sap", "v1", 1);
+	assert_content(p, PAIR("1"));
+	assert_int_equal(stat(p->sink.path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_uid, geteuid());
+	/* The file and its lock; no temporary file is left. */
+	assert_int_equal(entries(p->folder), 2);
+	umask(022);
+}
+
+static void the_same_again_writes_nothing(void **state)
+{
+	struct place *p = *state;
+	struct stat before, after;
+	bool changed = true;
+
+	assert_delivered(p, "sap", "v1", 1);
+	assert_int_equal(stat(p->sink.path, &before), 0);
+	assert_int_equal(deliver(p, "sap", "v1", 1, &changed, NULL), STATUS_OK);
+	assert_false(changed);
+	assert_int_equal(stat(p->sink.path, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_int_equal(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
+}
+
+static void a_mode_that_was_opened_is_closed_again(void **state)
+{
+	struct place *p = *state;
+	struct stat st;
+
+	assert_delivered(p, "sap", "v1", 1);
+	assert_int_equal(chmod(p->sink.path, 0644), 0);
+	assert_delivered(p, "sap", "v1", 1);
+	assert_int_equal(stat(p->sink.path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void a_pair_is_replaced_where_it_is(void **state)
+{
+	struct place *p = *state;
+
+	put(p, "# mine\nother:5432:shop:sap:x\n" PAIR("1") "*:*:*:sap:old\n");
+	assert_delivered(p, "sap", "v2", 2);
+	assert_content(p, "# mine\nother:5432:shop:sap:x\n" PAIR(
+				  "2") "*:*:*:sap:old\n");
+}
+
+static void foreign_lines_keep_every_byte(void **state)
+{
+	static const char *const foreign[] = {
+		"",
+		"a:1:b:c:d\n",
+		"a:1:b:c:d",
+		"a:1:b:c:d\r\n\r\n# x\r\n",
+		"\n\n\n",
+		"# keyturn\n#keyturn role=sap\n # keyturn role=sap\n",
+		"# keyturn role=sapx version=1 epoch=9\nx:1:x:x:x\n",
+		"\xEF\xBB\xBF# bom\n\xFF\xFE\n\t\v\n",
+		"a\\:b:1:*:c\\\\:d:comment\n \n",
+	};
+	struct place *p = *state;
+
+	for (int kind = SINK_PGPASS; kind <= SINK_ENV; kind++)
+		for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]);
+		     i++) {
+			struct text want = text_make(4096);
+			size_t n = strlen(foreign[i]);
+			bool changed = false;
+
+			p->sink.kind = (enum sink_kind)kind;
+			put(p, foreign[i]);
+			assert_delivered(p, "sap", "v1", 1);
+			if (kind == SINK_PGPASS)
+				text_add(&want, PAIR("1"));
+			text_add(&want, foreign[i]);
+			if (kind == SINK_ENV && n > 0 &&
+			    foreign[i][n - 1] != '\n')
+				text_add(&want, "\n");
+			if (kind == SINK_ENV)
+				text_add(&want, BLOCK("1"));
+			assert_content(p, text_str(&want));
+			assert_int_equal(sink_withdraw(&p->sink, "sap",
+						       &changed, NULL),
+					 STATUS_OK);
+			assert_true(changed);
+			/* An env block needed a line of its own. */
+			if (kind == SINK_PGPASS || n == 0 ||
+			    foreign[i][n - 1] == '\n')
+				assert_content(p, foreign[i]);
+			text_free(&want);
+		}
+}
+
+static uint64_t seed = 4711;
+
+static unsigned draw(unsigned bound)
+{
+	seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+	return (unsigned)(seed >> 33) % bound;
+}
+
+/* Random files, three roles that come, change and go: what is foreign stays,
+ * and each role has one block with its last version. */
+static void any_foreign_content_survives_any_sequence(void **state)
+{
+	static const char *const pieces[] = {
+		"a:1:b:c:d\n",	 "# note\n",	   "\n",   "\r\n",
+		"*:*:*:sap:x\n", "PGUSER=me\r\n",  "#\n",  " lead\n",
+		"# keyturn \n",	 "x\\:y:*:z:sap:", "\t\n",
+	};
+	static const char *const roles[] = { "sap", "sap_a", "s p%" };
+	struct place *p = *state;
+
+	for (int round = 0; round < 150; round++) {
+		struct text foreign = text_make(8192);
+		bool there[3] = { false };
+		bool changed;
+
+		p->sink.kind = draw(2) ? SINK_PGPASS : SINK_ENV;
+		for (unsigned i = draw(12); i > 0; i--)
+			text_add(&foreign, pieces[draw(11)]);
+		if (p->sink.kind == SINK_ENV || draw(2))
+			text_add(&foreign, "end\n");
+		put_file(p->sink.path, text_str(&foreign), foreign.len);
+		for (int64_t epoch = 1; epoch < 12; epoch++) {
+			unsigned k = draw(3);
+
+			if (draw(4) > 0) {
+				assert_delivered(p, roles[k], "v", epoch);
+				there[k] = true;
+				continue;
+			}
+			changed = !there[k];
+			assert_int_equal(sink_withdraw(&p->sink, roles[k],
+						       &changed, NULL),
+					 STATUS_OK);
+			assert_int_equal(changed, there[k]);
+			there[k] = false;
+		}
+		for (int k = 0; k < 3; k++)
+			assert_int_equal(sink_withdraw(&p->sink, roles[k],
+						       &changed, NULL),
+					 STATUS_OK);
+		assert_content(p, text_str(&foreign));
+		text_free(&foreign);
+	}
+}
+
+/* The password that libpq takes from the file. */
+static void assert_libpq(const struct place *p, const char *dbname,
+			 const char *want)
+{
+	const char *const keys[] = { "host", "hostaddr", "port", "dbname",
+				     "user", "passfile", NULL };
+	const char *const values[] = {
+		"db.example.com", "127.0.0.1", "5432", dbname, "sap",
+		p->sink.path,	  NULL
+	};
+	PGconn *conn = PQconnectStartParams(keys, values, 0);
+
+	assert_string_equal(PQpass(conn), want);
+	PQfinish(conn);
+}
+
+static void libpq_takes_our_line_before_a_foreign_one(void **state)
+{
+	static const char *const first[] = {
+		"db.example.com:5432:shop:sap:stale\n",
+		"*:*:*:*:stale\n",
+		"db.example.com:5432:*:sap:stale\r\n",
+		"d\\b.example.com:*:shop:s\\ap:stale\n",
+		"db.example.com:5432:shop:sap:", /* even when it is empty */
+	};
+	struct place *p = *state;
+
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
+		struct text t = text_make(4096);
+
+		put(p, first[i]);
+		assert_delivered(p, "sap", "v1", 1);
+		assert_libpq(p, "shop", PASSWORD);
+		/* And when somebody puts his line in front of ours. */
+		text_printf(&t, "%s\n%s", first[i], content_of(p->sink.path));
+		put(p, text_str(&t));
+		assert_delivered(p, "sap", "v2", 2);
+		assert_libpq(p, "shop", PASSWORD);
+		text_free(&t);
+	}
+}
+
+static void a_line_that_does_not_match_leaves_ours_in_place(void **state)
+{
+	static const char *const other[] = {
+		"db.example.com:5433:shop:sap:x\n",
+		"db.example.com:5432:shop:sapx:x\n",
+		"db.example.com:5432:sho:sap:x\n",
+		"DB.example.com:5432:shop:sap:x\n",
+		"db.example.com:5432:shop:sap\n",
+		"#db.example.com:5432:shop:sap:x\n",
+		"**:5432:shop:sap:x\n",
+		"# keyturn role=o version=1 epoch=1\n*:*:*:*:x\n",
+	};
+	struct place *p = *state;
+
+	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
+		struct text t = text_make(4096);
+
+		text_printf(&t, "%s" PAIR("1"), other[i]);
+		put(p, text_str(&t));
+		assert_delivered(p, "sap", "v2", 2);
+		text_reset(&t);
+		text_printf(&t, "%s" PAIR("2"), other[i]);
+		assert_content(p, text_str(&t));
+		text_free(&t);
+	}
+}
+
+static void a_password_for_any_database_is_not_shadowed_for_one(void **state)
+{
+	struct place *p = *state;
+	struct format_credential c = credential(p);
+	struct sink_delivery d = { "sap", "v1", 1, &c };
+	bool changed = false;
+
+	c.dbname = "";
+	put(p, "db.example.com:5432:shop:sap:stale\n");
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_libpq(p, "shop", PASSWORD);
+	assert_libpq(p, "else", PASSWORD);
+}
+
+static void a_shell_reads_the_env_block(void **state)
+{
+	struct place *p = *state;
+	char got[64] = "";
+	int fds[2], status;
+	pid_t pid;
+
+	p->sink.kind = SINK_ENV;
+	put(p, "PGPASSWORD=stale\nexport PGPASSWORD");
+	assert_delivered(p, "sap", "v1", 1);
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(fds[1], 1);
+		execl("/bin/sh", "sh", "-c",
+		      ". \"$1\"; printf %s \"$PGPASSWORD\"", "sh", p->sink.path,
+		      (char *)NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], got, sizeof(got) - 1), strlen(PASSWORD));
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_string_equal(got, PASSWORD);
+}
+
+static void assert_untouched(struct place *p, const char *content,
+			     int64_t epoch, enum status want, const char *says)
+{
+	struct reason why = { "" };
+	bool changed = true;
+
+	put(p, content);
+	assert_int_equal(deliver(p, "sap", "v", epoch, &changed, &why), want);
+	if (strstr(why.text, says) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", why.text, says);
+	assert_true(changed); /* as it was */
+	assert_content(p, content);
+	assert_null(strstr(why.text, PASSWORD));
+	assert_int_equal(entries(p->folder), 2);
+}
+
+static void an_older_epoch_never_replaces_a_newer_one(void **state)
+{
+	struct place *p = *state;
+
+	assert_untouched(p, PAIR("7"), 6, STATUS_CONFLICT, "newer");
+	assert_untouched(p, PAIR("7") "x:1:x:x:x\n" PAIR("3"), 6,
+			 STATUS_CONFLICT, "epoch 7");
+	put(p, PAIR("7"));
+	assert_delivered(p, "sap", "v8", 7);
+	assert_delivered(p, "sap", "v8", 8);
+	assert_content(p, PAIR("8"));
+}
+
+static void a_block_that_was_copied_is_replaced_by_one(void **state)
+{
+	struct place *p = *state;
+
+	put(p, "a\n" PAIR("1") "b\n" PAIR("2") "c");
+	assert_delivered(p, "sap", "v3", 3);
+	assert_content(p, "a\n" PAIR("3") "b\nc");
+}
+
+static void a_damaged_block_is_refused_and_named_by_its_line(void **state)
+{
+	static const char *const markers[] = {
+		"# keyturn role=sap\nx:1:x:x:x\n",
+		"# keyturn role=sap version=1\n",
+		"# keyturn role=sap version=1 epoch=\n",
+		"# keyturn role=sap version=1 epoch=1x\n",
+		"# keyturn role=sap version=1 epoch=-1\n",
+		"# keyturn role=sap version=1 epoch=99999999999999999999\n",
+		"# keyturn role=sap epoch=1 version=1\n",
+	};
+	struct place *p = *state;
+
+	for (size_t i = 0; i < sizeof(markers) / sizeof(markers[0]); i++) {
+		struct text t = text_make(1000);
+
+		text_printf(&t, "a\nb\n%s", markers[i]);
+		assert_untouched(p, text_str(&t), 1, STATUS_CORRUPT, "line 3");
+		text_free(&t);
+	}
+	p->sink.kind = SINK_ENV;
+	assert_untouched(p, "A=1\n# keyturn role=sap version=1 epoch=1\nB=2\n",
+			 1, STATUS_CORRUPT, "line 2");
+	assert_untouched(p,
+			 "# keyturn role=sap version=1 epoch=1\nB=2\n"
+			 "# keyturn role=x version=1 epoch=1\n"
+			 "# keyturn end role=x\n# keyturn end role=sap\n",
+			 1, STATUS_CORRUPT, "no end");
+	/* Behind a good block, the line is still counted right. */
+	assert_untouched(p, "A=1\n" BLOCK("1") "\n# keyturn role=sap x\n", 1,
+			 STATUS_CORRUPT, "line 10");
+}
+
+static void a_marker_that_lost_its_line_takes_no_foreign_one(void **state)
+{
+	struct place *p = *state;
+
+	put(p, "# keyturn role=sap version=v1 epoch=1\n# my note\nx:1:x:x:x\n");
+	assert_delivered(p, "sap", "v2", 2);
+	assert_content(p, PAIR("2") "# my note\nx:1:x:x:x\n");
+}
+
+static void a_withdrawal_without_a_block_changes_nothing(void **state)
+{
+	struct place *p = *state;
+	bool changed = true;
+
+	assert_int_equal(sink_withdraw(&p->sink, "sap", &changed, NULL),
+			 STATUS_OK);
+	assert_false(changed);
+	assert_int_equal(access(p->sink.path, F_OK), -1);
+	put(p, "a\n");
+	assert_int_equal(chmod(p->sink.path, 0640), 0);
+	changed = true;
+	assert_int_equal(sink_withdraw(&p->sink, "sap", &changed, NULL),
+			 STATUS_OK);
+	assert_false(changed);
+}
+
+static void what_is_no_regular_file_is_refused(void **state)
+{
+	struct place *p = *state;
+	struct reason why = { "" };
+	bool changed = true;
+	char other[128];
+
+	snprintf(other, sizeof(other), "%s/victim", p->folder);
+	put_file(other, "mine", 4);
+	assert_int_equal(symlink(other, p->sink.path), 0);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, &why),
+			 STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "symbolic link"));
+	assert_string_equal(content_of(other), "mine");
+	assert_int_equal(unlink(p->sink.path), 0);
+	assert_int_equal(mkfifo(p->sink.path, 0600), 0);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, &why),
+			 STATUS_REFUSED);
+	assert_int_equal(unlink(p->sink.path), 0);
+	assert_int_equal(mkdir(p->sink.path, 0700), 0);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, &why),
+			 STATUS_REFUSED);
+	assert_true(changed);
+}
+
+static void a_link_in_the_way_to_the_folder_is_refused(void **state)
+{
+	struct place *p = *state;
+	struct reason why = { "" };
+	char real[128], link[128];
+	bool changed = true;
+
+	snprintf(real, sizeof(real), "%s/real", p->folder);
+	snprintf(link, sizeof(link), "%s/link", p->folder);
+	assert_int_equal(mkdir(real, 0700), 0);
+	assert_int_equal(symlink(real, link), 0);
+	snprintf(p->sink.path, sizeof(p->sink.path), "%s/.pgpass", link);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, &why),
+			 STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "symbolic link"));
+	assert_int_equal(entries(real), 0);
+	snprintf(p->sink.path, sizeof(p->sink.path), "%s/none/.pgpass",
+		 p->folder);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, &why),
+			 STATUS_NOT_FOUND);
+	assert_non_null(strstr(why.text, "\"none\""));
+}
+
+static void a_lock_that_is_a_link_is_refused(void **state)
+{
+	struct place *p = *state;
+	bool changed = true;
+	char lock[128];
+
+	snprintf(lock, sizeof(lock), "%s/..pgpass.keyturn-lock", p->folder);
+	assert_int_equal(symlink("/tmp/test_sink_planted", lock), 0);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, NULL),
+			 STATUS_REFUSED);
+	assert_int_equal(access("/tmp/test_sink_planted", F_OK), -1);
+	assert_int_equal(access(p->sink.path, F_OK), -1);
+}
+
+static void a_file_larger_than_a_secret_is_a_limit(void **state)
+{
+	struct place *p = *state;
+	struct reason why = { "" };
+	char *big = malloc(SECRET_CAP_MAX + 1);
+	bool changed = true;
+
+	assert_non_null(big);
+	for (size_t i = 0; i <= SECRET_CAP_MAX; i++)
+		big[i] = i % 64 == 63 ? '\n' : 'x';
+	put_file(p->sink.path, big, SECRET_CAP_MAX + 1);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, &why),
+			 STATUS_LIMIT);
+	assert_non_null(strstr(why.text, "65537 bytes"));
+	/* It fits, but not with the block. */
+	put_file(p->sink.path, big, SECRET_CAP_MAX - 10);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, &why),
+			 STATUS_LIMIT);
+	assert_non_null(strstr(why.text, "65536"));
+	put_file(p->sink.path, big, SECRET_CAP_MAX - 200);
+	assert_delivered(p, "sap", "v", 1);
+	free(big);
+}
+
+static void what_the_format_refuses_is_not_written(void **state)
+{
+	struct place *p = *state;
+	struct format_credential c = credential(p);
+	struct sink_delivery d = { "sap", "v1", 1, &c };
+	struct reason why = { "" };
+	bool changed = true;
+
+	c.username = "a\nb";
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why),
+			 STATUS_REFUSED);
+	assert_int_equal(access(p->sink.path, F_OK), -1);
+	c.username = "sap";
+	d.version = "";
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why),
+			 STATUS_REFUSED);
+	d.version = "v1";
+	d.role = "";
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why),
+			 STATUS_REFUSED);
+	assert_int_equal(access(p->sink.path, F_OK), -1);
+}
+
+static void a_mode_that_libpq_ignores_is_refused(void **state)
+{
+	struct place *p = *state;
+	bool changed = true;
+
+	p->sink.mode = 0640;
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, NULL),
+			 STATUS_CONFIG);
+	p->sink.kind = SINK_ENV;
+	assert_delivered(p, "sap", "v", 1);
+}
+
+/* Run in a child as an ordinary user, when the test runs as root. */
+static enum status as_nobody(struct place *p, struct reason *why)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		bool changed;
+
+		if (geteuid() == 0 &&
+		    (setgid(65534) != 0 || setuid(65534) != 0))
+			_exit(125);
+		remember_password(p);
+		_exit((int)deliver(p, "sap", "v", 1, &changed, why));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return (enum status)WEXITSTATUS(status);
+}
+
+static void who_may_not_give_a_file_away_is_told_so(void **state)
+{
+	struct place *p = *state;
+
+	if (geteuid() == 0)
+		assert_int_equal(chown(p->folder, 65534, 65534), 0);
+	p->sink.uid = 0;
+	assert_int_equal(as_nobody(p, NULL), STATUS_REFUSED);
+	p->sink.uid = (uid_t)-1;
+	p->sink.gid = 0;
+	assert_int_equal(as_nobody(p, NULL), STATUS_REFUSED);
+	assert_int_equal(access(p->sink.path, F_OK), -1);
+	p->sink.gid = (gid_t)-1;
+	assert_int_equal(as_nobody(p, NULL), STATUS_OK);
+	assert_content(p, "# keyturn role=sap version=v epoch=1\n"
+			  "db.example.com:5432:shop:sap:" PASSWORD "\n");
+}
+
+static void assert_owner(const struct place *p, uid_t uid, gid_t gid)
+{
+	struct stat st;
+
+	assert_int_equal(stat(p->sink.path, &st), 0);
+	assert_int_equal(st.st_uid, uid);
+	assert_int_equal(st.st_gid, gid);
+}
+
+static void root_gives_the_file_to_whom_it_belongs(void **state)
+{
+	struct place *p = *state;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(p->folder, 65534, 65533), 0);
+	assert_delivered(p, "sap", "v", 1);
+	assert_owner(p, 65534, 65533);
+	/* The present file's owner is kept. */
+	assert_int_equal(chown(p->sink.path, 65534, 12), 0);
+	assert_delivered(p, "sap", "v", 2);
+	assert_owner(p, 65534, 12);
+	/* Both sides can take the lock afterwards. */
+	assert_int_equal(as_nobody(p, NULL), STATUS_CONFLICT);
+	assert_int_equal(unlink(p->sink.path), 0);
+	p->sink.uid = 12345;
+	p->sink.gid = 54321;
+	assert_delivered(p, "sap", "v", 3);
+	assert_owner(p, 12345, 54321);
+}
+
+/* A user links or moves a file of root into his folder, and waits for us to
+ * give him its lines. */
+static void a_planted_file_of_another_owner_is_refused(void **state)
+{
+	struct place *p = *state;
+	struct reason why = { "" };
+	bool changed = true;
+	char spare[128];
+
+	if (geteuid() != 0)
+		skip();
+	snprintf(spare, sizeof(spare), "%s/spare", p->folder);
+	assert_int_equal(chown(p->folder, 65534, 65534), 0);
+	put(p, "root's own line\n");
+	p->sink.uid = 65534;
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, &why),
+			 STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "belongs to user 0"));
+	p->sink.uid = (uid_t)-1;
+	assert_int_equal(chown(p->sink.path, 4242, 4242), 0);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, &why),
+			 STATUS_REFUSED);
+	assert_int_equal(chown(p->sink.path, 65534, 65534), 0);
+	assert_int_equal(link(p->sink.path, spare), 0);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, &why),
+			 STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "hard links"));
+	assert_content(p, "root's own line\n");
+	/* In a folder that only root can write nobody could have planted it. */
+	assert_int_equal(chown(p->folder, 0, 0), 0);
+	p->sink.uid = 12345;
+	assert_delivered(p, "sap", "v", 1);
+	assert_owner(p, 12345, 65534);
+}
+
+static void a_folder_that_others_can_write_is_refused(void **state)
+{
+	struct place *p = *state;
+	bool changed = true;
+
+	assert_int_equal(chmod(p->folder, 0777), 0);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, NULL),
+			 STATUS_REFUSED);
+	assert_int_equal(access(p->sink.path, F_OK), -1);
+	assert_int_equal(chmod(p->folder, 01777), 0);
+	assert_delivered(p, "sap", "v", 1);
+}
+
+static void writers_wait_for_each_other(void **state)
+{
+	enum { WRITERS = 4, DELIVERIES = 15 };
+	struct place *p = *state;
+	int failed = 0, status;
+
+	put(p, "a:1:b:c:d\n");
+	for (int w = 0; w < WRITERS; w++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid != 0)
+			continue;
+		remember_password(p);
+		for (int i = 1; i <= DELIVERIES; i++) {
+			char role[16];
+			bool changed;
+
+			snprintf(role, sizeof(role), "w%d", w);
+			if (deliver(p, role, "v", i, &changed, NULL) !=
+			    STATUS_OK)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	for (int w = 0; w < WRITERS; w++) {
+		assert_true(wait(&status) > 0);
+		failed += status != 0;
+	}
+	assert_int_equal(failed, 0);
+	for (int w = 0; w < WRITERS; w++) {
+		char marker[64];
+
+		snprintf(marker, sizeof(marker),
+			 "# keyturn role=w%d version=v epoch=%d\n", w,
+			 DELIVERIES);
+		assert_non_null(strstr(content_of(p->sink.path), marker));
+	}
+	assert_non_null(strstr(content_of(p->sink.path), "a:1:b:c:d\n"));
+	assert_int_equal(entries(p->folder), 2);
+}
+
+static void a_lock_that_is_never_given_back_is_a_timeout(void **state)
+{
+	struct place *p = *state;
+	struct reason why = { "" };
+	struct timespec from, to;
+	bool changed = true;
+	char lock[128];
+	int fd;
+
+	snprintf(lock, sizeof(lock), "%s/..pgpass.keyturn-lock", p->folder);
+	fd = open(lock, O_RDWR | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	assert_int_equal(deliver(p, "sap", "v", 1, &changed, &why),
+			 STATUS_TIMEOUT);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	assert_in_range(to.tv_sec - from.tv_sec, 4, 8);
+	assert_non_null(strstr(why.text, "5 seconds"));
+	close(fd);
+	assert_delivered(p, "sap", "v", 1);
+}
+
+static void an_edit_by_somebody_else_is_seen_before_the_write(void **state)
+{
+	struct place *p = *state;
+	struct secret *content = NULL;
+	struct sink_file f;
+	char other[128];
+
+	put(p, "one\n");
+	assert_int_equal(sink_file_open(&f, &p->sink, NULL), STATUS_OK);
+	assert_int_equal(sink_file_read(&f, &content, NULL), STATUS_OK);
+	assert_true(sink_file_unchanged(&f));
+	put(p, "one\ntwo\n");
+	assert_false(sink_file_unchanged(&f));
+	secret_free(content);
+	content = NULL;
+	assert_int_equal(sink_file_read(&f, &content, NULL), STATUS_OK);
+	assert_int_equal(secret_len(content), 8);
+	snprintf(other, sizeof(other), "%s/other", p->folder);
+	put_file(other, "one\ntwo\n", 8);
+	assert_int_equal(rename(other, p->sink.path), 0);
+	assert_false(sink_file_unchanged(&f));
+	assert_int_equal(unlink(p->sink.path), 0);
+	assert_false(sink_file_unchanged(&f));
+	secret_free(content);
+	content = NULL;
+	assert_int_equal(sink_file_read(&f, &content, NULL), STATUS_OK);
+	assert_int_equal(secret_len(content), 0);
+	assert_true(sink_file_unchanged(&f));
+	put(p, "back");
+	assert_false(sink_file_unchanged(&f));
+	secret_free(content);
+	sink_file_close(&f);
+}
+
+struct race {
+	char sub[128], decoy[128];
+	atomic_bool stop;
+	unsigned long swaps;
+};
+
+/* What a hostile owner of the folder above can do all day. */
+static void *swap_folder_and_link(void *arg)
+{
+	struct race *r = arg;
+
+	while (!r->stop) {
+		if (renameat2(AT_FDCWD, r->sub, AT_FDCWD, r->decoy,
+			      RENAME_EXCHANGE) == 0)
+			r->swaps++;
+	}
+	return NULL;
+}
+
+static void a_folder_swapped_for_a_link_never_redirects_a_write(void **state)
+{
+	struct place *p = *state;
+	struct race r = { .stop = false };
+	char victim[128], file[256];
+	unsigned delivered = 0, refused = 0;
+	struct timespec from, now;
+	pthread_t thread;
+
+	snprintf(victim, sizeof(victim), "%s/victim", p->folder);
+	snprintf(r.sub, sizeof(r.sub), "%s/sub", p->folder);
+	snprintf(r.decoy, sizeof(r.decoy), "%s/decoy", p->folder);
+	assert_int_equal(mkdir(victim, 0700), 0);
+	assert_int_equal(mkdir(r.sub, 0700), 0);
+	assert_int_equal(symlink(victim, r.decoy), 0);
+	snprintf(file, sizeof(file), "%s/.pgpass", victim);
+	put_file(file, "victim's\n", 9);
+	snprintf(p->sink.path, sizeof(p->sink.path), "%s/.pgpass", r.sub);
+	assert_int_equal(
+		pthread_create(&thread, NULL, swap_folder_and_link, &r), 0);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (int64_t epoch = 1;; epoch++) {
+		bool changed;
+
+		if (deliver(p, "sap", "v", epoch, &changed, NULL) == STATUS_OK)
+			delivered++;
+		else
+			refused++;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if ((now.tv_sec - from.tv_sec) * 1000 +
+			    (now.tv_nsec - from.tv_nsec) / 1000000 >=
+		    1000)
+			break;
+	}
+	r.stop = true;
+	pthread_join(thread, NULL);
+	print_message("%lu swaps, %u delivered, %u refused\n", r.swaps,
+		      delivered, refused);
+	assert_true(r.swaps > 100);
+	assert_true(refused > 0);
+	assert_string_equal(content_of(file), "victim's\n");
+	assert_int_equal(entries(victim), 1);
+}
+
+static void a_sink_setting_is_read(void **state)
+{
+	struct sink s = { .kind = SINK_ENV };
+	struct reason why = { "" };
+
+	(void)state;
+	assert_int_equal(sink_parse("pgpass /home/sapjob/.pgpass", &s, &why),
+			 STATUS_OK);
+	assert_int_equal(s.kind, SINK_PGPASS);
+	assert_string_equal(s.path, "/home/sapjob/.pgpass");
+	assert_int_equal(s.mode, 0600);
+	assert_true(s.uid == (uid_t)-1 && s.gid == (gid_t)-1);
+	assert_int_equal(
+		sink_parse("  env\t/etc/x.env mode=640 owner=root group=0 ", &s,
+			   &why),
+		STATUS_OK);
+	assert_int_equal(s.kind, SINK_ENV);
+	assert_int_equal(s.mode, 0640);
+	assert_int_equal(s.uid, 0);
+	assert_int_equal(s.gid, 0);
+	assert_int_equal(sink_parse("env /x owner=12345 mode=0400", &s, &why),
+			 STATUS_OK);
+	assert_int_equal(s.uid, 12345);
+	assert_int_equal(s.mode, 0400);
+}
+
+static void a_bad_sink_setting_is_refused_by_a_sentence(void **state)
+{
+	static const struct {
+		const char *value, *says;
+	} cases[] = {
+		{ "", "no kind" },
+		{ "json /x", "\"json\" is no kind" },
+		{ "pgpass", "path of the file is missing" },
+		{ "pgpass .pgpass", "absolute path" },
+		{ "pgpass /home/x/", "absolute path" },
+		{ "pgpass /home/../etc/x", "absolute path" },
+		{ "pgpass /home/..", "absolute path" },
+		{ "pgpass /home/\x01", "absolute path" },
+		{ "pgpass /a b/.pgpass", "\"b/.pgpass\" is not known" },
+		{ "pgpass /x Owner=root", "not known" },
+		{ "pgpass /x owner=", "no user \"\"" },
+		{ "pgpass /x owner=no-such-user", "no user \"no-such-user\"" },
+		{ "pgpass /x owner=4294967295", "no user" },
+		{ "pgpass /x group=no-such-group", "no group" },
+		{ "pgpass /x mode=0640", "too open" },
+		{ "pgpass /x mode=rw", "not octal" },
+		{ "pgpass /x mode=06000", "not octal" },
+		{ "env /x mode=0644", "0600, 0640 or 0660" },
+		{ "env /x mode=4600", "0600, 0640 or 0660" },
+		{ "env /x mode=0000", "0600, 0640 or 0660" },
+	};
+	struct sink s = { .kind = SINK_ENV, .path = "as it was" };
+	char *longer = malloc(9000);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct reason why = { "" };
+
+		if (sink_parse(cases[i].value, &s, &why) != STATUS_CONFIG)
+			fail_msg("\"%s\" is taken", cases[i].value);
+		if (strstr(why.text, cases[i].says) == NULL)
+			fail_msg("\"%s\" does not say \"%s\"", why.text,
+				 cases[i].says);
+	}
+	assert_non_null(longer);
+	for (size_t n = 250; n < 9000; n += 4000) {
+		snprintf(longer, 9000, "env /%0*d", (int)n, 0);
+		assert_int_equal(sink_parse(longer, &s, NULL), STATUS_CONFIG);
+	}
+	assert_string_equal(s.path, "as it was");
+	free(longer);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, place_make, place_drop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_new_file_is_private_and_complete),
+		TEST(the_same_again_writes_nothing),
+		TEST(a_mode_that_was_opened_is_closed_again),
+		TEST(a_pair_is_replaced_where_it_is),
+		TEST(foreign_lines_keep_every_byte),
+		TEST(any_foreign_content_survives_any_sequence),
+		TEST(libpq_takes_our_line_before_a_foreign_one),
+		TEST(a_line_that_does_not_match_leaves_ours_in_place),
+		TEST(a_password_for_any_database_is_not_shadowed_for_one),
+		TEST(a_shell_reads_the_env_block),
+		TEST(an_older_epoch_never_replaces_a_newer_one),
+		TEST(a_block_that_was_copied_is_replaced_by_one),
+		TEST(a_damaged_block_is_refused_and_named_by_its_line),
+		TEST(a_marker_that_lost_its_line_takes_no_foreign_one),
+		TEST(a_withdrawal_without_a_block_changes_nothing),
+		TEST(what_is_no_regular_file_is_refused),
+		TEST(a_link_in_the_way_to_the_folder_is_refused),
+		TEST(a_lock_that_is_a_link_is_refused),
+		TEST(a_file_larger_than_a_secret_is_a_limit),
+		TEST(what_the_format_refuses_is_not_written),
+		TEST(a_mode_that_libpq_ignores_is_refused),
+		TEST(who_may_not_give_a_file_away_is_told_so),
+		TEST(root_gives_the_file_to_whom_it_belongs),
+		TEST(a_planted_file_of_another_owner_is_refused),
+		TEST(a_folder_that_others_can_write_is_refused),
+		TEST(writers_wait_for_each_other),
+		TEST(a_lock_that_is_never_given_back_is_a_timeout),
+		TEST(an_edit_by_somebody_else_is_seen_before_the_write),
+		TEST(a_folder_swapped_for_a_link_never_redirects_a_write),
+		cmocka_unit_test(a_sink_setting_is_read),
+		cmocka_unit_test(a_bad_sink_setting_is_refused_by_a_sentence),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
