@@ -257,7 +257,7 @@ static enum status next_checkpoint(struct lite_stmt *q,
 				   struct reason *why)
 {
 	const void *hash, *signature;
-	struct checkpoint cp;
+	struct checkpoint cp = { .seq = 0 };
 	size_t n = 0, m = 0;
 	enum status st = lite_step(q, why);
 
@@ -267,11 +267,8 @@ static enum status next_checkpoint(struct lite_stmt *q,
 	cp.at_us = lite_int(q, 1);
 	hash = lite_blob(q, 2, &n);
 	signature = lite_blob(q, 3, &m);
-	if (n != sizeof cp.hash || m != sizeof cp.signature) {
-		/* No signature fits: it is reported as forged. */
-		memset(cp.hash, 0, sizeof cp.hash);
-		memset(cp.signature, 0, sizeof cp.signature);
-	} else {
+	/* Of another size no signature fits: it is reported as forged. */
+	if (n == sizeof cp.hash && m == sizeof cp.signature) {
 		memcpy(cp.hash, hash, n);
 		memcpy(cp.signature, signature, m);
 	}
@@ -688,11 +685,12 @@ static enum status export_all(struct export *x, struct lite_stmt *events,
 enum status audit_trail_export(struct lite_tx *tx, ledger_export_fn *fn,
 			       void *arg, struct reason *why)
 {
+	static const unsigned char none[DIGEST_SIZE];
 	struct export x = { .fn = fn, .arg = arg };
 	struct lite_stmt *events = NULL, *checkpoints = NULL;
 	enum status st;
 
-	memset(x.prev, '0', sizeof x.prev - 1);
+	encode_hex(none, sizeof none, x.prev);
 	x.line = text_make(BODY_MAX + 512);
 	st = lite_prepare(tx,
 			  "SELECT " EVENT_COLUMNS " FROM event ORDER BY seq",

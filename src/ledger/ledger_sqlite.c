@@ -263,10 +263,7 @@ static enum status record_in(struct lite_tx *tx, void *arg, struct reason *why)
 static void record_init(struct record *r, struct ledger_sqlite *l,
 			lite_fn *more, void *arg)
 {
-	memset(r, 0, sizeof *r);
-	r->l = l;
-	r->more = more;
-	r->arg = arg;
+	*r = (struct record){ .l = l, .more = more, .arg = arg };
 	notes_init(&r->old);
 	notes_init(&r->fresh);
 }
@@ -671,7 +668,7 @@ static enum status role(struct ledger *ledger, const char *name,
 	enum status st = lite_read(l->db, role_in, &rq, why);
 
 	if (st == STATUS_NOT_FOUND) {
-		memset(ret, 0, sizeof *ret);
+		*ret = (struct ledger_role){ .epoch = 0 };
 		text_copy(ret->role, sizeof ret->role, name);
 		return reason_set(why, st, "the ledger does not know role %s",
 				  name);

@@ -604,6 +604,8 @@ static const struct tampering tamperings[] = {
 	{ "DELETE FROM event WHERE seq = 4", 4, false, false },
 	{ "DELETE FROM event WHERE seq = 1", 1, false, false },
 	{ "DELETE FROM event WHERE seq = 9", 9, true, true },
+	/* A gap that no hash tells of. */
+	{ "UPDATE event SET seq = seq + 100 WHERE seq > 7", 8, false, true },
 	/* Two rows change places. */
 	{ "UPDATE event SET seq = -8 WHERE seq = 8;"
 	  "UPDATE event SET seq = 8 WHERE seq = 9;"
