@@ -13,6 +13,7 @@ TESTS += $(LINTS)
 dist_check_SCRIPTS += $(LINTS)
 EXTRA_DIST += tests/lint/generated.list tests/tally.py
 
+include tests/bench/local.mk
 include tests/unit/base/local.mk
 include tests/unit/crypto/local.mk
 include tests/unit/lite/local.mk

@@ -11,9 +11,9 @@ keyturn_SOURCES = \
 	src/cli/main.c \
 	src/cli/pool.c src/cli/pool.h
 # Upper layers first; the wiping allocator goes into executables only.
-KEYTURN_LIBRARIES = \
+KEYTURN_LIBS = \
 	libassembly.a libreaders.a libreport.a librotation.a libsink.a \
 	libtarget.a libstore.a libledger.a libformat.a libschedule.a \
 	libpolicy.a libconfig.a liblite.a libpg.a libcrypto.a libbase.a
-keyturn_LDADD = $(KEYTURN_LIBRARIES) libwipe.a \
+keyturn_LDADD = $(KEYTURN_LIBS) libwipe.a \
 	$(LIBPQ_LIBS) $(SQLITE_LIBS) $(INIH_LIBS) $(OPENSSL_LIBS) -lm

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: PostgreSQL
+EXTRA_DIST += tests/bench/floor.c tests/bench/rotate
