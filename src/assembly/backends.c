@@ -235,7 +235,7 @@ enum status backends_remembered(struct backends *b, struct ledger *ledger,
 	if (s != STATUS_NOT_FOUND && (s != STATUS_OK || ret->rotated_us > 0))
 		return s;
 	if (s == STATUS_NOT_FOUND) {
-		memset(ret, 0, sizeof(*ret));
+		memset(ret, 0, sizeof(*ret)); /* not secret */
 		text_copy(ret->role, sizeof(ret->role), config_name(role));
 	}
 	s = backends_store(b, config_string(role, CONFIG_role_store), &store,

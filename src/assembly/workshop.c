@@ -305,7 +305,7 @@ enum status workshop_job(struct workshop *w, const char *role,
 	struct workshop_job *j = ret_job;
 	enum status s;
 
-	memset(j, 0, sizeof(*j));
+	memset(j, 0, sizeof(*j)); /* not secret */
 	s = backends_role(w->backends, role, &g, why);
 	if (s != STATUS_OK)
 		return s;

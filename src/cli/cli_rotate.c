@@ -66,7 +66,7 @@ static enum status choose(struct cli *c, struct choice *ret)
 	size_t n = 0;
 	enum status s;
 
-	memset(ret, 0, sizeof(*ret));
+	memset(ret, 0, sizeof(*ret)); /* not secret */
 	s = cli_roles(c, &roles, &n);
 	if (s != STATUS_OK)
 		return s;

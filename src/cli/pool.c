@@ -161,7 +161,7 @@ static void run_task(struct pool *p, const struct pool_task *task)
 	struct workshop_job j;
 	struct runner_result result;
 
-	memset(&result, 0, sizeof(result));
+	memset(&result, 0, sizeof(result)); /* not secret */
 	result.status =
 		workshop_job(p->cli->workshop, task->role, &j, &result.why);
 	if (result.status == STATUS_OK) {

@@ -231,7 +231,7 @@ static void parse_row(const struct pg_result *r, struct row *row)
 {
 	struct target_marker *m = &row->marker;
 
-	memset(row, 0, sizeof(*row));
+	memset(row, 0, sizeof(*row)); /* not secret */
 	m->role_oid = (uint32_t)strtoul(pg_value(r, 0, 0), NULL, 10);
 	m->found = pg_value(r, 0, 1)[0] == 't';
 	text_copy(m->live_version, sizeof(m->live_version), pg_value(r, 0, 2));
@@ -313,7 +313,7 @@ static enum status look_at_role(struct target_postgres *p,
 				"correct the configuration",
 				p->name, role);
 	if (st == STATUS_OK) {
-		memset(row, 0, sizeof(*row));
+		memset(row, 0, sizeof(*row)); /* not secret */
 		row->marker.role_oid =
 			(uint32_t)strtoul(pg_value(r, 0, 0), NULL, 10);
 		row->can_login = pg_value(r, 0, 1)[0] == 't';
