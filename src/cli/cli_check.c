@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* check: looks for everything that would stop a rotation; one line each, with
  * how to mend it.  Must never change a role, a version or a sink. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "cli/cli.h"
-#include "format/format.h"
 #include "report/report.h"
-#include "sink/sink.h"
 
 struct check {
 	struct cli *cli;
@@ -172,32 +166,15 @@ static void check_schedule(struct check *k, const struct config_group *role)
 	schedule_free(schedule);
 }
 
-/* The folder must be there and ours to write, and no symbolic link. */
 static void check_sink(struct check *k, const struct sink *sink)
 {
-	char folder[sizeof(sink->path)], sentence[sizeof(sink->path) + 100];
-	char *slash;
-	struct stat st;
+	struct reason why;
+	enum status s = sink_ready(sink, &why);
 
-	text_copy(folder, sizeof(folder), sink->path);
-	slash = strrchr(folder, '/');
-	if (slash)
-		slash[slash == folder] = '\0';
-	if (!slash || access(folder, W_OK | X_OK) != 0) {
-		snprintf(sentence, sizeof(sentence),
-			 "%s: its folder is missing or cannot be written",
-			 sink->path);
-		say(k, WARN, "sink", sentence);
-	} else if (lstat(sink->path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		snprintf(sentence, sizeof(sentence),
-			 "%s: is no regular file and will not be replaced",
-			 sink->path);
-		say(k, WARN, "sink", sentence);
-	} else {
-		snprintf(sentence, sizeof(sentence), "%s: can be written",
-			 sink->path);
-		say(k, OK, "sink", sentence);
-	}
+	/* A bad sink stops no rotation; what reads it goes stale. */
+	if (s == STATUS_OK)
+		reason_set(&why, s, "%s: can be written", sink->path);
+	say(k, s == STATUS_OK ? OK : WARN, "sink", why.text);
 }
 
 /* Does the store's CURRENT log in? */

@@ -2,9 +2,13 @@
 bin_PROGRAMS += keyturn
 keyturn_SOURCES = \
 	src/cli/cli.c src/cli/cli.h \
-	src/cli/cli_admin.c \
+	src/cli/cli_audit.c \
 	src/cli/cli_check.c \
+	src/cli/cli_config.c \
+	src/cli/cli_freeze.c \
 	src/cli/cli_get.c \
+	src/cli/cli_history.c \
+	src/cli/cli_init.c \
 	src/cli/cli_rotate.c \
 	src/cli/cli_status.c \
 	src/cli/commands.def \

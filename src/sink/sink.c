@@ -106,6 +106,23 @@ enum status sink_deliver(const struct sink *s, const struct sink_delivery *d,
 	return change(s, &c, ret_changed, why);
 }
 
+enum status sink_ready(const struct sink *s, struct reason *why)
+{
+	struct secret *content = NULL;
+	struct file_owner owner;
+	struct sink_file f;
+	enum status st;
+
+	st = sink_file_open(&f, s, why);
+	if (st == STATUS_OK)
+		st = sink_file_read(&f, &content, why);
+	if (st == STATUS_OK)
+		st = sink_file_owner(&f, s, &owner, why);
+	secret_free(content);
+	sink_file_close(&f);
+	return st;
+}
+
 enum status sink_withdraw(const struct sink *s, const char *role,
 			  bool *ret_changed, struct reason *why)
 {

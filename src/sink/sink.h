@@ -62,6 +62,12 @@ struct sink_delivery {
 enum status sink_deliver(const struct sink *s, const struct sink_delivery *d,
 			 bool *ret_changed, struct reason *why);
 
+/*
+ * Could it be delivered to?  Opens, locks and reads as sink_deliver() does and
+ * changes nothing (but for the lock file).
+ */
+enum status sink_ready(const struct sink *s, struct reason *why);
+
 /* Take the role's lines out again (retire).  Statuses as above; a file that is
  * not there is in step. */
 enum status sink_withdraw(const struct sink *s, const char *role,

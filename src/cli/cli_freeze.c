@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* freeze and thaw: stop and resume the rotation of one role. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+enum status cli_freeze(struct cli *c)
+{
+	const struct config_group *role = NULL;
+	struct ledger_role known;
+	bool freeze = c->command == CLI_freeze;
+	enum status s;
+
+	if (c->n_args != 1 || (freeze && !*c->o.reason))
+		return reason_set(&c->why, STATUS_USAGE,
+				  freeze ? "freeze takes one role name and "
+					   "--reason TEXT" :
+					   "thaw takes one role name");
+	if (strlen(c->o.reason) >= LEDGER_TEXT_SIZE)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--reason is longer than %d bytes",
+				  LEDGER_TEXT_SIZE - 1);
+	s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+	if (s == STATUS_OK)
+		s = backends_role(c->backends, c->args[0], &role, &c->why);
+	if (s != STATUS_OK)
+		return s;
+	if (!freeze) {
+		s = c->ledger->ops->role(c->ledger, config_name(role), &known,
+					 &c->why);
+		if (s == STATUS_NOT_FOUND || (s == STATUS_OK && !known.frozen))
+			return reason_set(&c->why, STATUS_NOT_FOUND,
+					  "role %s is not frozen",
+					  config_name(role));
+	}
+	if (freeze)
+		s = c->ledger->ops->freeze(c->ledger, config_name(role),
+					   c->actor, c->o.reason, &c->why);
+	else if (s == STATUS_OK)
+		s = c->ledger->ops->thaw(c->ledger, config_name(role), c->actor,
+					 &c->why);
+	if (s == STATUS_OK && !c->o.quiet)
+		printf("%s: %s\n", config_name(role),
+		       freeze ? "frozen; it is served, and not rotated" :
+				"thawed");
+	return s;
+}
