@@ -797,6 +797,11 @@ static enum engine_event move_current(struct runner *r, struct reason *why)
 	st = s->ops->promote(s, r->job->role, r->state.revision, r->version,
 			     &r->state, why);
 	wrote(r, st);
+	/* A store that says yes and shows another CURRENT has told nothing. */
+	if (st == STATUS_OK && strcmp(r->current, r->version) != 0) {
+		r->state_stale = true;
+		st = STATUS_UNKNOWN;
+	}
 	if (st == STATUS_OK)
 		r->promoted_us = now_wall(r->env->o.now);
 	return store_event(st);
