@@ -79,6 +79,8 @@ static bool guard_holds(const struct engine *e, enum engine_guard guard)
 		after.finished = true;
 		return e->finishing && wants_new(&after);
 	}
+	case ENGINE_IF_FINISHED_ONE:
+		return e->finished;
 	case ENGINE_IF_OURS:
 		return ours(e) && !import;
 	case ENGINE_IF_OURS_IMPORT:

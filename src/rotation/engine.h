@@ -71,11 +71,12 @@ enum engine_guard {
 	ENGINE_IF_IMPORTS,	 /* the run takes a given password over */
 	ENGINE_IF_EMERGENCY,	 /* an unknown live password may be replaced */
 	ENGINE_IF_EMERGENCY_NEW, /* EMERGENCY and WANTS_NEW */
-	ENGINE_IF_WANTS_NEW,   /* a password of this run is still to be made */
-	ENGINE_IF_THEN_NEW,    /* finishing an earlier one, and WANTS_NEW */
-	ENGINE_IF_OURS,	       /* our version is staged and read back, its
+	ENGINE_IF_WANTS_NEW,	/* a password of this run is still to be made */
+	ENGINE_IF_THEN_NEW,	/* finishing an earlier one, and WANTS_NEW */
+	ENGINE_IF_FINISHED_ONE, /* this run has finished an earlier one */
+	ENGINE_IF_OURS,		/* our version is staged and read back, its
 				     application is open; not an import */
-	ENGINE_IF_OURS_IMPORT, /* likewise, of an import */
+	ENGINE_IF_OURS_IMPORT,	/* likewise, of an import */
 	ENGINE_IF_OURS_EMERGENCY, /* OURS and EMERGENCY */
 	ENGINE_IF_OUTCOME_OPEN,	  /* an apply was sent and not answered */
 	ENGINE_IF_MAY_RETRY,	  /* this state was not retried too often */
