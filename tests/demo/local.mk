@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: PostgreSQL
+# Run by `./dev demo`: tests/demo/run BUILD.
+EXTRA_DIST += tests/demo/run
