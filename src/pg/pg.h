@@ -119,8 +119,8 @@ enum status pg_run_many(struct pg *pg, struct pg_statement *statements,
 			struct reason *why);
 
 /*
- * Send one statement and do not wait.  Its reply is read and dropped before
- * the next statement, or by pg_refresh(); whether it worked is not told.
+ * Send one statement and do not wait.  Its reply is read before the next
+ * statement, or by pg_refresh(); if it failed, the session is not used again.
  */
 enum status pg_post(struct pg *pg, const char *sql, int n_params,
 		    const char *const *params, struct reason *why);

@@ -121,18 +121,26 @@ static bool next_result(struct pg *pg, int64_t deadline, PGresult **ret)
 	return true;
 }
 
-/* Read results to the end mark and drop them. */
+static bool is_success(const PGresult *r)
+{
+	ExecStatusType s = PQresultStatus(r);
+
+	return s == PGRES_COMMAND_OK || s == PGRES_TUPLES_OK;
+}
+
+/* Read the reply of a pg_post() to its end; false when it was not a yes. */
 static bool drain(struct pg *pg, int64_t deadline)
 {
 	PGresult *r = NULL;
+	bool good = true;
 
 	do {
-		PQclear(r);
-		r = NULL;
 		if (!next_result(pg, deadline, &r))
 			return false;
+		good &= r == NULL || is_success(r);
+		PQclear(r);
 	} while (r != NULL);
-	return true;
+	return good;
 }
 
 static enum status lost(struct pg *pg, bool timed_out, struct reason *why)
@@ -191,13 +199,6 @@ static void note_error(const PGresult *r, char sqlstate[PG_SQLSTATE_SIZE])
 	if (code == NULL || strlen(code) != PG_SQLSTATE_SIZE - 1)
 		return;
 	memcpy(sqlstate, code, PG_SQLSTATE_SIZE);
-}
-
-static bool is_success(const PGresult *r)
-{
-	ExecStatusType s = PQresultStatus(r);
-
-	return s == PGRES_COMMAND_OK || s == PGRES_TUPLES_OK;
 }
 
 /* Read the results of one statement; *ret_kept is the successful one. */
@@ -392,6 +393,8 @@ bool pg_refresh(struct pg *pg)
 		PGresult *r = PQgetResult(pg->conn);
 
 		pg->posted = r != NULL;
+		if (r != NULL && !is_success(r))
+			pg->dead = true;
 		PQclear(r);
 	}
 	return pg_alive(pg);

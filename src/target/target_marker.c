@@ -580,6 +580,7 @@ static enum status held(struct claiming *c, const struct row *row,
 {
 	enum status st;
 
+	target_postgres_sweep(c->p);
 	if (!c->takeover && now_boot(c->p->o.now) < c->vanish_until) {
 		now_sleep(c->p->o.now, c->sleep_us);
 		if (c->sleep_us < LONGEST_SLEEP_US)
@@ -719,8 +720,8 @@ void target_marker_end(struct target_session *s)
 		"UPDATE %s SET claim_pid = NULL, claim_backend_start = NULL "
 		"WHERE role_oid = $1::oid AND claim = $2::uuid",
 		s->marker);
-	/* Not waited for: if it is lost, the next claim finds us alive and idle
-	 * and has to wait, which is slow but safe. */
+	/* Not waited for: if it fails, the session is closed when that is seen,
+	 * and until then it still holds the claim, which is slow but safe. */
 	if (text_status(&t) != STATUS_OK ||
 	    pg_post(s->pg, text_str(&t), 2, params, NULL) != STATUS_OK)
 		s->broken = true;

@@ -98,33 +98,61 @@ static void session_free(struct target_session *s)
 	free(s);
 }
 
+static void free_list(struct target_session *s)
+{
+	struct target_session *next;
+
+	for (; s != NULL; s = next) {
+		next = s->next;
+		session_free(s);
+	}
+}
+
+/* Take the sessions that are of no use any more out of the idle list. */
+static struct target_session *unlink_stale(struct target_postgres *p)
+{
+	struct target_session **at = &p->idle, *s, *stale = NULL;
+
+	while ((s = *at) != NULL) {
+		if (now_boot(p->o.now) - s->idle_since < IDLE_LIFE_US &&
+		    pg_refresh(s->pg)) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		p->n_idle--;
+		s->next = stale;
+		stale = s;
+	}
+	return stale;
+}
+
+void target_postgres_sweep(struct target_postgres *p)
+{
+	struct target_session *stale;
+
+	pthread_mutex_lock(&p->lock);
+	stale = unlink_stale(p);
+	pthread_mutex_unlock(&p->lock);
+	free_list(stale);
+}
+
 /* An idle session that still answers, or NULL. */
 static struct target_session *take_idle(struct target_postgres *p)
 {
-	struct target_session *s, *stale = NULL, *good = NULL;
+	struct target_session *s, *stale;
 
 	pthread_mutex_lock(&p->lock);
-	while (good == NULL && p->idle != NULL) {
-		s = p->idle;
+	stale = unlink_stale(p);
+	s = p->idle;
+	if (s != NULL) {
 		p->idle = s->next;
 		p->n_idle--;
-		if (now_boot(p->o.now) - s->idle_since < IDLE_LIFE_US &&
-		    pg_refresh(s->pg)) {
-			good = s;
-		} else {
-			s->next = stale;
-			stale = s;
-		}
+		s->next = NULL;
 	}
 	pthread_mutex_unlock(&p->lock);
-	while (stale != NULL) {
-		s = stale;
-		stale = s->next;
-		session_free(s);
-	}
-	if (good != NULL)
-		good->next = NULL;
-	return good;
+	free_list(stale);
+	return s;
 }
 
 static unsigned choose_iterations(const struct target_postgres *p,
@@ -287,16 +315,11 @@ static void release_session(struct target *t, struct target_session *s,
 static void close_target(struct target *t)
 {
 	struct target_postgres *p = target_postgres_of(t);
-	struct target_session *s;
 	size_t i;
 
 	if (p == NULL)
 		return;
-	while (p->idle != NULL) {
-		s = p->idle;
-		p->idle = s->next;
-		session_free(s);
-	}
+	free_list(p->idle);
 	for (i = 0; i < p->n_infos; i++)
 		pg_info_free(p->infos[i]);
 	free(p->infos);

@@ -88,6 +88,10 @@ enum status target_postgres_run(struct target_postgres *p,
 				char ret_sqlstate[PG_SQLSTATE_SIZE],
 				struct reason *why);
 
+/* Close idle sessions that are dead, or whose claim could not be given up:
+ * while they live, they hold it. */
+void target_postgres_sweep(struct target_postgres *p);
+
 enum status target_preflight(struct target *t, struct target_session *s,
 			     const char *role, target_finding_fn *finding,
 			     void *arg, struct reason *why);

@@ -615,6 +615,63 @@ static void a_stopped_backend_is_fenced_when_it_resumes(void **state)
 	target->ops->release(target, second, true);
 }
 
+/* Stopped while it holds the row's lock: nobody can pass, and it is said. */
+static void a_stopped_backend_with_the_lock_is_told(void **state)
+{
+	struct target *slow =
+		open_target("postgres", passfile, 60 * NOW_SECOND, 0);
+	struct target *quick =
+		open_target("postgres", passfile, NOW_SECOND / 5, 0);
+	struct target_session *first = session(slow);
+	struct target_session *second = session(quick);
+	struct pg *blocker = superuser_session();
+	char one[RANDOM_UUID_SIZE], two[RANDOM_UUID_SIZE], pid[16];
+	char version[RANDOM_UUID_SIZE], sqlstate[PG_SQLSTATE_SIZE];
+	struct target_marker m;
+	struct reason why = { "" };
+	struct applying a = {
+		.t = slow, .s = first, .role = "stopped_role", .claim = one
+	};
+	pthread_t thread;
+
+	(void)state;
+	new_role("stopped_role");
+	must_claim(slow, first, "stopped_role", one, &m);
+	backend_of(first, "stopped_role", pid);
+	pg_run(blocker, "BEGIN", 0, NULL, NOW_SECOND, NULL, sqlstate, &why);
+	assert_int_equal(pg_run(blocker,
+				"ALTER ROLE stopped_role CONNECTION LIMIT 5", 0,
+				NULL, NOW_SECOND, NULL, sqlstate, &why),
+			 STATUS_OK);
+	assert_int_equal(pthread_create(&thread, NULL, apply_thread, &a), 0);
+	wait_for("1", "SELECT count(*) FROM pg_stat_activity WHERE query LIKE "
+		      "'ALTER ROLE \"stopped_role\"%' AND wait_event_type = "
+		      "'Lock'");
+	assert_int_equal(kill((pid_t)strtol(pid, NULL, 10), SIGSTOP), 0);
+	assert_int_equal(claim(quick, second, "stopped_role", true, two, &m,
+			       &why),
+			 STATUS_CLUSTER_UNAVAILABLE);
+	assert_non_null(strstr(why.text, pid));
+	assert_non_null(strstr(why.text, "stopped or stuck"));
+	assert_int_equal(kill((pid_t)strtol(pid, NULL, 10), SIGCONT), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(a.st, STATUS_UNKNOWN);
+	pg_close(blocker);
+	/* Once it has ended, the next attempt is as any other. */
+	assert_int_equal(claim(quick, second, "stopped_role", true, two, &m,
+			       &why),
+			 STATUS_OK);
+	assert_int_equal(apply(quick, second, "stopped_role", two, PASSWORD,
+			       version, &why),
+			 STATUS_OK);
+	assert_int_equal(login_as(target, "stopped_role", PASSWORD),
+			 TARGET_LOGIN_RIGHT);
+	slow->ops->release(slow, first, false);
+	slow->ops->close(slow);
+	quick->ops->release(quick, second, true);
+	quick->ops->close(quick);
+}
+
 static void a_marker_row_locked_by_a_stranger_is_told(void **state)
 {
 	struct target *quick =
@@ -1572,6 +1629,7 @@ int main(void)
 			a_takeover_ends_an_apply_that_waits_for_a_lock),
 		cmocka_unit_test(a_lock_on_the_role_is_a_clean_failure),
 		cmocka_unit_test(a_stopped_backend_is_fenced_when_it_resumes),
+		cmocka_unit_test(a_stopped_backend_with_the_lock_is_told),
 		cmocka_unit_test(a_marker_row_locked_by_a_stranger_is_told),
 		cmocka_unit_test(
 			a_commit_stuck_on_a_standby_becomes_visible_by_takeover),
