@@ -115,6 +115,13 @@ static void die(void)
 		syscall(SYS_kill, getpid(), SIGKILL);
 }
 
+/* By this thread's own signal: one to the process could be taken by another
+ * thread while this one runs on. */
+static void stop(void)
+{
+	syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGSTOP);
+}
+
 /* One line, by the kernel's calls only, so that it is not counted itself and
  * survives a program that closes descriptors it does not know. */
 static void note(long number, const char *call, const char *target)
@@ -227,13 +234,13 @@ static struct effect begin(const char *call, const char *target, off_t grows)
 	e.number = atomic_fetch_add(&counted, 1) + 1;
 	note(e.number, call, target);
 	if (mode == MODE_STEP)
-		kill(getpid(), SIGSTOP);
+		stop();
 	if (mode == MODE_ENOSPC_FROM && e.number >= chosen && disk_full(grows))
 		e.error = ENOSPC;
 	if (e.number != chosen)
 		return e;
 	if (mode == MODE_STOP_BEFORE)
-		kill(getpid(), SIGSTOP);
+		stop();
 	if (mode == MODE_KILL_BEFORE)
 		die();
 	if (mode == MODE_KILL_WITHIN)

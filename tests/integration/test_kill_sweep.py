@@ -8,6 +8,7 @@ import glob
 import os
 import random
 import signal
+from collections import Counter
 
 import pytest
 
@@ -31,6 +32,7 @@ class World:
         self.ids = {v.id for v in site.versions(role)}
         self.current = site.current(role)
         self.mark = site.server.mark()
+        self.logins = Counter(site.logins)
 
     def new(self):
         """The version that the run staged, or None."""
@@ -46,13 +48,14 @@ class World:
                   if e.get("role") == self.role]
         marker = site.marker(self.role) or {}
         right, wrong = site.server.logins(self.mark, self.role)
+        own = site.logins - self.logins
         seen = {
             "intent": bool(events),
             "claimed": marker.get("claim") != self.marker.get("claim"),
             "staged": new is not None,
             "applied": bool(new) and marker.get("live_version") == new.id,
-            "proved": right > 0,
-            "controlled": wrong > 0,
+            "proved": right > own[self.role, True],
+            "controlled": wrong > own[self.role, False],
             "promoted": bool(new) and new.label == "current",
             "delivered": bool(new) and site.sink(self.role) == new.password,
             "closed": any(e["kind"] == "close" for e in events),

@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 
 import psycopg
@@ -138,7 +139,7 @@ class Running:
                                  + self._text(".err")) from None
         self._sampler.join()
         self.site.running.discard(self)
-        self.site.learn()
+        self.site.learn(self.argv)
         # `get` prints a secret on purpose: its output is not evidence.
         if "get" in self.argv:
             out = self._text(".out")
@@ -173,6 +174,7 @@ class Installation:
         self.passfile = os.path.join(folder, "admin.pgpass")
         self.secrets = {}
         self.running = set()
+        self.logins = Counter()  # the rig's own: (role, right) -> how often
         self.marks = {server: server.mark()}
         self.environment = {"PATH": "/usr/bin:/bin", "HOME": folder,
                             "LC_ALL": "C.UTF-8"}
@@ -370,10 +372,12 @@ class Installation:
         with open(self.configuration) as f:
             return re.findall(r"^\[role (.*)\]$", f.read(), re.M)
 
-    def learn(self):
-        """Remember every password the store has now."""
+    def learn(self, names=()):
+        """Remember every password that the store has now, of the roles among
+        the names or of all."""
         if os.path.exists(self.configuration) and self.store_files():
-            for role in self.roles():
+            roles = self.roles()
+            for role in set(roles).intersection(names) or roles:
                 with contextlib.suppress(AssertionError):
                     self.versions(role)
 
@@ -432,10 +436,12 @@ class Installation:
                 sslrootcert=server.authority.certificate,
                 gssencmode="disable", require_auth="scram-sha-256",
                 connect_timeout=10, application_name="independent").close()
-            return True
+            right = True
         except psycopg.OperationalError as e:
             assert "password authentication failed" in str(e), e
-            return False
+            right = False
+        self.logins[role, right] += 1
+        return right
 
     def must_log_in(self, password, role="sap", server=None):
         server = server or self.server
@@ -478,7 +484,8 @@ class Installation:
         current = [v for v in versions if v.label == "current"]
         assert len(current) == 1, versions
         self.must_log_in(current[0].password, role, server)
-        others = [v for v in versions if v.label != "current"]
+        # The same password may have been imported twice.
+        others = [v for v in versions if v.password != current[0].password]
         for version in others[:3]:
             self.must_not_log_in(version.password, role, server)
         assert [v for v in versions if v.label == "pending"] == []
