@@ -30,5 +30,7 @@ include tests/unit/rotation/local.mk
 include tests/unit/report/local.mk
 include tests/unit/assembly/local.mk
 include tests/unit/cli/local.mk
+include tests/simulation/local.mk
 include tests/integration/local.mk
 include tests/mutations/local.mk
+include tests/bench/local.mk

@@ -19,15 +19,13 @@ static const char *admin_conninfo, *login_conninfo, *prefix;
 static int count;
 static atomic_int next;
 
-static void
-die(const char *what, PGconn *c)
+static void die(const char *what, PGconn *c)
 {
 	fprintf(stderr, "floor: %s: %s", what, c ? PQerrorMessage(c) : "\n");
 	exit(1);
 }
 
-static void
-login(const char *role, const char *password)
+static void login(const char *role, const char *password)
 {
 	char conninfo[2048];
 	PGconn *c;
@@ -40,8 +38,7 @@ login(const char *role, const char *password)
 	PQfinish(c);
 }
 
-static void *
-work(void *arg)
+static void *work(void *arg)
 {
 	PGconn *c = PQconnectdb(admin_conninfo);
 	char role[80], password[40], sql[512];
@@ -74,8 +71,7 @@ work(void *arg)
 	return NULL;
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
 	pthread_t threads[64];
 	struct timespec a, b;
