@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: PostgreSQL
-# --wrap lets the simulation see every row of the state table that is taken.
+# --wrap lets the simulation see every row of the state table that is taken, and
+# stand in for the sinks.
 check_PROGRAMS += tests/simulation/simulate
 TESTS += tests/simulation/simulate
 tests_simulation_simulate_SOURCES = \
 	tests/simulation/simulate.c \
-	tests/simulation/world.c tests/simulation/world.h
+	tests/simulation/world.c tests/simulation/world.h \
+	tests/simulation/world_internal.h \
+	tests/simulation/world_ledger.c \
+	tests/simulation/world_store.c \
+	tests/simulation/world_target.c
 tests_simulation_simulate_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_simulation_simulate_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=engine_step
-tests_simulation_simulate_LDADD = librotation.a libschedule.a libpolicy.a \
+tests_simulation_simulate_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=engine_step \
+	-Wl,--wrap=sink_deliver
+tests_simulation_simulate_LDADD = librotation.a libpolicy.a libstore.a \
 	libbase.a $(CMOCKA_LIBS) -lm

@@ -2,9 +2,9 @@
 /*
  * A deterministic world for the shipped engine and runner: one role, one
  * database with in-flight transactions, one store with in-flight writes, one
- * ledger, one clock, and several rotators.  Every act of a rotator passes
- * through world_fate(), where a test decides what becomes of it; after each,
- * the invariants of rotation-safety.md section 3.3 are checked.
+ * ledger, one sink, one clock, and several rotators.  Every act of a rotator
+ * passes through world_fate(), where a test decides what becomes of it; after
+ * each, the invariants of rotation-safety.md section 3.3 are checked.
  */
 #ifndef KEYTURN_WORLD_H
 #define KEYTURN_WORLD_H
@@ -16,8 +16,13 @@
 
 #define WORLD_ROTATORS 3
 #define WORLD_FLIGHTS  16
+#define WORLD_PASSWORD 64
+#define WORLD_LIVES    64
+/* The store model holds the smallest ring, so never more than this. */
+#define WORLD_VERSIONS 12
 
-/* What can become of one act. */
+/* What can become of one act.  An act for which a fate has no meaning takes the
+ * nearest that has one. */
 enum fate {
 	FATE_GOOD,
 	FATE_DOWN,	   /* definitely not done, a retry may help */
@@ -27,9 +32,14 @@ enum fate {
 	FATE_CRASH_BEFORE, /* the rotator dies, not done */
 	FATE_CRASH_AFTER,  /* the rotator dies, done */
 	FATE_REFUSED,	   /* a definite no */
-	FATE_LIE,     /* a wrong answer: other bytes, stale read, garbage */
-	FATE_RESTORE, /* the database goes back to its snapshot first */
-	FATE_FOREIGN, /* somebody changes the password by hand first */
+	FATE_BUSY,	   /* somebody else's claim stands in the way */
+	FATE_GONE,	   /* there is no such role any more */
+	FATE_CORRUPT,	   /* what is stored fails its check */
+	FATE_LIE,	   /* a wrong answer: other bytes, a stale read, ... */
+	FATE_USURP,    /* another rotator takes the claim, or writes, first */
+	FATE_RESTORE,  /* the database goes back to its backup first */
+	FATE_FOREIGN,  /* somebody changes the password by hand first */
+	FATE_ROLLBACK, /* the store goes back to its backup first */
 	FATE_COUNT
 };
 
@@ -46,95 +56,117 @@ enum world_mutation {
 
 struct world_version {
 	char id[RANDOM_UUID_SIZE];
-	char password[600];
+	char password[WORLD_PASSWORD];
 	enum store_label label;
 	int64_t created_us;
 };
 
 struct world_db {
-	char password[600];
-	char live[RANDOM_UUID_SIZE];
+	char password[WORLD_PASSWORD];
+	char live[RANDOM_UUID_SIZE]; /* the marker's, "" when it is missing */
 	char claim[RANDOM_UUID_SIZE];
 	int64_t epoch;
-	bool foreign;
+	bool by_hand; /* the password is a person's, the store has it not */
+	bool foreign; /* ... and its fingerprint differs from the marker's */
+	bool renamed;
 };
 
 struct world_store {
 	int64_t revision;
 	size_t n;
-	struct world_version v[STORE_VERSIONS_MAX + 1];
+	struct world_version v[WORLD_VERSIONS];
 };
 
+enum world_op {
+	WORLD_CLAIM,
+	WORLD_APPLY,
+	WORLD_STAGE,
+	WORLD_PROMOTE,
+	WORLD_RETIRE
+};
+
+/* An effect: done at once, or in flight for a while. */
 struct flight {
-	bool used, to_store;
-	int rotator;
-	/* database: claim, or apply when `apply` */
-	bool apply;
-	char claim[RANDOM_UUID_SIZE];
+	bool used;
+	enum world_op op;
+	int session;		      /* database */
+	char claim[RANDOM_UUID_SIZE]; /* database */
+	int64_t revision;	      /* store; of a claim: the epoch's floor */
 	char version[RANDOM_UUID_SIZE];
-	char password[600];
-	bool sets_password;
-	int session;
-	/* store: 0 stage, 1 promote, 2 retire */
-	int op;
-	int64_t revision;
+	char password[WORLD_PASSWORD];
+	bool sets_password; /* an apply that adopts does not */
 };
 
 struct world;
 typedef enum fate world_fate_fn(struct world *w, const char *act, void *arg);
 
 struct world {
+	/* what a test sets */
 	enum world_mutation mutation;
-	struct world_db db, snapshot;
-	bool have_snapshot;
-	struct world_store store;
+	world_fate_fn *fate;
+	void *fate_arg;
+	bool readable; /* the admin may read pg_authid */
+	bool trust;    /* the server lets everybody in */
+	bool reject;   /* the server rejects passwords */
+	bool polite;   /* the claim of a living session is waited for */
+	unsigned random_from, random_until; /* these draws fail; 0: none */
+
+	/* database and store */
+	struct world_db db, db_backup;
+	struct world_store store, store_backup, store_before;
 	struct flight flights[WORLD_FLIGHTS];
 	int next_session;
-	int dead_below; /* sessions up to this were killed by a restore */
-	int session_of_claim;
+	int dead_below;	      /* sessions up to this were killed by a restore */
+	int session_of_claim; /* 0: gone */
+
+	/* rotators, clock, randomness */
 	bool dead[WORLD_ROTATORS];
 	int acting; /* which rotator performs now */
 	int64_t clock;
 	uint64_t rng;
-	world_fate_fn *fate;
-	void *fate_arg;
-	unsigned acts;
-	bool readable; /* the admin may read pg_authid */
-	bool trust;    /* the server lets everybody in */
-	bool reject;   /* the server rejects passwords */
-	/* ledger */
+	unsigned draws;
+
+	/* ledger and sink */
 	struct ledger_role role;
 	bool have_role;
-	bool evidence; /* a durable "evidence" event of the acting run exists */
-	char evidence_for[RANDOM_UUID_SIZE];
-	int64_t frozen_times, restores_noted;
 	bool control_remembered;
+	char sink_version[RANDOM_UUID_SIZE];
+	char sink_password[WORLD_PASSWORD];
+	int64_t sink_epoch;
+
 	/* what happened, for the checks */
-	char proved[8][600]; /* passwords that logins have proved */
+	bool evidence; /* a durable "evidence" event of this step exists */
+	char evidence_for[RANDOM_UUID_SIZE];
+	int64_t restores_noted;
+	char proved[8][WORLD_PASSWORD]; /* passwords that logins have proved */
 	unsigned n_proved;
-	char ever_live[64][RANDOM_UUID_SIZE];
+	char ever_live[WORLD_LIVES][RANDOM_UUID_SIZE];
 	unsigned n_live;
-	unsigned generated;
-	unsigned restores, foreigns;
+	unsigned staged; /* how often a version was given to the store */
+	unsigned wrong_logins, controls;
+	unsigned lies; /* passwords that the store gave wrong */
+	unsigned restores, foreigns, rollbacks;
 	char violation[200]; /* "" while all is well */
+
 	/* interfaces */
 	struct target target;
 	struct store store_if;
 	struct ledger ledger;
+	struct sink sink;
 	struct now now;
 	struct random random;
 	struct policy policy;
 	struct runner_env *env;
 };
 
-/* A world with one managed role whose CURRENT is live.  Fill w->mutation,
- * fate and arg afterwards. */
+/* A world with one managed role whose CURRENT is live. */
 void world_make(struct world *w, uint64_t seed);
 void world_free(struct world *w);
 
-/* A run of rotator i (0 to WORLD_ROTATORS - 1) over the world's role. */
-struct runner *world_runner(struct world *w, int i, struct runner_job *job,
-			    enum engine_mode mode, bool fresh);
+/* A run of rotator i (0 to WORLD_ROTATORS - 1) over the world's role, not yet
+ * begun.  *job must outlive it; its mode, fresh, emergency and password are the
+ * caller's, the rest is filled here. */
+struct runner *world_runner(struct world *w, int i, struct runner_job *job);
 
 /* One step of rotator i; false when it ended or died. */
 bool world_step(struct world *w, int i, struct runner *r);
@@ -142,16 +174,28 @@ bool world_step(struct world *w, int i, struct runner *r);
 /* An in-flight effect lands, or is lost. */
 unsigned world_in_flight(const struct world *w);
 void world_land(struct world *w, unsigned which, bool lost);
+/* Is an apply in flight that the database would still take? */
+bool world_may_land(const struct world *w);
 
-void world_backup(struct world *w);
+void world_backup(struct world *w); /* of the database */
 void world_restore(struct world *w);
+void world_store_backup(struct world *w);
+void world_store_rollback(struct world *w);
+/* Somebody gives the role a password that nobody else knows. */
+void world_by_hand(struct world *w);
 
 uint64_t world_random(struct world *w);
 void world_check(struct world *w, const char *after);
 
-/* Is the role settled: CURRENT is the live password and nothing is open? */
+/* CURRENT is the live password, and the marker says so. */
 bool world_settled(const struct world *w);
-bool world_label(const struct world *w, enum store_label label,
-		 const char **ret_id);
+/* The marker names the password that logs in. */
+bool world_truthful(const struct world *w);
+/* keyturn ever had to do with this role. */
+bool world_managed(const struct world *w);
+/* The id under this label, or "". */
+const char *world_label(const struct world *w, enum store_label label);
+
+const char *fate_name(enum fate f);
 
 #endif

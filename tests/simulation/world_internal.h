@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What the parts of the simulated world share; see world.h. */
+#ifndef KEYTURN_WORLD_INTERNAL_H
+#define KEYTURN_WORLD_INTERNAL_H
+
+#include "world.h"
+
+/* world.c */
+void world_violate(struct world *w, const char *what, const char *after);
+struct world_version *world_find(const struct world *w, const char *id);
+/* Ask the test, and let happen what happens before the act. */
+enum fate world_fate(struct world *w, const char *act);
+void world_was_live(struct world *w, const char *id);
+bool world_dead(const struct world *w); /* the acting rotator */
+void world_fly(struct world *w, const struct flight *f);
+
+/* world_target.c */
+extern const struct target_ops world_target_ops;
+void world_db_claim(struct world *w, const struct flight *f);
+bool world_db_apply(struct world *w, const struct flight *f);
+
+/* world_store.c */
+extern const struct store_ops world_store_ops;
+enum status world_store_write(struct world *w, const struct flight *f);
+void world_sink_of(struct world *w); /* deliveries go into this world */
+
+/* world_ledger.c */
+extern const struct ledger_ops world_ledger_ops;
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The simulated ledger.  Must never forget a freeze or take an epoch back. */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "world_internal.h"
+
+static struct world *of_ledger(struct ledger *l)
+{
+	return (struct world *)((char *)l - offsetof(struct world, ledger));
+}
+
+static bool fails(struct world *w, const char *act)
+{
+	return world_dead(w) || world_fate(w, act) != FATE_GOOD;
+}
+
+static enum status l_begin(struct ledger *l, const char *run, const char *role,
+			   const char *mode, const char *actor,
+			   const char *reason, struct reason *why)
+{
+	struct world *w = of_ledger(l);
+
+	(void)role, (void)mode, (void)actor, (void)reason, (void)why;
+	if (fails(w, "intent"))
+		return STATUS_LEDGER_UNAVAILABLE;
+	snprintf(w->role.open_run, sizeof(w->role.open_run), "%s", run);
+	w->have_role = true;
+	return STATUS_OK;
+}
+
+static enum status l_note(struct ledger *l, const struct ledger_event *events,
+			  size_t n, bool durable, struct reason *why)
+{
+	struct world *w = of_ledger(l);
+
+	(void)why;
+	if (world_dead(w))
+		return STATUS_LEDGER_UNAVAILABLE;
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(events[i].kind, "restore") == 0)
+			w->restores_noted++;
+		if (strcmp(events[i].kind, "evidence") != 0)
+			continue;
+		if (!durable)
+			world_violate(w, "INV7: evidence is not durable",
+				      "note");
+		if (fails(w, "evidence"))
+			return STATUS_LEDGER_UNAVAILABLE;
+		w->evidence = true;
+		snprintf(w->evidence_for, sizeof(w->evidence_for), "%s",
+			 events[i].version);
+	}
+	return STATUS_OK;
+}
+
+static enum status l_close(struct ledger *l, const char *run,
+			   const struct ledger_event *events, size_t n,
+			   const struct ledger_role *role, const char *status,
+			   const char *version, const char *error,
+			   const char *steps, bool keep_open,
+			   struct reason *why)
+{
+	struct world *w = of_ledger(l);
+	bool frozen = w->role.frozen;
+	int64_t epoch = w->role.epoch;
+
+	(void)run, (void)events, (void)n, (void)status, (void)version;
+	(void)error, (void)steps, (void)why;
+	if (fails(w, "close"))
+		return STATUS_LEDGER_UNAVAILABLE;
+	w->role = *role;
+	/* A slower run's record does not take the ledger back. */
+	if (w->role.epoch < epoch)
+		w->role.epoch = epoch;
+	w->role.frozen = frozen;
+	if (!keep_open)
+		w->role.open_run[0] = '\0';
+	else
+		snprintf(w->role.open_run, sizeof(w->role.open_run), "%s", run);
+	w->have_role = true;
+	return STATUS_OK;
+}
+
+static enum status l_role(struct ledger *l, const char *role,
+			  struct ledger_role *ret, struct reason *why)
+{
+	struct world *w = of_ledger(l);
+
+	(void)role, (void)why;
+	if (fails(w, "role"))
+		return STATUS_LEDGER_UNAVAILABLE;
+	*ret = w->role;
+	return w->have_role ? STATUS_OK : STATUS_NOT_FOUND;
+}
+
+static enum status l_freeze(struct ledger *l, const char *role,
+			    const char *actor, const char *reason,
+			    struct reason *why)
+{
+	struct world *w = of_ledger(l);
+
+	(void)role, (void)actor, (void)reason, (void)why;
+	if (fails(w, "freeze"))
+		return STATUS_LEDGER_UNAVAILABLE;
+	w->role.frozen = true;
+	return STATUS_OK;
+}
+
+static enum status l_remember(struct ledger *l, const char *key,
+			      const char *value, int64_t until_us,
+			      struct reason *why)
+{
+	(void)key, (void)value, (void)until_us, (void)why;
+	of_ledger(l)->control_remembered = true;
+	return STATUS_OK;
+}
+
+static enum status l_recall(struct ledger *l, const char *key, int64_t now_us,
+			    char ret_value[LEDGER_TEXT_SIZE],
+			    struct reason *why)
+{
+	(void)key, (void)now_us, (void)why;
+	snprintf(ret_value, LEDGER_TEXT_SIZE, "refused");
+	return of_ledger(l)->control_remembered ? STATUS_OK : STATUS_NOT_FOUND;
+}
+
+const struct ledger_ops world_ledger_ops = {
+	.type = "simulated",
+	.begin = l_begin,
+	.note = l_note,
+	.close_run = l_close,
+	.role = l_role,
+	.freeze = l_freeze,
+	.remember = l_remember,
+	.recall = l_recall,
+};

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The simulated store and sink.  Must never write without a compare-and-swap
+ * on the revision, or lose a version, unless a test says so. */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world_internal.h"
+
+static struct world *of_store(struct store *s)
+{
+	return (struct world *)((char *)s - offsetof(struct world, store_if));
+}
+
+/* ---- effects ---- */
+
+static unsigned ring_depth(const struct world *w)
+{
+	return w->mutation == WORLD_SHORT_RING ? 0 : STORE_RING_MIN;
+}
+
+static void drop_version(struct world *w, struct world_version *v)
+{
+	size_t i = (size_t)(v - w->store.v);
+
+	memmove(v, v + 1, (w->store.n - i - 1) * sizeof(*v));
+	w->store.n--;
+}
+
+/* Versions are kept newest first; the oldest of the ring falls out. */
+static void prune(struct world *w)
+{
+	unsigned kept = 0;
+
+	for (size_t i = 0; i < w->store.n; i++) {
+		if (w->store.v[i].label != STORE_LABEL_RING)
+			continue;
+		if (++kept <= ring_depth(w))
+			continue;
+		drop_version(w, &w->store.v[i]);
+		i--;
+	}
+}
+
+/* Into the ring, as its newest: what was live last is what a restore brings
+ * back first. */
+static void to_ring(struct world *w, const char *id)
+{
+	struct world_version v = *world_find(w, id);
+	size_t i = (size_t)(world_find(w, id) - w->store.v);
+
+	memmove(&w->store.v[1], &w->store.v[0], i * sizeof(v));
+	v.label = STORE_LABEL_RING;
+	w->store.v[0] = v;
+}
+
+/* INV2: no password is staged while an earlier apply may still commit. */
+static void check_inv2(struct world *w, const char *id)
+{
+	for (int i = 0; i < WORLD_FLIGHTS; i++) {
+		const struct flight *f = &w->flights[i];
+
+		if (f->used && f->op == WORLD_APPLY &&
+		    strcmp(f->claim, w->db.claim) == 0 &&
+		    strcmp(f->version, id) != 0)
+			world_violate(w,
+				      "INV2: staged while an apply may commit",
+				      "stage");
+	}
+}
+
+static void stage(struct world *w, const struct flight *f)
+{
+	const char *pending = world_label(w, STORE_LABEL_PENDING);
+	bool drops = w->mutation == WORLD_PENDING_DROPPED ||
+		     w->mutation == WORLD_NO_SESSION_BINDING_NO_RETIRE;
+	struct world_version *v = &w->store.v[0];
+
+	check_inv2(w, f->version);
+	if (*pending && drops)
+		drop_version(w, world_find(w, pending));
+	else if (*pending)
+		to_ring(w, pending);
+	if (w->store.n == WORLD_VERSIONS)
+		abort();
+	memmove(&w->store.v[1], &w->store.v[0], w->store.n * sizeof(*v));
+	w->store.n++;
+	memcpy(v->id, f->version, sizeof(v->id));
+	memcpy(v->password, f->password, sizeof(v->password));
+	v->label = STORE_LABEL_PENDING;
+	v->created_us = w->clock;
+}
+
+static void promote(struct world *w, const char *id)
+{
+	const char *previous = world_label(w, STORE_LABEL_PREVIOUS);
+	const char *current;
+
+	if (*previous && strcmp(previous, id) != 0)
+		to_ring(w, previous);
+	current = world_label(w, STORE_LABEL_CURRENT);
+	if (*current)
+		world_find(w, current)->label = STORE_LABEL_PREVIOUS;
+	world_find(w, id)->label = STORE_LABEL_CURRENT;
+}
+
+enum status world_store_write(struct world *w, const struct flight *f)
+{
+	const struct world_version *v = world_find(w, f->version);
+
+	/* A repeat of what already happened is well. */
+	if (v && ((f->op == WORLD_STAGE && v->label == STORE_LABEL_PENDING) ||
+		  (f->op == WORLD_PROMOTE && v->label == STORE_LABEL_CURRENT)))
+		return STATUS_OK;
+	if (w->mutation != WORLD_NO_STORE_CAS &&
+	    f->revision != w->store.revision)
+		return STATUS_CONFLICT;
+	if (f->op == WORLD_PROMOTE && !v)
+		return STATUS_REFUSED;
+	if (f->op == WORLD_RETIRE && (!v || v->label != STORE_LABEL_PENDING))
+		return STATUS_OK;
+	w->store_before = w->store;
+	if (f->op == WORLD_STAGE)
+		stage(w, f);
+	else if (f->op == WORLD_PROMOTE)
+		promote(w, f->version);
+	else
+		to_ring(w, f->version);
+	prune(w);
+	w->store.revision++;
+	world_check(w, "a store write");
+	return STATUS_OK;
+}
+
+/* ---- the interface ---- */
+
+static void fill_state(const struct world_store *s, struct store_state *ret)
+{
+	snprintf(ret->revision, sizeof(ret->revision), "%lld",
+		 (long long)s->revision);
+	ret->n = s->n;
+	for (size_t i = 0; i < s->n; i++) {
+		memcpy(ret->versions[i].id, s->v[i].id, RANDOM_UUID_SIZE);
+		ret->versions[i].label = s->v[i].label;
+		ret->versions[i].created_us = s->v[i].created_us;
+	}
+}
+
+/* What a read fails with. */
+static enum status read_status(enum fate f)
+{
+	switch (f) {
+	case FATE_GOOD:
+	case FATE_LIE:
+		return STATUS_OK;
+	case FATE_CORRUPT:
+		return STATUS_CORRUPT;
+	case FATE_REFUSED:
+		return STATUS_REFUSED;
+	default:
+		return STATUS_STORE_UNAVAILABLE;
+	}
+}
+
+static enum status s_canary(struct store *s, struct reason *why)
+{
+	struct world *w = of_store(s);
+
+	(void)why;
+	if (world_dead(w))
+		return STATUS_STORE_UNAVAILABLE;
+	return read_status(world_fate(w, "canary"));
+}
+
+static enum status s_describe(struct store *s, const char *name,
+			      struct store_state *ret, struct reason *why)
+{
+	struct world *w = of_store(s);
+	enum status st;
+	enum fate f;
+
+	(void)name, (void)why;
+	if (world_dead(w))
+		return STATUS_STORE_UNAVAILABLE;
+	f = world_fate(w, "describe");
+	st = read_status(f);
+	if (st == STATUS_OK) /* the lie is a stale read */
+		fill_state(f == FATE_LIE ? &w->store_before : &w->store, ret);
+	return st;
+}
+
+static enum status s_fetch(struct store *s, const char *name, const char *id,
+			   struct store_entry *ret, struct reason *why)
+{
+	struct world *w = of_store(s);
+	const struct world_version *v;
+	enum status st;
+	enum fate f;
+
+	(void)name, (void)why;
+	if (world_dead(w))
+		return STATUS_STORE_UNAVAILABLE;
+	f = world_fate(w, "fetch");
+	st = read_status(f);
+	if (st != STATUS_OK)
+		return st;
+	v = world_find(w, id);
+	if (!v || f == FATE_GONE)
+		return STATUS_NOT_FOUND;
+	snprintf(ret->username, sizeof(ret->username), "partner");
+	if (secret_new(WORLD_PASSWORD, &ret->password) != STATUS_OK ||
+	    secret_set(ret->password, v->password, strlen(v->password)) !=
+		    STATUS_OK)
+		abort();
+	if (f == FATE_LIE) {
+		w->lies++;
+		if (secret_append(ret->password, "x", 1) != STATUS_OK)
+			abort();
+	}
+	return STATUS_OK;
+}
+
+static enum status write_act(struct world *w, const char *act, struct flight *f,
+			     const char *revision, const char *id,
+			     struct store_state *ret_state)
+{
+	enum status st = STATUS_OK;
+
+	if (world_dead(w))
+		return STATUS_UNKNOWN;
+	f->revision = strtoll(revision, NULL, 10);
+	snprintf(f->version, sizeof(f->version), "%s", id);
+	switch (world_fate(w, act)) {
+	case FATE_DOWN:
+	case FATE_BUSY:
+		return STATUS_STORE_UNAVAILABLE;
+	case FATE_REFUSED:
+	case FATE_GONE:
+		return STATUS_REFUSED;
+	case FATE_CORRUPT:
+		return STATUS_CORRUPT;
+	case FATE_LATE:
+		world_fly(w, f);
+		return STATUS_UNKNOWN;
+	case FATE_LOST_BEFORE:
+	case FATE_CRASH_BEFORE:
+		return STATUS_UNKNOWN;
+	case FATE_LOST_AFTER:
+	case FATE_CRASH_AFTER:
+		world_store_write(w, f);
+		return STATUS_UNKNOWN;
+	case FATE_LIE: /* says done and did nothing */
+		break;
+	default:
+		st = world_store_write(w, f);
+		break;
+	}
+	if (st == STATUS_OK && ret_state)
+		fill_state(&w->store, ret_state);
+	return st;
+}
+
+static enum status s_stage(struct store *s, const char *name,
+			   const char *revision, const char *id,
+			   const struct store_entry *entry,
+			   struct store_state *ret_state, struct reason *why)
+{
+	struct world *w = of_store(s);
+	struct flight f = { .op = WORLD_STAGE };
+
+	(void)name, (void)why;
+	w->staged += !world_dead(w);
+	snprintf(f.password, sizeof(f.password), "%s",
+		 secret_bytes(entry->password));
+	return write_act(w, "stage", &f, revision, id, ret_state);
+}
+
+static bool was_proved(const struct world *w, const char *password)
+{
+	for (unsigned i = 0; i < w->n_proved && i < 8; i++)
+		if (strcmp(w->proved[i], password) == 0)
+			return true;
+	return false;
+}
+
+/* INV7: evidence is durable before CURRENT moves; and it is a login, unless a
+ * restore made the marker speak. */
+static void check_inv7(struct world *w, const char *id)
+{
+	const struct world_version *v = world_find(w, id);
+
+	if (!w->evidence || strcmp(w->evidence_for, id) != 0)
+		world_violate(w, "INV7: CURRENT moves without evidence",
+			      "promote");
+	if (v && v->label == STORE_LABEL_PENDING && !was_proved(w, v->password))
+		world_violate(w, "INV7: CURRENT moves without a login",
+			      "promote");
+	if (v && v->label == STORE_LABEL_PENDING && w->controls == 0)
+		world_violate(w, "CURRENT moves without a control", "promote");
+}
+
+static enum status s_promote(struct store *s, const char *name,
+			     const char *revision, const char *id,
+			     struct store_state *ret_state, struct reason *why)
+{
+	struct world *w = of_store(s);
+	struct flight f = { .op = WORLD_PROMOTE };
+
+	(void)name, (void)why;
+	if (!world_dead(w))
+		check_inv7(w, id);
+	return write_act(w, "promote", &f, revision, id, ret_state);
+}
+
+static enum status s_retire(struct store *s, const char *name,
+			    const char *revision, const char *id,
+			    struct store_state *ret_state, struct reason *why)
+{
+	struct flight f = { .op = WORLD_RETIRE };
+
+	(void)name, (void)why;
+	return write_act(of_store(s), "retire", &f, revision, id, ret_state);
+}
+
+const struct store_ops world_store_ops = {
+	.type = "simulated",
+	.canary = s_canary,
+	.describe = s_describe,
+	.fetch = s_fetch,
+	.stage = s_stage,
+	.promote = s_promote,
+	.retire = s_retire,
+};
+
+/* ---- the sink: linked with --wrap, for a file could not tell fates ---- */
+
+static struct world *sink_world;
+
+void world_sink_of(struct world *w)
+{
+	sink_world = w;
+}
+
+enum status __wrap_sink_deliver(const struct sink *s,
+				const struct sink_delivery *d,
+				bool *ret_changed, struct reason *why);
+
+enum status __wrap_sink_deliver(const struct sink *s,
+				const struct sink_delivery *d,
+				bool *ret_changed, struct reason *why)
+{
+	struct world *w = sink_world;
+	enum fate f = FATE_DOWN;
+
+	(void)s;
+	if (!world_dead(w))
+		f = world_fate(w, "sink");
+	if (f == FATE_GOOD && d->epoch < w->sink_epoch)
+		return STATUS_CONFLICT;
+	if (f == FATE_GOOD || f == FATE_LOST_AFTER || f == FATE_CRASH_AFTER) {
+		*ret_changed = strcmp(w->sink_version, d->version) != 0;
+		snprintf(w->sink_version, sizeof(w->sink_version), "%s",
+			 d->version);
+		snprintf(w->sink_password, sizeof(w->sink_password), "%s",
+			 secret_bytes(d->credential->password));
+		w->sink_epoch = d->epoch;
+	}
+	if (f == FATE_GOOD)
+		return STATUS_OK;
+	return reason_set(why, STATUS_REFUSED, "the sink cannot be written");
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The simulated database: a marker row, a password, logins.  Must never let an
+ * apply through without its compare-and-swap, unless a test says so. */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world_internal.h"
+
+struct target_session {
+	int id;
+};
+
+static struct world *of_target(struct target *t)
+{
+	return (struct world *)((char *)t - offsetof(struct world, target));
+}
+
+/* ---- effects ---- */
+
+void world_db_claim(struct world *w, const struct flight *f)
+{
+	if (w->db.epoch < f->revision)
+		w->db.epoch = f->revision;
+	w->db.epoch++;
+	memcpy(w->db.claim, f->claim, sizeof(w->db.claim));
+	w->session_of_claim = f->session;
+}
+
+/* What is applied under a version id is what the store has under it. */
+static void check_apply(struct world *w, const struct flight *f)
+{
+	const struct world_version *v = world_find(w, f->version);
+
+	if (w->rollbacks > 0)
+		return;
+	if (!v)
+		world_violate(w, "applied before it was stored", "apply");
+	else if (f->sets_password && strcmp(v->password, f->password) != 0)
+		world_violate(w,
+			      "the store has another password for this "
+			      "version",
+			      "apply");
+	else if (!f->sets_password && !w->foreigns && !w->restores &&
+		 strcmp(v->password, w->db.password) != 0)
+		world_violate(w, "a version is adopted that is not live",
+			      "adopt");
+}
+
+bool world_db_apply(struct world *w, const struct flight *f)
+{
+	const struct world_version *v = world_find(w, f->version);
+
+	if (w->mutation != WORLD_NO_DB_CAS &&
+	    strcmp(w->db.claim, f->claim) != 0)
+		return false;
+	check_apply(w, f);
+	memcpy(w->db.live, f->version, sizeof(w->db.live));
+	w->db.renamed = w->db.foreign = false;
+	if (f->sets_password)
+		memcpy(w->db.password, f->password, sizeof(w->db.password));
+	if (f->sets_password || (v && strcmp(v->password, w->db.password) == 0))
+		w->db.by_hand = false;
+	if (v && strcmp(v->password, w->db.password) == 0)
+		world_was_live(w, f->version);
+	world_check(w, "apply");
+	return true;
+}
+
+static bool claim_done(struct world *w, const struct flight *f)
+{
+	world_db_claim(w, f);
+	return true;
+}
+
+/* Shared by every act on the database: do f now, later, or not. */
+static enum status db_act(struct world *w, const char *act,
+			  const struct flight *f,
+			  bool (*done)(struct world *, const struct flight *))
+{
+	enum fate fate = world_fate(w, act);
+
+	if (f->session <= w->dead_below &&
+	    w->mutation != WORLD_NO_SESSION_BINDING_NO_RETIRE)
+		return STATUS_UNKNOWN;
+	switch (fate) {
+	case FATE_DOWN:
+	case FATE_CORRUPT:
+		return STATUS_CLUSTER_UNAVAILABLE;
+	case FATE_REFUSED:
+		return STATUS_REFUSED;
+	case FATE_BUSY:
+		return STATUS_BUSY;
+	case FATE_GONE:
+		return STATUS_NOT_FOUND;
+	case FATE_LATE:
+		world_fly(w, f);
+		return STATUS_UNKNOWN;
+	case FATE_LOST_BEFORE:
+	case FATE_CRASH_BEFORE:
+		return STATUS_UNKNOWN;
+	case FATE_LOST_AFTER:
+	case FATE_CRASH_AFTER:
+		done(w, f);
+		return STATUS_UNKNOWN;
+	default:
+		return done(w, f) ? STATUS_OK : STATUS_CONFLICT;
+	}
+}
+
+/* ---- the interface ---- */
+
+static enum status t_open(struct target *t, struct target_session **ret,
+			  struct reason *why)
+{
+	struct world *w = of_target(t);
+	struct target_session *s;
+	enum fate f;
+
+	(void)why;
+	if (world_dead(w))
+		return STATUS_CLUSTER_UNAVAILABLE;
+	f = world_fate(w, "open");
+	if (f == FATE_REFUSED)
+		return STATUS_REFUSED;
+	if (f != FATE_GOOD)
+		return STATUS_CLUSTER_UNAVAILABLE;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		abort();
+	s->id = ++w->next_session;
+	*ret = s;
+	return STATUS_OK;
+}
+
+static void t_release(struct target *t, struct target_session *s, bool clean)
+{
+	struct world *w = of_target(t);
+
+	(void)clean;
+	if (s->id == w->session_of_claim)
+		w->session_of_claim = 0;
+	free(s);
+}
+
+static enum status t_preflight(struct target *t, struct target_session *s,
+			       const char *role, target_finding_fn *finding,
+			       void *arg, struct reason *why)
+{
+	struct world *w = of_target(t);
+
+	(void)s, (void)role, (void)finding, (void)arg, (void)why;
+	if (world_dead(w))
+		return STATUS_CLUSTER_UNAVAILABLE;
+	switch (world_fate(w, "preflight")) {
+	case FATE_GOOD:
+		return STATUS_OK;
+	case FATE_REFUSED:
+		return STATUS_REFUSED;
+	case FATE_GONE:
+		return STATUS_NOT_FOUND;
+	default:
+		return STATUS_CLUSTER_UNAVAILABLE;
+	}
+}
+
+static void fill_marker(const struct world *w, struct target_marker *m)
+{
+	memset(m, 0, sizeof(*m)); /* not secret */
+	m->role_oid = 1;
+	m->found = true;
+	memcpy(m->live_version, w->db.live, sizeof(m->live_version));
+	memcpy(m->claim, w->db.claim, sizeof(m->claim));
+	m->epoch = w->db.epoch;
+	m->foreign = w->readable && w->db.foreign;
+	m->renamed = w->db.renamed;
+}
+
+static enum status t_claim(struct target *t, struct target_session *s,
+			   const char *role, const char *claim, bool takeover,
+			   int64_t floor, struct target_marker *ret,
+			   struct reason *why)
+{
+	struct world *w = of_target(t);
+	struct flight f = { .op = WORLD_CLAIM,
+			    .session = s->id,
+			    .revision = floor };
+	int64_t was = w->db.epoch;
+	enum status st;
+
+	(void)role, (void)why;
+	if (world_dead(w))
+		return STATUS_UNKNOWN;
+	if (w->polite && !takeover && w->session_of_claim != 0 &&
+	    w->session_of_claim != s->id)
+		return STATUS_BUSY;
+	snprintf(f.claim, sizeof(f.claim), "%s", claim);
+	st = db_act(w, "claim", &f, claim_done);
+	if (st == STATUS_OK) {
+		fill_marker(w, ret);
+		ret->epoch_was = was;
+	}
+	return st;
+}
+
+static enum status read_marker(struct target *t, const char *act,
+			       const struct target_session *s,
+			       struct target_marker *ret)
+{
+	struct world *w = of_target(t);
+	enum fate f;
+
+	if (world_dead(w))
+		return STATUS_UNKNOWN;
+	f = world_fate(w, act);
+	if (f == FATE_GONE)
+		return STATUS_NOT_FOUND;
+	if (f != FATE_GOOD || s->id <= w->dead_below)
+		return STATUS_UNKNOWN;
+	fill_marker(w, ret);
+	return STATUS_OK;
+}
+
+static enum status t_look(struct target *t, struct target_session *s,
+			  const char *role, struct target_marker *ret,
+			  struct reason *why)
+{
+	(void)role, (void)why;
+	return read_marker(t, "look", s, ret);
+}
+
+static enum status t_inspect(struct target *t, struct target_session *s,
+			     const char *role, struct target_marker *ret,
+			     struct reason *why)
+{
+	(void)role, (void)why;
+	return read_marker(t, "inspect", s, ret);
+}
+
+static enum status t_apply(struct target *t, struct target_session *s,
+			   const char *role, const char *claim,
+			   const char *version, const struct secret *password,
+			   struct reason *why)
+{
+	struct world *w = of_target(t);
+	struct flight f = { .op = WORLD_APPLY,
+			    .session = s->id,
+			    .sets_password = password != NULL };
+
+	(void)role, (void)why;
+	if (world_dead(w))
+		return STATUS_UNKNOWN;
+	if (w->reject && password)
+		return STATUS_REJECTED;
+	snprintf(f.claim, sizeof(f.claim), "%s", claim);
+	snprintf(f.version, sizeof(f.version), "%s", version);
+	if (password)
+		snprintf(f.password, sizeof(f.password), "%s",
+			 secret_bytes(password));
+	return db_act(w, password ? "apply" : "adopt", &f, world_db_apply);
+}
+
+static void log_in(struct world *w, const struct secret *password, bool control,
+		   enum target_login *ret)
+{
+	if (strcmp(secret_bytes(password), w->db.password) == 0) {
+		*ret = TARGET_LOGIN_RIGHT;
+		memcpy(w->proved[w->n_proved++ % 8], w->db.password,
+		       WORLD_PASSWORD);
+		return;
+	}
+	*ret = TARGET_LOGIN_WRONG;
+	if (control)
+		w->controls++;
+	else
+		w->wrong_logins++;
+}
+
+static enum status t_prove(struct target *t, const char *role,
+			   const struct secret *password, bool control,
+			   enum target_login *ret, struct reason *why)
+{
+	struct world *w = of_target(t);
+	enum fate f;
+
+	(void)role, (void)why;
+	*ret = TARGET_LOGIN_NO_EVIDENCE;
+	if (world_dead(w))
+		return STATUS_OK;
+	f = world_fate(w, control ? "control" : "prove");
+	w->clock += 5000;
+	if (f == FATE_REFUSED)
+		return STATUS_ERROR; /* something local failed */
+	if (f != FATE_GOOD && f != FATE_LIE)
+		return STATUS_OK;
+	if (w->trust)
+		*ret = TARGET_LOGIN_NOT_ASKED;
+	else if (f == FATE_LIE) /* a control that passes, or a trust rule */
+		*ret = control ? TARGET_LOGIN_RIGHT : TARGET_LOGIN_NOT_ASKED;
+	else
+		log_in(w, password, control, ret);
+	return STATUS_OK;
+}
+
+const struct target_ops world_target_ops = {
+	.type = "simulated",
+	.open = t_open,
+	.release = t_release,
+	.preflight = t_preflight,
+	.claim = t_claim,
+	.look = t_look,
+	.apply = t_apply,
+	.prove = t_prove,
+	.inspect = t_inspect,
+};
