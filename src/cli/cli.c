@@ -200,6 +200,7 @@ enum status cli_parse(struct cli *c, int argc, char **argv)
 				     .public_key = "",
 				     .jobs = "",
 				     .password_fd = "" };
+	optind = 0; /* start over, GNU style */
 	s = parse_options(c, argc, argv, true);
 	if (s != STATUS_OK || (c->o.help && optind >= argc))
 		return s;

@@ -19,5 +19,5 @@ KEYTURN_LIBS = \
 	libassembly.a libreaders.a libreport.a librotation.a libsink.a \
 	libtarget.a libstore.a libledger.a libformat.a libschedule.a \
 	libpolicy.a libconfig.a liblite.a libpg.a libcrypto.a libbase.a
-keyturn_LDADD = $(KEYTURN_LIBS) libwipe.a \
-	$(LIBPQ_LIBS) $(SQLITE_LIBS) $(INIH_LIBS) $(OPENSSL_LIBS) -lm
+KEYTURN_OUTSIDE = $(LIBPQ_LIBS) $(SQLITE_LIBS) $(INIH_LIBS) $(OPENSSL_LIBS) -lm
+keyturn_LDADD = $(KEYTURN_LIBS) libwipe.a $(KEYTURN_OUTSIDE)

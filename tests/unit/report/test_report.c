@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "base/now.h"
+#include "report/report.h"
+
+#define HOUR (INT64_C(3600) * NOW_SECOND)
+#define NOW  (INT64_C(1800000000) * NOW_SECOND)
+
+static struct ledger_role known(void)
+{
+	struct ledger_role k = { .role = "sap", .last_status = "OK" };
+
+	text_copy(k.version, sizeof(k.version),
+		  "11111111-2222-4333-8444-555555555555");
+	k.rotated_us = NOW - 26 * HOUR;
+	return k;
+}
+
+static enum report_state state_of(const struct ledger_role *k, int64_t due)
+{
+	const struct report_role r = { "main", "local", k, due };
+
+	return report_state(&r, NOW);
+}
+
+static void the_most_urgent_state_is_shown(void **state)
+{
+	struct ledger_role k = known();
+
+	(void)state;
+	assert_int_equal(state_of(&k, 0), REPORT_OK);
+	assert_int_equal(state_of(&k, NOW + 1), REPORT_OK);
+	assert_int_equal(state_of(&k, NOW), REPORT_DUE);
+	assert_int_equal(state_of(&k, NOW - HOUR), REPORT_OVERDUE);
+	text_copy(k.last_status, sizeof(k.last_status), "CLUSTER_UNAVAILABLE");
+	assert_int_equal(state_of(&k, NOW - HOUR), REPORT_FAILED);
+	text_copy(k.open_run, sizeof(k.open_run), "run");
+	assert_int_equal(state_of(&k, NOW - HOUR), REPORT_OPEN);
+	k.frozen = true;
+	assert_int_equal(state_of(&k, NOW - HOUR), REPORT_FROZEN);
+}
+
+static void a_role_never_rotated_is_new_until_a_run_failed(void **state)
+{
+	struct ledger_role k = { .role = "sap" };
+
+	(void)state;
+	assert_int_equal(state_of(&k, 0), REPORT_NEW);
+	text_copy(k.last_status, sizeof(k.last_status), "REFUSED");
+	assert_int_equal(state_of(&k, 0), REPORT_FAILED);
+}
+
+static void a_new_role_has_no_due_time(void **state)
+{
+	struct ledger_role k = { .role = "sap" };
+	const struct schedule_spec spec = { .every = "30d", .name = "sap" };
+	struct schedule *s = NULL;
+	struct schedule_zone *z = NULL;
+
+	(void)state;
+	assert_int_equal(schedule_zone_open("UTC", &z, NULL), STATUS_OK);
+	assert_int_equal(schedule_parse(&spec, z, &s, NULL), STATUS_OK);
+	assert_int_equal(report_next_due(s, &k), 0);
+	k.rotated_us = NOW;
+	assert_int_equal(report_next_due(s, &k), NOW + 30 * 24 * HOUR);
+	assert_int_equal(report_next_due(NULL, &k), 0);
+	schedule_free(s);
+	schedule_zone_free(z);
+}
+
+static void status_as_json_is_json_with_every_field(void **state)
+{
+	struct ledger_role k = known();
+	const struct report_role r = { "main", "local", &k, NOW + HOUR };
+	struct text t = text_make(4096);
+	json_t *j;
+
+	(void)state;
+	text_copy(k.last_error, sizeof(k.last_error), "a \"quote\" and \\");
+	report_status_json(&t, &r, NOW);
+	j = json_loads(text_str(&t), JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(j);
+	assert_string_equal(json_string_value(json_object_get(j, "state")),
+			    "ok");
+	assert_int_equal(json_integer_value(json_object_get(j, "age_seconds")),
+			 26 * 3600);
+	assert_string_equal(json_string_value(json_object_get(j, "last_error")),
+			    "a \"quote\" and \\");
+	assert_true(json_is_null(json_object_get(j, "frozen_reason")));
+	assert_true(json_is_null(json_object_get(j, "open_run")));
+	json_decref(j);
+	text_free(&t);
+}
+
+static void a_run_as_json_keeps_its_steps_as_numbers(void **state)
+{
+	struct ledger_run run = { .role = "sap",
+				  .mode = "rotate",
+				  .status = "OK",
+				  .begun_us = NOW,
+				  .ended_us = NOW + 21000,
+				  .steps = "claim=12 stage=3400" };
+	struct text t = text_make(4096);
+	json_t *j, *steps;
+
+	(void)state;
+	report_run_json(&t, &run);
+	j = json_loads(text_str(&t), JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(j);
+	steps = json_object_get(j, "steps");
+	assert_int_equal(json_object_size(steps), 2);
+	assert_int_equal(json_integer_value(json_object_get(steps, "stage")),
+			 3400);
+	json_decref(j);
+	/* Nothing recorded, or something cut off, is still JSON. */
+	text_reset(&t);
+	text_copy(run.steps, sizeof(run.steps), "claim=12 sta");
+	report_run_json(&t, &run);
+	j = json_loads(text_str(&t), JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(j);
+	json_decref(j);
+	text_free(&t);
+}
+
+static void a_table_line_has_no_trailing_surprise(void **state)
+{
+	struct ledger_role k = known();
+	const struct report_role r = { "main", "local", &k, NOW + HOUR };
+	struct text t = text_make(4096);
+
+	(void)state;
+	report_status_head(&t, 6);
+	report_status_line(&t, 6, &r, NOW);
+	assert_non_null(strstr(text_str(&t), "sap     ok"));
+	assert_non_null(strstr(text_str(&t), "1d 2h"));
+	assert_non_null(strstr(text_str(&t), "2027-01-15T09:00:00Z"));
+	text_free(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_most_urgent_state_is_shown),
+		cmocka_unit_test(
+			a_role_never_rotated_is_new_until_a_run_failed),
+		cmocka_unit_test(a_new_role_has_no_due_time),
+		cmocka_unit_test(status_as_json_is_json_with_every_field),
+		cmocka_unit_test(a_run_as_json_keeps_its_steps_as_numbers),
+		cmocka_unit_test(a_table_line_has_no_trailing_surprise),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
