@@ -32,12 +32,12 @@ struct target_marker {
 	bool found;			     /* there is a row for this role */
 	char live_version[RANDOM_UUID_SIZE]; /* "" when none was ever applied */
 	char claim[RANDOM_UUID_SIZE];
-	int64_t epoch;	    /* grows with each claim */
-	int64_t epoch_was;  /* before this claim; 0 when there was no row */
-	bool foreign;  /* the password in the catalog is not the one that
+	int64_t epoch;	   /* grows with each claim */
+	int64_t epoch_was; /* before this claim; 0 when there was no row */
+	bool foreign;	   /* the password in the catalog is not the one that
 			       was written with live_version (fingerprint; only
 			       where the admin may read pg_authid) */
-	bool renamed;  /* the row's role is now called otherwise, or the
+	bool renamed;	   /* the row's role is now called otherwise, or the
 			       name now belongs to another role */
 };
 
@@ -100,8 +100,9 @@ struct target_ops {
 	 * STATUS_NOT_FOUND when there is no such role.
 	 */
 	enum status (*claim)(struct target *t, struct target_session *s,
-			     const char *role, const char *claim, bool takeover, int64_t floor,
-			     struct target_marker *ret, struct reason *why);
+			     const char *role, const char *claim, bool takeover,
+			     int64_t floor, struct target_marker *ret,
+			     struct reason *why);
 
 	/* Read the marker and the role without a claim. */
 	enum status (*look)(struct target *t, struct target_session *s,
