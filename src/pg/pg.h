@@ -120,13 +120,13 @@ enum status pg_run_many(struct pg *pg, struct pg_statement *statements,
 
 /*
  * Send one statement and do not wait.  Its reply is read before the next
- * statement, or by pg_refresh(); if it failed, the session is not used again.
+ * statement, or by pg_run_refresh(); if it failed, the session is not used again.
  */
-enum status pg_post(struct pg *pg, const char *sql, int n_params,
-		    const char *const *params, struct reason *why);
+enum status pg_run_post(struct pg *pg, const char *sql, int n_params,
+			const char *const *params, struct reason *why);
 
 /* Is an idle session still good?  Reads what has arrived, never waits. */
-bool pg_refresh(struct pg *pg);
+bool pg_run_refresh(struct pg *pg);
 
 /* The command's tag ("COMMIT", "ROLLBACK", "UPDATE 1"); owned by r. */
 const char *pg_tag(const struct pg_result *r);

@@ -33,7 +33,7 @@ struct attempt {
 	ConnStatusType last; /* state before the failing step */
 };
 
-int pg_internal_wait(int fd, bool write, int64_t deadline)
+int pg_connect_wait(int fd, bool write, int64_t deadline)
 {
 	struct pollfd p = { .fd = fd,
 			    .events = write ? POLLIN | POLLOUT : POLLIN };
@@ -144,8 +144,7 @@ static enum status spell_out(const struct pg_login *l, struct text *t)
 			continue;
 		value = own_value(l, o->keyword);
 		if (value == NULL)
-			value = pg_internal_option(l->info->options,
-						   o->keyword);
+			value = pg_info_option(l->info->options, o->keyword);
 		if ((value == NULL || value[0] == '\0') &&
 		    is_home_file(o->keyword))
 			value = PG_NOWHERE;
@@ -250,7 +249,7 @@ static bool drive(struct attempt *a, int64_t deadline)
 	if (a->last == CONNECTION_BAD)
 		return false;
 	for (;;) {
-		int ready = pg_internal_wait(
+		int ready = pg_connect_wait(
 			PQsocket(c), step == PGRES_POLLING_WRITING, deadline);
 
 		if (ready <= 0) {

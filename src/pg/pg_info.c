@@ -43,8 +43,7 @@ static const struct {
 	{ "sslkeylogfile", "it would write down the session keys" },
 };
 
-const char *pg_internal_option(const PQconninfoOption *options,
-			       const char *keyword)
+const char *pg_info_option(const PQconninfoOption *options, const char *keyword)
 {
 	const PQconninfoOption *o;
 
@@ -57,7 +56,7 @@ const char *pg_internal_option(const PQconninfoOption *options,
 /* Both words of "off by default": absent and empty. */
 static const char *given(const PQconninfoOption *options, const char *keyword)
 {
-	const char *value = pg_internal_option(options, keyword);
+	const char *value = pg_info_option(options, keyword);
 
 	return value != NULL && value[0] != '\0' ? value : NULL;
 }
@@ -238,6 +237,6 @@ const char *pg_info_get(const struct pg_info *info, const char *keyword)
 
 	if (strcmp(keyword, "sslmode") == 0)
 		return info->sslmode;
-	value = pg_internal_option(info->options, keyword);
+	value = pg_info_option(info->options, keyword);
 	return value != NULL ? value : "";
 }

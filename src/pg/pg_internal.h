@@ -22,16 +22,16 @@ struct pg {
 	PGconn *conn;
 	unsigned notices;
 	bool dead;   /* an answer is missing: nothing may be sent again */
-	bool posted; /* the reply of a pg_post() is still to be read */
+	bool posted; /* the reply of a pg_run_post() is still to be read */
 	char host[256];
 	char port[16];
 };
 
 /* Wait until fd is ready or the boot clock reaches deadline: 1, 0 or -1. */
-int pg_internal_wait(int fd, bool write, int64_t deadline);
+int pg_connect_wait(int fd, bool write, int64_t deadline);
 
 /* In the order of PQconninfoOption: value of keyword or NULL. */
-const char *pg_internal_option(const PQconninfoOption *options,
-			       const char *keyword);
+const char *pg_info_option(const PQconninfoOption *options,
+			   const char *keyword);
 
 #endif

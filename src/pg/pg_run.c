@@ -97,7 +97,7 @@ static bool flush(struct pg *pg, int64_t deadline)
 	int left;
 
 	while ((left = PQflush(pg->conn)) == 1) {
-		if (pg_internal_wait(PQsocket(pg->conn), true, deadline) <= 0)
+		if (pg_connect_wait(PQsocket(pg->conn), true, deadline) <= 0)
 			return false;
 		/* The server may be stuck writing to us: read as well. */
 		if (PQconsumeInput(pg->conn) == 0)
@@ -110,7 +110,7 @@ static bool flush(struct pg *pg, int64_t deadline)
 static bool next_result(struct pg *pg, int64_t deadline, PGresult **ret)
 {
 	while (PQisBusy(pg->conn) == 1) {
-		if (pg_internal_wait(PQsocket(pg->conn), false, deadline) <= 0)
+		if (pg_connect_wait(PQsocket(pg->conn), false, deadline) <= 0)
 			return false;
 		if (PQconsumeInput(pg->conn) == 0 &&
 		    PQstatus(pg->conn) == CONNECTION_BAD &&
@@ -128,7 +128,7 @@ static bool is_success(const PGresult *r)
 	return s == PGRES_COMMAND_OK || s == PGRES_TUPLES_OK;
 }
 
-/* Read the reply of a pg_post() to its end; false when it was not a yes. */
+/* Read the reply of a pg_run_post() to its end; false when it was not a yes. */
 static bool drain(struct pg *pg, int64_t deadline)
 {
 	PGresult *r = NULL;
@@ -368,8 +368,8 @@ enum status pg_run_secret(struct pg *pg, const struct secret *sql,
 		      ret_sqlstate, why);
 }
 
-enum status pg_post(struct pg *pg, const char *sql, int n_params,
-		    const char *const *params, struct reason *why)
+enum status pg_run_post(struct pg *pg, const char *sql, int n_params,
+			const char *const *params, struct reason *why)
 {
 	enum status st = ready(pg, now_boot(now_system()) + NOW_SECOND, why);
 
@@ -383,7 +383,7 @@ enum status pg_post(struct pg *pg, const char *sql, int n_params,
 	return STATUS_OK;
 }
 
-bool pg_refresh(struct pg *pg)
+bool pg_run_refresh(struct pg *pg)
 {
 	if (!pg_alive(pg))
 		return false;
