@@ -27,10 +27,10 @@
 #include "base/reason.h"
 #include "base/secret.h"
 
-#define HTTP_HOST_SIZE	   256
-#define HTTP_HEADERS_MAX   32
-#define HTTP_RESPONSE_MAX  ((size_t)1024 * 1024)
-#define HTTP_URL_MAX	   8192
+#define HTTP_HOST_SIZE	  256
+#define HTTP_HEADERS_MAX  32
+#define HTTP_RESPONSE_MAX ((size_t)1024 * 1024)
+#define HTTP_URL_MAX	  8192
 
 /* ---- addresses --------------------------------------------------------- */
 
@@ -56,15 +56,15 @@ bool http_url_is_loopback(const struct http_url *u);
 struct http; /* settings and a pool of kept connections */
 
 struct http_options {
-	const char *ca_file;	 /* PEM; NULL with ca_dir NULL: system's */
-	const char *ca_dir;	 /* hashed folder, or NULL */
-	const char *client_cert; /* PEM chain, or NULL */
-	const char *client_key;	 /* PEM key, 0600; NULL: in client_cert */
-	const char *proxy;	 /* "http://host:port"; NULL: none at all */
-	const char *user_agent;	 /* NULL: "keyturn" */
-	int64_t connect_timeout_us; /* 0: 5 s; name resolution and TLS too */
-	unsigned idle_max;	    /* kept handles; 0: 16 */
-	const struct now *now;	    /* NULL: now_system() */
+	const char *ca_file;	     /* PEM; NULL with ca_dir NULL: system's */
+	const char *ca_dir;	     /* hashed folder, or NULL */
+	const char *client_cert;     /* PEM chain, or NULL */
+	const char *client_key;	     /* PEM key, 0600; NULL: in client_cert */
+	const char *proxy;	     /* "http://host:port"; NULL: none at all */
+	const char *user_agent;	     /* NULL: "keyturn" */
+	int64_t connect_timeout_us;  /* 0: 5 s; name resolution and TLS too */
+	unsigned idle_max;	     /* kept handles; 0: 16 */
+	const struct now *now;	     /* NULL: now_system() */
 	const struct random *random; /* jitter; must be thread-safe */
 };
 
@@ -94,24 +94,24 @@ struct http_request {
 	size_t n_headers; /* at most HTTP_HEADERS_MAX */
 	const void *body; /* not copied; NULL: none */
 	size_t body_n;
-	int64_t timeout_us; /* one try, from start to the last byte; 0: 15 s */
+	int64_t timeout_us;  /* one try, from start to the last byte; 0: 15 s */
 	size_t response_max; /* 0: HTTP_RESPONSE_MAX */
-	bool plain_http; /* http to a host that is not loopback is meant
+	bool plain_http;     /* http to a host that is not loopback is meant
 			    (link-local metadata services) */
 };
 
 struct http_response {
-	int code;     /* 200 ... 599 */
-	char *body;   /* NUL-terminated, never NULL; wiped on free */
+	int code;   /* 200 ... 599 */
+	char *body; /* NUL-terminated, never NULL; wiped on free */
 	size_t body_n;
 	unsigned tries; /* how many requests were made */
 	/* "" when absent; a value that does not fit counts as absent. */
 	char content_type[128];
 	char location[2048];
-	char request_id[128];  /* x-amzn-RequestId */
-	char retry_after[64];  /* as sent: seconds or a date */
-	char date[64];	       /* as sent, RFC 9110 */
-	char error_type[128];  /* x-amzn-ErrorType */
+	char request_id[128];	/* x-amzn-RequestId */
+	char retry_after[64];	/* as sent: seconds or a date */
+	char date[64];		/* as sent, RFC 9110 */
+	char error_type[128];	/* x-amzn-ErrorType */
 	int64_t retry_after_us; /* from now; -1: absent or not understood */
 	int64_t date_us;	/* wall clock; -1: absent or malformed */
 };
@@ -133,7 +133,7 @@ struct http_retry {
 	int64_t cap_us;	 /* 0: 5 s */
 	int64_t total_us; /* with the waiting; no wait is begun that would pass
 			     it, nor one for a longer Retry-After; 0: 60 s */
-	bool unknown;	 /* repeat also what may have been done already: only
+	bool unknown;	  /* repeat also what may have been done already: only
 			    for reads and writes that repeat without effect */
 	/* May this answer be repeated?  NULL: 429 and 503 only.  Retry-After
 	 * is the least time waited. */
