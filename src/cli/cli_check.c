@@ -335,7 +335,8 @@ enum status cli_check(struct cli *c)
 		check_role(&k, roles[i]);
 	if (k.fails) {
 		s = k.worst == STATUS_OK ? STATUS_REFUSED : k.worst;
-		reason_set(&c->why, s, "%zu findings stop a rotation", k.fails);
+		reason_set(&c->why, s, "%zu finding%s a rotation", k.fails,
+			   k.fails == 1 ? " stops" : "s stop");
 	}
 	if (fflush(stdout) != 0)
 		s = STATUS_ERROR;

@@ -248,9 +248,12 @@ enum status cli_rotate(struct cli *c)
 			 "%zu roles were never taken over; --due leaves them "
 			 "alone: rotate or import them by name",
 			 choice.fresh);
-	if (choice.n == 0)
-		s = reason_set(&c->why, STATUS_NOTHING_DUE, "nothing is due");
-	else if (c->o.dry_run)
+	/* No error: what cron mails every hour is soon not read any more. */
+	if (choice.n == 0) {
+		s = STATUS_NOTHING_DUE;
+		if (!c->o.quiet && !c->o.json)
+			puts(status_sentence(s));
+	} else if (c->o.dry_run)
 		s = dry_run(c, &choice);
 	else
 		s = run_choice(c, &choice, password, jobs);
