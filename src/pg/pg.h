@@ -120,7 +120,8 @@ enum status pg_run_many(struct pg *pg, struct pg_statement *statements,
 
 /*
  * Send one statement and do not wait.  Its reply is read before the next
- * statement, or by pg_run_refresh(); if it failed, the session is not used again.
+ * statement, or by pg_run_refresh(); if it failed, the session is not used
+ * again.
  */
 enum status pg_run_post(struct pg *pg, const char *sql, int n_params,
 			const char *const *params, struct reason *why);

@@ -723,7 +723,7 @@ void target_marker_end(struct target_session *s)
 	/* Not waited for: if it fails, the session is closed when that is seen,
 	 * and until then it still holds the claim, which is slow but safe. */
 	if (text_status(&t) != STATUS_OK ||
-	    pg_post(s->pg, text_str(&t), 2, params, NULL) != STATUS_OK)
+	    pg_run_post(s->pg, text_str(&t), 2, params, NULL) != STATUS_OK)
 		s->broken = true;
 	text_free(&t);
 	s->claim[0] = '\0';

@@ -115,7 +115,7 @@ static struct target_session *unlink_stale(struct target_postgres *p)
 
 	while ((s = *at) != NULL) {
 		if (now_boot(p->o.now) - s->idle_since < IDLE_LIFE_US &&
-		    pg_refresh(s->pg)) {
+		    pg_run_refresh(s->pg)) {
 			at = &s->next;
 			continue;
 		}
