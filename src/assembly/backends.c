@@ -77,6 +77,23 @@ static bool exists(const char *path)
 	return lstat(path, &st) == 0;
 }
 
+/* What to do about a file that is away or not ours to read. */
+static enum status advise(enum status s, const char *key_path,
+			  struct reason *why)
+{
+	struct reason was = *why;
+
+	if (s == STATUS_NOT_FOUND && !exists(key_path))
+		return reason_set(why, STATUS_CONFIG,
+				  "%s; bring the key back from a backup",
+				  was.text);
+	if (s == STATUS_DENIED)
+		return reason_set(why, s,
+				  "%s; run keyturn as the owner of its files",
+				  was.text);
+	return s;
+}
+
 static enum status open_ledger(const struct config *c,
 			       enum backends_ledger mode,
 			       const char *public_key, bool *ret_lost,
@@ -103,7 +120,9 @@ static enum status open_ledger(const struct config *c,
 			o.sign_public_path = beside;
 		}
 	}
-	return ledger_sqlite_open(&o, ret, why);
+	return advise(ledger_sqlite_open(&o, ret, why),
+		      o.sign_key_path ? o.sign_key_path : o.sign_public_path,
+		      why);
 }
 
 enum status backends_ledger(struct backends *b, enum backends_ledger mode,
@@ -153,13 +172,13 @@ static enum status open_store(const struct config_group *g, bool create,
 
 	/* A store that is not there was never made, or is lost: an empty new
 	 * one in its place would make every managed role look unknown. */
-	if (s == STATUS_NOT_FOUND)
+	if (s == STATUS_NOT_FOUND && !exists(o.path))
 		s = reason_set(why, STATUS_STORE_UNAVAILABLE,
 			       "%s: the file of [store %s] does not exist; "
 			       "keyturn init makes it, or bring it back from a "
 			       "backup",
 			       o.path, o.name);
-	return s;
+	return advise(s, o.key_path, why);
 }
 
 enum status backends_store(struct backends *b, const char *name,

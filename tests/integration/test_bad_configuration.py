@@ -62,7 +62,7 @@ def test_an_unknown_key_stops_every_command(edited):
                      "keyturn: ")
 
 
-@pytest.mark.parametrize("old, new, at, words", [
+MEANT = [
     ("[role sap]", "[rolle sap]", "[rolle sap]", ["unknown section"]),
     ("[role sap]", "[role]", "[role]", ["lacks a name"]),
     ("[keyturn]", "[keyturn main]", "[keyturn main]", ["takes no name"]),
@@ -89,17 +89,30 @@ def test_an_unknown_key_stops_every_command(edited):
      ["vault", "not available"]),
     ("user=keyturn_admin", "user=keyturn_admin password=x",
      "conninfo =", ["password", "admin_passfile"]),
-    ("sslmode=verify-full", "sslmode=require", "conninfo =",
-     ["verify-full", "insecure"]),
     ("sslmode=verify-full", "sslmode=verify-full colour=blue",
      "[cluster main]", ["conninfo"]),
-])
-def test_what_cannot_be_meant_is_named_with_its_line(edited, old, new, at,
-                                                     words):
-    site = edited(old, new)
+]
+
+
+def test_what_cannot_be_meant_is_named_with_its_line(taken_over, subtests):
+    site = taken_over
+    good = read(site)
     with nothing_changed(site):
-        sentence(site.run("rotate", "sap"), CONFIGURATION,
-                 line_of(site.configuration, at), *words)
+        for old, new, at, words in MEANT:
+            with subtests.test(new):
+                assert old in good
+                write(site, good.replace(old, new, 1))
+                sentence(site.run("rotate", "sap"), CONFIGURATION,
+                         line_of(site.configuration, at), *words)
+        write(site, good)
+
+
+def test_a_server_that_could_be_anybody_needs_leave(edited):
+    site = edited("conninfo = host=127.0.0.1", "conninfo = host=db.invalid")
+    edited("sslmode=verify-full", "sslmode=require")
+    sentence(site.run("rotate", "sap"), CONFIGURATION, "sslmode=require",
+             "verify-full", "insecure = yes",
+             line_of(site.configuration, "[cluster main]"))
 
 
 def test_a_duplicate_section_names_both_places(edited):
@@ -131,8 +144,8 @@ def test_two_sections_for_one_login_are_refused(edited):
                  line_of(site.configuration, "[role erp]"))
 
 
-@pytest.mark.parametrize("section, key, value, words", [
-    ("keyturn", "jobs", "many", ["a number"]),
+VALUES = [
+    ("keyturn", "jobs", "many", ["not a whole number"]),
     ("keyturn", "jobs", "0", ["1 to 64"]),
     ("keyturn", "jobs", "65", ["1 to 64"]),
     ("keyturn", "jobs", "-1", []),
@@ -151,22 +164,25 @@ def test_two_sections_for_one_login_are_refused(edited):
     ("policy p", "require", "upper emoji", ["emoji"]),
     ("role sap", "every", "soon", []),
     ("role sap", "every", "0d", ["more than nothing"]),
-])
-def test_a_bad_value_is_named_with_what_would_be_good(
-        taken_over, section, key, value, words):
+]
+
+
+def test_a_bad_value_is_named_with_what_would_be_good(taken_over, subtests):
     site = taken_over
-    text = read(site)
-    if section == "policy p":
-        text += "\n[policy p]\n"
-    if key == "every":
-        text = text.replace("every = 30d\n", "")
-    write(site, text.replace(f"[{section}]", f"[{section}]\n{key} = {value}"))
-    at = f"{key} = "
+    good = read(site)
     with nothing_changed(site):
-        line = sentence(site.run("rotate", "sap"), CONFIGURATION,
-                        f"[{section}]", *words)
-    assert line_of(site.configuration, at) in line and key in line or \
-        line_of(site.configuration, f"[{section}]") in line, line
+        for section, key, value, words in VALUES:
+            with subtests.test(f"{key} = {value}"):
+                text = good.replace("every = 30d\n", "") \
+                    if key == "every" else good + "\n[policy p]\n"
+                write(site, text.replace(f"[{section}]",
+                                         f"[{section}]\n{key} = {value}"))
+                line = sentence(site.run("rotate", "sap"), CONFIGURATION,
+                                f"[{section}]", key, *words)
+                # What the schedule and the policy judge is named by section.
+                assert line_of(site.configuration, f"{key} = {value}") in line \
+                    or line_of(site.configuration, f"[{section}]") in line
+        write(site, good)
 
 
 def test_a_policy_too_weak_to_be_safe_is_refused(taken_over):
@@ -174,7 +190,7 @@ def test_a_policy_too_weak_to_be_safe_is_refused(taken_over):
           "length = 20\nsymbols =\nrequire = upper lower digit\n")
     with nothing_changed(taken_over):
         done = taken_over.run("rotate", "sap")
-        sentence(done, CONFIGURATION, "128 bits", "[policy p]",
+        sentence(done, CONFIGURATION, "fewer than 128", "[policy p]",
                  taken_over.configuration)
 
 
@@ -217,15 +233,15 @@ def test_a_configuration_that_is_no_configuration(taken_over, tmp_path,
     sentence(done, CONFIGURATION, str(file))
 
 
-@pytest.mark.parametrize("key, code", [("store.key", 2), ("audit.key", 2)])
-@pytest.mark.parametrize("bits", [0o644, 0o660, 0o602])
-def test_a_key_that_others_may_read_is_refused(taken_over, key, code, bits):
+@pytest.mark.parametrize("key", ["store.key", "audit.key"])
+def test_a_key_that_others_may_read_or_write_is_refused(taken_over, key):
     site = taken_over
     path = os.path.join(site.keys, key)
     with nothing_changed(site):
-        with mode(path, bits):
-            done = site.run("rotate", "sap")
-            sentence(done, code, path, "chmod")
+        for bits in (0o644, 0o660, 0o602):
+            with mode(path, bits):
+                sentence(site.run("rotate", "sap"), CONFIGURATION, path,
+                         "chmod")
     site.run("rotate", "sap", expect=0)
     site.settled()
 
@@ -247,8 +263,7 @@ def test_a_key_that_may_not_be_read_stops_all(taken_over, tmp_path, key):
     with nothing_changed(site):
         with mode(path, 0o000):
             done = site.run("rotate", "sap")
-    assert done.exit not in (0, 1), done.text
-    sentence(done, done.exit, path)
+    sentence(done, 12, path, "Permission denied", "run keyturn as")
 
 
 @pytest.mark.parametrize("file", ["store.key", "audit.key", "passfile"])
@@ -262,8 +277,10 @@ def test_a_key_that_is_not_there_stops_all(taken_over, file):
         again = os.path.exists(path)
         os.rename(path + ".away", path)
     assert not again, "a lost key was replaced by a new one"
-    assert done.exit not in (0, 1), done.text
-    sentence(done, done.exit, path)
+    if file == "passfile":
+        sentence(done, REFUSED, path, "admin_passfile")
+    else:
+        sentence(done, CONFIGURATION, path, "backup")
 
 
 @pytest.mark.parametrize("content", [
@@ -278,8 +295,7 @@ def test_a_store_key_that_is_none(taken_over, content):
             f.write(content)
         done = site.run("rotate", "sap")
         os.replace(path + ".away", path)
-    assert done.exit not in (0, 1), done.text
-    sentence(done, done.exit, path, "hex")
+    sentence(done, CONFIGURATION, path, "hex")
 
 
 # ---- Roles that are never rotated ----------------------------------------------
@@ -362,7 +378,8 @@ def quoted_word(value):
 
 
 def quoted_setting(value):
-    return f'"{value}"'
+    """A value of keyturn.conf."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def identifier(value):
@@ -397,7 +414,8 @@ def test_an_odd_name_of_role_and_database_works_everywhere(new_site, tmp_path,
     env = os.path.join(site.sinks, "odd.env")
     site.configure(
         ("odd",),
-        conninfo=site.conninfo(dbname=quoted_word(name)),
+        conninfo=site.conninfo(dbname=quoted_word(name)).replace(
+            " dbname=", "\n dbname="),
         role_settings=f"rolname = {quoted_setting(name)}\n"
         f"dbname = {quoted_setting(name)}\nsink = env {env}")
     site.run("rotate", "odd", expect=0)
@@ -444,7 +462,7 @@ def test_an_odd_name_of_role_and_database_works_everywhere(new_site, tmp_path,
         site.run("status", "--json", expect=0).out)] == ["odd"]
 
 
-@pytest.mark.parametrize("name", ["p" * 64, "é" * 32, "a\x01b", ""],
+@pytest.mark.parametrize("name", ["p" * 64, "é" * 32, "a\tb", ""],
                          ids=["64 bytes", "64 bytes of UTF-8", "control",
                               "empty"])
 def test_a_name_that_postgresql_cannot_hold_is_refused(new_site, name):

@@ -2,8 +2,8 @@
 """What every test of a bad world asks: one clear sentence, and nothing lost."""
 
 import contextlib
-import stat
 import os
+import stat
 
 from rig.installation import FIRST_PASSWORD
 
@@ -17,6 +17,7 @@ def sentence(done, exit, *words):
     line = lines[0]
     for word in words:
         assert str(word) in line, f"no {word!r} in: {line}"
+    print(line)
     assert line.isprintable() and len(line.encode()) < 1200, line
     return line
 
