@@ -7,4 +7,5 @@ libcrypto_a_SOURCES = \
 	src/crypto/entropy.c src/crypto/entropy.h \
 	src/crypto/scram.c src/crypto/scram.h \
 	src/crypto/seal.c src/crypto/seal.h \
-	src/crypto/sign.c src/crypto/sign.h
+	src/crypto/sign.c src/crypto/sign.h \
+	src/crypto/sigv4.c src/crypto/sigv4.h

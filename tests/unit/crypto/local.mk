@@ -27,3 +27,12 @@ tests_unit_crypto_test_scram_SOURCES = tests/unit/crypto/test_scram.c
 tests_unit_crypto_test_scram_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_crypto_test_scram_LDADD = libcrypto.a libbase.a $(LIBPQ_LIBS) \
 	$(OPENSSL_LIBS) $(CMOCKA_LIBS)
+
+# The vectors are those of awslabs/aws-c-auth.
+check_PROGRAMS += tests/unit/crypto/test_sigv4
+TESTS += tests/unit/crypto/test_sigv4
+tests_unit_crypto_test_sigv4_SOURCES = tests/unit/crypto/test_sigv4.c \
+	tests/unit/crypto/sigv4_vectors.inc
+tests_unit_crypto_test_sigv4_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_crypto_test_sigv4_LDADD = libcrypto.a libbase.a $(OPENSSL_LIBS) \
+	$(CMOCKA_LIBS)
