@@ -5,5 +5,7 @@ EXTRA_DIST += \
 	tests/mutations/claims-of-the-living-are-taken.mutation \
 	tests/mutations/marker-fence-ignores-the-claim.mutation \
 	tests/mutations/marker-fence-is-not-checked.mutation \
+	tests/mutations/engine.list \
 	tests/mutations/run \
+	tests/mutations/simulate \
 	tests/mutations/zombies-are-not-ended.mutation

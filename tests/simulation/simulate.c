@@ -156,6 +156,8 @@ static const struct order orders[] = {
 struct before {
 	char password[WORLD_PASSWORD];
 	unsigned history, wrong_logins; /* but for what the store lied */
+	unsigned rollbacks;
+	int64_t clock;
 	bool by_hand;
 	bool astray; /* the marker did not name what logs in */
 };
@@ -169,6 +171,8 @@ static struct before remember(const struct world *w)
 {
 	struct before b = { .history = history(w),
 			    .wrong_logins = w->wrong_logins - w->lies,
+			    .rollbacks = w->rollbacks,
+			    .clock = w->clock,
 			    .by_hand = w->db.by_hand,
 			    .astray = !world_truthful(w) };
 
@@ -213,6 +217,16 @@ static void check_died(const struct world *w, const struct before *b)
 	case ENGINE_DIED_RESOLVES:
 		break;
 	}
+}
+
+/* Whatever happened behind our back: a rotation that was asked for and ends well
+ * has made a password. */
+static void check_rotated(const struct world *w, const struct order *o,
+			  const struct before *b, enum status s)
+{
+	if (s == STATUS_OK && o->mode == ENGINE_MODE_ROTATE && o->fresh &&
+	    w->rollbacks == b->rollbacks && world_current_since(w) < b->clock)
+		fail_plan("the run ends well, but CURRENT is an old one");
 }
 
 /* A status is a promise, too. */
@@ -277,6 +291,8 @@ static enum status finish(struct world *w, int i, const struct order *o,
 	crashes += w->dead[i];
 	if (w->violation[0])
 		fail_plan("%s", w->violation);
+	if (alone && !w->dead[i])
+		check_rotated(w, o, b, result.status);
 	if (alone && history(w) == b->history) {
 		if (!w->dead[i])
 			check_status(w, o, b, result.status);

@@ -89,6 +89,13 @@ const char *world_label(const struct world *w, enum store_label label)
 	return v ? v->id : "";
 }
 
+int64_t world_current_since(const struct world *w)
+{
+	const struct world_version *v = labelled(w, STORE_LABEL_CURRENT);
+
+	return v ? v->created_us : 0;
+}
+
 /* ---- the checks ---- */
 
 static bool ever_live(const struct world *w, const char *id)

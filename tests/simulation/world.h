@@ -193,6 +193,8 @@ bool world_settled(const struct world *w);
 bool world_truthful(const struct world *w);
 /* keyturn ever had to do with this role. */
 bool world_managed(const struct world *w);
+/* When CURRENT was staged; 0 when there is none. */
+int64_t world_current_since(const struct world *w);
 /* The id under this label, or "". */
 const char *world_label(const struct world *w, enum store_label label);
 

@@ -10,6 +10,7 @@
 
 struct target_session {
 	int id;
+	bool lost; /* a reply did not come: it is not to be used again */
 };
 
 static struct world *of_target(struct target *t)
@@ -72,6 +73,15 @@ static bool claim_done(struct world *w, const struct flight *f)
 {
 	world_db_claim(w, f);
 	return true;
+}
+
+static enum status on_session(struct world *w, struct target_session *s,
+			      const char *act, enum status st)
+{
+	if (s->lost)
+		world_violate(w, "a lost session is used again", act);
+	s->lost = st == STATUS_UNKNOWN;
+	return st;
 }
 
 /* Shared by every act on the database: do f now, later, or not. */
@@ -196,7 +206,7 @@ static enum status t_claim(struct target *t, struct target_session *s,
 	    w->session_of_claim != s->id)
 		return STATUS_BUSY;
 	snprintf(f.claim, sizeof(f.claim), "%s", claim);
-	st = db_act(w, "claim", &f, claim_done);
+	st = on_session(w, s, "claim", db_act(w, "claim", &f, claim_done));
 	if (st == STATUS_OK) {
 		fill_marker(w, ret);
 		ret->epoch_was = was;
@@ -205,7 +215,7 @@ static enum status t_claim(struct target *t, struct target_session *s,
 }
 
 static enum status read_marker(struct target *t, const char *act,
-			       const struct target_session *s,
+			       struct target_session *s,
 			       struct target_marker *ret)
 {
 	struct world *w = of_target(t);
@@ -215,11 +225,11 @@ static enum status read_marker(struct target *t, const char *act,
 		return STATUS_UNKNOWN;
 	f = world_fate(w, act);
 	if (f == FATE_GONE)
-		return STATUS_NOT_FOUND;
+		return on_session(w, s, act, STATUS_NOT_FOUND);
 	if (f != FATE_GOOD || s->id <= w->dead_below)
-		return STATUS_UNKNOWN;
+		return on_session(w, s, act, STATUS_UNKNOWN);
 	fill_marker(w, ret);
-	return STATUS_OK;
+	return on_session(w, s, act, STATUS_OK);
 }
 
 static enum status t_look(struct target *t, struct target_session *s,
@@ -247,6 +257,7 @@ static enum status t_apply(struct target *t, struct target_session *s,
 	struct flight f = { .op = WORLD_APPLY,
 			    .session = s->id,
 			    .sets_password = password != NULL };
+	const char *act;
 
 	(void)role, (void)why;
 	if (world_dead(w))
@@ -258,7 +269,8 @@ static enum status t_apply(struct target *t, struct target_session *s,
 	if (password)
 		snprintf(f.password, sizeof(f.password), "%s",
 			 secret_bytes(password));
-	return db_act(w, password ? "apply" : "adopt", &f, world_db_apply);
+	act = password ? "apply" : "adopt";
+	return on_session(w, s, act, db_act(w, act, &f, world_db_apply));
 }
 
 static void log_in(struct world *w, const struct secret *password, bool control,
