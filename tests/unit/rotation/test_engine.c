@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The engine alone: each guard both ways, what its memory keeps, and what it
+ * does with an event that the table has no row for.  Whether the table is right
+ * is for tests/simulation to say. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "rotation/engine.h"
+
+/* A machine in the middle of a run. */
+static struct engine in(enum engine_state state, enum engine_mode mode)
+{
+	struct engine e = engine_make(mode, false, false);
+
+	e.state = state;
+	return e;
+}
+
+static enum engine_state step(struct engine *e, enum engine_event event)
+{
+	const struct engine_row *row = NULL;
+	enum engine_state was = e->state;
+
+	if (engine_step(e, event, &row) != STATUS_OK)
+		fail_msg("no row for %s in %s", engine_event_name(event),
+			 engine_state_name(was));
+	assert_int_equal(row->from, was);
+	assert_int_equal(row->event, event);
+	assert_int_equal(row->to, e->state);
+	return e->state;
+}
+
+#define assert_goes(e, event, to)                                             \
+	assert_string_equal(engine_state_name(step(&(e), ENGINE_ON_##event)), \
+			    #to)
+
+/* ---- paths ---- */
+
+static void a_rotation_goes_through_its_states_in_order(void **state)
+{
+	struct engine e = engine_make(ENGINE_MODE_ROTATE, true, false);
+
+	(void)state;
+	assert_goes(e, BEGIN, INTENT);
+	assert_goes(e, OK, PREFLIGHT);
+	assert_goes(e, OK, CLAIM);
+	assert_goes(e, OK, RESOLVE);
+	assert_goes(e, CURRENT_LIVE, GENERATE);
+	assert_goes(e, OK, STAGE);
+	assert_true(e.have_version);
+	assert_goes(e, OK, READBACK);
+	assert_false(e.staged);
+	assert_goes(e, SAME, APPLY);
+	assert_true(e.staged);
+	assert_goes(e, OK, PROVE);
+	assert_true(e.applied);
+	assert_goes(e, RIGHT, PROMOTE);
+	assert_true(e.proved);
+	assert_goes(e, OK, DELIVER);
+	assert_goes(e, OK, CLOSE);
+	assert_goes(e, OK, ENDED);
+	assert_int_equal(e.outcome, STATUS_OK);
+	assert_false(e.finished);
+}
+
+static void an_import_logs_in_before_it_stages_and_after_it_adopts(void **state)
+{
+	struct engine e = in(ENGINE_RESOLVE, ENGINE_MODE_IMPORT);
+
+	(void)state;
+	assert_goes(e, NEVER, VOUCH);
+	assert_goes(e, RIGHT, STAGE);
+	assert_goes(e, OK, READBACK);
+	assert_goes(e, SAME, ADOPT);
+	assert_goes(e, OK, PROVE);
+	assert_goes(e, RIGHT, PROMOTE);
+	assert_goes(e, OK, DELIVER);
+}
+
+static void a_lost_reply_is_asked_about_under_a_new_claim(void **state)
+{
+	struct engine e = in(ENGINE_APPLY, ENGINE_MODE_ROTATE);
+
+	(void)state;
+	e.have_version = e.staged = true;
+	assert_goes(e, UNKNOWN, CLAIM);
+	assert_true(e.open);
+	assert_goes(e, OK, RESOLVE);
+	assert_goes(e, PENDING_LIVE, PROVE);
+	assert_false(e.open);
+	assert_true(e.applied);
+	assert_false(e.finishing);
+}
+
+static void a_lost_reply_of_what_was_not_done_applies_the_same_again(
+	void **state)
+{
+	struct engine e = in(ENGINE_APPLY, ENGINE_MODE_ROTATE);
+
+	(void)state;
+	e.have_version = e.staged = true;
+	assert_goes(e, UNKNOWN, CLAIM);
+	assert_goes(e, OK, RESOLVE);
+	assert_goes(e, PENDING_DEAD, APPLY);
+	assert_true(e.staged);
+}
+
+static void the_interrupted_rotation_is_finished_before_the_one_asked_for(
+	void **state)
+{
+	struct engine e = in(ENGINE_RESOLVE, ENGINE_MODE_ROTATE);
+
+	(void)state;
+	e.fresh = true;
+	assert_goes(e, PENDING_LIVE, PROVE);
+	assert_true(e.finishing);
+	assert_goes(e, RIGHT, PROMOTE);
+	assert_goes(e, OK, RESOLVE);
+	assert_true(e.finished);
+	assert_false(e.finishing);
+	assert_goes(e, CURRENT_LIVE, GENERATE);
+}
+
+/* ---- guards, both ways ---- */
+
+static void only_a_run_that_rotates_makes_the_first_password(void **state)
+{
+	struct engine yes = in(ENGINE_RESOLVE, ENGINE_MODE_ROTATE);
+	struct engine no = in(ENGINE_RESOLVE, ENGINE_MODE_RECOVER);
+
+	(void)state;
+	assert_goes(yes, NEVER, GENERATE);
+	assert_goes(no, NEVER, CLOSE);
+	assert_int_equal(no.outcome, STATUS_OK);
+}
+
+static void only_an_import_adopts(void **state)
+{
+	struct engine yes = in(ENGINE_READBACK, ENGINE_MODE_IMPORT);
+	struct engine no = in(ENGINE_READBACK, ENGINE_MODE_ROTATE);
+
+	(void)state;
+	assert_goes(yes, SAME, ADOPT);
+	assert_goes(no, SAME, APPLY);
+}
+
+static void only_an_emergency_replaces_a_wrong_password(void **state)
+{
+	struct engine yes = in(ENGINE_PROBE, ENGINE_MODE_ROTATE);
+	struct engine no = in(ENGINE_PROBE, ENGINE_MODE_ROTATE);
+
+	(void)state;
+	yes.emergency = true;
+	assert_goes(yes, WRONG, GENERATE);
+	assert_goes(no, WRONG, FREEZE);
+	assert_int_equal(no.outcome, STATUS_FROZEN);
+}
+
+static void an_emergency_replaces_once(void **state)
+{
+	struct engine yes = in(ENGINE_INSPECT, ENGINE_MODE_ROTATE);
+	struct engine no = yes;
+
+	(void)state;
+	yes.emergency = no.emergency = true;
+	no.have_version = true;
+	assert_goes(yes, OURS_LIVE, GENERATE);
+	assert_goes(no, OURS_LIVE, FREEZE);
+}
+
+static void a_new_password_is_made_once_and_only_when_wanted(void **state)
+{
+	const struct engine base = in(ENGINE_RESOLVE, ENGINE_MODE_ROTATE);
+	struct engine due = base, finished = base, fresh = base, made = base;
+	struct engine recover = in(ENGINE_RESOLVE, ENGINE_MODE_RECOVER);
+	struct engine restored = recover;
+
+	(void)state;
+	finished.finished = true;
+	fresh.finished = fresh.fresh = true;
+	made.fresh = made.have_version = true;
+	restored.restored = true;
+	assert_goes(due, CURRENT_LIVE, GENERATE);
+	assert_goes(finished, CURRENT_LIVE, DELIVER);
+	assert_goes(fresh, CURRENT_LIVE, GENERATE);
+	assert_goes(made, CURRENT_LIVE, DELIVER);
+	assert_goes(recover, CURRENT_LIVE, DELIVER);
+	assert_goes(restored, CURRENT_LIVE, GENERATE);
+}
+
+static void a_new_one_follows_only_a_finished_one_and_when_asked(void **state)
+{
+	struct engine fresh = in(ENGINE_PROMOTE, ENGINE_MODE_ROTATE);
+	struct engine due = fresh, own = fresh;
+	struct engine recover = in(ENGINE_PROMOTE, ENGINE_MODE_RECOVER);
+
+	(void)state;
+	fresh.finishing = due.finishing = recover.finishing = true;
+	fresh.fresh = own.fresh = true;
+	assert_goes(fresh, OK, RESOLVE);
+	assert_goes(due, OK, DELIVER);
+	assert_goes(own, OK, DELIVER);
+	assert_goes(recover, OK, DELIVER);
+	assert_true(due.finished);
+	assert_false(own.finished);
+}
+
+static void a_run_finishes_one_earlier_rotation(void **state)
+{
+	struct engine first = in(ENGINE_RESOLVE, ENGINE_MODE_ROTATE);
+	struct engine second = first;
+
+	(void)state;
+	second.finished = true;
+	assert_goes(first, PENDING_LIVE, PROVE);
+	assert_goes(second, PENDING_LIVE, CLOSE);
+	assert_int_equal(second.outcome, STATUS_BUSY);
+}
+
+static void our_open_version_is_applied_and_no_other(void **state)
+{
+	const struct engine base = { .state = ENGINE_RESOLVE,
+				     .mode = ENGINE_MODE_ROTATE,
+				     .have_version = true,
+				     .staged = true };
+	struct engine ours = base, applied = base, finishing = base;
+	struct engine import = base, urgent = base, foreign = base;
+
+	(void)state;
+	applied.applied = true;
+	finishing.finishing = true;
+	import.mode = ENGINE_MODE_IMPORT;
+	urgent.emergency = true;
+	assert_goes(ours, PENDING_DEAD, APPLY);
+	assert_goes(applied, PENDING_DEAD, RETIRE);
+	assert_goes(finishing, PENDING_DEAD, RETIRE);
+	assert_goes(import, PENDING_DEAD, ADOPT);
+	assert_goes(urgent, FOREIGN, APPLY);
+	assert_goes(foreign, FOREIGN, FREEZE);
+}
+
+static void an_open_outcome_is_never_closed_as_nothing_happened(void **state)
+{
+	static const enum engine_event events[] = {
+		ENGINE_ON_BUSY, ENGINE_ON_GONE, ENGINE_ON_REFUSED,
+		ENGINE_ON_UNKNOWN, ENGINE_ON_CLUSTER_DOWN
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		struct engine e = in(ENGINE_CLAIM, ENGINE_MODE_ROTATE);
+		struct engine shut = e;
+
+		e.open = true;
+		while (e.state == ENGINE_CLAIM)
+			step(&e, events[i]);
+		assert_int_equal(e.state, ENGINE_CLOSE);
+		assert_int_equal(e.outcome, STATUS_UNKNOWN);
+		while (shut.state == ENGINE_CLAIM)
+			step(&shut, events[i]);
+		assert_int_not_equal(shut.outcome, STATUS_UNKNOWN);
+	}
+}
+
+static void a_state_is_retried_so_often_and_no_more(void **state)
+{
+	struct engine e = in(ENGINE_READBACK, ENGINE_MODE_ROTATE);
+
+	(void)state;
+	for (int i = 0; i < ENGINE_RETRIES; i++)
+		assert_goes(e, ABSENT, READBACK);
+	assert_goes(e, ABSENT, CLOSE);
+	assert_int_equal(e.outcome, STATUS_STORE_UNAVAILABLE);
+}
+
+static void a_cluster_that_is_away_is_waited_for_only_if_it_matters(
+	void **state)
+{
+	struct engine e = in(ENGINE_CLAIM, ENGINE_MODE_ROTATE);
+	struct engine open = e;
+
+	(void)state;
+	open.open = true;
+	assert_goes(e, CLUSTER_DOWN, CLOSE);
+	assert_goes(open, CLUSTER_DOWN, CLAIM);
+}
+
+static void a_rejected_password_is_made_anew_so_often_and_no_more(void **state)
+{
+	struct engine e = in(ENGINE_APPLY, ENGINE_MODE_ROTATE);
+
+	(void)state;
+	for (int i = 0; i < ENGINE_REJECTIONS; i++) {
+		e.staged = true;
+		assert_goes(e, REJECTED, GENERATE);
+		assert_false(e.staged);
+		e.state = ENGINE_APPLY;
+	}
+	assert_goes(e, REJECTED, CLOSE);
+	assert_int_equal(e.outcome, STATUS_REJECTED);
+}
+
+/* ---- what the table does not say ---- */
+
+static void a_run_that_ended_takes_no_event(void **state)
+{
+	(void)state;
+	for (int ev = 0; ev < ENGINE_EVENT_COUNT; ev++) {
+		struct engine e = in(ENGINE_ENDED, ENGINE_MODE_ROTATE);
+		struct engine before;
+
+		e.outcome = STATUS_OK;
+		memcpy(&before, &e, sizeof(before));
+		assert_int_equal(engine_step(&e, (enum engine_event)ev, NULL),
+				 STATUS_ERROR);
+		assert_memory_equal(&e, &before, sizeof(e));
+	}
+}
+
+static void an_event_without_a_row_closes_the_run(void **state)
+{
+	const struct engine_row *row = NULL;
+	struct engine e = in(ENGINE_GENERATE, ENGINE_MODE_ROTATE);
+	struct engine closing = in(ENGINE_CLOSE, ENGINE_MODE_ROTATE);
+
+	(void)state;
+	assert_int_equal(engine_step(&e, ENGINE_ON_PROMOTED, &row),
+			 STATUS_ERROR);
+	assert_null(row);
+	assert_int_equal(e.state, ENGINE_CLOSE);
+	assert_int_equal(e.outcome, STATUS_ERROR);
+	assert_int_equal(engine_step(&closing, ENGINE_ON_PROMOTED, NULL),
+			 STATUS_ERROR);
+	assert_int_equal(closing.state, ENGINE_ENDED);
+}
+
+static void an_event_without_a_row_leaves_an_open_outcome_unknown(void **state)
+{
+	struct engine open = in(ENGINE_CLAIM, ENGINE_MODE_ROTATE);
+	struct engine applied = in(ENGINE_PROVE, ENGINE_MODE_ROTATE);
+	struct engine finishing = applied;
+
+	(void)state;
+	open.open = true;
+	applied.applied = true;
+	finishing.finishing = true;
+	engine_step(&open, ENGINE_ON_PROMOTED, NULL);
+	engine_step(&applied, ENGINE_ON_PROMOTED, NULL);
+	engine_step(&finishing, ENGINE_ON_PROMOTED, NULL);
+	assert_int_equal(open.outcome, STATUS_UNKNOWN);
+	assert_int_equal(applied.outcome, STATUS_UNKNOWN);
+	assert_int_equal(finishing.outcome, STATUS_UNKNOWN);
+}
+
+/* ---- the table as a whole ---- */
+
+static void every_pair_of_state_and_event_ends_in_a_row_without_guard(
+	void **state)
+{
+	size_t n;
+	const struct engine_row *rows = engine_rows(&n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		size_t last = i;
+
+		for (size_t j = 0; j < n; j++) {
+			if (rows[j].from != rows[i].from ||
+			    rows[j].event != rows[i].event)
+				continue;
+			/* Nothing stands behind a row that is always taken. */
+			if (j > i && rows[i].guard == ENGINE_IF_ALWAYS)
+				fail_msg("%s on %s: a row is never taken",
+					 engine_state_name(rows[i].from),
+					 engine_event_name(rows[i].event));
+			last = j > last ? j : last;
+		}
+		assert_int_equal(rows[last].guard, ENGINE_IF_ALWAYS);
+	}
+}
+
+static void every_row_that_tries_again_counts_and_is_limited(void **state)
+{
+	size_t n;
+	const struct engine_row *rows = engine_rows(&n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		bool limited = rows[i].guard == ENGINE_IF_MAY_RETRY ||
+			       rows[i].guard == ENGINE_IF_MAY_RETRY_OPEN;
+		bool counts = rows[i].action == ENGINE_DO_RETRY ||
+			      rows[i].action == ENGINE_DO_RECLAIM;
+
+		/* A proof is limited by its deadline instead. */
+		if (rows[i].from == ENGINE_PROVE)
+			continue;
+		assert_int_equal(limited, counts);
+	}
+}
+
+static void whatever_ends_a_run_says_how(void **state)
+{
+	size_t n;
+	const struct engine_row *rows = engine_rows(&n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		bool ends = rows[i].to == ENGINE_CLOSE ||
+			    rows[i].to == ENGINE_FREEZE ||
+			    rows[i].to == ENGINE_ENDED;
+		bool framed = rows[i].from == ENGINE_CLOSE ||
+			      rows[i].from == ENGINE_FREEZE;
+
+		assert_int_equal(ends && !framed,
+				 rows[i].action >= ENGINE_DO_END_OK);
+		assert_true(strlen(rows[i].sentence) > 5);
+	}
+}
+
+static void every_state_and_event_has_a_name_of_its_own(void **state)
+{
+	(void)state;
+	for (int i = 0; i < ENGINE_STATE_COUNT; i++) {
+		enum engine_state s = (enum engine_state)i;
+
+		assert_true(*engine_state_does(s));
+		for (int j = 0; j < i; j++) {
+			enum engine_state t = (enum engine_state)j;
+
+			assert_string_not_equal(engine_state_name(s),
+						engine_state_name(t));
+			assert_string_not_equal(engine_state_audit(s),
+						engine_state_audit(t));
+		}
+	}
+	for (int i = 0; i < ENGINE_EVENT_COUNT; i++)
+		for (int j = 0; j < i; j++)
+			assert_string_not_equal(
+				engine_event_name((enum engine_event)i),
+				engine_event_name((enum engine_event)j));
+	assert_string_equal(engine_state_name(ENGINE_RESOLVE), "RESOLVE");
+	assert_string_equal(engine_state_audit(ENGINE_RESOLVE), "resolve");
+	assert_string_equal(engine_event_name(ENGINE_ON_BEGIN), "BEGIN");
+	assert_string_equal(engine_event_name(ENGINE_ON_OTHER_LIVE),
+			    "OTHER_LIVE");
+	assert_string_equal(engine_event_name(ENGINE_ON_STORE_DOWN),
+			    "STORE_DOWN");
+	assert_string_equal(engine_state_name(ENGINE_STATE_COUNT), "?");
+	assert_string_equal(engine_state_audit(ENGINE_STATE_COUNT), "?");
+	assert_string_equal(engine_state_does(ENGINE_STATE_COUNT), "?");
+	assert_string_equal(engine_event_name(ENGINE_EVENT_COUNT), "?");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_rotation_goes_through_its_states_in_order),
+		cmocka_unit_test(
+			an_import_logs_in_before_it_stages_and_after_it_adopts),
+		cmocka_unit_test(a_lost_reply_is_asked_about_under_a_new_claim),
+		cmocka_unit_test(
+			a_lost_reply_of_what_was_not_done_applies_the_same_again),
+		cmocka_unit_test(
+			the_interrupted_rotation_is_finished_before_the_one_asked_for),
+		cmocka_unit_test(
+			only_a_run_that_rotates_makes_the_first_password),
+		cmocka_unit_test(only_an_import_adopts),
+		cmocka_unit_test(only_an_emergency_replaces_a_wrong_password),
+		cmocka_unit_test(an_emergency_replaces_once),
+		cmocka_unit_test(
+			a_new_password_is_made_once_and_only_when_wanted),
+		cmocka_unit_test(
+			a_new_one_follows_only_a_finished_one_and_when_asked),
+		cmocka_unit_test(a_run_finishes_one_earlier_rotation),
+		cmocka_unit_test(our_open_version_is_applied_and_no_other),
+		cmocka_unit_test(
+			an_open_outcome_is_never_closed_as_nothing_happened),
+		cmocka_unit_test(a_state_is_retried_so_often_and_no_more),
+		cmocka_unit_test(
+			a_cluster_that_is_away_is_waited_for_only_if_it_matters),
+		cmocka_unit_test(
+			a_rejected_password_is_made_anew_so_often_and_no_more),
+		cmocka_unit_test(a_run_that_ended_takes_no_event),
+		cmocka_unit_test(an_event_without_a_row_closes_the_run),
+		cmocka_unit_test(
+			an_event_without_a_row_leaves_an_open_outcome_unknown),
+		cmocka_unit_test(
+			every_pair_of_state_and_event_ends_in_a_row_without_guard),
+		cmocka_unit_test(
+			every_row_that_tries_again_counts_and_is_limited),
+		cmocka_unit_test(whatever_ends_a_run_says_how),
+		cmocka_unit_test(every_state_and_event_has_a_name_of_its_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
