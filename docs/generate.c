@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Prints the documents that are made from tables: settings.def, commands.def
- * and status.def.  Its output is committed; tests/lint/generated compares.
+ * Prints the documents that are made from tables: settings.def, commands.def,
+ * status.def and states.def.  Its output is committed; tests/lint/generated
+ * compares.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,35 @@ static const struct option options[] = {
 #undef OPTION
 };
 
+struct state {
+	const char *name;
+	const char *does;
+};
+
+struct row {
+	const char *from, *event, *guard, *to, *action, *died;
+	const char *sentence;
+};
+
+static const struct state states[] = {
+#define STATE(name, audit, does) { #name, does },
+#define ROW(from, event, guard, to, action, died, sentence)
+#include "rotation/states.def"
+#undef STATE
+#undef ROW
+};
+
+static const struct row rows[] = {
+#define STATE(name, audit, does)
+#define ROW(from, event, guard, to, action, died, sentence) \
+	{ #from, #event, #guard, #to, #action, #died, sentence },
+#include "rotation/states.def"
+#undef STATE
+#undef ROW
+};
+
+#define N_STATES   (sizeof(states) / sizeof(*states))
+#define N_ROWS	   (sizeof(rows) / sizeof(*rows))
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 #define N_OPTIONS  (sizeof(options) / sizeof(*options))
 
@@ -255,6 +285,108 @@ static void settings_markdown(struct text *t)
 	config_reference(CONFIG_DOCUMENT_MARKDOWN, t);
 }
 
+static bool leads(const struct row *r, const char *from, const char *to)
+{
+	return strcmp(r->from, from) == 0 && strcmp(r->to, to) == 0;
+}
+
+/* An event of several rows between the same states is named once. */
+static bool is_first_between(size_t i)
+{
+	for (size_t j = 0; j < i; j++) {
+		if (leads(&rows[j], rows[i].from, rows[i].to) &&
+		    strcmp(rows[j].event, rows[i].event) == 0)
+			return false;
+	}
+	return true;
+}
+
+static void protocol_edge(struct text *t, const char *from, const char *to)
+{
+	const char *comma = " : ";
+
+	for (size_t i = 0; i < N_ROWS; i++) {
+		if (!leads(&rows[i], from, to) || !is_first_between(i))
+			continue;
+		if (comma[1] == ':')
+			text_printf(t, "    %s --> %s", from, to);
+		text_printf(t, "%s%s", comma, rows[i].event);
+		comma = ", ";
+	}
+	if (comma[1] != ':')
+		text_add_char(t, '\n');
+}
+
+static void protocol_diagram(struct text *t)
+{
+	text_add(t, "\n## Diagram\n\nThe ways to CLOSE are left out, but for "
+		    "that of DELIVER.\n\n```mermaid\nstateDiagram-v2\n"
+		    "    [*] --> START\n");
+	for (size_t f = 0; f < N_STATES; f++)
+		for (size_t to = 0; to < N_STATES; to++)
+			if (strcmp(states[to].name, "CLOSE") != 0 ||
+			    strcmp(states[f].name, "DELIVER") == 0)
+				protocol_edge(t, states[f].name,
+					      states[to].name);
+	text_add(t, "    ENDED --> [*]\n```\n");
+}
+
+static void protocol_rows(struct text *t, const struct state *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < N_ROWS; i++) {
+		const struct row *r = &rows[i];
+
+		if (strcmp(r->from, s->name) != 0)
+			continue;
+		if (!any)
+			text_printf(t,
+				    "\n### %s\n\n| event | if | then | and | "
+				    "if we die there | because |\n"
+				    "| --- | --- | --- | --- | --- | --- |\n",
+				    s->name);
+		any = true;
+		text_printf(t, "| %s | %s | %s | %s | %s | ", r->event,
+			    strcmp(r->guard, "ALWAYS") ? r->guard : "", r->to,
+			    strcmp(r->action, "NONE") ? r->action : "",
+			    r->died);
+		add_markdown(t, r->sentence);
+		text_add(t, " |\n");
+	}
+}
+
+static void protocol_markdown(struct text *t)
+{
+	text_add(t, "# The rotation protocol\n\nMade by `docs/generate` from "
+		    "`src/rotation/states.def`. Entering a state performs\n"
+		    "its effect; what came of it is the event; the first row "
+		    "of that state and event\nwhose condition holds is taken. "
+		    "Conditions and actions are explained in\n"
+		    "`src/rotation/engine.h`.\n\n## States\n\n"
+		    "| state | what it does |\n| --- | --- |\n");
+	for (size_t i = 0; i < N_STATES; i++) {
+		text_printf(t, "| %s | ", states[i].name);
+		add_markdown(t, states[i].does);
+		text_add(t, " |\n");
+	}
+	protocol_diagram(t);
+	text_add(t, "\n## Rows\n\nWhat the next run does if this one dies in "
+		    "the state that a row leads to, before or\nafter its "
+		    "effect:\n\n"
+		    "- RESTARTS: nothing is live that was not; it starts over\n"
+		    "- RESOLVES: the marker tells whether the new password is "
+		    "live\n"
+		    "- FINISHES: the new password is live; it is proved and "
+		    "promoted\n"
+		    "- SETTLED: CURRENT is live; at most files and records are "
+		    "brought in step\n\n"
+		    "The simulation (`tests/simulation`) walks every row and "
+		    "holds it to that.\n");
+	for (size_t i = 0; i < N_STATES; i++)
+		protocol_rows(t, &states[i]);
+}
+
 static void sample(struct text *t)
 {
 	config_reference(CONFIG_DOCUMENT_SAMPLE, t);
@@ -269,6 +401,7 @@ static const struct {
 	{ "man1", man1 },
 	{ "commands", commands_markdown },
 	{ "sample", sample },
+	{ "protocol", protocol_markdown },
 };
 
 int main(int argc, char **argv)
@@ -292,7 +425,8 @@ int main(int argc, char **argv)
 		rc = EXIT_SUCCESS;
 		goto out;
 	}
-	fputs("usage: generate settings|man5|man1|commands|sample\n", stderr);
+	fputs("usage: generate settings|man5|man1|commands|sample|protocol\n",
+	      stderr);
 out:
 	text_free(&t);
 	return rc;

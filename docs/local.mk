@@ -2,11 +2,13 @@
 # The manual and the reference are made from the .def tables by docs/generate
 # and committed; tests/lint/generated fails when they have drifted.
 noinst_PROGRAMS += docs/generate
-docs_generate_SOURCES = docs/generate.c src/cli/commands.def
+docs_generate_SOURCES = docs/generate.c src/cli/commands.def \
+	src/rotation/states.def
 docs_generate_LDADD = libconfig.a libbase.a $(INIH_LIBS)
 
 dist_man_MANS = docs/keyturn.1 docs/keyturn.conf.5
-dist_doc_DATA += docs/settings.md docs/commands.md docs/keyturn.conf.sample
+dist_doc_DATA += docs/settings.md docs/commands.md docs/protocol.md \
+	docs/keyturn.conf.sample
 EXTRA_DIST += docs/architecture.md
 
 docs-regenerate: docs/generate$(EXEEXT)
