@@ -81,8 +81,10 @@ static bool exists(const char *path)
 static enum status advise(enum status s, const char *key_path,
 			  struct reason *why)
 {
-	struct reason was = *why;
+	struct reason was = { "" };
 
+	if (why != NULL)
+		was = *why;
 	if (s == STATUS_NOT_FOUND && !exists(key_path))
 		return reason_set(why, STATUS_CONFIG,
 				  "%s; bring the key back from a backup",
