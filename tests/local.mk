@@ -33,4 +33,5 @@ include tests/unit/cli/local.mk
 include tests/simulation/local.mk
 include tests/integration/local.mk
 include tests/mutations/local.mk
+include tests/demo/local.mk
 include tests/bench/local.mk
