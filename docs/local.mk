@@ -9,7 +9,11 @@ docs_generate_LDADD = libconfig.a libbase.a $(INIH_LIBS)
 dist_man_MANS = docs/keyturn.1 docs/keyturn.conf.5
 dist_doc_DATA += docs/settings.md docs/commands.md docs/protocol.md \
 	docs/keyturn.conf.sample
-EXTRA_DIST += docs/architecture.md
+
+# Written by hand.
+dist_doc_DATA += README.md docs/architecture.md docs/auditors.md \
+	docs/changes.md docs/development.md docs/operators.md docs/partners.md \
+	docs/security.md docs/verify_audit.py
 
 docs-regenerate: docs/generate$(EXEEXT)
 	$(srcdir)/tests/lint/generated --write $(srcdir)
