@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The runner's effects on the cluster: preflight, claim, resolve, apply, inspect;
+ * must never use a session after its outcome became unknown. */
+#include "rotation/runner_internal.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+static enum engine_event target_event(enum status s)
+{
+	switch (s) {
+	case STATUS_OK:
+		return ENGINE_ON_OK;
+	case STATUS_CONFLICT:
+		return ENGINE_ON_CONFLICT;
+	case STATUS_BUSY:
+		return ENGINE_ON_BUSY;
+	case STATUS_REJECTED:
+		return ENGINE_ON_REJECTED;
+	case STATUS_NOT_FOUND:
+		return ENGINE_ON_GONE;
+	case STATUS_REFUSED:
+	case STATUS_CONFIG:
+		return ENGINE_ON_REFUSED;
+	case STATUS_CLUSTER_UNAVAILABLE:
+	case STATUS_TIMEOUT:
+		return ENGINE_ON_CLUSTER_DOWN;
+	default:
+		/* Whatever else: an act whose outcome nobody told us. */
+		return ENGINE_ON_UNKNOWN;
+	}
+}
+
+static enum status open_session(struct runner *r, struct reason *why)
+{
+	struct target *t = r->job->target;
+
+	runner_drop_session(r, false);
+	return t->ops->open(t, &r->session, why);
+}
+
+enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
+{
+	struct target *t = r->job->target;
+	enum status s;
+
+	s = runner_store_canary(r, why);
+	if (s == STATUS_CORRUPT)
+		return ENGINE_ON_CORRUPT;
+	if (s == STATUS_REFUSED || s == STATUS_CONFIG)
+		return ENGINE_ON_REFUSED;
+	if (s != STATUS_OK)
+		return ENGINE_ON_STORE_DOWN;
+	s = open_session(r, why);
+	if (s == STATUS_OK)
+		s = t->ops->preflight(t, r->session, r->job->rolname, NULL,
+				      NULL, why);
+	switch (s) {
+	case STATUS_OK:
+		return ENGINE_ON_OK;
+	case STATUS_REFUSED:
+	case STATUS_CONFIG:
+	case STATUS_NOT_FOUND:
+	case STATUS_DENIED:
+		return ENGINE_ON_REFUSED;
+	default:
+		return ENGINE_ON_CLUSTER_DOWN;
+	}
+}
+
+/* An epoch that went back is a restored database, whatever else is found
+ * (rotation-safety.md INV5). */
+static void note_epoch(struct runner *r)
+{
+	r->epoch = r->marker.epoch;
+	if (r->marker.epoch_was >= r->role.epoch || r->regress_noted)
+		return;
+	r->regress_noted = true;
+	runner_ledger_note(
+		r, "restore", "", STATUS_OK,
+		"the marker's epoch went back: the database was restored, failed "
+		"over with loss, or replaced",
+		-1, false, NULL);
+}
+
+enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
+{
+	struct target *t = r->job->target;
+	bool again = r->claim[0] != '\0';
+	enum status s;
+
+	if (r->session_bad || !r->session) {
+		s = open_session(r, why);
+		if (s == STATUS_REFUSED || s == STATUS_CONFIG)
+			return ENGINE_ON_REFUSED;
+		if (s != STATUS_OK)
+			return ENGINE_ON_CLUSTER_DOWN;
+	}
+	/* A fresh claim id each time: two claims never look alike. */
+	s = random_uuid(r->env->o.random, r->claim);
+	if (s != STATUS_OK)
+		return ENGINE_ON_REFUSED;
+	s = t->ops->claim(t, r->session, r->job->rolname, r->claim,
+			  again || r->job->mode == ENGINE_MODE_RECOVER,
+			  r->role.epoch, &r->marker, why);
+	if (s == STATUS_OK) {
+		note_epoch(r);
+		return ENGINE_ON_OK;
+	}
+	if (s != STATUS_BUSY && s != STATUS_NOT_FOUND && s != STATUS_REFUSED)
+		r->session_bad = true;
+	return s == STATUS_CONFLICT ? ENGINE_ON_BUSY : target_event(s);
+}
+
+static enum engine_event foreign(const struct runner *r, struct reason *why)
+{
+	const char *role = r->job->role;
+
+	if (r->marker.renamed)
+		reason_set(
+			why, STATUS_FROZEN,
+			"role %s was renamed, or dropped and created again, "
+			"since its last rotation; check that it is the right "
+			"one, then keyturn import or keyturn rotate "
+			"--emergency",
+			role);
+	else if (r->marker.foreign)
+		reason_set(why, STATUS_FROZEN,
+			   "the password of role %s was changed by somebody "
+			   "else; stop that, then keyturn thaw and keyturn "
+			   "import (or keyturn rotate --emergency)",
+			   role);
+	else
+		reason_set(
+			why, STATUS_FROZEN,
+			"the live version %s of role %s is not in the store; "
+			"was the store rolled back? keyturn thaw, then "
+			"keyturn rotate --emergency replaces the password",
+			r->marker.live_version, role);
+	return ENGINE_ON_FOREIGN;
+}
+
+/*
+ * The marker, read after the store.  As long as the claim in it is ours no
+ * other claim can commit an apply, and whoever claims later finds the store as
+ * we found it, or the compare-and-swap of our staging fails (INV2).
+ */
+static enum engine_event look(struct runner *r, struct reason *why)
+{
+	struct target *t = r->job->target;
+	enum status s;
+
+	s = t->ops->look(t, r->session, r->job->rolname, &r->marker, why);
+	if (s == STATUS_NOT_FOUND)
+		return ENGINE_ON_BUSY;
+	if (s != STATUS_OK) {
+		r->session_bad = true;
+		return ENGINE_ON_CLUSTER_DOWN;
+	}
+	if (strcmp(r->marker.claim, r->claim) == 0)
+		return ENGINE_ON_OK;
+	reason_set(why, STATUS_BUSY,
+		   "another rotation of role %s took the claim", r->job->role);
+	return ENGINE_ON_BUSY;
+}
+
+enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
+{
+	const char *live = r->marker.live_version;
+	const char *pending, *current;
+	const struct store_version *v;
+	const struct engine *e = &r->engine;
+	bool ours_open = e->staged && !e->applied && !e->finishing;
+	enum engine_event ev;
+	enum status s;
+
+	s = runner_store_describe(r, why);
+	if (s != STATUS_OK)
+		return runner_store_read_event(s);
+	ev = look(r, why);
+	if (ev != ENGINE_ON_OK)
+		return ev;
+	pending = runner_store_id(r, STORE_LABEL_PENDING);
+	current = runner_store_id(r, STORE_LABEL_CURRENT);
+	if (ours_open && *live && strcmp(live, r->own) == 0 &&
+	    strcmp(current, r->own) == 0)
+		return ENGINE_ON_PROMOTED;
+	if (ours_open && strcmp(live, r->own) != 0 &&
+	    strcmp(pending, r->own) != 0) {
+		reason_set(why, STATUS_BUSY,
+			   "another rotation of role %s staged a version while "
+			   "the outcome of this one was open",
+			   r->job->role);
+		return ENGINE_ON_LOST;
+	}
+	if (r->marker.renamed || r->marker.foreign)
+		return foreign(r, why);
+	if (!*live)
+		return *current ? ENGINE_ON_UNMARKED : ENGINE_ON_NEVER;
+	v = store_find_id(&r->state, live);
+	if (!v)
+		return foreign(r, why);
+	text_copy(r->version, sizeof(r->version), live);
+	switch (v->label) {
+	case STORE_LABEL_CURRENT:
+		return *pending ? ENGINE_ON_PENDING_DEAD :
+				  ENGINE_ON_CURRENT_LIVE;
+	case STORE_LABEL_PENDING:
+		return ENGINE_ON_PENDING_LIVE;
+	default:
+		runner_ledger_note(
+			r, "restore", live, STATUS_OK,
+			"an older version is live: the database was restored; "
+			"CURRENT is pointed at it, then the role is rotated",
+			-1, false, NULL);
+		return ENGINE_ON_RING_LIVE;
+	}
+}
+
+static enum engine_event apply(struct runner *r, const struct secret *password,
+			       struct reason *why)
+{
+	struct target *t = r->job->target;
+	enum engine_event ev;
+
+	ev = target_event(t->ops->apply(t, r->session, r->job->rolname,
+					r->claim, r->version, password, why));
+	if (ev == ENGINE_ON_UNKNOWN)
+		r->session_bad = true;
+	if (ev == ENGINE_ON_OK)
+		text_copy(r->marker.live_version,
+			  sizeof(r->marker.live_version), r->version);
+	if (ev == ENGINE_ON_BUSY)
+		ev = ENGINE_ON_CONFLICT;
+	return ev;
+}
+
+enum engine_event runner_cluster_readopt(struct runner *r, struct reason *why)
+{
+	enum engine_event ev = apply(r, NULL, why);
+
+	return ev == ENGINE_ON_REJECTED ? ENGINE_ON_REFUSED : ev;
+}
+
+enum engine_event runner_cluster_apply(struct runner *r, struct reason *why)
+{
+	text_copy(r->version, sizeof(r->version), r->own);
+	return apply(r, r->password, why);
+}
+
+enum engine_event runner_cluster_adopt(struct runner *r, struct reason *why)
+{
+	text_copy(r->version, sizeof(r->version), r->own);
+	return runner_cluster_readopt(r, why);
+}
+
+enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why)
+{
+	struct target *t = r->job->target;
+	enum status s;
+
+	r->prove_until = 0;
+	s = t->ops->inspect(t, r->session, r->job->rolname, &r->marker, why);
+	if (s != STATUS_OK) {
+		r->session_bad = true;
+		return ENGINE_ON_CLUSTER_DOWN;
+	}
+	if (strcmp(r->marker.live_version, r->version) != 0 ||
+	    strcmp(r->marker.claim, r->claim) != 0)
+		return ENGINE_ON_OTHER_LIVE;
+	return ENGINE_ON_OURS_LIVE;
+}

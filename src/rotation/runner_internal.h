@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * What the files of the runner share.  An effect's function performs it and
+ * returns the event that it ended with; `why` gets a sentence when there is
+ * something to say.  None of them decides what comes next.
+ */
+#ifndef KEYTURN_RUNNER_INTERNAL_H
+#define KEYTURN_RUNNER_INTERNAL_H
+
+#include <pthread.h>
+
+#include "rotation/runner.h"
+
+#define RUNNER_SEEN 16
+
+struct runner_env {
+	struct runner_env_options o;
+	pthread_mutex_t lock; /* over everything below */
+	struct {
+		const void *of; /* a store, or a target for its control */
+		int64_t until;	/* boot clock */
+	} seen[RUNNER_SEEN];
+	size_t next_seen;
+	pthread_mutex_t control; /* one wrong-password control at a time */
+	pthread_mutex_t canary;	 /* one canary at a time */
+};
+
+struct runner {
+	struct runner_env *env;
+	const struct runner_job *job;
+	struct engine engine;
+	struct target_session *session;
+	bool session_bad;
+	char run[RANDOM_UUID_SIZE];
+	char claim[RANDOM_UUID_SIZE];
+	char version[RANDOM_UUID_SIZE]; /* the version at hand */
+	char own[RANDOM_UUID_SIZE];	/* the version this run made */
+	char current[RANDOM_UUID_SIZE]; /* CURRENT as last known */
+	struct secret *password;	/* of `version` */
+	struct target_marker marker;
+	struct store_state state;
+	bool state_stale; /* a write's outcome is open: describe anew */
+	struct ledger_role role;
+	bool regress_noted;
+	int64_t epoch; /* of this claim, never below what the ledger saw */
+	int64_t began_boot;
+	int64_t prove_until; /* boot clock, 0: not proving */
+	int64_t promoted_us; /* wall clock, 0: CURRENT not moved by this run */
+	struct runner_result result;
+};
+
+/* Was `of` (a store's canary, a target's control) seen to be good lately? */
+bool runner_seen_lately(struct runner_env *env, const void *of);
+void runner_saw(struct runner_env *env, const void *of, int64_t life_us);
+
+/* Give the session back; a bad one is closed. */
+void runner_drop_session(struct runner *r, bool clean);
+/* Wipe the password at hand. */
+void runner_drop_password(struct runner *r);
+
+/* ---- runner_store.c ---- */
+
+/* A read that fails is a store that is away, unless it is damaged. */
+enum engine_event runner_store_read_event(enum status s);
+/* Id of the version with that label in r->state, or "". */
+const char *runner_store_id(const struct runner *r, enum store_label label);
+/* Read r->state and r->current anew. */
+enum status runner_store_describe(struct runner *r, struct reason *why);
+/* The password of a version; the caller's. */
+enum status runner_store_password(struct runner *r, const char *id,
+				  struct secret **ret_password,
+				  struct reason *why);
+/* One canary per store and minute, whatever the number of jobs. */
+enum status runner_store_canary(struct runner *r, struct reason *why);
+enum engine_event runner_store_generate(struct runner *r, struct reason *why);
+enum engine_event runner_store_stage(struct runner *r, struct reason *why);
+enum engine_event runner_store_readback(struct runner *r, struct reason *why);
+enum engine_event runner_store_promote(struct runner *r, struct reason *why);
+enum engine_event runner_store_confirm(struct runner *r, struct reason *why);
+enum engine_event runner_store_repoint(struct runner *r, struct reason *why);
+enum engine_event runner_store_retire(struct runner *r, struct reason *why);
+
+/* ---- runner_cluster.c ---- */
+
+enum engine_event runner_cluster_preflight(struct runner *r,
+					   struct reason *why);
+enum engine_event runner_cluster_claim(struct runner *r, struct reason *why);
+enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why);
+enum engine_event runner_cluster_readopt(struct runner *r, struct reason *why);
+enum engine_event runner_cluster_apply(struct runner *r, struct reason *why);
+enum engine_event runner_cluster_adopt(struct runner *r, struct reason *why);
+enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why);
+
+/* ---- runner_login.c ---- */
+
+enum engine_event runner_login_probe(struct runner *r, struct reason *why);
+enum engine_event runner_login_vouch(struct runner *r, struct reason *why);
+enum engine_event runner_login_prove(struct runner *r, struct reason *why);
+
+/* ---- runner_deliver.c ---- */
+
+enum engine_event runner_deliver_sinks(struct runner *r, struct reason *why);
+
+/* ---- runner_ledger.c ---- */
+
+/* Record one event of this run; durable: on disk when this returns. */
+enum status runner_ledger_note(struct runner *r, const char *kind,
+			       const char *version, enum status s,
+			       const char *detail, int64_t took_us,
+			       bool durable, struct reason *why);
+/* One audit event a step; the run's own frame (intent, freeze, close) is
+ * written by the ledger itself. */
+void runner_ledger_step(struct runner *r, enum engine_state was,
+			enum engine_event ev, const struct engine_row *row,
+			const struct reason *why, int64_t took_us);
+enum engine_event runner_ledger_intent(struct runner *r, struct reason *why);
+enum engine_event runner_ledger_close(struct runner *r, struct reason *why);
+enum engine_event runner_ledger_freeze(struct runner *r, struct reason *why);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The runner's effects on the ledger; must never let a run go on whose intent is
+ * not recorded. */
+#include "rotation/runner_internal.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+enum status runner_ledger_note(struct runner *r, const char *kind,
+			       const char *version, enum status s,
+			       const char *detail, int64_t took_us,
+			       bool durable, struct reason *why)
+{
+	struct ledger *l = r->env->o.ledger;
+	struct ledger_event ev = {
+		.at_us = now_wall(r->env->o.now),
+		.kind = kind,
+		.role = r->job->role,
+		.run = r->run,
+		.actor = r->env->o.actor,
+		.version = version,
+		.status = status_name(s),
+		.detail = detail,
+		.epoch = r->epoch,
+		.took_us = took_us,
+	};
+
+	return l->ops->note(l, &ev, 1, durable, why);
+}
+
+enum engine_event runner_ledger_intent(struct runner *r, struct reason *why)
+{
+	static const char *const modes[] = { "rotate", "recover", "import" };
+	struct ledger *l = r->env->o.ledger;
+	enum status s;
+
+	s = l->ops->role(l, r->job->role, &r->role, why);
+	if (s != STATUS_OK && s != STATUS_NOT_FOUND)
+		return ENGINE_ON_LEDGER_DOWN;
+	if (s == STATUS_NOT_FOUND) {
+		memset(&r->role, 0, sizeof(r->role)); /* not secret */
+		text_copy(r->role.role, sizeof(r->role.role), r->job->role);
+	}
+	reason_clear(why);
+	if (r->role.frozen) {
+		reason_set(why, STATUS_FROZEN,
+			   "role %s is frozen: %s; mend the cause, then "
+			   "keyturn thaw %s",
+			   r->job->role, r->role.frozen_reason, r->job->role);
+		return ENGINE_ON_FROZEN;
+	}
+	s = l->ops->begin(l, r->run, r->job->role, modes[r->job->mode],
+			  r->env->o.actor, r->job->reason ? r->job->reason : "",
+			  why);
+	return s == STATUS_OK ? ENGINE_ON_OK : ENGINE_ON_LEDGER_DOWN;
+}
+
+/* Short names and microseconds, for the history. */
+static void steps_text(const struct runner *r, struct text *t)
+{
+	for (int i = ENGINE_INTENT; i < ENGINE_CLOSE; i++)
+		if (r->result.step_us[i] > 0)
+			text_printf(t, "%s%s=%lld", t->len ? " " : "",
+				    engine_state_audit((enum engine_state)i),
+				    (long long)r->result.step_us[i]);
+}
+
+static void remember_role(struct runner *r, struct ledger_role *role)
+{
+	const struct engine *e = &r->engine;
+	const struct store_version *current =
+		store_find_label(&r->state, STORE_LABEL_CURRENT);
+
+	*role = r->role;
+	if (*r->current)
+		text_copy(role->version, sizeof(role->version), r->current);
+	if (r->promoted_us)
+		role->rotated_us = r->promoted_us;
+	else if (role->rotated_us == 0 && current)
+		role->rotated_us = current->created_us;
+	if (r->epoch > role->epoch)
+		role->epoch = r->epoch;
+	role->last_run_us = now_wall(r->env->o.now);
+	text_copy(role->last_status, sizeof(role->last_status),
+		  status_name(e->outcome));
+	/* The sentence may be a sink's on an otherwise good run. */
+	if (text_copy(role->last_error, sizeof(role->last_error),
+		      r->result.why.text) != STATUS_OK)
+		role->last_error[0] = '\0';
+	if (e->outcome == STATUS_OK)
+		role->failures = 0;
+	else
+		role->failures++;
+}
+
+enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
+{
+	struct ledger *l = r->env->o.ledger;
+	const struct engine *e = &r->engine;
+	struct text steps = text_make(LEDGER_TEXT_SIZE - 1);
+	struct ledger_role role;
+	enum status s;
+
+	remember_role(r, &role);
+	steps_text(r, &steps);
+	s = l->ops->close_run(l, r->run, NULL, 0, &role,
+			      status_name(e->outcome), r->current,
+			      role.last_error, text_str(&steps),
+			      e->outcome == STATUS_UNKNOWN, why);
+	text_free(&steps);
+	return s == STATUS_OK ? ENGINE_ON_OK : ENGINE_ON_FAILED;
+}
+
+enum engine_event runner_ledger_freeze(struct runner *r, struct reason *why)
+{
+	struct ledger *l = r->env->o.ledger;
+	enum status s;
+
+	s = l->ops->freeze(l, r->job->role, r->env->o.actor, r->result.why.text,
+			   why);
+	if (s == STATUS_OK &&
+	    l->ops->role(l, r->job->role, &r->role, NULL) != STATUS_OK)
+		r->role.frozen = true;
+	if (runner_ledger_close(r, why) != ENGINE_ON_OK || s != STATUS_OK)
+		return ENGINE_ON_FAILED;
+	return ENGINE_ON_OK;
+}
+
+static enum status event_status(enum engine_event ev)
+{
+	switch (ev) {
+	case ENGINE_ON_REFUSED:
+	case ENGINE_ON_GONE:
+		return STATUS_REFUSED;
+	case ENGINE_ON_REJECTED:
+		return STATUS_REJECTED;
+	case ENGINE_ON_CONFLICT:
+	case ENGINE_ON_LOST:
+	case ENGINE_ON_OVERTAKEN:
+		return STATUS_CONFLICT;
+	case ENGINE_ON_BUSY:
+		return STATUS_BUSY;
+	case ENGINE_ON_UNKNOWN:
+	case ENGINE_ON_EXPIRED:
+		return STATUS_UNKNOWN;
+	case ENGINE_ON_CORRUPT:
+	case ENGINE_ON_DIFFERENT:
+		return STATUS_CORRUPT;
+	case ENGINE_ON_CLUSTER_DOWN:
+	case ENGINE_ON_NO_EVIDENCE:
+		return STATUS_CLUSTER_UNAVAILABLE;
+	case ENGINE_ON_STORE_DOWN:
+	case ENGINE_ON_ABSENT:
+		return STATUS_STORE_UNAVAILABLE;
+	case ENGINE_ON_LEDGER_DOWN:
+		return STATUS_LEDGER_UNAVAILABLE;
+	case ENGINE_ON_FROZEN:
+	case ENGINE_ON_FOREIGN:
+	case ENGINE_ON_NOT_ASKED:
+	case ENGINE_ON_CONTROL_PASSED:
+		return STATUS_FROZEN;
+	case ENGINE_ON_FAILED:
+	case ENGINE_ON_WRONG:
+		return STATUS_ERROR;
+	default:
+		return STATUS_OK;
+	}
+}
+
+/* One audit event a step; the run's own frame (intent, freeze, close) is
+ * written by the ledger itself. */
+void runner_ledger_step(struct runner *r, enum engine_state was,
+			enum engine_event ev, const struct engine_row *row,
+			const struct reason *why, int64_t took_us)
+{
+	const char *detail;
+
+	if (was == ENGINE_START || was == ENGINE_INTENT ||
+	    was == ENGINE_FREEZE || was == ENGINE_CLOSE)
+		return;
+	detail = why->text[0] ? why->text : row ? row->sentence : "";
+	runner_ledger_note(r, engine_state_audit(was),
+			   was >= ENGINE_PROBE ? r->version : "",
+			   event_status(ev), detail, took_us, false, NULL);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The runner's effects on the store; must never take a reply for the truth when
+ * the store can be read. */
+#include "rotation/runner_internal.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/* How long a store's canary counts for other runs of this process. */
+#define CANARY_LIFE (60 * NOW_SECOND)
+
+/* Events that several effects share; others are mapped where they occur. */
+static enum engine_event store_event(enum status s)
+{
+	switch (s) {
+	case STATUS_OK:
+		return ENGINE_ON_OK;
+	case STATUS_CONFLICT:
+		return ENGINE_ON_CONFLICT;
+	case STATUS_UNKNOWN:
+		return ENGINE_ON_UNKNOWN;
+	case STATUS_CORRUPT:
+		return ENGINE_ON_CORRUPT;
+	case STATUS_STORE_UNAVAILABLE:
+		return ENGINE_ON_STORE_DOWN;
+	default:
+		return ENGINE_ON_REFUSED;
+	}
+}
+
+/* A read that fails is a store that is away, unless it is damaged. */
+enum engine_event runner_store_read_event(enum status s)
+{
+	return s == STATUS_CORRUPT ? ENGINE_ON_CORRUPT : ENGINE_ON_STORE_DOWN;
+}
+
+const char *runner_store_id(const struct runner *r, enum store_label label)
+{
+	const struct store_version *v = store_find_label(&r->state, label);
+
+	return v ? v->id : "";
+}
+
+enum status runner_store_describe(struct runner *r, struct reason *why)
+{
+	struct store *s = r->job->store;
+	enum status st;
+
+	st = s->ops->describe(s, r->job->role, &r->state, why);
+	if (st != STATUS_OK)
+		return st;
+	r->state_stale = false;
+	text_copy(r->current, sizeof(r->current),
+		  runner_store_id(r, STORE_LABEL_CURRENT));
+	return STATUS_OK;
+}
+
+/* After a store write: keep the state it returned, or know that we do not. */
+static void wrote(struct runner *r, enum status s)
+{
+	if (s != STATUS_OK) {
+		r->state_stale = true;
+		return;
+	}
+	text_copy(r->current, sizeof(r->current),
+		  runner_store_id(r, STORE_LABEL_CURRENT));
+}
+
+static enum status fresh_state(struct runner *r, struct reason *why)
+{
+	return r->state_stale ? runner_store_describe(r, why) : STATUS_OK;
+}
+
+/* The password of a version; the caller's. */
+enum status runner_store_password(struct runner *r, const char *id,
+				  struct secret **ret_password,
+				  struct reason *why)
+{
+	struct store *s = r->job->store;
+	struct store_entry entry;
+	enum status st;
+
+	memset(&entry, 0, sizeof(entry)); /* not secret */
+	st = s->ops->fetch(s, r->job->role, id, &entry, why);
+	if (st == STATUS_OK)
+		*ret_password = entry.password;
+	return st;
+}
+
+static void fill_entry(const struct runner *r, struct store_entry *e)
+{
+	const struct target *t = r->job->target;
+
+	memset(e, 0, sizeof(*e)); /* not secret */
+	text_copy(e->engine, sizeof(e->engine), "postgres");
+	text_copy(e->host, sizeof(e->host), t->host);
+	text_copy(e->port, sizeof(e->port), t->port);
+	text_copy(e->dbname, sizeof(e->dbname),
+		  r->job->dbname ? r->job->dbname : t->dbname);
+	text_copy(e->username, sizeof(e->username), r->job->rolname);
+	e->password = r->password;
+}
+
+/* One canary per store and minute, whatever the number of jobs. */
+enum status runner_store_canary(struct runner *r, struct reason *why)
+{
+	struct store *s = r->job->store;
+	enum status st = STATUS_OK;
+
+	pthread_mutex_lock(&r->env->canary);
+	if (!runner_seen_lately(r->env, s)) {
+		st = s->ops->canary(s, why);
+		if (st == STATUS_OK)
+			runner_saw(r->env, s, CANARY_LIFE);
+	}
+	pthread_mutex_unlock(&r->env->canary);
+	return st;
+}
+
+enum engine_event runner_store_generate(struct runner *r, struct reason *why)
+{
+	char id[RANDOM_UUID_SIZE];
+	struct secret *password = NULL;
+
+	if (random_uuid(r->env->o.random, id) != STATUS_OK ||
+	    policy_make(r->job->policy, r->env->o.random, &password, why) !=
+		    STATUS_OK) {
+		secret_free(password);
+		return ENGINE_ON_FAILED;
+	}
+	runner_drop_password(r);
+	r->password = password;
+	text_copy(r->own, sizeof(r->own), id);
+	text_copy(r->version, sizeof(r->version), id);
+	return ENGINE_ON_OK;
+}
+
+enum engine_event runner_store_stage(struct runner *r, struct reason *why)
+{
+	struct store *s = r->job->store;
+	struct store_entry entry;
+	enum status st;
+
+	st = fresh_state(r, why);
+	if (st != STATUS_OK)
+		return runner_store_read_event(st);
+	fill_entry(r, &entry);
+	st = s->ops->stage(s, r->job->role, r->state.revision, r->version,
+			   &entry, &r->state, why);
+	wrote(r, st);
+	return store_event(st);
+}
+
+enum engine_event runner_store_readback(struct runner *r, struct reason *why)
+{
+	struct store *s = r->job->store;
+	struct store_entry entry;
+	enum engine_event ev;
+	enum status st;
+
+	st = fresh_state(r, why);
+	if (st != STATUS_OK)
+		return runner_store_read_event(st);
+	if (strcmp(runner_store_id(r, STORE_LABEL_PENDING), r->version) != 0) {
+		r->state_stale = true; /* look again on the next attempt */
+		reason_set(why, STATUS_STORE_UNAVAILABLE,
+			   "the staged version of role %s is not in the store",
+			   r->job->role);
+		return ENGINE_ON_ABSENT;
+	}
+	memset(&entry, 0, sizeof(entry)); /* not secret */
+	st = s->ops->fetch(s, r->job->role, r->version, &entry, why);
+	if (st == STATUS_NOT_FOUND)
+		return ENGINE_ON_ABSENT;
+	if (st != STATUS_OK)
+		return runner_store_read_event(st);
+	ev = secret_equal(entry.password, r->password) &&
+			     strcmp(entry.username, r->job->rolname) == 0 ?
+		     ENGINE_ON_SAME :
+		     ENGINE_ON_DIFFERENT;
+	if (ev == ENGINE_ON_DIFFERENT)
+		reason_set(why, STATUS_CORRUPT,
+			   "the store gave back other bytes than it was given "
+			   "for role %s; nothing was applied",
+			   r->job->role);
+	secret_free(entry.password);
+	return ev;
+}
+
+/* The evidence is durable before CURRENT moves (INV7). */
+static enum engine_event move_current(struct runner *r, struct reason *why)
+{
+	struct store *s = r->job->store;
+	enum status st;
+
+	st = fresh_state(r, why);
+	if (st != STATUS_OK)
+		return runner_store_read_event(st);
+	st = s->ops->promote(s, r->job->role, r->state.revision, r->version,
+			     &r->state, why);
+	wrote(r, st);
+	/* A store that says yes and shows another CURRENT has told nothing. */
+	if (st == STATUS_OK && strcmp(r->current, r->version) != 0) {
+		r->state_stale = true;
+		st = STATUS_UNKNOWN;
+	}
+	if (st == STATUS_OK)
+		r->promoted_us = now_wall(r->env->o.now);
+	return store_event(st);
+}
+
+enum engine_event runner_store_promote(struct runner *r, struct reason *why)
+{
+	if (runner_ledger_note(
+		    r, "evidence", r->version, STATUS_OK,
+		    r->engine.mode == ENGINE_MODE_IMPORT ?
+			    "the imported password logs in and the marker names it" :
+			    "the password logs in and the marker names it",
+		    -1, true, why) != STATUS_OK)
+		return ENGINE_ON_LEDGER_DOWN;
+	return move_current(r, why);
+}
+
+enum engine_event runner_store_confirm(struct runner *r, struct reason *why)
+{
+	enum status s = runner_store_describe(r, why);
+
+	if (s != STATUS_OK)
+		return runner_store_read_event(s);
+	if (strcmp(r->current, r->version) == 0) {
+		r->promoted_us = now_wall(r->env->o.now);
+		return ENGINE_ON_PROMOTED;
+	}
+	if (strcmp(runner_store_id(r, STORE_LABEL_PENDING), r->version) == 0)
+		return ENGINE_ON_STILL_STAGED;
+	reason_set(why, STATUS_BUSY,
+		   "another rotation of role %s moved CURRENT on",
+		   r->job->role);
+	return ENGINE_ON_OVERTAKEN;
+}
+
+enum engine_event runner_store_repoint(struct runner *r, struct reason *why)
+{
+	text_copy(r->version, sizeof(r->version), r->marker.live_version);
+	if (runner_ledger_note(
+		    r, "evidence", r->version, STATUS_OK,
+		    "the marker names this version as live after a restore", -1,
+		    true, why) != STATUS_OK)
+		return ENGINE_ON_LEDGER_DOWN;
+	return move_current(r, why);
+}
+
+enum engine_event runner_store_retire(struct runner *r, struct reason *why)
+{
+	struct store *s = r->job->store;
+	char id[RANDOM_UUID_SIZE];
+	enum status st;
+
+	text_copy(id, sizeof(id), runner_store_id(r, STORE_LABEL_PENDING));
+	st = s->ops->retire(s, r->job->role, r->state.revision, id, &r->state,
+			    why);
+	wrote(r, st);
+	return store_event(st);
+}
