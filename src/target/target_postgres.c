@@ -162,8 +162,11 @@ static unsigned choose_iterations(const struct target_postgres *p,
 
 	if (n == 0)
 		n = strtoul(servers, NULL, 10);
-	if (n < SCRAM_ITERATIONS_MIN || n > SCRAM_ITERATIONS_MAX)
+	if (n < SCRAM_ITERATIONS_MIN)
 		n = SCRAM_ITERATIONS_DEFAULT;
+	/* Never weaker than the server wants without need. */
+	if (n > SCRAM_ITERATIONS_MAX)
+		n = SCRAM_ITERATIONS_MAX;
 	return (unsigned)n;
 }
 

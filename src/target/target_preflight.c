@@ -270,6 +270,7 @@ enum {
 	ROLE_RESERVED,
 	ROLE_MAY,
 	ROLE_CREATEROLE,
+	ROLE_ADMIN_OPTION,
 	ROLE_ADMIN_NAME,
 	ROLE_ENCRYPTION,
 	ROLE_KIND
@@ -284,6 +285,7 @@ enum {
 	"r.rolname IN (current_user, session_user), "                              \
 	"r.rolname LIKE 'pg\\_%' OR r.rolname IN (" SERVICE_ROLES "), "            \
 	"me.rolsuper OR (" may "), me.rolsuper OR me.rolcreaterole, "              \
+	"pg_catalog.pg_has_role(me.oid, r.oid, 'MEMBER WITH ADMIN OPTION'), "      \
 	"me.rolname, "                                                             \
 	"(SELECT pg_catalog.split_part(c, '=', 2) FROM "                           \
 	"pg_catalog.unnest(r.rolconfig) c WHERE c LIKE "                           \
@@ -340,18 +342,23 @@ static void check_rights(const struct target_session *s,
 			 struct target_findings *f)
 {
 	const char *admin = pg_value(r, 0, ROLE_ADMIN_NAME);
+	bool grant = pg_server_version(s->pg) >= 160000 &&
+		     !is_true(r, ROLE_ADMIN_OPTION);
 
 	if (is_true(r, ROLE_MAY) || is_true(r, ROLE_SUPER))
 		return;
-	if (!is_true(r, ROLE_CREATEROLE))
+	if (!is_true(r, ROLE_CREATEROLE) && grant)
 		add(f, TARGET_FAIL, "rights",
 		    "keyturn's admin %s may not change role %s; run ALTER ROLE "
-		    "\"%s\" CREATEROLE%s",
-		    admin, role, admin,
-		    pg_server_version(s->pg) >= 160000 ?
-			    " and GRANT the role to it WITH ADMIN OPTION" :
-			    "");
-	else if (pg_server_version(s->pg) >= 160000)
+		    "\"%s\" CREATEROLE and GRANT \"%s\" TO \"%s\" WITH ADMIN "
+		    "OPTION",
+		    admin, role, admin, role, admin);
+	else if (!is_true(r, ROLE_CREATEROLE))
+		add(f, TARGET_FAIL, "rights",
+		    "keyturn's admin %s may not change role %s; run ALTER ROLE "
+		    "\"%s\" CREATEROLE",
+		    admin, role, admin);
+	else if (grant)
 		add(f, TARGET_FAIL, "rights",
 		    "keyturn's admin %s has no ADMIN OPTION on role %s; run "
 		    "GRANT \"%s\" TO \"%s\" WITH ADMIN OPTION",
