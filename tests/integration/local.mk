@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/integration/store_dump.c \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
+	tests/integration/test_newer_servers.py \
 	tests/integration/test_restore.py \
 	tests/integration/test_rotation.py \
 	tests/integration/test_two_rotators.py \

@@ -205,9 +205,7 @@ class Installation:
     def conninfo(self, **parameters):
         words = {"host": "127.0.0.1", "port": self.server.port,
                  "dbname": self.database, "user": ADMIN,
-                 "sslmode": "verify-full",
-                 "sslrootcert": self.server.authority.certificate,
-                 **parameters}
+                 **self.server.client, **parameters}
         return " ".join(f"{k}={v}" for k, v in words.items() if v is not None)
 
     def configure(self, roles=("sap",), keyturn="", store="", cluster="",
@@ -432,10 +430,9 @@ class Installation:
             psycopg.connect(
                 host="127.0.0.1", port=server.port, user=role,
                 dbname=self.database, password=password,
-                sslmode="verify-full", passfile="/dev/null",
-                sslrootcert=server.authority.certificate,
-                gssencmode="disable", require_auth="scram-sha-256",
-                connect_timeout=10, application_name="independent").close()
+                passfile="/dev/null", gssencmode="disable",
+                require_auth="scram-sha-256", connect_timeout=10,
+                application_name="independent", **server.client).close()
             right = True
         except psycopg.OperationalError as e:
             assert "password authentication failed" in str(e), e

