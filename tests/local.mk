@@ -16,6 +16,8 @@ EXTRA_DIST += tests/lint/generated.list tests/tally.py
 include tests/bench/local.mk
 include tests/unit/base/local.mk
 include tests/unit/crypto/local.mk
+include tests/unit/json/local.mk
+include tests/unit/http/local.mk
 include tests/unit/lite/local.mk
 include tests/unit/pg/local.mk
 include tests/unit/config/local.mk

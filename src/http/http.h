@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * One request and its answer over HTTP/1.1 or HTTP/2: the only user of libcurl.
+ * One request and its answer over HTTP/1.1: the only user of libcurl.
  *
  * TLS 1.2 or newer, always verified.  Redirects are never followed: a 3xx is an
  * answer whose Location the caller may judge (the request carries a token).

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Clients: their settings, checked once, and a pool of handles that keep
+ * connections.  Must never take anything from the environment.
+ */
+#include "http/http.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "http/http_internal.h"
+
+#define CONNECT_TIMEOUT_US (5 * NOW_SECOND)
+#define IDLE_DEFAULT	   16
+#define BASE_US		   (NOW_SECOND / 10)
+#define CAP_US		   (5 * NOW_SECOND)
+
+/* ---- memory ------------------------------------------------------------ */
+
+void http_wiping_free(void *p)
+{
+	if (!p)
+		return;
+	secret_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
+void *http_wiping_realloc(void *p, size_t n)
+{
+	size_t have;
+	void *q;
+
+	if (!p)
+		return malloc(n);
+	if (n == 0) {
+		http_wiping_free(p);
+		return NULL;
+	}
+	have = malloc_usable_size(p);
+	q = malloc(n);
+	if (!q)
+		return NULL;
+	memcpy(q, p, n < have ? n : have);
+	http_wiping_free(p);
+	return q;
+}
+
+static CURLcode global_result;
+
+/* OpenSSL is initialised by libcurl here; nothing else of it is touched. */
+static void global_init(void)
+{
+	global_result = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc,
+					     http_wiping_free,
+					     http_wiping_realloc, strdup,
+					     calloc);
+}
+
+/* ---- opening ----------------------------------------------------------- */
+
+static enum status look_at(const char *path, bool private, struct reason *why)
+{
+	struct stat st;
+
+	if (!path)
+		return STATUS_OK;
+	if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "%s cannot be read: does it exist, and may "
+				  "this user read it?",
+				  path);
+	if (private && (st.st_mode & 077) != 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "%s holds a private key and others may read "
+				  "it: chmod 600 %s",
+				  path, path);
+	return STATUS_OK;
+}
+
+static enum status look_at_files(const struct http_options *o,
+				 struct reason *why)
+{
+	enum status s = look_at(o->ca_file, false, why);
+
+	if (s == STATUS_OK)
+		s = look_at(o->ca_dir, false, why);
+	if (s == STATUS_OK)
+		s = look_at(o->client_cert, o->client_key == NULL, why);
+	if (s == STATUS_OK)
+		s = look_at(o->client_key, true, why);
+	return s;
+}
+
+static bool keep(const char *value, char **ret)
+{
+	if (!value)
+		return true;
+	*ret = strdup(value);
+	return *ret != NULL;
+}
+
+static bool keep_strings(struct http *h, const struct http_options *o)
+{
+	return keep(o->ca_file, &h->ca_file) && keep(o->ca_dir, &h->ca_dir) &&
+	       keep(o->client_cert, &h->client_cert) &&
+	       keep(o->client_key, &h->client_key) &&
+	       keep(o->proxy, &h->proxy) &&
+	       keep(o->user_agent ? o->user_agent : "keyturn", &h->user_agent);
+}
+
+enum status http_open(const struct http_options *o, struct http **ret_http,
+		      struct reason *why)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	enum status s = look_at_files(o, why);
+	struct http *h;
+
+	if (s != STATUS_OK)
+		return s;
+	pthread_once(&once, global_init);
+	h = global_result == CURLE_OK ? calloc(1, sizeof(*h)) : NULL;
+	if (!h)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	pthread_mutex_init(&h->lock, NULL);
+	h->now = o->now ? o->now : now_system();
+	h->random = o->random;
+	h->connect_timeout_us = o->connect_timeout_us > 0 ?
+					o->connect_timeout_us :
+					CONNECT_TIMEOUT_US;
+	h->idle_max = o->idle_max == 0 ? IDLE_DEFAULT : o->idle_max;
+	if (h->idle_max > HTTP_IDLE_MAX)
+		h->idle_max = HTTP_IDLE_MAX;
+	if (!keep_strings(h, o)) {
+		http_close(h);
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	}
+	*ret_http = h;
+	return STATUS_OK;
+}
+
+void http_close(struct http *h)
+{
+	if (!h)
+		return;
+	while (h->n_idle > 0)
+		curl_easy_cleanup(h->idle[--h->n_idle]);
+	pthread_mutex_destroy(&h->lock);
+	free(h->ca_file);
+	free(h->ca_dir);
+	free(h->client_cert);
+	free(h->client_key);
+	free(h->proxy);
+	free(h->user_agent);
+	free(h);
+}
+
+/* ---- the pool ---------------------------------------------------------- */
+
+static void apply_tls(const struct http *h, CURL *c)
+{
+	curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
+	/* Named authorities are the only ones: both defaults go. */
+	if (h->ca_file || h->ca_dir) {
+		curl_easy_setopt(c, CURLOPT_CAINFO, h->ca_file);
+		curl_easy_setopt(c, CURLOPT_CAPATH, h->ca_dir);
+	}
+	if (h->client_cert) {
+		curl_easy_setopt(c, CURLOPT_SSLCERT, h->client_cert);
+		curl_easy_setopt(c, CURLOPT_SSLKEY,
+				 h->client_key ? h->client_key :
+						 h->client_cert);
+	}
+}
+
+static void apply(const struct http *h, CURL *c)
+{
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+	/* One request at a time on a connection: what a lost one means is then
+	 * plain (no GOAWAY, no refused streams). */
+	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	/* "" and not NULL: NULL would ask http_proxy and no_proxy. */
+	curl_easy_setopt(c, CURLOPT_PROXY, h->proxy ? h->proxy : "");
+	curl_easy_setopt(c, CURLOPT_NOPROXY, "");
+	curl_easy_setopt(c, CURLOPT_USERAGENT, h->user_agent);
+	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
+			 (long)(h->connect_timeout_us / 1000));
+	curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
+	apply_tls(h, c);
+}
+
+CURL *http_take(struct http *h)
+{
+	CURL *c = NULL;
+
+	pthread_mutex_lock(&h->lock);
+	if (h->n_idle > 0)
+		c = h->idle[--h->n_idle];
+	pthread_mutex_unlock(&h->lock);
+	if (!c)
+		c = curl_easy_init();
+	if (c)
+		apply(h, c);
+	return c;
+}
+
+void http_give(struct http *h, CURL *c)
+{
+	bool kept = false;
+
+	/* Frees its copies of headers and address. */
+	curl_easy_reset(c);
+	pthread_mutex_lock(&h->lock);
+	if (h->n_idle < h->idle_max) {
+		h->idle[h->n_idle++] = c;
+		kept = true;
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (!kept)
+		curl_easy_cleanup(c);
+}
+
+/* ---- waiting ----------------------------------------------------------- */
+
+int64_t http_jitter(const struct random *r, int64_t base_us, int64_t cap_us,
+		    unsigned n)
+{
+	int64_t most = base_us > 0 ? base_us : BASE_US;
+	uint64_t drawn = 0;
+
+	if (cap_us <= 0)
+		cap_us = CAP_US;
+	while (n-- > 0 && most < cap_us)
+		most *= 2;
+	if (most > cap_us)
+		most = cap_us;
+	/* No randomness, no spread: the longest wait is the polite one. */
+	if (!r || random_bytes(r, &drawn, sizeof(drawn)) != STATUS_OK)
+		return most;
+	return (int64_t)(drawn % ((uint64_t)most + 1));
+}
