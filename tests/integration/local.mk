@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	tests/integration/rig/leaks.py \
 	tests/integration/rig/server.py \
 	tests/integration/store_dump.c \
+	tests/integration/test_audit_outside.py \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
 	tests/integration/test_newer_servers.py \
