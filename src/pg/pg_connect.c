@@ -164,9 +164,19 @@ static enum status spell_out(const struct pg_login *l, struct text *t)
 	return text_status(t);
 }
 
+/* Where the last line of n bytes begins. */
+static size_t last_line(const char *message, size_t n)
+{
+	while (n > 0 && message[n - 1] != '\n')
+		n--;
+	return n;
+}
+
 /* The SQLSTATE is what PQERRORS_SQLSTATE leaves of a server's message: the
- * last line ends in ":  28P01". */
-static void read_sqlstate(const char *message, char sqlstate[PG_SQLSTATE_SIZE])
+ * last line ends in ":  28P01".  After a refused password from a file libpq
+ * adds a line that ends in the quoted name of that file. */
+static void read_sqlstate(const char *message, bool from_file,
+			  char sqlstate[PG_SQLSTATE_SIZE])
 {
 	size_t n = strlen(message);
 	size_t i;
@@ -174,6 +184,10 @@ static void read_sqlstate(const char *message, char sqlstate[PG_SQLSTATE_SIZE])
 	sqlstate[0] = '\0';
 	while (n > 0 && message[n - 1] == '\n')
 		n--;
+	if (from_file && n > 0 && message[n - 1] == '"') {
+		n = last_line(message, n);
+		n -= n > 0;
+	}
 	if (n < 8 || memcmp(message + n - 8, ":  ", 3) != 0)
 		return;
 	for (i = n - 5; i < n; i++)
@@ -282,7 +296,8 @@ static void fill_report(struct attempt *a, bool up)
 		return;
 	}
 	if (!a->timed_out)
-		read_sqlstate(PQerrorMessage(c), r->sqlstate);
+		read_sqlstate(PQerrorMessage(c), a->login->passfile != NULL,
+			      r->sqlstate);
 	r->tls_failed = r->sqlstate[0] == '\0' && !a->timed_out &&
 			a->last == CONNECTION_SSL_STARTUP;
 	if (r->sqlstate[0] != '\0' || r->used_password || r->tls_failed)
@@ -331,6 +346,7 @@ static const struct {
 static enum status explain(struct attempt *a, struct reason *why)
 {
 	const struct pg_login_report *r = &a->report;
+	const struct pg_login *l = a->login;
 	const char *host = a->pg->host;
 	const char *port = a->pg->port;
 	size_t i;
@@ -361,6 +377,12 @@ static enum status explain(struct attempt *a, struct reason *why)
 				  "%s port %s refused the connection (SQLSTATE "
 				  "%s); its log says why",
 				  host, port, r->sqlstate);
+	if (r->used_password && l->passfile != NULL && !l->info->multiple_hosts)
+		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+				  "%s port %s asks for a password; see that "
+				  "admin_passfile has a line for this host, "
+				  "port, database and user",
+				  host, port);
 	if (r->used_password)
 		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
 				  "%s port %s: the login was not completed, or "
