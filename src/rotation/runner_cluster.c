@@ -258,6 +258,7 @@ enum engine_event runner_cluster_adopt(struct runner *r, struct reason *why)
 enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why)
 {
 	struct target *t = r->job->target;
+	struct reason found;
 	enum status s;
 
 	r->prove_until = 0;
@@ -269,5 +270,12 @@ enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why)
 	if (strcmp(r->marker.live_version, r->version) != 0 ||
 	    strcmp(r->marker.claim, r->claim) != 0)
 		return ENGINE_ON_OTHER_LIVE;
+	found = *why;
+	reason_set(why, STATUS_FROZEN,
+		   "the server refuses the new password of role %s, which the "
+		   "marker calls live: %s; mend that and keyturn thaw %s, then "
+		   "keyturn recover, or keyturn import the present password",
+		   r->job->role, found.text[0] ? found.text : "no cause found",
+		   r->job->role);
 	return ENGINE_ON_OURS_LIVE;
 }
