@@ -92,6 +92,7 @@ static void explain_login(const struct runner *r, enum engine_event ev,
 			  struct reason *why)
 {
 	const char *role = r->job->role;
+	struct reason found = *why; /* which endpoint it was */
 
 	if (ev == ENGINE_ON_NOT_ASKED)
 		reason_set(
@@ -99,8 +100,8 @@ static void explain_login(const struct runner *r, enum engine_event ev,
 			"the server let role %s in without asking for a "
 			"password (a trust, peer or cert rule in pg_hba.conf), "
 			"so a login proves nothing; mend the rule, then "
-			"keyturn thaw %s",
-			role, role);
+			"keyturn thaw %s%s%s",
+			role, role, found.text[0] ? ": " : "", found.text);
 	else if (ev == ENGINE_ON_CONTROL_PASSED)
 		reason_set(
 			why, STATUS_FROZEN,
