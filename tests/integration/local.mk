@@ -4,6 +4,7 @@
 EXTRA_DIST += \
 	tests/integration/conftest.py \
 	tests/integration/preload.c \
+	tests/integration/refuse.c \
 	tests/integration/requirements.txt \
 	tests/integration/rig/__init__.py \
 	tests/integration/rig/authority.py \
@@ -11,8 +12,11 @@ EXTRA_DIST += \
 	tests/integration/rig/installation.py \
 	tests/integration/rig/leaks.py \
 	tests/integration/rig/server.py \
+	tests/integration/rig/verdict.py \
 	tests/integration/store_dump.c \
 	tests/integration/test_audit_outside.py \
+	tests/integration/test_bad_cluster.py \
+	tests/integration/test_bad_configuration.py \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
 	tests/integration/test_newer_servers.py \
