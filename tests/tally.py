@@ -7,7 +7,7 @@ usage: tally.py check BUILD | junit FILE | mutations LOG
 `check` reads automake's .trs files under BUILD/tests.  A cmocka program counts
 its tests, any other program (a lint) counts as one; cmocka's own skips do not
 show in the exit code, so they are read from the log.  `junit` reads pytest's
-junit file, `mutations` the last line of tests/mutations/run.
+junit file, `mutations` the sums that tests/mutations/run prints.
 
 Prints "PASSED FAILED SKIPPED"; names of what failed or was skipped go to
 standard error.
@@ -73,9 +73,11 @@ def count_junit(path):
 
 def count_mutations(path):
     log = pathlib.Path(path).read_text(errors="replace")
-    found = re.findall(r"^mutations: (\d+) noticed, (\d+) survived$", log,
-                       re.MULTILINE)
-    return [int(n) for n in found[-1]] + [0] if found else [0, 1, 0]
+    sums = re.findall(r"^(\w+): (\d+) noticed, (\d+) (?:not|survived)$", log,
+                      re.MULTILINE)
+    if "mutations" not in [kind for kind, _, _ in sums]:
+        return [0, 1, 0]  # it did not come to its end
+    return [sum(int(n) for _, n, _ in sums), sum(int(n) for _, _, n in sums), 0]
 
 
 KINDS = {"check": count_check, "junit": count_junit,
