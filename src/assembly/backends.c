@@ -175,11 +175,12 @@ static enum status open_store(const struct config_group *g, bool create,
 	/* A store that is not there was never made, or is lost: an empty new
 	 * one in its place would make every managed role look unknown. */
 	if (s == STATUS_NOT_FOUND && !exists(o.path))
-		s = reason_set(why, STATUS_STORE_UNAVAILABLE,
-			       "%s: the file of [store %s] does not exist; "
-			       "keyturn init makes it, or bring it back from a "
-			       "backup",
-			       o.path, o.name);
+		s = reason_set(
+			why, STATUS_STORE_UNAVAILABLE,
+			"%s: the file of [store %s] does not exist; "
+			"bring it back from a backup; if it is lost for good, "
+			"docs/operators.md says how to begin anew",
+			o.path, o.name);
 	return advise(s, o.key_path, why);
 }
 

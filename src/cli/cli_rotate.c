@@ -36,32 +36,44 @@ static enum status parse_number(struct cli *c, const char *what, const char *s,
 }
 
 /*
- * Is it due?  STATUS_OK; STATUS_NOTHING_DUE; STATUS_NOT_FOUND for a role that
- * was never taken over: taking the partner's password away needs a person.
+ * What --due does with a role: STATUS_OK and the mode of its run;
+ * STATUS_NOTHING_DUE; STATUS_NOT_FOUND for a role that was never taken over:
+ * taking the partner's password away needs a person.
  */
 static enum status is_due(struct cli *c, const struct config_group *role,
-			  bool *ret_open, struct reason *why)
+			  enum engine_mode *ret_mode)
 {
 	struct schedule *schedule = NULL;
 	struct ledger_role known;
+	bool due;
 	enum status s;
 
-	s = backends_remembered(c->backends, c->ledger, role, &known, why);
-	if (s == STATUS_OK)
-		s = workshop_schedule(c->workshop, role, &schedule, why);
+	*ret_mode = ENGINE_MODE_RECOVER;
+	s = backends_remembered(c->backends, c->ledger, role, &known, NULL);
+	if (s == STATUS_NOT_FOUND)
+		return known.open_run[0] ? STATUS_OK : s;
+	/* Without the ledger's word and the store's, nobody knows whether it
+	 * is due; a run that only recovers does no harm and says what ails. */
+	if (s != STATUS_OK)
+		return STATUS_OK;
+	s = workshop_schedule(c->workshop, role, &schedule, &c->why);
 	if (s != STATUS_OK)
 		return s;
-	*ret_open = known.open_run[0] != '\0';
-	if (!*ret_open &&
-	    (!schedule ||
-	     !schedule_due(schedule, known.rotated_us, now_wall(now_system()))))
-		s = STATUS_NOTHING_DUE;
+	due = schedule &&
+	      schedule_due(schedule, known.rotated_us, now_wall(now_system()));
 	schedule_free(schedule);
-	return s;
+	if (due)
+		*ret_mode = ENGINE_MODE_ROTATE;
+	return due || known.open_run[0] ? STATUS_OK : STATUS_NOTHING_DUE;
 }
 
 static enum status choose(struct cli *c, struct choice *ret)
 {
+	static const enum engine_mode modes[] = {
+		[CLI_rotate] = ENGINE_MODE_ROTATE,
+		[CLI_import] = ENGINE_MODE_IMPORT,
+		[CLI_recover] = ENGINE_MODE_RECOVER,
+	};
 	const struct config_group **roles = NULL;
 	size_t n = 0;
 	enum status s;
@@ -74,14 +86,14 @@ static enum status choose(struct cli *c, struct choice *ret)
 	if (!ret->tasks)
 		s = reason_set(&c->why, STATUS_NO_MEMORY, "out of memory");
 	for (size_t i = 0; i < n && s == STATUS_OK; i++) {
-		bool open = false;
+		enum engine_mode mode = modes[c->command];
 
 		if (c->o.due)
-			s = is_due(c, roles[i], &open, &c->why);
+			s = is_due(c, roles[i], &mode);
 		if (s == STATUS_OK)
 			ret->tasks[ret->n++] =
 				(struct pool_task){ config_name(roles[i]),
-						    open };
+						    mode };
 		else if (s == STATUS_NOT_FOUND)
 			ret->fresh++;
 		if (s == STATUS_NOT_FOUND || s == STATUS_NOTHING_DUE)
@@ -103,10 +115,12 @@ static enum status dry_run(struct cli *c, const struct choice *choice)
 			text_add(&t, "{\"role\":");
 			text_add_json(&t, task->role);
 			text_printf(&t, ",\"would\":\"%s\"}\n",
-				    task->interrupted ? "recover" : "rotate");
+				    task->mode == ENGINE_MODE_RECOVER ?
+					    "recover" :
+					    "rotate");
 		} else
 			text_printf(&t, "%s: would be %s\n", task->role,
-				    task->interrupted ?
+				    task->mode == ENGINE_MODE_RECOVER ?
 					    "recovered (it was interrupted)" :
 					    "rotated");
 	}
@@ -200,14 +214,9 @@ static enum status number_of_jobs(struct cli *c, unsigned *ret)
 static enum status run_choice(struct cli *c, const struct choice *choice,
 			      struct secret *password, unsigned jobs)
 {
-	static const enum engine_mode modes[] = {
-		[CLI_rotate] = ENGINE_MODE_ROTATE,
-		[CLI_import] = ENGINE_MODE_IMPORT,
-		[CLI_recover] = ENGINE_MODE_RECOVER,
-	};
 	const struct runner_job like = {
-		.mode = modes[c->command],
 		.fresh = !c->o.due,
+		.takeover = c->command == CLI_recover,
 		.emergency = c->o.emergency,
 		.reason = c->o.reason,
 		.password = password,

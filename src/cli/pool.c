@@ -64,7 +64,7 @@ static void draw_progress(const struct pool *p)
 }
 
 static const char *what_happened(const struct runner_result *r,
-				 enum engine_mode mode)
+				 enum engine_mode mode, bool fresh)
 {
 	if (mode == ENGINE_MODE_IMPORT)
 		return "imported";
@@ -75,7 +75,8 @@ static const char *what_happened(const struct runner_result *r,
 		       r->undone	   ? "recovered: undone" :
 					     "nothing to recover";
 	if (r->finished_earlier)
-		return "finished the interrupted rotation, and rotated";
+		return fresh ? "finished the interrupted rotation, and rotated" :
+			       "finished the interrupted rotation";
 	return "rotated";
 }
 
@@ -104,19 +105,19 @@ static void result_json(struct text *t, const char *role,
 	text_printf(t, ",\"seconds\":%.6f}\n", (double)r->took_us / NOW_SECOND);
 }
 
-static void print_result(struct pool *p, const char *role,
+static void print_result(struct pool *p, const struct pool_task *task,
 			 const struct runner_result *r)
 {
 	struct text t = text_make(4096);
 
 	if (p->cli->o.json)
-		result_json(&t, role, r);
+		result_json(&t, task->role, r);
 	else if (r->status != STATUS_OK)
-		text_printf(&t, "%s: %s: %s\n", role,
+		text_printf(&t, "%s: %s: %s\n", task->role,
 			    status_sentence(r->status), r->why.text);
 	else if (!p->cli->o.quiet || r->sink_bad)
-		text_printf(&t, "%s: %s, version %s, %.3f s%s%s\n", role,
-			    what_happened(r, p->like->mode),
+		text_printf(&t, "%s: %s, version %s, %.3f s%s%s\n", task->role,
+			    what_happened(r, task->mode, p->like->fresh),
 			    r->version[0] ? r->version : "none",
 			    (double)r->took_us / NOW_SECOND,
 			    r->sink_bad ? "; a sink is not in step: " : "",
@@ -165,8 +166,9 @@ static void run_task(struct pool *p, const struct pool_task *task)
 	result.status =
 		workshop_job(p->cli->workshop, task->role, &j, &result.why);
 	if (result.status == STATUS_OK) {
-		j.job.mode = like->mode;
+		j.job.mode = task->mode;
 		j.job.fresh = like->fresh;
+		j.job.takeover = like->takeover;
 		j.job.emergency = like->emergency;
 		j.job.reason = like->reason;
 		j.job.password = like->password;
@@ -176,7 +178,7 @@ static void run_task(struct pool *p, const struct pool_task *task)
 	workshop_job_free(&j);
 	pthread_mutex_lock(&p->lock);
 	count(&p->tally, result.status);
-	print_result(p, task->role, &result);
+	print_result(p, task, &result);
 	pthread_mutex_unlock(&p->lock);
 }
 

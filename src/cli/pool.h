@@ -7,7 +7,7 @@
 
 struct pool_task {
 	const char *role;
-	bool interrupted; /* an earlier run is open */
+	enum engine_mode mode;
 };
 
 struct pool_tally {

@@ -334,12 +334,33 @@ static enum status insert_run(struct lite_tx *tx, const struct begun *b,
 	return lite_exec(q, NULL, why);
 }
 
+/* A run that nobody closed is not shown as going on for ever.  One that does
+ * live in another process writes its own outcome over this when it ends. */
+static enum status close_interrupted(struct lite_tx *tx, const struct begun *b,
+				     struct reason *why)
+{
+	struct lite_stmt *q = NULL;
+	enum status st;
+
+	st = lite_prepare(tx,
+			  "UPDATE run SET status = 'INTERRUPTED' "
+			  "WHERE run = (SELECT open_run FROM role "
+			  "WHERE role = ?1) AND status = ''",
+			  &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 1, b->role);
+	return lite_exec(q, NULL, why);
+}
+
 static enum status begin_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	const struct begun *b = arg;
 	struct lite_stmt *q = NULL;
-	enum status st = insert_run(tx, b, why);
+	enum status st = close_interrupted(tx, b, why);
 
+	if (st == STATUS_OK)
+		st = insert_run(tx, b, why);
 	if (st == STATUS_OK)
 		st = lite_prepare(tx,
 				  "INSERT INTO role(role, open_run, "

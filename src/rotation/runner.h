@@ -50,7 +50,8 @@ struct runner_job {
 	size_t n_sinks;
 	int64_t prove_deadline_us;
 	enum engine_mode mode;
-	bool fresh; /* see struct engine */
+	bool fresh;    /* see struct engine */
+	bool takeover; /* end another living session's claim at once */
 	bool emergency;
 	const char *reason;	       /* the operator's, "" for none */
 	const struct secret *password; /* IMPORT: the present password */

@@ -102,8 +102,8 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 	if (s != STATUS_OK)
 		return ENGINE_ON_REFUSED;
 	s = t->ops->claim(t, r->session, r->job->rolname, r->claim,
-			  again || r->job->mode == ENGINE_MODE_RECOVER,
-			  r->role.epoch, &r->marker, why);
+			  again || r->job->takeover, r->role.epoch, &r->marker,
+			  why);
 	if (s == STATUS_OK) {
 		note_epoch(r);
 		return ENGINE_ON_OK;

@@ -4,61 +4,100 @@
 
 #include <string.h>
 
-static enum status deliver_one(struct runner *r, const struct sink *sink,
-			       const struct format_credential *c,
-			       struct reason *why)
+#include "base/text.h"
+
+/* How often the store may move on while we deliver, before that is enough. */
+#define ROUNDS 3
+
+struct delivery {
+	struct format_credential credential;
+	bool overrule;
+	bool behind;	     /* a file claims to be newer than we are */
+	bool bad;	     /* a file could not be written */
+	struct reason first; /* why the first bad one could not */
+};
+
+static void deliver_one(struct runner *r, const struct sink *sink,
+			struct delivery *d)
 {
-	const struct sink_delivery d = {
+	const struct sink_delivery delivery = {
 		.role = r->job->role,
 		.version = r->current,
 		.epoch = r->epoch,
-		.credential = c,
+		.overrule = d->overrule,
+		.credential = &d->credential,
 	};
+	struct reason why;
 	bool changed = false;
 	enum status s;
 
-	s = sink_deliver(sink, &d, &changed, why);
-	if (s == STATUS_CONFLICT) /* a newer one stands there: in step enough */
-		s = STATUS_OK;
-	if (s != STATUS_OK)
-		runner_ledger_note(r, "sink", r->current, s, why->text, -1,
-				   false, NULL);
-	return s;
+	s = sink_deliver(sink, &delivery, &changed, &why);
+	if (s == STATUS_CONFLICT && !d->overrule) {
+		d->behind = true;
+		return;
+	}
+	if (s == STATUS_OK)
+		return;
+	runner_ledger_note(r, "sink", r->current, s, why.text, -1, false, NULL);
+	if (!d->bad)
+		d->first = why;
+	d->bad = true;
 }
 
-enum engine_event runner_deliver_sinks(struct runner *r, struct reason *why)
+/* CURRENT to every sink; *d says how it went. */
+static enum status deliver_all(struct runner *r, struct delivery *d,
+			       struct reason *why)
 {
 	struct store *s = r->job->store;
-	const struct target *t = r->job->target;
-	enum engine_event ev = ENGINE_ON_OK;
-	struct store_entry entry;
-	struct reason first;
+	struct store_entry entry = { .password = NULL };
 	enum status st;
 
-	if (r->job->n_sinks == 0 || !*r->current)
-		return ENGINE_ON_OK;
-	memset(&entry, 0, sizeof(entry)); /* not secret */
-	reason_clear(&first);
 	st = s->ops->fetch(s, r->job->role, r->current, &entry, why);
 	if (st != STATUS_OK)
-		return ENGINE_ON_FAILED;
-	const struct format_credential c = {
+		return st;
+	d->behind = d->bad = false;
+	d->credential = (struct format_credential){
 		.host = entry.host,
 		.port = entry.port,
 		.dbname = entry.dbname,
 		.username = entry.username,
 		.version = r->current,
-		.sslmode = t->sslmode,
+		.sslmode = r->job->target->sslmode,
 		.password = entry.password,
 	};
-	for (size_t i = 0; i < r->job->n_sinks; i++) {
-		if (deliver_one(r, &r->job->sinks[i], &c, why) == STATUS_OK)
-			continue;
-		if (ev == ENGINE_ON_OK)
-			first = *why;
-		ev = ENGINE_ON_FAILED;
-	}
-	*why = first;
+	for (size_t i = 0; i < r->job->n_sinks; i++)
+		deliver_one(r, &r->job->sinks[i], d);
 	secret_free(entry.password);
-	return ev;
+	return STATUS_OK;
+}
+
+/*
+ * A file with a higher epoch than ours is either of a rotator that came after
+ * us, or of a time before a restore that also took the ledger.  The store
+ * decides: as long as its CURRENT is what we deliver, nothing is newer.  It is
+ * asked again after overruling, since a rotator may have passed us meanwhile.
+ */
+enum engine_event runner_deliver_sinks(struct runner *r, struct reason *why)
+{
+	struct delivery d = { .overrule = false };
+	char delivered[RANDOM_UUID_SIZE];
+
+	if (r->job->n_sinks == 0 || !*r->current)
+		return ENGINE_ON_OK;
+	for (int round = 0; round < ROUNDS; round++) {
+		if (deliver_all(r, &d, why) != STATUS_OK)
+			return ENGINE_ON_FAILED;
+		if (!d.behind && !d.overrule)
+			break;
+		text_copy(delivered, sizeof(delivered), r->current);
+		if (runner_store_describe(r, why) != STATUS_OK)
+			return ENGINE_ON_FAILED;
+		if (d.overrule && strcmp(delivered, r->current) == 0)
+			break;
+		d.overrule = true;
+	}
+	if (!d.bad)
+		return ENGINE_ON_OK;
+	*why = d.first;
+	return ENGINE_ON_FAILED;
 }

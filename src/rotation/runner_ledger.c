@@ -94,6 +94,19 @@ static void remember_role(struct runner *r, struct ledger_role *role)
 		role->failures++;
 }
 
+/*
+ * Whoever comes next looks again: the outcome is unknown, or a password may be
+ * live that CURRENT does not name, or another rotator was at work and we cannot
+ * know that it finished.
+ */
+static bool keeps_open(const struct engine *e)
+{
+	if (e->outcome == STATUS_OK || e->outcome == STATUS_FROZEN)
+		return false;
+	return e->outcome == STATUS_UNKNOWN || e->outcome == STATUS_BUSY ||
+	       e->open || e->applied || e->finishing;
+}
+
 enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 {
 	struct ledger *l = r->env->o.ledger;
@@ -106,8 +119,8 @@ enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 	steps_text(r, &steps);
 	s = l->ops->close_run(l, r->run, NULL, 0, &role,
 			      status_name(e->outcome), r->current,
-			      role.last_error, text_str(&steps),
-			      e->outcome == STATUS_UNKNOWN, why);
+			      role.last_error, text_str(&steps), keeps_open(e),
+			      why);
 	text_free(&steps);
 	return s == STATUS_OK ? ENGINE_ON_OK : ENGINE_ON_FAILED;
 }

@@ -143,6 +143,7 @@ enum engine_event runner_store_stage(struct runner *r, struct reason *why)
 	struct store_entry entry;
 	enum status st;
 
+	text_copy(r->version, sizeof(r->version), r->own);
 	st = fresh_state(r, why);
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);

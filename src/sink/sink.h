@@ -38,6 +38,8 @@ struct sink_delivery {
 	const char *version; /* version id */
 	int64_t epoch;	     /* the claim epoch under which it went live */
 	const struct format_credential *credential;
+	bool overrule; /* replace a higher epoch, too: a restore took ours
+				back, and the store knows nothing newer */
 };
 
 /*
@@ -50,7 +52,8 @@ struct sink_delivery {
  * Nothing is written when bytes, owner and mode would be the same.
  * *ret_changed tells.
  *
- * STATUS_CONFLICT when the file already holds a higher epoch for the role, or
+ * STATUS_CONFLICT when the file already holds a higher epoch for the role (and
+ * that is not overruled), or
  * when somebody without our lock keeps changing it.  STATUS_CORRUPT when a
  * marker of the role is damaged.  STATUS_LIMIT over SECRET_CAP_MAX bytes.
  * STATUS_NOT_FOUND without the folder; the file itself need not exist.

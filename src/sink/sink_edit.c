@@ -418,7 +418,7 @@ enum status sink_edit_put(enum sink_kind kind, const char *path,
 		st = survey(&e, &place, &found, &epoch);
 	if (st != STATUS_OK)
 		return st;
-	if (found && epoch > d->epoch)
+	if (found && epoch > d->epoch && !d->overrule)
 		return reason_set(why, STATUS_CONFLICT,
 				  "%s holds a newer password of role %s (epoch "
 				  "%lld, not %lld); it is left as it is",

@@ -106,7 +106,10 @@ struct store_ops {
 			     struct store_entry *ret_entry, struct reason *why);
 
 	/* PENDING := id with this content.  A superseded PENDING goes into the
-	 * ring, never lost.  ret_state, when not NULL, is the state after. */
+	 * ring, never lost.  To stage the same PENDING again under the present
+	 * revision is STATUS_OK and moves the revision, where the store can: a
+	 * rotator that was fenced in the database must not stage over what is
+	 * applied again.  ret_state, when not NULL, is the state after. */
 	enum status (*stage)(struct store *s, const char *name,
 			     const char *revision, const char *id,
 			     const struct store_entry *entry,

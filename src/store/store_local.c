@@ -396,6 +396,26 @@ static enum status find_repeat(struct lite_tx *tx, struct change *c,
 	return st;
 }
 
+/* The content stands there already.  A PENDING that is staged again under the
+ * present revision moves it: whoever read it before shall not stage over what
+ * is about to be applied again. */
+static enum status stage_again(struct lite_tx *tx, struct change *c,
+			       struct reason *why)
+{
+	const struct store_version *pending;
+	enum status st = load_state(tx, c->name, c->ret_state, why);
+
+	if (st != STATUS_OK)
+		return st;
+	pending = store_find_label(c->ret_state, STORE_LABEL_PENDING);
+	if (!pending || strcmp(pending->id, c->id) != 0 ||
+	    strcmp(c->revision, c->ret_state->revision) != 0)
+		return STATUS_OK;
+	st = bump(tx, c, why);
+	return st == STATUS_OK ? load_state(tx, c->name, c->ret_state, why) :
+				 st;
+}
+
 static enum status stage_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	struct change *c = arg;
@@ -403,7 +423,7 @@ static enum status stage_in(struct lite_tx *tx, void *arg, struct reason *why)
 
 	st = find_repeat(tx, c, why);
 	if (st == STATUS_OK)
-		return load_state(tx, c->name, c->ret_state, why);
+		return stage_again(tx, c, why);
 	if (st != STATUS_NOT_FOUND)
 		return st;
 	st = load_state(tx, c->name, c->ret_state, why);

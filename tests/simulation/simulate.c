@@ -1023,6 +1023,37 @@ static void who_lost_the_claim_stages_nothing(void **state)
 	}
 }
 
+/* Fenced by our second claim it still holds the store's revision: what we apply
+ * again must not be staged over. */
+static void who_was_fenced_does_not_stage_over_what_is_applied_again(
+	void **state)
+{
+	struct runner_job mine = { .mode = ENGINE_MODE_ROTATE, .fresh = true };
+	struct runner_job other = mine;
+	struct plan p = one_fault("apply", FATE_LATE, ALWAYS);
+	static struct world w;
+	struct runner *a, *b;
+
+	(void)state;
+	prepare(&w, SCENE_MANAGED, false);
+	a = world_runner(&w, 0, &mine);
+	while (runner_state(a) != ENGINE_APPLY)
+		assert_true(world_step(&w, 0, a));
+	b = world_runner(&w, 1, &other);
+	while (runner_state(b) != ENGINE_STAGE)
+		assert_true(world_step(&w, 1, b));
+	under(&w, &p);
+	for (int sent = 0; sent < 2;) {
+		sent += runner_state(a) == ENGINE_APPLY;
+		assert_true(world_step(&w, 0, a));
+	}
+	w.fate = NULL;
+	assert_int_equal(finish(&w, 1, ROTATE, b, NULL, false), STATUS_BUSY);
+	runner_free(a);
+	must_converge(&w, LAND_FIRST);
+	world_free(&w);
+}
+
 static void a_living_rotator_is_waited_for_but_not_by_recover(void **state)
 {
 	struct runner_job job = { .mode = ENGINE_MODE_ROTATE };
@@ -1282,6 +1313,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(finishing_is_enough_when_due),
 	cmocka_unit_test(a_role_new_to_keyturn_has_nothing_to_recover),
 	cmocka_unit_test(who_lost_the_claim_stages_nothing),
+	cmocka_unit_test(
+		who_was_fenced_does_not_stage_over_what_is_applied_again),
 	cmocka_unit_test(a_living_rotator_is_waited_for_but_not_by_recover),
 	cmocka_unit_test(a_sink_that_cannot_be_written_does_not_fail_the_run),
 	cmocka_unit_test(without_randomness_nothing_is_made_up),

@@ -368,6 +368,7 @@ struct runner *world_runner(struct world *w, int i, struct runner_job *job)
 	job->n_sinks = 1;
 	job->prove_deadline_us = 5 * NOW_SECOND;
 	job->reason = "";
+	job->takeover = job->mode == ENGINE_MODE_RECOVER;
 	w->dead[i] = false;
 	w->acting = i;
 	if (runner_new(w->env, job, &r) != STATUS_OK)

@@ -109,9 +109,13 @@ enum status world_store_write(struct world *w, const struct flight *f)
 {
 	const struct world_version *v = world_find(w, f->version);
 
-	/* A repeat of what already happened is well. */
-	if (v && ((f->op == WORLD_STAGE && v->label == STORE_LABEL_PENDING) ||
-		  (f->op == WORLD_PROMOTE && v->label == STORE_LABEL_CURRENT)))
+	/* A repeat of what already happened is well; that of a staging moves the
+	 * revision, so that whoever read it before is fenced. */
+	if (v && f->op == WORLD_STAGE && v->label == STORE_LABEL_PENDING) {
+		w->store.revision += f->revision == w->store.revision;
+		return STATUS_OK;
+	}
+	if (v && f->op == WORLD_PROMOTE && v->label == STORE_LABEL_CURRENT)
 		return STATUS_OK;
 	if (w->mutation != WORLD_NO_STORE_CAS &&
 	    f->revision != w->store.revision)
@@ -270,7 +274,7 @@ static enum status s_stage(struct store *s, const char *name,
 	struct flight f = { .op = WORLD_STAGE };
 
 	(void)name, (void)why;
-	w->staged += !world_dead(w);
+	w->staged += !world_dead(w) && !world_find(w, id);
 	snprintf(f.password, sizeof(f.password), "%s",
 		 secret_bytes(entry->password));
 	return write_act(w, "stage", &f, revision, id, ret_state);
@@ -356,7 +360,7 @@ enum status __wrap_sink_deliver(const struct sink *s,
 	(void)s;
 	if (!world_dead(w))
 		f = world_fate(w, "sink");
-	if (f == FATE_GOOD && d->epoch < w->sink_epoch)
+	if (f == FATE_GOOD && d->epoch < w->sink_epoch && !d->overrule)
 		return STATUS_CONFLICT;
 	if (f == FATE_GOOD || f == FATE_LOST_AFTER || f == FATE_CRASH_AFTER) {
 		*ret_changed = strcmp(w->sink_version, d->version) != 0;

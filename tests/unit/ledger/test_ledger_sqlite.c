@@ -200,7 +200,13 @@ static void a_second_run_leaves_the_first_in_history(void **state)
 	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
 	assert_int_equal(begin(l, 2, "sap", &why), STATUS_OK);
 	assert_int_equal(begin(l, 3, "erp", &why), STATUS_OK);
-	/* The first ends late: the second is still the open one. */
+	/* Nobody closed the first; history does not show it as going on. */
+	assert_int_equal(l->ops->history(l, "sap", 0, keep_run, &runs, &why),
+			 STATUS_OK);
+	assert_string_equal(runs.r[1].status, "INTERRUPTED");
+	assert_string_equal(runs.r[0].status, "");
+	runs.n = 0;
+	/* But it ends late: the second is still the open one. */
 	assert_int_equal(finish(l, 1, "sap", "CONFLICT", false, &why),
 			 STATUS_OK);
 	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);

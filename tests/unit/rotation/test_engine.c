@@ -107,8 +107,10 @@ static void a_lost_reply_of_what_was_not_done_applies_the_same_again(
 	e.have_version = e.staged = true;
 	assert_goes(e, UNKNOWN, CLAIM);
 	assert_goes(e, OK, RESOLVE);
-	assert_goes(e, PENDING_DEAD, APPLY);
-	assert_true(e.staged);
+	assert_goes(e, PENDING_DEAD, STAGE);
+	assert_goes(e, OK, READBACK);
+	assert_goes(e, SAME, APPLY);
+	assert_true(e.open);
 }
 
 static void the_interrupted_rotation_is_finished_before_the_one_asked_for(
@@ -223,7 +225,7 @@ static void a_run_finishes_one_earlier_rotation(void **state)
 	assert_int_equal(second.outcome, STATUS_BUSY);
 }
 
-static void our_open_version_is_applied_and_no_other(void **state)
+static void our_open_version_is_staged_again_and_no_other(void **state)
 {
 	const struct engine base = { .state = ENGINE_RESOLVE,
 				     .mode = ENGINE_MODE_ROTATE,
@@ -237,11 +239,11 @@ static void our_open_version_is_applied_and_no_other(void **state)
 	finishing.finishing = true;
 	import.mode = ENGINE_MODE_IMPORT;
 	urgent.emergency = true;
-	assert_goes(ours, PENDING_DEAD, APPLY);
+	assert_goes(ours, PENDING_DEAD, STAGE);
 	assert_goes(applied, PENDING_DEAD, RETIRE);
 	assert_goes(finishing, PENDING_DEAD, RETIRE);
-	assert_goes(import, PENDING_DEAD, ADOPT);
-	assert_goes(urgent, FOREIGN, APPLY);
+	assert_goes(import, PENDING_DEAD, STAGE);
+	assert_goes(urgent, FOREIGN, STAGE);
 	assert_goes(foreign, FOREIGN, FREEZE);
 }
 
@@ -478,7 +480,7 @@ int main(void)
 		cmocka_unit_test(
 			a_new_one_follows_only_a_finished_one_and_when_asked),
 		cmocka_unit_test(a_run_finishes_one_earlier_rotation),
-		cmocka_unit_test(our_open_version_is_applied_and_no_other),
+		cmocka_unit_test(our_open_version_is_staged_again_and_no_other),
 		cmocka_unit_test(
 			an_open_outcome_is_never_closed_as_nothing_happened),
 		cmocka_unit_test(a_state_is_retried_so_often_and_no_more),

@@ -113,7 +113,7 @@ static enum status deliver(const struct place *p, const char *role,
 			   bool *ret_changed, struct reason *why)
 {
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { role, version, epoch, &c };
+	struct sink_delivery d = { role, version, epoch, &c, false };
 
 	return sink_deliver(&p->sink, &d, ret_changed, why);
 }
@@ -407,11 +407,30 @@ static void a_line_that_does_not_match_leaves_ours_in_place(void **state)
 	}
 }
 
+static void a_higher_epoch_stays_unless_it_is_overruled(void **state)
+{
+	struct place *p = *state;
+	struct format_credential c = credential(p);
+	struct sink_delivery d = { "sap", "v2", 3, &c, false };
+	bool changed = false;
+
+	assert_delivered(p, "sap", "v1", 7);
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL),
+			 STATUS_CONFLICT);
+	assert_false(changed);
+	d.overrule = true;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_true(changed);
+	d.overrule = false;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_false(changed);
+}
+
 static void a_password_for_any_database_is_not_shadowed_for_one(void **state)
 {
 	struct place *p = *state;
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { "sap", "v1", 1, &c };
+	struct sink_delivery d = { "sap", "v1", 1, &c, false };
 	bool changed = false;
 
 	c.dbname = "";
@@ -635,7 +654,7 @@ static void what_the_format_refuses_is_not_written(void **state)
 {
 	struct place *p = *state;
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { "sap", "v1", 1, &c };
+	struct sink_delivery d = { "sap", "v1", 1, &c, false };
 	struct reason why = { "" };
 	bool changed = true;
 
@@ -1033,6 +1052,7 @@ int main(void)
 		TEST(any_foreign_content_survives_any_sequence),
 		TEST(libpq_takes_our_line_before_a_foreign_one),
 		TEST(a_line_that_does_not_match_leaves_ours_in_place),
+		TEST(a_higher_epoch_stays_unless_it_is_overruled),
 		TEST(a_password_for_any_database_is_not_shadowed_for_one),
 		TEST(a_shell_reads_the_env_block),
 		TEST(an_older_epoch_never_replaces_a_newer_one),

@@ -191,6 +191,29 @@ static void labels_move_as_a_rotation_moves_them(void **state)
 	s->ops->close(s);
 }
 
+/* A rotator that was fenced in the database still holds the old revision. */
+static void a_pending_staged_again_moves_the_revision(void **state)
+{
+	struct store *s = must_open(*state);
+	struct store_state st = { .n = 0 }, seen, other;
+	struct reason why = { "" };
+
+	assert_int_equal(stage(s, "sap", &st, id_of(0, 1), "p", &why),
+			 STATUS_OK);
+	seen = other = st;
+	assert_int_equal(stage(s, "sap", &st, id_of(0, 1), "p", &why),
+			 STATUS_OK);
+	assert_string_not_equal(st.revision, seen.revision);
+	assert_int_equal(st.n, 1);
+	assert_int_equal(stage(s, "sap", &other, id_of(0, 2), "q", &why),
+			 STATUS_CONFLICT);
+	/* Under an old revision it is a repeat, and moves nothing. */
+	assert_int_equal(stage(s, "sap", &seen, id_of(0, 1), "p", &why),
+			 STATUS_OK);
+	assert_string_equal(seen.revision, st.revision);
+	s->ops->close(s);
+}
+
 static void a_stale_revision_is_a_conflict_and_writes_nothing(void **state)
 {
 	struct store *s = must_open(*state);
@@ -704,6 +727,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_FOLDER(a_staged_version_comes_back_whole_after_reopening),
 		WITH_FOLDER(labels_move_as_a_rotation_moves_them),
+		WITH_FOLDER(a_pending_staged_again_moves_the_revision),
 		WITH_FOLDER(a_stale_revision_is_a_conflict_and_writes_nothing),
 		WITH_FOLDER(
 			a_repeat_of_what_happened_is_ok_and_changes_nothing),
