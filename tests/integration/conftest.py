@@ -54,20 +54,28 @@ def binary():
                 + "; set KEYTURN_BIN or KEYTURN_BUILD", 2)
 
 
-def compile_dump(target):
-    """store_dump.c with the store's own code."""
+def compile_dump(folder):
+    """store_dump.c with the store's own code, of which only what it needs is
+    linked."""
     sources = [os.path.join(HERE, "store_dump.c")]
-    for folder in ("store", "lite", "crypto", "base"):
-        path = os.path.join(SOURCE, "src", folder)
+    for layer in ("store", "lite", "crypto", "base"):
+        path = os.path.join(SOURCE, "src", layer)
         sources += [os.path.join(path, f) for f in sorted(os.listdir(path))
                     if f.endswith(".c") and f != "wipe_malloc.c"]
+    os.makedirs(folder)
     compiler = shlex.split(os.environ.get("CC", "cc"))
-    done = subprocess.run(
-        [*compiler, "-std=c11", "-D_GNU_SOURCE", "-pthread",
-         "-I", os.path.join(SOURCE, "src"), "-o", target, *sources,
-         "-lsqlite3", "-lcrypto"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return target
+
+    def run(*command):
+        done = subprocess.run(command, cwd=folder, capture_output=True,
+                              text=True)
+        assert done.returncode == 0, done.stderr
+    run(*compiler, "-std=c11", "-D_GNU_SOURCE", "-pthread", "-c",
+        "-I", os.path.join(SOURCE, "src"), *sources)
+    objects = [f for f in os.listdir(folder) if f != "store_dump.o"]
+    run("ar", "rcs", "libstore.a", *objects)
+    run(*compiler, "-pthread", "-o", "store_dump", "store_dump.o",
+        "libstore.a", "-lsqlite3", "-lcrypto")
+    return os.path.join(folder, "store_dump")
 
 
 def remove_left_overs():
@@ -110,7 +118,7 @@ def shim(folder):
 def tools(folder, shim):
     return SimpleNamespace(
         binary=binary(), shim=shim,
-        dump=compile_dump(os.path.join(folder, "store_dump")))
+        dump=compile_dump(os.path.join(folder, "dump")))
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@
  *
  * Effects are numbered from 1.  "step" stops (SIGSTOP) before each of them;
  * "kill-within" hands over half of a write and dies; "fail-at" makes one effect
- * fail with EIO; "enospc-from" lets no file grow any more, as on a full disk.
- * What only reads, and what goes to a terminal, pipe or standard descriptor,
- * is no effect.
+ * fail, a file's with EIO, a socket's because the connection is gone;
+ * "enospc-from" lets no file grow any more, as on a full disk.  What only reads,
+ * and what goes to a terminal, pipe or standard descriptor, is no effect.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -72,6 +72,9 @@ struct effect {
 	bool half;   /* hand over half of it, then die */
 	int error;   /* fail with this instead */
 };
+
+/* scan.c, when it is loaded too. */
+__attribute__((weak)) void keyturn_scan(long number);
 
 static void complain(const char *what)
 {
@@ -233,6 +236,8 @@ static struct effect begin(const char *call, const char *target, off_t grows)
 
 	e.number = atomic_fetch_add(&counted, 1) + 1;
 	note(e.number, call, target);
+	if (keyturn_scan != NULL)
+		keyturn_scan(e.number);
 	if (mode == MODE_STEP)
 		stop();
 	if (mode == MODE_ENOSPC_FROM && e.number >= chosen && disk_full(grows))
@@ -252,16 +257,22 @@ static struct effect begin(const char *call, const char *target, off_t grows)
 
 static struct effect begin_fd(const char *call, int fd, off_t grows)
 {
-	struct effect none = { 0 };
+	struct effect e = { 0 };
 	char target[PATH_MAX + 16];
 	int saved = errno;
 
 	if (mode == MODE_OFF || !describe_fd(fd, target, sizeof(target))) {
 		errno = saved;
-		return none;
+		return e;
 	}
 	errno = saved;
-	return begin(call, target, grows);
+	e = begin(call, target, grows);
+	if (e.error == EIO && target[0] == 's') {
+		/* libpq waits for what the server says to a lost write. */
+		shutdown(fd, SHUT_RDWR);
+		e.error = ECONNRESET;
+	}
+	return e;
 }
 
 static struct effect begin_at(const char *call, int dir, const char *path)

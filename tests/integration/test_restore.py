@@ -137,6 +137,32 @@ def test_a_failover_that_loses_an_acknowledged_alter_is_seen(
     assert now.id not in (old.id, lost.id)
 
 
+def test_a_server_that_crashes_during_a_rotation_loses_nothing(
+        own_server, new_site):
+    """The claim is committed without waiting for the disk, the password is
+    not."""
+    own_server.configure(fsync="on")
+    site = new_site(on=own_server)
+    rotate(site, 2)
+    trace = site.run("rotate", "sap", fault="count", expect=0).effects
+    sends = [e.number for e in trace if e.kind == "socket"]
+    for number in sends[4::4]:
+        rotator = site.start("rotate", "sap", fault=f"stop-before:{number}")
+        assert rotator.wait_stopped()
+        known = {v.id for v in site.versions()}
+        own_server.restart("immediate")
+        live = site.live()
+        rotator.go_on()
+        late = rotator.finish()
+        assert late.exit >= 0, late.text
+        if late.exit == 0:
+            live = site.current()
+        assert site.live().id == live.id
+        assert len({v.id for v in site.versions()} - known) <= 1
+        site.run("recover", "sap", expect=0)
+        site.settled()
+
+
 def store_files(site):
     return glob.glob(os.path.join(site.state, "store.db*"))
 
