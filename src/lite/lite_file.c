@@ -119,10 +119,15 @@ enum status lite_file_check(const char *path, bool read_only,
 				  "%s is open to others (mode %04o): "
 				  "chmod 600 %s",
 				  path, (unsigned)(sb.st_mode & 07777), path);
+	/* Before SQLite makes its side files with the same mode. */
+	if (!read_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
+		return reason_set(why, STATUS_DENIED,
+				  "%s is read-only: mend its mode or the mount",
+				  path);
 	if (sb.st_size == 0)
 		return reason_set(why, STATUS_CORRUPT,
 				  "%s is empty: it was truncated; restore it "
-				  "from a backup or move it away",
+				  "from a backup",
 				  path);
 	return STATUS_OK;
 }
