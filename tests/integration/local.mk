@@ -17,6 +17,9 @@ EXTRA_DIST += \
 	tests/integration/test_audit_outside.py \
 	tests/integration/test_bad_cluster.py \
 	tests/integration/test_bad_configuration.py \
+	tests/integration/test_bad_ledger.py \
+	tests/integration/test_bad_store.py \
+	tests/integration/test_commands.py \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
 	tests/integration/test_newer_servers.py \

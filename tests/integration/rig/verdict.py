@@ -114,3 +114,36 @@ def line_of(path, text):
             if text in line:
                 return f"{path}:{number}"
     raise AssertionError(f"{text!r} is not in {path}")
+
+
+def books_apart(site):
+    """Move the ledger out of the store's folder, so that a fault can be on the
+    disk of one only: (folder of the ledger, folder of the store)."""
+    books = os.path.join(site.folder, "books")
+    os.mkdir(books, 0o700)
+    for name in os.listdir(site.state):
+        if name.startswith("ledger.db"):
+            os.rename(os.path.join(site.state, name),
+                      os.path.join(books, name))
+    with open(site.configuration) as f:
+        text = f.read()
+    with open(site.configuration, "w") as f:
+        f.write(text.replace(f"{site.state}/ledger.db", f"{books}/ledger.db"))
+    return books, site.state
+
+
+def run_with_fault(site, folder, fault, *argv):
+    """Run keyturn; only the files below `folder` count and fail."""
+    whole = site.folder
+    site.folder = folder
+    try:
+        return site.run(*argv, fault=fault)
+    finally:
+        site.folder = whole
+
+
+def growing(effects):
+    """The numbers of the effects that can find the disk full."""
+    return [e.number for e in effects
+            if e.call.startswith(("pwrite", "write", "fallocate",
+                                  "posix_fallocate", "ftruncate"))]
