@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Small facts that are remembered until a time.  Must never give one back
+ * after it.
+ */
+#include "ledger/ledger_sqlite_internal.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+struct fact {
+	const char *key, *value;
+	int64_t until_us, now_us;
+	char *ret_value;
+};
+
+static enum status remember_in(struct lite_tx *tx, void *arg,
+			       struct reason *why)
+{
+	const struct fact *f = arg;
+	struct lite_stmt *q = NULL;
+	enum status st;
+
+	st = lite_prepare(tx, "DELETE FROM memory WHERE until_us <= ?1", &q,
+			  why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_int(q, 1, f->now_us);
+	st = lite_exec(q, NULL, why);
+	if (st == STATUS_OK)
+		st = lite_prepare(tx,
+				  "INSERT INTO memory(key, value, until_us) "
+				  "VALUES(?1, ?2, ?3) ON CONFLICT(key) DO "
+				  "UPDATE SET value = excluded.value, "
+				  "until_us = excluded.until_us",
+				  &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 1, f->key);
+	lite_bind_text(q, 2, f->value);
+	lite_bind_int(q, 3, f->until_us);
+	return lite_exec(q, NULL, why);
+}
+
+enum status ledger_sqlite_memory_remember(struct ledger *ledger,
+					  const char *key, const char *value,
+					  int64_t until_us, struct reason *why)
+{
+	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
+	struct fact f = { .key = key,
+			  .value = value,
+			  .until_us = until_us,
+			  .now_us = now_wall(l->now) };
+
+	if (strnlen(value, LEDGER_TEXT_SIZE) == LEDGER_TEXT_SIZE)
+		return reason_set(why, STATUS_LEDGER_UNAVAILABLE,
+				  "the ledger remembers at most %d bytes of %s",
+				  LEDGER_TEXT_SIZE - 1, key);
+	return ledger_sqlite_translate(lite_write(l->db, remember_in, &f, why),
+				       why);
+}
+
+static enum status recall_in(struct lite_tx *tx, void *arg, struct reason *why)
+{
+	const struct fact *f = arg;
+	struct lite_stmt *q = NULL;
+	enum status st;
+
+	st = lite_prepare(tx,
+			  "SELECT value FROM memory "
+			  "WHERE key = ?1 AND until_us > ?2",
+			  &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 1, f->key);
+	lite_bind_int(q, 2, f->now_us);
+	st = lite_step(q, why);
+	if (st != STATUS_OK)
+		return st;
+	if (text_copy(f->ret_value, LEDGER_TEXT_SIZE, lite_text(q, 0)) !=
+	    STATUS_OK)
+		st = STATUS_NOT_FOUND;
+	lite_done(q);
+	return st;
+}
+
+enum status ledger_sqlite_memory_recall(struct ledger *ledger, const char *key,
+					int64_t now_us,
+					char ret_value[LEDGER_TEXT_SIZE],
+					struct reason *why)
+{
+	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
+	struct fact f = { .key = key,
+			  .now_us = now_us,
+			  .ret_value = ret_value };
+	enum status st = lite_read(l->db, recall_in, &f, why);
+
+	if (st == STATUS_NOT_FOUND)
+		return reason_set(why, st, "the ledger does not remember %s",
+				  key);
+	return ledger_sqlite_translate(st, why);
+}
