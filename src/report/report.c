@@ -51,6 +51,13 @@ static const char *stamp_or(int64_t us, char *buf, const char *none)
 	return us ? now_stamp(us, buf) : none;
 }
 
+/* What people and callers wrote is shown, not obeyed, by the terminal. */
+static const char *shown(const char *s, char *buf, size_t size)
+{
+	text_escape(buf, size, s, strlen(s));
+	return buf;
+}
+
 void report_status_head(struct text *t, int role_width)
 {
 	text_printf(t, "%-*s  %-8s %-9s %-36s  %-20s  %s\n", role_width, "ROLE",
@@ -63,6 +70,7 @@ void report_status_line(struct text *t, int role_width,
 	const struct ledger_role *k = r->known;
 	enum report_state state = report_state(r, now_us);
 	char age[32] = "-", due[NOW_STAMP_SIZE] = "-";
+	char safe[LEDGER_TEXT_SIZE * 4];
 	const char *say = "";
 
 	if (k->rotated_us)
@@ -82,7 +90,8 @@ void report_status_line(struct text *t, int role_width,
 		say = k->last_error;
 	text_printf(t, "%-*s  %-8s %-9s %-36s  %-20s  %s\n", role_width,
 		    k->role, report_state_name(state), age,
-		    k->version[0] ? k->version : "-", due, say);
+		    k->version[0] ? k->version : "-", due,
+		    shown(say, safe, sizeof(safe)));
 }
 
 static void json_field(struct text *t, const char *key, const char *value,
@@ -133,20 +142,24 @@ void report_status_json(struct text *t, const struct report_role *r,
 void report_run_lines(struct text *t, const struct ledger_run *run)
 {
 	char begun[NOW_STAMP_SIZE], took[32] = "open";
+	char safe[LEDGER_TEXT_SIZE * 4];
 
 	now_stamp(run->begun_us, begun);
 	if (run->ended_us)
 		snprintf(took, sizeof(took), "%.3f s",
 			 (double)(run->ended_us - run->begun_us) / NOW_SECOND);
 	text_printf(t, "%s  %s  %s %s  %s  by %s", begun, run->role, run->mode,
-		    run->status[0] ? run->status : "open", took, run->actor);
+		    run->status[0] ? run->status : "open", took,
+		    shown(run->actor, safe, sizeof(safe)));
 	if (run->reason[0])
-		text_printf(t, "  reason: %s", run->reason);
+		text_printf(t, "  reason: %s",
+			    shown(run->reason, safe, sizeof(safe)));
 	text_add(t, "\n");
 	if (run->version[0])
 		text_printf(t, "    version %s\n", run->version);
 	if (run->error[0])
-		text_printf(t, "    %s\n", run->error);
+		text_printf(t, "    %s\n",
+			    shown(run->error, safe, sizeof(safe)));
 	if (run->steps[0])
 		text_printf(t, "    steps in microseconds: %s\n", run->steps);
 }

@@ -144,6 +144,31 @@ static void a_table_line_has_no_trailing_surprise(void **state)
 	text_free(&t);
 }
 
+static void what_people_wrote_does_not_reach_the_terminal_raw(void **state)
+{
+	struct ledger_run run = { .role = "sap",
+				  .mode = "rotate",
+				  .status = "OK",
+				  .begun_us = NOW,
+				  .reason = "\033[2Jgone\n2026 forged",
+				  .actor = "uid 0 (root) for \033]0;x\007" };
+	struct ledger_role k = known();
+	const struct report_role r = { "main", "local", &k, NOW + HOUR };
+	struct text t = text_make(4096);
+
+	(void)state;
+	report_run_lines(&t, &run);
+	assert_null(strchr(text_str(&t), '\033'));
+	assert_null(strchr(text_str(&t), '\007'));
+	assert_non_null(strstr(text_str(&t), "\\x1b[2Jgone\\x0a2026"));
+	text_reset(&t);
+	k.frozen = true;
+	text_copy(k.frozen_reason, sizeof(k.frozen_reason), "a\rb\033c");
+	report_status_line(&t, 6, &r, NOW);
+	assert_non_null(strstr(text_str(&t), "a\\x0db\\x1bc"));
+	text_free(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +179,8 @@ int main(void)
 		cmocka_unit_test(status_as_json_is_json_with_every_field),
 		cmocka_unit_test(a_run_as_json_keeps_its_steps_as_numbers),
 		cmocka_unit_test(a_table_line_has_no_trailing_surprise),
+		cmocka_unit_test(
+			what_people_wrote_does_not_reach_the_terminal_raw),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
