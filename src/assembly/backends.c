@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "ledger/ledger_key.h"
 #include "ledger/ledger_sqlite.h"
+#include "store/store_aws.h"
 #include "store/store_key.h"
 #include "store/store_local.h"
 
@@ -158,7 +159,38 @@ enum status backends_ledger_verify(struct backends *b, const char *public_key,
 	return s;
 }
 
-static enum status open_store(const struct config_group *g, bool create,
+static enum status open_aws(const struct config_group *g, struct store **ret,
+			    struct reason *why)
+{
+	const char *tags[STORE_AWS_TAGS_MAX];
+	struct store_aws_options o = {
+		.name = config_name(g),
+		.region = config_string(g, CONFIG_store_region),
+		.endpoint = config_string(g, CONFIG_store_endpoint),
+		.profile = config_string(g, CONFIG_store_profile),
+		.prefix = config_string(g, CONFIG_store_prefix),
+		.kms_key = config_string(g, CONFIG_store_kms_key),
+		.ca_file = config_string(g, CONFIG_store_ca_file),
+		.create = config_bool(g, CONFIG_store_create),
+		.tags = tags,
+		.n_tags = config_list_n(g, CONFIG_store_tag),
+		.announce = config_bool(g, CONFIG_store_announce),
+		.fips = config_bool(g, CONFIG_store_fips),
+		.dualstack = config_bool(g, CONFIG_store_dualstack),
+		.now = now_system(),
+		.random = store_key_random(),
+	};
+
+	if (o.n_tags > STORE_AWS_TAGS_MAX)
+		return reason_set(why, STATUS_CONFIG,
+				  "[store %s]: a secret has %d tags at most",
+				  o.name, STORE_AWS_TAGS_MAX);
+	for (size_t i = 0; i < o.n_tags; i++)
+		tags[i] = config_list_at(g, CONFIG_store_tag, i);
+	return store_aws_open(&o, ret, why);
+}
+
+static enum status open_local(const struct config_group *g, bool create,
 			      struct store **ret, struct reason *why)
 {
 	struct store_local_options o = {
@@ -184,6 +216,14 @@ static enum status open_store(const struct config_group *g, bool create,
 	return advise(s, o.key_path, why);
 }
 
+static enum status open_store(const struct config_group *g, struct store **ret,
+			      struct reason *why)
+{
+	if (strcmp(config_string(g, CONFIG_store_type), "aws") == 0)
+		return open_aws(g, ret, why);
+	return open_local(g, false, ret, why);
+}
+
 enum status backends_store(struct backends *b, const char *name,
 			   struct store **ret_store, struct reason *why)
 {
@@ -207,7 +247,7 @@ enum status backends_store(struct backends *b, const char *name,
 		goto out;
 	}
 	text_copy(o->name, sizeof(o->name), name);
-	s = open_store(g, false, &o->store, why);
+	s = open_store(g, &o->store, why);
 	if (s != STATUS_OK) {
 		free(o);
 		goto out;
@@ -346,7 +386,7 @@ enum status backends_create(const struct config *config, struct reason *why)
 		s = open_ledger(config, BACKENDS_LEDGER_WRITE, NULL, &lost,
 				&ledger, why);
 	if (s == STATUS_OK)
-		s = open_store(store, true, &made, why);
+		s = open_local(store, true, &made, why);
 	if (ledger)
 		ledger->ops->close(ledger);
 	if (made)

@@ -18,6 +18,8 @@ keyturn_SOURCES = \
 KEYTURN_LIBS = \
 	libassembly.a libreaders.a libreport.a librotation.a libsink.a \
 	libtarget.a libstore.a libledger.a libformat.a libschedule.a \
-	libpolicy.a libconfig.a liblite.a libpg.a libcrypto.a libbase.a
-KEYTURN_OUTSIDE = $(LIBPQ_LIBS) $(SQLITE_LIBS) $(INIH_LIBS) $(OPENSSL_LIBS) -lm
+	libpolicy.a libconfig.a liblite.a libpg.a libhttp.a libjson.a \
+	libxml.a libcrypto.a libbase.a
+KEYTURN_OUTSIDE = $(LIBPQ_LIBS) $(SQLITE_LIBS) $(INIH_LIBS) $(CURL_LIBS) \
+	$(JANSSON_LIBS) $(EXPAT_LIBS) $(OPENSSL_LIBS) -lm
 keyturn_LDADD = $(KEYTURN_LIBS) libwipe.a $(KEYTURN_OUTSIDE)

@@ -147,17 +147,56 @@ static enum status check_keyturn(const struct config_group *g,
 	return STATUS_OK;
 }
 
+/* Which types of store know a setting; what has no effect is a mistake, unless
+ * it is the default, which `config show` prints. */
+static enum status check_store_keys(const struct config_group *g,
+				    const char *type, struct reason *why)
+{
+	static const struct {
+		enum config_key key;
+		const char *types;
+	} known[] = {
+		{ CONFIG_store_path, "local" },
+		{ CONFIG_store_key, "local" },
+		{ CONFIG_store_ring, "local" },
+		{ CONFIG_store_prefix, "aws" },
+		{ CONFIG_store_region, "aws" },
+		{ CONFIG_store_endpoint, "aws" },
+		{ CONFIG_store_profile, "aws" },
+		{ CONFIG_store_ca_file, "aws" },
+		{ CONFIG_store_create, "aws" },
+		{ CONFIG_store_kms_key, "aws" },
+		{ CONFIG_store_tag, "aws" },
+		{ CONFIG_store_announce, "aws" },
+		{ CONFIG_store_fips, "aws" },
+		{ CONFIG_store_dualstack, "aws" },
+	};
+
+	for (const struct config_value *v = g->first; v; v = v->next)
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (v->key == known[i].key &&
+			    strcmp(v->text, config_model_row(v->key)->def) !=
+				    0 &&
+			    !is_word_of(type, strlen(type), known[i].types))
+				return refuse(
+					why, g, v,
+					"has no effect in a store of type "
+					"%s",
+					type);
+	return STATUS_OK;
+}
+
 static enum status check_store(const struct config_group *g, struct reason *why)
 {
 	const struct config_value *v;
 
 	v = config_model_value(g, CONFIG_store_type);
-	if (v && strcmp(v->text, "local") != 0)
+	if (v && !is_word_of(v->text, strlen(v->text), "local aws"))
 		return refuse(why, g, v,
 			      "\"%s\" is not available in this "
-			      "release; the type of a store is local",
+			      "release; the type of a store is local or aws",
 			      v->text);
-	return STATUS_OK;
+	return check_store_keys(g, v ? v->text : "local", why);
 }
 
 static enum status check_conninfo(const struct config_group *g,
@@ -288,6 +327,27 @@ static enum status check_timing(const struct config_group *g,
 	return s == STATUS_OK ? check_interval(g, CONFIG_role_splay, why) : s;
 }
 
+/* Secrets Manager keeps about 100 versions and purges none within 24 hours: more
+ * than one in 14.4 minutes fills a secret up, and then no write succeeds. */
+static enum status check_quota(const struct config *c,
+			       const struct config_group *g, struct reason *why)
+{
+	const struct config_value *v = config_model_value(g, CONFIG_role_every);
+	const struct config_group *store = config_find(
+		c, CONFIG_SECTION_store, config_string(g, CONFIG_role_store));
+	int64_t us;
+
+	if (!v || !store ||
+	    strcmp(config_string(store, CONFIG_store_type), "aws") != 0 ||
+	    duration_parse(v->text, &us, NULL) != STATUS_OK)
+		return STATUS_OK;
+	if (us >= 15 * 60 * NOW_SECOND)
+		return STATUS_OK;
+	return refuse(why, g, v,
+		      "is too often for AWS, which keeps 100 versions for 24 "
+		      "hours; at least 15m");
+}
+
 static enum status check_role(const struct config *c,
 			      const struct config_group *g, struct reason *why)
 {
@@ -310,7 +370,8 @@ static enum status check_role(const struct config *c,
 			      "\"%s\" is not available in this "
 			      "release; the strategy is single",
 			      v->text);
-	return check_timing(g, why);
+	s = check_quota(c, g, why);
+	return s == STATUS_OK ? check_timing(g, why) : s;
 }
 
 static enum status check_group(struct config *c, struct config_group *g,

@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/integration/requirements.txt \
 	tests/integration/rig/__init__.py \
 	tests/integration/rig/authority.py \
+	tests/integration/rig/aws_site.py \
 	tests/integration/rig/fault.py \
 	tests/integration/rig/installation.py \
 	tests/integration/rig/leaks.py \
@@ -20,6 +21,7 @@ EXTRA_DIST += \
 	tests/integration/test_bad_ledger.py \
 	tests/integration/test_bad_store.py \
 	tests/integration/test_commands.py \
+	tests/integration/test_aws.py \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
 	tests/integration/test_newer_servers.py \
@@ -27,3 +29,4 @@ EXTRA_DIST += \
 	tests/integration/test_rotation.py \
 	tests/integration/test_two_rotators.py \
 	tests/integration/test_zombie_alter.py
+EXTRA_DIST += tests/doubles/aws.py

@@ -152,10 +152,32 @@ static void other_stores_and_strategies_are_not_available(void **state)
 	(void)state;
 	config_tree_bad("[store v]\ntype = vault\n",
 			"2: [store v] type: \"vault\" is not available in this "
-			"release; the type of a store is local");
+			"release; the type of a store is local or aws");
 	config_tree_bad(CLUSTER ROLE "strategy = alternating\n",
 			"5: [role r] strategy: \"alternating\" is not "
 			"available in this release; the strategy is single");
+}
+
+static void a_setting_of_another_type_of_store_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad("[store a]\ntype = aws\npath = /x\n",
+			"3: [store a] path: has no effect in a store of type "
+			"aws");
+	config_tree_bad("[store l]\nregion = eu-central-1\n",
+			"2: [store l] region: has no effect in a store of type "
+			"local");
+}
+
+static void an_interval_that_fills_a_secret_up_is_refused(void **state)
+{
+	(void)state;
+	config_tree_bad("[store a]\ntype = aws\n" CLUSTER ROLE
+			"store = a\nevery = 14m\n",
+			"8: [role r] every: is too often for AWS, which keeps "
+			"100 versions for 24 hours; at least 15m");
+	config_tree_load("[store a]\ntype = aws\n" CLUSTER ROLE
+			 "store = a\nevery = 15m\n");
 }
 
 static void schedule_and_every_exclude_each_other(void **state)
@@ -359,6 +381,8 @@ int main(void)
 		TEST(a_reference_to_nothing_is_refused),
 		TEST(a_reference_may_point_forward_and_to_another_file),
 		TEST(other_stores_and_strategies_are_not_available),
+		TEST(a_setting_of_another_type_of_store_is_refused),
+		TEST(an_interval_that_fills_a_secret_up_is_refused),
 		TEST(schedule_and_every_exclude_each_other),
 		TEST(an_interval_is_a_duration_and_not_zero),
 		TEST(a_window_without_a_schedule_is_refused),

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* A secret's value.  Must never drop a key that it does not know. */
+#include "store/store_aws_content.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "store/store_entry.h"
+
+enum status store_aws_content_read(const struct doc *answer, const char *secret,
+				   struct doc **ret, struct reason *why)
+{
+	struct secret *text = NULL;
+	struct doc *d = NULL;
+	enum status s;
+
+	s = doc_secret(doc_get(answer, "SecretString"), SECRET_CAP_MAX, &text);
+	if (s == STATUS_NOT_FOUND)
+		return reason_set(
+			why, STATUS_CORRUPT,
+			"the value of %s is binary and no JSON object", secret);
+	if (s == STATUS_OK)
+		s = doc_parse(secret_bytes(text), secret_len(text), "", &d,
+			      NULL);
+	secret_free(text);
+	if (s == STATUS_NO_MEMORY)
+		return reason_set(why, s, "out of memory");
+	if (s != STATUS_OK || !doc_is(d, DOC_OBJECT)) {
+		doc_free(d);
+		return reason_set(
+			why, STATUS_CORRUPT,
+			"the value of %s is no JSON object: it is not "
+			"a database secret",
+			secret);
+	}
+	*ret = d;
+	return STATUS_OK;
+}
+
+/* A key that is not there is "". */
+static bool take(const struct doc *content, const char *key, char *dst,
+		 size_t size)
+{
+	const struct doc *d = doc_get(content, key);
+	int64_t number;
+
+	dst[0] = '\0';
+	if (!d || doc_is(d, DOC_NULL))
+		return true;
+	if (doc_int(d, &number))
+		return snprintf(dst, size, "%" PRId64, number) < (int)size;
+	return doc_copy(d, dst, size) == STATUS_OK;
+}
+
+enum status store_aws_content_entry(const struct doc *content,
+				    const char *secret, struct store_entry *ret,
+				    struct reason *why)
+{
+	struct store_entry e = { .password = NULL };
+	enum status s;
+
+	if (!take(content, "engine", e.engine, sizeof(e.engine)) ||
+	    !take(content, "host", e.host, sizeof(e.host)) ||
+	    !take(content, "port", e.port, sizeof(e.port)) ||
+	    !take(content, "dbname", e.dbname, sizeof(e.dbname)) ||
+	    !take(content, "username", e.username, sizeof(e.username)))
+		return reason_set(why, STATUS_CORRUPT,
+				  "the value of %s has an engine, host, port, "
+				  "dbname or username that is too long or no "
+				  "string",
+				  secret);
+	s = doc_secret(doc_get(content, "password"), STORE_ENTRY_PASSWORD_MAX,
+		       &e.password);
+	if (s == STATUS_NO_MEMORY)
+		return reason_set(why, s, "no locked memory for a secret");
+	if (s != STATUS_OK || secret_len(e.password) == 0) {
+		secret_free(e.password);
+		return reason_set(why, STATUS_CORRUPT,
+				  "the value of %s has no \"password\" that is "
+				  "a string",
+				  secret);
+	}
+	*ret = e;
+	return STATUS_OK;
+}
+
+static enum status put(struct doc *content, const char *key, const char *value)
+{
+	return *value ? doc_set_text(content, key, value) : STATUS_OK;
+}
+
+static enum status put_port(struct doc *content, const char *port)
+{
+	char *end;
+	long n = strtol(port, &end, 10);
+
+	if (*port && !*end && doc_is(doc_get(content, "port"), DOC_INTEGER))
+		return doc_set_int(content, "port", n);
+	return put(content, "port", port);
+}
+
+enum status store_aws_content_fill(struct doc *content,
+				   const struct store_entry *entry,
+				   struct reason *why)
+{
+	enum status s = put(content, "engine", entry->engine);
+
+	if (s == STATUS_OK)
+		s = put(content, "host", entry->host);
+	if (s == STATUS_OK)
+		s = put_port(content, entry->port);
+	if (s == STATUS_OK)
+		s = put(content, "dbname", entry->dbname);
+	if (s == STATUS_OK)
+		s = put(content, "username", entry->username);
+	if (!entry->password)
+		doc_remove(content, "password");
+	else if (s == STATUS_OK)
+		s = doc_set_secret(content, "password", entry->password);
+	if (s == STATUS_OK)
+		return s;
+	return reason_set(why, s == STATUS_NO_MEMORY ? s : STATUS_REFUSED,
+			  "a field of the credential is no valid UTF-8");
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Asks the host for credentials.  Must never send a token to an address that is
+ * not the host's, nor speak version 1 of the instance's metadata service. */
+#include "store/store_aws_metadata.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "store/store_aws_environment.h"
+#include "json/doc.h"
+
+#define URL_SIZE	  1024
+#define ANSWER_MAX	  65536
+#define CONTAINER_TIMEOUT (2 * NOW_SECOND)
+#define INSTANCE_TIMEOUT  (1 * NOW_SECOND)
+#define TOKEN_MAX	  16384
+
+enum status store_aws_metadata_parse(const char *bytes, size_t n,
+				     const char *origin, const char *token_name,
+				     struct store_aws_key *ret,
+				     struct reason *why)
+{
+	struct secret *id = NULL, *secret = NULL, *token = NULL;
+	char expires[64] = "";
+	struct doc *d = NULL;
+	enum status s = doc_parse(bytes, n, origin, &d, NULL);
+
+	if (s != STATUS_OK || !doc_is(d, DOC_OBJECT)) {
+		s = reason_set(why, STATUS_CONFIG, "%s gives no JSON object",
+			       origin);
+		goto out;
+	}
+	doc_secret(doc_get(d, "AccessKeyId"), STORE_AWS_KEY_ID_SIZE, &id);
+	doc_secret(doc_get(d, "SecretAccessKey"), STORE_AWS_KEY_SECRET_MAX,
+		   &secret);
+	doc_secret(doc_get(d, token_name), STORE_AWS_KEY_TOKEN_MAX, &token);
+	if (doc_get(d, "Expiration") &&
+	    doc_copy(doc_get(d, "Expiration"), expires, sizeof(expires)) !=
+		    STATUS_OK)
+		text_copy(expires, sizeof(expires), "?");
+	s = store_aws_key_make(origin, id, secret, token, expires, ret, why);
+out:
+	secret_free(id);
+	doc_free(d);
+	return s;
+}
+
+static enum status ask(struct store_aws_call_wire *w, const char *method,
+		       const char *url, const struct http_header *header,
+		       int64_t timeout_us, unsigned tries, const char *whom,
+		       struct http_response *ret, struct reason *why)
+{
+	const struct http_request req = { .method = method,
+					  .url = url,
+					  .headers = header,
+					  .n_headers = header ? 1 : 0,
+					  .timeout_us = timeout_us,
+					  .response_max = ANSWER_MAX,
+					  .plain_http = true };
+	const struct http_retry retry = { .tries = tries, .unknown = true };
+	enum status s = http_call(w->http, &req, &retry, ret, NULL, why);
+
+	if (s == STATUS_UNKNOWN)
+		s = STATUS_STORE_UNAVAILABLE; /* nothing was changed there */
+	return s == STATUS_OK ? s : reason_wrap(why, s, "%s", whom);
+}
+
+/* --- containers ------------------------------------------------------------- */
+
+bool store_aws_metadata_has_container(void)
+{
+	return store_aws_environment_get(
+		       "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ||
+	       store_aws_environment_get("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+}
+
+/* The token goes there: only https, loopback, and the three addresses that
+ * the host gives to ECS and EKS. */
+static enum status container_url(char url[URL_SIZE], struct reason *why)
+{
+	static const char *const hosts[] = { "169.254.170.2", "169.254.170.23",
+					     "fd00:ec2::23" };
+	const char *relative = store_aws_environment_get(
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+	const char *full =
+		store_aws_environment_get("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+	struct http_url u;
+	enum status s;
+	int n;
+
+	if (relative)
+		n = snprintf(url, URL_SIZE, "http://169.254.170.2%s%s",
+			     *relative == '/' ? "" : "/", relative);
+	else
+		n = snprintf(url, URL_SIZE, "%s", full);
+	if (n < 0 || n >= URL_SIZE)
+		return reason_set(why, STATUS_CONFIG,
+				  "the address of the container's credentials "
+				  "is too long");
+	s = http_url_parse(url, &u, why);
+	if (s != STATUS_OK)
+		return reason_wrap(why, s, "AWS_CONTAINER_CREDENTIALS_%s_URI",
+				   relative ? "RELATIVE" : "FULL");
+	if (u.tls || http_url_is_loopback(&u))
+		return STATUS_OK;
+	for (int i = 0; i < 3; i++)
+		if (strcmp(u.host, hosts[i]) == 0)
+			return STATUS_OK;
+	return reason_set(why, STATUS_CONFIG,
+			  "AWS_CONTAINER_CREDENTIALS_FULL_URI: http is for "
+			  "loopback and the addresses of ECS and EKS only");
+}
+
+/* Read anew each time: EKS replaces the file. */
+static enum status container_token(struct secret **ret, struct reason *why)
+{
+	const char *file = store_aws_environment_get(
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+	const char *set =
+		store_aws_environment_get("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+	struct secret *token = NULL;
+	enum status s = STATUS_OK;
+	int fd;
+
+	if (file) {
+		fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		s = fd < 0 ? STATUS_ERROR :
+			     secret_read_fd(fd, TOKEN_MAX, &token);
+		if (fd >= 0)
+			close(fd);
+	} else if (set) {
+		s = secret_new(strlen(set), &token);
+		if (s == STATUS_OK)
+			s = secret_set(token, set, strlen(set));
+	}
+	if (s == STATUS_OK && token &&
+	    text_has_control(secret_bytes(token), secret_len(token)))
+		s = STATUS_ERROR;
+	if (s != STATUS_OK) {
+		secret_free(token);
+		return reason_set(why, STATUS_CONFIG,
+				  "the token for the container's credentials "
+				  "cannot be read, or holds a line end");
+	}
+	*ret = token;
+	return STATUS_OK;
+}
+
+enum status store_aws_metadata_container(struct store_aws_call_wire *w,
+					 struct store_aws_key *ret,
+					 struct reason *why)
+{
+	static const char whom[] = "the container's credentials endpoint";
+	struct http_response r = { .code = 0 };
+	struct http_header header = { "Authorization", "", NULL };
+	struct secret *token = NULL;
+	char url[URL_SIZE];
+	enum status s = container_url(url, why);
+
+	if (s == STATUS_OK)
+		s = container_token(&token, why);
+	if (s != STATUS_OK)
+		return s;
+	header.secret = token;
+	s = ask(w, "GET", url, token ? &header : NULL, CONTAINER_TIMEOUT, 3,
+		whom, &r, why);
+	if (s == STATUS_OK && r.code != 200)
+		s = reason_set(why,
+			       r.code >= 500 || r.code == 429 ?
+				       STATUS_STORE_UNAVAILABLE :
+				       STATUS_CONFIG,
+			       "%s answers %d", whom, r.code);
+	else if (s == STATUS_OK)
+		s = store_aws_metadata_parse(r.body, r.body_n, whom, "Token",
+					     ret, why);
+	http_response_free(&r);
+	secret_free(token);
+	return s;
+}
+
+/* --- instances --------------------------------------------------------------- */
+
+static void instance_url(const char *path, char url[URL_SIZE])
+{
+	const char *set =
+		store_aws_environment_get("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+	const char *mode = store_aws_environment_get(
+		"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+	size_t n;
+
+	if (!set)
+		set = mode && strcasecmp(mode, "ipv6") == 0 ?
+			      "http://[fd00:ec2::254]" :
+			      "http://169.254.169.254";
+	n = strlen(set);
+	while (n > 0 && set[n - 1] == '/')
+		n--;
+	snprintf(url, URL_SIZE, "%.*s%s", (int)(n < 512 ? n : 512), set, path);
+}
+
+/* A session token of the service; without one nothing else is asked: that
+ * would be version 1. */
+static enum status instance_session(struct store_aws_call_wire *w,
+				    struct secret **ret, struct reason *why)
+{
+	static const struct http_header ttl = {
+		"x-aws-ec2-metadata-token-ttl-seconds", "21600", NULL
+	};
+	struct http_response r = { .code = 0 };
+	char url[URL_SIZE];
+	enum status s;
+
+	if (store_aws_environment_is_true("AWS_EC2_METADATA_DISABLED"))
+		return reason_set(why, STATUS_NOT_FOUND,
+				  "AWS_EC2_METADATA_DISABLED is set");
+	instance_url("/latest/api/token", url);
+	s = ask(w, "PUT", url, &ttl, INSTANCE_TIMEOUT, 1,
+		"the instance's metadata service", &r, why);
+	if (s != STATUS_OK)
+		return s == STATUS_CONFIG ? s : STATUS_NOT_FOUND;
+	if (r.code != 200 || r.body_n == 0 || r.body_n > TOKEN_MAX ||
+	    text_has_control(r.body, r.body_n)) {
+		s = reason_set(why, STATUS_NOT_FOUND,
+			       "the instance's metadata service gives no "
+			       "session (IMDSv2), answer %d",
+			       r.code);
+	} else {
+		s = secret_new(r.body_n, ret);
+		if (s == STATUS_OK)
+			s = secret_set(*ret, r.body, r.body_n);
+	}
+	http_response_free(&r);
+	return s;
+}
+
+static enum status instance_get(struct store_aws_call_wire *w,
+				const struct secret *session, const char *path,
+				struct http_response *ret, struct reason *why)
+{
+	const struct http_header header = { "x-aws-ec2-metadata-token", "",
+					    session };
+	char url[URL_SIZE];
+	enum status s;
+
+	instance_url(path, url);
+	s = ask(w, "GET", url, &header, INSTANCE_TIMEOUT, 1,
+		"the instance's metadata service", ret, why);
+	if (s != STATUS_OK || ret->code == 200)
+		return s;
+	s = reason_set(
+		why,
+		ret->code == 404 ? STATUS_NOT_FOUND : STATUS_STORE_UNAVAILABLE,
+		"the instance's metadata service answers %d%s", ret->code,
+		ret->code == 404 ? ": the instance has no role" : "");
+	http_response_free(ret);
+	return s;
+}
+
+/* The first line, when it may stand in a path. */
+static bool one_word(const struct http_response *r, char *dst, size_t size)
+{
+	size_t n = strcspn(r->body, "\r\n");
+
+	if (n == 0 || n >= size)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW"
+			    "XYZ0123456789+=,.@_-",
+			    r->body[i]))
+			return false;
+	memcpy(dst, r->body, n);
+	dst[n] = '\0';
+	return true;
+}
+
+enum status store_aws_metadata_instance(struct store_aws_call_wire *w,
+					struct store_aws_key *ret,
+					struct reason *why)
+{
+	static const char base[] =
+		"/latest/meta-data/iam/security-credentials/";
+	static const char whom[] = "the instance's metadata service";
+	char role[128], path[sizeof(base) + sizeof(role)];
+	struct http_response r = { .code = 0 };
+	struct secret *session = NULL;
+	enum status s;
+
+	s = instance_session(w, &session, why);
+	if (s != STATUS_OK)
+		return s;
+	s = instance_get(w, session, base, &r, why);
+	if (s != STATUS_OK)
+		goto out;
+	if (!one_word(&r, role, sizeof(role))) {
+		s = reason_set(why, STATUS_NOT_FOUND,
+			       "%s: the instance has no role", whom);
+		goto out;
+	}
+	http_response_free(&r);
+	snprintf(path, sizeof(path), "%s%s", base, role);
+	s = instance_get(w, session, path, &r, why);
+	if (s == STATUS_OK)
+		s = store_aws_metadata_parse(r.body, r.body_n, whom, "Token",
+					     ret, why);
+out:
+	http_response_free(&r);
+	secret_free(session);
+	return s;
+}
+
+enum status store_aws_metadata_region(struct store_aws_call_wire *w,
+				      char region[STORE_AWS_REGION_SIZE],
+				      struct reason *why)
+{
+	struct http_response r = { .code = 0 };
+	struct secret *session = NULL;
+	enum status s;
+
+	s = instance_session(w, &session, why);
+	if (s == STATUS_OK)
+		s = instance_get(w, session,
+				 "/latest/meta-data/placement/region", &r, why);
+	if (s == STATUS_OK && !one_word(&r, region, STORE_AWS_REGION_SIZE))
+		s = reason_set(why, STATUS_NOT_FOUND,
+			       "the instance's metadata service tells no "
+			       "region");
+	http_response_free(&r);
+	secret_free(session);
+	return s;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Asks STS for a role's credentials; must never show a byte of its answer but
+ * the name of an error. */
+#include "store/store_aws_sts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "xml/xml.h"
+
+#define FORM_MAX 65536
+
+/* --- the form ------------------------------------------------------------ */
+
+static enum status add(struct secret *form, const char *name, const char *value,
+		       size_t n)
+{
+	char *coded = malloc(3 * n + 1);
+	enum status s;
+
+	if (!coded)
+		return STATUS_NO_MEMORY;
+	encode_percent(value, n, coded);
+	s = secret_append(form, "&", secret_len(form) ? 1 : 0);
+	if (s == STATUS_OK)
+		s = secret_append(form, name, strlen(name));
+	if (s == STATUS_OK)
+		s = secret_append(form, "=", 1);
+	if (s == STATUS_OK)
+		s = secret_append(form, coded, strlen(coded));
+	secret_wipe(coded, 3 * n + 1);
+	free(coded);
+	return s;
+}
+
+static enum status add_text(struct secret *form, const char *name,
+			    const char *value)
+{
+	return value ? add(form, name, value, strlen(value)) : STATUS_OK;
+}
+
+static enum status make_form(const struct store_aws_sts_role *role,
+			     const struct secret *identity, struct secret *form)
+{
+	enum status s;
+
+	s = add_text(form, "Action",
+		     identity ? "AssumeRoleWithWebIdentity" : "AssumeRole");
+	if (s == STATUS_OK)
+		s = add_text(form, "Version", "2011-06-15");
+	if (s == STATUS_OK)
+		s = add_text(form, "RoleArn", role->arn);
+	if (s == STATUS_OK)
+		s = add_text(form, "RoleSessionName", role->session);
+	if (s == STATUS_OK && !identity)
+		s = add_text(form, "ExternalId", role->external_id);
+	if (s == STATUS_OK)
+		s = add_text(form, "DurationSeconds", role->duration);
+	if (s == STATUS_OK && identity)
+		s = add(form, "WebIdentityToken", secret_bytes(identity),
+			secret_len(identity));
+	return s;
+}
+
+/* --- the answer ------------------------------------------------------------ */
+
+static enum status read_key(const struct http_response *r, bool web,
+			    struct store_aws_key *ret, struct reason *why)
+{
+	static const char *const plain[] = {
+		"AssumeRoleResponse/AssumeRoleResult/Credentials/AccessKeyId",
+		"AssumeRoleResponse/AssumeRoleResult/Credentials/"
+		"SecretAccessKey",
+		"AssumeRoleResponse/AssumeRoleResult/Credentials/SessionToken",
+		"AssumeRoleResponse/AssumeRoleResult/Credentials/Expiration",
+	};
+	static const char *const identity[] = {
+		"AssumeRoleWithWebIdentityResponse/"
+		"AssumeRoleWithWebIdentityResult/Credentials/AccessKeyId",
+		"AssumeRoleWithWebIdentityResponse/"
+		"AssumeRoleWithWebIdentityResult/Credentials/SecretAccessKey",
+		"AssumeRoleWithWebIdentityResponse/"
+		"AssumeRoleWithWebIdentityResult/Credentials/SessionToken",
+		"AssumeRoleWithWebIdentityResponse/"
+		"AssumeRoleWithWebIdentityResult/Credentials/Expiration",
+	};
+	const char *const *path = web ? identity : plain;
+	struct xml_wanted w[] = {
+		{ path[0], STORE_AWS_KEY_ID_SIZE, NULL },
+		{ path[1], STORE_AWS_KEY_SECRET_MAX, NULL },
+		{ path[2], STORE_AWS_KEY_TOKEN_MAX, NULL },
+		{ path[3], 64, NULL },
+	};
+	enum status s = xml_collect(r->body, r->body_n, "the answer of AWS STS",
+				    w, 4, why);
+
+	/* A role's key without token or end is none of STS. */
+	if (s == STATUS_OK && w[1].found && w[2].found && w[3].found) {
+		s = store_aws_key_make("AWS STS", w[0].found, w[1].found,
+				       w[2].found, secret_bytes(w[3].found),
+				       ret, why);
+		w[1].found = w[2].found = NULL;
+	} else {
+		s = reason_set(why, STATUS_STORE_UNAVAILABLE,
+			       "the answer of AWS STS has no credentials");
+	}
+	for (int i = 0; i < 4; i++)
+		secret_free(w[i].found);
+	return s;
+}
+
+static enum status refused(const struct http_response *r,
+			   const struct store_aws_sts_role *role,
+			   struct reason *why)
+{
+	struct xml_wanted w = { "ErrorResponse/Error/Code", 128, NULL };
+	enum status s = r->code >= 500 || r->code == 429 ?
+				STATUS_STORE_UNAVAILABLE :
+				STATUS_CONFIG;
+	const char *code = "";
+
+	if (xml_collect(r->body, r->body_n, "", &w, 1, NULL) == STATUS_OK &&
+	    w.found)
+		code = secret_bytes(w.found);
+	if (strcmp(code, "Throttling") == 0 ||
+	    strcmp(code, "IDPCommunicationError") == 0)
+		s = STATUS_STORE_UNAVAILABLE;
+	reason_set(why, s, "AWS STS does not give credentials of %s: %s (%d)",
+		   role->arn, *code ? code : "no reason given", r->code);
+	secret_free(w.found);
+	return s;
+}
+
+enum status store_aws_sts_assume(struct store_aws_call_wire *w,
+				 const struct store_aws_endpoint *sts,
+				 const char *region,
+				 const struct store_aws_sts_role *role,
+				 const struct store_aws_key *key,
+				 const struct secret *identity,
+				 struct store_aws_key *ret, struct reason *why)
+{
+	char type[STORE_AWS_CALL_TYPE_SIZE];
+	struct http_response r = { .code = 0 };
+	struct secret *form = NULL;
+	enum status s;
+
+	s = secret_new(FORM_MAX, &form);
+	if (s == STATUS_OK)
+		s = make_form(role, identity, form);
+	if (s != STATUS_OK) {
+		reason_set(why, s, "the request to AWS STS is too large");
+		goto out;
+	}
+	const struct store_aws_call c = {
+		.to = sts,
+		.region = region,
+		.service = "sts",
+		.content_type =
+			"application/x-www-form-urlencoded; charset=utf-8",
+		.body = secret_bytes(form),
+		.body_n = secret_len(form),
+		.key = key,
+		.repeatable = true,
+	};
+	s = store_aws_call_post(w, &c, &r, type, why);
+	if (s == STATUS_UNKNOWN)
+		s = STATUS_STORE_UNAVAILABLE; /* nothing was changed there */
+	if (s != STATUS_OK)
+		goto out;
+	s = r.code == 200 ? read_key(&r, identity != NULL, ret, why) :
+			    refused(&r, role, why);
+out:
+	http_response_free(&r);
+	secret_free(form);
+	return s;
+}

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Rotations with the secret in AWS Secrets Manager.
+
+The store is the double of tests/doubles/aws.py, or with
+KEYTURN_TEST_AWS_ENDPOINT a real service; tests that need faults, or look at the
+calls, need the double.  What keyturn wrote is read by boto3.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import uuid
+
+import psycopg
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "doubles"))
+
+boto3 = pytest.importorskip("boto3")
+
+import aws  # noqa: E402
+from rig.aws_site import Amazon, AmazonSite, PLACEHOLDER  # noqa: E402
+from rig.installation import FIRST_PASSWORD  # noqa: E402
+
+REAL = "KEYTURN_TEST_AWS_ENDPOINT" in os.environ
+
+
+@pytest.fixture(scope="module")
+def _double():
+    if REAL:
+        yield None
+        return
+    double = aws.Double()
+    yield double
+    double.stop()
+
+
+@pytest.fixture
+def amazon(_double):
+    if _double:
+        _double.faults.clear()
+        _double.denied.clear()
+        _double.late.clear()
+        _double.before = None
+        _double.skew = 0
+        _double.imds, _double.imds_v1, _double.container = None, False, None
+        _double.life = _double.imds_life = 3600
+    return Amazon(_double)
+
+
+@pytest.fixture
+def double(amazon):
+    if not amazon.double:
+        pytest.skip("needs the double")
+    return amazon.double
+
+
+@pytest.fixture
+def new_aws_site(folder, tools, server, amazon):
+    made = []
+
+    def make(roles=("sap",), **settings):
+        path = tempfile.mkdtemp(prefix="aws-", dir=folder)
+        site = AmazonSite(tools, server, os.path.join(path, "site"),
+                          f"amazon{len(made)}", amazon)
+        made.append(site)
+        return site.create(roles, **settings)
+
+    yield make
+    for site in made:
+        site.close()
+    hits = [hit for site in made for hit in site.leaks()]
+    assert not hits, "secrets where none may be: " + "; ".join(
+        f"{what} in {file}" for file, what in hits[:20])
+
+
+@pytest.fixture
+def site(new_aws_site):
+    return new_aws_site()
+
+
+@pytest.fixture
+def taken_over(site):
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+    return site
+
+
+# -- rotations ------------------------------------------------------------------
+
+
+def test_the_first_rotation_makes_the_secret_and_takes_the_role_over(site):
+    assert site.versions() == []
+    site.run("rotate", "sap", expect=0)
+    site.must_not_log_in(FIRST_PASSWORD)
+    new = site.settled()
+    value = site.value()
+    assert value["password"] == new.password
+    assert value["username"] == "sap" and value["engine"] == "postgres"
+
+
+def test_current_never_was_a_password_that_was_not_live(site, double):
+    """The first version of a secret is AWSCURRENT whatever one asks for."""
+    double.fault("UpdateSecretVersionStage", "AccessDeniedException")
+    assert site.run("rotate", "sap").exit != 0
+    assert "password" not in site.value()
+    assert site.describe()["VersionIdsToStages"][PLACEHOLDER] == ["AWSCURRENT"]
+    site.run("recover", "sap", expect=0)
+    site.settled()
+
+
+def test_a_rotation_in_the_steady_state_costs_four_calls_and_a_read(
+        taken_over, double):
+    """The fifth is of a process that has not read CURRENT's other keys yet."""
+    mark = taken_over.server.mark()
+    done, calls = taken_over.calls_of("rotate", "sap", expect=0)
+    assert taken_over.server.logins(mark, "sap") == (1, 0)
+    # The sink reads CURRENT for itself.
+    assert calls == ["DescribeSecret", "GetSecretValue", "PutSecretValue",
+                     "GetSecretValue", "UpdateSecretVersionStage",
+                     "GetSecretValue"]
+    taken_over.settled()
+
+
+def test_what_boto3_reads_logs_in(taken_over):
+    value = taken_over.value()
+    psycopg.connect(
+        host=value["host"], port=int(value["port"]), user=value["username"],
+        password=value["password"], dbname=value["dbname"],
+        sslmode="verify-full",
+        sslrootcert=taken_over.server.authority.certificate).close()
+
+
+def test_the_old_password_is_previous_and_then_in_the_history(taken_over):
+    seen = [taken_over.current()]
+    for _ in range(2):
+        taken_over.run("rotate", "sap", expect=0)
+        seen.append(taken_over.settled())
+    labels = {v.id: v.label for v in taken_over.versions()}
+    assert [labels[v.id] for v in seen] == ["ring", "previous", "current"]
+    assert taken_over.get(label="previous") == seen[1].password
+
+
+def test_keys_of_others_are_kept_and_a_port_that_is_a_number_stays_one(
+        new_aws_site):
+    site = new_aws_site(store="")
+    site.seed({"engine": "postgres", "host": "old", "port": 5432,
+               "username": "sap", "password": FIRST_PASSWORD,
+               "dbname": site.database, "masterarn": "arn:x", "ssl": True,
+               "nested": {"a": [1, 2.5, None, "ü"]}})
+    for _ in range(2):
+        site.run("rotate", "sap", expect=0)
+        value = site.value()
+        assert value["masterarn"] == "arn:x" and value["ssl"] is True
+        assert value["nested"] == {"a": [1, 2.5, None, "ü"]}
+        assert value["port"] == site.server.port
+        assert value["host"] == "127.0.0.1"
+        site.must_log_in(value["password"])
+
+
+def test_a_secret_whose_version_ids_are_not_uuids_is_taken_over(new_aws_site):
+    """Terraform names its versions otherwise."""
+    site = new_aws_site(store="")
+    site.seed({"username": "sap", "password": FIRST_PASSWORD},
+              ClientRequestToken="terraform-20260102030405678900000001-abcdef")
+    site.run("rotate", "sap", expect=0)
+    new = site.settled()
+    assert site.labelled("previous").password == FIRST_PASSWORD
+    assert site.status()["version"] == new.id
+
+
+def test_an_import_stores_the_present_password(site):
+    reader, writer = os.pipe()
+    os.write(writer, FIRST_PASSWORD.encode() + b"\n")
+    os.close(writer)
+    site.run("import", "sap", "--password-fd", str(reader), fds=(reader,),
+             expect=0)
+    os.close(reader)
+    assert site.current().password == FIRST_PASSWORD
+
+
+def test_a_stale_pending_version_is_resolved(taken_over):
+    client, name = taken_over.client, taken_over.secret_id()
+    stale = str(uuid.uuid4())
+    client.put_secret_value(
+        SecretId=name, ClientRequestToken=stale, VersionStages=["AWSPENDING"],
+        SecretString=json.dumps({"username": "sap", "password": "never-live"}))
+    taken_over.run("rotate", "sap", expect=0)
+    new = taken_over.settled()
+    labels = taken_over.describe()["VersionIdsToStages"]
+    assert stale not in labels
+    assert "AWSCURRENT" in labels[new.id]
+
+
+def test_recover_takes_the_label_from_a_stale_pending_version(taken_over):
+    client, name = taken_over.client, taken_over.secret_id()
+    stale = str(uuid.uuid4())
+    client.put_secret_value(
+        SecretId=name, ClientRequestToken=stale, VersionStages=["AWSPENDING"],
+        SecretString=json.dumps({"username": "sap", "password": "never-live"}))
+    current = taken_over.current()
+    taken_over.run("recover", "sap", expect=0)
+    assert taken_over.settled() == current
+    assert stale not in taken_over.describe()["VersionIdsToStages"]
+
+
+def test_a_new_secret_has_the_tags_and_the_key_of_the_configuration(
+        new_aws_site, double):
+    site = new_aws_site(store="create = yes\nkms_key = alias/partners\n"
+                        "tag = team=integration\ntag = cost=4711\n"
+                        "announce = yes")
+    site.run("rotate", "sap", expect=0)
+    described = site.describe()
+    tags = {t["Key"]: t["Value"] for t in described["Tags"]}
+    assert described["KmsKeyId"] == "alias/partners"
+    assert tags["team"] == "integration" and tags["cost"] == "4711"
+    assert tags["keyturn:version"] == site.current().id
+    assert tags["keyturn:last-rotated"].startswith("20")
