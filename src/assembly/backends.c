@@ -94,6 +94,11 @@ static enum status advise(enum status s, const char *key_path,
 		return reason_set(why, s,
 				  "%s; run keyturn as the owner of its files",
 				  was.text);
+	if (s == STATUS_AUDIT_BROKEN)
+		return reason_set(why, s,
+				  "%s, or move it away: then its history is "
+				  "lost, and no password",
+				  was.text);
 	return s;
 }
 
