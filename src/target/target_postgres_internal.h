@@ -96,7 +96,8 @@ enum status target_preflight(struct target *t, struct target_session *s,
 			     const char *role, target_finding_fn *finding,
 			     void *arg, struct reason *why);
 
-/* The marker table and the claim: target_marker.c. */
+/* The marker table (target_marker_prepare.c), the claim (target_marker_claim.c)
+ * and what is seen of both (target_marker.c). */
 enum status target_marker_prepare(struct target_postgres *p,
 				  struct target_session *s, struct reason *why);
 enum status target_marker_claim(struct target *t, struct target_session *s,
