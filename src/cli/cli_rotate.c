@@ -223,10 +223,15 @@ static enum status run_choice(struct cli *c, const struct choice *choice,
 	};
 	struct pool_tally tally;
 	struct reason why;
+	bool nothing;
 
 	pool_run(c, choice->tasks, choice->n, jobs, &like, &tally);
-	/* A signature over what was done; a failure does not undo it. */
-	if (c->ledger->ops->checkpoint(c->ledger, &why) != STATUS_OK)
+	/* A signature over what was done; a failure does not undo it.  Where
+	 * nothing could be recorded there is nothing to sign. */
+	nothing = tally.done == 0 && !tally.different &&
+		  tally.first_failure == STATUS_LEDGER_UNAVAILABLE;
+	if (!nothing &&
+	    c->ledger->ops->checkpoint(c->ledger, &why) != STATUS_OK)
 		log_line(LOG_LEVEL_WARN, "no checkpoint was signed: %s",
 			 why.text);
 	return verdict(c, &tally);
