@@ -47,6 +47,14 @@
 	" false), "                                                        \
 	"pg_catalog.set_config('synchronous_commit', 'off', false)"
 
+/* A claim is bound to its session, which is idle while others work: what the
+ * administrator's role or its database limits must not end it. */
+#define LIMITS_14_SQL \
+	", pg_catalog.set_config('idle_session_timeout', '0', false)"
+#define LIMITS_17_SQL \
+	LIMITS_14_SQL \
+		", pg_catalog.set_config('transaction_timeout', '0', false)"
+
 /* A server that cannot poll its clients refuses a value, hence the subquery
  * and version test; 14 brought the setting. */
 #define CHECK_CLIENT_SQL                                                       \
@@ -215,6 +223,19 @@ static enum status quote_marker(struct target_postgres *p,
 	return st;
 }
 
+static const char *settings_sql(int version, bool check_client)
+{
+	if (version >= 170000)
+		return check_client ?
+			       SETTINGS_SQL LIMITS_17_SQL CHECK_CLIENT_SQL :
+			       SETTINGS_SQL LIMITS_17_SQL;
+	if (version >= 140000)
+		return check_client ?
+			       SETTINGS_SQL LIMITS_14_SQL CHECK_CLIENT_SQL :
+			       SETTINGS_SQL LIMITS_14_SQL;
+	return SETTINGS_SQL;
+}
+
 /* One round trip: read what the server is, then make the session ours. */
 static enum status set_up(struct target_postgres *p, struct target_session *s,
 			  struct reason *why)
@@ -224,13 +245,13 @@ static enum status set_up(struct target_postgres *p, struct target_session *s,
 	const char *settings_params[] = { lock, statement };
 	struct pg_statement many[] = {
 		{ FACTS_SQL, 1, facts_params, NULL },
-		{ SETTINGS_SQL, 2, settings_params, NULL },
+		{ NULL, 2, settings_params, NULL },
 	};
+	int version = pg_server_version(s->pg);
 	size_t done;
 	enum status st;
 
-	if (pg_server_version(s->pg) >= 140000)
-		many[1].sql = SETTINGS_SQL CHECK_CLIENT_SQL;
+	many[1].sql = settings_sql(version, true);
 	snprintf(lock, sizeof(lock), "%" PRId64, p->o.lock_timeout_us / 1000);
 	snprintf(statement, sizeof(statement), "%" PRId64,
 		 p->o.statement_timeout_us / 1000);
@@ -241,7 +262,7 @@ static enum status set_up(struct target_postgres *p, struct target_session *s,
 		/* A platform without the client check: do without. */
 		pg_result_free(many[0].result);
 		pg_result_free(many[1].result);
-		many[1].sql = SETTINGS_SQL;
+		many[1].sql = settings_sql(version, false);
 		st = pg_run_many(s->pg, many, 2,
 				 p->o.statement_timeout_us + TARGET_MARGIN_US,
 				 &done, sqlstate, why);
