@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ from psycopg import sql as psycopg_sql
 from conftest import empty
 from rig import server as servers
 from rig.installation import ADMIN, FIRST_PASSWORD
+from rig.server import wait_for
 from rig.verdict import finding, nothing_changed, sentence
 from test_kill_sweep import at, effects_of, kill_and_recover
 
@@ -30,15 +32,22 @@ def programs_of(version, folder):
     package = importlib.util.find_spec(PACKAGE)
     assert package, f"{PACKAGE} of requirements.txt is not installed"
     (home,) = package.submodule_search_locations
-    home = os.path.join(home, FOLDERS[version])
-    wanted = [os.path.join(home, "bin", "postgres"), "--version"]
-    if subprocess.run(servers.as_account(wanted), cwd="/",
-                      capture_output=True).returncode != 0:
-        copy = os.path.join(folder, f"programs-{version}")
-        servers.copy_folder(home, copy)
-        subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
-        home = copy
-    return os.path.join(home, "bin")
+    wanted = os.path.join(home, FOLDERS[version], "share")
+    if subprocess.run(servers.as_account(["test", "-r", wanted]),
+                      cwd="/").returncode != 0:
+        home = copy_of(home, os.path.join(folder, "wheel"))
+    return os.path.join(home, FOLDERS[version], "bin")
+
+
+def copy_of(home, target):
+    """The package and its libraries, which it finds beside itself."""
+    copy = os.path.join(target, PACKAGE)
+    if not os.path.exists(copy):
+        os.makedirs(target)
+        for source in (home, home + ".libs"):
+            servers.copy_folder(source, target)
+        subprocess.run(["chmod", "-R", "a+rX", target], check=True)
+    return copy
 
 
 @pytest.fixture(scope="module", params=sorted(FOLDERS),
@@ -127,6 +136,35 @@ def test_killed_at_any_step_it_recovers(make):
                 site, f"kill-before:{effect.number}", "recover"))
     assert len(positions) >= 4, positions
     site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+def test_an_idle_limit_of_the_administrator_does_not_end_the_claim(site):
+    server = site.server
+    server.configure(scram_iterations=500000)  # so that the proof takes longer
+    server.sql(f"alter role {ADMIN} set idle_session_timeout = '150ms'")
+    mark = server.mark()
+    site.run("rotate", "sap", expect=0)
+    assert "terminating connection" not in server.log_since(mark)
+    site.settled()
+
+
+@pytest.mark.parametrize("_newer_server", [18], indirect=True)
+def test_a_transaction_limit_of_the_administrator_does_not_end_it(site):
+    server = site.server
+    server.sql(f"alter role {ADMIN} set transaction_timeout = '300ms'")
+    mark = server.mark()
+    with server.connect() as other:
+        other.execute("begin")
+        other.execute("alter role sap connection limit 5")
+        run = site.start("rotate", "sap")
+        wait_for(lambda: server.keyturn_backends("wait_event_type = 'Lock'"),
+                 "ALTER ROLE to wait")
+        time.sleep(0.4)
+        other.execute("rollback")
+    done = run.finish()
+    assert done.exit == 0, done.text
+    assert "terminating connection" not in server.log_since(mark)
     site.settled()
 
 
