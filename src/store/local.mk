@@ -6,7 +6,15 @@ libstore_a_SOURCES = \
 	src/store/store_entry.c \
 	src/store/store_entry.h \
 	src/store/store_local.c \
-	src/store/store_local.h
+	src/store/store_local.h \
+	src/store/store_local_canary.c \
+	src/store/store_local_internal.h \
+	src/store/store_local_key.c \
+	src/store/store_local_label.c \
+	src/store/store_local_read.c \
+	src/store/store_local_rows.c \
+	src/store/store_local_seal.c \
+	src/store/store_local_stage.c
 libstore_a_SOURCES += src/store/store_key.c src/store/store_key.h
 libstore_a_SOURCES += \
 	src/store/store_aws.c src/store/store_aws.h \
