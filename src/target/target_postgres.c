@@ -53,7 +53,7 @@
 	", pg_catalog.set_config('idle_session_timeout', '0', false)"
 #define LIMITS_17_SQL \
 	LIMITS_14_SQL \
-		", pg_catalog.set_config('transaction_timeout', '0', false)"
+	", pg_catalog.set_config('transaction_timeout', '0', false)"
 
 /* A server that cannot poll its clients refuses a value, hence the subquery
  * and version test; 14 brought the setting. */
