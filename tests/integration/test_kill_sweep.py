@@ -161,7 +161,7 @@ def test_killed_within_or_after_an_effect_the_next_rotate_settles_it(steady):
               if e.sends or "write" in e.call]
     after = [f"kill-after:{e.number}" for e in effects
              if e.sends or e.call.startswith(("rename", "unlink", "ftru"))]
-    positions = sweep(steady, within[::2] + after, "rotate")
+    positions = sweep(steady, within[::4] + after, "rotate")
     missing = {"nothing", *STEPS} - set(positions)
     assert not missing, f"not killed in: {missing}"
 
@@ -256,7 +256,7 @@ def test_a_disk_that_fills_at_any_effect_strands_nothing(steady):
     password live that is not CURRENT."""
     effects = effects_of(steady, "rotate", "sap")
     codes = set()
-    for effect in effects[::3]:
+    for effect in effects[::4]:
         what = f"enospc-from:{effect.number}"
         with at(what):
             world = World(steady)
@@ -276,7 +276,7 @@ def test_a_disk_that_fills_at_any_effect_strands_nothing(steady):
 def test_any_one_effect_may_fail(steady):
     """A bad disk, or a connection that is gone at that moment."""
     effects = effects_of(steady, "rotate", "sap")
-    for effect in effects[1::3]:
+    for effect in effects[1::4]:
         what = f"fail-at:{effect.number}"
         with at(what):
             world = World(steady)

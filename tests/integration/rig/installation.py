@@ -332,9 +332,10 @@ class Installation:
         return [f for f in glob.glob(os.path.join(self.state, "store.db*"))
                 if not f.endswith("-shm")]
 
-    def versions(self, role="sap", state=None):
-        """What the store has of a role, newest first.  Reads a copy: looking
-        must not repair what a killed run has left."""
+    def dump_store(self, role):
+        """What store_dump prints of a copy of the store: looking must not
+        repair what a killed run has left.  None when the files changed under
+        the copying."""
         copy = self.next_file("store")
         os.mkdir(copy)
         try:
@@ -344,8 +345,16 @@ class Installation:
                 [self.dump, os.path.join(copy, "store.db"),
                  os.path.join(self.keys, "store.key"), role],
                 capture_output=True, text=True)
+        except FileNotFoundError:
+            return None
         finally:
             shutil.rmtree(copy)
+        return done if done.returncode == 0 or not self.running else None
+
+    def versions(self, role="sap"):
+        """What the store has of a role, newest first."""
+        done = wait_for(lambda: self.dump_store(role),
+                        "a moment in which the store can be copied")
         assert done.returncode == 0, done.stderr
         found = []
         for line in done.stdout.splitlines():
