@@ -127,7 +127,7 @@ enum status ledger_sqlite_record_commit(struct ledger_sqlite_record *r,
  * frozen_us, frozen_reason, last_status, last_run_us, last_error, failures. */
 void ledger_sqlite_role_bind(struct lite_stmt *q, const struct ledger_role *r);
 
-/* --- the members of struct ledger_ops: see ledger.h ------------------------ */
+/* --- the members of struct ledger_ops: see ledger.h ----------------------- */
 
 enum status ledger_sqlite_begin(struct ledger *ledger, const char *run,
 				const char *role, const char *mode,

@@ -107,7 +107,7 @@ enum status ledger_sqlite_role_each(struct ledger *ledger, ledger_role_fn *fn,
 					 ledger_sqlite_translate(st, why);
 }
 
-/* --- learning -------------------------------------------------------------- */
+/* --- learning ------------------------------------------------------------- */
 
 /* What was seen in marker and store: the schedule's and the freeze's part of
  * the row is only set when the role is new. */
@@ -162,7 +162,7 @@ enum status ledger_sqlite_role_learn(struct ledger *ledger,
 				       why);
 }
 
-/* --- freeze and thaw ------------------------------------------------------- */
+/* --- freeze and thaw ------------------------------------------------------ */
 
 struct freeze {
 	const char *role, *reason;

@@ -3,6 +3,12 @@ noinst_LIBRARIES += libledger.a
 libledger_a_SOURCES = \
 	src/ledger/audit_trail.c \
 	src/ledger/audit_trail.h \
+	src/ledger/audit_trail_checkpoint.c \
+	src/ledger/audit_trail_export.c \
+	src/ledger/audit_trail_internal.h \
+	src/ledger/audit_trail_sign.c \
+	src/ledger/audit_trail_verify.c \
+	src/ledger/audit_trail_walk.c \
 	src/ledger/ledger.h \
 	src/ledger/ledger_sqlite.c \
 	src/ledger/ledger_sqlite.h \
