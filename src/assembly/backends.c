@@ -15,6 +15,7 @@
 #include "store/store_aws.h"
 #include "store/store_key.h"
 #include "store/store_local.h"
+#include "store/store_vault.h"
 
 #define PATH_SIZE 1100
 
@@ -195,6 +196,44 @@ static enum status open_aws(const struct config_group *g, struct store **ret,
 	return store_aws_open(&o, ret, why);
 }
 
+static enum status open_vault(const struct config_group *g, struct store **ret,
+			      struct reason *why)
+{
+	struct store_vault_options o = {
+		.name = config_name(g),
+		.n_addresses = config_list_n(g, CONFIG_store_address),
+		.mount = config_string(g, CONFIG_store_mount),
+		.prefix = config_string(g, CONFIG_store_prefix),
+		.namespace = config_string(g, CONFIG_store_namespace),
+		.auth = config_string(g, CONFIG_store_auth),
+		.auth_mount = config_string(g, CONFIG_store_auth_mount),
+		.token_from = config_string(g, CONFIG_store_token_file),
+		.secret_id_from = config_string(g, CONFIG_store_secret_id_file),
+		.jwt_from = config_string(g, CONFIG_store_jwt_file),
+		.role_id = config_string(g, CONFIG_store_role_id),
+		.auth_role = config_string(g, CONFIG_store_auth_role),
+		.secret_id_wrapped =
+			config_bool(g, CONFIG_store_secret_id_wrapped),
+		.ca_file = config_string(g, CONFIG_store_ca_file),
+		.ca_dir = config_string(g, CONFIG_store_ca_dir),
+		.client_cert = config_string(g, CONFIG_store_client_cert),
+		.client_key = config_string(g, CONFIG_store_client_key),
+		.proxy = config_string(g, CONFIG_store_proxy),
+		.timeout_us = config_duration_us(g, CONFIG_store_timeout),
+		.ring = (unsigned)config_int(g, CONFIG_store_ring),
+		.now = now_system(),
+		.random = store_key_random(),
+	};
+
+	if (o.n_addresses > STORE_VAULT_ADDRESSES_MAX)
+		return reason_set(why, STATUS_CONFIG,
+				  "[store %s]: %d addresses at most", o.name,
+				  STORE_VAULT_ADDRESSES_MAX);
+	for (size_t i = 0; i < o.n_addresses; i++)
+		o.addresses[i] = config_list_at(g, CONFIG_store_address, i);
+	return store_vault_open(&o, ret, why);
+}
+
 static enum status open_local(const struct config_group *g, bool create,
 			      struct store **ret, struct reason *why)
 {
@@ -226,6 +265,8 @@ static enum status open_store(const struct config_group *g, struct store **ret,
 {
 	if (strcmp(config_string(g, CONFIG_store_type), "aws") == 0)
 		return open_aws(g, ret, why);
+	if (strcmp(config_string(g, CONFIG_store_type), "vault") == 0)
+		return open_vault(g, ret, why);
 	return open_local(g, false, ret, why);
 }
 

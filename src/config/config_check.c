@@ -158,12 +158,28 @@ static enum status check_store_keys(const struct config_group *g,
 	} known[] = {
 		{ CONFIG_store_path, "local" },
 		{ CONFIG_store_key, "local" },
-		{ CONFIG_store_ring, "local" },
-		{ CONFIG_store_prefix, "aws" },
+		{ CONFIG_store_ring, "local vault" },
+		{ CONFIG_store_prefix, "vault aws" },
 		{ CONFIG_store_region, "aws" },
 		{ CONFIG_store_endpoint, "aws" },
 		{ CONFIG_store_profile, "aws" },
-		{ CONFIG_store_ca_file, "aws" },
+		{ CONFIG_store_ca_file, "vault aws" },
+		{ CONFIG_store_address, "vault" },
+		{ CONFIG_store_mount, "vault" },
+		{ CONFIG_store_namespace, "vault" },
+		{ CONFIG_store_auth, "vault" },
+		{ CONFIG_store_auth_mount, "vault" },
+		{ CONFIG_store_auth_role, "vault" },
+		{ CONFIG_store_token_file, "vault" },
+		{ CONFIG_store_role_id, "vault" },
+		{ CONFIG_store_secret_id_file, "vault" },
+		{ CONFIG_store_secret_id_wrapped, "vault" },
+		{ CONFIG_store_jwt_file, "vault" },
+		{ CONFIG_store_ca_dir, "vault" },
+		{ CONFIG_store_client_cert, "vault" },
+		{ CONFIG_store_client_key, "vault" },
+		{ CONFIG_store_proxy, "vault" },
+		{ CONFIG_store_timeout, "vault" },
 		{ CONFIG_store_create, "aws" },
 		{ CONFIG_store_kms_key, "aws" },
 		{ CONFIG_store_tag, "aws" },
@@ -186,17 +202,45 @@ static enum status check_store_keys(const struct config_group *g,
 	return STATUS_OK;
 }
 
+/* Where tokens and passwords would go; the store looks at the rest of it. */
+static enum status check_vault(const struct config_group *g, struct reason *why)
+{
+	const struct config_value *v =
+		config_model_value(g, CONFIG_store_address);
+
+	if (!v)
+		return refuse(why, g, NULL, "needs an address");
+	for (v = g->first; v; v = v->next) {
+		if (v->key == CONFIG_store_address &&
+		    strncmp(v->text, "https://", 8) != 0 &&
+		    strncmp(v->text, "http://", 7) != 0)
+			return refuse(why, g, v, "must begin with https://");
+		if (v->key == CONFIG_store_auth &&
+		    !is_word_of(v->text, strlen(v->text),
+				"token approle kubernetes jwt cert"))
+			return refuse(why, g, v,
+				      "must be token, approle, kubernetes, jwt "
+				      "or cert");
+	}
+	return STATUS_OK;
+}
+
 static enum status check_store(const struct config_group *g, struct reason *why)
 {
 	const struct config_value *v;
+	enum status s;
 
 	v = config_model_value(g, CONFIG_store_type);
-	if (v && !is_word_of(v->text, strlen(v->text), "local aws"))
+	if (v && !is_word_of(v->text, strlen(v->text), "local vault aws"))
 		return refuse(why, g, v,
 			      "\"%s\" is not available in this "
-			      "release; the type of a store is local or aws",
+			      "release; the type of a store is local, vault "
+			      "or aws",
 			      v->text);
-	return check_store_keys(g, v ? v->text : "local", why);
+	s = check_store_keys(g, v ? v->text : "local", why);
+	if (s == STATUS_OK && v && strcmp(v->text, "vault") == 0)
+		s = check_vault(g, why);
+	return s;
 }
 
 static enum status check_conninfo(const struct config_group *g,

@@ -131,6 +131,11 @@ static enum engine_event foreign(const struct runner *r, struct reason *why)
 			   "else; stop that, then keyturn thaw and keyturn "
 			   "import (or keyturn rotate --emergency)",
 			   role);
+	else if (r->state.note[0])
+		reason_set(why, STATUS_FROZEN,
+			   "role %s: %s; or keyturn thaw, then keyturn rotate "
+			   "--emergency writes over it",
+			   role, r->state.note);
 	else
 		reason_set(
 			why, STATUS_FROZEN,
@@ -175,14 +180,18 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 	enum engine_event ev;
 	enum status s;
 
-	s = runner_store_describe(r, why);
-	if (s != STATUS_OK)
-		return runner_store_read_event(s);
-	ev = look(r, why);
-	if (ev != ENGINE_ON_OK)
-		return ev;
-	pending = runner_store_id(r, STORE_LABEL_PENDING);
-	current = runner_store_id(r, STORE_LABEL_CURRENT);
+	do {
+		s = runner_store_describe(r, why);
+		if (s != STATUS_OK)
+			return runner_store_read_event(s);
+		ev = look(r, why);
+		if (ev != ENGINE_ON_OK)
+			return ev;
+		pending = runner_store_id(r, STORE_LABEL_PENDING);
+		current = runner_store_id(r, STORE_LABEL_CURRENT);
+		/* Another process may have moved on since: only the store
+		 * itself may say that a version is not CURRENT. */
+	} while (r->state.remembered && strcmp(current, live) != 0);
 	if (ours_open && *live && strcmp(live, r->own) == 0 &&
 	    strcmp(current, r->own) == 0)
 		return ENGINE_ON_PROMOTED;

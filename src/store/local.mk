@@ -30,3 +30,9 @@ libstore_a_SOURCES += \
 	src/store/store_aws_profile.c src/store/store_aws_profile.h \
 	src/store/store_aws_state.c src/store/store_aws_state.h \
 	src/store/store_aws_sts.c src/store/store_aws_sts.h
+libstore_a_SOURCES += \
+	src/store/store_vault.c src/store/store_vault.h \
+	src/store/store_vault_auth.c \
+	src/store/store_vault_call.c \
+	src/store/store_vault_internal.h \
+	src/store/store_vault_kv.c

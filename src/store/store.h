@@ -33,6 +33,7 @@
 
 #define STORE_NAME_SIZE	    256
 #define STORE_REVISION_SIZE 64
+#define STORE_NOTE_SIZE	    256
 #define STORE_VERSIONS_MAX  67 /* pending, current, previous and the ring */
 /* Rotations and abandoned stagings in the restore window must stay below it:
  * rotation-safety.md finding 4. */
@@ -64,6 +65,13 @@ struct store_state {
 	char revision[STORE_REVISION_SIZE]; /* "" when nothing is stored */
 	size_t n;
 	struct store_version versions[STORE_VERSIONS_MAX]; /* newest first */
+	/* From this process's memory of its last write, which another may have
+	 * made old: good for a write, which is compared anyway, and not for
+	 * calling something unknown.  The next describe() asks the store. */
+	bool remembered;
+	/* What a person must know of this state ("CURRENT was deleted ..."), or
+	 * "".  Such a state shows no version that would be acted on. */
+	char note[STORE_NOTE_SIZE];
 };
 
 /* The version with this id, or with this label; NULL when there is none. */

@@ -150,9 +150,10 @@ static void a_reference_may_point_forward_and_to_another_file(void **state)
 static void other_stores_and_strategies_are_not_available(void **state)
 {
 	(void)state;
-	config_tree_bad("[store v]\ntype = vault\n",
-			"2: [store v] type: \"vault\" is not available in this "
-			"release; the type of a store is local or aws");
+	config_tree_bad("[store v]\ntype = sops\n",
+			"2: [store v] type: \"sops\" is not available in this "
+			"release; the type of a store is local, vault or "
+			"aws");
 	config_tree_bad(CLUSTER ROLE "strategy = alternating\n",
 			"5: [role r] strategy: \"alternating\" is not "
 			"available in this release; the strategy is single");
@@ -167,6 +168,22 @@ static void a_setting_of_another_type_of_store_is_refused(void **state)
 	config_tree_bad("[store l]\nregion = eu-central-1\n",
 			"2: [store l] region: has no effect in a store of type "
 			"local");
+}
+
+static void a_vault_has_an_address_with_a_scheme(void **state)
+{
+	(void)state;
+	config_tree_bad("[store v]\ntype = vault\n",
+			"1: [store v] needs an address");
+	config_tree_bad("[store v]\ntype = vault\naddress = vault:8200\n",
+			"3: [store v] address: must begin with https://");
+	config_tree_bad("[store v]\ntype = vault\naddress = https://v\n"
+			"auth = ldap\n",
+			"4: [store v] auth: must be token, approle, "
+			"kubernetes, jwt or cert");
+	config_tree_bad("[store v]\nnamespace = a\n",
+			"2: [store v] namespace: has no effect in a store of "
+			"type local");
 }
 
 static void an_interval_that_fills_a_secret_up_is_refused(void **state)
@@ -382,6 +399,7 @@ int main(void)
 		TEST(a_reference_may_point_forward_and_to_another_file),
 		TEST(other_stores_and_strategies_are_not_available),
 		TEST(a_setting_of_another_type_of_store_is_refused),
+		TEST(a_vault_has_an_address_with_a_scheme),
 		TEST(an_interval_that_fills_a_secret_up_is_refused),
 		TEST(schedule_and_every_exclude_each_other),
 		TEST(an_interval_is_a_duration_and_not_zero),

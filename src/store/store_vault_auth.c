@@ -1,0 +1,637 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Tokens: obtained by the configured method, renewed before they expire, and
+ * obtained anew when Vault does not take them any more.  Must never unwrap a
+ * secret_id whose wrapping somebody else could have made.
+ *
+ * The environment is read here only, and only when the configuration says so:
+ * $VAULT_TOKEN for "environment", $CREDENTIALS_DIRECTORY for "credential:".
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "store/store_vault_internal.h"
+
+#define TOKEN_MAX   16384
+#define MARGIN_US   (10 * NOW_SECOND)
+#define FRESH_US    (5 * NOW_SECOND)
+#define NEVER	    INT64_MAX
+#define CREDENTIAL  "credential:"
+#define ENVIRONMENT "environment"
+
+enum method { TOKEN, APPROLE, KUBERNETES, JWT, CERT, METHODS };
+
+static const char *const method_names[] = {
+	[TOKEN] = "token", [APPROLE] = "approle", [KUBERNETES] = "kubernetes",
+	[JWT] = "jwt",	   [CERT] = "cert",
+};
+
+struct store_vault_auth {
+	enum method method;
+	char *mount;
+	char *token_from;
+	char *secret_id_from;
+	char *jwt_from;
+	char *role_id;
+	char *role;
+	bool wrapped;
+	pthread_mutex_t lock;	  /* over all below; held during a login */
+	struct secret *secret_id; /* unwrapped, which works only once */
+	struct secret *token;
+	int64_t obtained_us; /* boot clock, as the two below */
+	int64_t expires_us;
+	int64_t renew_us;
+	bool renewable;
+	bool looked_up; /* a token of ours to begin with tells its life */
+};
+
+/* ---- setting up -------------------------------------------------------- */
+
+static bool keep(const char *value, char **ret)
+{
+	*ret = strdup(value ? value : "");
+	return *ret != NULL;
+}
+
+static enum status need(const char *value, const char *method,
+			const char *setting, const char *store,
+			struct reason *why)
+{
+	if (value && value[0])
+		return STATUS_OK;
+	return reason_set(why, STATUS_CONFIG, "store %s: auth = %s needs %s",
+			  store, method, setting);
+}
+
+static enum status check_source(const char *from, bool token, const char *store,
+				struct reason *why)
+{
+	if (!from || !from[0] || from[0] == '/' ||
+	    (strncmp(from, CREDENTIAL, sizeof(CREDENTIAL) - 1) == 0 &&
+	     from[sizeof(CREDENTIAL) - 1] &&
+	     !strchr(from + sizeof(CREDENTIAL) - 1, '/')) ||
+	    (token && strcmp(from, ENVIRONMENT) == 0))
+		return STATUS_OK;
+	return reason_set(why, STATUS_CONFIG,
+			  "store %s: a file must be an absolute path or "
+			  "credential:NAME%s",
+			  store, token ? ", or environment for a token" : "");
+}
+
+static enum status check_needs(const struct store_vault_options *o,
+			       enum method m, struct reason *why)
+{
+	const char *word = method_names[m];
+	enum status s = check_source(o->token_from, true, o->name, why);
+
+	if (s == STATUS_OK)
+		s = check_source(o->secret_id_from, false, o->name, why);
+	if (s == STATUS_OK)
+		s = check_source(o->jwt_from, false, o->name, why);
+	if (s == STATUS_OK && m == TOKEN)
+		s = need(o->token_from, word, "token_file", o->name, why);
+	if (s == STATUS_OK && m == APPROLE)
+		s = need(o->role_id, word, "role_id", o->name, why);
+	if (s == STATUS_OK && m == APPROLE)
+		s = need(o->secret_id_from, word, "secret_id_file", o->name,
+			 why);
+	if (s == STATUS_OK && m == APPROLE && o->secret_id_wrapped)
+		s = need(o->auth_role, word,
+			 "auth_role when the secret_id is wrapped", o->name,
+			 why);
+	if (s == STATUS_OK && (m == KUBERNETES || m == JWT))
+		s = need(o->auth_role, word, "auth_role", o->name, why);
+	if (s == STATUS_OK && (m == KUBERNETES || m == JWT))
+		s = need(o->jwt_from, word, "jwt_file", o->name, why);
+	if (s == STATUS_OK && m == CERT)
+		s = need(o->client_cert, word, "client_cert", o->name, why);
+	return s;
+}
+
+enum status store_vault_auth_new(const struct store_vault_options *o,
+				 struct store_vault_auth **ret_auth,
+				 struct reason *why)
+{
+	struct store_vault_auth *a;
+	const char *mount = o->auth_mount;
+	enum method m;
+	enum status s;
+
+	for (m = TOKEN; m < METHODS; m++)
+		if (strcmp(o->auth, method_names[m]) == 0)
+			break;
+	if (m == METHODS)
+		return reason_set(why, STATUS_CONFIG,
+				  "store %s: auth must be token, approle, "
+				  "kubernetes, jwt or cert",
+				  o->name);
+	s = check_needs(o, m, why);
+	if (s != STATUS_OK)
+		return s;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	a->method = m;
+	a->wrapped = o->secret_id_wrapped;
+	pthread_mutex_init(&a->lock, NULL);
+	if (!mount || !mount[0])
+		mount = method_names[m];
+	if (!keep(mount, &a->mount) || !keep(o->token_from, &a->token_from) ||
+	    !keep(o->secret_id_from, &a->secret_id_from) ||
+	    !keep(o->jwt_from, &a->jwt_from) ||
+	    !keep(o->role_id, &a->role_id) || !keep(o->auth_role, &a->role)) {
+		store_vault_auth_free(a);
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	}
+	*ret_auth = a;
+	return STATUS_OK;
+}
+
+void store_vault_auth_free(struct store_vault_auth *a)
+{
+	if (!a)
+		return;
+	secret_free(a->token);
+	secret_free(a->secret_id);
+	pthread_mutex_destroy(&a->lock);
+	free(a->mount);
+	free(a->token_from);
+	free(a->secret_id_from);
+	free(a->jwt_from);
+	free(a->role_id);
+	free(a->role);
+	free(a);
+}
+
+/* ---- files ------------------------------------------------------------- */
+
+/* Content without the newline at its end. */
+static enum status trim(struct secret *s, const char *from, struct reason *why)
+{
+	size_t n = secret_len(s);
+	const char *p = secret_bytes(s);
+
+	while (n > 0 && (p[n - 1] == '\n' || p[n - 1] == '\r'))
+		n--;
+	secret_set_len(s, n);
+	if (n == 0 || text_has_control(secret_bytes(s), n))
+		return reason_set(why, STATUS_CONFIG,
+				  "%s is empty, or holds more than one line",
+				  from);
+	return STATUS_OK;
+}
+
+/* systemd guards the folder; a projected JWT is readable by others. */
+static enum status read_open(const char *path, struct secret **ret,
+			     struct reason *why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	enum status s;
+
+	if (fd < 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "%s cannot be read: does it exist, and may "
+				  "this user read it?",
+				  path);
+	s = secret_read_fd(fd, TOKEN_MAX, ret);
+	close(fd);
+	if (s != STATUS_OK)
+		return reason_set(why, s, "%s cannot be read, or is too long",
+				  path);
+	return STATUS_OK;
+}
+
+static enum status read_environment(struct secret **ret, struct reason *why)
+{
+	const char *value = getenv("VAULT_TOKEN");
+	struct secret *secret = NULL;
+	enum status s;
+
+	if (!value || !value[0])
+		return reason_set(why, STATUS_CONFIG,
+				  "VAULT_TOKEN is not set in the environment");
+	s = secret_new(TOKEN_MAX, &secret);
+	if (s == STATUS_OK)
+		s = secret_set(secret, value, strlen(value));
+	if (s != STATUS_OK) {
+		secret_free(secret);
+		return reason_set(why, s, "VAULT_TOKEN cannot be kept");
+	}
+	*ret = secret;
+	return STATUS_OK;
+}
+
+static enum status read_source(const char *from, bool private,
+			       struct secret **ret, struct reason *why)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	struct secret *secret = NULL;
+	char path[4352];
+	enum status s;
+
+	if (strcmp(from, ENVIRONMENT) == 0) {
+		s = read_environment(&secret, why);
+	} else if (from[0] == '/') {
+		s = private ? file_read_private(from, TOKEN_MAX, &secret, why) :
+			      read_open(from, &secret, why);
+		if (s == STATUS_NOT_FOUND)
+			s = reason_set(why, STATUS_CONFIG, "%s does not exist",
+				       from);
+	} else if (!folder || folder[0] != '/') {
+		return reason_set(why, STATUS_CONFIG,
+				  "%s: systemd gives no credentials: is it in "
+				  "LoadCredential= of the unit?",
+				  from);
+	} else {
+		snprintf(path, sizeof(path), "%s/%s", folder,
+			 from + sizeof(CREDENTIAL) - 1);
+		s = read_open(path, &secret, why);
+	}
+	if (s == STATUS_OK)
+		s = trim(secret, from, why);
+	if (s != STATUS_OK) {
+		secret_free(secret);
+		return s;
+	}
+	*ret = secret;
+	return STATUS_OK;
+}
+
+/* ---- what a token lives ------------------------------------------------ */
+
+static void set_life(struct store_vault *v, struct store_vault_auth *a,
+		     int64_t seconds, bool renewable)
+{
+	int64_t now = now_boot(v->now), life;
+
+	a->obtained_us = now;
+	a->renewable = renewable;
+	a->expires_us = NEVER;
+	a->renew_us = NEVER;
+	if (seconds <= 0 || seconds > INT64_C(10) * 366 * 86400)
+		return; /* a root token, or a batch token's own business */
+	life = seconds * NOW_SECOND;
+	a->expires_us =
+		now + life - (life > 4 * MARGIN_US ? MARGIN_US : life / 4);
+	a->renew_us = now + life * 2 / 3;
+}
+
+/* "auth" of a login or a renewal. */
+static enum status take_auth(struct store_vault *v, struct store_vault_auth *a,
+			     const struct doc *answer, struct reason *why)
+{
+	const struct doc *auth = doc_get(answer, "auth");
+	struct secret *token = NULL;
+	int64_t seconds = 0;
+	enum status s;
+
+	s = doc_secret(doc_get(auth, "client_token"), TOKEN_MAX, &token);
+	if (s == STATUS_OK && secret_len(token) == 0)
+		s = STATUS_NOT_FOUND;
+	if (s != STATUS_OK) {
+		secret_free(token);
+		return reason_set(why, STATUS_STORE_UNAVAILABLE,
+				  "store %s: the answer to the login holds no "
+				  "token: is a second factor asked for?",
+				  v->name);
+	}
+	doc_int(doc_get(auth, "lease_duration"), &seconds);
+	secret_free(a->token);
+	a->token = token;
+	set_life(v, a, seconds, doc_bool(doc_get(auth, "renewable"), false));
+	return STATUS_OK;
+}
+
+/* ---- wrapped secret_id ------------------------------------------------- */
+
+static enum status post(struct store_vault *v, const char *path,
+			const struct secret *token, struct doc *body,
+			struct store_vault_answer *ret, struct reason *why)
+{
+	struct store_vault_request r = {
+		.method = "POST",
+		.path = path,
+		.token = token,
+		.body = body,
+		.writes = true, /* a login can use up what it is given */
+	};
+	enum status s =
+		body ? store_vault_call(v, &r, ret, why) :
+		       reason_set(why, STATUS_NO_MEMORY, "out of memory");
+
+	doc_free(body);
+	/* Whether a login happened matters to nobody. */
+	return s == STATUS_UNKNOWN ? STATUS_STORE_UNAVAILABLE : s;
+}
+
+static struct doc *with_secret(const char *key, const struct secret *value)
+{
+	struct doc *d = doc_new_object();
+
+	if (d && doc_set_secret(d, key, value) != STATUS_OK) {
+		doc_free(d);
+		return NULL;
+	}
+	return d;
+}
+
+/* Anybody can wrap something; only Vault's own record tells what made it. */
+static enum status check_wrapping(struct store_vault *v,
+				  struct store_vault_auth *a,
+				  const struct secret *wrapping,
+				  struct reason *why)
+{
+	struct store_vault_answer answer = { 0 };
+	const char *made_by;
+	char expected[512];
+	enum status s;
+
+	snprintf(expected, sizeof(expected), "auth/%s/role/%s/secret-id",
+		 a->mount, a->role);
+	s = post(v, "sys/wrapping/lookup", NULL, with_secret("token", wrapping),
+		 &answer, why);
+	if (s != STATUS_OK)
+		return s;
+	made_by = doc_text(doc_path(answer.doc, "data.creation_path"));
+	if (answer.code != 200)
+		s = reason_set(why, STATUS_REFUSED,
+			       "store %s: ALARM: the wrapped secret_id in %s "
+			       "is expired or was unwrapped before: find out "
+			       "by whom, and issue a new one",
+			       v->name, a->secret_id_from);
+	else if (!made_by || strcmp(made_by, expected) != 0)
+		s = reason_set(why, STATUS_REFUSED,
+			       "store %s: ALARM: what %s wraps was not made by "
+			       "%s: it was put there by somebody else",
+			       v->name, a->secret_id_from, expected);
+	store_vault_call_free(&answer);
+	return s;
+}
+
+static enum status unwrap(struct store_vault *v, struct store_vault_auth *a,
+			  const struct secret *wrapping, struct reason *why)
+{
+	struct store_vault_answer answer = { 0 };
+	enum status s = check_wrapping(v, a, wrapping, why);
+
+	if (s == STATUS_OK)
+		s = post(v, "sys/wrapping/unwrap", wrapping, doc_new_object(),
+			 &answer, why);
+	if (s != STATUS_OK)
+		return s;
+	if (answer.code != 200 ||
+	    doc_secret(doc_path(answer.doc, "data.secret_id"), TOKEN_MAX,
+		       &a->secret_id) != STATUS_OK)
+		s = reason_set(why, STATUS_REFUSED,
+			       "store %s: ALARM: the wrapped secret_id in %s "
+			       "was unwrapped by somebody else just now: "
+			       "revoke it, and issue a new one",
+			       v->name, a->secret_id_from);
+	store_vault_call_free(&answer);
+	return s;
+}
+
+static enum status secret_id(struct store_vault *v, struct store_vault_auth *a,
+			     struct secret **ret, struct reason *why)
+{
+	struct secret *content = NULL;
+	enum status s;
+
+	if (a->wrapped && a->secret_id)
+		return secret_copy(a->secret_id, ret);
+	s = read_source(a->secret_id_from, true, &content, why);
+	if (s != STATUS_OK || !a->wrapped) {
+		*ret = content;
+		return s;
+	}
+	s = unwrap(v, a, content, why);
+	secret_free(content);
+	return s == STATUS_OK ? secret_copy(a->secret_id, ret) : s;
+}
+
+/* ---- logging in -------------------------------------------------------- */
+
+static enum status login_body(struct store_vault *v, struct store_vault_auth *a,
+			      struct doc **ret_body, struct reason *why)
+{
+	struct secret *secret = NULL;
+	struct doc *body = doc_new_object();
+	enum status s = body ? STATUS_OK : STATUS_NO_MEMORY;
+
+	if (s == STATUS_OK && a->method == APPROLE) {
+		s = secret_id(v, a, &secret, why);
+		if (s != STATUS_OK)
+			goto out;
+		s = doc_set_text(body, "role_id", a->role_id);
+		if (s == STATUS_OK)
+			s = doc_set_secret(body, "secret_id", secret);
+	} else if (s == STATUS_OK && a->method == CERT) {
+		if (a->role[0])
+			s = doc_set_text(body, "name", a->role);
+	} else if (s == STATUS_OK) {
+		s = read_source(a->jwt_from, false, &secret, why);
+		if (s != STATUS_OK)
+			goto out;
+		s = doc_set_text(body, "role", a->role);
+		if (s == STATUS_OK)
+			s = doc_set_secret(body, "jwt", secret);
+	}
+	if (s != STATUS_OK)
+		reason_set(why, s, "store %s: the login could not be written",
+			   v->name);
+out:
+	secret_free(secret);
+	if (s != STATUS_OK)
+		doc_free(body);
+	else
+		*ret_body = body;
+	return s;
+}
+
+static enum status explain_login(const struct store_vault *v,
+				 const struct store_vault_auth *a, int code,
+				 struct reason *why)
+{
+	static const char *const hints[] = {
+		[APPROLE] = "role_id or secret_id is wrong, expired or used "
+			    "up, or this host is not in its CIDR list",
+		[KUBERNETES] = "the service account or its namespace is not "
+			       "bound to the role, or the token has expired",
+		[JWT] = "the JWT has expired, or its claims do not fit the "
+			"role",
+		[CERT] = "the certificate does not fit a role",
+	};
+
+	if (code == 404 || code == 405)
+		return reason_set(why, STATUS_REFUSED,
+				  "store %s: there is no auth method at %s%s%s",
+				  v->name, a->mount,
+				  v->namespace[0] ? " in namespace " : "",
+				  v->namespace);
+	return reason_set(why, STATUS_REFUSED,
+			  "store %s: the %s login at auth/%s is refused (HTTP "
+			  "%d): %s",
+			  v->name, method_names[a->method], a->mount, code,
+			  hints[a->method]);
+}
+
+static enum status login(struct store_vault *v, struct store_vault_auth *a,
+			 struct reason *why)
+{
+	struct store_vault_answer answer = { 0 };
+	struct doc *body = NULL;
+	char path[512];
+	enum status s = login_body(v, a, &body, why);
+
+	if (s != STATUS_OK)
+		return s == STATUS_CONFIG ? STATUS_REFUSED : s;
+	snprintf(path, sizeof(path), "auth/%s/login", a->mount);
+	s = post(v, path, NULL, body, &answer, why);
+	if (s != STATUS_OK)
+		return s;
+	s = answer.code == 200 ? take_auth(v, a, answer.doc, why) :
+				 explain_login(v, a, answer.code, why);
+	store_vault_call_free(&answer);
+	return s;
+}
+
+/* How long a token that we were given lives.  Not being told is no error: the
+ * default policy may have been taken from it. */
+static enum status look_up(struct store_vault *v, struct store_vault_auth *a,
+			   struct reason *why)
+{
+	struct store_vault_request r = { .method = "GET",
+					 .path = "auth/token/lookup-self",
+					 .token = a->token };
+	struct store_vault_answer answer = { 0 };
+	int64_t seconds = 0;
+	enum status s = store_vault_call(v, &r, &answer, why);
+
+	if (s != STATUS_OK)
+		return s;
+	if (answer.code == 200) {
+		doc_int(doc_path(answer.doc, "data.ttl"), &seconds);
+		set_life(v, a, seconds,
+			 doc_bool(doc_path(answer.doc, "data.renewable"),
+				  false));
+	}
+	store_vault_call_free(&answer);
+	return STATUS_OK;
+}
+
+static enum status obtain(struct store_vault *v, struct store_vault_auth *a,
+			  struct reason *why)
+{
+	struct secret *token = NULL;
+	enum status s;
+
+	if (a->method != TOKEN)
+		return login(v, a, why);
+	s = read_source(a->token_from, true, &token, why);
+	if (s != STATUS_OK)
+		return reason_wrap(why, STATUS_REFUSED, "store %s", v->name);
+	secret_free(a->token);
+	a->token = token;
+	set_life(v, a, 0, false);
+	return look_up(v, a, why);
+}
+
+/* A renewal that fails is followed by a login, so it has no words. */
+static bool renew(struct store_vault *v, struct store_vault_auth *a)
+{
+	struct store_vault_answer answer = { 0 };
+	enum status s;
+
+	if (!a->renewable)
+		return false;
+	s = post(v, "auth/token/renew-self", a->token, doc_new_object(),
+		 &answer, NULL);
+	if (s == STATUS_OK && answer.code == 200)
+		s = take_auth(v, a, answer.doc, NULL);
+	else
+		s = STATUS_REFUSED;
+	store_vault_call_free(&answer);
+	return s == STATUS_OK && a->expires_us > now_boot(v->now);
+}
+
+/*
+ * A token for one request.  old: the one that was refused, or NULL.  One
+ * thread logs in, the others wait for it.
+ */
+static enum status token_for(struct store_vault *v, const struct secret *old,
+			     struct secret **ret_token, struct reason *why)
+{
+	struct store_vault_auth *a = v->auth;
+	enum status s = STATUS_OK;
+	int64_t now;
+
+	pthread_mutex_lock(&a->lock);
+	now = now_boot(v->now);
+	if (!a->token || (old && secret_equal(old, a->token)))
+		s = obtain(v, a, why);
+	else if (now >= a->expires_us)
+		s = obtain(v, a, why);
+	else if (now >= a->renew_us && !renew(v, a) && a->method != TOKEN)
+		s = obtain(v, a, why);
+	if (s == STATUS_OK)
+		s = secret_copy(a->token, ret_token);
+	pthread_mutex_unlock(&a->lock);
+	return s;
+}
+
+/* Was it obtained only now?  Then another one will fare no better. */
+static bool is_fresh(struct store_vault *v)
+{
+	bool fresh;
+
+	pthread_mutex_lock(&v->auth->lock);
+	fresh = now_boot(v->now) - v->auth->obtained_us < FRESH_US;
+	pthread_mutex_unlock(&v->auth->lock);
+	return fresh;
+}
+
+enum status store_vault_auth_call(struct store_vault *v,
+				  const struct store_vault_request *r,
+				  struct store_vault_answer *ret_answer,
+				  struct reason *why)
+{
+	struct store_vault_request with = *r;
+	struct secret *token = NULL, *newer = NULL;
+	enum status s = token_for(v, NULL, &token, why);
+
+	if (s != STATUS_OK)
+		return s;
+	with.token = token;
+	s = store_vault_call(v, &with, ret_answer, why);
+	if (s != STATUS_OK || ret_answer->code != 403 || is_fresh(v))
+		goto out;
+	/* An expired token and a missing policy look the same. */
+	store_vault_call_free(ret_answer);
+	s = token_for(v, token, &newer, why);
+	if (s != STATUS_OK)
+		goto out;
+	with.token = newer;
+	s = store_vault_call(v, &with, ret_answer, why);
+out:
+	secret_free(token);
+	secret_free(newer);
+	return s;
+}
+
+void store_vault_auth_revoke(struct store_vault *v)
+{
+	struct store_vault_auth *a = v->auth;
+	struct store_vault_answer answer = { 0 };
+
+	if (!a || !a->token || a->method == TOKEN ||
+	    now_boot(v->now) >= a->expires_us)
+		return;
+	post(v, "auth/token/revoke-self", a->token, doc_new_object(), &answer,
+	     NULL);
+	store_vault_call_free(&answer);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What is shared by the files of the Vault store only. */
+#ifndef KEYTURN_STORE_VAULT_INTERNAL_H
+#define KEYTURN_STORE_VAULT_INTERNAL_H
+
+#include <pthread.h>
+
+#include "http/http.h"
+#include "store/store_vault.h"
+#include "json/doc.h"
+
+#define STORE_VAULT_PATH_SIZE 2048
+
+struct store_vault_auth; /* store_vault_auth.c */
+struct store_vault_view; /* store_vault.c: what is known of one secret */
+
+struct store_vault {
+	struct store store; /* first: what the caller holds */
+	char *name;
+	char *addresses[STORE_VAULT_ADDRESSES_MAX];
+	size_t n_addresses;
+	char *mount;
+	char *prefix;
+	char *namespace;
+	unsigned ring;
+	int64_t timeout_us;
+	const struct now *now;
+	const struct random *random;
+	struct http *http;
+	struct store_vault_auth *auth;
+	pthread_mutex_t lock; /* over all below */
+	size_t active;	      /* the address that answered last */
+	bool mount_seen;      /* it is KV version 2 */
+	struct store_vault_view *views;
+};
+
+/* ---- store_vault_call.c: one request, and what its answer means --------- */
+
+struct store_vault_request {
+	const char *method;
+	const char *path;	    /* behind "/v1/", percent-encoded */
+	const struct secret *token; /* NULL: none */
+	const struct doc *body;	    /* NULL: none */
+	const char *content_type;   /* NULL: application/json */
+	bool writes; /* repeated only when it was certainly not done */
+};
+
+struct store_vault_answer {
+	int code;	 /* 2xx, 400, 403, 404, 405, 413, 415 */
+	struct doc *doc; /* NULL: no body */
+	bool upgrading;	 /* 400: the mount is being upgraded just now */
+};
+
+/* Wipes; takes a zeroed one. */
+void store_vault_call_free(struct store_vault_answer *a);
+
+/*
+ * STATUS_OK: answered with one of the codes above.  STATUS_STORE_UNAVAILABLE:
+ * not done (no connection, sealed, no active node, rate limited, not yet
+ * replicated, a redirect to a host that is not listed), or a read that got no
+ * proper answer.  STATUS_UNKNOWN: a write whose effect is not known.
+ * STATUS_REFUSED: certificates or address.  The sentence begins with the
+ * store's name.
+ */
+enum status store_vault_call(struct store_vault *v,
+			     const struct store_vault_request *r,
+			     struct store_vault_answer *ret_answer,
+			     struct reason *why);
+
+/* ---- store_vault_auth.c: tokens ---------------------------------------- */
+
+enum status store_vault_auth_new(const struct store_vault_options *o,
+				 struct store_vault_auth **ret_auth,
+				 struct reason *why);
+void store_vault_auth_free(struct store_vault_auth *a);
+
+/* store_vault_call() with a token, which is obtained, renewed or, after a 403,
+ * obtained anew and the request repeated once: a 403 has no effect. */
+enum status store_vault_auth_call(struct store_vault *v,
+				  const struct store_vault_request *r,
+				  struct store_vault_answer *ret_answer,
+				  struct reason *why);
+
+/* Give a token that a login obtained back; best effort. */
+void store_vault_auth_revoke(struct store_vault *v);
+
+/* ---- store_vault_kv.c: documents --------------------------------------- */
+
+enum store_vault_kind {
+	STORE_VAULT_CURRENT, /* what consumers read */
+	STORE_VAULT_RECORD   /* pending and ring, with their secrets */
+};
+
+struct store_vault_doc {
+	int64_t version; /* 0: there is none, or no metadata of it */
+	bool deleted;	 /* soft-deleted or destroyed: version counts on */
+	bool passing;	 /* it has a deletion time, past or to come */
+	char created[40];
+	struct doc *envelope;
+	const struct doc *data; /* borrowed from envelope; NULL: none */
+};
+
+void store_vault_kv_free(struct store_vault_doc *d);
+
+/* Is the mount there, and of version 2?  Asked once. */
+enum status store_vault_kv_mount(struct store_vault *v, struct reason *why);
+
+/* May we write this secret?  STATUS_REFUSED names path and capability. */
+enum status store_vault_kv_capable(struct store_vault *v, const char *name,
+				   struct reason *why);
+
+/* version 0: the newest.  A version that is not there is STATUS_OK with
+ * version 0 and no data. */
+enum status store_vault_kv_read(struct store_vault *v,
+				enum store_vault_kind kind, const char *name,
+				int64_t version,
+				struct store_vault_doc *ret_doc,
+				struct reason *why);
+
+/*
+ * Write the whole document (patch false) or merge into it, when its version is
+ * `cas`.  data is freed, also on failure.  *ret_version is the new version.
+ * STATUS_CONFLICT: refused with a 400; re-reading decides why.
+ * STATUS_NOT_FOUND: a patch of what is deleted or not there.
+ */
+enum status store_vault_kv_write(struct store_vault *v,
+				 enum store_vault_kind kind, const char *name,
+				 bool patch, int64_t cas, struct doc *data,
+				 int64_t *ret_version, struct reason *why);
+
+/* Tell other tools: version id and time, merged into custom_metadata. */
+enum status store_vault_kv_tell(struct store_vault *v, const char *name,
+				const char *id, int64_t rotated_us,
+				struct reason *why);
+
+/* Write, read back, compare and remove a record under a name of its own. */
+enum status store_vault_kv_canary(struct store_vault *v, struct reason *why);
+
+#endif
