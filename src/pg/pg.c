@@ -60,6 +60,19 @@ const char *pg_port(const struct pg *pg)
 	return pg->port;
 }
 
+void pg_place(const struct pg *pg, struct pg_place *ret_place)
+{
+	const char *host = PQhost(pg->conn), *address = PQhostaddr(pg->conn);
+	const char *port = PQport(pg->conn);
+
+	snprintf(ret_place->host, sizeof(ret_place->host), "%s",
+		 host != NULL ? host : "");
+	snprintf(ret_place->address, sizeof(ret_place->address), "%s",
+		 address != NULL ? address : "");
+	snprintf(ret_place->port, sizeof(ret_place->port), "%s",
+		 port != NULL ? port : "");
+}
+
 /* A pg_result is a PGresult under a name that needs no <libpq-fe.h>. */
 static const PGresult *unwrap(const struct pg_result *r)
 {

@@ -44,8 +44,18 @@ enum status pg_info_parse(const char *conninfo, bool insecure,
 			  struct pg_info **ret_info, struct reason *why);
 void pg_info_free(struct pg_info *info);
 
+/* Does it name several hosts, of which one is to be found? */
+bool pg_info_lists_hosts(const struct pg_info *info);
+
 /* A keyword's value, or "" when absent.  Owned by info. */
 const char *pg_info_get(const struct pg_info *info, const char *keyword);
+
+/* The one server of a list of hosts that a session went to. */
+struct pg_place {
+	char host[256];
+	char address[64]; /* "" for a Unix socket */
+	char port[16];
+};
 
 struct pg_login {
 	const struct pg_info *info;
@@ -53,6 +63,7 @@ struct pg_login {
 	const char *dbname;	       /* NULL: info's dbname */
 	const struct secret *password; /* NULL: none offered */
 	const char *passfile;	       /* NULL: /dev/null */
+	const struct pg_place *place;  /* NULL: any of info's hosts */
 	bool read_write;    /* refuse a standby or read-only server */
 	bool probe;	    /* only to see whether the login works: no session
 			       settings are sent, since a pooler refuses them */
@@ -89,6 +100,7 @@ bool pg_alive(const struct pg *pg);	  /* last known state, no round trip */
 unsigned pg_notices(const struct pg *pg); /* NOTICEs since the connection */
 const char *pg_host(const struct pg *pg);
 const char *pg_port(const struct pg *pg);
+void pg_place(const struct pg *pg, struct pg_place *ret_place);
 
 /*
  * Run one statement with text parameters (extended protocol; NULL is SQL

@@ -84,6 +84,9 @@ static const char *own_value(const struct pg_login *l, const char *keyword)
 		const char *keyword;
 		const char *value;
 	} rows[] = {
+		{ "host", l->place != NULL ? l->place->host : NULL },
+		{ "hostaddr", l->place != NULL ? l->place->address : NULL },
+		{ "port", l->place != NULL ? l->place->port : NULL },
 		{ "user", l->user },
 		{ "dbname", l->dbname },
 		{ "passfile", l->passfile != NULL ? l->passfile : PG_NOWHERE },

@@ -231,6 +231,11 @@ void pg_info_free(struct pg_info *info)
 	free(info);
 }
 
+bool pg_info_lists_hosts(const struct pg_info *info)
+{
+	return info->multiple_hosts;
+}
+
 const char *pg_info_get(const struct pg_info *info, const char *keyword)
 {
 	const char *value;

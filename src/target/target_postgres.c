@@ -307,6 +307,11 @@ static enum status open_session(struct target *t, struct target_session **ret,
 		session_free(s);
 		return reason_wrap(why, st, "cluster %s", p->name);
 	}
+	if (pg_info_lists_hosts(p->infos[0])) {
+		pthread_mutex_lock(&p->lock);
+		pg_place(s->pg, &p->primary);
+		pthread_mutex_unlock(&p->lock);
+	}
 	*ret = s;
 	return STATUS_OK;
 }

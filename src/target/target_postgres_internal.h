@@ -71,6 +71,7 @@ struct target_postgres {
 	pthread_mutex_t lock; /* of what follows */
 	struct target_session *idle;
 	size_t n_idle;
+	struct pg_place primary; /* of several hosts; "" port: not known yet */
 	struct target_findings *cluster; /* remembered, or NULL */
 	int64_t cluster_until;
 };

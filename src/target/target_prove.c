@@ -109,8 +109,18 @@ static enum target_login login_once(struct target_postgres *p, size_t endpoint,
 		.timeout_us = p->o.connect_timeout_us,
 		.application_name = "keyturn prove",
 	};
+	struct pg_place primary;
 	struct pg *pg = NULL;
 
+	/* Where the password was changed: a standby earlier in the list may
+	 * not have it yet, and libpq asks no other after a refusal. */
+	if (endpoint == 0) {
+		pthread_mutex_lock(&p->lock);
+		primary = p->primary;
+		pthread_mutex_unlock(&p->lock);
+		if (primary.port[0] != '\0')
+			login.place = &primary;
+	}
 	if (dbname == NULL)
 		dbname = pg_info_get(info, "dbname");
 	login.dbname = dbname[0] != '\0' ? dbname : p->dbname;

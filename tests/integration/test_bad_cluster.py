@@ -189,6 +189,27 @@ def test_a_standby_instead_of_the_primary(new_server, new_site):
         finding(site.run("check"), "standby")
 
 
+def test_a_primary_behind_a_standby_that_lags(new_server, new_site):
+    """All hosts are named, the standby first, and it does not have the new
+    password yet: the proof is asked of where it was changed."""
+    primary = new_server()
+    site = new_site(on=primary)
+    standby = new_server(standby_of=primary)
+    site.run("rotate", "sap", expect=0)
+    wait_for(lambda: standby.sql("select pg_last_wal_replay_lsn()") ==
+             primary.sql("select pg_current_wal_lsn()"), "the standby")
+    standby.sql("select pg_wal_replay_pause()")
+    site.configure(
+        conninfo=site.conninfo(host="127.0.0.1,127.0.0.1",
+                               port=f"{standby.port},{primary.port}"),
+        cluster=f"host = 127.0.0.1\nport = {primary.port}")
+    before = site.current()
+    site.run("rotate", "sap", expect=0)
+    assert site.settled().id != before.id
+    site.run("check", expect=0)
+    site.must_log_in(before.password, server=standby)
+
+
 def test_a_server_that_only_reads(taken_over):
     site = taken_over
     with nothing_changed(site):
