@@ -5,6 +5,8 @@
  */
 #include "ledger/ledger_sqlite_internal.h"
 
+#include <string.h>
+
 struct closed {
 	const char *run;
 	const struct ledger_role *role;
@@ -64,10 +66,17 @@ static enum status end_run(struct lite_tx *tx, const struct closed *c,
 	return lite_exec(q, NULL, why);
 }
 
+/* Does the role's open run stay open?  Not when it is ours, and not when it only
+ * met another rotator and this run has settled what that one was about. */
+#define STAYS_OPEN                                                              \
+	"open_run NOT IN ('', ?12) AND NOT (?15 AND EXISTS (SELECT 1 FROM run " \
+	"WHERE run.run = role.open_run AND run.status = 'BUSY'))"
+
 /*
- * What the run learned replaces what was remembered, but for three things that
- * may have changed behind its back: an operator's freeze stays, the epoch never
- * goes back, and a younger run's claim to be the open one stays.
+ * What the run learned replaces what was remembered, but for what may have
+ * changed behind its back: an operator's freeze stays, the epoch never goes
+ * back, a younger run's claim to be the open one stays, and so does the version
+ * of a younger promotion.
  */
 static const char role_after_run[] =
 	"INSERT INTO role(role, version, rotated_us, epoch, frozen, "
@@ -76,14 +85,15 @@ static const char role_after_run[] =
 	"VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, iif(?13, ?12, ''), iif(?13, ?14, "
 	"0), ?8, ?9, ?10, ?11) "
 	"ON CONFLICT(role) DO UPDATE SET "
-	"version = excluded.version, rotated_us = excluded.rotated_us, "
+	"version = iif(excluded.rotated_us >= rotated_us, excluded.version, "
+	"version), rotated_us = max(rotated_us, excluded.rotated_us), "
 	"epoch = max(epoch, excluded.epoch), "
 	"frozen = max(frozen, excluded.frozen), "
 	"frozen_us = iif(frozen, frozen_us, excluded.frozen_us), "
 	"frozen_reason = iif(frozen, frozen_reason, excluded.frozen_reason), "
-	"open_run = iif(open_run IN ('', ?12), excluded.open_run, open_run), "
-	"open_since_us = iif(open_run IN ('', ?12), excluded.open_since_us, "
-	"open_since_us), "
+	"open_run = iif(" STAYS_OPEN ", open_run, excluded.open_run), "
+	"open_since_us = iif(" STAYS_OPEN ", open_since_us, "
+	"excluded.open_since_us), "
 	"last_status = excluded.last_status, "
 	"last_run_us = excluded.last_run_us, "
 	"last_error = excluded.last_error, failures = excluded.failures";
@@ -102,6 +112,7 @@ static enum status close_in(struct lite_tx *tx, void *arg, struct reason *why)
 	lite_bind_text(q, 12, c->run);
 	lite_bind_int(q, 13, c->keep_open);
 	lite_bind_int(q, 14, c->begun_us);
+	lite_bind_int(q, 15, !c->keep_open && strcmp(c->status, "OK") == 0);
 	return lite_exec(q, NULL, why);
 }
 

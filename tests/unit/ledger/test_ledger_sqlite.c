@@ -227,6 +227,50 @@ static void a_second_run_leaves_the_first_in_history(void **state)
 	l->ops->close(l);
 }
 
+static void a_run_that_met_another_is_closed_by_the_other(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct reason why = { "" };
+	struct ledger_role r;
+
+	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
+	assert_int_equal(begin(l, 2, "sap", &why), STATUS_OK);
+	assert_int_equal(finish(l, 2, "sap", "BUSY", true, &why), STATUS_OK);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_string_equal(r.open_run, id_of(2).s);
+	assert_int_equal(finish(l, 1, "sap", "OK", false, &why), STATUS_OK);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_string_equal(r.open_run, "");
+	/* What is unknown of one run is not settled by another. */
+	assert_int_equal(begin(l, 3, "sap", &why), STATUS_OK);
+	assert_int_equal(begin(l, 4, "sap", &why), STATUS_OK);
+	assert_int_equal(finish(l, 4, "sap", "UNKNOWN", true, &why), STATUS_OK);
+	assert_int_equal(finish(l, 3, "sap", "OK", false, &why), STATUS_OK);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_string_equal(r.open_run, id_of(4).s);
+	l->ops->close(l);
+}
+
+static void a_slower_run_does_not_take_the_version_back(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct ledger_role r = { .role = "sap", .version = "new" };
+	struct reason why = { "" };
+
+	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
+	assert_int_equal(begin(l, 2, "sap", &why), STATUS_OK);
+	r.rotated_us = 1000;
+	assert_int_equal(l->ops->close_run(l, id_of(2).s, NULL, 0, &r, "OK",
+					   "new", "", "", false, &why),
+			 STATUS_OK);
+	/* finish() remembers version "v" of time 77. */
+	assert_int_equal(finish(l, 1, "sap", "BUSY", false, &why), STATUS_OK);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_string_equal(r.version, "new");
+	assert_int_equal(r.rotated_us, 1000);
+	l->ops->close(l);
+}
+
 static void a_freeze_during_a_run_survives_its_close(void **state)
 {
 	struct ledger *l = must_open(*state);
@@ -927,6 +971,8 @@ int main(void)
 		WITH_FOLDER(a_run_is_open_from_its_begin_to_its_close),
 		WITH_FOLDER(an_unknown_outcome_keeps_the_run_open),
 		WITH_FOLDER(a_second_run_leaves_the_first_in_history),
+		WITH_FOLDER(a_run_that_met_another_is_closed_by_the_other),
+		WITH_FOLDER(a_slower_run_does_not_take_the_version_back),
 		WITH_FOLDER(a_freeze_during_a_run_survives_its_close),
 		WITH_FOLDER(a_lost_ledger_learns_without_thawing),
 		WITH_FOLDER(a_fact_is_remembered_until_its_time),
