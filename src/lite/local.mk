@@ -8,4 +8,8 @@ liblite_a_SOURCES = \
 	src/lite/lite_conn.c \
 	src/lite/lite_conn.h \
 	src/lite/lite_file.c \
-	src/lite/lite_file.h
+	src/lite/lite_file.h \
+	src/lite/lite_group.c \
+	src/lite/lite_internal.h \
+	src/lite/lite_open.c \
+	src/lite/lite_schema.c
