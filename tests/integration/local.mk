@@ -3,6 +3,7 @@
 # environment.
 EXTRA_DIST += \
 	tests/integration/conftest.py \
+	tests/integration/peek.c \
 	tests/integration/preload.c \
 	tests/integration/refuse.c \
 	tests/integration/requirements.txt \
@@ -14,6 +15,7 @@ EXTRA_DIST += \
 	tests/integration/rig/leaks.py \
 	tests/integration/rig/server.py \
 	tests/integration/rig/verdict.py \
+	tests/integration/scan.c \
 	tests/integration/store_dump.c \
 	tests/integration/test_audit_outside.py \
 	tests/integration/test_bad_cluster.py \
@@ -24,6 +26,7 @@ EXTRA_DIST += \
 	tests/integration/test_aws.py \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
+	tests/integration/test_memory.py \
 	tests/integration/test_newer_servers.py \
 	tests/integration/test_restore.py \
 	tests/integration/test_rotation.py \
