@@ -14,6 +14,7 @@ libbase_a_SOURCES = \
 	src/base/random.c src/base/random.h \
 	src/base/reason.c src/base/reason.h \
 	src/base/secret.c src/base/secret.h \
+	src/base/secret_arena.c src/base/secret_internal.h \
 	src/base/status.c src/base/status.def src/base/status.h \
 	src/base/text.c src/base/text.h
 
