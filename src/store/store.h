@@ -66,8 +66,9 @@ struct store_state {
 	size_t n;
 	struct store_version versions[STORE_VERSIONS_MAX]; /* newest first */
 	/* From this process's memory of its last write, which another may have
-	 * made old: good for a write, which is compared anyway, and not for
-	 * calling something unknown.  The next describe() asks the store. */
+	 * made old, or without the ring where that is dear to read: good for a
+	 * write, which is compared anyway, and not for calling something
+	 * unknown.  The next describe() asks the store for everything. */
 	bool remembered;
 	/* What a person must know of this state ("CURRENT was deleted ..."), or
 	 * "".  Such a state shows no version that would be acted on. */

@@ -19,6 +19,7 @@
 #define PREFIX_SIZE 128
 #define SECRET_SIZE (PREFIX_SIZE + STORE_NAME_SIZE)
 #define VALUE_MAX   65536
+#define PAGES_MAX   20
 #define NAME_BYTES                                             \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" \
 	"0123456789/_+=.@-"
@@ -30,6 +31,7 @@ struct known {
 	char name[STORE_NAME_SIZE];
 	struct store_aws_state state;
 	bool described;
+	bool brief; /* the last describe() left the history out */
 	char content_id[STORE_AWS_STATE_ID_SIZE]; /* whose keys these are */
 	struct secret *content; /* JSON without the password, or NULL */
 };
@@ -64,6 +66,30 @@ static struct known *find_known(struct store_aws *s, const char *name)
 	k->next = s->known;
 	s->known = k;
 	return k;
+}
+
+/* The history was not told last time, and no write came in between? */
+static bool was_brief(struct store_aws *s, const char *name)
+{
+	struct known *k;
+	bool brief;
+
+	pthread_mutex_lock(&s->lock);
+	k = find_known(s, name);
+	brief = k && k->brief;
+	pthread_mutex_unlock(&s->lock);
+	return brief;
+}
+
+static void set_brief(struct store_aws *s, const char *name, bool brief)
+{
+	struct known *k;
+
+	pthread_mutex_lock(&s->lock);
+	k = find_known(s, name);
+	if (k)
+		k->brief = brief;
+	pthread_mutex_unlock(&s->lock);
 }
 
 static void remember(struct store_aws *s, const char *name,
@@ -324,16 +350,69 @@ static enum status canary(struct store *store, struct reason *why)
 	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
 }
 
+static struct doc *page_request(const char *secret, const char *token)
+{
+	const char *const pairs[] = { token ? "NextToken" : NULL, token, NULL };
+	struct doc *d = make_request(secret, pairs);
+
+	if (d && doc_set_bool(d, "IncludeDeprecated", true) == STATUS_OK &&
+	    doc_set_int(d, "MaxResults", 100) == STATUS_OK)
+		return d;
+	doc_free(d);
+	return NULL;
+}
+
+/* The versions without label, too. */
+static enum status add_history(struct store_aws *s, const char *name,
+			       struct store_aws_state *state,
+			       struct reason *why)
+{
+	struct doc *page = NULL, *next = NULL;
+	enum store_aws_api_fault fault;
+	char secret[SECRET_SIZE];
+	const char *token = NULL;
+	enum status st = make_name(s, name, secret, why);
+
+	/* A page may be empty and have a successor; there is an end to it. */
+	for (int pages = 0; st == STATUS_OK && pages < PAGES_MAX; pages++) {
+		next = NULL;
+		st = request(s, "ListSecretVersionIds",
+			     page_request(secret, token), STORE_AWS_API_READ,
+			     &next, &fault, why);
+		if (st != STATUS_OK)
+			break;
+		doc_free(page);
+		page = next;
+		store_aws_state_history(state, doc_get(page, "Versions"));
+		token = doc_text(doc_get(page, "NextToken"));
+		if (!token || !*token)
+			break;
+	}
+	doc_free(page);
+	return st;
+}
+
+/*
+ * The labels are one call, the history is a second one that a rotation in the
+ * steady state does not need.  So the first answer leaves it out and says so,
+ * unless something is open; who misses a version in it asks again.
+ */
 static enum status describe(struct store *store, const char *name,
 			    struct store_state *ret_state, struct reason *why)
 {
 	struct store_aws *s = (struct store_aws *)store;
 	struct store_aws_state state;
 	enum status st = look(s, name, &state, why);
+	bool full = st == STATUS_OK && state.exists &&
+		    (was_brief(s, name) || store_aws_state_is_open(&state));
 
+	if (full)
+		st = add_history(s, name, &state, why);
 	if (st != STATUS_OK)
 		return reason_wrap(why, st, "store %s", s->name);
+	set_brief(s, name, state.exists && !full);
 	*ret_state = state.state;
+	ret_state->remembered = state.exists && !full;
 	return STATUS_OK;
 }
 
@@ -547,6 +626,7 @@ static enum status after(
 	struct store_aws_state state;
 	enum status st = STATUS_OK;
 
+	set_brief(s, name, false);
 	if (recall(s, name, revision, &state)) {
 		change(&state, id, store_aws_call_now(&s->api.wire));
 		remember(s, name, &state);

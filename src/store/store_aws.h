@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * AWS Secrets Manager.  CURRENT, PENDING and PREVIOUS are AWSCURRENT,
- * AWSPENDING and AWSPREVIOUS; the ring is the version history, of which
- * describe() shows nothing and fetch() finds everything.
+ * AWSPENDING and AWSPREVIOUS; the ring is the version history.  describe() leaves
+ * it out in the steady state (store_state.remembered) and has it when it is
+ * asked again; fetch() finds every version.
  *
  * What AWS gives for a compare-and-swap: UpdateSecretVersionStage names the
  * version that loses AWSCURRENT, so promote() and retire() are one each.

@@ -55,6 +55,8 @@ static bool before(const struct store_version *a, const struct store_version *b)
 {
 	if (rank(a->label) != rank(b->label))
 		return rank(a->label) < rank(b->label);
+	if (a->created_us != b->created_us)
+		return a->created_us > b->created_us;
 	return strcmp(a->id, b->id) < 0;
 }
 
@@ -86,8 +88,10 @@ static void finish(struct store_aws_state *s)
 
 	sort(s);
 	for (size_t i = 0; i < s->state.n; i++)
-		text_printf(&t, "%s:%s;", s->state.versions[i].id,
-			    store_label_name(s->state.versions[i].label));
+		if (s->state.versions[i].label != STORE_LABEL_RING)
+			text_printf(
+				&t, "%s:%s;", s->state.versions[i].id,
+				store_label_name(s->state.versions[i].label));
 	digest_sha256(text_str(&t), t.len, s->current, strlen(s->current),
 		      hash);
 	text_free(&t);
@@ -207,6 +211,11 @@ void store_aws_state_retired(struct store_aws_state *s, const char *id)
 {
 	drop_id(s, id);
 	finish(s);
+}
+
+bool store_aws_state_is_open(const struct store_aws_state *s)
+{
+	return store_find_label(&s->state, STORE_LABEL_PENDING) != NULL;
 }
 
 /* --- reading ------------------------------------------------------------------ */
@@ -332,4 +341,55 @@ enum status store_aws_state_read(const struct doc *described,
 	}
 	finish(s);
 	return STATUS_OK;
+}
+
+/* The oldest of the ring, or n. */
+static size_t oldest(const struct store_aws_state *s)
+{
+	size_t found = s->state.n;
+
+	for (size_t i = 0; i < s->state.n; i++)
+		if (s->state.versions[i].label == STORE_LABEL_RING &&
+		    (found == s->state.n ||
+		     s->state.versions[i].created_us <
+			     s->state.versions[found].created_us))
+			found = i;
+	return found;
+}
+
+static void add_old(struct store_aws_state *s, const char *id, int64_t at)
+{
+	char alias[RANDOM_UUID_SIZE];
+	size_t i;
+
+	for (i = 0; i < s->state.n; i++)
+		if (strcmp(s->ids[i], id) == 0)
+			break;
+	if (i < s->state.n) {
+		if (s->state.versions[i].label != STORE_LABEL_CURRENT)
+			s->state.versions[i].created_us = at;
+		return;
+	}
+	if (s->state.n == STORE_VERSIONS_MAX) {
+		i = oldest(s);
+		if (i == s->state.n || s->state.versions[i].created_us >= at)
+			return;
+		drop(s, i);
+	}
+	store_aws_state_alias(id, alias);
+	add(s, alias, id, STORE_LABEL_RING, at);
+}
+
+void store_aws_state_history(struct store_aws_state *s,
+			     const struct doc *versions)
+{
+	for (size_t i = 0; i < doc_count(versions); i++) {
+		const struct doc *v = doc_at(versions, i);
+		const char *id = doc_text(doc_get(v, "VersionId"));
+
+		if (id && strlen(id) < STORE_AWS_STATE_ID_SIZE &&
+		    strcmp(id, STORE_AWS_STATE_PLACEHOLDER) != 0)
+			add_old(s, id, time_of(doc_get(v, "CreatedDate")));
+	}
+	finish(s);
 }

@@ -51,6 +51,14 @@ enum status store_aws_state_read(const struct doc *described,
 /* No such secret. */
 void store_aws_state_absent(struct store_aws_state *s);
 
+/* A page of ListSecretVersionIds: versions without label are the ring, the
+ * newest of them as far as there is room. */
+void store_aws_state_history(struct store_aws_state *s,
+			     const struct doc *versions);
+
+/* Is AWSPENDING on a version of its own? */
+bool store_aws_state_is_open(const struct store_aws_state *s);
+
 /* After a PutSecretValue with AWSPENDING, and after AWSCURRENT moved to id:
  * what DescribeSecret would say.  A version without label is left out, as it
  * does; fetch() still has it. */

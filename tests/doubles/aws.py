@@ -11,7 +11,6 @@ import base64
 import copy
 import datetime
 import email.utils
-import hashlib
 import json
 import re
 import secrets as randomness
@@ -348,8 +347,9 @@ class Double:
         self.keys = {}  # id -> (secret, token or None, expires or None)
         self.identities = {}  # web identity token -> role
         self.calls = []  # (service, action, key id)
-        self.faults = []  # [action, kind, times]
+        self.faults = []  # [action, kind, times, skip]
         self.denied = set()
+        self.immune = set()  # key ids that faults are not for
         self.before = None  # the state before the last write, for stale reads
         self.late = []  # effects that have not landed
         self.skew = 0  # this clock minus the test's
@@ -388,13 +388,13 @@ class Double:
         self.keys[key] = (secret, token, self.now() + life if life else None)
         return key, secret, token
 
-    def fault(self, action, kind, times=1):
-        """kind: before, after (the connection ends before or after the
+    def fault(self, action, kind, times=1, skip=0):
+        """From the operation after `skip` of the same action on.  kind: before, after (the connection ends before or after the
         effect), silent, silent-after (no answer at all), late (the effect
         lands with land()), 500, 503, 500-after, throttle, wrong, redirect,
         stale, lie, or the name of an exception."""
         with self.lock:
-            self.faults.append([action, kind, times])
+            self.faults.append([action, kind, times, skip])
 
     def land(self):
         """The delayed writes arrive."""
@@ -408,9 +408,13 @@ class Double:
 
     def take_fault(self, action):
         for f in self.faults:
-            if f[0] == action and f[2] > 0:
-                f[2] -= 1
-                return f[1]
+            if f[0] != action or f[2] == 0:
+                continue
+            if f[3] > 0:
+                f[3] -= 1
+                continue
+            f[2] -= 1
+            return f[1]
         return None
 
     def count(self, *actions):
@@ -481,7 +485,8 @@ class _Handler(BaseHTTPRequestHandler):
                         "Credential should be scoped to a valid region.")
         at = datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(
             tzinfo=datetime.timezone.utc).timestamp()
-        if abs(at - self.double.now()) > 300:
+        if abs(at - self.double.now()) > 300 and \
+                key not in self.double.immune:
             raise Fault("InvalidSignatureException",
                         f"Signature not yet current: {stamp}")
         names = names.split(";")
@@ -534,11 +539,11 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Fault("SerializationException", "body") from None
             with d.lock:
                 d.calls.append(("secretsmanager", action, key))
-                if action in d.denied:
+                if action in d.denied and key not in d.immune:
                     raise Fault("AccessDeniedException",
                                 "User is not authorized to perform: "
                                 f"secretsmanager:{action}")
-                kind = d.take_fault(action)
+                kind = None if key in d.immune else d.take_fault(action)
                 answer = self.perform(action, body, kind)
         except Fault as f:
             self.error(f)
@@ -684,11 +689,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(200, json.dumps(
             {"AccessKeyId": key, "SecretAccessKey": secret, "Token": token,
              "Expiration": end, **more}).encode(), "application/json")
-
-
-def digest(text):
-    """For comparing without showing."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 if __name__ == "__main__":

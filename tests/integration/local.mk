@@ -24,6 +24,7 @@ EXTRA_DIST += \
 	tests/integration/test_bad_store.py \
 	tests/integration/test_commands.py \
 	tests/integration/test_aws.py \
+	tests/integration/test_aws_faults.py \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
 	tests/integration/test_memory.py \

@@ -31,6 +31,7 @@ class Amazon:
             self.key, self.secret, _ = double.new_key()
             self.token = None
             self.ours = (*double.new_key()[:2], None)
+            double.immune.add(self.ours[0])
         else:
             frozen = boto3.Session().get_credentials().get_frozen_credentials()
             self.key, self.secret, self.token = self.ours = frozen
@@ -136,6 +137,12 @@ class AmazonSite(Installation):
         text = value if isinstance(value, str) else json.dumps(value)
         return self.client.create_secret(Name=self.secret_id(role),
                                          SecretString=text, **more)
+
+    def learn(self, names=()):
+        """A secret may be whatever a test has put there."""
+        for role in self.roles() if os.path.exists(self.configuration) else ():
+            with contextlib.suppress(Exception):
+                self.versions(role)
 
     def close(self):
         super().close()
