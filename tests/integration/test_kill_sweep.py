@@ -142,9 +142,12 @@ def steady(new_site):
 
 
 @pytest.mark.slow
-def test_killed_before_any_effect_the_next_recover_settles_it(steady):
+def test_killed_before_an_effect_the_next_recover_settles_it(steady):
     effects = effects_of(steady, "rotate", "sap")
-    positions = sweep(steady, (f"kill-before:{e.number}" for e in effects),
+    # Of the many pages that SQLite writes one after another, every third.
+    chosen = [e for e in effects
+              if not e.call.startswith("pwrite") or e.number % 3 == 0]
+    positions = sweep(steady, (f"kill-before:{e.number}" for e in chosen),
                       "recover")
     assert set(positions) == {"nothing", *STEPS}, \
         f"not every step was killed in: {positions}"
