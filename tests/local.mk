@@ -18,6 +18,7 @@ include tests/unit/base/local.mk
 include tests/unit/crypto/local.mk
 include tests/unit/json/local.mk
 include tests/unit/http/local.mk
+include tests/unit/xml/local.mk
 include tests/unit/lite/local.mk
 include tests/unit/pg/local.mk
 include tests/unit/config/local.mk

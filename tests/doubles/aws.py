@@ -352,6 +352,7 @@ class Double:
         self.immune = set()  # key ids that faults are not for
         self.before = None  # the state before the last write, for stale reads
         self.late = []  # effects that have not landed
+        self.delay = {}  # action -> seconds before its answer
         self.skew = 0  # this clock minus the test's
         self.imds = None  # role name, or None
         self.imds_v1 = False
@@ -548,6 +549,8 @@ class _Handler(BaseHTTPRequestHandler):
         except Fault as f:
             self.error(f)
             return
+        if key not in d.immune:
+            time.sleep(d.delay.get(action, 0))
         if kind in ("before", "after", "late"):
             self.drop()
         elif kind in ("silent", "silent-after"):

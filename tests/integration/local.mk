@@ -24,7 +24,10 @@ EXTRA_DIST += \
 	tests/integration/test_bad_store.py \
 	tests/integration/test_commands.py \
 	tests/integration/test_aws.py \
+	tests/integration/test_aws_credentials.py \
 	tests/integration/test_aws_faults.py \
+	tests/integration/test_aws_double.py \
+	tests/integration/presign.c \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
 	tests/integration/test_memory.py \

@@ -43,6 +43,7 @@ def amazon(_double):
         _double.faults.clear()
         _double.denied.clear()
         _double.late.clear()
+        _double.delay.clear()
         _double.before = None
         _double.skew = 0
         _double.imds, _double.imds_v1, _double.container = None, False, None

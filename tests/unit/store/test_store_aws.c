@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The parts of the AWS store that need no AWS: files, addresses, labels. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/now.h"
+#include "store/store_aws_endpoint.h"
+#include "store/store_aws_process.h"
+#include "store/store_aws_profile.h"
+#include "store/store_aws_state.h"
+
+static char folder[] = "/tmp/keyturn-aws-XXXXXX";
+
+static void write_file(const char *variable, const char *name, const char *text,
+		       mode_t mode)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	assert_int_equal(chmod(path, mode), 0);
+	setenv(variable, path, 1);
+}
+
+static int make_folder(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+	char path[128];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder,
+			 i ? "config" : "credentials");
+		unlink(path);
+	}
+	return rmdir(folder);
+}
+
+static struct store_aws_profile *files(void)
+{
+	struct store_aws_profile *p = NULL;
+
+	write_file("AWS_CONFIG_FILE", "config",
+		   "[default]\nregion = eu-west-1 \n# region = x\n"
+		   "[profile  two ]\nregion=eu-central-1\n"
+		   "services = local\ns3 =\n  region = nested\n"
+		   "credential_process = /bin/x \"a b\" # kept\n"
+		   "[profile \"with space\"]\nregion = us-east-1\n"
+		   "[two]\nregion = not-this\n"
+		   "[services local]\nsts =\n  endpoint_url = http://sts\n"
+		   "secrets_manager = \n\tendpoint_url = http://sm\n",
+		   0644);
+	write_file("AWS_SHARED_CREDENTIALS_FILE", "credentials",
+		   "\n[two]\r\naws_access_key_id = AKIA\r\n"
+		   "aws_secret_access_key = a=b=c \r\n[three]\n",
+		   0600);
+	assert_int_equal(store_aws_profile_read(&p, NULL), STATUS_OK);
+	return p;
+}
+
+static void profiles_are_read_as_awss_tools_read_them(void **state)
+{
+	struct store_aws_profile *p = files();
+	char value[128];
+
+	(void)state;
+	assert_true(store_aws_profile_exists(p, "default"));
+	assert_true(store_aws_profile_exists(p, "two"));
+	assert_true(store_aws_profile_exists(p, "three"));
+	assert_false(store_aws_profile_exists(p, "local"));
+	assert_false(store_aws_profile_exists(p, "four"));
+	assert_true(store_aws_profile_text(p, "default", "region", value,
+					   sizeof(value)));
+	assert_string_equal(value, "eu-west-1");
+	assert_true(store_aws_profile_text(p, "two", "region", value,
+					   sizeof(value)));
+	assert_string_equal(value, "eu-central-1");
+	assert_true(store_aws_profile_text(p, "with space", "region", value,
+					   sizeof(value)));
+	assert_string_equal(value, "us-east-1");
+	assert_true(store_aws_profile_text(p, "two", "credential_process",
+					   value, sizeof(value)));
+	assert_string_equal(value, "/bin/x \"a b\" # kept");
+	assert_true(store_aws_profile_service(p, "local", "secrets_manager",
+					      "endpoint_url", value,
+					      sizeof(value)));
+	assert_string_equal(value, "http://sm");
+	assert_false(store_aws_profile_text(p, "two", "region", value, 5));
+	assert_string_equal(value, "");
+	store_aws_profile_free(p);
+}
+
+static void a_key_is_read_from_a_private_file_only(void **state)
+{
+	struct store_aws_profile *p = files();
+	struct secret *key = NULL;
+	struct reason why;
+
+	(void)state;
+	assert_int_equal(
+		store_aws_profile_secret(p, STORE_AWS_FILE_CREDENTIALS, "two",
+					 "aws_secret_access_key", &key, &why),
+		STATUS_OK);
+	assert_string_equal(secret_bytes(key), "a=b=c");
+	secret_free(key);
+	assert_int_equal(
+		store_aws_profile_secret(p, STORE_AWS_FILE_CREDENTIALS, "three",
+					 "aws_secret_access_key", &key, &why),
+		STATUS_NOT_FOUND);
+	assert_int_equal(store_aws_profile_secret(p, STORE_AWS_FILE_CONFIG,
+						  "two", "region", &key, &why),
+			 STATUS_CONFIG);
+	assert_non_null(strstr(why.text, "chmod 600"));
+	store_aws_profile_free(p);
+}
+
+static void find(struct store_aws_endpoint_query q, const char *region,
+		 bool fips, bool dual, const char *host)
+{
+	struct store_aws_profile *p = files();
+	struct store_aws_endpoint e;
+	char url[600];
+
+	q.region = region;
+	q.fips = fips;
+	q.dualstack = dual;
+	assert_int_equal(store_aws_endpoint_find(&q, p, "default", &e, NULL),
+			 STATUS_OK);
+	assert_string_equal(e.host, host);
+	snprintf(url, sizeof(url), "https://%s/", host);
+	assert_string_equal(e.url, url);
+	store_aws_profile_free(p);
+}
+
+static void every_partition_has_its_names(void **state)
+{
+	const struct store_aws_endpoint_query q = {
+		.service = "secretsmanager",
+		.variable = "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+		.section = "secrets_manager",
+	};
+
+	(void)state;
+	find(q, "eu-central-1", false, false,
+	     "secretsmanager.eu-central-1.amazonaws.com");
+	find(q, "us-east-1", true, false,
+	     "secretsmanager-fips.us-east-1.amazonaws.com");
+	find(q, "eu-central-1", false, true,
+	     "secretsmanager.eu-central-1.api.aws");
+	find(q, "us-gov-west-1", true, true,
+	     "secretsmanager-fips.us-gov-west-1.api.aws");
+	find(q, "cn-north-1", false, false,
+	     "secretsmanager.cn-north-1.amazonaws.com.cn");
+	find(q, "cn-north-1", false, true,
+	     "secretsmanager.cn-north-1.api.amazonwebservices.com.cn");
+	find(q, "eusc-de-east-1", false, false,
+	     "secretsmanager.eusc-de-east-1.amazonaws.eu");
+}
+
+static void only_a_region_becomes_part_of_a_host(void **state)
+{
+	static const char *const bad[] = { "",	     "EU",	     "a.b",
+					   "a/b",    "x@evil",	     "-a",
+					   "eu\n-1", "eu-central-1 " };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(store_aws_endpoint_check_region(bad[i], NULL),
+				 STATUS_CONFIG);
+	assert_int_equal(store_aws_endpoint_check_region("eu-central-1", NULL),
+			 STATUS_OK);
+}
+
+static struct doc *parse(const char *json)
+{
+	struct doc *d = NULL;
+
+	assert_int_equal(doc_parse(json, strlen(json), "", &d, NULL),
+			 STATUS_OK);
+	return d;
+}
+
+static void labels_become_a_state_and_its_revision(void **state)
+{
+	struct doc *d = parse(
+		"{\"Name\":\"x\",\"LastChangedDate\":1523477145.713,"
+		"\"VersionIdsToStages\":{"
+		"\"11111111-1111-4111-8111-111111111111\":[\"AWSPREVIOUS\"],"
+		"\"22222222-2222-4222-8222-222222222222\":[\"AWSCURRENT\","
+		"\"AWSPENDING\"],"
+		"\"33333333-3333-4333-8333-333333333333\":[\"mine\"],"
+		"\"44444444-4444-4444-8444-444444444444\":[]}}");
+	struct store_aws_state s;
+	char current[RANDOM_UUID_SIZE];
+
+	(void)state;
+	assert_int_equal(store_aws_state_read(d, "x", "r", &s, NULL),
+			 STATUS_OK);
+	assert_int_equal(s.state.n, 3);
+	assert_int_equal(s.state.versions[0].label, STORE_LABEL_CURRENT);
+	assert_int_equal(s.state.versions[0].created_us, 1523477145713000);
+	assert_int_equal(s.state.versions[1].label, STORE_LABEL_PREVIOUS);
+	assert_int_equal(s.state.versions[2].label, STORE_LABEL_RING);
+	assert_false(store_aws_state_is_open(&s));
+	assert_int_equal(store_aws_state_revision(s.state.revision, current),
+			 STORE_AWS_STATE_OURS);
+	assert_string_equal(current, "22222222-2222-4222-8222-222222222222");
+	doc_free(d);
+}
+
+static void what_changes_is_what_aws_would_say(void **state)
+{
+	static const char id[] = "55555555-5555-4555-8555-555555555555";
+	struct doc *d = parse("{\"Name\":\"x\",\"VersionIdsToStages\":{"
+			      "\"terraform-20260102030405678900000001\":"
+			      "[\"AWSCURRENT\"]}}");
+	struct doc *later = parse(
+		"{\"Name\":\"x\",\"VersionIdsToStages\":{"
+		"\"terraform-20260102030405678900000001\":[\"AWSPREVIOUS\"],"
+		"\"55555555-5555-4555-8555-555555555555\":[\"AWSPENDING\","
+		"\"AWSCURRENT\"]}}");
+	struct store_aws_state s, said;
+	const char *alias;
+
+	(void)state;
+	assert_int_equal(store_aws_state_read(d, "x", "r", &s, NULL),
+			 STATUS_OK);
+	alias = s.state.versions[0].id;
+	assert_true(store_aws_state_is_alias(alias));
+	assert_string_equal(store_aws_state_real(&s, alias),
+			    "terraform-20260102030405678900000001");
+	store_aws_state_staged(&s, id, 1);
+	assert_true(store_aws_state_is_open(&s));
+	store_aws_state_promoted(&s, id, 1);
+	assert_int_equal(store_aws_state_read(later, "x", "r", &said, NULL),
+			 STATUS_OK);
+	assert_string_equal(s.state.revision, said.state.revision);
+	assert_int_equal(s.state.n, said.state.n);
+	for (size_t i = 0; i < s.state.n; i++)
+		assert_string_equal(s.state.versions[i].id,
+				    said.state.versions[i].id);
+	doc_free(d);
+	doc_free(later);
+}
+
+static void the_placeholder_is_no_version(void **state)
+{
+	struct doc *d = parse("{\"Name\":\"x\",\"VersionIdsToStages\":{"
+			      "\"" STORE_AWS_STATE_PLACEHOLDER
+			      "\":[\"AWSCURRENT\"]}}");
+	struct store_aws_state s;
+	char current[RANDOM_UUID_SIZE];
+
+	(void)state;
+	assert_int_equal(store_aws_state_read(d, "x", "r", &s, NULL),
+			 STATUS_OK);
+	assert_int_equal(s.state.n, 0);
+	store_aws_state_revision(s.state.revision, current);
+	assert_string_equal(current, STORE_AWS_STATE_PLACEHOLDER);
+	doc_free(d);
+}
+
+static void two_versions_cannot_both_be_current(void **state)
+{
+	struct doc *d = parse(
+		"{\"Name\":\"x\",\"VersionIdsToStages\":{"
+		"\"11111111-1111-4111-8111-111111111111\":[\"AWSCURRENT\"],"
+		"\"22222222-2222-4222-8222-222222222222\":[\"AWSCURRENT\"]}}");
+	struct store_aws_state s;
+
+	(void)state;
+	assert_int_equal(store_aws_state_read(d, "x", "r", &s, NULL),
+			 STATUS_CORRUPT);
+	doc_free(d);
+}
+
+static void a_process_is_started_from_words(void **state)
+{
+	struct secret *output = NULL;
+
+	(void)state;
+	assert_int_equal(store_aws_process_run(
+				 "/bin/echo  'a  b' \"c\\\"d\" $HOME;e\\ f",
+				 5 * NOW_SECOND, now_system(), &output, NULL),
+			 STATUS_OK);
+	assert_string_equal(secret_bytes(output), "a  b c\"d $HOME;e f\n");
+	secret_free(output);
+}
+
+static void a_process_that_hangs_is_killed(void **state)
+{
+	struct secret *output = NULL;
+	int64_t begun = now_boot(now_system());
+
+	(void)state;
+	assert_int_equal(store_aws_process_run("/bin/sleep 30", NOW_SECOND / 5,
+					       now_system(), &output, NULL),
+			 STATUS_STORE_UNAVAILABLE);
+	assert_true(now_boot(now_system()) - begun < 5 * NOW_SECOND);
+	assert_null(output);
+}
+
+static void a_command_line_that_is_none_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"", "  ", "'open", "\"open", "/does/not/exist", "/bin/false"
+	};
+	struct secret *output = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(store_aws_process_run(bad[i], NOW_SECOND,
+						       now_system(), &output,
+						       NULL),
+				 STATUS_CONFIG);
+	assert_null(output);
+}
+
+#define TEST(name) cmocka_unit_test(name)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(profiles_are_read_as_awss_tools_read_them),
+		TEST(a_key_is_read_from_a_private_file_only),
+		TEST(every_partition_has_its_names),
+		TEST(only_a_region_becomes_part_of_a_host),
+		TEST(labels_become_a_state_and_its_revision),
+		TEST(what_changes_is_what_aws_would_say),
+		TEST(the_placeholder_is_no_version),
+		TEST(two_versions_cannot_both_be_current),
+		TEST(a_process_is_started_from_words),
+		TEST(a_process_that_hangs_is_killed),
+		TEST(a_command_line_that_is_none_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
