@@ -9,14 +9,13 @@ import re
 import shlex
 import socket
 import subprocess
-import time
 
 import psycopg
 import pytest
 
 from rig.authority import Authority
-from rig.installation import (ADMIN, ADMIN_PASSWORD, FIRST_PASSWORD, wait_for)
-from rig.server import account, as_account, environment, free_port, own
+from rig.installation import ADMIN, ADMIN_PASSWORD, wait_for
+from rig.server import as_account, environment, free_port, own
 from rig.verdict import Before, finding, nothing_changed, sentence
 
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -77,16 +77,17 @@ def test_a_deleted_ledger_learns_from_the_store_what_is_not_due(taken_over):
     assert site.status()["next_due"] is not None
 
 
-@pytest.mark.parametrize("command", READS, ids=lambda c: " ".join(c))
-def test_reading_makes_no_new_ledger(taken_over, command):
+def test_reading_makes_no_new_ledger(taken_over, subtests):
     site = taken_over
     keep(site)
     delete(site)
-    done = site.run(*command)
-    assert not os.path.exists(path(site)), "a reader made a ledger"
+    for command in READS:
+        with subtests.test(" ".join(command)):
+            done = site.run(*command)
+            assert not os.path.exists(path(site)), "a reader made a ledger"
+            assert done.exit not in (0, 1), done.text
+            sentence(done, done.exit, path(site))
     put_back(site)
-    assert done.exit not in (0, 1), done.text
-    sentence(done, done.exit, path(site))
 
 
 def test_a_ledger_deleted_while_a_rotation_was_interrupted(taken_over):
@@ -177,17 +178,17 @@ def damage(site, how):
             f.write(os.urandom(3000))
 
 
-@pytest.mark.parametrize("how", ["empty", "half", "header", "first page"])
-def test_a_corrupted_ledger_stops_what_must_be_recorded(taken_over, how):
+def test_a_corrupted_ledger_stops_what_must_be_recorded(taken_over, subtests):
     site = taken_over
-    keep(site)
     with nothing_changed(site):
-        damage(site, how)
-        for command in NEEDS + READS:
-            done = site.run(*command)
-            sentence(done, AUDIT_BROKEN, path(site), "backup",
-                     "move it away", "no password")
-        put_back(site)
+        for how in ("empty", "half", "header", "first page"):
+            keep(site)
+            damage(site, how)
+            for command in NEEDS + READS if how == "header" else NEEDS[:2]:
+                with subtests.test(f"{how}: {' '.join(command)}"):
+                    sentence(site.run(*command), AUDIT_BROKEN, path(site),
+                             "backup", "move it away", "no password")
+            put_back(site)
     site.run("rotate", "sap", expect=0)
     site.settled()
 
@@ -292,7 +293,7 @@ def test_a_full_disk_refuses_a_rotation_and_never_strands_one(taken_over):
     books, _ = books_apart(site)
     done = run_with_fault(site, books, "count", "rotate", "sap")
     ends = []
-    for n in growing(done.effects)[::2]:
+    for n in growing(done.effects)[::3]:
         before = Before(site)
         done = run_with_fault(site, books, f"enospc-from:{n}", "rotate", "sap")
         if done.exit == 0:
@@ -317,7 +318,7 @@ def test_a_full_disk_for_all_files_at_once(taken_over):
     site = taken_over
     count = site.run("rotate", "sap", fault="count", expect=0)
     numbers = growing(count.effects)
-    for n in numbers[::3]:
+    for n in numbers[::5]:
         before = Before(site)
         done = site.run("rotate", "sap", fault=f"enospc-from:{n}")
         if done.exit == 0:
@@ -338,7 +339,7 @@ def test_a_failing_disk_under_the_ledger_is_no_lost_password(taken_over):
     site = taken_over
     books, _ = books_apart(site)
     done = run_with_fault(site, books, "count", "rotate", "sap")
-    for n in [e.number for e in done.effects if e.kind == "file"][::3]:
+    for n in [e.number for e in done.effects if e.kind == "file"][::5]:
         done = run_with_fault(site, books, f"fail-at:{n}", "rotate", "sap")
         assert done.exit in (0, 1, 9, LEDGER_AWAY, AUDIT_BROKEN), done.text
         assert site.live() is not None

@@ -91,17 +91,14 @@ def test_the_store_of_another_installation(kept):
 
 # ---- The file -----------------------------------------------------------------
 
-@pytest.mark.parametrize("left", ["nothing", "header", "page", "half",
-                                  "all but a page"])
-def test_a_truncated_file(kept, left):
+def test_a_truncated_file(kept):
     site = kept.site
     size = os.path.getsize(path(site))
     with nothing_changed(site):
-        os.truncate(path(site), {"nothing": 0, "header": 100, "page": 4096,
-                                 "half": size // 2,
-                                 "all but a page": size - 4096}[left])
-        sentence(site.run("rotate", "sap"), CORRUPT, path(site), "backup")
-        kept.put_back()
+        for left in (0, 100, 4096, size // 2, size - 4096):
+            os.truncate(path(site), left)
+            sentence(site.run("rotate", "sap"), CORRUPT, path(site), "backup")
+            kept.put_back()
     site.run("rotate", "sap", expect=0)
     site.settled()
 
@@ -284,7 +281,7 @@ def test_a_full_disk_refuses_a_rotation_and_never_strands_one(taken_over):
     numbers = growing(done.effects)
     assert len(numbers) > 10
     ends = set()
-    for n in numbers[::2]:
+    for n in numbers[::3]:
         before = Before(site)
         done = run_with_fault(site, disk, f"enospc-from:{n}", "rotate", "sap")
         ends.add(done.exit)
@@ -305,7 +302,7 @@ def test_a_failing_disk_is_no_lost_password(taken_over):
     site = taken_over
     _, disk = books_apart(site)
     done = run_with_fault(site, disk, "count", "rotate", "sap")
-    for n in [e.number for e in done.effects if e.kind == "file"][::3]:
+    for n in [e.number for e in done.effects if e.kind == "file"][::5]:
         done = run_with_fault(site, disk, f"fail-at:{n}", "rotate", "sap")
         assert done.exit in (0, 1, REFUSED, STORE_AWAY, 9,
                              CORRUPT), done.text

@@ -125,7 +125,7 @@ def shared_site(folder, tools):
     return Place()
 
 
-@pytest.mark.parametrize("argv, words", [
+WRONG = [
     (["rotate", "erp"], ["no [role erp]"]),
     (["rotate", "sap", "erp"], ["no [role erp]"]),
     (["status", "erp"], ["no [role erp]"]),
@@ -142,12 +142,16 @@ def shared_site(folder, tools):
     (["history", "--since", "yesterday"], ["--since", '"yesterday"']),
     (["get", "sap", "--label", "newest"], ["newest"]),
     (["get", "sap", "--format", "xml"], ["xml"]),
-], ids=lambda v: " ".join(v)[:40] if isinstance(v, list) else None)
-def test_wrong_arguments_change_nothing(taken_over, argv, words):
+]
+
+
+def test_wrong_arguments_change_nothing(taken_over, subtests):
     with nothing_changed(taken_over):
-        done = taken_over.run(*argv)
-        sentence(done, USAGE, *words)
-        assert done.out == ""
+        for argv, words in WRONG:
+            with subtests.test(" ".join(argv)[:40]):
+                done = taken_over.run(*argv)
+                sentence(done, USAGE, *words)
+                assert done.out == ""
 
 
 # ---- init ------------------------------------------------------------------------
@@ -367,21 +371,28 @@ def test_import_refuses_a_password_that_does_not_log_in(taken_over):
                  "sap", "given password")
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"\n", b"two\nlines-of-a.password-1234567", b"nul\0in-the.middle-1234",
-    b"tab\tin-the.middle-1234567890", b"\xff\xfe-not.utf-8-1234567890",
-    b"x" * 5000, b" " * 24, "\u00e9t\u00e9-pass.word-1234567".encode(),
-    b"esc\x1b[2Jin-the.middle-12345",
-], ids=["empty", "newline", "two lines", "NUL", "tab", "no UTF-8", "long",
-        "spaces", "non-ASCII", "escape"])
-def test_import_refuses_what_no_consumer_could_hold(new_site, content):
+UNFIT = {
+    "empty": b"", "newline": b"\n",
+    "two lines": b"two\nlines-of-a.password-1234567",
+    "NUL": b"nul\0in-the.middle-1234",
+    "tab": b"tab\tin-the.middle-1234567890",
+    "no UTF-8": b"\xff\xfe-not.utf-8-1234567890",
+    "long": b"x" * 5000, "spaces": b" " * 24,
+    "non-ASCII": "\u00e9t\u00e9-pass.word-1234567".encode(),
+    "escape": b"esc\x1b[2Jin-the.middle-12345",
+}
+
+
+def test_import_refuses_what_no_consumer_could_hold(new_site, subtests):
     site = new_site()
     with nothing_changed(site):
-        done = give(site, content)
-        assert done.exit in (USAGE, REFUSED, 1), done.text
-        sentence(done, done.exit)
-        for piece in re.findall(rb"[\w.-]{8,}", content):
-            assert piece.decode() not in done.text
+        for name, content in UNFIT.items():
+            with subtests.test(name):
+                done = give(site, content)
+                assert done.exit in (USAGE, REFUSED, 1), done.text
+                sentence(done, done.exit)
+                for piece in re.findall(rb"[\w.-]{8,}", content):
+                    assert piece.decode() not in done.text
 
 
 def test_import_takes_a_role_back_that_was_changed_by_hand(taken_over):
@@ -729,18 +740,17 @@ def test_a_closed_standard_output_does_not_stop_a_rotation(taken_over):
     assert site.settled().id != before.id
 
 
-@pytest.mark.parametrize("argv", [["status"], ["history"],
-                                  ["audit", "export"], ["config", "show"]],
-                         ids=" ".join)
-def test_a_full_standard_output_is_a_failure(taken_over, argv):
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [taken_over.binary, "--config", taken_over.configuration, *argv],
-            stdout=full, stderr=subprocess.PIPE, text=True,
-            env=taken_over.environment)
-    assert done.returncode != 0
-    assert "standard output" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_a_full_standard_output_is_a_failure(taken_over, subtests):
+    for argv in (["status"], ["history"], ["audit", "export"],
+                 ["config", "show"]):
+        with subtests.test(" ".join(argv)), open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [taken_over.binary, "--config", taken_over.configuration,
+                 *argv], stdout=full, stderr=subprocess.PIPE, text=True,
+                env=taken_over.environment)
+            assert done.returncode != 0
+            assert "standard output" in done.stderr
+            assert len(done.stderr.splitlines()) == 1
 
 
 def test_standard_descriptors_that_are_closed_are_no_files_of_ours(taken_over):
