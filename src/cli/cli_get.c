@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "assembly/handout.h"
+#include "base/harden.h"
 #include "base/secret.h"
 #include "cli/cli.h"
 
@@ -43,5 +44,6 @@ enum status cli_get(struct cli *c)
 	if (s == STATUS_OK)
 		s = print_secret(c, bytes);
 	secret_free(bytes);
+	harden_scrub_stack();
 	return s;
 }

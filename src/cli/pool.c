@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/harden.h"
 #include "base/now.h"
 
 #define THREADS_MAX 64
@@ -176,6 +177,7 @@ static void run_task(struct pool *p, const struct pool_task *task)
 			   &result);
 	}
 	workshop_job_free(&j);
+	harden_scrub_stack(); /* what libraries left below us */
 	pthread_mutex_lock(&p->lock);
 	count(&p->tally, result.status);
 	print_result(p, task, &result);
