@@ -35,4 +35,6 @@ libstore_a_SOURCES += \
 	src/store/store_vault_auth.c \
 	src/store/store_vault_call.c \
 	src/store/store_vault_internal.h \
-	src/store/store_vault_kv.c
+	src/store/store_vault_kv.c \
+	src/store/store_vault_view.c \
+	src/store/store_vault_write.c

@@ -19,7 +19,6 @@
 
 #define TOKEN_MAX   16384
 #define MARGIN_US   (10 * NOW_SECOND)
-#define FRESH_US    (5 * NOW_SECOND)
 #define NEVER	    INT64_MAX
 #define CREDENTIAL  "credential:"
 #define ENVIRONMENT "environment"
@@ -561,17 +560,20 @@ static bool renew(struct store_vault *v, struct store_vault_auth *a)
 
 /*
  * A token for one request.  old: the one that was refused, or NULL.  One
- * thread logs in, the others wait for it.
+ * thread logs in, the others wait for it.  *ret_fresh: it was obtained now, so
+ * another one would fare no better.
  */
 static enum status token_for(struct store_vault *v, const struct secret *old,
-			     struct secret **ret_token, struct reason *why)
+			     struct secret **ret_token, bool *ret_fresh,
+			     struct reason *why)
 {
 	struct store_vault_auth *a = v->auth;
 	enum status s = STATUS_OK;
-	int64_t now;
+	int64_t now, obtained;
 
 	pthread_mutex_lock(&a->lock);
 	now = now_boot(v->now);
+	obtained = a->token ? a->obtained_us : -1;
 	if (!a->token || (old && secret_equal(old, a->token)))
 		s = obtain(v, a, why);
 	else if (now >= a->expires_us)
@@ -580,19 +582,9 @@ static enum status token_for(struct store_vault *v, const struct secret *old,
 		s = obtain(v, a, why);
 	if (s == STATUS_OK)
 		s = secret_copy(a->token, ret_token);
+	*ret_fresh = a->obtained_us != obtained;
 	pthread_mutex_unlock(&a->lock);
 	return s;
-}
-
-/* Was it obtained only now?  Then another one will fare no better. */
-static bool is_fresh(struct store_vault *v)
-{
-	bool fresh;
-
-	pthread_mutex_lock(&v->auth->lock);
-	fresh = now_boot(v->now) - v->auth->obtained_us < FRESH_US;
-	pthread_mutex_unlock(&v->auth->lock);
-	return fresh;
 }
 
 enum status store_vault_auth_call(struct store_vault *v,
@@ -602,17 +594,18 @@ enum status store_vault_auth_call(struct store_vault *v,
 {
 	struct store_vault_request with = *r;
 	struct secret *token = NULL, *newer = NULL;
-	enum status s = token_for(v, NULL, &token, why);
+	bool fresh = false;
+	enum status s = token_for(v, NULL, &token, &fresh, why);
 
 	if (s != STATUS_OK)
 		return s;
 	with.token = token;
 	s = store_vault_call(v, &with, ret_answer, why);
-	if (s != STATUS_OK || ret_answer->code != 403 || is_fresh(v))
+	if (s != STATUS_OK || ret_answer->code != 403 || fresh)
 		goto out;
 	/* An expired token and a missing policy look the same. */
 	store_vault_call_free(ret_answer);
-	s = token_for(v, token, &newer, why);
+	s = token_for(v, token, &newer, &fresh, why);
 	if (s != STATUS_OK)
 		goto out;
 	with.token = newer;

@@ -12,7 +12,7 @@
 #define STORE_VAULT_PATH_SIZE 2048
 
 struct store_vault_auth; /* store_vault_auth.c */
-struct store_vault_view; /* store_vault.c: what is known of one secret */
+struct store_vault_view; /* below: what is known of one secret */
 
 struct store_vault {
 	struct store store; /* first: what the caller holds */
@@ -135,5 +135,148 @@ enum status store_vault_kv_tell(struct store_vault *v, const char *name,
 
 /* Write, read back, compare and remove a record under a name of its own. */
 enum status store_vault_kv_canary(struct store_vault *v, struct reason *why);
+
+/* ---- store_vault_view.c: what is known of one secret -------------------- */
+
+#define STORE_VAULT_FORMAT "keyturn 1" /* of a record */
+
+/* One secret as the two documents tell it; no secret in it but `held`. */
+struct store_vault_view {
+	char name[STORE_NAME_SIZE];
+	int64_t a_version; /* 0: there is none */
+	int64_t b_version;
+	bool a_deleted;
+	bool b_deleted;
+	bool a_passing;	    /* delete_version_after is at work on it */
+	int64_t b_replaces; /* the deleted version of A that may be replaced */
+	int64_t a_created_us;
+	char current[RANDOM_UUID_SIZE];	 /* "" when A names none */
+	char previous[RANDOM_UUID_SIZE]; /* likewise, or not in B */
+	char pending[RANDOM_UUID_SIZE];	 /* as B says, A may know better */
+	bool current_in_b;
+	size_t n;
+	struct {
+		char id[RANDOM_UUID_SIZE];
+		int64_t created_us;
+	} order[STORE_VERSIONS_MAX];
+
+	/* Memory of this process. */
+	bool known;		/* the above is what we last wrote or read */
+	int64_t remember_until; /* boot clock: describe() need not ask */
+	bool capable;		/* the policy lets us write here */
+	char held_id[RANDOM_UUID_SIZE];
+	struct store_entry held; /* the entry of held_id, for promote */
+	int64_t held_version;	 /* of B, at which it was staged; 0 */
+	char told[RANDOM_UUID_SIZE];
+	int64_t tell_after; /* boot clock */
+	struct store_vault_view *next;
+};
+
+/* v->lock is held.  NULL without memory. */
+struct store_vault_view *store_vault_view_find(struct store_vault *v,
+					       const char *name);
+
+/* Wipe what is held; v->lock is held. */
+void store_vault_view_drop(struct store_vault_view *w);
+
+/* A copy, without what only the list may own. */
+void store_vault_view_load(struct store_vault *v, const char *name,
+			   struct store_vault_view *ret);
+
+/* Everything that the documents tell; what is held stays. */
+void store_vault_view_save(struct store_vault *v,
+			   const struct store_vault_view *new,
+			   int64_t remember_until);
+
+/* After a write whose effect is not known: nothing of this secret is. */
+void store_vault_view_forget(struct store_vault *v, const char *name);
+
+/* Keep the entry for the promotion to come; version 0: as it was. */
+void store_vault_view_hold(struct store_vault *v, const char *name,
+			   const char *id, const struct store_entry *entry,
+			   int64_t version);
+
+/* The promotion is over. */
+void store_vault_view_release(struct store_vault *v, const char *name);
+
+/* STATUS_NOT_FOUND when it is not held; the password is the caller's. */
+enum status store_vault_view_held(struct store_vault *v, const char *name,
+				  const char *id,
+				  struct store_entry *ret_entry);
+
+/* An entry as members of an object. */
+enum status store_vault_view_put_entry(struct doc *d,
+				       const struct store_entry *e);
+
+/* STATUS_REFUSED when a name or an id (may be NULL) is none. */
+enum status store_vault_view_check(const struct store_vault *v,
+				   const char *name, const char *id,
+				   struct reason *why);
+
+/* Is it in B? */
+bool store_vault_view_has(const struct store_vault_view *w, const char *id);
+
+/* Ask the server for both documents. */
+enum status store_vault_view_read(struct store_vault *v, const char *name,
+				  struct store_vault_view *ret_view,
+				  struct reason *why);
+
+/* "" when there is nothing. */
+void store_vault_view_revision(const struct store_vault_view *w,
+			       char revision[STORE_REVISION_SIZE]);
+
+/* CURRENT was deleted, and nobody has said that it may be replaced. */
+bool store_vault_view_halted(const struct store_vault_view *w);
+
+/* Is this id pending, by both documents? */
+bool store_vault_view_pending(const struct store_vault_view *w, const char *id);
+
+/* The label of a version in B. */
+enum store_label store_vault_view_label(const struct store_vault_view *w,
+					const char *id);
+
+/* As store.h wants it. */
+void store_vault_view_state(const struct store_vault_view *w,
+			    struct store_state *ret_state);
+
+/* What a write is made against: the view that the caller's revision names.
+ * With another one the server is asked, since it may have moved; *ret_moved:
+ * it is not at the caller's revision. */
+enum status store_vault_view_at(struct store_vault *v, const char *name,
+				const char *revision,
+				struct store_vault_view *ret, bool *ret_moved,
+				struct reason *why);
+
+/* STATUS_CONFLICT, in words. */
+enum status store_vault_view_moved(const struct store_vault *v,
+				   const char *name, struct reason *why);
+
+/* A version from B (at B's version, 0: newest) or from A; STATUS_NOT_FOUND. */
+enum status store_vault_view_fetch_record(struct store_vault *v,
+					  const char *name, const char *id,
+					  int64_t version,
+					  struct store_entry *ret_entry,
+					  struct reason *why);
+
+enum status store_vault_view_fetch_current(struct store_vault *v,
+					   const char *name, const char *id,
+					   struct store_entry *ret_entry,
+					   struct reason *why);
+
+/* ---- store_vault_write.c: members of struct store_ops -------------------- */
+
+enum status store_vault_write_stage(struct store *store, const char *name,
+				    const char *revision, const char *id,
+				    const struct store_entry *entry,
+				    struct store_state *ret_state,
+				    struct reason *why);
+enum status store_vault_write_promote(struct store *store, const char *name,
+				      const char *revision, const char *id,
+				      struct store_state *ret_state,
+				      struct reason *why);
+enum status store_vault_write_retire(struct store *store, const char *name,
+				     const char *revision, const char *id,
+				     struct store_state *ret_state,
+				     struct reason *why);
 
 #endif
