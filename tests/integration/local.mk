@@ -37,3 +37,9 @@ EXTRA_DIST += \
 	tests/integration/test_two_rotators.py \
 	tests/integration/test_zombie_alter.py
 EXTRA_DIST += tests/doubles/aws.py
+EXTRA_DIST += tests/doubles/vault.py \
+	tests/integration/rig/gate.py \
+	tests/integration/rig/vault_site.py \
+	tests/integration/test_vault.py \
+	tests/integration/test_vault_login.py \
+	tests/integration/vault_turns.c

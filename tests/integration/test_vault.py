@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Rotations with the secret in Vault or OpenBao, KV version 2.
+
+The server is real when KEYTURN_TEST_VAULT_ADDR and KEYTURN_TEST_VAULT_TOKEN name
+one or `bao` or `vault` is on PATH, else the double of tests/doubles/vault.py.
+Faults come from a gate in front of either.  What keyturn wrote is read by hvac.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "doubles"))
+
+hvac = pytest.importorskip("hvac")
+
+import vault as doubles  # noqa: E402
+from rig.gate import wait_until  # noqa: E402
+from rig.installation import FIRST_PASSWORD  # noqa: E402
+from rig.vault_site import Vault, VaultSite  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def _vault(folder):
+    vault = Vault(folder, doubles.Double)
+    yield vault
+    vault.stop()
+
+
+@pytest.fixture
+def vault(_vault):
+    yield _vault
+    _vault.gate.clear()
+    if _vault.double:
+        _vault.double.sealed, _vault.double.standby = False, None
+
+
+@pytest.fixture
+def double(vault):
+    if not vault.double:
+        pytest.skip("needs the double")
+    return vault.double
+
+
+@pytest.fixture
+def new_vault_site(folder, tools, server, vault):
+    made = []
+
+    def make(roles=("sap",), on=None, **settings):
+        path = tempfile.mkdtemp(prefix="kt-", dir=folder)
+        site = VaultSite(tools, on or server, os.path.join(path, "site"),
+                         f"vault{len(made)}", vault)
+        made.append(site)
+        return site.create(roles, **settings)
+
+    yield make
+    vault.gate.clear()
+    for site in made:
+        site.close()
+    hits = [hit for site in made for hit in site.leaks()]
+    assert not hits, "secrets where none may be: " + "; ".join(
+        f"{what} in {file}" for file, what in hits[:20])
+
+
+@pytest.fixture
+def site(new_vault_site):
+    return new_vault_site()
+
+
+@pytest.fixture
+def taken_over(site):
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+    return site
+
+
+# ---- rotations ---------------------------------------------------------------
+
+def test_the_first_rotation_takes_the_role_over(site):
+    site.run("rotate", "sap", expect=0)
+    current = site.settled()
+    assert site.value() == {
+        "engine": "postgres", "host": "127.0.0.1",
+        "port": str(site.server.port), "dbname": site.database,
+        "username": "sap", "password": current.password,
+        "keyturn_version": current.id}
+    site.must_not_log_in(FIRST_PASSWORD)
+
+
+def test_a_reader_that_knows_only_the_password_logs_in(taken_over):
+    for _ in range(2):
+        answer = taken_over.vault.client.read(
+            f"{taken_over.mount}/data/{taken_over.path()}")
+        taken_over.must_log_in(answer["data"]["data"]["password"])
+        taken_over.run("rotate", "sap", expect=0)
+    assert taken_over.get() != ""
+
+
+def test_superseded_versions_are_previous_and_then_in_the_ring(taken_over):
+    first = taken_over.current()
+    for _ in range(7):
+        taken_over.run("rotate", "sap", expect=0)
+    versions = taken_over.versions()
+    assert [v.label for v in versions] == ["current", "previous"] + 6 * ["ring"]
+    assert versions[-1].id == first.id
+    assert versions[-1].password == first.password
+    taken_over.configure(store="ring = 4")
+    taken_over.run("rotate", "sap", expect=0)
+    # The new one, what was labelled when it was staged, and the ring.
+    assert [v.label for v in taken_over.versions()] == [
+        "current", "previous"] + 5 * ["ring"]
+    taken_over.settled()
+
+
+def test_keys_of_others_are_kept(taken_over):
+    taken_over.kv.patch(taken_over.path(), {"owner": "sales", "port": 5432},
+                        mount_point=taken_over.mount)
+    taken_over.run("rotate", "sap", expect=0)
+    assert taken_over.value()["owner"] == "sales"
+    taken_over.settled()
+
+
+def test_a_secret_that_was_there_before_is_taken_over_with_its_keys(site):
+    site.kv.create_or_update_secret(
+        site.path(), {"password": FIRST_PASSWORD, "note": "by hand"},
+        mount_point=site.mount)
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+    assert site.value()["note"] == "by hand"
+
+
+def test_an_import_stores_the_present_password(site):
+    r, w = os.pipe()
+    os.write(w, FIRST_PASSWORD.encode())
+    os.close(w)
+    site.run("import", "sap", "--password-fd", str(r), expect=0, fds=(r,))
+    os.close(r)
+    assert site.settled().password == FIRST_PASSWORD
+
+
+def test_other_tools_are_told_version_and_time(taken_over):
+    told = taken_over.kv.read_secret_metadata(
+        taken_over.path(), mount_point=taken_over.mount)["data"][
+            "custom_metadata"]
+    assert told["keyturn_version"] == taken_over.current().id
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z",
+                        told["keyturn_rotated_at"])
+
+
+def test_one_version_of_each_document_is_enough(taken_over):
+    for path in (taken_over.path(), taken_over.record_path()):
+        taken_over.kv.update_metadata(path, max_versions=1,
+                                      mount_point=taken_over.mount)
+    for _ in range(3):
+        taken_over.run("rotate", "sap", expect=0)
+    taken_over.settled()
+    assert len(taken_over.versions()) == 4
+
+
+def test_check_and_set_may_be_required(taken_over):
+    taken_over.kv.update_metadata(taken_over.path(), cas_required=True,
+                                  mount_point=taken_over.mount)
+    taken_over.run("rotate", "sap", expect=0)
+    taken_over.settled()
+
+
+def test_a_rotation_of_its_own_costs_five_requests_on_one_connection(
+        taken_over):
+    """And one more for a sink."""
+    begun = taken_over.gate.connections
+    done, calls = taken_over.calls_of("rotate", "sap", expect=0)
+    mine = [c for c in calls if "/data/" in c[1] and ".canary" not in c[1]]
+    assert [m for m, _ in mine] == ["GET", "GET", "PATCH", "GET", "PATCH",
+                                   "GET"], \
+        calls
+    assert taken_over.gate.connections - begun == 1
+
+
+@pytest.fixture(scope="module")
+def turns(folder):
+    """vault_turns.c with the store's own code."""
+    out = os.path.join(folder, "vault_turns")
+    sources = [os.path.join(HERE, "vault_turns.c")]
+    for layer in ("store", "http", "json", "lite", "crypto", "base"):
+        path = os.path.join(SOURCE, "src", layer)
+        sources += [os.path.join(path, f) for f in sorted(os.listdir(path))
+                    if f.endswith(".c") and f != "wipe_malloc.c"
+                    and not f.startswith("store_aws")]
+    done = subprocess.run(
+        [*shlex.split(os.environ.get("CC", "cc")), "-std=gnu11",
+         "-D_GNU_SOURCE", "-pthread", "-I", os.path.join(SOURCE, "src"),
+         "-o", out, *sources, "-lcurl", "-ljansson", "-lsqlite3", "-lcrypto",
+         "-lm"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_a_rotation_in_the_steady_state_costs_three_requests(site, turns):
+    with site.gate.watch() as calls:
+        done = subprocess.run(
+            [turns, site.gate.url, site.token_file, site.mount, site.prefix,
+             "steady", "5"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *described, current = done.stdout.split()
+    assert described == ["asked"] + 4 * ["remembered"]
+    assert site.value("steady")["keyturn_version"] == current
+    assert len(site.versions("steady")) == 5
+    data = [m for m, path, _ in calls if "/data/" in path]
+    # Of the last describe, the first is remembered and the second asks.
+    assert data[2:] == ["POST", "GET", "POST"] + 4 * [
+        "PATCH", "GET", "PATCH"] + ["GET", "GET"]
+    # What other tools are told is not told each time.
+    assert sum("/metadata/" in path for _, path, _ in calls) == 2
+
+
+# ---- what others do to the secret --------------------------------------------
+
+def frozen(site, *words):
+    before = site.live()
+    done = site.run("rotate", "sap")
+    assert done.exit == 5, done.text
+    for word in words:
+        assert word in done.text, done.text
+    assert site.live() == before
+    return done
+
+
+def test_a_deleted_current_freezes_until_it_is_undeleted(taken_over):
+    _, number = taken_over.document(taken_over.path())
+    taken_over.kv.delete_latest_version_of_secret(
+        taken_over.path(), mount_point=taken_over.mount)
+    frozen(taken_over, "deleted", "undelete")
+    taken_over.kv.undelete_secret_versions(
+        taken_over.path(), [number], mount_point=taken_over.mount)
+    taken_over.run("thaw", "sap", expect=0)
+    taken_over.run("rotate", "sap", expect=0)
+    taken_over.settled()
+
+
+def test_a_destroyed_current_is_written_over_only_by_command(taken_over):
+    _, number = taken_over.document(taken_over.path())
+    taken_over.kv.destroy_secret_versions(
+        taken_over.path(), [number], mount_point=taken_over.mount)
+    frozen(taken_over, "deleted")
+    taken_over.run("thaw", "sap", expect=0)
+    frozen(taken_over, "deleted")
+    taken_over.run("thaw", "sap", expect=0)
+    taken_over.run("rotate", "sap", "--emergency", expect=0)
+    taken_over.settled()
+
+
+def test_a_secret_edited_by_hand_is_put_right(taken_over):
+    good = taken_over.current()
+    taken_over.kv.patch(taken_over.path(), {"password": "typed-by-hand-4711"},
+                        mount_point=taken_over.mount)
+    taken_over.remember("typed-by-hand-4711", "typed by hand")
+    taken_over.run("recover", "sap")
+    taken_over.run("rotate", "sap", expect=0)
+    taken_over.settled()
+    assert good.id in [v.id for v in taken_over.versions()]
+
+
+def test_a_current_rolled_back_in_vault_is_pointed_at_the_live_one(taken_over):
+    old = taken_over.value()
+    taken_over.run("rotate", "sap", expect=0)
+    taken_over.kv.create_or_update_secret(taken_over.path(), old,
+                                          mount_point=taken_over.mount)
+    lost = taken_over.live()
+    assert lost.id != old["keyturn_version"]
+    taken_over.run("recover", "sap", expect=0)
+    assert taken_over.settled().id == lost.id
+    taken_over.run("rotate", "sap", expect=0)
+    taken_over.settled()
+
+
+def test_a_store_rolled_back_to_a_snapshot_freezes(taken_over):
+    old, record = taken_over.value(), taken_over.record()
+    taken_over.run("rotate", "sap", expect=0)
+    lost = taken_over.current()
+    for path, data in ((taken_over.path(), old),
+                       (taken_over.record_path(), record)):
+        taken_over.kv.create_or_update_secret(path, data,
+                                              mount_point=taken_over.mount)
+    done = taken_over.run("rotate", "sap")
+    assert done.exit == 5, done.text
+    taken_over.must_log_in(lost.password)
+    taken_over.run("thaw", "sap", expect=0)
+    taken_over.run("rotate", "sap", "--emergency", expect=0)
+    taken_over.settled()
+
+
+def test_a_lost_record_is_made_again_with_current_in_it(taken_over):
+    current = taken_over.current()
+    taken_over.kv.delete_metadata_and_all_versions(
+        taken_over.record_path(), mount_point=taken_over.mount)
+    taken_over.run("rotate", "sap", expect=0)
+    taken_over.settled()
+    assert taken_over.labelled("previous") == type(current)(
+        "previous", current.id, current.password)
+
+
+def test_a_damaged_record_stops_the_rotation(taken_over):
+    taken_over.kv.patch(taken_over.record_path(), {"order": ["x"]},
+                        mount_point=taken_over.mount)
+    done = taken_over.run("rotate", "sap")
+    assert done.exit == 17 and "edited" in done.text, done.text
+    taken_over.must_log_in(taken_over.value()["password"])
+
+
+# ---- faults --------------------------------------------------------------------
+
+BEFORE = ["reset-before", "hang-before", "429", "503", "412", "garbage"]
+AFTER = ["reset-after", "hang-after", "lie"]
+OPEN = ["500"]  # nothing was done, and nobody can know that
+
+
+def heal(site):
+    """The next runs bring the role to F0 or F1."""
+    site.gate.clear()
+    for _ in range(2):
+        done = site.run("rotate", "sap")
+        if done.exit == 0:
+            break
+    assert done.exit == 0, done.text
+    return site.settled()
+
+
+@pytest.mark.parametrize("act", BEFORE + AFTER + OPEN)
+@pytest.mark.parametrize("step", ["describe", "stage", "readback", "promote"])
+def test_a_fault_in_a_step_leaves_f0_or_f1(taken_over, step, act):
+    """rotation-safety.md section 3.2, steps S2, S4, S5 and S8; the fault stays
+    for as long as the run lasts."""
+    taken_over.configure(timeout="1s")
+    was = taken_over.current()
+    method, path = taken_over.step_of(step)
+    if step in ("stage", "promote"):
+        method = "PATCH"  # they are read, too
+    taken_over.gate.fault(method, path, act, times=50)
+    done = taken_over.run("rotate", "sap")
+    taken_over.gate.clear()
+    live = taken_over.live()
+    if step == "promote":
+        assert live.id != was.id
+    elif done.exit == 0:
+        # A write that was done, and that reading back found.
+        assert step == "stage" and act in AFTER and live.id != was.id
+    else:
+        # Nothing was applied; a PENDING may be left.
+        assert live.id == was.id, done.text
+    heal(taken_over)
+
+
+@pytest.mark.parametrize("act", BEFORE + AFTER + OPEN)
+@pytest.mark.parametrize("step", ["stage", "promote"])
+def test_a_passing_fault_costs_no_rotation(taken_over, step, act):
+    was = taken_over.current()
+    _, path = taken_over.step_of(step)
+    taken_over.configure(timeout="1s")
+    taken_over.gate.fault("PATCH", path, act, times=1)
+    done = taken_over.run("rotate", "sap")
+    taken_over.gate.clear()
+    if done.exit == 0:
+        assert taken_over.settled().id != was.id
+    else:
+        # A write that was not answered and is not there: no second try.
+        assert act in ("hang-before", "reset-before", "garbage", "500"), \
+            done.text
+        heal(taken_over)
+
+
+@pytest.mark.parametrize("step", ["stage", "promote"])
+def test_a_write_that_lands_late_is_refused_by_its_cas(taken_over, step):
+    _, path = taken_over.step_of(step)
+    taken_over.gate.fault("PATCH", path, "late", times=1)
+    taken_over.run("rotate", "sap")
+    taken_over.run("rotate", "sap")
+    settled = heal(taken_over)
+    assert taken_over.gate.held == []
+    taken_over.gate.fault("PATCH", path, "late", times=1)
+    taken_over.run("rotate", "sap")
+    done = taken_over.run("rotate", "sap")
+    done = taken_over.run("rotate", "sap") if done.exit else done
+    assert done.exit == 0, done.text
+    settled = taken_over.settled()
+    assert taken_over.gate.let_go() == [400]
+    assert taken_over.settled() == settled
+
+
+def test_a_stale_read_back_is_waited_for(taken_over):
+    was = taken_over.current()
+    _, path = taken_over.step_of("readback")
+    taken_over.gate.fault("GET", path, "stale", times=1)
+    taken_over.run("rotate", "sap")
+    assert heal(taken_over).id != was.id
+
+
+@pytest.mark.parametrize("step", ["describe", "stage", "readback", "promote"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_dying_at_a_step_is_recovered_from(taken_over, step, when):
+    _, path = taken_over.step_of(step)
+    method = "PATCH" if step in ("stage", "promote") else "GET"
+    running = []
+
+    def end(asked, at):
+        if asked == method and re.search(path, at) and running:
+            running.pop().process.kill()
+    if when == "before":
+        taken_over.gate.before = end
+        taken_over.gate.fault(method, path, "hang-before", times=1)
+    else:
+        taken_over.gate.fault(method, path, "hang-after", times=1)
+    # The run must be known before the gate sees its request.
+    begin = len(taken_over.gate.calls)
+    run = taken_over.start("rotate", "sap")
+    running.append(run)
+    if when == "after":
+        wait_until(lambda: any(c[2] == "hang-after"
+                               for c in taken_over.gate.calls[begin:]))
+        run.process.kill()
+    done = run.finish()
+    assert done.exit == -9, done.text
+    taken_over.live()
+    heal(taken_over)
+
+
+def test_two_rotators_never_lose_a_password(taken_over, tmp_path):
+    other = taken_over.second_host(str(tmp_path / "other"))
+    for _ in range(3):
+        runs = [taken_over.start("rotate", "sap"), other.start("rotate", "sap")]
+        ends = [r.finish() for r in runs]
+        assert any(d.exit == 0 for d in ends), [d.text for d in ends]
+        assert all(d.exit in (0, 13) for d in ends), [d.text for d in ends]
+        taken_over.live()
+    heal(taken_over)

@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: PostgreSQL
+"""How keyturn comes by a token of Vault's, what its policy must grant, and what
+it says when something is wrong.  Servers and gate as in test_vault.py."""
+
+import os
+import re
+import time
+
+import pytest
+
+pytest.importorskip("hvac")
+
+from rig.verdict import sentence  # noqa: E402
+from test_vault import (SOURCE, _vault, double,  # noqa: E402,F401
+                        new_vault_site, site, taken_over, vault)
+
+
+def policy_of(site, who):
+    """A policy of docs/vault.md, for the site's mount and prefix."""
+    with open(os.path.join(SOURCE, "docs", "vault.md")) as f:
+        text = re.search(rf"```hcl\n# {who}\n(.*?)```", f.read(), re.S)[1]
+    return text.replace('"secret/', f'"{site.mount}/') \
+        .replace("/partners/", f"/{site.prefix}")
+
+
+def give_policy(site, text, name="keyturn"):
+    name += "-" + site.prefix.rstrip("/")
+    site.vault.client.sys.create_or_update_policy(name=name, policy=text)
+    return name
+
+
+def token_for(site, text, **more):
+    made = site.vault.client.auth.token.create(
+        policies=[give_policy(site, text)], **more)["auth"]
+    site.remember(made["client_token"], "a token")
+    return made["client_token"]
+
+
+def use_token(site, token, mode=0o600, **settings):
+    path = site.put("other-token", token, mode)
+    site.configure(auth=f"auth = token\ntoken_file = {path}", **settings)
+    return path
+
+
+def enable(site, kind):
+    """An auth method of the test's own: where it is mounted."""
+    mount = f"{kind}-{site.prefix.rstrip('/')}"
+    site.vault.client.sys.enable_auth_method(kind, path=mount)
+    return mount
+
+
+class AppRole:
+    def __init__(self, site, **role):
+        self.site = site
+        self.mount = enable(site, "approle")
+        self.api = site.vault.client.auth.approle
+        self.api.create_or_update_approle(
+            "rotator", token_policies=[
+                give_policy(site, policy_of(site, "rotator"))],
+            mount_point=self.mount, **role)
+        self.role_id = self.api.read_role_id(
+            "rotator", mount_point=self.mount)["data"]["role_id"]
+
+    def new_secret_id(self):
+        made = self.api.generate_secret_id(
+            "rotator", mount_point=self.mount)["data"]["secret_id"]
+        self.site.remember(made, "a secret_id")
+        return made
+
+    def settings(self, secret_id, more=""):
+        path = self.site.put("secret-id", secret_id)
+        return (f"auth = approle\nauth_mount = {self.mount}\n"
+                f"role_id = {self.role_id}\nsecret_id_file = {path}\n{more}")
+
+
+# ---- policies ------------------------------------------------------------------
+
+def test_the_documented_policy_is_enough_to_rotate(site):
+    use_token(site, token_for(site, policy_of(site, "rotator")))
+    for _ in range(2):
+        site.run("rotate", "sap", expect=0)
+    site.settled()
+    told = site.kv.read_secret_metadata(
+        site.path(), mount_point=site.mount)["data"]["custom_metadata"]
+    assert told["keyturn_version"]
+    assert site.get()
+
+
+def test_a_reader_sees_the_secret_and_no_record(taken_over):
+    import hvac
+    client = hvac.Client(url=taken_over.vault.url, token=token_for(
+        taken_over, policy_of(taken_over, "reader")))
+    read = client.secrets.kv.v2.read_secret_version
+    data = read(taken_over.path(), mount_point=taken_over.mount,
+                raise_on_deleted_version=True)["data"]["data"]
+    taken_over.must_log_in(data["password"])
+    with pytest.raises(hvac.exceptions.Forbidden):
+        read(taken_over.record_path(), mount_point=taken_over.mount,
+             raise_on_deleted_version=True)
+    with pytest.raises(hvac.exceptions.Forbidden):
+        client.secrets.kv.v2.patch(taken_over.path(), {"password": "x"},
+                                   mount_point=taken_over.mount)
+
+
+def test_an_auditor_sees_no_password(taken_over):
+    import hvac
+    client = hvac.Client(url=taken_over.vault.url, token=token_for(
+        taken_over, policy_of(taken_over, "auditor")))
+    told = client.secrets.kv.v2.read_secret_metadata(
+        taken_over.path(), mount_point=taken_over.mount)["data"]
+    assert told["custom_metadata"]["keyturn_version"] \
+        == taken_over.current().id
+    for path in (taken_over.path(), taken_over.record_path()):
+        with pytest.raises(hvac.exceptions.Forbidden):
+            client.secrets.kv.v2.read_secret_version(
+                path, mount_point=taken_over.mount,
+                raise_on_deleted_version=True)
+
+
+@pytest.mark.parametrize("capability", ["create", "read", "update", "patch"])
+def test_a_right_that_is_missing_is_named_before_anything_is_changed(
+        taken_over, capability):
+    was = taken_over.current()
+    text = policy_of(taken_over, "rotator")
+    # The canary may be written, the role's own record and secret may not.
+    text += "".join(
+        f'path "{taken_over.mount}/data/{path}" {{ capabilities = ['
+        + ", ".join(f'"{c}"' for c in ("create", "read", "update", "patch")
+                    if c != capability) + '] }\n'
+        for path in (taken_over.path(), taken_over.record_path()))
+    use_token(taken_over, token_for(taken_over, text))
+    done = taken_over.run("rotate", "sap")
+    # The same code as any other refusal, but a read is a store that is away.
+    assert done.exit in (6, 7), done.text
+    assert f'"{capability}" on {taken_over.mount}/data/{taken_over.prefix}' \
+        in done.text, done.text
+    assert taken_over.versions()[0] == was
+    use_token(taken_over, taken_over.vault.token)
+    assert taken_over.live() == was
+
+
+# ---- ways in -------------------------------------------------------------------
+
+def test_an_approle_logs_in_and_gives_its_token_back(site):
+    role = AppRole(site)
+    site.configure(auth=role.settings(role.new_secret_id()))
+    done, calls = site.calls_of("rotate", "sap", expect=0)
+    assert calls[0] == ("POST", f"auth/{role.mount}/login")
+    assert calls[-1] == ("POST", "auth/token/revoke-self")
+    assert sum(path.endswith("/login") for _, path in calls) == 1
+    site.settled()
+
+
+def test_a_wrong_secret_id_is_said(site):
+    role = AppRole(site)
+    site.configure(auth=role.settings("11111111-2222-3333-4444-555555555555"))
+    done = site.run("rotate", "sap")
+    sentence(done, 6, "secret_id is wrong, expired or used up", role.mount)
+
+
+def wrapped(site, role, ttl="120s", **body):
+    """A wrapping token, made by the role's secret-id endpoint."""
+    answer = site.vault.client.adapter.post(
+        f"/v1/auth/{role.mount}/role/rotator/secret-id", json=body,
+        wrap_ttl=ttl)
+    return (answer if isinstance(answer, dict)
+            else answer.json())["wrap_info"]["token"]
+
+
+def test_a_wrapped_secret_id_is_unwrapped_once_and_then_an_alarm(site):
+    role = AppRole(site)
+    token = wrapped(site, role)
+    site.configure(auth=role.settings(
+        token, "secret_id_wrapped = yes\nauth_role = rotator"))
+    site.run("rotate", "sap", expect=0)
+    done = site.run("rotate", "sap")
+    sentence(done, 6, "ALARM", "unwrapped before")
+    site.must_log_in(site.current().password)
+
+
+def test_what_somebody_else_wrapped_is_not_unwrapped(site):
+    role = AppRole(site)
+    forged = site.vault.client.adapter.post(
+        "/v1/sys/wrapping/wrap" if not site.vault.double
+        else "/v1/auth/token/create", json={"ttl": "1h"}, wrap_ttl="120s")
+    forged = (forged if isinstance(forged, dict)
+              else forged.json())["wrap_info"]["token"]
+    site.configure(auth=role.settings(
+        forged, "secret_id_wrapped = yes\nauth_role = rotator"))
+    done, calls = site.calls_of("rotate", "sap")
+    sentence(done, 6, "ALARM", "was not made by",
+             f"auth/{role.mount}/role/rotator/secret-id")
+    assert ("POST", "sys/wrapping/unwrap") not in calls
+
+
+@pytest.mark.parametrize("kind", ["kubernetes", "jwt"])
+def test_a_jwt_is_read_anew_for_each_login(site, double, kind):
+    mount = enable(site, kind)
+    double.spaces[""].methods[mount + "/"]["roles"]["rotator"] = {
+        "token_policies": [give_policy(site, policy_of(site, "rotator"))]}
+    for jwt in ("ey.first.x", "ey.second.x"):
+        double.jwts = {jwt: ["rotator"]}
+        # A projected service account token is readable by others.
+        path = site.put("jwt", jwt, 0o644)
+        site.configure(auth=f"auth = {kind}\nauth_mount = {mount}\n"
+                       f"auth_role = rotator\njwt_file = {path}")
+        site.run("rotate", "sap", expect=0)
+    site.settled()
+    double.jwts = {}
+    done = site.run("rotate", "sap")
+    assert done.exit == 6 and "has expired" in done.text, done.text
+
+
+def test_a_token_comes_from_the_environment_or_from_systemd(site):
+    site.configure(auth="auth = token\ntoken_file = environment")
+    sentence(site.run("rotate", "sap"), 6, "VAULT_TOKEN is not set")
+    site.configure(auth="auth = token\ntoken_file = credential:vault")
+    sentence(site.run("rotate", "sap"), 6, "LoadCredential=")
+    site.put("vault", site.vault.token)
+    site.run("rotate", "sap", expect=0,
+             environment={"CREDENTIALS_DIRECTORY": site.tokens})
+    assert site.current()
+
+
+def test_a_token_that_expires_within_a_rotation_costs_a_login(site):
+    role = AppRole(site)
+    site.configure(auth=role.settings(role.new_secret_id()))
+    site.run("rotate", "sap", expect=0)
+    accessor = []
+
+    def expire(method, path):
+        """Just before the promotion, the token is gone."""
+        if method == "PATCH" and path.endswith("/data/" + site.path()) \
+                and not accessor:
+            accessor.append(path)
+            revoke_all(site, role)
+    site.gate.before = expire
+    done, calls = site.calls_of("rotate", "sap")
+    site.gate.before = None
+    assert accessor, calls
+    assert done.exit == 0, done.text
+    assert sum(path.endswith("/login") for _, path in calls) == 2
+    site.settled()
+
+
+def revoke_all(site, role):
+    if site.vault.double:
+        for one in list(site.vault.double.tokens.values()):
+            if one.path == f"auth/{role.mount}/login":
+                del site.vault.double.tokens[one.id]
+    else:
+        site.vault.client.sys.revoke_prefix(f"auth/{role.mount}")
+
+
+# ---- bad input -------------------------------------------------------------------
+
+def refused(site, exit, *words):
+    """One sentence, and nothing was changed."""
+    before = (site.versions(), site.marker())
+    line = sentence(site.run("rotate", "sap"), exit, *words)
+    assert (site.versions(), site.marker()) == before
+    return line
+
+
+def test_an_address_without_scheme_is_refused(site):
+    site.configure(address="vault.example.com:8200")
+    refused(site, 2, "address", "https://")
+
+
+def test_http_to_another_host_is_refused(site):
+    site.configure(address="http://vault.example.com:8200")
+    refused(site, 2, "in the clear", "https")
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated(site):
+    site.configure(address="https://me:Hush-Hush-4711@vault.example.com")
+    assert "Hush" not in refused(site, 2, "user or a password")
+
+
+def test_an_unknown_mount_is_named(site):
+    site.configure(mount="no-such-mount")
+    refused(site, 6, "mount no-such-mount", "does not exist")
+
+
+def test_a_mount_of_version_1_is_refused(site):
+    mount = site.mount + "-v1"
+    site.vault.client.sys.enable_secrets_engine(
+        "kv", path=mount, options={"version": "1"})
+    try:
+        site.configure(mount=mount)
+        refused(site, 6, "KV version 1", "enable-versioning")
+    finally:
+        site.vault.client.sys.disable_secrets_engine(mount)
+
+
+def test_a_namespace_that_is_not_there_is_named(site):
+    site.configure(store="namespace = no/such/namespace")
+    refused(site, 6, "in namespace no/such/namespace")
+
+
+def test_a_token_that_vault_does_not_know_is_refused(site):
+    use_token(site, "hvs.this-is-no-token-of-theirs")
+    refused(site, 6, "mount", site.mount)
+
+
+def test_a_token_file_that_others_may_read_is_refused(site):
+    path = use_token(site, site.vault.token, 0o644)
+    refused(site, 6, path, "chmod")
+
+
+def test_a_token_file_that_is_empty_or_missing_is_refused(site):
+    path = use_token(site, "")
+    refused(site, 6, path, "is empty")
+    os.unlink(path)
+    refused(site, 6, path, "does not exist")
+
+
+def test_a_server_that_is_away_is_said(site):
+    site.configure(address="http://127.0.0.1:1")
+    refused(site, 7, "127.0.0.1:1 does not accept connections")
+
+
+def test_a_host_that_nobody_knows_is_said(site):
+    site.configure(address="https://no-such-host.invalid:8200")
+    refused(site, 7, "no-such-host.invalid", "not known")
+
+
+@pytest.mark.parametrize("status, words", [
+    (503, "sealed"), (429, "rate limit"), (412, "not caught up")])
+def test_a_vault_that_cannot_now_is_deferred(site, status, words):
+    site.gate.fault("*", "", status, times=99)
+    refused(site, 7, words, "nothing was changed")
+
+
+def test_what_is_no_vault_is_said(site):
+    site.gate.fault("*", "", "garbage", times=99)
+    refused(site, 7, "is not Vault's")
+
+
+def test_a_retry_after_is_honoured(taken_over):
+    taken_over.gate.fault("GET", taken_over.path() + "$", 429, times=1,
+                          headers={"Retry-After": "1"})
+    begun = time.monotonic()
+    taken_over.run("rotate", "sap", expect=0)
+    assert time.monotonic() - begun >= 1
+    taken_over.settled()
+
+
+def test_a_redirect_is_followed_only_to_a_listed_address(taken_over):
+    gate = taken_over.gate
+    elsewhere = "http://127.0.0.1:9/v1/x"
+    gate.fault("*", "", 307, times=99, headers={"Location": elsewhere})
+    refused(taken_over, 7, "standby points to 127.0.0.1", "not listed")
+    gate.clear()
+    # From the gate to the server itself, which is listed too.
+    gate.fault("*", "", 307, times=999,
+               headers={"Location": taken_over.vault.url + "/v1/x"})
+    taken_over.configure(
+        store=f"address = {taken_over.vault.url}")
+    taken_over.run("rotate", "sap", expect=0)
+    gate.clear()
+    taken_over.settled()
+
+
+def test_the_next_address_is_asked_when_one_is_away(taken_over):
+    taken_over.configure(address="http://127.0.0.1:1",
+                         store=f"address = {taken_over.gate.url}")
+    taken_over.run("rotate", "sap", expect=0)
+    taken_over.settled()
+
+
+def test_versions_that_are_deleted_by_the_clock_are_refused(site):
+    site.kv.configure(delete_version_after="24h", mount_point=site.mount)
+    try:
+        done = site.run("check")
+        assert done.exit != 0 and "delete_version_after" in done.text
+        refused(site, 6, "delete_version_after")
+    finally:
+        site.kv.configure(delete_version_after="0s", mount_point=site.mount)
+
+
+def test_a_method_without_what_it_needs_is_refused(site):
+    for auth, word in (("auth = approle", "role_id"),
+                       ("auth = kubernetes", "auth_role"),
+                       ("auth = cert", "client_cert"),
+                       ("auth = token", "token_file"),
+                       ("auth = ldap", "must be token, approle")):
+        site.configure(auth=auth)
+        refused(site, 2, word)
+
+
+def test_check_says_that_the_store_is_in_order(taken_over):
+    done = taken_over.run("check")
+    assert "store vault" in done.text and "canary" in done.text, done.text
