@@ -142,6 +142,30 @@ static void check_policy(struct check *k, const struct policy *p)
 	say(k, OK, "policy", sentence);
 }
 
+/* Secrets Manager keeps about 100 versions and purges none within 24 hours; a
+ * role that is rotated more often than every 14.4 minutes cannot be rotated at
+ * all after a day.  For `every` the configuration says so itself. */
+#define AWS_SHORTEST (15 * 60 * NOW_SECOND)
+
+static void check_quota(struct check *k, const struct config_group *role,
+			const struct schedule *schedule)
+{
+	const struct config_group *store = config_find(
+		backends_config(k->cli->backends), CONFIG_SECTION_store,
+		config_string(role, CONFIG_role_store));
+	struct reason why;
+
+	if (!store ||
+	    strcmp(config_string(store, CONFIG_store_type), "aws") != 0 ||
+	    schedule_shortest_us(schedule, now_wall(now_system())) >=
+		    AWS_SHORTEST)
+		return;
+	reason_set(&why, STATUS_REFUSED,
+		   "comes due more often than every 15 minutes: AWS keeps 100 "
+		   "versions for 24 hours, and then refuses new ones");
+	failed(k, "schedule", STATUS_REFUSED, &why);
+}
+
 static void check_schedule(struct check *k, const struct config_group *role)
 {
 	struct schedule *schedule = NULL;
@@ -156,6 +180,7 @@ static void check_schedule(struct check *k, const struct config_group *role)
 		say(k, NOTE, "schedule", "none: rotated by command only");
 		return;
 	}
+	check_quota(k, role, schedule);
 	if (backends_remembered(k->cli->backends, k->cli->ledger, role, &known,
 				&why) != STATUS_OK)
 		say(k, NOTE, "schedule",

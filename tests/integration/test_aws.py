@@ -219,3 +219,65 @@ def test_a_new_secret_has_the_tags_and_the_key_of_the_configuration(
     assert tags["team"] == "integration" and tags["cost"] == "4711"
     assert tags["keyturn:version"] == site.current().id
     assert tags["keyturn:last-rotated"].startswith("20")
+
+
+def test_check_describes_the_secret_and_writes_nothing(taken_over, double):
+    done, calls = taken_over.calls_of("check", expect=0)
+    assert "store amazon" in done.out
+    assert "marker and store agree, and the password logs in" in done.out
+    assert set(calls) <= {"DescribeSecret", "GetSecretValue"}
+
+
+@pytest.mark.parametrize("cron, fine", [("*/14 * * * *", False),
+                                        ("*/15 * * * *", True),
+                                        ("0,5 3 * * *", False)])
+def test_check_refuses_what_would_fill_the_secret_up(new_aws_site, cron, fine):
+    site = new_aws_site()
+    with open(site.configuration) as f:
+        text = f.read()
+    with open(site.configuration, "w") as f:
+        f.write(text.replace("every = 30d", f"schedule = {cron}"))
+    site.run("rotate", "sap", expect=0)
+    done = site.run("check")
+    assert (done.exit == 0) is fine, done.text
+    assert ("100 versions" in done.text) is not fine
+
+
+# -- consumers -------------------------------------------------------------------
+
+
+def log_in(site, value):
+    """By the rules of aws-secretsmanager-jdbc: host, port and dbname of the
+    secret, username and password as they are."""
+    return psycopg.connect(
+        host=value["host"], port=int(value["port"]), dbname=value["dbname"],
+        user=value["username"], password=value["password"],
+        sslmode="verify-full", connect_timeout=10,
+        sslrootcert=site.server.authority.certificate)
+
+
+def test_the_caching_client_of_aws_sees_a_rotation_when_it_is_told(taken_over):
+    """It never reads a version twice: a new password is a new version."""
+    caching = pytest.importorskip("aws_secretsmanager_caching")
+    cache = caching.SecretCache(client=taken_over.client)
+    name = taken_over.secret_id()
+    old = json.loads(cache.get_secret_string(name))
+    log_in(taken_over, old).close()
+    taken_over.run("rotate", "sap", expect=0)
+    # The wrapper's rule: on 28P01, fetch again once.
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        log_in(taken_over, old)
+    item = cache._get_cached_secret(name)
+    item._refresh_needed = True
+    new = json.loads(cache.get_secret_string(name))
+    assert new != old
+    log_in(taken_over, new).close()
+
+
+def test_what_the_jdbc_wrapper_needs_is_there_and_is_a_string(taken_over):
+    value = taken_over.value()
+    for key in ("engine", "host", "port", "dbname", "username", "password"):
+        assert isinstance(value[key], str) and value[key], key
+    answer = taken_over.client.get_secret_value(SecretId=taken_over.secret_id())
+    assert answer["VersionStages"].count("AWSCURRENT") == 1
+    uuid.UUID(answer["VersionId"])
