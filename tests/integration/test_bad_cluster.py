@@ -118,7 +118,7 @@ def test_a_database_that_is_not_there(taken_over):
                  "correct dbname")
 
 
-# ---- The wrong one ------------------------------------------------------------
+# ---- The wrong one ----------------------------------------------------------
 
 def test_a_certificate_of_another_ca(taken_over, tmp_path):
     site = taken_over
@@ -228,7 +228,7 @@ def test_a_database_that_only_reads(taken_over):
         site.server.sql(f"alter database {site.database} reset all")
 
 
-# ---- Slow and full --------------------------------------------------------------
+# ---- Slow and full ----------------------------------------------------------
 
 @contextlib.contextmanager
 def changed_by_somebody(site, change="connection limit 5"):
@@ -306,7 +306,7 @@ def test_a_role_whose_own_connections_are_all_taken_is_rotated(taken_over):
     site.settled()
 
 
-# ---- Roles that cannot log in ------------------------------------------------------
+# ---- Roles that cannot log in -----------------------------------------------
 
 def test_a_role_that_may_not_log_in(taken_over):
     site = taken_over
@@ -399,7 +399,7 @@ def test_trust_is_seen_also_where_the_control_is_remembered(taken_over):
     site.settled()
 
 
-# ---- Meddling between two steps ----------------------------------------------------
+# ---- Meddling between two steps ---------------------------------------------
 
 class Steps:
     """Names for places in a rotation, as seen from outside."""
@@ -618,7 +618,7 @@ def test_a_server_that_goes_down_between_two_steps(new_server, new_site):
     assert site.settled().id != before.id
 
 
-# ---- Extensions that judge passwords ------------------------------------------------
+# ---- Extensions that judge passwords ----------------------------------------
 
 @pytest.fixture(scope="session")
 def refuse_module(folder):
@@ -705,7 +705,7 @@ def test_passwordcheck_takes_what_keyturn_sends(taken_over):
     site.settled()
 
 
-# ---- A pooler in between --------------------------------------------------------------
+# ---- A pooler in between ----------------------------------------------------
 
 POOLER = """
 [databases]

@@ -194,7 +194,7 @@ def test_a_policy_too_weak_to_be_safe_is_refused(taken_over):
                  taken_over.configuration)
 
 
-# ---- The files themselves -----------------------------------------------------
+# ---- The files themselves ---------------------------------------------------
 
 def test_a_configuration_that_is_not_there(taken_over):
     site = taken_over
@@ -304,7 +304,7 @@ def test_a_store_key_that_is_none(taken_over):
         os.replace(path + ".away", path)
 
 
-# ---- Roles that are never rotated ----------------------------------------------
+# ---- Roles that are never rotated -------------------------------------------
 
 def test_a_superuser_is_refused(new_site):
     site = new_site()
@@ -356,7 +356,7 @@ def test_an_admin_without_the_right_says_which_is_missing(new_site):
                  "CREATEROLE")
 
 
-# ---- Names that are odd, and right ----------------------------------------------
+# ---- Names that are odd, and right ------------------------------------------
 
 NAMES = {
     "quotes": 'sap"o\'hara',

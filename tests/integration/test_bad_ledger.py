@@ -164,7 +164,7 @@ def test_store_and_ledger_gone_together_is_no_reason_to_guess(taken_over):
     site.settled()
 
 
-# ---- Damaged ------------------------------------------------------------------
+# ---- Damaged ----------------------------------------------------------------
 
 def damage(site, how):
     size = os.path.getsize(path(site))
@@ -234,7 +234,7 @@ def test_garbage_in_the_middle_of_the_ledger_loses_no_password(taken_over):
         site.settled()
 
 
-# ---- Locked, read-only, full -----------------------------------------------------
+# ---- Locked, read-only, full ------------------------------------------------
 
 def test_a_locked_ledger_is_waited_for_and_then_given_up(taken_over):
     site = taken_over

@@ -59,7 +59,7 @@ def all_commands_refuse(site, code, *words):
     finding(site.run("check"), *words)
 
 
-# ---- The key -----------------------------------------------------------------
+# ---- The key ----------------------------------------------------------------
 
 def test_a_wrong_key(taken_over):
     site = taken_over
@@ -89,7 +89,7 @@ def test_the_store_of_another_installation(kept):
         kept.put_back()
 
 
-# ---- The file -----------------------------------------------------------------
+# ---- The file ---------------------------------------------------------------
 
 def test_a_truncated_file(kept):
     site = kept.site
@@ -220,7 +220,7 @@ def test_a_link_in_the_place_of_the_file(kept):
         os.rename(elsewhere, path(site))
 
 
-# ---- Locked, read-only, full -------------------------------------------------------
+# ---- Locked, read-only, full ------------------------------------------------
 
 def test_a_locked_store_is_waited_for_and_then_given_up(taken_over):
     site = taken_over

@@ -54,7 +54,7 @@ def plain(site, *argv, **how):
     return site.run(*argv, configured=False, **how)
 
 
-# ---- Help and usage ------------------------------------------------------------
+# ---- Help and usage ---------------------------------------------------------
 
 def test_every_command_explains_itself(new_site, subtests):
     site = new_site(roles=())
@@ -154,7 +154,7 @@ def test_wrong_arguments_change_nothing(taken_over, subtests):
                 assert done.out == ""
 
 
-# ---- init ------------------------------------------------------------------------
+# ---- init -------------------------------------------------------------------
 
 def test_init_writes_what_is_needed_and_overwrites_nothing(new_site, tmp_path):
     site = new_site(roles=())
@@ -192,7 +192,7 @@ def test_init_quiet_says_nothing(new_site, tmp_path):
     assert done.text.splitlines()[1:] == []
 
 
-# ---- check -----------------------------------------------------------------------
+# ---- check ------------------------------------------------------------------
 
 def test_check_says_what_it_looked_at(taken_over):
     done = taken_over.run("check", expect=0)
@@ -233,7 +233,7 @@ def test_check_changes_nothing(taken_over):
     assert site.audit() == events
 
 
-# ---- rotate ----------------------------------------------------------------------
+# ---- rotate -----------------------------------------------------------------
 
 def test_due_rotates_what_is_due_and_else_says_so(new_site):
     site = new_site(roles=("sap", "erp"))
@@ -313,7 +313,7 @@ def test_quiet_prints_only_failures(new_site):
     assert len(done.out.splitlines()) == 1 and done.out.startswith("erp: ")
 
 
-# ---- import ----------------------------------------------------------------------
+# ---- import -----------------------------------------------------------------
 
 @contextlib.contextmanager
 def on_a_pipe(content):
@@ -403,7 +403,7 @@ def test_import_takes_a_role_back_that_was_changed_by_hand(taken_over):
     assert site.settled().password == hand
 
 
-# ---- status and history ------------------------------------------------------------
+# ---- status and history -----------------------------------------------------
 
 def test_status_shows_each_state(new_site):
     site = new_site(roles=("fresh", "good", "cold", "late", "broken"))
@@ -454,7 +454,7 @@ def test_history_since_a_time_or_a_duration(taken_over):
     assert runs[0]["version"] in text and "rotate" in text
 
 
-# ---- get -------------------------------------------------------------------------
+# ---- get --------------------------------------------------------------------
 
 def test_get_hands_out_each_label(taken_over):
     site = taken_over
@@ -513,7 +513,7 @@ def test_get_into_a_closed_pipe_is_a_failure(taken_over):
     assert taken_over.current().password not in done.stderr
 
 
-# ---- freeze and thaw ----------------------------------------------------------------
+# ---- freeze and thaw --------------------------------------------------------
 
 def test_a_frozen_role_is_served_and_not_rotated(taken_over):
     site = taken_over
@@ -535,7 +535,7 @@ def test_a_frozen_role_is_served_and_not_rotated(taken_over):
     assert "freeze" in kinds and "thaw" in kinds
 
 
-# ---- recover ---------------------------------------------------------------------------
+# ---- recover ----------------------------------------------------------------
 
 def test_recover_has_nothing_to_do_and_says_so(taken_over):
     with nothing_changed(taken_over):
@@ -564,7 +564,7 @@ def events(site):
     return [e for e in site.audit() if "kind" in e]
 
 
-# ---- audit -----------------------------------------------------------------------------
+# ---- audit ------------------------------------------------------------------
 
 def test_audit_export_is_a_chain_of_json_lines(taken_over):
     chain = events(taken_over)
@@ -632,7 +632,7 @@ def test_audit_verify_with_the_key_of_somebody_else(taken_over, tmp_path):
     sentence(done, done.exit, "/nowhere.pub")
 
 
-# ---- config ----------------------------------------------------------------------------
+# ---- config -----------------------------------------------------------------
 
 def test_config_show_names_values_and_where_they_come_from(taken_over):
     site = taken_over
@@ -654,7 +654,7 @@ def test_config_reference_has_every_setting(shared_site):
         assert key in done.out
 
 
-# ---- Terminals, pipes and signals --------------------------------------------------------
+# ---- Terminals, pipes and signals -------------------------------------------
 
 def on_a_terminal(site, *argv):
     """Run keyturn on a pseudo-terminal: (exit code, what it showed)."""
