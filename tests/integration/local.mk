@@ -41,5 +41,6 @@ EXTRA_DIST += tests/doubles/vault.py \
 	tests/integration/rig/gate.py \
 	tests/integration/rig/vault_site.py \
 	tests/integration/test_vault.py \
+	tests/integration/test_vault_double.py \
 	tests/integration/test_vault_login.py \
 	tests/integration/vault_turns.c

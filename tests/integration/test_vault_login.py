@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-pytest.importorskip("hvac")
+hvac = pytest.importorskip("hvac")
 
 from rig.verdict import sentence  # noqa: E402
-from test_vault import (SOURCE, _vault, double,  # noqa: E402,F401
+from test_vault import (SOURCE, _vault, double, doubles,  # noqa: E402,F401
                         new_vault_site, site, taken_over, vault)
 
 
@@ -87,7 +87,6 @@ def test_the_documented_policy_is_enough_to_rotate(site):
 
 
 def test_a_reader_sees_the_secret_and_no_record(taken_over):
-    import hvac
     client = hvac.Client(url=taken_over.vault.url, token=token_for(
         taken_over, policy_of(taken_over, "reader")))
     read = client.secrets.kv.v2.read_secret_version
@@ -103,7 +102,6 @@ def test_a_reader_sees_the_secret_and_no_record(taken_over):
 
 
 def test_an_auditor_sees_no_password(taken_over):
-    import hvac
     client = hvac.Client(url=taken_over.vault.url, token=token_for(
         taken_over, policy_of(taken_over, "auditor")))
     told = client.secrets.kv.v2.read_secret_metadata(
@@ -250,6 +248,58 @@ def revoke_all(site, role):
                 del site.vault.double.tokens[one.id]
     else:
         site.vault.client.sys.revoke_prefix(f"auth/{role.mount}")
+
+
+@pytest.fixture
+def tls_site(folder, authority, new_vault_site):
+    """A site whose Vault speaks TLS and asks for a certificate: the double."""
+    cert, key = authority.issue("vault")
+    server = doubles.Double(tls={"cert": cert, "key": key,
+                                 "ca": authority.certificate})
+    found = new_vault_site()
+    found.kv = hvac.Client(url=server.url, token=server.root,
+                           verify=authority.certificate).secrets.kv.v2
+    found.mount = "secret"
+    found.token_file = found.put("tls-token", server.root)
+    found.tls = server
+    yield found
+    found.learn()
+    server.stop()
+
+
+def test_a_certificate_logs_in(tls_site, authority):
+    space = tls_site.tls.spaces[""]
+    space.policies["rotator"] = policy_of(tls_site, "rotator")
+    space.methods["cert/"] = {"type": "cert", "config": {}, "roles": {
+        "rotator": {"token_policies": ["rotator"]}}}
+    cert, key = authority.issue("rotator", ("DNS:rotator.test",))
+    os.chmod(key, 0o600)
+    tls_site.configure(
+        address=tls_site.tls.url,
+        auth="auth = cert\nauth_role = rotator",
+        store=f"ca_file = {authority.certificate}\nclient_cert = {cert}\n"
+              f"client_key = {key}")
+    tls_site.run("rotate", "sap", expect=0)
+    tls_site.settled()
+    os.chmod(key, 0o644)
+    sentence(tls_site.run("rotate", "sap"), 2, key, "chmod 600")
+    tls_site.configure(
+        address=tls_site.tls.url,
+        auth="auth = token\ntoken_file = " + tls_site.token_file,
+        store=f"ca_file = {authority.certificate}")
+    tls_site.run("rotate", "sap", expect=0)
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(tls_site):
+    tls_site.configure(address=tls_site.tls.url)
+    before = tls_site.marker()
+    sentence(tls_site.run("rotate", "sap"), 6, "certificate",
+             "name its authority in ca_file")
+    assert tls_site.marker() == before
+    assert tls_site.tls.calls == []
+    tls_site.configure(address=tls_site.tls.url,
+                       store="ca_file = /nonexistent/ca.pem")
+    sentence(tls_site.run("rotate", "sap"), 2, "/nonexistent/ca.pem")
 
 
 # ---- bad input -------------------------------------------------------------------
