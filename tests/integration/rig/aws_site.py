@@ -34,7 +34,8 @@ class Amazon:
             double.immune.add(self.ours[0])
         else:
             frozen = boto3.Session().get_credentials().get_frozen_credentials()
-            self.key, self.secret, self.token = self.ours = frozen
+            self.ours = frozen.access_key, frozen.secret_key, frozen.token
+            self.key, self.secret, self.token = self.ours
         self.client = self.connect("secretsmanager")
 
     def connect(self, service, **options):
