@@ -296,7 +296,9 @@ def test_a_certificate_of_an_unknown_authority_is_refused(tls_site):
     sentence(tls_site.run("rotate", "sap"), 6, "certificate",
              "name its authority in ca_file")
     assert tls_site.marker() == before
-    assert tls_site.tls.calls == []
+    # Only the test's own hvac came through.
+    assert not [path for _, path in tls_site.tls.calls
+                if not path.startswith("secret/data/")]
     tls_site.configure(address=tls_site.tls.url,
                        store="ca_file = /nonexistent/ca.pem")
     sentence(tls_site.run("rotate", "sap"), 2, "/nonexistent/ca.pem")
