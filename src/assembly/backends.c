@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "ledger/ledger_key.h"
 #include "ledger/ledger_sqlite.h"
+#include "schedule/schedule.h"
 #include "store/store_aws.h"
 #include "store/store_key.h"
 #include "store/store_local.h"
@@ -165,7 +166,44 @@ enum status backends_ledger_verify(struct backends *b, const char *public_key,
 	return s;
 }
 
-static enum status open_aws(const struct config_group *g, struct store **ret,
+static const char *set_or_null(const struct config_group *g, enum config_key k)
+{
+	return config_is_set(g, k) ? config_string(g, k) : NULL;
+}
+
+/* For the tags of a secret.  The zone is read anew: this is rare. */
+static int64_t next_due(const void *arg, const char *name, int64_t at_us)
+{
+	const struct config *c = arg;
+	const struct config_group *role =
+		config_find(c, CONFIG_SECTION_role, name);
+	struct schedule_zone *zone = NULL;
+	struct schedule *schedule = NULL;
+	int64_t due = INT64_MAX;
+
+	if (!role || (!config_is_set(role, CONFIG_role_schedule) &&
+		      !config_is_set(role, CONFIG_role_every)))
+		return due;
+	const struct schedule_spec spec = {
+		.cron = set_or_null(role, CONFIG_role_schedule),
+		.every = set_or_null(role, CONFIG_role_every),
+		.window = set_or_null(role, CONFIG_role_window),
+		.splay = set_or_null(role, CONFIG_role_splay),
+		.name = name,
+	};
+
+	if (schedule_zone_open(config_string(main_group(c),
+					     CONFIG_keyturn_timezone),
+			       &zone, NULL) == STATUS_OK &&
+	    schedule_parse(&spec, zone, &schedule, NULL) == STATUS_OK)
+		due = schedule_next(schedule, at_us);
+	schedule_free(schedule);
+	schedule_zone_free(zone);
+	return due;
+}
+
+static enum status open_aws(const struct config *c,
+			    const struct config_group *g, struct store **ret,
 			    struct reason *why)
 {
 	const char *tags[STORE_AWS_TAGS_MAX];
@@ -181,6 +219,8 @@ static enum status open_aws(const struct config_group *g, struct store **ret,
 		.tags = tags,
 		.n_tags = config_list_n(g, CONFIG_store_tag),
 		.announce = config_bool(g, CONFIG_store_announce),
+		.next_due = next_due,
+		.next_due_arg = c,
 		.fips = config_bool(g, CONFIG_store_fips),
 		.dualstack = config_bool(g, CONFIG_store_dualstack),
 		.now = now_system(),
@@ -260,11 +300,12 @@ static enum status open_local(const struct config_group *g, bool create,
 	return advise(s, o.key_path, why);
 }
 
-static enum status open_store(const struct config_group *g, struct store **ret,
+static enum status open_store(const struct config *c,
+			      const struct config_group *g, struct store **ret,
 			      struct reason *why)
 {
 	if (strcmp(config_string(g, CONFIG_store_type), "aws") == 0)
-		return open_aws(g, ret, why);
+		return open_aws(c, g, ret, why);
 	if (strcmp(config_string(g, CONFIG_store_type), "vault") == 0)
 		return open_vault(g, ret, why);
 	return open_local(g, false, ret, why);
@@ -293,7 +334,7 @@ enum status backends_store(struct backends *b, const char *name,
 		goto out;
 	}
 	text_copy(o->name, sizeof(o->name), name);
-	s = open_store(g, &o->store, why);
+	s = open_store(b->config, g, &o->store, why);
 	if (s != STATUS_OK) {
 		free(o);
 		goto out;

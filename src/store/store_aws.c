@@ -45,6 +45,8 @@ struct store_aws {
 	struct doc *tags; /* [{"Key","Value"}], or NULL */
 	bool create;
 	bool announce;
+	int64_t (*next_due)(const void *arg, const char *name, int64_t at_us);
+	const void *next_due_arg;
 	pthread_mutex_t lock; /* over known */
 	struct known *known;
 };
@@ -738,37 +740,61 @@ static enum status conflict(struct store_aws *s, const char *name,
 			  s->prefix, name);
 }
 
+static enum status add_one_tag(struct doc *tags, const char *key,
+			       const char *value)
+{
+	struct doc *tag = doc_new_object();
+	enum status st = tag ? doc_set_text(tag, "Key", key) : STATUS_NO_MEMORY;
+
+	if (st == STATUS_OK)
+		st = doc_set_text(tag, "Value", value);
+	if (st == STATUS_OK)
+		return doc_push(tags, tag);
+	doc_free(tag);
+	return st;
+}
+
+/* The tags that tell other tools of a rotation; NULL without memory. */
+static struct doc *news(struct store_aws *s, const char *name, const char *id)
+{
+	int64_t now = store_aws_call_now(&s->api.wire), due = INT64_MAX;
+	struct doc *tags = doc_new_array();
+	char stamp[NOW_STAMP_SIZE];
+	enum status st;
+
+	if (!tags)
+		return NULL;
+	st = add_one_tag(tags, "keyturn:version", id);
+	if (st == STATUS_OK)
+		st = add_one_tag(tags, "keyturn:last-rotated",
+				 now_stamp(now, stamp));
+	if (s->next_due)
+		due = s->next_due(s->next_due_arg, name, now);
+	if (st == STATUS_OK)
+		st = add_one_tag(tags, "keyturn:next-due",
+				 due == INT64_MAX ? "by command" :
+						    now_stamp(due, stamp));
+	if (st == STATUS_OK)
+		return tags;
+	doc_free(tags);
+	return NULL;
+}
+
 /* Tags are for other tools; a rotation does not fail for them. */
 static void announce(struct store_aws *s, const char *name, const char *id)
 {
-	struct doc *body, *tags = doc_new_array(), *answer = NULL;
-	static const char *const keys[] = { "keyturn:version",
-					    "keyturn:last-rotated" };
 	static const char *const none[] = { NULL };
+	struct doc *body = NULL, *answer = NULL;
 	enum store_aws_api_fault fault;
-	char secret[SECRET_SIZE], stamp[NOW_STAMP_SIZE];
-	enum status st = make_name(s, name, secret, NULL);
+	char secret[SECRET_SIZE];
 
-	now_stamp(store_aws_call_now(&s->api.wire), stamp);
-	for (int i = 0; i < 2 && st == STATUS_OK; i++) {
-		struct doc *tag = doc_new_object();
-
-		st = tag ? doc_set_text(tag, "Key", keys[i]) : STATUS_NO_MEMORY;
-		if (st == STATUS_OK)
-			st = doc_set_text(tag, "Value", i == 0 ? id : stamp);
-		if (st == STATUS_OK)
-			st = doc_push(tags, tag);
-		else
-			doc_free(tag);
-	}
-	body = st == STATUS_OK ? make_request(secret, none) : NULL;
-	if (body && doc_set(body, "Tags", tags) == STATUS_OK)
+	if (make_name(s, name, secret, NULL) == STATUS_OK)
+		body = make_request(secret, none);
+	if (body && doc_set(body, "Tags", news(s, name, id)) == STATUS_OK)
 		request(s, "TagResource", body, STORE_AWS_API_REPEAT, &answer,
 			&fault, NULL);
 	else
 		doc_free(body);
-	if (!body)
-		doc_free(tags);
 	doc_free(answer);
 }
 
@@ -939,6 +965,8 @@ static enum status copy_settings(struct store_aws *s,
 
 	s->create = o->create;
 	s->announce = o->announce;
+	s->next_due = o->next_due;
+	s->next_due_arg = o->next_due_arg;
 	s->name = strdup(o->name);
 	if (kms)
 		s->kms_key = strdup(kms);

@@ -41,6 +41,10 @@ struct store_aws_options {
 	const char *const *tags; /* "KEY=VALUE", of secrets that are made */
 	size_t n_tags;
 	bool announce; /* tag a secret with each rotation */
+	/* With announce: when a secret that is rotated at at_us is due again;
+	 * INT64_MAX: by command only.  Thread-safe; may be NULL. */
+	int64_t (*next_due)(const void *arg, const char *name, int64_t at_us);
+	const void *next_due_arg;
 	bool fips;
 	bool dualstack;
 	const struct now *now;

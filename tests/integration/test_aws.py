@@ -219,6 +219,8 @@ def test_a_new_secret_has_the_tags_and_the_key_of_the_configuration(
     assert tags["team"] == "integration" and tags["cost"] == "4711"
     assert tags["keyturn:version"] == site.current().id
     assert tags["keyturn:last-rotated"].startswith("20")
+    assert tags["keyturn:next-due"][:4].isdigit()
+    assert tags["keyturn:next-due"] > tags["keyturn:last-rotated"]
 
 
 def test_check_describes_the_secret_and_writes_nothing(taken_over, double):
