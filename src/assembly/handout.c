@@ -26,8 +26,9 @@ static enum status find_version(struct store *store, const char *role,
 	v = store_find_label(&state, l);
 	if (!v)
 		return reason_set(why, STATUS_NOT_FOUND,
-				  "role %s has no %s version in store %s", role,
-				  label, store->name);
+				  "role %s has no %s version in store %s%s%s",
+				  role, label, store->name,
+				  state.note[0] ? ": " : "", state.note);
 	return text_copy(ret_id, RANDOM_UUID_SIZE, v->id);
 }
 

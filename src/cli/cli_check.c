@@ -280,6 +280,9 @@ static void check_drift(struct check *k, const struct runner_job *j,
 				"the password was changed by somebody else; "
 				"keyturn import or keyturn rotate --emergency");
 		failed(k, "drift", STATUS_REFUSED, &why);
+	} else if (marker.live_version[0] && !live && state.note[0]) {
+		reason_set(&why, STATUS_REFUSED, "%s", state.note);
+		failed(k, "drift", STATUS_REFUSED, &why);
 	} else if (marker.live_version[0] && !live) {
 		reason_set(&why, STATUS_REFUSED,
 			   "the live version %s is not in the store; keyturn "

@@ -25,6 +25,7 @@ import vault as doubles  # noqa: E402
 from rig.gate import wait_until  # noqa: E402
 from rig.installation import FIRST_PASSWORD  # noqa: E402
 from rig.vault_site import Vault, VaultSite  # noqa: E402
+from rig.verdict import finding  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +238,9 @@ def test_a_deleted_current_freezes_until_it_is_undeleted(taken_over):
     taken_over.kv.delete_latest_version_of_secret(
         taken_over.path(), mount_point=taken_over.mount)
     frozen(taken_over, "deleted", "undelete")
+    finding(taken_over.run("check"), "drift", "deleted", "undelete")
+    done = taken_over.run("get", "sap")
+    assert done.exit == 11 and "undelete" in done.text, done.text
     taken_over.kv.undelete_secret_versions(
         taken_over.path(), [number], mount_point=taken_over.mount)
     taken_over.run("thaw", "sap", expect=0)
