@@ -10,6 +10,7 @@
 
 #define RETRY_FIRST (50 * 1000)
 #define RETRY_MOST  (2 * NOW_SECOND)
+#define PROVE_MOST (5 * NOW_SECOND)
 
 enum status runner_env_new(const struct runner_env_options *o,
 			   struct runner_env **ret_env)
@@ -132,13 +133,16 @@ static enum engine_event perform(struct runner *r, struct reason *why)
 /* Full jitter would do no better here: the waiters are rotators of one role. */
 static void wait_before_retry(const struct runner *r, enum engine_state was)
 {
-	int64_t us = RETRY_FIRST;
+	unsigned n = r->engine.retries[was];
+	int64_t us = (int64_t)RETRY_FIRST << (n < 10 ? n : 10);
+	int64_t most = RETRY_MOST;
 
-	if (was != ENGINE_PROVE)
-		us <<= r->engine.retries[was];
-	else
+	/* Logins that a server counts towards a lock-out are spaced wider. */
+	if (was == ENGINE_PROVE) {
 		us *= 4;
-	now_sleep(r->env->o.now, us < RETRY_MOST ? us : RETRY_MOST);
+		most = PROVE_MOST;
+	}
+	now_sleep(r->env->o.now, us < most ? us : most);
 }
 
 static void keep_reason(struct runner *r, const struct engine_row *row,

@@ -192,7 +192,12 @@ void runner_ledger_step(struct runner *r, enum engine_state was,
 	if (was == ENGINE_START || was == ENGINE_INTENT ||
 	    was == ENGINE_FREEZE || was == ENGINE_CLOSE)
 		return;
-	detail = why->text[0] ? why->text : row ? row->sentence : "";
+	/* What was tried on the way to a success is not why it succeeded; only
+	 * a login has something to add (taken, then refused for NOLOGIN). */
+	detail = row ? row->sentence : "";
+	if (why->text[0] &&
+	    (event_status(ev) != STATUS_OK || ev == ENGINE_ON_RIGHT))
+		detail = why->text;
 	runner_ledger_note(r, engine_state_audit(was),
 			   was >= ENGINE_PROBE ? r->version : "",
 			   event_status(ev), detail, took_us, false, NULL);

@@ -88,6 +88,13 @@ static void explain(const struct target_postgres *p, size_t endpoint,
 				   report->sqlstate);
 		return;
 	default:
+		if (report->used_password) {
+			reason_set(why, STATUS_OK,
+				   "%s port %s does not take the new password "
+				   "of role %s yet; is it a replica that lags?",
+				   host, port[0] != '\0' ? port : "5432", role);
+			return;
+		}
 		/* pg_connect() has said what went wrong. */
 		reason_wrap(why, STATUS_OK, "no evidence on role %s", role);
 	}
@@ -147,6 +154,11 @@ enum status target_prove(struct target *t, const char *role,
 	for (i = 0; i < p->n_infos; i++) {
 		reason_clear(&told);
 		login = login_once(p, i, role, password, &report, &st, &told);
+		/* The server where it was changed takes it; this one has not
+		 * heard of it yet (K17).  Only repeated is that a "no". */
+		if (i > 0 && !control && login == TARGET_LOGIN_WRONG &&
+		    worst != TARGET_LOGIN_WRONG)
+			login = TARGET_LOGIN_NO_EVIDENCE;
 		if (st == STATUS_NO_MEMORY || st == STATUS_CONFIG ||
 		    (st == STATUS_REFUSED && !report.reached))
 			return reason_set(why, st, "%s", told.text);

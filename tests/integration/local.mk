@@ -22,6 +22,7 @@ EXTRA_DIST += \
 	tests/integration/test_bad_configuration.py \
 	tests/integration/test_bad_ledger.py \
 	tests/integration/test_bad_store.py \
+	tests/integration/test_endpoints.py \
 	tests/integration/test_commands.py \
 	tests/integration/test_aws.py \
 	tests/integration/test_aws_credentials.py \
