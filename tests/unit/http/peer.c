@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,6 +216,8 @@ struct peer *peer_start(const struct peer_options *o)
 	socklen_t n = sizeof(a);
 
 	NEED(p);
+	/* Ours, when a client is gone; libcurl's are MSG_NOSIGNAL. */
+	signal(SIGPIPE, SIG_IGN);
 	p->o = *o;
 	make_tls(p);
 	p->listener = socket(AF_INET, SOCK_STREAM, 0);
