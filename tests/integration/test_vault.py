@@ -184,6 +184,19 @@ def test_a_rotation_of_its_own_costs_five_requests_on_one_connection(
     assert taken_over.gate.connections - begun == 1
 
 
+def test_roles_rotated_together_share_login_and_connections(new_vault_site):
+    roles = ("a", "b", "c", "d", "e", "f")
+    site = new_vault_site(roles=roles, keyturn="jobs = 3")
+    begun = site.gate.connections
+    done, calls = site.calls_of("rotate", *roles)
+    assert done.exit == 0, done.text
+    assert site.gate.connections - begun <= 3
+    assert sum(path == "auth/token/lookup-self" for _, path in calls) == 1
+    assert sum("/ui/mounts/" in path for _, path in calls) <= 3
+    for role in roles:
+        site.settled(role)
+
+
 @pytest.fixture(scope="module")
 def turns(folder):
     """vault_turns.c with the store's own code."""
