@@ -914,6 +914,23 @@ static void a_missing_marker_costs_one_login_and_no_password(void **state)
 	world_free(&w);
 }
 
+/* The database goes back to where the marker is missing after our password was
+ * applied: the probe logs in with CURRENT, and ours is applied again. */
+static void a_probe_leaves_our_password_alone(void **state)
+{
+	struct plan p = one_fault("prove", FATE_RESTORE, 1);
+	static struct world w;
+
+	(void)state;
+	p.fault[0].from = 1; /* the first is the probe's own */
+	prepare(&w, SCENE_UNMARKED, false);
+	under(&w, &p);
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	assert_int_equal(w.staged, 1);
+	assert_true(world_settled(&w));
+	world_free(&w);
+}
+
 static void a_renamed_role_is_frozen(void **state)
 {
 	static struct world w;
@@ -933,13 +950,17 @@ static void a_restore_is_repointed_alarmed_and_rotated(void **state)
 	(void)state;
 	for (size_t o = 0; o < ORDERS - 1; o++) {
 		unsigned before;
+		int64_t seen;
 
 		prepare(&w, SCENE_RESTORED, false);
 		before = w.staged;
+		seen = w.role.epoch;
 		assert_int_equal(run(&w, 0, &orders[o]), STATUS_OK);
 		assert_true(w.restores_noted > 0);
 		assert_int_equal(w.staged, before + 1);
 		assert_true(world_settled(&w));
+		/* INV5: what comes later has the higher epoch all the same. */
+		assert_true(seen > 0 && w.db.epoch > seen);
 		world_free(&w);
 	}
 }
@@ -1307,6 +1328,7 @@ static const struct CMUnitTest tests[] = {
 		a_password_changed_by_hand_is_seen_where_it_can_be_read),
 	cmocka_unit_test(an_import_is_proved_after_it_is_marked),
 	cmocka_unit_test(a_missing_marker_costs_one_login_and_no_password),
+	cmocka_unit_test(a_probe_leaves_our_password_alone),
 	cmocka_unit_test(a_renamed_role_is_frozen),
 	cmocka_unit_test(a_restore_is_repointed_alarmed_and_rotated),
 	cmocka_unit_test(a_store_rolled_back_freezes_and_an_emergency_heals),
