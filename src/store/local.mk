@@ -25,6 +25,7 @@ libstore_a_SOURCES += \
 	src/store/store_aws_endpoint.c src/store/store_aws_endpoint.h \
 	src/store/store_aws_environment.c src/store/store_aws_environment.h \
 	src/store/store_aws_key.c src/store/store_aws_key.h \
+	src/store/store_aws_known.c src/store/store_aws_known.h \
 	src/store/store_aws_metadata.c src/store/store_aws_metadata.h \
 	src/store/store_aws_process.c src/store/store_aws_process.h \
 	src/store/store_aws_profile.c src/store/store_aws_profile.h \

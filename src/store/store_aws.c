@@ -5,7 +5,6 @@
  */
 #include "store/store_aws.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "base/text.h"
 #include "store/store_aws_api.h"
 #include "store/store_aws_content.h"
+#include "store/store_aws_known.h"
 #include "store/store_aws_state.h"
 
 #define PREFIX_SIZE 128
@@ -23,18 +23,6 @@
 #define NAME_BYTES                                             \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" \
 	"0123456789/_+=.@-"
-
-/* What is known of one secret.  Its labels are a copy that may be old; its
- * versions never change, so their other keys are worth keeping. */
-struct known {
-	struct known *next;
-	char name[STORE_NAME_SIZE];
-	struct store_aws_state state;
-	bool described;
-	bool brief; /* the last describe() left the history out */
-	char content_id[STORE_AWS_STATE_ID_SIZE]; /* whose keys these are */
-	struct secret *content; /* JSON without the password, or NULL */
-};
 
 struct store_aws {
 	struct store store; /* first: what the caller holds */
@@ -47,123 +35,8 @@ struct store_aws {
 	bool announce;
 	int64_t (*next_due)(const void *arg, const char *name, int64_t at_us);
 	const void *next_due_arg;
-	pthread_mutex_t lock; /* over known */
-	struct known *known;
+	struct store_aws_known *known;
 };
-
-/* --- what is known ------------------------------------------------------------ */
-
-/* With the lock held; NULL without memory. */
-static struct known *find_known(struct store_aws *s, const char *name)
-{
-	struct known *k;
-
-	for (k = s->known; k; k = k->next)
-		if (strcmp(k->name, name) == 0)
-			return k;
-	k = calloc(1, sizeof(*k));
-	if (!k)
-		return NULL;
-	text_copy(k->name, sizeof(k->name), name);
-	k->next = s->known;
-	s->known = k;
-	return k;
-}
-
-/* The history was not told last time, and no write came in between? */
-static bool was_brief(struct store_aws *s, const char *name)
-{
-	struct known *k;
-	bool brief;
-
-	pthread_mutex_lock(&s->lock);
-	k = find_known(s, name);
-	brief = k && k->brief;
-	pthread_mutex_unlock(&s->lock);
-	return brief;
-}
-
-static void set_brief(struct store_aws *s, const char *name, bool brief)
-{
-	struct known *k;
-
-	pthread_mutex_lock(&s->lock);
-	k = find_known(s, name);
-	if (k)
-		k->brief = brief;
-	pthread_mutex_unlock(&s->lock);
-}
-
-static void remember(struct store_aws *s, const char *name,
-		     const struct store_aws_state *state)
-{
-	struct known *k;
-
-	pthread_mutex_lock(&s->lock);
-	k = find_known(s, name);
-	if (k) {
-		k->state = *state;
-		k->described = true;
-	}
-	pthread_mutex_unlock(&s->lock);
-}
-
-/* False when nothing is known, or not of this revision (NULL: any). */
-static bool recall(struct store_aws *s, const char *name, const char *revision,
-		   struct store_aws_state *ret)
-{
-	struct known *k;
-	bool found;
-
-	pthread_mutex_lock(&s->lock);
-	k = find_known(s, name);
-	found = k && k->described &&
-		(!revision || strcmp(k->state.state.revision, revision) == 0);
-	if (found)
-		*ret = k->state;
-	pthread_mutex_unlock(&s->lock);
-	return found;
-}
-
-static void remember_content(struct store_aws *s, const char *name,
-			     const char *id, const struct doc *content)
-{
-	struct secret *bytes = NULL;
-	struct doc *copy = doc_clone(content);
-	struct known *k;
-
-	if (!copy)
-		return;
-	doc_remove(copy, "password");
-	if (doc_write_secret(copy, &bytes) == STATUS_OK) {
-		pthread_mutex_lock(&s->lock);
-		k = find_known(s, name);
-		if (k) {
-			secret_free(k->content);
-			k->content = bytes;
-			text_copy(k->content_id, sizeof(k->content_id), id);
-			bytes = NULL;
-		}
-		pthread_mutex_unlock(&s->lock);
-	}
-	secret_free(bytes);
-	doc_free(copy);
-}
-
-static struct doc *recall_content(struct store_aws *s, const char *name,
-				  const char *id)
-{
-	struct doc *d = NULL;
-	struct known *k;
-
-	pthread_mutex_lock(&s->lock);
-	k = find_known(s, name);
-	if (k && k->content && strcmp(k->content_id, id) == 0)
-		doc_parse(secret_bytes(k->content), secret_len(k->content), "",
-			  &d, NULL);
-	pthread_mutex_unlock(&s->lock);
-	return d;
-}
 
 /* --- requests ------------------------------------------------------------------ */
 
@@ -273,7 +146,7 @@ static enum status look(struct store_aws *s, const char *name,
 	}
 	doc_free(answer);
 	if (st == STATUS_OK)
-		remember(s, name, ret);
+		store_aws_known_remember(s->known, name, ret);
 	return st;
 }
 
@@ -290,7 +163,7 @@ static enum status real_id(struct store_aws *s, const char *name,
 		text_copy(real, STORE_AWS_STATE_ID_SIZE, id);
 		return STATUS_OK;
 	}
-	if (recall(s, name, NULL, &state))
+	if (store_aws_known_recall(s->known, name, NULL, &state))
 		found = store_aws_state_real(&state, id);
 	if (!found) {
 		st = look(s, name, &state, why);
@@ -335,7 +208,7 @@ static enum status get(struct store_aws *s, const char *name, const char *real,
 		st = store_aws_content_read(answer, secret, ret, why);
 	doc_free(answer);
 	if (st == STATUS_OK)
-		remember_content(s, name, real, *ret);
+		store_aws_known_remember_content(s->known, name, real, *ret);
 	return st;
 }
 
@@ -406,13 +279,14 @@ static enum status describe(struct store *store, const char *name,
 	struct store_aws_state state;
 	enum status st = look(s, name, &state, why);
 	bool full = st == STATUS_OK && state.exists &&
-		    (was_brief(s, name) || store_aws_state_is_open(&state));
+		    (store_aws_known_was_brief(s->known, name) ||
+		     store_aws_state_is_open(&state));
 
 	if (full)
 		st = add_history(s, name, &state, why);
 	if (st != STATUS_OK)
 		return reason_wrap(why, st, "store %s", s->name);
-	set_brief(s, name, state.exists && !full);
+	store_aws_known_set_brief(s->known, name, state.exists && !full);
 	*ret_state = state.state;
 	ret_state->remembered = state.exists && !full;
 	return STATUS_OK;
@@ -551,7 +425,8 @@ static enum status begin_secret(struct store_aws *s, const char *name,
 				"%s was made by somebody else at this moment",
 				secret);
 	if (st == STATUS_OK)
-		remember_content(s, name, STORE_AWS_STATE_PLACEHOLDER, content);
+		store_aws_known_remember_content(
+			s->known, name, STORE_AWS_STATE_PLACEHOLDER, content);
 	doc_free(body);
 	doc_free(answer);
 	doc_free(content);
@@ -569,7 +444,7 @@ static enum status base_content(struct store_aws *s, const char *name,
 
 	if (st != STATUS_OK)
 		return st;
-	content = recall_content(s, name, real);
+	content = store_aws_known_recall_content(s->known, name, real);
 	if (!content)
 		st = get(s, name, real, &content, why);
 	/* Whatever is there, it is not overwritten. */
@@ -628,10 +503,10 @@ static enum status after(
 	struct store_aws_state state;
 	enum status st = STATUS_OK;
 
-	set_brief(s, name, false);
-	if (recall(s, name, revision, &state)) {
+	store_aws_known_set_brief(s->known, name, false);
+	if (store_aws_known_recall(s->known, name, revision, &state)) {
 		change(&state, id, store_aws_call_now(&s->api.wire));
-		remember(s, name, &state);
+		store_aws_known_remember(s->known, name, &state);
 	} else {
 		st = look(s, name, &state, why);
 	}
@@ -896,19 +771,13 @@ static enum status retire(struct store *store, const char *name,
 static void close_store(struct store *store)
 {
 	struct store_aws *s = (struct store_aws *)store;
-	struct known *k;
 
 	if (!s)
 		return;
-	while ((k = s->known) != NULL) {
-		s->known = k->next;
-		secret_free(k->content);
-		free(k);
-	}
+	store_aws_known_free(s->known);
 	store_aws_credentials_free(s->api.credentials);
 	http_close(s->api.wire.http);
 	doc_free(s->tags);
-	pthread_mutex_destroy(&s->lock);
 	free(s->kms_key);
 	free(s->name);
 	free(s);
@@ -1048,9 +917,12 @@ enum status store_aws_open(const struct store_aws_options *o,
 
 	if (!s)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	pthread_mutex_init(&s->lock, NULL);
 	s->store.ops = &ops;
-	st = copy_settings(s, o, why);
+	st = store_aws_known_new(&s->known);
+	if (st != STATUS_OK)
+		reason_set(why, st, "out of memory");
+	if (st == STATUS_OK)
+		st = copy_settings(s, o, why);
 	if (st == STATUS_OK)
 		st = open_wire(s, o, why);
 	if (st == STATUS_OK)
