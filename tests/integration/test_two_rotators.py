@@ -80,11 +80,11 @@ def test_a_second_rotator_is_told_that_one_is_running(taken_over):
     second = site.run("rotate", "sap", "--json", expect=BUSY)
     (line,) = second.lines
     assert line["status"] in ("BUSY", "CONFLICT") and line["exit"] == BUSY
+    # Who was told so left its run open, in case the first does not finish.
+    assert site.status()["open_run"]
     first.go_on()
     while first.wait_stopped():
         first.go_on()
-    # Who was told so left its run open, in case the first does not finish.
-    assert site.status()["open_run"]
     assert first.finish().exit == 0
     site.settled()
 
