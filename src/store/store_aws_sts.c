@@ -64,27 +64,27 @@ static enum status make_form(const struct store_aws_sts_role *role,
 	return s;
 }
 
+#define PLAIN(name) "AssumeRoleResponse/AssumeRoleResult/Credentials/" name
+#define IDENTITY(name)                       \
+	"AssumeRoleWithWebIdentityResponse/" \
+	"AssumeRoleWithWebIdentityResult/Credentials/" name
+
 /* --- the answer ------------------------------------------------------------ */
 
 static enum status read_key(const struct http_response *r, bool web,
 			    struct store_aws_key *ret, struct reason *why)
 {
 	static const char *const plain[] = {
-		"AssumeRoleResponse/AssumeRoleResult/Credentials/AccessKeyId",
-		"AssumeRoleResponse/AssumeRoleResult/Credentials/"
-		"SecretAccessKey",
-		"AssumeRoleResponse/AssumeRoleResult/Credentials/SessionToken",
-		"AssumeRoleResponse/AssumeRoleResult/Credentials/Expiration",
+		PLAIN("AccessKeyId"),
+		PLAIN("SecretAccessKey"),
+		PLAIN("SessionToken"),
+		PLAIN("Expiration"),
 	};
 	static const char *const identity[] = {
-		"AssumeRoleWithWebIdentityResponse/"
-		"AssumeRoleWithWebIdentityResult/Credentials/AccessKeyId",
-		"AssumeRoleWithWebIdentityResponse/"
-		"AssumeRoleWithWebIdentityResult/Credentials/SecretAccessKey",
-		"AssumeRoleWithWebIdentityResponse/"
-		"AssumeRoleWithWebIdentityResult/Credentials/SessionToken",
-		"AssumeRoleWithWebIdentityResponse/"
-		"AssumeRoleWithWebIdentityResult/Credentials/Expiration",
+		IDENTITY("AccessKeyId"),
+		IDENTITY("SecretAccessKey"),
+		IDENTITY("SessionToken"),
+		IDENTITY("Expiration"),
 	};
 	const char *const *path = web ? identity : plain;
 	struct xml_wanted w[] = {
