@@ -10,7 +10,7 @@
 
 #define RETRY_FIRST (50 * 1000)
 #define RETRY_MOST  (2 * NOW_SECOND)
-#define PROVE_MOST (5 * NOW_SECOND)
+#define PROVE_MOST  (5 * NOW_SECOND)
 
 enum status runner_env_new(const struct runner_env_options *o,
 			   struct runner_env **ret_env)
