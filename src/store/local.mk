@@ -19,18 +19,9 @@ libstore_a_SOURCES += src/store/store_key.c src/store/store_key.h
 libstore_a_SOURCES += \
 	src/store/store_aws.c src/store/store_aws.h \
 	src/store/store_aws_api.c src/store/store_aws_api.h \
-	src/store/store_aws_call.c src/store/store_aws_call.h \
 	src/store/store_aws_content.c src/store/store_aws_content.h \
-	src/store/store_aws_credentials.c src/store/store_aws_credentials.h \
-	src/store/store_aws_endpoint.c src/store/store_aws_endpoint.h \
-	src/store/store_aws_environment.c src/store/store_aws_environment.h \
-	src/store/store_aws_key.c src/store/store_aws_key.h \
 	src/store/store_aws_known.c src/store/store_aws_known.h \
-	src/store/store_aws_metadata.c src/store/store_aws_metadata.h \
-	src/store/store_aws_process.c src/store/store_aws_process.h \
-	src/store/store_aws_profile.c src/store/store_aws_profile.h \
-	src/store/store_aws_state.c src/store/store_aws_state.h \
-	src/store/store_aws_sts.c src/store/store_aws_sts.h
+	src/store/store_aws_state.c src/store/store_aws_state.h
 libstore_a_SOURCES += \
 	src/store/store_vault.c src/store/store_vault.h \
 	src/store/store_vault_auth.c \

@@ -217,11 +217,10 @@ static enum status get(struct store_aws *s, const char *name, const char *real,
 static enum status canary(struct store *store, struct reason *why)
 {
 	struct store_aws *s = (struct store_aws *)store;
-	struct store_aws_key key = { .id = "" };
-	enum status st =
-		store_aws_credentials_get(s->api.credentials, &key, why);
+	struct aws_key key = { .id = "" };
+	enum status st = aws_credentials_get(s->api.credentials, &key, why);
 
-	store_aws_key_clear(&key);
+	aws_key_clear(&key);
 	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
 }
 
@@ -505,7 +504,7 @@ static enum status after(
 
 	store_aws_known_set_brief(s->known, name, false);
 	if (store_aws_known_recall(s->known, name, revision, &state)) {
-		change(&state, id, store_aws_call_now(&s->api.wire));
+		change(&state, id, aws_call_now(&s->api.wire));
 		store_aws_known_remember(s->known, name, &state);
 	} else {
 		st = look(s, name, &state, why);
@@ -632,7 +631,7 @@ static enum status add_one_tag(struct doc *tags, const char *key,
 /* The tags that tell other tools of a rotation; NULL without memory. */
 static struct doc *news(struct store_aws *s, const char *name, const char *id)
 {
-	int64_t now = store_aws_call_now(&s->api.wire), due = INT64_MAX;
+	int64_t now = aws_call_now(&s->api.wire), due = INT64_MAX;
 	struct doc *tags = doc_new_array();
 	char stamp[NOW_STAMP_SIZE];
 	enum status st;
@@ -775,7 +774,7 @@ static void close_store(struct store *store)
 	if (!s)
 		return;
 	store_aws_known_free(s->known);
-	store_aws_credentials_free(s->api.credentials);
+	aws_credentials_free(s->api.credentials);
 	http_close(s->api.wire.http);
 	doc_free(s->tags);
 	free(s->kms_key);
@@ -873,13 +872,13 @@ static enum status open_api(struct store_aws *s,
 			    struct reason *why)
 {
 	struct store_aws_api *a = &s->api;
-	const struct store_aws_credentials_options co = {
+	const struct aws_credentials_options co = {
 		.profile = set_or_null(o->profile),
 		.fips = o->fips,
 		.dualstack = o->dualstack,
 		.wire = &a->wire,
 	};
-	struct store_aws_endpoint_query q = {
+	struct aws_endpoint_query q = {
 		.given = o->endpoint,
 		.service = "secretsmanager",
 		.variable = "AWS_ENDPOINT_URL_SECRETS_MANAGER",
@@ -888,25 +887,23 @@ static enum status open_api(struct store_aws *s,
 		.fips = o->fips,
 		.dualstack = o->dualstack,
 	};
-	enum status st = store_aws_credentials_new(&co, &a->credentials, why);
+	enum status st = aws_credentials_new(&co, &a->credentials, why);
 
 	if (st != STATUS_OK)
 		return st;
 	if (set_or_null(o->region))
 		st = text_copy(a->region, sizeof(a->region), o->region);
 	else
-		st = store_aws_credentials_region(a->credentials, a->region,
-						  why);
+		st = aws_credentials_region(a->credentials, a->region, why);
 	if (st == STATUS_OK || st == STATUS_LIMIT)
-		st = store_aws_endpoint_check_region(
+		st = aws_endpoint_check_region(
 			st == STATUS_OK ? a->region : o->region, why);
 	if (st != STATUS_OK)
 		return st;
-	store_aws_credentials_set_region(a->credentials, a->region);
-	return store_aws_endpoint_find(
-		&q, store_aws_credentials_files(a->credentials),
-		store_aws_credentials_profile(a->credentials), &a->endpoint,
-		why);
+	aws_credentials_set_region(a->credentials, a->region);
+	return aws_endpoint_find(&q, aws_credentials_files(a->credentials),
+				 aws_credentials_profile(a->credentials),
+				 &a->endpoint, why);
 }
 
 enum status store_aws_open(const struct store_aws_options *o,

@@ -87,14 +87,14 @@ static enum status refuse(const struct operation *o, const char *type,
 			"(100 versions in 24 hours, 20 labels): rotate "
 			"it less often (request %s)",
 			o->secret, id);
-	if (store_aws_call_is_bad_key(type))
+	if (aws_call_is_bad_key(type))
 		return reason_set(
 			why, STATUS_REFUSED,
 			"AWS does not accept keyturn's credentials: "
 			"they are unknown or have expired (%s, request "
 			"%s)",
 			type, id);
-	if (store_aws_call_is_bad_signature(type) ||
+	if (aws_call_is_bad_signature(type) ||
 	    strcmp(type, "IncompleteSignature") == 0)
 		return reason_set(why, STATUS_REFUSED,
 				  "AWS does not accept the signature: a wrong "
@@ -110,7 +110,7 @@ static enum status refuse(const struct operation *o, const char *type,
 static enum status judge(const struct operation *o, const char *type,
 			 const struct http_response *r, struct reason *why)
 {
-	if (store_aws_call_is_throttling(type) || r->code == 429)
+	if (aws_call_is_throttling(type) || r->code == 429)
 		return reason_set(why, STATUS_STORE_UNAVAILABLE,
 				  "AWS throttles %s of %s (request %s)",
 				  o->action, o->secret, request_id(r));
@@ -168,12 +168,11 @@ static enum status take(const struct operation *o,
 }
 
 static enum status post(const struct operation *o, const struct doc_bytes *body,
-			const struct store_aws_key *key,
-			struct http_response *ret,
-			char type[STORE_AWS_CALL_TYPE_SIZE], struct reason *why)
+			const struct aws_key *key, struct http_response *ret,
+			char type[AWS_CALL_TYPE_SIZE], struct reason *why)
 {
 	char target[64];
-	const struct store_aws_call c = {
+	const struct aws_call c = {
 		.to = &o->a->endpoint,
 		.region = o->a->region,
 		.service = "secretsmanager",
@@ -187,7 +186,7 @@ static enum status post(const struct operation *o, const struct doc_bytes *body,
 	enum status s;
 
 	snprintf(target, sizeof(target), "secretsmanager.%s", o->action);
-	s = store_aws_call_post(&o->a->wire, &c, ret, type, why);
+	s = aws_call_post(&o->a->wire, &c, ret, type, why);
 	if (s == STATUS_UNKNOWN)
 		s = lost(o);
 	return s;
@@ -204,8 +203,8 @@ enum status store_aws_api_do(struct store_aws_api *a, const char *action,
 	struct operation o = { a, action,
 			       doc_text(named ? named : doc_get(body, "Name")),
 			       kind };
-	char type[STORE_AWS_CALL_TYPE_SIZE] = "";
-	struct store_aws_key key = { .id = "" };
+	char type[AWS_CALL_TYPE_SIZE] = "";
+	struct aws_key key = { .id = "" };
 	struct http_response r = { .code = 0 };
 	struct doc_bytes bytes = { NULL, 0 };
 	enum status s;
@@ -216,20 +215,20 @@ enum status store_aws_api_do(struct store_aws_api *a, const char *action,
 		return reason_set(why, s, "the request for %s is too large",
 				  o.secret);
 	for (int attempt = 0; attempt < 2; attempt++) {
-		s = store_aws_credentials_get(a->credentials, &key, why);
+		s = aws_credentials_get(a->credentials, &key, why);
 		if (s != STATUS_OK)
 			break;
 		http_response_free(&r);
 		s = post(&o, &bytes, &key, &r, type, why);
 		/* A key that ended early is renewed once. */
-		if (s != STATUS_OK || !store_aws_call_is_bad_key(type) ||
-		    !store_aws_credentials_refused(a->credentials, &key))
+		if (s != STATUS_OK || !aws_call_is_bad_key(type) ||
+		    !aws_credentials_refused(a->credentials, &key))
 			break;
-		store_aws_key_clear(&key);
+		aws_key_clear(&key);
 	}
 	if (s == STATUS_OK)
 		s = take(&o, &r, type, ret_answer, ret_fault, why);
-	store_aws_key_clear(&key);
+	aws_key_clear(&key);
 	http_response_free(&r);
 	doc_bytes_free(&bytes);
 	return s;

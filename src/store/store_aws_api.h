@@ -3,15 +3,15 @@
 #ifndef KEYTURN_STORE_AWS_API_H
 #define KEYTURN_STORE_AWS_API_H
 
-#include "store/store_aws_call.h"
-#include "store/store_aws_credentials.h"
+#include "aws/aws_call.h"
+#include "aws/aws_credentials.h"
 #include "json/doc.h"
 
 struct store_aws_api {
-	struct store_aws_call_wire wire;
-	struct store_aws_credentials *credentials;
-	struct store_aws_endpoint endpoint;
-	char region[STORE_AWS_REGION_SIZE];
+	struct aws_call_wire wire;
+	struct aws_credentials *credentials;
+	struct aws_endpoint endpoint;
+	char region[AWS_REGION_SIZE];
 };
 
 /* What doing an operation twice does. */

@@ -19,6 +19,6 @@ check_PROGRAMS += tests/unit/store/test_store_aws
 TESTS += tests/unit/store/test_store_aws
 tests_unit_store_test_store_aws_SOURCES = tests/unit/store/test_store_aws.c
 tests_unit_store_test_store_aws_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_store_test_store_aws_LDADD = libstore.a libhttp.a libjson.a \
+tests_unit_store_test_store_aws_LDADD = libstore.a libaws.a libhttp.a libjson.a \
 	libxml.a libcrypto.a libbase.a $(CURL_LIBS) $(JANSSON_LIBS) \
 	$(EXPAT_LIBS) $(OPENSSL_LIBS) -lm $(CMOCKA_LIBS)

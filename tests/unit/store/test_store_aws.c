@@ -12,10 +12,10 @@
 
 #include <cmocka.h>
 
+#include "aws/aws_endpoint.h"
+#include "aws/aws_process.h"
+#include "aws/aws_profile.h"
 #include "base/now.h"
-#include "store/store_aws_endpoint.h"
-#include "store/store_aws_process.h"
-#include "store/store_aws_profile.h"
 #include "store/store_aws_state.h"
 
 static char folder[] = "/tmp/keyturn-aws-XXXXXX";
@@ -54,9 +54,9 @@ static int remove_folder(void **state)
 	return rmdir(folder);
 }
 
-static struct store_aws_profile *files(void)
+static struct aws_profile *files(void)
 {
-	struct store_aws_profile *p = NULL;
+	struct aws_profile *p = NULL;
 
 	write_file("AWS_CONFIG_FILE", "config",
 		   "[default]\nregion = eu-west-1 \n# region = x\n"
@@ -72,87 +72,85 @@ static struct store_aws_profile *files(void)
 		   "\n[two]\r\naws_access_key_id = AKIA\r\n"
 		   "aws_secret_access_key = a=b=c \r\n[three]\n",
 		   0600);
-	assert_int_equal(store_aws_profile_read(&p, NULL), STATUS_OK);
+	assert_int_equal(aws_profile_read(&p, NULL), STATUS_OK);
 	return p;
 }
 
 static void profiles_are_read_as_awss_tools_read_them(void **state)
 {
-	struct store_aws_profile *p = files();
+	struct aws_profile *p = files();
 	char value[128];
 
 	(void)state;
-	assert_true(store_aws_profile_exists(p, "default"));
-	assert_true(store_aws_profile_exists(p, "two"));
-	assert_true(store_aws_profile_exists(p, "three"));
-	assert_false(store_aws_profile_exists(p, "local"));
-	assert_false(store_aws_profile_exists(p, "four"));
-	assert_true(store_aws_profile_text(p, "default", "region", value,
-					   sizeof(value)));
+	assert_true(aws_profile_exists(p, "default"));
+	assert_true(aws_profile_exists(p, "two"));
+	assert_true(aws_profile_exists(p, "three"));
+	assert_false(aws_profile_exists(p, "local"));
+	assert_false(aws_profile_exists(p, "four"));
+	assert_true(
+		aws_profile_text(p, "default", "region", value, sizeof(value)));
 	assert_string_equal(value, "eu-west-1");
-	assert_true(store_aws_profile_text(p, "two", "region", value,
-					   sizeof(value)));
+	assert_true(aws_profile_text(p, "two", "region", value, sizeof(value)));
 	assert_string_equal(value, "eu-central-1");
-	assert_true(store_aws_profile_text(p, "with space", "region", value,
-					   sizeof(value)));
+	assert_true(aws_profile_text(p, "with space", "region", value,
+				     sizeof(value)));
 	assert_string_equal(value, "us-east-1");
-	assert_true(store_aws_profile_text(p, "two", "credential_process",
-					   value, sizeof(value)));
+	assert_true(aws_profile_text(p, "two", "credential_process", value,
+				     sizeof(value)));
 	assert_string_equal(value, "/bin/x \"a b\" # kept");
-	assert_true(store_aws_profile_service(p, "local", "secrets_manager",
-					      "endpoint_url", value,
-					      sizeof(value)));
+	assert_true(aws_profile_service(p, "local", "secrets_manager",
+					"endpoint_url", value, sizeof(value)));
 	assert_string_equal(value, "http://sm");
-	assert_false(store_aws_profile_text(p, "two", "region", value, 5));
+	assert_false(aws_profile_text(p, "two", "region", value, 5));
 	assert_string_equal(value, "");
-	store_aws_profile_free(p);
+	aws_profile_free(p);
 }
 
 static void a_key_is_read_from_a_private_file_only(void **state)
 {
-	struct store_aws_profile *p = files();
+	struct aws_profile *p = files();
 	struct secret *key = NULL;
 	struct reason why;
 
 	(void)state;
-	assert_int_equal(
-		store_aws_profile_secret(p, STORE_AWS_FILE_CREDENTIALS, "two",
-					 "aws_secret_access_key", &key, &why),
-		STATUS_OK);
+	assert_int_equal(aws_profile_secret(p, STORE_AWS_FILE_CREDENTIALS,
+					    "two", "aws_secret_access_key",
+					    &key, &why),
+			 STATUS_OK);
 	assert_string_equal(secret_bytes(key), "a=b=c");
 	secret_free(key);
-	assert_int_equal(
-		store_aws_profile_secret(p, STORE_AWS_FILE_CREDENTIALS, "three",
-					 "aws_secret_access_key", &key, &why),
-		STATUS_NOT_FOUND);
-	assert_int_equal(store_aws_profile_secret(p, STORE_AWS_FILE_CONFIG,
-						  "two", "region", &key, &why),
+	assert_int_equal(aws_profile_secret(p, STORE_AWS_FILE_CREDENTIALS,
+					    "three", "aws_secret_access_key",
+					    &key, &why),
+			 STATUS_NOT_FOUND);
+	assert_int_equal(aws_profile_secret(p, STORE_AWS_FILE_CONFIG, "two",
+					    "region", &key, &why),
 			 STATUS_CONFIG);
 	assert_non_null(strstr(why.text, "chmod 600"));
-	store_aws_profile_free(p);
+	aws_profile_free(p);
 }
 
-static void find(struct store_aws_endpoint_query q, const char *region,
-		 bool fips, bool dual, const char *host)
+static void find(struct aws_endpoint_query q, const char *region, bool fips,
+		 bool dual, const char *host)
 {
-	struct store_aws_profile *p = files();
-	struct store_aws_endpoint e;
+	struct aws_profile *p = files();
+	struct aws_endpoint e;
 	char url[600];
 
 	q.region = region;
 	q.fips = fips;
 	q.dualstack = dual;
-	assert_int_equal(store_aws_endpoint_find(&q, p, "default", &e, NULL),
+	assert_int_equal(aws_endpoint_find(&q, p, "default", &e, NULL),
 			 STATUS_OK);
 	assert_string_equal(e.host, host);
 	snprintf(url, sizeof(url), "https://%s/", host);
 	assert_string_equal(e.url, url);
-	store_aws_profile_free(p);
+	aws_profile_free(p);
 }
 
 static void every_partition_has_its_names(void **state)
 {
-	const struct store_aws_endpoint_query q = {
+	const struct aws_endpoint_query q = {
 		.service = "secretsmanager",
 		.variable = "AWS_ENDPOINT_URL_SECRETS_MANAGER",
 		.section = "secrets_manager",
@@ -183,9 +181,9 @@ static void only_a_region_becomes_part_of_a_host(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(store_aws_endpoint_check_region(bad[i], NULL),
+		assert_int_equal(aws_endpoint_check_region(bad[i], NULL),
 				 STATUS_CONFIG);
-	assert_int_equal(store_aws_endpoint_check_region("eu-central-1", NULL),
+	assert_int_equal(aws_endpoint_check_region("eu-central-1", NULL),
 			 STATUS_OK);
 }
 
@@ -297,10 +295,10 @@ static void a_process_is_started_from_words(void **state)
 	struct secret *output = NULL;
 
 	(void)state;
-	assert_int_equal(store_aws_process_run(
-				 "/bin/echo  'a  b' \"c\\\"d\" $HOME;e\\ f",
-				 5 * NOW_SECOND, now_system(), &output, NULL),
-			 STATUS_OK);
+	assert_int_equal(
+		aws_process_run("/bin/echo  'a  b' \"c\\\"d\" $HOME;e\\ f",
+				5 * NOW_SECOND, now_system(), &output, NULL),
+		STATUS_OK);
 	assert_string_equal(secret_bytes(output), "a  b c\"d $HOME;e f\n");
 	secret_free(output);
 }
@@ -311,8 +309,8 @@ static void a_process_that_hangs_is_killed(void **state)
 	int64_t begun = now_boot(now_system());
 
 	(void)state;
-	assert_int_equal(store_aws_process_run("/bin/sleep 30", NOW_SECOND / 5,
-					       now_system(), &output, NULL),
+	assert_int_equal(aws_process_run("/bin/sleep 30", NOW_SECOND / 5,
+					 now_system(), &output, NULL),
 			 STATUS_STORE_UNAVAILABLE);
 	assert_true(now_boot(now_system()) - begun < 5 * NOW_SECOND);
 	assert_null(output);
@@ -327,9 +325,8 @@ static void a_command_line_that_is_none_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(store_aws_process_run(bad[i], NOW_SECOND,
-						       now_system(), &output,
-						       NULL),
+		assert_int_equal(aws_process_run(bad[i], NOW_SECOND,
+						 now_system(), &output, NULL),
 				 STATUS_CONFIG);
 	assert_null(output);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* AWS STS: credentials of a role, for a key or for a web identity token. */
-#ifndef KEYTURN_STORE_AWS_STS_H
-#define KEYTURN_STORE_AWS_STS_H
+#ifndef KEYTURN_AWS_STS_H
+#define KEYTURN_AWS_STS_H
 
-#include "store/store_aws_call.h"
+#include "aws/aws_call.h"
 
-struct store_aws_sts_role {
+struct aws_sts_role {
 	const char *arn;
 	const char *session;	 /* RoleSessionName */
 	const char *external_id; /* or NULL */
@@ -17,12 +17,11 @@ struct store_aws_sts_role {
  * NULL and identity is the token.  STATUS_CONFIG: STS says no (the sentence has
  * its error's name); STATUS_STORE_UNAVAILABLE.  ret is the caller's to clear.
  */
-enum status store_aws_sts_assume(struct store_aws_call_wire *w,
-				 const struct store_aws_endpoint *sts,
-				 const char *region,
-				 const struct store_aws_sts_role *role,
-				 const struct store_aws_key *key,
-				 const struct secret *identity,
-				 struct store_aws_key *ret, struct reason *why);
+enum status aws_sts_assume(struct aws_call_wire *w,
+			   const struct aws_endpoint *sts, const char *region,
+			   const struct aws_sts_role *role,
+			   const struct aws_key *key,
+			   const struct secret *identity, struct aws_key *ret,
+			   struct reason *why);
 
 #endif

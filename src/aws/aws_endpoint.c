@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Addresses of AWS.  Must never let a name out of a file or a variable become
  * anything but a host. */
-#include "store/store_aws_endpoint.h"
+#include "aws/aws_endpoint.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/aws_environment.h"
 #include "base/text.h"
 #include "http/http.h"
-#include "store/store_aws_environment.h"
 
 /* By the beginning of the region's name; the last one fits all. */
 static const struct {
@@ -25,12 +25,11 @@ static const struct {
 	{ "", "amazonaws.com", "api.aws" },
 };
 
-enum status store_aws_endpoint_check_region(const char *region,
-					    struct reason *why)
+enum status aws_endpoint_check_region(const char *region, struct reason *why)
 {
 	size_t n = strlen(region);
 
-	if (n >= 2 && n < STORE_AWS_REGION_SIZE &&
+	if (n >= 2 && n < AWS_REGION_SIZE &&
 	    strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == n &&
 	    region[0] != '-' && region[n - 1] != '-')
 		return STATUS_OK;
@@ -40,8 +39,8 @@ enum status store_aws_endpoint_check_region(const char *region,
 			  region);
 }
 
-static enum status make_name(const struct store_aws_endpoint_query *q,
-			     struct store_aws_endpoint *ret, struct reason *why)
+static enum status make_name(const struct aws_endpoint_query *q,
+			     struct aws_endpoint *ret, struct reason *why)
 {
 	size_t i = 0;
 
@@ -61,7 +60,7 @@ static enum status make_name(const struct store_aws_endpoint_query *q,
 }
 
 static enum status take(const char *url, const char *origin,
-			struct store_aws_endpoint *ret, struct reason *why)
+			struct aws_endpoint *ret, struct reason *why)
 {
 	struct http_url u;
 	enum status s = http_url_parse(url, &u, why);
@@ -90,31 +89,28 @@ static enum status take(const char *url, const char *origin,
 	return STATUS_OK;
 }
 
-enum status store_aws_endpoint_find(const struct store_aws_endpoint_query *q,
-				    const struct store_aws_profile *files,
-				    const char *profile,
-				    struct store_aws_endpoint *ret,
-				    struct reason *why)
+enum status aws_endpoint_find(const struct aws_endpoint_query *q,
+			      const struct aws_profile *files,
+			      const char *profile, struct aws_endpoint *ret,
+			      struct reason *why)
 {
-	char url[STORE_AWS_ENDPOINT_SIZE], services[128];
+	char url[AWS_ENDPOINT_SIZE], services[128];
 	const char *set;
 
 	if (q->given && *q->given)
 		return take(q->given, "endpoint", ret, why);
-	if (store_aws_environment_is_true(
-		    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))
+	if (aws_environment_is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))
 		return make_name(q, ret, why);
-	if ((set = store_aws_environment_get(q->variable)) != NULL)
+	if ((set = aws_environment_get(q->variable)) != NULL)
 		return take(set, q->variable, ret, why);
-	if ((set = store_aws_environment_get("AWS_ENDPOINT_URL")) != NULL)
+	if ((set = aws_environment_get("AWS_ENDPOINT_URL")) != NULL)
 		return take(set, "AWS_ENDPOINT_URL", ret, why);
-	if (store_aws_profile_text(files, profile, "services", services,
-				   sizeof(services)) &&
-	    store_aws_profile_service(files, services, q->section,
-				      "endpoint_url", url, sizeof(url)))
+	if (aws_profile_text(files, profile, "services", services,
+			     sizeof(services)) &&
+	    aws_profile_service(files, services, q->section, "endpoint_url",
+				url, sizeof(url)))
 		return take(url, "endpoint_url of the AWS profile", ret, why);
-	if (store_aws_profile_text(files, profile, "endpoint_url", url,
-				   sizeof(url)))
+	if (aws_profile_text(files, profile, "endpoint_url", url, sizeof(url)))
 		return take(url, "endpoint_url of the AWS profile", ret, why);
 	return make_name(q, ret, why);
 }

@@ -5,8 +5,8 @@
  * values that are secrets), which is why they are read here and not by the INI
  * parser of keyturn's configuration.
  */
-#ifndef KEYTURN_STORE_AWS_PROFILE_H
-#define KEYTURN_STORE_AWS_PROFILE_H
+#ifndef KEYTURN_AWS_PROFILE_H
+#define KEYTURN_AWS_PROFILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,35 +16,33 @@
 
 enum store_aws_file { STORE_AWS_FILE_CONFIG, STORE_AWS_FILE_CREDENTIALS };
 
-struct store_aws_profile; /* both files, as they were when they were read */
+struct aws_profile; /* both files, as they were when they were read */
 
 /* A missing file is an empty one; STATUS_CONFIG when one cannot be read or has
  * more than 64 KiB. */
-enum status store_aws_profile_read(struct store_aws_profile **ret,
-				   struct reason *why);
-void store_aws_profile_free(struct store_aws_profile *p);
+enum status aws_profile_read(struct aws_profile **ret, struct reason *why);
+void aws_profile_free(struct aws_profile *p);
 
 /* Is there such a profile in either file? */
-bool store_aws_profile_exists(const struct store_aws_profile *p,
-			      const char *name);
+bool aws_profile_exists(const struct aws_profile *p, const char *name);
 
 /* A setting that is no secret, from the credentials file or else from the
  * config file.  False when it is not set or does not fit; dst is "" then. */
-bool store_aws_profile_text(const struct store_aws_profile *p, const char *name,
-			    const char *key, char *dst, size_t size);
+bool aws_profile_text(const struct aws_profile *p, const char *name,
+		      const char *key, char *dst, size_t size);
 
 /* From "[services SERVICES]", the setting `key` nested under `service`. */
-bool store_aws_profile_service(const struct store_aws_profile *p,
-			       const char *services, const char *service,
-			       const char *key, char *dst, size_t size);
+bool aws_profile_service(const struct aws_profile *p, const char *services,
+			 const char *service, const char *key, char *dst,
+			 size_t size);
 
 /*
  * A secret of one of the files; the caller's.  STATUS_NOT_FOUND when it is not
  * set; STATUS_CONFIG when the file may be read by group or others.
  */
-enum status store_aws_profile_secret(const struct store_aws_profile *p,
-				     enum store_aws_file file, const char *name,
-				     const char *key, struct secret **ret,
-				     struct reason *why);
+enum status aws_profile_secret(const struct aws_profile *p,
+			       enum store_aws_file file, const char *name,
+			       const char *key, struct secret **ret,
+			       struct reason *why);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* credential_process: a program of the administrator's that prints credentials. */
-#ifndef KEYTURN_STORE_AWS_PROCESS_H
-#define KEYTURN_STORE_AWS_PROCESS_H
+#ifndef KEYTURN_AWS_PROCESS_H
+#define KEYTURN_AWS_PROCESS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 #include "base/reason.h"
 #include "base/secret.h"
 
-#define STORE_AWS_PROCESS_OUTPUT_MAX 65536
+#define AWS_PROCESS_OUTPUT_MAX 65536
 
 /*
  * Run a command line and take what it writes to its standard output; the
@@ -19,9 +19,8 @@
  * killed after timeout_us.  STATUS_CONFIG: no such program, a bad command
  * line, an exit code other than 0; STATUS_STORE_UNAVAILABLE: it takes too long.
  */
-enum status store_aws_process_run(const char *command, int64_t timeout_us,
-				  const struct now *now,
-				  struct secret **ret_output,
-				  struct reason *why);
+enum status aws_process_run(const char *command, int64_t timeout_us,
+			    const struct now *now, struct secret **ret_output,
+			    struct reason *why);
 
 #endif

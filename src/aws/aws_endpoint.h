@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Where AWS's services answer: partitions, regions, FIPS and dual-stack names,
  * and what overrides them. */
-#ifndef KEYTURN_STORE_AWS_ENDPOINT_H
-#define KEYTURN_STORE_AWS_ENDPOINT_H
+#ifndef KEYTURN_AWS_ENDPOINT_H
+#define KEYTURN_AWS_ENDPOINT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "aws/aws_profile.h"
 #include "base/reason.h"
-#include "store/store_aws_profile.h"
 
-#define STORE_AWS_ENDPOINT_SIZE 512
-#define STORE_AWS_REGION_SIZE	64
+#define AWS_ENDPOINT_SIZE 512
+#define AWS_REGION_SIZE	  64
 
-struct store_aws_endpoint_query {
+struct aws_endpoint_query {
 	const char *given;    /* the setting "endpoint", or NULL */
 	const char *service;  /* "secretsmanager", "sts": the host's name */
 	const char *variable; /* "AWS_ENDPOINT_URL_STS" */
@@ -23,25 +23,23 @@ struct store_aws_endpoint_query {
 	bool dualstack;
 };
 
-struct store_aws_endpoint {
-	char url[STORE_AWS_ENDPOINT_SIZE];  /* "https://host[:port]/" */
-	char host[STORE_AWS_ENDPOINT_SIZE]; /* the Host header */
+struct aws_endpoint {
+	char url[AWS_ENDPOINT_SIZE];  /* "https://host[:port]/" */
+	char host[AWS_ENDPOINT_SIZE]; /* the Host header */
 };
 
 /* Lower-case letters, digits and hyphens: it becomes part of a host's name.
  * STATUS_CONFIG otherwise. */
-enum status store_aws_endpoint_check_region(const char *region,
-					    struct reason *why);
+enum status aws_endpoint_check_region(const char *region, struct reason *why);
 
 /*
  * In AWS's order: given, the service's variable, AWS_ENDPOINT_URL, the profile's
  * services and endpoint_url, the name made of service and region.  STATUS_CONFIG
  * for one that is no address, has a path, or is http and not loopback.
  */
-enum status store_aws_endpoint_find(const struct store_aws_endpoint_query *q,
-				    const struct store_aws_profile *files,
-				    const char *profile,
-				    struct store_aws_endpoint *ret,
-				    struct reason *why);
+enum status aws_endpoint_find(const struct aws_endpoint_query *q,
+			      const struct aws_profile *files,
+			      const char *profile, struct aws_endpoint *ret,
+			      struct reason *why);
 
 #endif

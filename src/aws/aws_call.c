@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Signed requests to AWS.  Must never repeat one that AWS may have carried out
  * unless its caller says that this does no harm. */
-#include "store/store_aws_call.h"
+#include "aws/aws_call.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 /* AWS takes 5 minutes. */
 #define SKEW_MAX (4 * 60 * NOW_SECOND)
 
-int64_t store_aws_call_now(struct store_aws_call_wire *w)
+int64_t aws_call_now(struct aws_call_wire *w)
 {
 	return now_wall(w->now) + w->skew_us;
 }
@@ -31,7 +31,7 @@ static bool is_one_of(const char *type, const char *const *names)
 
 /* LimitExceededException is not here: for Secrets Manager it is a quota that
  * no waiting raises. */
-bool store_aws_call_is_throttling(const char *type)
+bool aws_call_is_throttling(const char *type)
 {
 	static const char *const names[] = {
 		"Throttling",
@@ -52,7 +52,7 @@ bool store_aws_call_is_throttling(const char *type)
 	return is_one_of(type, names);
 }
 
-bool store_aws_call_is_bad_key(const char *type)
+bool aws_call_is_bad_key(const char *type)
 {
 	static const char *const names[] = { "ExpiredToken",
 					     "ExpiredTokenException",
@@ -64,7 +64,7 @@ bool store_aws_call_is_bad_key(const char *type)
 	return is_one_of(type, names);
 }
 
-bool store_aws_call_is_bad_signature(const char *type)
+bool aws_call_is_bad_signature(const char *type)
 {
 	static const char *const names[] = { "InvalidSignatureException",
 					     "SignatureDoesNotMatch",
@@ -78,7 +78,7 @@ bool store_aws_call_is_bad_signature(const char *type)
 }
 
 /* "com.amazonaws.x#Name:http://..." is Name. */
-static void bare_name(const char *s, char type[STORE_AWS_CALL_TYPE_SIZE])
+static void bare_name(const char *s, char type[AWS_CALL_TYPE_SIZE])
 {
 	size_t n = strcspn(s, ":");
 	const char *hash = memchr(s, '#', n);
@@ -88,14 +88,14 @@ static void bare_name(const char *s, char type[STORE_AWS_CALL_TYPE_SIZE])
 		s = hash + 1;
 	}
 	type[0] = '\0';
-	if (n > 0 && n < STORE_AWS_CALL_TYPE_SIZE) {
+	if (n > 0 && n < AWS_CALL_TYPE_SIZE) {
 		memcpy(type, s, n);
 		type[n] = '\0';
 	}
 }
 
 static void error_type(const struct http_response *r,
-		       char type[STORE_AWS_CALL_TYPE_SIZE])
+		       char type[AWS_CALL_TYPE_SIZE])
 {
 	struct doc *d = NULL;
 	const char *said = NULL;
@@ -114,8 +114,8 @@ static void error_type(const struct http_response *r,
 
 /* A call under way. */
 struct call {
-	struct store_aws_call_wire *w;
-	const struct store_aws_call *c;
+	struct aws_call_wire *w;
+	const struct aws_call *c;
 	struct http_header headers[6];
 	char stamp[SIGV4_STAMP_SIZE];
 	struct text authorization;
@@ -133,7 +133,7 @@ static void add_header(struct call *k, struct http_request *req,
 static enum status sign(struct call *k, struct http_request *req,
 			struct reason *why)
 {
-	const struct store_aws_call *c = k->c;
+	const struct aws_call *c = k->c;
 	const struct sigv4_pair headers[] = {
 		{ "content-type", c->content_type },
 		{ "host", c->to->host },
@@ -142,7 +142,7 @@ static enum status sign(struct call *k, struct http_request *req,
 	const struct sigv4_key key = { c->key->id, c->key->secret,
 				       c->key->token };
 	const struct sigv4_scope scope = { c->region, c->service,
-					   store_aws_call_now(k->w) };
+					   aws_call_now(k->w) };
 	const struct sigv4_request rq = { .method = "POST",
 					  .path = "/",
 					  .headers = headers,
@@ -185,7 +185,7 @@ static bool learn_skew(struct call *k, const struct http_response *r)
 
 	if (k->corrected || r->date_us < 0)
 		return false;
-	off = r->date_us - store_aws_call_now(k->w);
+	off = r->date_us - aws_call_now(k->w);
 	if (off > -SKEW_MAX && off < SKEW_MAX)
 		return false;
 	k->corrected = true;
@@ -195,13 +195,13 @@ static bool learn_skew(struct call *k, const struct http_response *r)
 
 static bool again(void *arg, const struct http_response *r)
 {
-	char type[STORE_AWS_CALL_TYPE_SIZE];
+	char type[AWS_CALL_TYPE_SIZE];
 	struct call *k = arg;
 
 	error_type(r, type);
-	if (store_aws_call_is_bad_signature(type))
+	if (aws_call_is_bad_signature(type))
 		return learn_skew(k, r);
-	if (r->code == 429 || store_aws_call_is_throttling(type))
+	if (r->code == 429 || aws_call_is_throttling(type))
 		return true;
 	if (strcmp(type, "RequestTimeout") == 0 ||
 	    strcmp(type, "RequestTimeoutException") == 0)
@@ -216,11 +216,9 @@ static bool again(void *arg, const struct http_response *r)
 		strcmp(type, "InternalFailure") == 0);
 }
 
-enum status store_aws_call_post(struct store_aws_call_wire *w,
-				const struct store_aws_call *c,
-				struct http_response *ret_response,
-				char ret_type[STORE_AWS_CALL_TYPE_SIZE],
-				struct reason *why)
+enum status aws_call_post(struct aws_call_wire *w, const struct aws_call *c,
+			  struct http_response *ret_response,
+			  char ret_type[AWS_CALL_TYPE_SIZE], struct reason *why)
 {
 	struct call k = { .w = w, .c = c, .authorization = text_make(2048) };
 	const struct http_retry retry = { .tries = TRIES,

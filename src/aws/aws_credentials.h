@@ -7,48 +7,46 @@
  * the one that counts: an error of it does not fall through to the next.
  * SSO is had through credential_process.
  */
-#ifndef KEYTURN_STORE_AWS_CREDENTIALS_H
-#define KEYTURN_STORE_AWS_CREDENTIALS_H
+#ifndef KEYTURN_AWS_CREDENTIALS_H
+#define KEYTURN_AWS_CREDENTIALS_H
 
 #include <stdbool.h>
 
-#include "store/store_aws_call.h"
-#include "store/store_aws_key.h"
-#include "store/store_aws_profile.h"
+#include "aws/aws_call.h"
+#include "aws/aws_key.h"
+#include "aws/aws_profile.h"
 
-struct store_aws_credentials;
+struct aws_credentials;
 
-struct store_aws_credentials_options {
+struct aws_credentials_options {
 	/* The setting; NULL: AWS_PROFILE, AWS_DEFAULT_PROFILE or "default", and
 	 * the environment's keys come first. */
 	const char *profile;
 	const char *region; /* for STS; NULL until it is known */
 	bool fips;
 	bool dualstack;
-	struct store_aws_call_wire *wire; /* must outlive the credentials */
+	struct aws_call_wire *wire; /* must outlive the credentials */
 };
 
 /* Reads the shared files; asks nobody for credentials yet.  STATUS_CONFIG: a
  * profile that was named and is not there. */
-enum status store_aws_credentials_new(
-	const struct store_aws_credentials_options *o,
-	struct store_aws_credentials **ret, struct reason *why);
-void store_aws_credentials_free(struct store_aws_credentials *c);
+enum status aws_credentials_new(const struct aws_credentials_options *o,
+				struct aws_credentials **ret,
+				struct reason *why);
+void aws_credentials_free(struct aws_credentials *c);
 
 /* The files and the profile, for the settings that are there too. */
-const struct store_aws_profile *store_aws_credentials_files(
-	const struct store_aws_credentials *c);
-const char *store_aws_credentials_profile(
-	const struct store_aws_credentials *c);
+const struct aws_profile *aws_credentials_files(
+	const struct aws_credentials *c);
+const char *aws_credentials_profile(const struct aws_credentials *c);
 
 /* AWS_REGION, AWS_DEFAULT_REGION, the profile's region, the instance's.
  * STATUS_CONFIG when none tells. */
-enum status store_aws_credentials_region(struct store_aws_credentials *c,
-					 char region[STORE_AWS_REGION_SIZE],
-					 struct reason *why);
+enum status aws_credentials_region(struct aws_credentials *c,
+				   char region[AWS_REGION_SIZE],
+				   struct reason *why);
 /* The region for STS from now on; kept by reference. */
-void store_aws_credentials_set_region(struct store_aws_credentials *c,
-				      const char *region);
+void aws_credentials_set_region(struct aws_credentials *c, const char *region);
 
 /*
  * A copy of what is valid now, the caller's to clear; obtained or renewed when
@@ -56,12 +54,11 @@ void store_aws_credentials_set_region(struct store_aws_credentials *c,
  * STATUS_CONFIG: there are none, or they are wrong; STATUS_STORE_UNAVAILABLE:
  * whoever gives them does not answer.  Thread-safe.
  */
-enum status store_aws_credentials_get(struct store_aws_credentials *c,
-				      struct store_aws_key *ret,
-				      struct reason *why);
+enum status aws_credentials_get(struct aws_credentials *c, struct aws_key *ret,
+				struct reason *why);
 
 /* AWS refused this key: forget it.  False when it cannot be renewed. */
-bool store_aws_credentials_refused(struct store_aws_credentials *c,
-				   const struct store_aws_key *k);
+bool aws_credentials_refused(struct aws_credentials *c,
+			     const struct aws_key *k);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* AWS credentials as they are carried around; must never keep a part of them
  * that is not checked. */
-#include "store/store_aws_key.h"
+#include "aws/aws_key.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -9,17 +9,17 @@
 #include "base/now.h"
 #include "base/text.h"
 
-void store_aws_key_clear(struct store_aws_key *k)
+void aws_key_clear(struct aws_key *k)
 {
 	secret_free(k->secret);
 	secret_free(k->token);
-	*k = (struct store_aws_key){ .id = "" };
+	*k = (struct aws_key){ .id = "" };
 }
 
-enum status store_aws_key_copy(const struct store_aws_key *k,
-			       struct store_aws_key *ret, struct reason *why)
+enum status aws_key_copy(const struct aws_key *k, struct aws_key *ret,
+			 struct reason *why)
 {
-	struct store_aws_key made = *k;
+	struct aws_key made = *k;
 	enum status s;
 
 	made.secret = made.token = NULL;
@@ -27,7 +27,7 @@ enum status store_aws_key_copy(const struct store_aws_key *k,
 	if (s == STATUS_OK && k->token)
 		s = secret_copy(k->token, &made.token);
 	if (s != STATUS_OK) {
-		store_aws_key_clear(&made);
+		aws_key_clear(&made);
 		return reason_set(why, s, "no locked memory for a secret");
 	}
 	*ret = made;
@@ -39,7 +39,7 @@ static bool is_id(const struct secret *id)
 {
 	size_t n = id ? secret_len(id) : 0;
 
-	if (n < 1 || n >= STORE_AWS_KEY_ID_SIZE)
+	if (n < 1 || n >= AWS_KEY_ID_SIZE)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)secret_bytes(id)[i];
@@ -56,12 +56,12 @@ static bool is_plain(const struct secret *s)
 	       !text_has_control(secret_bytes(s), secret_len(s));
 }
 
-enum status store_aws_key_make(const char *origin, const struct secret *id,
-			       struct secret *secret, struct secret *token,
-			       const char *expires, struct store_aws_key *ret,
-			       struct reason *why)
+enum status aws_key_make(const char *origin, const struct secret *id,
+			 struct secret *secret, struct secret *token,
+			 const char *expires, struct aws_key *ret,
+			 struct reason *why)
 {
-	struct store_aws_key made = { .secret = secret, .token = token };
+	struct aws_key made = { .secret = secret, .token = token };
 	enum status s = STATUS_OK;
 
 	if (token && secret_len(token) == 0) {
@@ -84,7 +84,7 @@ enum status store_aws_key_make(const char *origin, const struct secret *id,
 			       "%s gives an expiration that is no time",
 			       origin);
 	if (s != STATUS_OK) {
-		store_aws_key_clear(&made);
+		aws_key_clear(&made);
 		return s;
 	}
 	text_copy(made.id, sizeof(made.id), secret_bytes(id));

@@ -2,7 +2,7 @@
 /* The chain, and the key it gave as long as that is good.  Must never go on to
  * the next link when one that is configured fails: another identity would be
  * used than the one that was meant. */
-#include "store/store_aws_credentials.h"
+#include "aws/aws_credentials.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -11,11 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aws/aws_environment.h"
+#include "aws/aws_metadata.h"
+#include "aws/aws_process.h"
+#include "aws/aws_sts.h"
 #include "base/text.h"
-#include "store/store_aws_environment.h"
-#include "store/store_aws_metadata.h"
-#include "store/store_aws_process.h"
-#include "store/store_aws_sts.h"
 #include "json/doc.h"
 
 #define PROFILE_SIZE 128
@@ -28,16 +28,16 @@
 #define RENEW_PAUSE	(60 * NOW_SECOND)
 #define PROCESS_TIMEOUT (30 * NOW_SECOND)
 
-struct store_aws_credentials {
-	struct store_aws_call_wire *wire;
-	struct store_aws_profile *files;
+struct aws_credentials {
+	struct aws_call_wire *wire;
+	struct aws_profile *files;
 	char profile[PROFILE_SIZE];
 	bool explicit; /* named in keyturn's own configuration */
 	const char *region;
 	bool fips;
 	bool dualstack;
 	pthread_mutex_t lock; /* over what follows, also while renewing */
-	struct store_aws_key key;
+	struct aws_key key;
 	bool have;
 	int64_t renew_us; /* wall clock; 0: never */
 };
@@ -45,9 +45,8 @@ struct store_aws_credentials {
 /* --- the links ------------------------------------------------------------- */
 
 /* STATUS_NOT_FOUND from a link: it is not configured, ask the next one. */
-typedef enum status link_fn(struct store_aws_credentials *c,
-			    const char *profile, int depth,
-			    struct store_aws_key *ret, struct reason *why);
+typedef enum status link_fn(struct aws_credentials *c, const char *profile,
+			    int depth, struct aws_key *ret, struct reason *why);
 
 static enum status from_text(const char *text, struct secret **ret)
 {
@@ -59,14 +58,12 @@ static enum status from_text(const char *text, struct secret **ret)
 	return s == STATUS_OK ? secret_set(*ret, text, strlen(text)) : s;
 }
 
-static enum status from_environment(struct store_aws_credentials *c,
+static enum status from_environment(struct aws_credentials *c,
 				    const char *profile, int depth,
-				    struct store_aws_key *ret,
-				    struct reason *why)
+				    struct aws_key *ret, struct reason *why)
 {
-	const char *id_text = store_aws_environment_get("AWS_ACCESS_KEY_ID");
-	const char *secret_text =
-		store_aws_environment_get("AWS_SECRET_ACCESS_KEY");
+	const char *id_text = aws_environment_get("AWS_ACCESS_KEY_ID");
+	const char *secret_text = aws_environment_get("AWS_SECRET_ACCESS_KEY");
 	struct secret *id = NULL, *secret = NULL, *token = NULL;
 	enum status s;
 
@@ -81,11 +78,10 @@ static enum status from_environment(struct store_aws_credentials *c,
 	if (s == STATUS_OK)
 		s = from_text(secret_text, &secret);
 	if (s == STATUS_OK)
-		s = from_text(store_aws_environment_get("AWS_SESSION_TOKEN"),
-			      &token);
+		s = from_text(aws_environment_get("AWS_SESSION_TOKEN"), &token);
 	if (s == STATUS_OK) {
-		s = store_aws_key_make("the environment", id, secret, token,
-				       NULL, ret, why);
+		s = aws_key_make("the environment", id, secret, token, NULL,
+				 ret, why);
 	} else {
 		secret_free(secret);
 		secret_free(token);
@@ -95,46 +91,44 @@ static enum status from_environment(struct store_aws_credentials *c,
 	return s;
 }
 
-static enum status from_file(struct store_aws_credentials *c,
+static enum status from_file(struct aws_credentials *c,
 			     enum store_aws_file file, const char *profile,
-			     struct store_aws_key *ret, struct reason *why)
+			     struct aws_key *ret, struct reason *why)
 {
 	struct secret *id = NULL, *secret = NULL, *token = NULL;
 	char origin[PROFILE_SIZE + 32];
 	enum status s;
 
-	s = store_aws_profile_secret(c->files, file, profile,
-				     "aws_access_key_id", &id, why);
+	s = aws_profile_secret(c->files, file, profile, "aws_access_key_id",
+			       &id, why);
 	if (s != STATUS_OK)
 		return s;
-	s = store_aws_profile_secret(c->files, file, profile,
-				     "aws_secret_access_key", &secret, why);
+	s = aws_profile_secret(c->files, file, profile, "aws_secret_access_key",
+			       &secret, why);
 	if (s == STATUS_OK || s == STATUS_NOT_FOUND)
-		s = store_aws_profile_secret(c->files, file, profile,
-					     "aws_session_token", &token, why);
+		s = aws_profile_secret(c->files, file, profile,
+				       "aws_session_token", &token, why);
 	snprintf(origin, sizeof(origin), "the AWS profile %s", profile);
 	if (s == STATUS_OK || s == STATUS_NOT_FOUND)
-		s = store_aws_key_make(origin, id, secret, token, NULL, ret,
-				       why);
+		s = aws_key_make(origin, id, secret, token, NULL, ret, why);
 	else
 		secret_free(secret);
 	secret_free(id);
 	return s;
 }
 
-static enum status from_credentials_file(struct store_aws_credentials *c,
+static enum status from_credentials_file(struct aws_credentials *c,
 					 const char *profile, int depth,
-					 struct store_aws_key *ret,
+					 struct aws_key *ret,
 					 struct reason *why)
 {
 	(void)depth;
 	return from_file(c, STORE_AWS_FILE_CREDENTIALS, profile, ret, why);
 }
 
-static enum status from_config_file(struct store_aws_credentials *c,
+static enum status from_config_file(struct aws_credentials *c,
 				    const char *profile, int depth,
-				    struct store_aws_key *ret,
-				    struct reason *why)
+				    struct aws_key *ret, struct reason *why)
 {
 	(void)depth;
 	return from_file(c, STORE_AWS_FILE_CONFIG, profile, ret, why);
@@ -142,7 +136,7 @@ static enum status from_config_file(struct store_aws_credentials *c,
 
 /* Version must be 1: another one means something that we do not know. */
 static enum status parse_process(const struct secret *output,
-				 struct store_aws_key *ret, struct reason *why)
+				 struct aws_key *ret, struct reason *why)
 {
 	struct doc *d = NULL;
 	int64_t version = 0;
@@ -158,56 +152,55 @@ static enum status parse_process(const struct secret *output,
 		return reason_set(why, STATUS_CONFIG,
 				  "credential_process does not give what AWS "
 				  "calls Version 1");
-	return store_aws_metadata_parse(secret_bytes(output),
-					secret_len(output),
-					"credential_process", "SessionToken",
-					ret, why);
+	return aws_metadata_parse(secret_bytes(output), secret_len(output),
+				  "credential_process", "SessionToken", ret,
+				  why);
 }
 
-static enum status from_process(struct store_aws_credentials *c,
-				const char *profile, int depth,
-				struct store_aws_key *ret, struct reason *why)
+static enum status from_process(struct aws_credentials *c, const char *profile,
+				int depth, struct aws_key *ret,
+				struct reason *why)
 {
 	char command[VALUE_SIZE];
 	struct secret *output = NULL;
 	enum status s;
 
 	(void)depth;
-	if (!store_aws_profile_text(c->files, profile, "credential_process",
-				    command, sizeof(command)))
+	if (!aws_profile_text(c->files, profile, "credential_process", command,
+			      sizeof(command)))
 		return STATUS_NOT_FOUND;
-	s = store_aws_process_run(command, PROCESS_TIMEOUT, c->wire->now,
-				  &output, why);
+	s = aws_process_run(command, PROCESS_TIMEOUT, c->wire->now, &output,
+			    why);
 	if (s == STATUS_OK)
 		s = parse_process(output, ret, why);
 	secret_free(output);
 	return s == STATUS_NOT_FOUND ? STATUS_CONFIG : s;
 }
 
-static enum status from_container(struct store_aws_credentials *c,
+static enum status from_container(struct aws_credentials *c,
 				  const char *profile, int depth,
-				  struct store_aws_key *ret, struct reason *why)
+				  struct aws_key *ret, struct reason *why)
 {
 	(void)profile, (void)depth;
-	if (!store_aws_metadata_has_container())
+	if (!aws_metadata_has_container())
 		return STATUS_NOT_FOUND;
-	return store_aws_metadata_container(c->wire, ret, why);
+	return aws_metadata_container(c->wire, ret, why);
 }
 
-static enum status from_instance(struct store_aws_credentials *c,
-				 const char *profile, int depth,
-				 struct store_aws_key *ret, struct reason *why)
+static enum status from_instance(struct aws_credentials *c, const char *profile,
+				 int depth, struct aws_key *ret,
+				 struct reason *why)
 {
 	(void)profile, (void)depth;
-	return store_aws_metadata_instance(c->wire, ret, why);
+	return aws_metadata_instance(c->wire, ret, why);
 }
 
 /* --- roles ----------------------------------------------------------------- */
 
-static enum status find_sts(struct store_aws_credentials *c,
-			    struct store_aws_endpoint *ret, struct reason *why)
+static enum status find_sts(struct aws_credentials *c, struct aws_endpoint *ret,
+			    struct reason *why)
 {
-	const struct store_aws_endpoint_query q = {
+	const struct aws_endpoint_query q = {
 		.service = "sts",
 		.variable = "AWS_ENDPOINT_URL_STS",
 		.section = "sts",
@@ -219,7 +212,7 @@ static enum status find_sts(struct store_aws_credentials *c,
 	if (!c->region)
 		return reason_set(why, STATUS_CONFIG,
 				  "a role needs a region for AWS STS");
-	return store_aws_endpoint_find(&q, c->files, c->profile, ret, why);
+	return aws_endpoint_find(&q, c->files, c->profile, ret, why);
 }
 
 static enum status read_identity(const char *path, struct secret **ret,
@@ -241,33 +234,32 @@ static enum status read_identity(const char *path, struct secret **ret,
 }
 
 /* The token file is read anew at each renewal: Kubernetes replaces it. */
-static enum status from_identity(struct store_aws_credentials *c,
-				 const char *profile, int depth,
-				 struct store_aws_key *ret, struct reason *why)
+static enum status from_identity(struct aws_credentials *c, const char *profile,
+				 int depth, struct aws_key *ret,
+				 struct reason *why)
 {
 	char file[VALUE_SIZE] = "", arn[VALUE_SIZE] = "", name[128] = "keyturn";
 	const char *file_set, *arn_set, *name_set;
 	struct secret *token = NULL;
-	struct store_aws_endpoint sts;
+	struct aws_endpoint sts;
 	enum status s;
 
 	(void)depth;
-	file_set = store_aws_environment_get("AWS_WEB_IDENTITY_TOKEN_FILE");
-	arn_set = store_aws_environment_get("AWS_ROLE_ARN");
-	name_set = store_aws_environment_get("AWS_ROLE_SESSION_NAME");
+	file_set = aws_environment_get("AWS_WEB_IDENTITY_TOKEN_FILE");
+	arn_set = aws_environment_get("AWS_ROLE_ARN");
+	name_set = aws_environment_get("AWS_ROLE_SESSION_NAME");
 	if (file_set && arn_set && !c->explicit) {
 		text_copy(file, sizeof(file), file_set);
 		text_copy(arn, sizeof(arn), arn_set);
 		if (name_set)
 			text_copy(name, sizeof(name), name_set);
-	} else if (store_aws_profile_text(c->files, profile,
-					  "web_identity_token_file", file,
-					  sizeof(file))) {
-		store_aws_profile_text(c->files, profile, "role_arn", arn,
-				       sizeof(arn));
-		if (!store_aws_profile_text(c->files, profile,
-					    "role_session_name", name,
-					    sizeof(name)))
+	} else if (aws_profile_text(c->files, profile,
+				    "web_identity_token_file", file,
+				    sizeof(file))) {
+		aws_profile_text(c->files, profile, "role_arn", arn,
+				 sizeof(arn));
+		if (!aws_profile_text(c->files, profile, "role_session_name",
+				      name, sizeof(name)))
 			text_copy(name, sizeof(name), "keyturn");
 	} else {
 		return STATUS_NOT_FOUND;
@@ -276,24 +268,23 @@ static enum status from_identity(struct store_aws_credentials *c,
 		return reason_set(why, STATUS_CONFIG,
 				  "a web identity needs a token file and a "
 				  "role_arn");
-	const struct store_aws_sts_role role = { .arn = arn, .session = name };
+	const struct aws_sts_role role = { .arn = arn, .session = name };
 
 	s = find_sts(c, &sts, why);
 	if (s == STATUS_OK)
 		s = read_identity(file, &token, why);
 	if (s == STATUS_OK)
-		s = store_aws_sts_assume(c->wire, &sts, c->region, &role, NULL,
-					 token, ret, why);
+		s = aws_sts_assume(c->wire, &sts, c->region, &role, NULL, token,
+				   ret, why);
 	secret_free(token);
 	return s == STATUS_NOT_FOUND ? STATUS_CONFIG : s;
 }
 
 static link_fn from_role;
 
-static enum status try_links(struct store_aws_credentials *c,
-			     link_fn *const *links, const char *profile,
-			     int depth, struct store_aws_key *ret,
-			     struct reason *why)
+static enum status try_links(struct aws_credentials *c, link_fn *const *links,
+			     const char *profile, int depth,
+			     struct aws_key *ret, struct reason *why)
 {
 	enum status s = STATUS_NOT_FOUND;
 
@@ -302,10 +293,9 @@ static enum status try_links(struct store_aws_credentials *c,
 	return s;
 }
 
-static enum status source_key(struct store_aws_credentials *c,
-			      const char *profile, const char *source,
-			      const char *from, int depth,
-			      struct store_aws_key *ret, struct reason *why)
+static enum status source_key(struct aws_credentials *c, const char *profile,
+			      const char *source, const char *from, int depth,
+			      struct aws_key *ret, struct reason *why)
 {
 	static link_fn *const own[] = { from_credentials_file, from_process,
 					from_config_file, NULL };
@@ -344,46 +334,41 @@ static enum status source_key(struct store_aws_credentials *c,
 	return s;
 }
 
-static enum status from_role(struct store_aws_credentials *c,
-			     const char *profile, int depth,
-			     struct store_aws_key *ret, struct reason *why)
+static enum status from_role(struct aws_credentials *c, const char *profile,
+			     int depth, struct aws_key *ret, struct reason *why)
 {
 	char arn[VALUE_SIZE], source[PROFILE_SIZE], from[32],
 		unused[VALUE_SIZE];
 	char external[VALUE_SIZE], name[128], duration[16];
-	const struct store_aws_profile *f = c->files;
-	struct store_aws_key key = { .id = "" };
-	struct store_aws_endpoint sts;
+	const struct aws_profile *f = c->files;
+	struct aws_key key = { .id = "" };
+	struct aws_endpoint sts;
 	enum status s;
 
-	if (!store_aws_profile_text(f, profile, "role_arn", arn, sizeof(arn)) ||
-	    store_aws_profile_text(f, profile, "web_identity_token_file",
-				   unused, sizeof(unused)))
+	if (!aws_profile_text(f, profile, "role_arn", arn, sizeof(arn)) ||
+	    aws_profile_text(f, profile, "web_identity_token_file", unused,
+			     sizeof(unused)))
 		return STATUS_NOT_FOUND;
-	store_aws_profile_text(f, profile, "source_profile", source,
-			       sizeof(source));
-	store_aws_profile_text(f, profile, "credential_source", from,
-			       sizeof(from));
+	aws_profile_text(f, profile, "source_profile", source, sizeof(source));
+	aws_profile_text(f, profile, "credential_source", from, sizeof(from));
 	if (!*source == !*from)
 		return reason_set(why, STATUS_CONFIG,
 				  "AWS profile %s: role_arn needs a "
 				  "source_profile or a credential_source, and "
 				  "not both",
 				  profile);
-	if (!store_aws_profile_text(f, profile, "role_session_name", name,
-				    sizeof(name)))
+	if (!aws_profile_text(f, profile, "role_session_name", name,
+			      sizeof(name)))
 		text_copy(name, sizeof(name), "keyturn");
-	const struct store_aws_sts_role role = {
+	const struct aws_sts_role role = {
 		.arn = arn,
 		.session = name,
-		.external_id = store_aws_profile_text(f, profile, "external_id",
-						      external,
-						      sizeof(external)) ?
+		.external_id = aws_profile_text(f, profile, "external_id",
+						external, sizeof(external)) ?
 				       external :
 				       NULL,
-		.duration = store_aws_profile_text(f, profile,
-						   "duration_seconds", duration,
-						   sizeof(duration)) ?
+		.duration = aws_profile_text(f, profile, "duration_seconds",
+					     duration, sizeof(duration)) ?
 				    duration :
 				    NULL,
 	};
@@ -391,31 +376,30 @@ static enum status from_role(struct store_aws_credentials *c,
 	if (s == STATUS_OK)
 		s = source_key(c, profile, source, from, depth, &key, why);
 	if (s == STATUS_OK)
-		s = store_aws_sts_assume(c->wire, &sts, c->region, &role, &key,
-					 NULL, ret, why);
-	store_aws_key_clear(&key);
+		s = aws_sts_assume(c->wire, &sts, c->region, &role, &key, NULL,
+				   ret, why);
+	aws_key_clear(&key);
 	return s;
 }
 
 /* --- opening --------------------------------------------------------------- */
 
-static enum status choose_profile(struct store_aws_credentials *c,
-				  const char *given, struct reason *why)
+static enum status choose_profile(struct aws_credentials *c, const char *given,
+				  struct reason *why)
 {
 	const char *name = given;
 
 	c->explicit = given && *given;
 	if (!c->explicit)
-		name = store_aws_environment_get("AWS_PROFILE");
+		name = aws_environment_get("AWS_PROFILE");
 	if (!name || !*name)
-		name = store_aws_environment_get("AWS_DEFAULT_PROFILE");
+		name = aws_environment_get("AWS_DEFAULT_PROFILE");
 	if (!name || !*name)
 		name = "default";
 	if (text_copy(c->profile, sizeof(c->profile), name) != STATUS_OK)
 		return reason_set(why, STATUS_CONFIG,
 				  "the name of the AWS profile is too long");
-	if (strcmp(name, "default") != 0 &&
-	    !store_aws_profile_exists(c->files, name))
+	if (strcmp(name, "default") != 0 && !aws_profile_exists(c->files, name))
 		return reason_set(why, STATUS_CONFIG,
 				  "there is no AWS profile %s in ~/.aws/config "
 				  "or ~/.aws/credentials",
@@ -423,11 +407,11 @@ static enum status choose_profile(struct store_aws_credentials *c,
 	return STATUS_OK;
 }
 
-enum status store_aws_credentials_new(
-	const struct store_aws_credentials_options *o,
-	struct store_aws_credentials **ret, struct reason *why)
+enum status aws_credentials_new(const struct aws_credentials_options *o,
+				struct aws_credentials **ret,
+				struct reason *why)
 {
-	struct store_aws_credentials *c = calloc(1, sizeof(*c));
+	struct aws_credentials *c = calloc(1, sizeof(*c));
 	enum status s;
 
 	if (!c)
@@ -437,58 +421,55 @@ enum status store_aws_credentials_new(
 	c->region = o->region;
 	c->fips = o->fips;
 	c->dualstack = o->dualstack;
-	s = store_aws_profile_read(&c->files, why);
+	s = aws_profile_read(&c->files, why);
 	if (s == STATUS_OK)
 		s = choose_profile(c, o->profile, why);
 	if (s == STATUS_OK)
 		*ret = c;
 	else
-		store_aws_credentials_free(c);
+		aws_credentials_free(c);
 	return s;
 }
 
-void store_aws_credentials_free(struct store_aws_credentials *c)
+void aws_credentials_free(struct aws_credentials *c)
 {
 	if (!c)
 		return;
-	store_aws_key_clear(&c->key);
-	store_aws_profile_free(c->files);
+	aws_key_clear(&c->key);
+	aws_profile_free(c->files);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
 
-const struct store_aws_profile *store_aws_credentials_files(
-	const struct store_aws_credentials *c)
+const struct aws_profile *aws_credentials_files(const struct aws_credentials *c)
 {
 	return c->files;
 }
 
-const char *store_aws_credentials_profile(const struct store_aws_credentials *c)
+const char *aws_credentials_profile(const struct aws_credentials *c)
 {
 	return c->profile;
 }
 
-void store_aws_credentials_set_region(struct store_aws_credentials *c,
-				      const char *region)
+void aws_credentials_set_region(struct aws_credentials *c, const char *region)
 {
 	c->region = region;
 }
 
-enum status store_aws_credentials_region(struct store_aws_credentials *c,
-					 char region[STORE_AWS_REGION_SIZE],
-					 struct reason *why)
+enum status aws_credentials_region(struct aws_credentials *c,
+				   char region[AWS_REGION_SIZE],
+				   struct reason *why)
 {
-	const char *set = store_aws_environment_get("AWS_REGION");
+	const char *set = aws_environment_get("AWS_REGION");
 
 	if (!set)
-		set = store_aws_environment_get("AWS_DEFAULT_REGION");
+		set = aws_environment_get("AWS_DEFAULT_REGION");
 	if (set) {
-		if (text_copy(region, STORE_AWS_REGION_SIZE, set) == STATUS_OK)
+		if (text_copy(region, AWS_REGION_SIZE, set) == STATUS_OK)
 			return STATUS_OK;
-	} else if (store_aws_profile_text(c->files, c->profile, "region",
-					  region, STORE_AWS_REGION_SIZE) ||
-		   store_aws_metadata_region(c->wire, region, NULL) ==
-			   STATUS_OK) {
+	} else if (aws_profile_text(c->files, c->profile, "region", region,
+				    AWS_REGION_SIZE) ||
+		   aws_metadata_region(c->wire, region, NULL) == STATUS_OK) {
 		return STATUS_OK;
 	}
 	return reason_set(why, STATUS_CONFIG,
@@ -498,8 +479,8 @@ enum status store_aws_credentials_region(struct store_aws_credentials *c,
 
 /* --- keeping --------------------------------------------------------------- */
 
-static enum status obtain(struct store_aws_credentials *c,
-			  struct store_aws_key *ret, struct reason *why)
+static enum status obtain(struct aws_credentials *c, struct aws_key *ret,
+			  struct reason *why)
 {
 	static link_fn *const links[] = { from_role,
 					  from_identity,
@@ -524,11 +505,11 @@ static enum status obtain(struct store_aws_credentials *c,
 	return s;
 }
 
-static void keep(struct store_aws_credentials *c, struct store_aws_key *k)
+static void keep(struct aws_credentials *c, struct aws_key *k)
 {
-	int64_t now = store_aws_call_now(c->wire), life, before;
+	int64_t now = aws_call_now(c->wire), life, before;
 
-	store_aws_key_clear(&c->key);
+	aws_key_clear(&c->key);
 	c->key = *k;
 	c->have = true;
 	c->renew_us = 0;
@@ -539,21 +520,21 @@ static void keep(struct store_aws_credentials *c, struct store_aws_key *k)
 	c->renew_us = k->expires_us - before;
 }
 
-static enum status renew(struct store_aws_credentials *c, struct reason *why)
+static enum status renew(struct aws_credentials *c, struct reason *why)
 {
-	struct store_aws_key made = { .id = "" };
-	int64_t now = store_aws_call_now(c->wire);
-	struct store_aws_profile *files = NULL;
+	struct aws_key made = { .id = "" };
+	int64_t now = aws_call_now(c->wire);
+	struct aws_profile *files = NULL;
 	enum status s;
 
 	/* The files may have been replaced by whoever renews what is in them. */
-	if (c->have && store_aws_profile_read(&files, NULL) == STATUS_OK) {
-		store_aws_profile_free(c->files);
+	if (c->have && aws_profile_read(&files, NULL) == STATUS_OK) {
+		aws_profile_free(c->files);
 		c->files = files;
 	}
 	s = obtain(c, &made, why);
 	if (s == STATUS_OK && made.expires_us && made.expires_us <= now) {
-		store_aws_key_clear(&made);
+		aws_key_clear(&made);
 		s = reason_set(why, STATUS_CONFIG,
 			       "the AWS credentials have expired already");
 	}
@@ -566,25 +547,23 @@ static enum status renew(struct store_aws_credentials *c, struct reason *why)
 	return s;
 }
 
-enum status store_aws_credentials_get(struct store_aws_credentials *c,
-				      struct store_aws_key *ret,
-				      struct reason *why)
+enum status aws_credentials_get(struct aws_credentials *c, struct aws_key *ret,
+				struct reason *why)
 {
 	enum status s = STATUS_OK;
 	int64_t now;
 
 	pthread_mutex_lock(&c->lock);
-	now = store_aws_call_now(c->wire);
+	now = aws_call_now(c->wire);
 	if (!c->have || (c->renew_us && now >= c->renew_us))
 		s = renew(c, why);
 	if (s == STATUS_OK)
-		s = store_aws_key_copy(&c->key, ret, why);
+		s = aws_key_copy(&c->key, ret, why);
 	pthread_mutex_unlock(&c->lock);
 	return s;
 }
 
-bool store_aws_credentials_refused(struct store_aws_credentials *c,
-				   const struct store_aws_key *k)
+bool aws_credentials_refused(struct aws_credentials *c, const struct aws_key *k)
 {
 	bool again;
 
@@ -593,7 +572,7 @@ bool store_aws_credentials_refused(struct store_aws_credentials *c,
 	again = !c->have || strcmp(c->key.id, k->id) != 0 ||
 		c->key.expires_us != k->expires_us;
 	if (!again &&
-	    !(store_aws_environment_get("AWS_ACCESS_KEY_ID") && !c->explicit)) {
+	    !(aws_environment_get("AWS_ACCESS_KEY_ID") && !c->explicit)) {
 		c->renew_us = 1; /* long past */
 		if (c->key.expires_us)
 			c->key.expires_us = 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Asks the host for credentials.  Must never send a token to an address that is
  * not the host's, nor speak version 1 of the instance's metadata service. */
-#include "store/store_aws_metadata.h"
+#include "aws/aws_metadata.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,8 +9,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "aws/aws_environment.h"
 #include "base/text.h"
-#include "store/store_aws_environment.h"
 #include "json/doc.h"
 
 #define URL_SIZE	  1024
@@ -19,10 +19,9 @@
 #define INSTANCE_TIMEOUT  (1 * NOW_SECOND)
 #define TOKEN_MAX	  16384
 
-enum status store_aws_metadata_parse(const char *bytes, size_t n,
-				     const char *origin, const char *token_name,
-				     struct store_aws_key *ret,
-				     struct reason *why)
+enum status aws_metadata_parse(const char *bytes, size_t n, const char *origin,
+			       const char *token_name, struct aws_key *ret,
+			       struct reason *why)
 {
 	struct secret *id = NULL, *secret = NULL, *token = NULL;
 	char expires[64] = "";
@@ -34,22 +33,21 @@ enum status store_aws_metadata_parse(const char *bytes, size_t n,
 			       origin);
 		goto out;
 	}
-	doc_secret(doc_get(d, "AccessKeyId"), STORE_AWS_KEY_ID_SIZE, &id);
-	doc_secret(doc_get(d, "SecretAccessKey"), STORE_AWS_KEY_SECRET_MAX,
-		   &secret);
-	doc_secret(doc_get(d, token_name), STORE_AWS_KEY_TOKEN_MAX, &token);
+	doc_secret(doc_get(d, "AccessKeyId"), AWS_KEY_ID_SIZE, &id);
+	doc_secret(doc_get(d, "SecretAccessKey"), AWS_KEY_SECRET_MAX, &secret);
+	doc_secret(doc_get(d, token_name), AWS_KEY_TOKEN_MAX, &token);
 	if (doc_get(d, "Expiration") &&
 	    doc_copy(doc_get(d, "Expiration"), expires, sizeof(expires)) !=
 		    STATUS_OK)
 		text_copy(expires, sizeof(expires), "?");
-	s = store_aws_key_make(origin, id, secret, token, expires, ret, why);
+	s = aws_key_make(origin, id, secret, token, expires, ret, why);
 out:
 	secret_free(id);
 	doc_free(d);
 	return s;
 }
 
-static enum status ask(struct store_aws_call_wire *w, const char *method,
+static enum status ask(struct aws_call_wire *w, const char *method,
 		       const char *url, const struct http_header *header,
 		       int64_t timeout_us, unsigned tries, const char *whom,
 		       struct http_response *ret, struct reason *why)
@@ -71,11 +69,10 @@ static enum status ask(struct store_aws_call_wire *w, const char *method,
 
 /* --- containers ------------------------------------------------------------- */
 
-bool store_aws_metadata_has_container(void)
+bool aws_metadata_has_container(void)
 {
-	return store_aws_environment_get(
-		       "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ||
-	       store_aws_environment_get("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+	return aws_environment_get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ||
+	       aws_environment_get("AWS_CONTAINER_CREDENTIALS_FULL_URI");
 }
 
 /* The token goes there: only https, loopback, and the three addresses that
@@ -84,10 +81,10 @@ static enum status container_url(char url[URL_SIZE], struct reason *why)
 {
 	static const char *const hosts[] = { "169.254.170.2", "169.254.170.23",
 					     "fd00:ec2::23" };
-	const char *relative = store_aws_environment_get(
-		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+	const char *relative =
+		aws_environment_get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
 	const char *full =
-		store_aws_environment_get("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+		aws_environment_get("AWS_CONTAINER_CREDENTIALS_FULL_URI");
 	struct http_url u;
 	enum status s;
 	int n;
@@ -118,10 +115,10 @@ static enum status container_url(char url[URL_SIZE], struct reason *why)
 /* Read anew each time: EKS replaces the file. */
 static enum status container_token(struct secret **ret, struct reason *why)
 {
-	const char *file = store_aws_environment_get(
-		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+	const char *file =
+		aws_environment_get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
 	const char *set =
-		store_aws_environment_get("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+		aws_environment_get("AWS_CONTAINER_AUTHORIZATION_TOKEN");
 	struct secret *token = NULL;
 	enum status s = STATUS_OK;
 	int fd;
@@ -150,9 +147,8 @@ static enum status container_token(struct secret **ret, struct reason *why)
 	return STATUS_OK;
 }
 
-enum status store_aws_metadata_container(struct store_aws_call_wire *w,
-					 struct store_aws_key *ret,
-					 struct reason *why)
+enum status aws_metadata_container(struct aws_call_wire *w, struct aws_key *ret,
+				   struct reason *why)
 {
 	static const char whom[] = "the container's credentials endpoint";
 	struct http_response r = { .code = 0 };
@@ -175,8 +171,8 @@ enum status store_aws_metadata_container(struct store_aws_call_wire *w,
 				       STATUS_CONFIG,
 			       "%s answers %d", whom, r.code);
 	else if (s == STATUS_OK)
-		s = store_aws_metadata_parse(r.body, r.body_n, whom, "Token",
-					     ret, why);
+		s = aws_metadata_parse(r.body, r.body_n, whom, "Token", ret,
+				       why);
 	http_response_free(&r);
 	secret_free(token);
 	return s;
@@ -187,9 +183,9 @@ enum status store_aws_metadata_container(struct store_aws_call_wire *w,
 static void instance_url(const char *path, char url[URL_SIZE])
 {
 	const char *set =
-		store_aws_environment_get("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-	const char *mode = store_aws_environment_get(
-		"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+		aws_environment_get("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+	const char *mode =
+		aws_environment_get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
 	size_t n;
 
 	if (!set)
@@ -204,7 +200,7 @@ static void instance_url(const char *path, char url[URL_SIZE])
 
 /* A session token of the service; without one nothing else is asked: that
  * would be version 1. */
-static enum status instance_session(struct store_aws_call_wire *w,
+static enum status instance_session(struct aws_call_wire *w,
 				    struct secret **ret, struct reason *why)
 {
 	static const struct http_header ttl = {
@@ -214,7 +210,7 @@ static enum status instance_session(struct store_aws_call_wire *w,
 	char url[URL_SIZE];
 	enum status s;
 
-	if (store_aws_environment_is_true("AWS_EC2_METADATA_DISABLED"))
+	if (aws_environment_is_true("AWS_EC2_METADATA_DISABLED"))
 		return reason_set(why, STATUS_NOT_FOUND,
 				  "AWS_EC2_METADATA_DISABLED is set");
 	instance_url("/latest/api/token", url);
@@ -237,7 +233,7 @@ static enum status instance_session(struct store_aws_call_wire *w,
 	return s;
 }
 
-static enum status instance_get(struct store_aws_call_wire *w,
+static enum status instance_get(struct aws_call_wire *w,
 				const struct secret *session, const char *path,
 				struct http_response *ret, struct reason *why)
 {
@@ -277,9 +273,8 @@ static bool one_word(const struct http_response *r, char *dst, size_t size)
 	return true;
 }
 
-enum status store_aws_metadata_instance(struct store_aws_call_wire *w,
-					struct store_aws_key *ret,
-					struct reason *why)
+enum status aws_metadata_instance(struct aws_call_wire *w, struct aws_key *ret,
+				  struct reason *why)
 {
 	static const char base[] =
 		"/latest/meta-data/iam/security-credentials/";
@@ -304,17 +299,17 @@ enum status store_aws_metadata_instance(struct store_aws_call_wire *w,
 	snprintf(path, sizeof(path), "%s%s", base, role);
 	s = instance_get(w, session, path, &r, why);
 	if (s == STATUS_OK)
-		s = store_aws_metadata_parse(r.body, r.body_n, whom, "Token",
-					     ret, why);
+		s = aws_metadata_parse(r.body, r.body_n, whom, "Token", ret,
+				       why);
 out:
 	http_response_free(&r);
 	secret_free(session);
 	return s;
 }
 
-enum status store_aws_metadata_region(struct store_aws_call_wire *w,
-				      char region[STORE_AWS_REGION_SIZE],
-				      struct reason *why)
+enum status aws_metadata_region(struct aws_call_wire *w,
+				char region[AWS_REGION_SIZE],
+				struct reason *why)
 {
 	struct http_response r = { .code = 0 };
 	struct secret *session = NULL;
@@ -324,7 +319,7 @@ enum status store_aws_metadata_region(struct store_aws_call_wire *w,
 	if (s == STATUS_OK)
 		s = instance_get(w, session,
 				 "/latest/meta-data/placement/region", &r, why);
-	if (s == STATUS_OK && !one_word(&r, region, STORE_AWS_REGION_SIZE))
+	if (s == STATUS_OK && !one_word(&r, region, AWS_REGION_SIZE))
 		s = reason_set(why, STATUS_NOT_FOUND,
 			       "the instance's metadata service tells no "
 			       "region");

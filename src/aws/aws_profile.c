@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Finds settings in AWS's shared files.  Must never copy what they hold out of
  * struct secret, but for settings that are none. */
-#include "store/store_aws_profile.h"
+#include "aws/aws_profile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/store_aws_environment.h"
+#include "aws/aws_environment.h"
 
 #define PATH_SIZE 1100
 
@@ -21,15 +21,15 @@ struct file {
 	bool shared;		/* group or others may read it */
 };
 
-struct store_aws_profile {
+struct aws_profile {
 	struct file files[2]; /* by enum store_aws_file */
 };
 
 static enum status find_path(const char *variable, const char *beside_home,
 			     char path[PATH_SIZE], struct reason *why)
 {
-	const char *set = store_aws_environment_get(variable);
-	const char *home = store_aws_environment_get("HOME");
+	const char *set = aws_environment_get(variable);
+	const char *home = aws_environment_get("HOME");
 	int n;
 
 	path[0] = '\0';
@@ -74,10 +74,9 @@ out:
 	return s;
 }
 
-enum status store_aws_profile_read(struct store_aws_profile **ret,
-				   struct reason *why)
+enum status aws_profile_read(struct aws_profile **ret, struct reason *why)
 {
-	struct store_aws_profile *p = calloc(1, sizeof(*p));
+	struct aws_profile *p = calloc(1, sizeof(*p));
 	enum status s;
 
 	if (!p)
@@ -92,11 +91,11 @@ enum status store_aws_profile_read(struct store_aws_profile **ret,
 	if (s == STATUS_OK)
 		*ret = p;
 	else
-		store_aws_profile_free(p);
+		aws_profile_free(p);
 	return s;
 }
 
-void store_aws_profile_free(struct store_aws_profile *p)
+void aws_profile_free(struct aws_profile *p)
 {
 	if (!p)
 		return;
@@ -221,7 +220,7 @@ static bool find(const struct file *f, const struct sought *w,
 }
 
 /* [default], and in the config file [profile NAME]. */
-static bool find_in(const struct store_aws_profile *p, enum store_aws_file file,
+static bool find_in(const struct aws_profile *p, enum store_aws_file file,
 		    const char *name, const char *key, struct span *ret_value)
 {
 	struct sought w = { "", name, NULL, key };
@@ -237,8 +236,7 @@ static bool find_in(const struct store_aws_profile *p, enum store_aws_file file,
 	return find(&p->files[file], &w, ret_value);
 }
 
-bool store_aws_profile_exists(const struct store_aws_profile *p,
-			      const char *name)
+bool aws_profile_exists(const struct aws_profile *p, const char *name)
 {
 	struct span unused;
 
@@ -255,8 +253,8 @@ static bool copy(struct span value, char *dst, size_t size)
 	return true;
 }
 
-bool store_aws_profile_text(const struct store_aws_profile *p, const char *name,
-			    const char *key, char *dst, size_t size)
+bool aws_profile_text(const struct aws_profile *p, const char *name,
+		      const char *key, char *dst, size_t size)
 {
 	struct span value = { NULL, 0 };
 
@@ -267,9 +265,9 @@ bool store_aws_profile_text(const struct store_aws_profile *p, const char *name,
 	       copy(value, dst, size);
 }
 
-bool store_aws_profile_service(const struct store_aws_profile *p,
-			       const char *services, const char *service,
-			       const char *key, char *dst, size_t size)
+bool aws_profile_service(const struct aws_profile *p, const char *services,
+			 const char *service, const char *key, char *dst,
+			 size_t size)
 {
 	const struct sought w = { "services", services, service, key };
 	struct span value = { NULL, 0 };
@@ -279,10 +277,10 @@ bool store_aws_profile_service(const struct store_aws_profile *p,
 	       copy(value, dst, size);
 }
 
-enum status store_aws_profile_secret(const struct store_aws_profile *p,
-				     enum store_aws_file file, const char *name,
-				     const char *key, struct secret **ret,
-				     struct reason *why)
+enum status aws_profile_secret(const struct aws_profile *p,
+			       enum store_aws_file file, const char *name,
+			       const char *key, struct secret **ret,
+			       struct reason *why)
 {
 	const struct file *f = &p->files[file];
 	struct span value = { NULL, 0 };

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* AWS's variables; must never read another one. */
-#include "store/store_aws_environment.h"
+#include "aws/aws_environment.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-const char *store_aws_environment_get(const char *name)
+const char *aws_environment_get(const char *name)
 {
 	const char *value;
 
@@ -17,9 +17,9 @@ const char *store_aws_environment_get(const char *name)
 	return value && *value ? value : NULL;
 }
 
-bool store_aws_environment_is_true(const char *name)
+bool aws_environment_is_true(const char *name)
 {
-	const char *value = store_aws_environment_get(name);
+	const char *value = aws_environment_get(name);
 
 	return value && strcasecmp(value, "true") == 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Asks STS for a role's credentials; must never show a byte of its answer but
  * the name of an error. */
-#include "store/store_aws_sts.h"
+#include "aws/aws_sts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +41,7 @@ static enum status add_text(struct secret *form, const char *name,
 	return value ? add(form, name, value, strlen(value)) : STATUS_OK;
 }
 
-static enum status make_form(const struct store_aws_sts_role *role,
+static enum status make_form(const struct aws_sts_role *role,
 			     const struct secret *identity, struct secret *form)
 {
 	enum status s;
@@ -72,7 +72,7 @@ static enum status make_form(const struct store_aws_sts_role *role,
 /* --- the answer ------------------------------------------------------------ */
 
 static enum status read_key(const struct http_response *r, bool web,
-			    struct store_aws_key *ret, struct reason *why)
+			    struct aws_key *ret, struct reason *why)
 {
 	static const char *const plain[] = {
 		PLAIN("AccessKeyId"),
@@ -88,9 +88,9 @@ static enum status read_key(const struct http_response *r, bool web,
 	};
 	const char *const *path = web ? identity : plain;
 	struct xml_wanted w[] = {
-		{ path[0], STORE_AWS_KEY_ID_SIZE, NULL },
-		{ path[1], STORE_AWS_KEY_SECRET_MAX, NULL },
-		{ path[2], STORE_AWS_KEY_TOKEN_MAX, NULL },
+		{ path[0], AWS_KEY_ID_SIZE, NULL },
+		{ path[1], AWS_KEY_SECRET_MAX, NULL },
+		{ path[2], AWS_KEY_TOKEN_MAX, NULL },
 		{ path[3], 64, NULL },
 	};
 	enum status s = xml_collect(r->body, r->body_n, "the answer of AWS STS",
@@ -98,9 +98,8 @@ static enum status read_key(const struct http_response *r, bool web,
 
 	/* A role's key without token or end is none of STS. */
 	if (s == STATUS_OK && w[1].found && w[2].found && w[3].found) {
-		s = store_aws_key_make("AWS STS", w[0].found, w[1].found,
-				       w[2].found, secret_bytes(w[3].found),
-				       ret, why);
+		s = aws_key_make("AWS STS", w[0].found, w[1].found, w[2].found,
+				 secret_bytes(w[3].found), ret, why);
 		w[1].found = w[2].found = NULL;
 	} else {
 		s = reason_set(why, STATUS_STORE_UNAVAILABLE,
@@ -112,8 +111,7 @@ static enum status read_key(const struct http_response *r, bool web,
 }
 
 static enum status refused(const struct http_response *r,
-			   const struct store_aws_sts_role *role,
-			   struct reason *why)
+			   const struct aws_sts_role *role, struct reason *why)
 {
 	struct xml_wanted w = { "ErrorResponse/Error/Code", 128, NULL };
 	enum status s = r->code >= 500 || r->code == 429 ?
@@ -133,15 +131,14 @@ static enum status refused(const struct http_response *r,
 	return s;
 }
 
-enum status store_aws_sts_assume(struct store_aws_call_wire *w,
-				 const struct store_aws_endpoint *sts,
-				 const char *region,
-				 const struct store_aws_sts_role *role,
-				 const struct store_aws_key *key,
-				 const struct secret *identity,
-				 struct store_aws_key *ret, struct reason *why)
+enum status aws_sts_assume(struct aws_call_wire *w,
+			   const struct aws_endpoint *sts, const char *region,
+			   const struct aws_sts_role *role,
+			   const struct aws_key *key,
+			   const struct secret *identity, struct aws_key *ret,
+			   struct reason *why)
 {
-	char type[STORE_AWS_CALL_TYPE_SIZE];
+	char type[AWS_CALL_TYPE_SIZE];
 	struct http_response r = { .code = 0 };
 	struct secret *form = NULL;
 	enum status s;
@@ -153,7 +150,7 @@ enum status store_aws_sts_assume(struct store_aws_call_wire *w,
 		reason_set(why, s, "the request to AWS STS is too large");
 		goto out;
 	}
-	const struct store_aws_call c = {
+	const struct aws_call c = {
 		.to = sts,
 		.region = region,
 		.service = "sts",
@@ -164,7 +161,7 @@ enum status store_aws_sts_assume(struct store_aws_call_wire *w,
 		.key = key,
 		.repeatable = true,
 	};
-	s = store_aws_call_post(w, &c, &r, type, why);
+	s = aws_call_post(w, &c, &r, type, why);
 	if (s == STATUS_UNKNOWN)
 		s = STATUS_STORE_UNAVAILABLE; /* nothing was changed there */
 	if (s != STATUS_OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Runs a credential_process.  Must never give it to a shell, nor show a byte of
  * what it writes: people print secrets on stderr. */
-#include "store/store_aws_process.h"
+#include "aws/aws_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -173,7 +173,7 @@ static enum status judge(int rc, bool ended, int status, struct reason *why)
 	if (rc == EMSGSIZE)
 		return reason_set(why, STATUS_CONFIG,
 				  "credential_process wrote more than %d bytes",
-				  STORE_AWS_PROCESS_OUTPUT_MAX);
+				  AWS_PROCESS_OUTPUT_MAX);
 	if (rc != 0)
 		return reason_set(why, STATUS_CONFIG,
 				  "credential_process cannot be read: %s",
@@ -190,10 +190,9 @@ static enum status judge(int rc, bool ended, int status, struct reason *why)
 	return STATUS_OK;
 }
 
-enum status store_aws_process_run(const char *command, int64_t timeout_us,
-				  const struct now *now,
-				  struct secret **ret_output,
-				  struct reason *why)
+enum status aws_process_run(const char *command, int64_t timeout_us,
+			    const struct now *now, struct secret **ret_output,
+			    struct reason *why)
 {
 	int64_t until = now_boot(now) + timeout_us;
 	struct secret *output = NULL;
@@ -207,7 +206,7 @@ enum status store_aws_process_run(const char *command, int64_t timeout_us,
 		return reason_set(why, STATUS_CONFIG,
 				  "credential_process is no command line: it "
 				  "is empty, too long, or has an open quote");
-	s = secret_new(STORE_AWS_PROCESS_OUTPUT_MAX, &output);
+	s = secret_new(AWS_PROCESS_OUTPUT_MAX, &output);
 	if (s != STATUS_OK || pipe2(ends, O_CLOEXEC) != 0) {
 		secret_free(output);
 		return reason_set(why, STATUS_NO_MEMORY,
