@@ -13,7 +13,6 @@ TESTS += $(LINTS)
 dist_check_SCRIPTS += $(LINTS)
 EXTRA_DIST += tests/lint/generated.list tests/tally.py
 
-include tests/bench/local.mk
 include tests/unit/base/local.mk
 include tests/unit/crypto/local.mk
 include tests/unit/json/local.mk
@@ -25,14 +24,20 @@ include tests/unit/config/local.mk
 include tests/unit/policy/local.mk
 include tests/unit/schedule/local.mk
 include tests/unit/format/local.mk
+include tests/unit/wire/local.mk
 include tests/unit/ledger/local.mk
 include tests/unit/target/local.mk
 include tests/unit/store/local.mk
+include tests/unit/token/local.mk
 include tests/unit/sink/local.mk
 include tests/unit/rotation/local.mk
 include tests/unit/report/local.mk
 include tests/unit/assembly/local.mk
+include tests/unit/agent/local.mk
 include tests/unit/cli/local.mk
+include tests/unit/daemon/local.mk
+include tests/unit/pam/local.mk
+include tests/unit/helpers/local.mk
 include tests/simulation/local.mk
 include tests/integration/local.mk
 include tests/mutations/local.mk

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: PostgreSQL
+noinst_HEADERS += src/token/token.h

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * One request to the agent and its reply, under one deadline, for the helper
+ * and the PAM module.  Made to run inside other people's servers: no
+ * allocation, no static, no signal, no environment, no thread, no descriptor
+ * 0 to 2, nothing left open, poll and never select, MSG_NOSIGNAL, O_CLOEXEC
+ * (consumers.md section 1.2).
+ *
+ * The client authenticates the agent: the peer's uid (SO_PEERCRED; of who
+ * called listen()) must be root, the owner of the folder that the socket is in,
+ * or our own effective uid; and that folder and the socket's path may not be
+ * writable by others.
+ */
+#ifndef KEYTURN_WIRE_CLIENT_H
+#define KEYTURN_WIRE_CLIENT_H
+
+#include "wire/wire.h"
+
+/*
+ * Send `request` (a frame of wire_end()), read the reply into `reply` (`size`
+ * bytes, at most WIRE_REPLY_MAX are used) and check it: same operation, one
+ * frame and nothing behind it.  The budget of timeout_ms (monotonic) covers all
+ * of it and is not restarted by a signal.
+ *
+ * STATUS_OK and the message, which points into `reply`; STATUS_NOT_FOUND, no
+ * agent listens there; STATUS_TIMEOUT; STATUS_DENIED, what listens is not to be
+ * trusted; STATUS_CORRUPT, what came is no reply; STATUS_ERROR otherwise.  On
+ * failure `reply` is wiped.
+ */
+enum status wire_client_call(const char *socket_path, const void *request,
+			     size_t request_len, void *reply, size_t size,
+			     unsigned timeout_ms, struct wire_message *ret,
+			     struct reason *why);
+
+#endif
