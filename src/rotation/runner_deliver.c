@@ -44,6 +44,14 @@ static void deliver_one(struct runner *r, const struct sink *sink,
 	d->bad = true;
 }
 
+/* What this run logged in with is what consumers get, or nothing: a store that
+ * gives other bytes for that version is not believed. */
+static bool is_other(const struct runner *r, const struct secret *fetched)
+{
+	return r->password && strcmp(r->version, r->current) == 0 &&
+	       !secret_equal(fetched, r->password);
+}
+
 /* CURRENT to every sink; *d says how it went. */
 static enum status deliver_all(struct runner *r, struct delivery *d,
 			       struct reason *why)
@@ -55,6 +63,14 @@ static enum status deliver_all(struct runner *r, struct delivery *d,
 	st = s->ops->fetch(s, r->job->role, r->current, &entry, why);
 	if (st != STATUS_OK)
 		return st;
+	if (is_other(r, entry.password)) {
+		secret_free(entry.password);
+		return reason_set(why, STATUS_CORRUPT,
+				  "store %s, role %s: the password that it "
+				  "gives for version %s is not the one that "
+				  "logged in; nothing was delivered",
+				  s->name, r->job->role, r->current);
+	}
 	d->behind = d->bad = false;
 	d->credential = (struct format_credential){
 		.host = entry.host,

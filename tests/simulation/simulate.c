@@ -1075,6 +1075,33 @@ static void who_was_fenced_does_not_stage_over_what_is_applied_again(
 	world_free(&w);
 }
 
+static void what_did_not_log_in_is_not_delivered(void **state)
+{
+	struct runner_job job = { .mode = ENGINE_MODE_ROTATE, .fresh = true };
+	struct plan p = one_fault("fetch", FATE_LIE, ALWAYS);
+	static struct world w;
+	char before[WORLD_PASSWORD];
+	struct before b;
+	struct runner *r;
+
+	(void)state;
+	prepare(&w, SCENE_MANAGED, false);
+	snprintf(before, sizeof(before), "%s", w.sink_password);
+	b = remember(&w);
+	r = world_runner(&w, 0, &job);
+	while (runner_state(r) != ENGINE_DELIVER)
+		assert_true(world_step(&w, 0, r));
+	under(&w, &p);
+	assert_true(world_step(&w, 0, r));
+	assert_int_equal(w.lies, 1);
+	assert_string_equal(w.sink_password, before);
+	assert_true(runner_engine(r)->sink_bad);
+	w.fate = NULL;
+	assert_int_equal(finish(&w, 0, ROTATE, r, &b, true), STATUS_OK);
+	must_converge(&w, LAND_NEVER);
+	world_free(&w);
+}
+
 static void a_living_rotator_is_waited_for_but_not_by_recover(void **state)
 {
 	struct runner_job job = { .mode = ENGINE_MODE_ROTATE };
@@ -1335,6 +1362,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(finishing_is_enough_when_due),
 	cmocka_unit_test(a_role_new_to_keyturn_has_nothing_to_recover),
 	cmocka_unit_test(who_lost_the_claim_stages_nothing),
+	cmocka_unit_test(what_did_not_log_in_is_not_delivered),
 	cmocka_unit_test(
 		who_was_fenced_does_not_stage_over_what_is_applied_again),
 	cmocka_unit_test(a_living_rotator_is_waited_for_but_not_by_recover),
