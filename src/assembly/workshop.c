@@ -298,6 +298,20 @@ void workshop_job_free(struct workshop_job *j)
 	j->sinks = NULL;
 }
 
+/* A file names one host: libpq looks each host of a list up by itself. */
+static enum status one_host(const struct config_group *role,
+			    const struct workshop_job *j, struct reason *why)
+{
+	if (j->job.n_sinks == 0 || !strchr(j->job.target->host, ','))
+		return STATUS_OK;
+	return reason_set(why, STATUS_CONFIG,
+			  "%s: [role %s] has a sink, but the conninfo of "
+			  "[cluster %s] lists several hosts; set host there to "
+			  "the one that consumers connect to",
+			  config_where(role), config_name(role),
+			  j->job.target->name);
+}
+
 enum status workshop_job(struct workshop *w, const char *role,
 			 struct workshop_job *ret_job, struct reason *why)
 {
@@ -324,8 +338,12 @@ enum status workshop_job(struct workshop *w, const char *role,
 				    &j->policy, why);
 	if (s == STATUS_OK)
 		s = workshop_sinks(g, &j->sinks, &j->job.n_sinks, why);
-	if (s != STATUS_OK)
+	if (s == STATUS_OK)
+		s = one_host(g, j, why);
+	if (s != STATUS_OK) {
+		workshop_job_free(j);
 		return s;
+	}
 	c = config_find(w->config, CONFIG_SECTION_cluster,
 			config_string(g, CONFIG_role_cluster));
 	j->job.prove_deadline_us =

@@ -209,6 +209,17 @@ def test_a_primary_behind_a_standby_that_lags(new_server, new_site):
     site.must_log_in(before.password, server=standby)
 
 
+def test_hosts_of_which_a_sink_can_name_only_one(taken_over):
+    site = taken_over
+    port = site.server.port
+    with nothing_changed(site):
+        site.configure(conninfo=site.conninfo(host="127.0.0.1,127.0.0.1",
+                                              port=f"{port},{port}"))
+        sentence(site.run("rotate", "sap"), 2, "keyturn.conf:",
+                 "[role sap]", "lists several hosts", "set host")
+        finding(site.run("check"), "lists several hosts")
+
+
 def test_a_server_that_only_reads(taken_over):
     site = taken_over
     with nothing_changed(site):
