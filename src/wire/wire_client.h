@@ -8,8 +8,9 @@
  *
  * The client authenticates the agent: the peer's uid (SO_PEERCRED; of who
  * called listen()) must be root, the owner of the folder that the socket is in,
- * or our own effective uid; and that folder and the socket's path may not be
- * writable by others.
+ * or our own effective uid; and neither that folder nor one above it may be
+ * writable by others (a sticky one above, as /tmp, may, if what is below it is
+ * root's or ours).
  */
 #ifndef KEYTURN_WIRE_CLIENT_H
 #define KEYTURN_WIRE_CLIENT_H
@@ -23,9 +24,10 @@
  * of it and is not restarted by a signal.
  *
  * STATUS_OK and the message, which points into `reply`; STATUS_NOT_FOUND, no
- * agent listens there; STATUS_TIMEOUT; STATUS_DENIED, what listens is not to be
- * trusted; STATUS_CORRUPT, what came is no reply; STATUS_ERROR otherwise.  On
- * failure `reply` is wiped.
+ * agent listens there, or it went away without a byte of a reply;
+ * STATUS_TIMEOUT; STATUS_DENIED, we may not connect, or what listens is not to
+ * be trusted; STATUS_CORRUPT, what came is no reply; STATUS_ERROR otherwise.
+ * On failure `reply` is wiped.
  */
 enum status wire_client_call(const char *socket_path, const void *request,
 			     size_t request_len, void *reply, size_t size,
