@@ -10,6 +10,7 @@ libbase_a_SOURCES = \
 	src/base/file_temp.c \
 	src/base/harden.c src/base/harden.h \
 	src/base/log.c src/base/log.h \
+	src/base/notify.c src/base/notify.h \
 	src/base/now.c src/base/now.h \
 	src/base/random.c src/base/random.h \
 	src/base/reason.c src/base/reason.h \

@@ -68,3 +68,9 @@ TESTS += tests/unit/base/test_duration
 tests_unit_base_test_duration_SOURCES = tests/unit/base/test_duration.c
 tests_unit_base_test_duration_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_duration_LDADD = libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_notify
+TESTS += tests/unit/base/test_notify
+tests_unit_base_test_notify_SOURCES = tests/unit/base/test_notify.c
+tests_unit_base_test_notify_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_notify_LDADD = libbase.a $(CMOCKA_LIBS)
