@@ -3,4 +3,7 @@ noinst_LIBRARIES += libreaders.a libassembly.a
 # Stores and ledger: all that a program without admin credentials links.
 libreaders_a_SOURCES = src/assembly/backends.c src/assembly/backends.h \
 	src/assembly/handout.c src/assembly/handout.h
-libassembly_a_SOURCES = src/assembly/workshop.c src/assembly/workshop.h
+libassembly_a_SOURCES = \
+	src/assembly/crew.c src/assembly/crew.h \
+	src/assembly/due.c src/assembly/due.h \
+	src/assembly/workshop.c src/assembly/workshop.h

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/harden.h"
 #include "base/text.h"
 #include "store/store_key.h"
 #include "target/target_postgres.h"
@@ -21,6 +22,7 @@ struct cluster {
 struct workshop {
 	struct backends *backends;
 	const struct config *config;
+	struct ledger *ledger;
 	struct runner_env *env;
 	struct schedule_zone *zone; /* opened with the first schedule */
 	pthread_mutex_t lock;	    /* over clusters and zone */
@@ -44,6 +46,7 @@ enum status workshop_new(struct backends *b, struct ledger *ledger,
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
 	w->backends = b;
 	w->config = backends_config(b);
+	w->ledger = ledger;
 	g = config_find(w->config, CONFIG_SECTION_keyturn, "");
 	o.control_interval_us =
 		config_duration_us(g, CONFIG_keyturn_control_interval);
@@ -76,6 +79,16 @@ void workshop_free(struct workshop *w)
 struct runner_env *workshop_env(const struct workshop *w)
 {
 	return w->env;
+}
+
+struct backends *workshop_backends(const struct workshop *w)
+{
+	return w->backends;
+}
+
+struct ledger *workshop_ledger(const struct workshop *w)
+{
+	return w->ledger;
 }
 
 /* A setting that says what consumers are told, over what the target says. */
@@ -385,4 +398,25 @@ enum status workshop_check(struct workshop *w, struct reason *why)
 	     s == STATUS_OK && i < config_count(c, CONFIG_SECTION_role); i++)
 		s = check_role(w, config_at(c, CONFIG_SECTION_role, i), why);
 	return s;
+}
+
+void workshop_run(struct workshop *w, const char *role,
+		  const struct runner_job *like, runner_watch_fn *watch,
+		  void *arg, struct runner_result *ret)
+{
+	struct workshop_job j;
+
+	memset(ret, 0, sizeof(*ret)); /* not secret */
+	ret->status = workshop_job(w, role, &j, &ret->why);
+	if (ret->status == STATUS_OK) {
+		j.job.mode = like->mode;
+		j.job.fresh = like->fresh;
+		j.job.takeover = like->takeover;
+		j.job.emergency = like->emergency;
+		j.job.reason = like->reason;
+		j.job.password = like->password;
+		runner_run(w->env, &j.job, watch, arg, ret);
+	}
+	workshop_job_free(&j);
+	harden_scrub_stack(); /* what libraries left below us */
 }

@@ -21,6 +21,8 @@ enum status workshop_new(struct backends *b, struct ledger *ledger,
 void workshop_free(struct workshop *w);
 
 struct runner_env *workshop_env(const struct workshop *w);
+struct backends *workshop_backends(const struct workshop *w);
+struct ledger *workshop_ledger(const struct workshop *w);
 
 /* The cluster of a [cluster NAME], opened (not connected) at the first call.
  * Thread-safe. */
@@ -58,6 +60,14 @@ struct workshop_job {
 enum status workshop_job(struct workshop *w, const char *role,
 			 struct workshop_job *ret_job, struct reason *why);
 void workshop_job_free(struct workshop_job *j);
+
+/*
+ * One run, from making its job to its end.  `like` has mode, flags, reason and
+ * password; watch may be NULL.  The outcome is in *ret.  Thread-safe.
+ */
+void workshop_run(struct workshop *w, const char *role,
+		  const struct runner_job *like, runner_watch_fn *watch,
+		  void *arg, struct runner_result *ret);
 
 /* Whole configuration at once, each with FILE:LINE: policies, schedules, sinks
  * and the zone, which the configuration's own checks cannot know. */

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assembly/due.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "cli/cli.h"
 #include "cli/pool.h"
-#include "report/report.h"
 
 struct choice {
 	struct pool_task *tasks;
@@ -35,38 +35,6 @@ static enum status parse_number(struct cli *c, const char *what, const char *s,
 	return STATUS_OK;
 }
 
-/*
- * What --due does with a role: STATUS_OK and the mode of its run;
- * STATUS_NOTHING_DUE; STATUS_NOT_FOUND for a role that was never taken over:
- * taking the partner's password away needs a person.
- */
-static enum status is_due(struct cli *c, const struct config_group *role,
-			  enum engine_mode *ret_mode)
-{
-	struct schedule *schedule = NULL;
-	struct ledger_role known;
-	bool due;
-	enum status s;
-
-	*ret_mode = ENGINE_MODE_RECOVER;
-	s = backends_remembered(c->backends, c->ledger, role, &known, NULL);
-	if (s == STATUS_NOT_FOUND)
-		return known.open_run[0] ? STATUS_OK : s;
-	/* Without the ledger's word and the store's, nobody knows whether it
-	 * is due; a run that only recovers does no harm and says what ails. */
-	if (s != STATUS_OK)
-		return STATUS_OK;
-	s = workshop_schedule(c->workshop, role, &schedule, &c->why);
-	if (s != STATUS_OK)
-		return s;
-	due = schedule &&
-	      schedule_due(schedule, known.rotated_us, now_wall(now_system()));
-	schedule_free(schedule);
-	if (due)
-		*ret_mode = ENGINE_MODE_ROTATE;
-	return due || known.open_run[0] ? STATUS_OK : STATUS_NOTHING_DUE;
-}
-
 static enum status choose(struct cli *c, struct choice *ret)
 {
 	static const enum engine_mode modes[] = {
@@ -86,18 +54,26 @@ static enum status choose(struct cli *c, struct choice *ret)
 	if (!ret->tasks)
 		s = reason_set(&c->why, STATUS_NO_MEMORY, "out of memory");
 	for (size_t i = 0; i < n && s == STATUS_OK; i++) {
-		enum engine_mode mode = modes[c->command];
+		struct due d = { .wanted = true, .mode = modes[c->command] };
+		struct reason why;
 
 		if (c->o.due)
-			s = is_due(c, roles[i], &mode);
-		if (s == STATUS_OK)
-			ret->tasks[ret->n++] =
-				(struct pool_task){ config_name(roles[i]),
-						    mode };
-		else if (s == STATUS_NOT_FOUND)
-			ret->fresh++;
-		if (s == STATUS_NOT_FOUND || s == STATUS_NOTHING_DUE)
-			s = STATUS_OK;
+			s = due_look(c->workshop, roles[i],
+				     now_wall(now_system()), &d, &why);
+		if (s != STATUS_OK) {
+			c->why = why;
+			break;
+		}
+		if (d.wanted)
+			ret->tasks[ret->n++] = (struct pool_task){
+				.role = config_name(roles[i]),
+				.cluster = config_find(
+					c->config, CONFIG_SECTION_cluster,
+					config_string(roles[i],
+						      CONFIG_role_cluster)),
+				.mode = d.mode
+			};
+		ret->fresh += d.untaken;
 	}
 	free(roles);
 	return s;

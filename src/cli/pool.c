@@ -1,29 +1,36 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* The worker threads behind rotate and recover; must never begin a run after
- * it was asked to stop. */
+/* Runs the tasks of rotate and recover, and shows how it goes; must never begin
+ * a run after it was asked to stop. */
 #include "cli/pool.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/harden.h"
+#include "assembly/crew.h"
 #include "base/now.h"
 
-#define THREADS_MAX 64
-#define TICK_US	    (200 * 1000)
+#define TICK_US (200 * 1000)
+
+/* One of the tasks, waiting or running. */
+struct seat {
+	const struct pool_task *task;
+	bool begun;
+};
 
 struct pool {
 	struct cli *cli;
-	const struct pool_task *tasks;
+	struct seat *seats;
 	size_t n;
 	const struct runner_job *like;
-	atomic_size_t next;
+	unsigned jobs, per_cluster;
+	size_t first;	      /* those before it have begun; main thread only */
 	pthread_mutex_t lock; /* over everything below and standard output */
 	pthread_cond_t ended;
+	const struct seat *at_work[CREW_MAX];
 	size_t running;
 	struct pool_tally tally;
 	bool progress; /* a line on the terminal is kept up to date */
@@ -157,53 +164,94 @@ static void watch(void *arg, const char *role, enum engine_state state)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void run_task(struct pool *p, const struct pool_task *task)
+static void ends(struct pool *p, const struct seat *seat)
 {
-	const struct runner_job *like = p->like;
-	struct workshop_job j;
+	size_t i = 0;
+
+	while (p->at_work[i] != seat)
+		i++;
+	p->at_work[i] = p->at_work[--p->running];
+}
+
+static void run_task(void *arg, void *thing)
+{
+	struct pool *p = arg;
+	struct seat *seat = thing;
+	struct runner_job like = *p->like;
 	struct runner_result result;
 
-	memset(&result, 0, sizeof(result)); /* not secret */
-	result.status =
-		workshop_job(p->cli->workshop, task->role, &j, &result.why);
-	if (result.status == STATUS_OK) {
-		j.job.mode = task->mode;
-		j.job.fresh = like->fresh;
-		j.job.takeover = like->takeover;
-		j.job.emergency = like->emergency;
-		j.job.reason = like->reason;
-		j.job.password = like->password;
-		runner_run(workshop_env(p->cli->workshop), &j.job, watch, p,
-			   &result);
-	}
-	workshop_job_free(&j);
-	harden_scrub_stack(); /* what libraries left below us */
+	like.mode = seat->task->mode;
+	workshop_run(p->cli->workshop, seat->task->role, &like, watch, p,
+		     &result);
 	pthread_mutex_lock(&p->lock);
 	count(&p->tally, result.status);
-	print_result(p, task, &result);
+	print_result(p, seat->task, &result);
+	ends(p, seat);
+	pthread_cond_signal(&p->ended);
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void *work(void *arg)
+/* Has the cluster of this one a thread to spare?  Under the lock. */
+static bool may_begin(const struct pool *p, const struct seat *seat)
 {
-	struct pool *p = arg;
-	size_t i;
+	unsigned n = 0;
 
-	while (!stopping && (i = atomic_fetch_add(&p->next, 1)) < p->n)
-		run_task(p, &p->tasks[i]);
-	pthread_mutex_lock(&p->lock);
-	p->running--;
-	pthread_cond_signal(&p->ended);
-	pthread_mutex_unlock(&p->lock);
+	for (size_t i = 0; i < p->running; i++)
+		n += p->at_work[i]->task->cluster == seat->task->cluster;
+	return n < p->per_cluster;
+}
+
+/* The next task that may begin, or NULL.  Under the lock. */
+static struct seat *choose(struct pool *p)
+{
+	const void *full = NULL; /* not asked again for its next task */
+
+	if (stopping || p->running >= p->jobs)
+		return NULL;
+	while (p->first < p->n && p->seats[p->first].begun)
+		p->first++;
+	for (size_t i = p->first; i < p->n; i++) {
+		struct seat *seat = &p->seats[i];
+
+		if (seat->begun || (full && seat->task->cluster == full))
+			continue;
+		if (may_begin(p, seat))
+			return seat;
+		full = seat->task->cluster;
+	}
 	return NULL;
 }
 
-static void wait_for_all(struct pool *p)
+/* Begin what may begin.  Under the lock. */
+static void begin_some(struct pool *p, struct crew *crew)
+{
+	struct seat *seat;
+	enum status s;
+
+	while ((seat = choose(p)) != NULL) {
+		s = crew ? crew_give(crew, seat) : STATUS_NO_MEMORY;
+		if (s == STATUS_BUSY) /* no further thread to be had */
+			return;
+		seat->begun = true;
+		p->at_work[p->running++] = seat;
+		if (s == STATUS_OK)
+			continue;
+		/* No thread to be had: do it ourselves. */
+		pthread_mutex_unlock(&p->lock);
+		run_task(p, seat);
+		pthread_mutex_lock(&p->lock);
+	}
+}
+
+static void run_all(struct pool *p, struct crew *crew)
 {
 	struct timespec until;
 
 	pthread_mutex_lock(&p->lock);
-	while (p->running > 0) {
+	for (;;) {
+		begin_some(p, crew);
+		if (p->running == 0 && (stopping || p->first >= p->n))
+			break;
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_nsec += TICK_US * 1000L;
 		if (until.tv_nsec >= 1000000000L) {
@@ -229,51 +277,50 @@ static void catch_signals(struct sigaction *ret_int, struct sigaction *ret_term)
 	signal(SIGPIPE, SIG_IGN); /* a closed pager does not end a rotation */
 }
 
+static bool several_clusters(const struct pool_task *tasks, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (tasks[i].cluster != tasks[0].cluster)
+			return true;
+	return false;
+}
+
 void pool_run(struct cli *c, const struct pool_task *tasks, size_t n,
 	      unsigned jobs, const struct runner_job *like,
 	      struct pool_tally *ret)
 {
 	struct pool p = {
 		.cli = c,
-		.tasks = tasks,
+		.seats = calloc(n ? n : 1, sizeof(*p.seats)),
 		.n = n,
 		.like = like,
+		.jobs = jobs,
+		.per_cluster = jobs,
 		.progress = !c->o.json && !c->o.quiet && isatty(STDERR_FILENO),
 		.began = now_boot(now_system()),
 	};
 	struct sigaction old_int, old_term;
-	pthread_t threads[THREADS_MAX];
-	size_t started = 0;
+	struct crew *crew = NULL;
 
+	*ret = (struct pool_tally){ .not_begun = n };
+	if (!p.seats)
+		return;
+	for (size_t i = 0; i < n; i++)
+		p.seats[i].task = &tasks[i];
+	if (jobs > 1 && several_clusters(tasks, n))
+		p.per_cluster = jobs - 1;
 	pthread_mutex_init(&p.lock, NULL);
 	pthread_cond_init(&p.ended, NULL);
 	catch_signals(&old_int, &old_term);
-	if (jobs > THREADS_MAX)
-		jobs = THREADS_MAX;
-	if (jobs > n)
-		jobs = (unsigned)n;
-	for (; started < jobs; started++) {
-		pthread_mutex_lock(&p.lock);
-		p.running++;
-		pthread_mutex_unlock(&p.lock);
-		if (pthread_create(&threads[started], NULL, work, &p) != 0) {
-			pthread_mutex_lock(&p.lock);
-			p.running--;
-			pthread_mutex_unlock(&p.lock);
-			break;
-		}
-	}
-	if (started == 0) { /* no thread to be had: do it ourselves */
-		p.running = 1;
-		work(&p);
-	}
-	wait_for_all(&p);
-	for (size_t i = 0; i < started; i++)
-		pthread_join(threads[i], NULL);
+	/* More than jobs: one that has reported may be on its way still. */
+	crew_new(CREW_MAX, run_task, &p, &crew);
+	run_all(&p, crew);
+	crew_free(crew);
 	sigaction(SIGINT, &old_int, NULL);
 	sigaction(SIGTERM, &old_term, NULL);
 	p.tally.not_begun = n - p.tally.done - p.tally.failed;
 	pthread_cond_destroy(&p.ended);
 	pthread_mutex_destroy(&p.lock);
+	free(p.seats);
 	*ret = p.tally;
 }

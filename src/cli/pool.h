@@ -7,6 +7,7 @@
 
 struct pool_task {
 	const char *role;
+	const void *cluster; /* tasks of one have the same */
 	enum engine_mode mode;
 };
 
@@ -17,7 +18,9 @@ struct pool_tally {
 };
 
 /*
- * Run the tasks with up to `jobs` threads.  `like` carries mode, flags, reason
+ * Run the tasks with up to `jobs` threads.  When they are of several clusters,
+ * none gets all of the threads: one that is away would make the others wait for
+ * its timeouts.  `like` carries mode, flags, reason
  * and password of every run.  SIGINT and SIGTERM let running ones finish and
  * begin no more.
  */

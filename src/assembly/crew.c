@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Worker threads; must never hold more work than it has threads, because what
+ * waits here could be neither chosen again nor called off. */
+#include "assembly/crew.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+struct crew {
+	crew_work_fn *work;
+	void *arg;
+	unsigned most;
+	pthread_mutex_t lock; /* over everything below */
+	pthread_cond_t given;
+	unsigned started, busy; /* busy: given or at work */
+	void *hand[CREW_MAX];	/* given, not yet taken up */
+	unsigned in_hand;
+	bool ending;
+	pthread_t threads[CREW_MAX];
+};
+
+static void *live(void *arg)
+{
+	struct crew *c = arg;
+	void *thing;
+
+	pthread_mutex_lock(&c->lock);
+	for (;;) {
+		while (c->in_hand == 0 && !c->ending)
+			pthread_cond_wait(&c->given, &c->lock);
+		if (c->in_hand == 0)
+			break;
+		thing = c->hand[--c->in_hand];
+		pthread_mutex_unlock(&c->lock);
+		c->work(c->arg, thing);
+		pthread_mutex_lock(&c->lock);
+		c->busy--;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+/* Signals are for the thread that waits for them. */
+static bool start_thread(struct crew *c)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&c->threads[c->started], NULL, live, c);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	c->started += rc == 0;
+	return rc == 0;
+}
+
+enum status crew_new(unsigned most, crew_work_fn *work, void *arg,
+		     struct crew **ret)
+{
+	struct crew *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return STATUS_NO_MEMORY;
+	c->work = work;
+	c->arg = arg;
+	c->most = most < CREW_MAX ? most : CREW_MAX;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->given, NULL);
+	*ret = c;
+	return STATUS_OK;
+}
+
+enum status crew_give(struct crew *c, void *thing)
+{
+	enum status s = STATUS_OK;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->busy >= c->most)
+		s = STATUS_BUSY;
+	else if (c->busy >= c->started && !start_thread(c))
+		s = c->started ? STATUS_BUSY : STATUS_NO_MEMORY;
+	if (s == STATUS_OK) {
+		c->hand[c->in_hand++] = thing;
+		c->busy++;
+		pthread_cond_signal(&c->given);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return s;
+}
+
+unsigned crew_busy(struct crew *c)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&c->lock);
+	n = c->busy;
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}
+
+void crew_free(struct crew *c)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->ending = true;
+	pthread_cond_broadcast(&c->given);
+	pthread_mutex_unlock(&c->lock);
+	for (unsigned i = 0; i < c->started; i++)
+		pthread_join(c->threads[i], NULL);
+	pthread_cond_destroy(&c->given);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
