@@ -22,6 +22,7 @@ struct pg;	  /* one session */
 struct pg_result; /* rows of one statement */
 struct pg_info;	  /* a parsed conninfo */
 
+#define PG_ORIGIN_SIZE	 64
 #define PG_SQLSTATE_SIZE 6
 
 /* How a statement or a connection attempt ended. */
@@ -73,6 +74,9 @@ struct pg_login {
 
 struct pg_login_report {
 	char sqlstate[PG_SQLSTATE_SIZE]; /* "" when no server error came */
+	/* The server's function that refused, which no language changes:
+	 * "auth_failed"; "" when it was not said (a proxy). */
+	char origin[PG_ORIGIN_SIZE];
 	bool used_password; /* the server asked and got a password */
 	bool reached;	    /* a server answered at all */
 	bool tls_failed;    /* certificate, host name or protocol */

@@ -6,6 +6,7 @@
  */
 #include "pg/pg_internal.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -167,38 +168,62 @@ static enum status spell_out(const struct pg_login *l, struct text *t)
 	return text_status(t);
 }
 
-/* Where the last line of n bytes begins. */
-static size_t last_line(const char *message, size_t n)
+/* Length of a line's beginning up to and with "FATAL:  28P01: ", or 0. */
+static size_t code_end(const char *line, size_t n)
 {
-	while (n > 0 && message[n - 1] != '\n')
-		n--;
-	return n;
+	for (size_t i = 0; i + 10 <= n; i++) {
+		size_t k = 0;
+
+		if (memcmp(line + i, ":  ", 3) != 0 ||
+		    memcmp(line + i + 8, ": ", 2) != 0)
+			continue;
+		while (k < 5 &&
+		       ((line[i + 3 + k] >= '0' && line[i + 3 + k] <= '9') ||
+			(line[i + 3 + k] >= 'A' && line[i + 3 + k] <= 'Z')))
+			k++;
+		if (k == 5)
+			return i + 10;
+	}
+	return 0;
 }
 
-/* The SQLSTATE is what PQERRORS_SQLSTATE leaves of a server's message: the
- * last line ends in ":  28P01".  After a refused password from a file libpq
- * adds a line that ends in the quoted name of that file. */
-static void read_sqlstate(const char *message, bool from_file,
-			  char sqlstate[PG_SQLSTATE_SIZE])
+/* "LOCATION:  function, file.c:330", whatever LOCATION is called. */
+static void read_location(const char *line, size_t n,
+			  char origin[PG_ORIGIN_SIZE])
 {
-	size_t n = strlen(message);
-	size_t i;
+	const char *at = memmem(line, n, ":  ", 3);
+	size_t k = 0, left;
 
-	sqlstate[0] = '\0';
-	while (n > 0 && message[n - 1] == '\n')
-		n--;
-	if (from_file && n > 0 && message[n - 1] == '"') {
-		n = last_line(message, n);
-		n -= n > 0;
-	}
-	if (n < 8 || memcmp(message + n - 8, ":  ", 3) != 0)
+	if (at == NULL)
 		return;
-	for (i = n - 5; i < n; i++)
-		if (!((message[i] >= '0' && message[i] <= '9') ||
-		      (message[i] >= 'A' && message[i] <= 'Z')))
-			return;
-	memcpy(sqlstate, message + n - 5, 5);
-	sqlstate[5] = '\0';
+	at += 3;
+	left = n - (size_t)(at - line);
+	while (k < left && (isalnum((unsigned char)at[k]) || at[k] == '_'))
+		k++;
+	if (k == 0 || k >= PG_ORIGIN_SIZE || k + 2 > left ||
+	    memcmp(at + k, ", ", 2) != 0 ||
+	    memmem(at + k, left - k, ".c:", 3) == NULL)
+		return;
+	memcpy(origin, at, k);
+	origin[k] = '\0';
+}
+
+/* The last code counts: libpq asks no further address after a refusal. */
+void pg_connect_read(const char *message, struct pg_login_report *r)
+{
+	r->sqlstate[0] = r->origin[0] = '\0';
+	while (*message != '\0') {
+		size_t n = strcspn(message, "\n");
+		size_t end = code_end(message, n);
+
+		if (end != 0) {
+			memcpy(r->sqlstate, message + end - 7, 5);
+			r->sqlstate[5] = '\0';
+			r->origin[0] = '\0';
+		} else if (r->sqlstate[0] != '\0')
+			read_location(message, n, r->origin);
+		message += n + (message[n] == '\n');
+	}
 }
 
 static enum status check_login(const struct pg_login *l, struct reason *why)
@@ -249,7 +274,7 @@ static enum status start(struct attempt *a, struct reason *why)
 		st = reason_set(why, STATUS_NO_MEMORY, "out of memory");
 		goto out;
 	}
-	PQsetErrorVerbosity(a->pg->conn, PQERRORS_SQLSTATE);
+	PQsetErrorVerbosity(a->pg->conn, PQERRORS_VERBOSE);
 	PQsetNoticeProcessor(a->pg->conn, count_notice, a->pg);
 out:
 	text_free(&t);
@@ -294,13 +319,13 @@ static void fill_report(struct attempt *a, bool up)
 
 	r->used_password = PQconnectionUsedPassword(c) == 1;
 	if (up) {
+		PQsetErrorVerbosity(c, PQERRORS_SQLSTATE);
 		r->reached = true;
 		r->class = PG_CLASS_OK;
 		return;
 	}
 	if (!a->timed_out)
-		read_sqlstate(PQerrorMessage(c), a->login->passfile != NULL,
-			      r->sqlstate);
+		pg_connect_read(PQerrorMessage(c), r);
 	r->tls_failed = r->sqlstate[0] == '\0' && !a->timed_out &&
 			a->last == CONNECTION_SSL_STARTUP;
 	if (r->sqlstate[0] != '\0' || r->used_password || r->tls_failed)

@@ -30,6 +30,13 @@ struct pg {
 /* Wait until fd is ready or the boot clock reaches deadline: 1, 0 or -1. */
 int pg_connect_wait(int fd, bool write, int64_t deadline);
 
+/*
+ * The SQLSTATE and the refusing function from libpq's text of a failed
+ * connection (PQERRORS_VERBOSE; there is nothing but the text).  Texts and
+ * labels are translated, so only the shape is looked at.
+ */
+void pg_connect_read(const char *message, struct pg_login_report *ret_report);
+
 /* In the order of PQconninfoOption: value of keyword or NULL. */
 const char *pg_info_option(const PQconninfoOption *options,
 			   const char *keyword);

@@ -8,11 +8,15 @@
 
 #include <string.h>
 
-/* A refusal that comes after the password was taken. */
-static bool refused_after_password(const char *sqlstate)
+/*
+ * A refusal that comes after the password was taken.  28000 is both: NOLOGIN,
+ * said when the session begins, and a password that PAM, LDAP or RADIUS
+ * refused, or could not ask for.  Only where the server says which function
+ * refused is the first a proof.
+ */
+static bool refused_after_password(const struct pg_login_report *r)
 {
 	static const char *const after[] = {
-		"28000", /* NOLOGIN */
 		"53300", /* the role's connection limit */
 		"3D000", /* no such database */
 		"42501", /* no CONNECT on it */
@@ -20,9 +24,10 @@ static bool refused_after_password(const char *sqlstate)
 	size_t i;
 
 	for (i = 0; i < sizeof(after) / sizeof(*after); i++)
-		if (strcmp(sqlstate, after[i]) == 0)
+		if (strcmp(r->sqlstate, after[i]) == 0)
 			return true;
-	return false;
+	return strcmp(r->sqlstate, "28000") == 0 &&
+	       strcmp(r->origin, "InitializeSessionUserId") == 0;
 }
 
 enum target_login target_prove_classify(const struct pg_login_report *r)
@@ -35,8 +40,8 @@ enum target_login target_prove_classify(const struct pg_login_report *r)
 		return TARGET_LOGIN_NO_EVIDENCE;
 	if (strcmp(r->sqlstate, "28P01") == 0)
 		return TARGET_LOGIN_WRONG;
-	return refused_after_password(r->sqlstate) ? TARGET_LOGIN_RIGHT :
-						     TARGET_LOGIN_NO_EVIDENCE;
+	return refused_after_password(r) ? TARGET_LOGIN_RIGHT :
+					   TARGET_LOGIN_NO_EVIDENCE;
 }
 
 /*
@@ -88,6 +93,17 @@ static void explain(const struct target_postgres *p, size_t endpoint,
 				   report->sqlstate);
 		return;
 	default:
+		if (strcmp(report->sqlstate, "28000") == 0 &&
+		    report->used_password) {
+			reason_set(why, STATUS_OK,
+				   "%s port %s has the password of role %s "
+				   "checked by another (PAM, LDAP, RADIUS), "
+				   "which did not take it; put a scram-sha-256 "
+				   "line for keyturn's own address before that "
+				   "one in pg_hba.conf",
+				   host, port[0] != '\0' ? port : "5432", role);
+			return;
+		}
 		if (report->used_password) {
 			reason_set(why, STATUS_OK,
 				   "%s port %s does not take the new password "

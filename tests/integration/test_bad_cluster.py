@@ -616,6 +616,21 @@ def test_rules_changed_to_trust_between_two_steps(taken_over):
     assert site.settled().id != before.id
 
 
+def test_a_password_that_pam_refuses_is_not_proved(taken_over):
+    """The server says 28000, as it does for NOLOGIN after a right password."""
+    site = taken_over
+    before = site.current()
+    site.configure(cluster="prove_deadline = 1s")
+    with between(site, "prove") as m:
+        site.server.hba("hostssl all sap 127.0.0.1/32 pam "
+                        "pamservice=keyturn-has-none")
+    sentence(m.done, UNKNOWN, "sap", "PAM", "pg_hba.conf", "keyturn recover")
+    assert site.current() == before
+    site.server.hba()
+    site.run("recover", "sap", expect=0)
+    assert site.settled().id != before.id
+
+
 def test_a_server_that_goes_down_between_two_steps(new_server, new_site):
     site = new_site(on=new_server(), cluster="prove_deadline = 1s")
     site.run("rotate", "sap", expect=0)

@@ -17,7 +17,7 @@
 
 #include "base/now.h"
 #include "base/text.h"
-#include "pg/pg.h"
+#include "pg/pg_internal.h"
 
 #define CANCEL_CODE 80877102u
 #define SSL_CODE    80877103u
@@ -627,6 +627,50 @@ static void every_sqlstate_has_its_class(void **state)
 		assert_int_equal(pg_classify(rows[i].sqlstate), rows[i].class);
 }
 
+/* libpq has nothing but a text for a connection that failed. */
+static void a_refused_login_is_read_from_libpqs_text(void **state)
+{
+#define AT(n) "connection to server at \"h\" (::1), port " #n " failed: "
+	static const struct {
+		const char *text;
+		const char *sqlstate, *origin;
+	} rows[] = {
+		{ AT(1) "FATAL:  28P01: password authentication failed for "
+			"user \"x\"\nLOCATION:  auth_failed, auth.c:330\n",
+		  "28P01", "auth_failed" },
+		{ AT(1) "FATAL:  28P01: no\nLOCATION:  auth_failed, auth.c:3\n"
+			"password retrieved from file \"/a: b\"\n",
+		  "28P01", "auth_failed" },
+		{ AT(1) "FATAL :  28000: le rôle « x »\nEMPLACEMENT :  "
+			"InitializeSessionUserId, miscinit.c:773\n",
+		  "28000", "InitializeSessionUserId" },
+		{ "FATAL:  28000: no\nDETAIL:  more\nLOCATION:  f, g.c:1\n",
+		  "28000", "f" },
+		{ AT(1) "FATAL:  XX000: a proxy\n", "XX000", "" },
+		/* The last address counts, whatever it says. */
+		{ AT(1) "FATAL:  57P03: starting\nLOCATION:  f, g.c:1\n" AT(
+			  2) "FATAL:  28P01: no\n",
+		  "28P01", "" },
+		{ AT(1) "timeout expired\n", "", "" },
+		{ "", "", "" },
+		/* A name cannot pass for a code that comes before it. */
+		{ AT(1) "FATAL:  28P01: user \":  28000: y\"\nLOCATION:  "
+			"auth_failed, auth.c:330\n",
+		  "28P01", "auth_failed" },
+		/* A location that is none is no origin. */
+		{ AT(1) "FATAL:  28000: no\nLOCATION:  f(), g.c:1\n", "28000",
+		  "" },
+	};
+	struct pg_login_report r = { .sqlstate = "" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		pg_connect_read(rows[i].text, &r);
+		assert_string_equal(r.sqlstate, rows[i].sqlstate);
+		assert_string_equal(r.origin, rows[i].origin);
+	}
+}
+
 /* Refused before libpq sees them (CVE-2025-1094), so no session is needed. */
 static void names_that_cannot_be_quoted_safely_are_refused(void **state)
 {
@@ -682,6 +726,7 @@ int main(void)
 			sslmode_is_verify_full_unless_the_host_is_local),
 		cmocka_unit_test(values_are_read_and_absent_ones_are_empty),
 		cmocka_unit_test(every_sqlstate_has_its_class),
+		cmocka_unit_test(a_refused_login_is_read_from_libpqs_text),
 		cmocka_unit_test(
 			names_that_cannot_be_quoted_safely_are_refused),
 	};
