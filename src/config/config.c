@@ -147,13 +147,14 @@ static bool is_there(const struct config *c, enum config_section section,
 	return false;
 }
 
-/* [keyturn] and [store local] are there without being written. */
+/* [keyturn], [agent] and [store local] are there without being written. */
 static enum status add_defaults(struct config *c, struct reason *why)
 {
 	static const struct {
 		enum config_section section;
 		const char *name;
 	} always[] = { { CONFIG_SECTION_keyturn, "" },
+		       { CONFIG_SECTION_agent, "" },
 		       { CONFIG_SECTION_store, "local" } };
 
 	for (size_t i = 0; i < sizeof(always) / sizeof(*always); i++) {

@@ -55,8 +55,8 @@ void config_free(struct config *c);
 size_t config_count(const struct config *c, enum config_section section);
 const struct config_group *config_at(const struct config *c,
 				     enum config_section section, size_t i);
-/* By name (binary search); NULL when there is none.  name "" for [keyturn],
- * which is always there. */
+/* By name (binary search); NULL when there is none.  name "" for [keyturn]
+ * and [agent], which are always there. */
 const struct config_group *config_find(const struct config *c,
 				       enum config_section section,
 				       const char *name);

@@ -13,6 +13,7 @@
 #include "base/duration.h"
 #include "base/now.h"
 #include "config/config_conninfo.h"
+#include "config/config_grant.h"
 #include "config/config_read.h"
 
 /* "FILE:LINE: [role sap] key: sentence". */
@@ -392,6 +393,31 @@ static enum status check_quota(const struct config *c,
 		      "hours; at least 15m");
 }
 
+/* Whom the agent serves.  Whether the names exist is its host's affair. */
+static enum status check_grants(const struct config_group *g,
+				struct reason *why)
+{
+	static const enum config_key keys[] = { CONFIG_role_readers,
+						CONFIG_role_verifiers,
+						CONFIG_role_listers,
+						CONFIG_role_requesters };
+	struct reason detail = { { 0 } };
+	struct config_grant grant;
+	enum status s;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		const struct config_value *v = config_model_value(g, keys[i]);
+		const char *at = v ? v->text : "";
+
+		do
+			s = config_grant_next(&at, &grant, &detail);
+		while (s == STATUS_OK);
+		if (s != STATUS_NOT_FOUND)
+			return refuse(why, g, v, "%s", detail.text);
+	}
+	return STATUS_OK;
+}
+
 static enum status check_role(const struct config *c,
 			      const struct config_group *g, struct reason *why)
 {
@@ -415,6 +441,8 @@ static enum status check_role(const struct config *c,
 			      "release; the strategy is single",
 			      v->text);
 	s = check_quota(c, g, why);
+	if (s == STATUS_OK)
+		s = check_grants(g, why);
 	return s == STATUS_OK ? check_timing(g, why) : s;
 }
 
@@ -438,6 +466,7 @@ static enum status check_group(struct config *c, struct config_group *g,
 		return check_policy(g, why);
 	case CONFIG_SECTION_role:
 		return check_role(c, g, why);
+	case CONFIG_SECTION_agent:
 	case CONFIG_SECTION_COUNT:
 		break;
 	}

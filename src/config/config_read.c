@@ -86,11 +86,12 @@ static bool read_header(struct reading *r, const char *p, const char *end)
 
 	section = config_model_find_kind(word, (size_t)(word_end - word));
 	if (section == CONFIG_SECTION_COUNT)
-		return refuse(r,
-			      "unknown section [%.*s]; there are [keyturn], "
-			      "[store NAME], [cluster NAME], [policy NAME] and "
-			      "[role NAME]",
-			      (int)(close - word), word);
+		return refuse(
+			r,
+			"unknown section [%.*s]; there are [keyturn], "
+			"[agent], [store NAME], [cluster NAME], [policy NAME] and "
+			"[role NAME]",
+			(int)(close - word), word);
 	kind = config_model_kind(section);
 	if (kind->named != (name < close))
 		return refuse(r,

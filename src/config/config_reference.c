@@ -55,6 +55,7 @@ static const struct {
 	{ CONFIG_role_strategy, "single" },
 	{ CONFIG_role_schedule, "0 3 * * sun" },
 	{ CONFIG_role_sink, "pgpass /home/sapjob/.pgpass owner=sapjob" },
+	{ CONFIG_role_readers, "user:sapjob group:partners" },
 };
 
 static const char *example_name(enum config_section section)
@@ -69,6 +70,7 @@ static const char *example_name(enum config_section section)
 	case CONFIG_SECTION_role:
 		return "sap_engagement";
 	case CONFIG_SECTION_keyturn:
+	case CONFIG_SECTION_agent:
 	case CONFIG_SECTION_COUNT:
 		break;
 	}

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "config/config_conninfo.h"
+#include "config/config_grant.h"
 #include "config_tree.h"
 
 #define CLUSTER "[cluster main]\nconninfo = host=db\n"
@@ -350,6 +351,51 @@ static void a_bad_port_or_sslmode_is_refused(void **state)
 			"allow, prefer, require, verify-ca, verify-full");
 }
 
+static void a_grant_that_is_not_understood_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"alice",       "user:",		 "uid:alice",	    "uid:-1",
+		"uid:01",      "uid:4294967295", "gid:99999999999", "*",
+		"users:alice", "User:alice"
+	};
+	static const char *const keys[] = { "readers", "verifiers", "listers",
+					    "requesters" };
+	char text[256], says[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		const char *key = keys[i % 4];
+
+		snprintf(text, sizeof(text),
+			 CLUSTER ROLE "%s = user:root %s uid:7\n", key, bad[i]);
+		snprintf(says, sizeof(says),
+			 "5: [role r] %s: \"%s\" is none of user:NAME, uid:N, "
+			 "group:NAME, gid:N",
+			 key, bad[i]);
+		config_tree_bad(text, says);
+	}
+}
+
+static void grants_are_read_word_by_word(void **state)
+{
+	const char *at = "user:sapjob  uid:0 group:a-b gid:4294967294 ";
+	struct config_grant g;
+
+	(void)state;
+	assert_int_equal(config_grant_next(&at, &g, NULL), STATUS_OK);
+	assert_false(g.group || g.by_id);
+	assert_string_equal(g.name, "sapjob");
+	assert_int_equal(config_grant_next(&at, &g, NULL), STATUS_OK);
+	assert_true(!g.group && g.by_id && g.id == 0);
+	assert_int_equal(config_grant_next(&at, &g, NULL), STATUS_OK);
+	assert_true(g.group && !g.by_id);
+	assert_string_equal(g.name, "a-b");
+	assert_int_equal(config_grant_next(&at, &g, NULL), STATUS_OK);
+	assert_true(g.group && g.by_id && g.id == 4294967294u);
+	assert_int_equal(config_grant_next(&at, &g, NULL), STATUS_NOT_FOUND);
+	assert_int_equal(config_grant_next(&at, &g, NULL), STATUS_NOT_FOUND);
+}
+
 static void ten_thousand_roles_are_found_by_name(void **state)
 {
 	struct text t = text_make((size_t)4 * 1024 * 1024);
@@ -411,6 +457,8 @@ int main(void)
 		TEST(a_password_in_a_connection_string_is_refused),
 		TEST(secrets_are_found_in_both_forms),
 		TEST(a_bad_port_or_sslmode_is_refused),
+		TEST(a_grant_that_is_not_understood_is_refused),
+		TEST(grants_are_read_word_by_word),
 		TEST(ten_thousand_roles_are_found_by_name),
 	};
 
