@@ -139,3 +139,70 @@ enum status audit_trail_export(struct lite_tx *tx, ledger_export_fn *fn,
 	text_free(&x.line);
 	return st;
 }
+
+/* The hash of event `after`, which the next one names. */
+static enum status begin_behind(struct lite_tx *tx, struct export *x,
+				int64_t after, struct reason *why)
+{
+	static const unsigned char none[DIGEST_SIZE];
+	struct lite_stmt *q = NULL;
+	enum status st;
+
+	encode_hex(none, sizeof none, x->prev);
+	if (after == 0)
+		return STATUS_OK;
+	st = lite_prepare(tx,
+			  "SELECT " AUDIT_TRAIL_EVENTS
+			  " FROM event WHERE seq = ?1",
+			  &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_int(q, 1, after);
+	st = lite_step(q, why);
+	if (st == STATUS_OK) {
+		add_hex(x->prev, q, 2);
+		lite_done(q);
+	}
+	return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
+enum status audit_trail_follow(struct lite_tx *tx, int64_t after, size_t most,
+			       ledger_export_fn *fn, void *arg,
+			       int64_t *ret_last, struct reason *why)
+{
+	struct export x = { .fn = fn, .arg = arg };
+	struct audit_trail_walk end;
+	struct lite_stmt *q = NULL;
+	int64_t last = after;
+	enum status st;
+
+	if (after < 0) {
+		st = audit_trail_walk_last(tx, &end, why);
+		if (st == STATUS_OK)
+			*ret_last = end.seq;
+		return st;
+	}
+	st = begin_behind(tx, &x, after, why);
+	if (st == STATUS_OK)
+		st = lite_prepare(tx,
+				  "SELECT " AUDIT_TRAIL_EVENTS
+				  " FROM event WHERE seq > ?1 "
+				  "ORDER BY seq LIMIT ?2",
+				  &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_int(q, 1, after);
+	lite_bind_int(q, 2, (int64_t)most);
+	x.line = text_make(AUDIT_TRAIL_BODY_MAX + 512);
+	while ((st = lite_step(q, why)) == STATUS_OK) {
+		last = lite_int(q, 0);
+		st = export_event(&x, q, why);
+		if (st != STATUS_OK)
+			break;
+	}
+	text_free(&x.line);
+	if (st != STATUS_NOT_FOUND)
+		return st;
+	*ret_last = last;
+	return STATUS_OK;
+}

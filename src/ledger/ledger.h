@@ -166,6 +166,15 @@ struct ledger_ops {
 	enum status (*export)(struct ledger *l, ledger_export_fn *fn, void *arg,
 			      struct reason *why);
 
+	/*
+	 * The events behind number `after`, at most `most`, as export gives
+	 * them.  *ret_last is the number of the last one given, or `after`.
+	 * after < 0: none are given, and *ret_last is where the trail ends.
+	 */
+	enum status (*follow)(struct ledger *l, int64_t after, size_t most,
+			      ledger_export_fn *fn, void *arg,
+			      int64_t *ret_last, struct reason *why);
+
 	void (*close)(struct ledger *l);
 };
 

@@ -134,6 +134,7 @@ static const struct ledger_ops ops = {
 	.checkpoint = ledger_sqlite_audit_checkpoint,
 	.verify = ledger_sqlite_audit_verify,
 	.export = ledger_sqlite_audit_export,
+	.follow = ledger_sqlite_audit_follow,
 	.close = close_ledger,
 };
 

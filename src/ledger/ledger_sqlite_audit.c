@@ -79,3 +79,34 @@ enum status ledger_sqlite_audit_export(struct ledger *ledger,
 	return x.stopped != STATUS_OK ? x.stopped :
 					ledger_sqlite_translate(st, why);
 }
+
+struct following {
+	struct exporting x;
+	int64_t after, last;
+	size_t most;
+};
+
+static enum status follow_in(struct lite_tx *tx, void *arg, struct reason *why)
+{
+	struct following *f = arg;
+
+	return audit_trail_follow(tx, f->after, f->most, export_line, &f->x,
+				  &f->last, why);
+}
+
+enum status ledger_sqlite_audit_follow(struct ledger *ledger, int64_t after,
+				       size_t most, ledger_export_fn *fn,
+				       void *arg, int64_t *ret_last,
+				       struct reason *why)
+{
+	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
+	struct following f = { { fn, arg, STATUS_OK }, after, after, most };
+	enum status st = lite_read(l->db, follow_in, &f, why);
+
+	if (f.x.stopped != STATUS_OK)
+		return f.x.stopped;
+	if (st != STATUS_OK)
+		return ledger_sqlite_translate(st, why);
+	*ret_last = f.last;
+	return STATUS_OK;
+}

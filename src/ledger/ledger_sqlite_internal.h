@@ -187,4 +187,9 @@ enum status ledger_sqlite_audit_export(struct ledger *ledger,
 				       ledger_export_fn *fn, void *arg,
 				       struct reason *why);
 
+enum status ledger_sqlite_audit_follow(struct ledger *ledger, int64_t after,
+				       size_t most, ledger_export_fn *fn,
+				       void *arg, int64_t *ret_last,
+				       struct reason *why);
+
 #endif

@@ -107,17 +107,49 @@ static bool keeps_open(const struct engine *e)
 	       e->open || e->applied || e->finishing;
 }
 
+/*
+ * What this run brought about, for who acts on the trail: CURRENT moved to a
+ * version of its own, or what an earlier run left was brought to its end.  NULL
+ * for neither.
+ */
+static const char *achieved(const struct runner *r)
+{
+	const struct engine *e = &r->engine;
+
+	if (r->promoted_us)
+		return *r->own && strcmp(r->own, r->current) == 0 ? "rotated" :
+								    "recovered";
+	if (e->outcome != STATUS_OK || !r->role.open_run[0])
+		return NULL;
+	/* Someone moved CURRENT and died before he could say so. */
+	return e->undone || strcmp(r->role.version, r->current) != 0 ?
+		       "recovered" :
+		       NULL;
+}
+
 enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 {
 	struct ledger *l = r->env->o.ledger;
 	const struct engine *e = &r->engine;
 	struct text steps = text_make(LEDGER_TEXT_SIZE - 1);
+	const struct ledger_event ev = {
+		.at_us = now_wall(r->env->o.now),
+		.kind = achieved(r),
+		.role = r->job->role,
+		.run = r->run,
+		.actor = r->env->o.actor,
+		.version = r->current,
+		.status = status_name(STATUS_OK),
+		.detail = r->job->reason,
+		.epoch = r->epoch,
+		.took_us = -1,
+	};
 	struct ledger_role role;
 	enum status s;
 
 	remember_role(r, &role);
 	steps_text(r, &steps);
-	s = l->ops->close_run(l, r->run, NULL, 0, &role,
+	s = l->ops->close_run(l, r->run, &ev, ev.kind != NULL, &role,
 			      status_name(e->outcome), r->current,
 			      role.last_error, text_str(&steps), keeps_open(e),
 			      why);

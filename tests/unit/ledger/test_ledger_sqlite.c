@@ -546,6 +546,45 @@ static void another_implementation_re_derives_the_export(void **state)
 	l->ops->close(l);
 }
 
+static void the_trail_is_followed_from_any_event(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct lines x = { .f = NULL }, whole = { .f = NULL };
+	struct reason why = { "" };
+	struct id a = id_of(1);
+	struct ledger_event e = step("claim", &a);
+	int64_t last = -7;
+
+	assert_int_equal(l->ops->follow(l, -1, 9, keep_line, &x, &last, &why),
+			 STATUS_OK);
+	assert_int_equal(last, 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(l->ops->note(l, &e, 1, true, &why), STATUS_OK);
+	assert_int_equal(l->ops->checkpoint(l, &why), STATUS_OK);
+	e.kind = "apply";
+	assert_int_equal(l->ops->note(l, &e, 1, true, &why), STATUS_OK);
+	assert_int_equal(lines_of(l, &whole), 11 + 1);
+	assert_int_equal(l->ops->follow(l, 0, 4, keep_line, &x, &last, &why),
+			 STATUS_OK);
+	assert_int_equal(x.n, 4);
+	assert_int_equal(last, 4);
+	assert_non_null(strstr(x.last, "\"seq\":4,"));
+	assert_int_equal(l->ops->follow(l, 10, 4, keep_line, &x, &last, &why),
+			 STATUS_OK);
+	assert_int_equal(x.n, 5);
+	assert_int_equal(last, 11);
+	assert_string_equal(x.last, whole.last);
+	assert_int_equal(l->ops->follow(l, 11, 4, keep_line, &x, &last, &why),
+			 STATUS_OK);
+	assert_int_equal(x.n, 5);
+	assert_int_equal(last, 11);
+	assert_int_equal(l->ops->follow(l, -1, 4, keep_line, &x, &last, &why),
+			 STATUS_OK);
+	assert_int_equal(x.n, 5);
+	assert_int_equal(last, 11);
+	l->ops->close(l);
+}
+
 /* --- checkpoints and tampering ----------------------------------------------- */
 
 /* Ten events, with checkpoints at 3 and 6. */
@@ -982,6 +1021,7 @@ int main(void)
 		WITH_FOLDER(the_body_of_an_event_is_canonical),
 		WITH_FOLDER(a_long_detail_is_cut_between_characters),
 		WITH_FOLDER(another_implementation_re_derives_the_export),
+		WITH_FOLDER(the_trail_is_followed_from_any_event),
 		WITH_FOLDER(a_whole_trail_verifies_with_the_public_key_alone),
 		WITH_FOLDER(a_checkpoint_is_only_made_when_the_trail_grew),
 		WITH_FOLDER(events_and_checkpoints_are_append_only),
