@@ -171,7 +171,7 @@ static const char *set_or_null(const struct config_group *g, enum config_key k)
 	return config_is_set(g, k) ? config_string(g, k) : NULL;
 }
 
-/* For the tags of a secret.  The zone is read anew: this is rare. */
+/* For the tags and metadata of a secret.  The zone is read anew: this is rare. */
 static int64_t next_due(const void *arg, const char *name, int64_t at_us)
 {
 	const struct config *c = arg;
@@ -236,7 +236,8 @@ static enum status open_aws(const struct config *c,
 	return store_aws_open(&o, ret, why);
 }
 
-static enum status open_vault(const struct config_group *g, struct store **ret,
+static enum status open_vault(const struct config *c,
+			      const struct config_group *g, struct store **ret,
 			      struct reason *why)
 {
 	struct store_vault_options o = {
@@ -260,6 +261,8 @@ static enum status open_vault(const struct config_group *g, struct store **ret,
 		.client_key = config_string(g, CONFIG_store_client_key),
 		.proxy = config_string(g, CONFIG_store_proxy),
 		.timeout_us = config_duration_us(g, CONFIG_store_timeout),
+		.next_due = next_due,
+		.next_due_arg = c,
 		.ring = (unsigned)config_int(g, CONFIG_store_ring),
 		.now = now_system(),
 		.random = store_key_random(),
@@ -307,7 +310,7 @@ static enum status open_store(const struct config *c,
 	if (strcmp(config_string(g, CONFIG_store_type), "aws") == 0)
 		return open_aws(c, g, ret, why);
 	if (strcmp(config_string(g, CONFIG_store_type), "vault") == 0)
-		return open_vault(g, ret, why);
+		return open_vault(c, g, ret, why);
 	return open_local(g, false, ret, why);
 }
 

@@ -103,7 +103,11 @@ static enum status fetch(struct store *store, const char *name, const char *id,
 
 static enum status canary(struct store *store, struct reason *why)
 {
-	return store_vault_kv_canary((struct store_vault *)store, why);
+	struct store_vault *v = (struct store_vault *)store;
+
+	/* What waited since rotations that came in quick succession. */
+	store_vault_write_tell(v, false);
+	return store_vault_kv_canary(v, why);
 }
 
 static void free_views(struct store_vault *v)
@@ -117,18 +121,6 @@ static void free_views(struct store_vault *v)
 	}
 }
 
-/* What was coalesced away while rotations came in quick succession. */
-static void tell_last(struct store_vault *v)
-{
-	struct store_vault_view *w;
-
-	for (w = v->views; w; w = w->next)
-		if (w->tell_after > 0 && w->known && w->current[0] &&
-		    strcmp(w->told, w->current) != 0)
-			store_vault_kv_tell(v, w->name, w->current,
-					    now_wall(v->now), NULL);
-}
-
 static void close_store(struct store *store)
 {
 	struct store_vault *v = (struct store_vault *)store;
@@ -137,7 +129,7 @@ static void close_store(struct store *store)
 	if (!v)
 		return;
 	if (v->http) {
-		tell_last(v);
+		store_vault_write_tell(v, true);
 		store_vault_auth_revoke(v);
 	}
 	free_views(v);
@@ -293,6 +285,8 @@ enum status store_vault_open(const struct store_vault_options *o,
 	v->ring = o->ring;
 	v->now = o->now;
 	v->random = o->random;
+	v->next_due = o->next_due;
+	v->next_due_arg = o->next_due_arg;
 	v->timeout_us = o->timeout_us > 0 ? o->timeout_us : 15 * NOW_SECOND;
 	s = keep_strings(v, o) ?
 		    open_parts(v, o, why) :

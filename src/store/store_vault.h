@@ -41,6 +41,10 @@ struct store_vault_options {
 	const char *client_key;
 	const char *proxy;
 	int64_t timeout_us; /* one request */
+	/* When a secret that is rotated at at_us is due again; INT64_MAX: by
+	 * command only.  Thread-safe; may be NULL. */
+	int64_t (*next_due)(const void *arg, const char *name, int64_t at_us);
+	const void *next_due_arg;
 	unsigned ring;
 	const struct now *now;
 	const struct random *random; /* thread-safe */

@@ -26,6 +26,8 @@ struct store_vault {
 	int64_t timeout_us;
 	const struct now *now;
 	const struct random *random;
+	int64_t (*next_due)(const void *arg, const char *name, int64_t at_us);
+	const void *next_due_arg;
 	struct http *http;
 	struct store_vault_auth *auth;
 	pthread_mutex_t lock; /* over all below */
@@ -128,7 +130,8 @@ enum status store_vault_kv_write(struct store_vault *v,
 				 bool patch, int64_t cas, struct doc *data,
 				 int64_t *ret_version, struct reason *why);
 
-/* Tell other tools: version id and time, merged into custom_metadata. */
+/* Tell other tools: version id, when it was made current and when the next is
+ * due, merged into custom_metadata. */
 enum status store_vault_kv_tell(struct store_vault *v, const char *name,
 				const char *id, int64_t rotated_us,
 				struct reason *why);
@@ -165,9 +168,10 @@ struct store_vault_view {
 	int64_t remember_until; /* boot clock: describe() need not ask */
 	bool capable;		/* the policy lets us write here */
 	char held_id[RANDOM_UUID_SIZE];
-	struct store_entry held; /* the entry of held_id, for promote */
-	int64_t held_version;	 /* of B, at which it was staged; 0 */
-	char told[RANDOM_UUID_SIZE];
+	struct store_entry held;       /* the entry of held_id, for promote */
+	int64_t held_version;	       /* of B, at which it was staged; 0 */
+	char untold[RANDOM_UUID_SIZE]; /* what other tools are to be told */
+	int64_t untold_us;
 	int64_t tell_after; /* boot clock */
 	struct store_vault_view *next;
 };
@@ -263,7 +267,7 @@ enum status store_vault_view_fetch_current(struct store_vault *v,
 					   struct store_entry *ret_entry,
 					   struct reason *why);
 
-/* ---- store_vault_write.c: members of struct store_ops -------------------- */
+/* ---- store_vault_write.c: the writes ------------------------------------ */
 
 enum status store_vault_write_stage(struct store *store, const char *name,
 				    const char *revision, const char *id,
@@ -278,5 +282,9 @@ enum status store_vault_write_retire(struct store *store, const char *name,
 				     const char *revision, const char *id,
 				     struct store_state *ret_state,
 				     struct reason *why);
+
+/* Tell other tools of promotions: those that the last telling is some minutes
+ * behind, or all.  Best effort. */
+void store_vault_write_tell(struct store_vault *v, bool all);
 
 #endif

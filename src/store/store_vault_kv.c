@@ -469,28 +469,55 @@ enum status store_vault_kv_write(struct store_vault *v,
 
 /* ---- metadata ---------------------------------------------------------- */
 
+/* What other tools are told; NULL without memory. */
+static struct doc *make_news(const struct store_vault *v, const char *name,
+			     const char *id, int64_t rotated_us)
+{
+	struct doc *body = doc_new_object(), *custom = doc_new_object();
+	int64_t due = INT64_MAX;
+	char stamp[NOW_STAMP_SIZE];
+	enum status s;
+
+	if (v->next_due)
+		due = v->next_due(v->next_due_arg, name, rotated_us);
+	s = doc_set_text(custom, "keyturn_version", id);
+	if (s == STATUS_OK)
+		s = doc_set_text(custom, "keyturn_rotated_at",
+				 now_stamp(rotated_us, stamp));
+	if (s == STATUS_OK)
+		s = doc_set_text(custom, "keyturn_next_due",
+				 due == INT64_MAX ? "by command" :
+						    now_stamp(due, stamp));
+	if (s == STATUS_OK) {
+		s = doc_set(body, "custom_metadata", custom);
+		custom = NULL;
+	}
+	if (s == STATUS_OK)
+		return body;
+	doc_free(custom);
+	doc_free(body);
+	return NULL;
+}
+
 enum status store_vault_kv_tell(struct store_vault *v, const char *name,
 				const char *id, int64_t rotated_us,
 				struct reason *why)
 {
-	char path[STORE_VAULT_PATH_SIZE], stamp[NOW_STAMP_SIZE];
-	struct doc *body = doc_new_object(), *custom = doc_new_object();
+	char path[STORE_VAULT_PATH_SIZE];
 	struct store_vault_request r = {
 		.method = "PATCH",
 		.path = path,
-		.body = body,
 		.content_type = "application/merge-patch+json",
 	};
 	struct store_vault_answer answer = { 0 };
+	struct doc *body = make_news(v, name, id, rotated_us);
 	enum status s;
 
-	doc_set_text(custom, "keyturn_version", id);
-	doc_set_text(custom, "keyturn_rotated_at",
-		     now_stamp(rotated_us, stamp));
-	s = doc_set(body, "custom_metadata", custom);
-	if (s == STATUS_OK)
-		s = make_path(v, "metadata", STORE_VAULT_CURRENT, name, true,
-			      path, why);
+	if (!body)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	r.body = body;
+	s = make_path(v, "metadata", STORE_VAULT_CURRENT, name, true, path,
+		      why);
 	if (s == STATUS_OK)
 		s = store_vault_auth_call(v, &r, &answer, why);
 	if (s == STATUS_OK && answer.code == 403)

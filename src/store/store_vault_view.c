@@ -77,7 +77,8 @@ void store_vault_view_save(struct store_vault *v,
 		w->held = kept.held;
 		text_copy(w->held_id, sizeof(w->held_id), kept.held_id);
 		w->held_version = kept.held_version;
-		text_copy(w->told, sizeof(w->told), kept.told);
+		text_copy(w->untold, sizeof(w->untold), kept.untold);
+		w->untold_us = kept.untold_us;
 		w->tell_after = kept.tell_after;
 		w->next = kept.next;
 	}

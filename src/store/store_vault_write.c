@@ -311,6 +311,54 @@ enum status store_vault_write_stage(struct store *store, const char *name,
 	return s;
 }
 
+/* ---- telling others ---------------------------------------------------- */
+
+/* Take one that is to be told from the list: all, or those that waited. */
+static bool take_untold(struct store_vault *v, bool all,
+			struct store_vault_view *ret)
+{
+	int64_t now = now_boot(v->now);
+	struct store_vault_view *w;
+
+	pthread_mutex_lock(&v->lock);
+	for (w = v->views; w; w = w->next)
+		if (w->untold[0] && (all || now >= w->tell_after))
+			break;
+	if (w) {
+		text_copy(ret->name, sizeof(ret->name), w->name);
+		text_copy(ret->untold, sizeof(ret->untold), w->untold);
+		ret->untold_us = w->untold_us;
+		w->untold[0] = '\0';
+		w->tell_after = now + TELL_US;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return w != NULL;
+}
+
+/* custom_metadata cannot be written together with the data, and a rotation does
+ * not fail for it. */
+void store_vault_write_tell(struct store_vault *v, bool all)
+{
+	struct store_vault_view w;
+
+	while (take_untold(v, all, &w))
+		store_vault_kv_tell(v, w.name, w.untold, w.untold_us, NULL);
+}
+
+static void to_be_told(struct store_vault *v,
+		       const struct store_vault_view *now)
+{
+	struct store_vault_view *w;
+
+	pthread_mutex_lock(&v->lock);
+	w = store_vault_view_find(v, now->name);
+	if (w) {
+		text_copy(w->untold, sizeof(w->untold), now->current);
+		w->untold_us = now->a_created_us;
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
 /* ---- promote ----------------------------------------------------------- */
 
 static enum status unknown_version(const struct store_vault *v,
@@ -404,26 +452,6 @@ static enum status settle_promote(struct store_vault *v, const char *name,
 			  v->name, name);
 }
 
-/* custom_metadata is for people and other tools, and cannot be written together
- * with the data; one write in a while will do, and none is waited for. */
-static void tell(struct store_vault *v, const char *name, const char *id)
-{
-	int64_t now = now_boot(v->now);
-	struct store_vault_view *w;
-	bool due = false;
-
-	pthread_mutex_lock(&v->lock);
-	w = store_vault_view_find(v, name);
-	if (w && now >= w->tell_after && strcmp(w->told, id) != 0) {
-		w->tell_after = now + TELL_US;
-		text_copy(w->told, sizeof(w->told), id);
-		due = true;
-	}
-	pthread_mutex_unlock(&v->lock);
-	if (due)
-		store_vault_kv_tell(v, name, id, now_wall(v->now), NULL);
-}
-
 static enum status write_current(struct store_vault *v,
 				 struct store_vault_view *w, const char *id,
 				 const struct store_entry *entry,
@@ -455,7 +483,8 @@ static enum status write_current(struct store_vault *v,
 	store_vault_view_save(v, &next, now_boot(v->now) + REMEMBER_US);
 	store_vault_view_release(v, w->name);
 	store_vault_view_state(&next, after);
-	tell(v, w->name, id);
+	to_be_told(v, &next);
+	store_vault_write_tell(v, false);
 	return STATUS_OK;
 }
 

@@ -6,6 +6,7 @@ one or `bao` or `vault` is on PATH, else the double of tests/doubles/vault.py.
 Faults come from a gate in front of either.  What keyturn wrote is read by hvac.
 """
 
+import datetime
 import os
 import re
 import shlex
@@ -146,13 +147,27 @@ def test_an_import_stores_the_present_password(site):
     assert site.settled().password == FIRST_PASSWORD
 
 
-def test_other_tools_are_told_version_and_time(taken_over):
+def test_other_tools_are_told_version_and_times(taken_over):
     told = taken_over.kv.read_secret_metadata(
         taken_over.path(), mount_point=taken_over.mount)["data"][
             "custom_metadata"]
     assert told["keyturn_version"] == taken_over.current().id
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z",
-                        told["keyturn_rotated_at"])
+    rotated, due = (datetime.datetime.fromisoformat(
+        told[key].replace("Z", "+00:00"))
+        for key in ("keyturn_rotated_at", "keyturn_next_due"))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    assert now - datetime.timedelta(minutes=2) < rotated <= now
+    assert due - rotated == datetime.timedelta(days=30)
+    with open(taken_over.configuration) as f:
+        text = f.read()
+    with open(taken_over.configuration, "w") as f:
+        f.write(text.replace("every = 30d\n", ""))
+    taken_over.run("rotate", "sap", expect=0)
+    told = taken_over.kv.read_secret_metadata(
+        taken_over.path(), mount_point=taken_over.mount)["data"][
+            "custom_metadata"]
+    assert told["keyturn_version"] == taken_over.current().id
+    assert told["keyturn_next_due"] == "by command"
 
 
 def test_one_version_of_each_document_is_enough(taken_over):
