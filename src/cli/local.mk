@@ -16,7 +16,7 @@ keyturn_SOURCES = \
 	src/cli/pool.c src/cli/pool.h
 # Upper layers first; the wiping allocator goes into executables only.
 KEYTURN_LIBS = \
-	libassembly.a libreaders.a libreport.a librotation.a libsink.a \
+	libassembly.a libreaders.a libhook.a libreport.a librotation.a libsink.a \
 	libtarget.a libstore.a libaws.a libledger.a libformat.a libschedule.a \
 	libpolicy.a libconfig.a liblite.a libpg.a libhttp.a libjson.a \
 	libxml.a libcrypto.a libbase.a

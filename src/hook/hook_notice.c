@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* A line of the audit trail as what hooks are told; must never pass on a field
+ * that it does not know. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "hook/hook.h"
+#include "json/doc.h"
+
+static const char *const kinds[] = {
+#define HOOK_EVENT(name, kind, help) kind,
+#include "hook/hook.def"
+#undef HOOK_EVENT
+};
+
+/* Who met another rotator lost nothing, and a freeze has its own event. */
+static bool is_failure(const char *status)
+{
+	static const char *const calm[] = { "OK", "BUSY", "CONFLICT",
+					    "FROZEN" };
+
+	for (size_t i = 0; i < sizeof(calm) / sizeof(calm[0]); i++)
+		if (strcmp(status, calm[i]) == 0)
+			return false;
+	return true;
+}
+
+static bool find_event(const struct doc *d, enum hook_event *ret)
+{
+	const char *kind = doc_text(doc_get(d, "kind"));
+	const char *status = doc_text(doc_get(d, "status"));
+
+	for (int e = 0; kind && e < HOOK_EVENT_COUNT; e++) {
+		if (strcmp(kind, kinds[e]) != 0)
+			continue;
+		*ret = (enum hook_event)e;
+		return e != HOOK_failed || is_failure(status ? status : "");
+	}
+	return false;
+}
+
+/* In this order, those that the event has. */
+static enum status write_body(const struct doc *d, struct hook_notice *n)
+{
+	static const char *const texts[] = { "at",     "role",	 "version",
+					     "status", "detail", "actor",
+					     "run" };
+	struct text t = text_make(sizeof(n->body) - 1);
+	char host[256] = "";
+	const char *value;
+	int64_t epoch;
+	enum status s;
+
+	gethostname(host, sizeof(host) - 1);
+	text_printf(&t, "{\"event\":\"%s\",\"id\":\"%s\",\"seq\":%lld",
+		    hook_event_name(n->event), n->id, (long long)n->seq);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		value = doc_text(doc_get(d, texts[i]));
+		if (!value)
+			continue;
+		text_printf(&t, ",\"%s\":", texts[i]);
+		text_add_json(&t, value);
+	}
+	if (doc_int(doc_get(d, "epoch"), &epoch))
+		text_printf(&t, ",\"epoch\":%lld", (long long)epoch);
+	text_add(&t, ",\"host\":");
+	text_add_json(&t, host);
+	text_add(&t, "}\n");
+	s = text_status(&t);
+	if (s == STATUS_OK) {
+		memcpy(n->body, text_str(&t), t.len + 1);
+		n->n = t.len;
+	}
+	text_free(&t);
+	return s;
+}
+
+enum status hook_notice_read(const char *line, struct hook_notice *ret,
+			     struct reason *why)
+{
+	struct doc *d = NULL;
+	enum status s;
+
+	s = doc_parse(line, strlen(line), "an event of the audit trail", &d,
+		      why);
+	if (s != STATUS_OK)
+		return reason_wrap(why, STATUS_CORRUPT, "a hook's event");
+	if (!find_event(d, &ret->event)) {
+		s = STATUS_NOT_FOUND;
+		goto out;
+	}
+	if (!doc_int(doc_get(d, "seq"), &ret->seq) ||
+	    doc_copy(doc_get(d, "hash"), ret->id, sizeof(ret->id)) !=
+		    STATUS_OK) {
+		s = reason_set(why, STATUS_CORRUPT,
+			       "an event of the audit trail has no number or "
+			       "no hash");
+		goto out;
+	}
+	s = write_body(d, ret);
+	if (s != STATUS_OK)
+		reason_set(why, s, "event %lld is too long for a hook",
+			   (long long)ret->seq);
+out:
+	doc_free(d);
+	return s;
+}
