@@ -8,6 +8,7 @@ import getpass
 import glob
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -85,9 +86,15 @@ def own(path):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Not one that the kernel gives to clients: a stopped server wants its own
+    back.  Test processes that run side by side have ranges of their own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10
+    for _ in range(100):
+        port = 12000 + 2000 * worker + random.randrange(2000)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 def environment():
