@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: PostgreSQL
-EXTRA_DIST += tests/bench/floor.c tests/bench/rotate
+EXTRA_DIST += tests/bench/bench.py tests/bench/floor.c \
+	tests/bench/floor_http.c tests/bench/rotate tests/bench/store

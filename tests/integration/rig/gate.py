@@ -112,6 +112,7 @@ class Gate:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes
     owner = None
 
     def log_message(self, *_):
