@@ -208,10 +208,12 @@ def test_a_configuration_that_is_not_there(taken_over):
 def test_a_configuration_that_may_not_be_read(taken_over, tmp_path):
     site = taken_over
     without_override(site, tmp_path)
-    with nothing_changed(site):
-        with mode(site.configuration, 0o000):
-            done = site.run("rotate", "sap")
-    sentence(done, CONFIGURATION, site.configuration)
+    # A copy: after each run the rig itself reads the site's own.
+    copy = shutil.copy(site.configuration, tmp_path / "unreadable.conf")
+    with nothing_changed(site), mode(copy, 0o000):
+        done = site.run("--config", str(copy), "rotate", "sap",
+                        configured=False)
+    sentence(done, CONFIGURATION, copy)
 
 
 def test_a_configuration_that_is_a_folder(taken_over):
