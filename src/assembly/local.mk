@@ -4,6 +4,7 @@ noinst_LIBRARIES += libreaders.a libassembly.a
 libreaders_a_SOURCES = src/assembly/backends.c src/assembly/backends.h \
 	src/assembly/handout.c src/assembly/handout.h
 libassembly_a_SOURCES = \
+	src/assembly/courier.c src/assembly/courier.h \
 	src/assembly/crew.c src/assembly/crew.h \
 	src/assembly/due.c src/assembly/due.h \
 	src/assembly/workshop.c src/assembly/workshop.h

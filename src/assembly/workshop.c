@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assembly/courier.h"
 #include "base/harden.h"
 #include "base/text.h"
 #include "store/store_key.h"
@@ -397,6 +398,8 @@ enum status workshop_check(struct workshop *w, struct reason *why)
 	for (size_t i = 0;
 	     s == STATUS_OK && i < config_count(c, CONFIG_SECTION_role); i++)
 		s = check_role(w, config_at(c, CONFIG_SECTION_role, i), why);
+	if (s == STATUS_OK)
+		s = courier_check(c, why);
 	return s;
 }
 

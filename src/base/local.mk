@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
+	src/base/backoff.c src/base/backoff.h \
 	src/base/duration.c src/base/duration.h \
 	src/base/encode.c src/base/encode.h \
 	src/base/file.c src/base/file.h \

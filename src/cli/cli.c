@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/now.h"
+
 static const struct {
 	const char *name, *arguments, *help;
 } commands[] = {
@@ -34,6 +37,7 @@ static const struct {
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 #define N_OPTIONS  (sizeof(options) / sizeof(options[0]))
 #define NAME_SIZE  32
+#define HOOKS_US   (60 * NOW_SECOND)
 
 /* "dry_run" is spelled "--dry-run". */
 static void spell(const char *name, char *ret)
@@ -269,6 +273,30 @@ enum status cli_open_workshop(struct cli *c)
 	if (s == STATUS_OK)
 		s = workshop_check(c->workshop, &c->why);
 	return s;
+}
+
+/* keyturnd's journal is the place for what is still tried; a person at the
+ * terminal is told what concerns this command. */
+static void tell(void *arg, const char *hook, bool bad, const char *sentence)
+{
+	const struct cli *c = arg;
+
+	if (bad || !c->o.quiet)
+		log_line(bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "hook %s: %s",
+			 hook, sentence);
+}
+
+enum status cli_begin_hooks(struct cli *c)
+{
+	return courier_start(c->config, c->ledger, tell, c, &c->courier,
+			     &c->why);
+}
+
+void cli_end_hooks(struct cli *c)
+{
+	courier_drain(c->courier, HOOKS_US);
+	courier_free(c->courier);
+	c->courier = NULL;
 }
 
 enum status cli_roles(struct cli *c, const struct config_group ***ret_roles,

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "assembly/backends.h"
+#include "assembly/courier.h"
 #include "assembly/workshop.h"
 #include "base/reason.h"
 #include "base/text.h"
@@ -44,6 +45,7 @@ struct cli {
 	struct backends *backends;
 	struct ledger *ledger;
 	struct workshop *workshop;
+	struct courier *courier;
 };
 
 /* Parse argv.  STATUS_USAGE with a sentence in c->why. */
@@ -56,6 +58,11 @@ void cli_help(enum cli_command command, struct text *t);
 enum status cli_open_config(struct cli *c);
 enum status cli_open_ledger(struct cli *c, enum backends_ledger mode);
 enum status cli_open_workshop(struct cli *c);
+
+/* Hooks hear of what is recorded between these two; what they cannot be told
+ * within their time is left to the next command, or to keyturnd. */
+enum status cli_begin_hooks(struct cli *c);
+void cli_end_hooks(struct cli *c);
 
 /*
  * The [role NAME] groups named by c->args, or all when there are none.

@@ -34,7 +34,8 @@ enum status cli_freeze(struct cli *c)
 					  "role %s is not frozen",
 					  config_name(role));
 	}
-	if (freeze)
+	s = cli_begin_hooks(c);
+	if (s == STATUS_OK && freeze)
 		s = c->ledger->ops->freeze(c->ledger, config_name(role),
 					   c->actor, c->o.reason, &c->why);
 	else if (s == STATUS_OK)
@@ -44,5 +45,6 @@ enum status cli_freeze(struct cli *c)
 		printf("%s: %s\n", config_name(role),
 		       freeze ? "frozen; it is served, and not rotated" :
 				"thawed");
+	cli_end_hooks(c);
 	return s;
 }

@@ -245,9 +245,13 @@ enum status cli_rotate(struct cli *c)
 			puts(status_sentence(s));
 	} else if (c->o.dry_run)
 		s = dry_run(c, &choice);
-	else
-		s = run_choice(c, &choice, password, jobs);
+	else {
+		s = cli_begin_hooks(c);
+		if (s == STATUS_OK)
+			s = run_choice(c, &choice, password, jobs);
+	}
 out:
+	cli_end_hooks(c);
 	free(choice.tasks);
 	secret_free(password);
 	return s;

@@ -51,6 +51,37 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 	return STATUS_OK;
 }
 
+static enum status status_of_hooks(struct cli *c, bool first, struct text *t)
+{
+	size_t n = config_count(c->config, CONFIG_SECTION_hook);
+	int64_t now = now_wall(now_system());
+	struct courier_state state;
+	enum status s;
+
+	for (size_t i = 0; i < n; i++) {
+		s = courier_look(c->ledger,
+				 config_name(config_at(c->config,
+						       CONFIG_SECTION_hook, i)),
+				 &state, &c->why);
+		if (s != STATUS_OK)
+			return s;
+		const struct report_hook h = {
+			.name = state.hook,
+			.attempts = state.attempts,
+			.since_us = state.since_us,
+			.lost = state.lost,
+			.sentence = state.sentence,
+		};
+
+		if (c->o.json) {
+			text_add(t, first && i == 0 ? "[" : ",\n ");
+			report_hook_json(t, &h);
+		} else
+			report_hook_line(t, &h, now);
+	}
+	return STATUS_OK;
+}
+
 enum status cli_status(struct cli *c)
 {
 	const struct config_group **roles = NULL;
@@ -70,8 +101,11 @@ enum status cli_status(struct cli *c)
 		report_status_head(&t, width);
 	for (size_t i = 0; i < n && s == STATUS_OK; i++)
 		s = status_of(c, roles[i], width, i == 0, &t);
+	/* Who asks for one role is not told of hooks. */
+	if (s == STATUS_OK && c->n_args == 0)
+		s = status_of_hooks(c, n == 0, &t);
 	if (c->o.json)
-		text_add(&t, n ? "]\n" : "[]\n");
+		text_add(&t, t.len ? "]\n" : "[]\n");
 	if (s == STATUS_OK)
 		s = cli_print(c, &t);
 	free(roles);

@@ -55,6 +55,8 @@ static const struct {
 	{ CONFIG_role_strategy, "single" },
 	{ CONFIG_role_schedule, "0 3 * * sun" },
 	{ CONFIG_role_sink, "pgpass /home/sapjob/.pgpass owner=sapjob" },
+	{ CONFIG_hook_events, "failed frozen restored alarm" },
+	{ CONFIG_hook_command, "/usr/local/bin/page" },
 	{ CONFIG_role_readers, "user:sapjob group:partners" },
 };
 
@@ -69,6 +71,8 @@ static const char *example_name(enum config_section section)
 		return "partner";
 	case CONFIG_SECTION_role:
 		return "sap_engagement";
+	case CONFIG_SECTION_hook:
+		return "pager";
 	case CONFIG_SECTION_keyturn:
 	case CONFIG_SECTION_agent:
 	case CONFIG_SECTION_COUNT:

@@ -201,3 +201,31 @@ void report_run_json(struct text *t, const struct ledger_run *run)
 	steps_json(t, run->steps);
 	text_add(t, "}");
 }
+
+void report_hook_line(struct text *t, const struct report_hook *h,
+		      int64_t now_us)
+{
+	char age[32], safe[LEDGER_TEXT_SIZE * 4];
+
+	if (h->attempts > 0)
+		text_printf(t, "hook %s: failing for %s, %u attempts: %s\n",
+			    h->name, now_age(now_us - h->since_us, age),
+			    h->attempts,
+			    shown(h->sentence, safe, sizeof(safe)));
+	if (h->lost > 0)
+		text_printf(t, "hook %s: %u events were given up\n", h->name,
+			    h->lost);
+}
+
+void report_hook_json(struct text *t, const struct report_hook *h)
+{
+	char stamp[NOW_STAMP_SIZE];
+
+	json_field(t, "hook", h->name, true);
+	json_field(t, "state", h->attempts > 0 ? "failing" : "ok", false);
+	json_field(t, "since",
+		   stamp_or(h->attempts > 0 ? h->since_us : 0, stamp, NULL),
+		   false);
+	json_field(t, "last_error", or_null(h->sentence), false);
+	text_printf(t, ",\"failures\":%u,\"lost\":%u}", h->attempts, h->lost);
+}

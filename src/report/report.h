@@ -46,6 +46,19 @@ void report_status_line(struct text *t, int role_width,
 void report_status_json(struct text *t, const struct report_role *r,
 			int64_t now_us);
 
+/* How a hook does: a line only when there is something to say, or one JSON
+ * object with "hook" instead of "role". */
+struct report_hook {
+	const char *name;
+	unsigned attempts; /* that failed, of the event at hand */
+	int64_t since_us;  /* the first of them */
+	unsigned lost;	   /* events that were given up */
+	const char *sentence;
+};
+void report_hook_line(struct text *t, const struct report_hook *h,
+		      int64_t now_us);
+void report_hook_json(struct text *t, const struct report_hook *h);
+
 /* Two lines for a person, or one JSON object without newline. */
 void report_run_lines(struct text *t, const struct ledger_run *run);
 void report_run_json(struct text *t, const struct ledger_run *run);
