@@ -6,7 +6,7 @@ docs_generate_SOURCES = docs/generate.c src/cli/commands.def \
 	src/rotation/states.def
 docs_generate_LDADD = libconfig.a libbase.a $(INIH_LIBS)
 
-dist_man_MANS = docs/keyturn.1 docs/keyturn.conf.5
+dist_man_MANS = docs/keyturn.1 docs/keyturn-credential.1 docs/keyturn.conf.5
 dist_doc_DATA += docs/settings.md docs/commands.md docs/protocol.md \
 	docs/keyturn.conf.sample
 

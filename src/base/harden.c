@@ -78,7 +78,7 @@ static enum status clean_environment(struct reason *why)
 
 enum status harden_process(struct reason *why)
 {
-	const struct rlimit none = { 0, 0 };
+	struct rlimit core;
 	enum status s;
 
 	/* RLIMIT_CORE alone is not enough: a piped core_pattern ignores it. */
@@ -86,7 +86,13 @@ enum status harden_process(struct reason *why)
 		return reason_set(why, STATUS_ERROR,
 				  "cannot make the process undumpable: %s",
 				  strerror(errno));
-	if (setrlimit(RLIMIT_CORE, &none) != 0)
+	/* The hard limit stays: who starts another program has to give it its
+	 * own limit back, and nobody but root could raise this one again. */
+	if (getrlimit(RLIMIT_CORE, &core) == 0)
+		core.rlim_cur = 0;
+	else
+		core = (struct rlimit){ 0, 0 };
+	if (setrlimit(RLIMIT_CORE, &core) != 0)
 		return reason_set(why, STATUS_ERROR,
 				  "cannot forbid core files: %s",
 				  strerror(errno));

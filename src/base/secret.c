@@ -242,6 +242,11 @@ out:
 	return st;
 }
 
+void secret_short_lived(void)
+{
+	secret_arena_without_memfd();
+}
+
 const char *secret_backing(void)
 {
 	return secret_arena_backing();

@@ -76,6 +76,13 @@ enum status secret_write_fd(const struct secret *s, int fd);
  */
 enum status secret_read_fd(int fd, size_t max, struct secret **ret_secret);
 
+/*
+ * For a program that lives for milliseconds, before its first secret: mlock()ed
+ * memory only.  memfd_secret() takes each page out of the kernel's own map and
+ * puts it back, which costs more than all the rest of such a program.
+ */
+void secret_short_lived(void);
+
 /* Overwrite n bytes at p in a way the compiler may not remove. */
 void secret_wipe(void *p, size_t n);
 

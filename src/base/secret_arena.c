@@ -293,6 +293,13 @@ void secret_arena_give(struct secret *s)
 	pthread_mutex_unlock(&arena.lock);
 }
 
+void secret_arena_without_memfd(void)
+{
+	pthread_mutex_lock(&arena.lock);
+	arena.backing = BACKING_MLOCK;
+	pthread_mutex_unlock(&arena.lock);
+}
+
 const char *secret_arena_backing(void)
 {
 	static const char *const names[] = {

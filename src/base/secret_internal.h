@@ -26,6 +26,9 @@ bool secret_arena_take(struct secret *s, size_t need);
  * that we were forked from. */
 void secret_arena_give(struct secret *s);
 
+/* What secret_short_lived() does. */
+void secret_arena_without_memfd(void);
+
 /* What secret_backing() says. */
 const char *secret_arena_backing(void);
 

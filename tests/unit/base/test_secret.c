@@ -300,6 +300,19 @@ static void without_memfd_secret_the_arena_is_locked_memory(void **state)
 	assert_int_equal(child_run(protected_by_mlock, NULL), 0);
 }
 
+static int protected_for_a_short_life(void *arg)
+{
+	(void)arg;
+	secret_short_lived();
+	return check_protection("mlock");
+}
+
+static void a_short_lived_program_has_locked_memory(void **state)
+{
+	(void)state;
+	assert_int_equal(child_run(protected_for_a_short_life, NULL), 0);
+}
+
 /* Without CAP_IPC_LOCK, which has no limit. */
 static int become_nobody(void)
 {
@@ -673,6 +686,7 @@ int main(void)
 		cmocka_unit_test(memfd_secret_hides_secrets_from_the_kernel),
 		cmocka_unit_test(
 			without_memfd_secret_the_arena_is_locked_memory),
+		cmocka_unit_test(a_short_lived_program_has_locked_memory),
 		cmocka_unit_test(
 			memory_that_cannot_be_locked_is_refused_cleanly),
 		cmocka_unit_test(
