@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "assembly/backends_token.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "ledger/ledger_key.h"
@@ -31,6 +32,7 @@ struct backends {
 	struct ledger *ledger;
 	pthread_mutex_t lock; /* over stores */
 	struct opened *stores;
+	struct backends_token_set *tokens;
 };
 
 enum status backends_new(const struct config *config, struct backends **ret,
@@ -42,6 +44,10 @@ enum status backends_new(const struct config *config, struct backends **ret,
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
 	b->config = config;
 	pthread_mutex_init(&b->lock, NULL);
+	if (backends_token_new(config, &b->tokens, why) != STATUS_OK) {
+		backends_free(b);
+		return STATUS_NO_MEMORY;
+	}
 	*ret = b;
 	return STATUS_OK;
 }
@@ -57,6 +63,7 @@ void backends_free(struct backends *b)
 		o->store->ops->close(o->store);
 		free(o);
 	}
+	backends_token_free(b->tokens);
 	if (b->ledger)
 		b->ledger->ops->close(b->ledger);
 	pthread_mutex_destroy(&b->lock);
@@ -349,6 +356,12 @@ out:
 	if (s == STATUS_OK)
 		*ret_store = o->store;
 	return s;
+}
+
+enum status backends_token(struct backends *b, const char *name,
+			   struct token_cache **ret_cache, struct reason *why)
+{
+	return backends_token_get(b->tokens, name, ret_cache, why);
 }
 
 enum status backends_role(const struct backends *b, const char *name,

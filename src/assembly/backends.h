@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "ledger/ledger.h"
 #include "store/store.h"
+#include "token/token.h"
 
 struct backends;
 
@@ -42,6 +43,11 @@ enum status backends_ledger_verify(struct backends *b, const char *public_key,
 /* The store of a [store NAME], opened at the first call.  Thread-safe. */
 enum status backends_store(struct backends *b, const char *name,
 			   struct store **ret_store, struct reason *why);
+
+/* The cache in front of a [token NAME], opened at the first call; it belongs to
+ * the backends.  Thread-safe. */
+enum status backends_token(struct backends *b, const char *name,
+			   struct token_cache **ret_cache, struct reason *why);
 
 /* The [role NAME] group; STATUS_CONFIG says where roles are configured. */
 enum status backends_role(const struct backends *b, const char *name,

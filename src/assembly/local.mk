@@ -2,7 +2,9 @@
 noinst_LIBRARIES += libreaders.a libassembly.a
 # Stores and ledger: all that a program without admin credentials links.
 libreaders_a_SOURCES = src/assembly/backends.c src/assembly/backends.h \
-	src/assembly/handout.c src/assembly/handout.h
+	src/assembly/backends_token.c src/assembly/backends_token.h \
+	src/assembly/handout.c src/assembly/handout.h \
+	src/assembly/refresh.h
 libassembly_a_SOURCES = \
 	src/assembly/courier.c src/assembly/courier.h \
 	src/assembly/crew.c src/assembly/crew.h \

@@ -17,7 +17,7 @@ keyturn_SOURCES = \
 # Upper layers first; the wiping allocator goes into executables only.
 KEYTURN_LIBS = \
 	libassembly.a libreaders.a libhook.a libreport.a librotation.a libsink.a \
-	libtarget.a libstore.a libaws.a libledger.a libformat.a libschedule.a \
+	libtarget.a libtoken.a libstore.a libaws.a libledger.a libformat.a libschedule.a \
 	libpolicy.a libconfig.a liblite.a libpg.a libhttp.a libjson.a \
 	libxml.a libcrypto.a libbase.a
 KEYTURN_OUTSIDE = $(LIBPQ_LIBS) $(SQLITE_LIBS) $(INIH_LIBS) $(CURL_LIBS) \

@@ -12,6 +12,7 @@
 
 #include "base/duration.h"
 #include "base/now.h"
+#include "config/config_check_token.h"
 #include "config/config_conninfo.h"
 #include "config/config_grant.h"
 #include "config/config_read.h"
@@ -470,6 +471,10 @@ static enum status check_group(struct config *c, struct config_group *g,
 	case CONFIG_SECTION_agent:
 	case CONFIG_SECTION_COUNT:
 		break;
+	case CONFIG_SECTION_token:
+		return config_check_token(g, why);
+	case CONFIG_SECTION_sink:
+		return config_check_token_sink(c, g, why);
 	}
 	return STATUS_OK;
 }

@@ -89,8 +89,8 @@ static bool read_header(struct reading *r, const char *p, const char *end)
 		return refuse(
 			r,
 			"unknown section [%.*s]; there are [keyturn], "
-			"[agent], [store NAME], [cluster NAME], [policy NAME] and "
-			"[role NAME]",
+			"[agent], [store NAME], [cluster NAME], [policy NAME], "
+			"[role NAME], [token NAME] and [sink NAME]",
 			(int)(close - word), word);
 	kind = config_model_kind(section);
 	if (kind->named != (name < close))

@@ -58,6 +58,14 @@ static const struct {
 	{ CONFIG_hook_events, "failed frozen restored alarm" },
 	{ CONFIG_hook_command, "/usr/local/bin/page" },
 	{ CONFIG_role_readers, "user:sapjob group:partners" },
+	{ CONFIG_token_type, "databricks" },
+	{ CONFIG_token_workspace, "https://dbc-a1b2.cloud.databricks.com" },
+	{ CONFIG_token_endpoint,
+	  "projects/p/branches/production/endpoints/primary" },
+	{ CONFIG_token_client_id, "6f1d2c1e-0000-4000-8000-0123456789ab" },
+	{ CONFIG_token_client_secret_file, "/etc/keyturn/lake.secret" },
+	{ CONFIG_sink_token, "lake" },
+	{ CONFIG_sink_file, "pgpass /home/app/.pgpass owner=app" },
 };
 
 static const char *example_name(enum config_section section)
@@ -73,6 +81,10 @@ static const char *example_name(enum config_section section)
 		return "sap_engagement";
 	case CONFIG_SECTION_hook:
 		return "pager";
+	case CONFIG_SECTION_token:
+		return "lake";
+	case CONFIG_SECTION_sink:
+		return "app";
 	case CONFIG_SECTION_keyturn:
 	case CONFIG_SECTION_agent:
 	case CONFIG_SECTION_COUNT:

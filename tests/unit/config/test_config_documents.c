@@ -257,7 +257,8 @@ static void show_as_json_is_an_object_a_section(void **state)
 		fail_msg("%s", text_str(&t));
 	assert_non_null(strstr(text_str(&t), "\"policy\":{\"p\":{\"length\":{"
 					     "\"value\":40,"));
-	assert_non_null(strstr(text_str(&t), "\"role\":{}}\n"));
+	assert_non_null(strstr(text_str(&t), "\"role\":{},\"token\":{},"
+					     "\"sink\":{}}\n"));
 	text_free(&t);
 }
 

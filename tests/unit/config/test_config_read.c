@@ -254,8 +254,8 @@ static void an_unknown_section_is_refused(void **state)
 	(void)state;
 	config_tree_bad("\n[rolle sap]\n",
 			"2: unknown section [rolle sap]; there are [keyturn], "
-			"[agent], [store NAME], [cluster NAME], [policy NAME] "
-			"and [role NAME]");
+			"[agent], [store NAME], [cluster NAME], [policy "
+			"NAME], [role NAME], [token NAME] and [sink NAME]");
 }
 
 static void a_section_without_its_name_is_refused(void **state)

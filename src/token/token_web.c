@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Calls for tokens; must never let a word of a peer's refusal out, but for an
+ * error's code. */
+#include "token/token_web.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/encode.h"
+#include "base/text.h"
+
+#define ANSWER_MAX ((size_t)1024 * 1024)
+#define TRY_US	   (INT64_C(20) * NOW_SECOND)
+#define TRIES_MAX  12
+#define PAUSE_US   (INT64_C(1) * NOW_SECOND)
+#define PAUSE_MAX  (INT64_C(10) * NOW_SECOND)
+
+/* A Date has whole seconds and was made before it arrived: less than this
+ * is no difference between two clocks. */
+#define SKEW_MIN_US (INT64_C(3) * NOW_SECOND)
+
+enum status token_web_open(struct token_web *w, const char *ca_file,
+			   struct reason *why)
+{
+	const struct http_options o = {
+		.ca_file = ca_file && *ca_file ? ca_file : NULL,
+		.now = w->now,
+		.random = w->random,
+	};
+	enum status s = http_open(&o, &w->http, why);
+
+	return s == STATUS_OK ? s : reason_wrap(why, s, "[token %s]", w->name);
+}
+
+void token_web_close(struct token_web *w)
+{
+	http_close(w->http);
+	w->http = NULL;
+}
+
+void token_web_begin(struct token_web *w)
+{
+	w->deadline_us = now_boot(w->now) + w->timeout_us;
+}
+
+/* ---- what a refusal says ------------------------------------------------ */
+
+/* Refusals that people meet, by what their text has (facts of the field), and
+ * what to do.  The text itself may quote a request and stays here. */
+static const struct {
+	const char *text; /* lower case */
+	const char *sentence;
+} known[] = {
+	{ "endpoint id not found",
+	  "there is no such endpoint; its last part is the endpoint's id (often "
+	  "primary), not the ep-... of the host's name" },
+	{ "workspace-access entitlement",
+	  "the identity lacks the entitlement Workspace access" },
+	{ "required scopes", "the access token lacks the scope for it" },
+	{ "invalid token", "it does not take the access token" },
+	{ "feature_disabled", "it is not enabled there" },
+};
+
+static bool holds(const char *bytes, size_t n, const char *what)
+{
+	size_t len = strlen(what);
+
+	for (size_t i = 0; i + len <= n; i++)
+		if (strncasecmp(bytes + i, what, len) == 0)
+			return true;
+	return false;
+}
+
+/* An error's code is a word; anything else could be a secret. */
+static bool take_code(const char *from, size_t n, char *ret)
+{
+	if (n < 3 || n >= TOKEN_WEB_CODE_SIZE)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!isalpha((unsigned char)from[i]) && from[i] != '_' &&
+		    from[i] != '-')
+			return false;
+	memcpy(ret, from, n);
+	ret[n] = '\0';
+	return true;
+}
+
+/*
+ * {"error_code": word or number}, OAuth's {"error": word} (a nested object at
+ * Google), Okta's {"errorCode"}, SCIM's {"scimType"}, and "CODE: message" as
+ * plain text (sdk-go apierr/errors.go; sdk-py errors/parser.py).
+ */
+static void find_code(const struct doc *d, const struct http_response *r,
+		      char *ret)
+{
+	static const char *const keys[] = { "error_code", "error", "errorCode",
+					    "scimType" };
+	const char *colon, *text;
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		text = doc_text(doc_get(d, keys[i]));
+		if (text && take_code(text, strlen(text), ret))
+			return;
+	}
+	text = doc_text(doc_path(d, "error.status"));
+	if (text && take_code(text, strlen(text), ret))
+		return;
+	colon = d ? NULL : memchr(r->body, ':', r->body_n);
+	if (colon && colon > r->body && isupper((unsigned char)r->body[0]))
+		take_code(r->body, (size_t)(colon - r->body), ret);
+}
+
+static const char *find_sentence(const struct http_response *r)
+{
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (holds(r->body, r->body_n, known[i].text))
+			return known[i].sentence;
+	return NULL;
+}
+
+static enum status refusal_status(int code, const char *error)
+{
+	if (code == 429 || code >= 500)
+		return STATUS_STORE_UNAVAILABLE;
+	if (code == 401 || code == 403 ||
+	    strcmp(error, "invalid_client") == 0 ||
+	    strcmp(error, "unauthorized_client") == 0 ||
+	    strcmp(error, "invalid_grant") == 0)
+		return STATUS_DENIED;
+	if (strcmp(error, "REQUEST_LIMIT_EXCEEDED") == 0)
+		return STATUS_STORE_UNAVAILABLE;
+	return code == 404 ? STATUS_NOT_FOUND : STATUS_REFUSED;
+}
+
+static enum status refuse(struct token_web *w, const struct token_web_call *c,
+			  const struct http_response *r,
+			  struct token_web_answer *a, struct reason *why)
+{
+	const char *sentence = find_sentence(r);
+	enum status s;
+
+	find_code(a->doc, r, a->error);
+	a->bad_token =
+		r->code == 401 ||
+		(r->code == 403 && holds(r->body, r->body_n, "invalid token"));
+	if (r->code >= 300 && r->code < 400) {
+		text_copy(a->location, sizeof(a->location), r->location);
+		return reason_set(
+			why, STATUS_DENIED,
+			"[token %s]: %s sends us elsewhere (%d)%s", w->name,
+			c->whom, r->code,
+			strstr(r->location, "login") ?
+				": it wants a person to log in, or a private "
+				"link that this host does not come through" :
+				"");
+	}
+	s = refusal_status(r->code, a->error);
+	return reason_set(why, s, "[token %s]: %s answers %d%s%s%s%s", w->name,
+			  c->whom, r->code, a->error[0] ? " " : "", a->error,
+			  sentence ? ": " : "", sentence ? sentence : "");
+}
+
+/* ---- calling -------------------------------------------------------------- */
+
+static bool is_limit(const struct http_response *r)
+{
+	return holds(r->body, r->body_n, "REQUEST_LIMIT_EXCEEDED");
+}
+
+static bool again(void *arg, const struct http_response *r)
+{
+	const struct token_web_call *c = arg;
+
+	if (r->code == 429 || r->code == 503)
+		return true;
+	if (c->gateway && (r->code == 502 || r->code == 504))
+		return true;
+	return r->code >= 400 && is_limit(r);
+}
+
+static int64_t skew(struct token_web *w, const struct http_response *r)
+{
+	int64_t d;
+
+	if (r->date_us < 0)
+		return 0;
+	d = r->date_us - now_wall(w->now);
+	return d > -SKEW_MIN_US && d < SKEW_MIN_US ? 0 : d;
+}
+
+static enum status read_answer(struct token_web *w,
+			       const struct token_web_call *c,
+			       const struct http_response *r,
+			       struct token_web_answer *a, struct reason *why)
+{
+	enum status s = doc_parse(r->body, r->body_n, c->whom, &a->doc, NULL);
+
+	if (s == STATUS_OK && !doc_is(a->doc, DOC_OBJECT)) {
+		doc_free(a->doc);
+		a->doc = NULL;
+	}
+	a->code = r->code;
+	a->skew_us = skew(w, r);
+	if (r->code < 200 || r->code > 299)
+		return refuse(w, c, r, a, why);
+	if (!a->doc)
+		return reason_set(why, STATUS_CORRUPT,
+				  "[token %s]: %s answers %d with something "
+				  "that is no JSON object",
+				  w->name, c->whom, r->code);
+	return STATUS_OK;
+}
+
+enum status token_web_call(struct token_web *w, const struct token_web_call *c,
+			   struct token_web_answer *ret, struct reason *why)
+{
+	int64_t rest = w->deadline_us - now_boot(w->now);
+	const struct http_request req = {
+		.method = c->method,
+		.url = c->url,
+		.headers = c->headers,
+		.n_headers = c->n_headers,
+		.body = c->body,
+		.body_n = c->body_n,
+		.timeout_us = rest < TRY_US ? rest : TRY_US,
+		.response_max = ANSWER_MAX,
+		.plain_http = c->plain_http,
+	};
+	/* Nothing is used up by asking twice: a token that nobody got runs out
+	 * by itself. */
+	const struct http_retry retry = {
+		.tries = c->tries ? c->tries : TRIES_MAX,
+		.base_us = PAUSE_US,
+		.cap_us = PAUSE_MAX,
+		.total_us = rest,
+		.unknown = true,
+		.again = again,
+		.arg = (void *)c,
+	};
+	struct http_response r = { .code = 0 };
+	enum status s;
+
+	*ret = (struct token_web_answer){ .code = 0 };
+	if (rest <= 0)
+		return reason_set(why, STATUS_STORE_UNAVAILABLE,
+				  "[token %s]: no time is left to ask %s",
+				  w->name, c->whom);
+	s = http_call(w->http, &req, &retry, &r, NULL, why);
+	if (s == STATUS_OK)
+		s = read_answer(w, c, &r, ret, why);
+	else if (s == STATUS_UNKNOWN)
+		s = reason_wrap(why, STATUS_STORE_UNAVAILABLE, "[token %s]: %s",
+				w->name, c->whom);
+	else
+		s = reason_wrap(why, s, "[token %s]: %s", w->name, c->whom);
+	http_response_free(&r);
+	return s;
+}
+
+void token_web_free(struct token_web_answer *a)
+{
+	doc_free(a->doc);
+	*a = (struct token_web_answer){ .code = 0 };
+}
+
+/* ---- values -------------------------------------------------------------- */
+
+int64_t token_web_time(const struct doc *d)
+{
+	char cut[NOW_STAMP_SIZE + 8];
+	const char *text = doc_text(d), *dot, *p;
+	size_t digits, head;
+	int64_t us;
+
+	if (!text)
+		return -1;
+	dot = strchr(text, '.');
+	if (!dot)
+		return now_parse(text, &us) == 0 ? us : -1;
+	/* Protobuf sends up to nine digits; six are ours. */
+	digits = strspn(dot + 1, "0123456789");
+	p = dot + 1 + digits;
+	if (digits == 0 || digits > 12)
+		return -1;
+	if (digits > 6)
+		digits = 6;
+	head = (size_t)(dot + 1 - text) + digits;
+	if (head + strlen(p) >= sizeof(cut))
+		return -1;
+	memcpy(cut, text, head);
+	memcpy(cut + head, p, strlen(p) + 1);
+	return now_parse(cut, &us) == 0 ? us : -1;
+}
+
+int64_t token_web_seconds(const struct doc *d)
+{
+	const char *text = doc_text(d);
+	int64_t n = -1;
+
+	if (doc_int(d, &n))
+		return n >= 0 ? n : -1;
+	if (!text || !*text || strlen(text) > 12 ||
+	    text[strspn(text, "0123456789")])
+		return -1;
+	return strtoll(text, NULL, 10);
+}
+
+enum status token_web_form(struct secret *form, const char *name,
+			   const void *value, size_t n)
+{
+	struct secret *encoded = NULL;
+	enum status s = secret_new(3 * n + 1, &encoded);
+
+	if (s != STATUS_OK)
+		return s;
+	encode_percent(value, n, (char *)secret_buffer(encoded));
+	secret_set_len(encoded, strlen(secret_bytes(encoded)));
+	if (secret_len(form) > 0)
+		s = secret_append(form, "&", 1);
+	if (s == STATUS_OK)
+		s = secret_append(form, name, strlen(name));
+	if (s == STATUS_OK)
+		s = secret_append(form, "=", 1);
+	if (s == STATUS_OK)
+		s = secret_append(form, secret_bytes(encoded),
+				  secret_len(encoded));
+	secret_free(encoded);
+	return s;
+}
