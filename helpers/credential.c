@@ -5,9 +5,11 @@
  */
 #include "helpers/credential.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/harden.h"
 #include "base/log.h"
@@ -97,6 +99,9 @@ static int docker_error(struct reason *why)
 
 int main(int argc, char **argv)
 {
+	/* harden_process() would put /dev/null there, where a password would be
+	 * written "successfully". */
+	bool silent = fcntl(STDOUT_FILENO, F_GETFD) < 0;
 	struct credential_before *before = credential_exec_before();
 	struct credential_agent agent = { 0 };
 	struct credential_options o = { 0 };
@@ -111,6 +116,10 @@ int main(int argc, char **argv)
 	else if (harden_process(&why) == STATUS_OK)
 		e = credential_options_parse(
 			argc, argv, getenv("KEYTURN_SOCKET"), &o, &why);
+	if (e == CREDENTIAL_OK && silent && o.command != CREDENTIAL_EXEC) {
+		reason_set(&why, STATUS_ERROR, "standard output is closed");
+		e = CREDENTIAL_ERROR;
+	}
 	if (e == CREDENTIAL_OK && alone(&o, &done, &why))
 		e = done;
 	else if (e == CREDENTIAL_OK) {
