@@ -230,6 +230,7 @@ static enum status open_aws(const struct config *c,
 		.next_due_arg = c,
 		.fips = config_bool(g, CONFIG_store_fips),
 		.dualstack = config_bool(g, CONFIG_store_dualstack),
+		.timeout_us = config_duration_us(g, CONFIG_store_timeout),
 		.now = now_system(),
 		.random = store_key_random(),
 	};

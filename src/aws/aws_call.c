@@ -230,7 +230,8 @@ enum status aws_call_post(struct aws_call_wire *w, const struct aws_call *c,
 					  .url = c->to->url,
 					  .headers = k.headers,
 					  .body = c->body,
-					  .body_n = c->body_n };
+					  .body_n = c->body_n,
+					  .timeout_us = w->timeout_us };
 	enum status s;
 
 	s = http_call(w->http, &req, &retry, ret_response, NULL, why);

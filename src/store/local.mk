@@ -18,6 +18,10 @@ libstore_a_SOURCES = \
 libstore_a_SOURCES += src/store/store_key.c src/store/store_key.h
 libstore_a_SOURCES += \
 	src/store/store_aws.c src/store/store_aws.h \
+	src/store/store_aws_internal.h \
+	src/store/store_aws_ask.c src/store/store_aws_label.c \
+	src/store/store_aws_read.c src/store/store_aws_stage.c \
+	src/store/store_aws_tag.c \
 	src/store/store_aws_api.c src/store/store_aws_api.h \
 	src/store/store_aws_content.c src/store/store_aws_content.h \
 	src/store/store_aws_known.c src/store/store_aws_known.h \

@@ -47,6 +47,7 @@ struct store_aws_options {
 	const void *next_due_arg;
 	bool fips;
 	bool dualstack;
+	int64_t timeout_us; /* one request; 0: http.h's */
 	const struct now *now;
 	const struct random *random; /* thread-safe */
 };

@@ -87,6 +87,18 @@ enum status store_aws_content_entry(const struct doc *content,
 	return STATUS_OK;
 }
 
+bool store_aws_content_is_plain(const struct doc *content)
+{
+	static const char *const keys[] = { "engine", "host", "port", "dbname",
+					    "username" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!doc_is(doc_get(content, keys[i]), DOC_STRING))
+			return false;
+	/* The password is not always there, because it is not always known. */
+	return doc_count(content) == 5 + (doc_get(content, "password") ? 1 : 0);
+}
+
 static enum status put(struct doc *content, const char *key, const char *value)
 {
 	return *value ? doc_set_text(content, key, value) : STATUS_OK;

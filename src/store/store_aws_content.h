@@ -17,6 +17,10 @@ enum status store_aws_content_entry(const struct doc *content,
 				    const char *secret, struct store_entry *ret,
 				    struct reason *why);
 
+/* Does it have all of our fields as strings, and no other key?  Then it may be
+ * made anew from an entry that has all of them. */
+bool store_aws_content_is_plain(const struct doc *content);
+
 /* Put the entry's fields in; an empty one leaves what is there, a port that was
  * a number stays one.  Without a password, that key is taken out. */
 enum status store_aws_content_fill(struct doc *content,

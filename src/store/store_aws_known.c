@@ -14,6 +14,8 @@ struct secret_known {
 	struct store_aws_state state;
 	bool described;
 	bool brief; /* the last describe() left the history out */
+	char left[STORE_AWS_STATE_ID_SIZE]; /* CURRENT was moved back from it */
+	char owed[RANDOM_UUID_SIZE]; /* to be announced once it is CURRENT */
 	char content_id[STORE_AWS_STATE_ID_SIZE]; /* whose keys these are */
 	struct secret *content; /* JSON without the password, or NULL */
 };
@@ -88,6 +90,54 @@ void store_aws_known_set_brief(struct store_aws_known *s, const char *name,
 	k = find_known(s, name);
 	if (k)
 		k->brief = brief;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_aws_known_owe(struct store_aws_known *s, const char *name,
+			 const char *id)
+{
+	struct secret_known *k;
+
+	pthread_mutex_lock(&s->lock);
+	k = find_known(s, name);
+	if (k)
+		text_copy(k->owed, sizeof(k->owed), id);
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool store_aws_known_owes(struct store_aws_known *s, const char *name,
+			  const char *id)
+{
+	struct secret_known *k;
+	bool owed;
+
+	pthread_mutex_lock(&s->lock);
+	k = find_known(s, name);
+	owed = k && *id && strcmp(k->owed, id) == 0;
+	pthread_mutex_unlock(&s->lock);
+	return owed;
+}
+
+void store_aws_known_set_left(struct store_aws_known *s, const char *name,
+			      const char *id)
+{
+	struct secret_known *k;
+
+	pthread_mutex_lock(&s->lock);
+	k = find_known(s, name);
+	if (k)
+		text_copy(k->left, sizeof(k->left), id);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_aws_known_left(struct store_aws_known *s, const char *name,
+			  char ret_id[STORE_AWS_STATE_ID_SIZE])
+{
+	struct secret_known *k;
+
+	pthread_mutex_lock(&s->lock);
+	k = find_known(s, name);
+	text_copy(ret_id, STORE_AWS_STATE_ID_SIZE, k ? k->left : "");
 	pthread_mutex_unlock(&s->lock);
 }
 

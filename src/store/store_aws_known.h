@@ -28,6 +28,23 @@ bool store_aws_known_was_brief(struct store_aws_known *s, const char *name);
 void store_aws_known_set_brief(struct store_aws_known *s, const char *name,
 			       bool brief);
 
+/* CURRENT is being moved to id, which is to be announced when it has moved
+ * ("": it was).  Is that owed for id? */
+void store_aws_known_owe(struct store_aws_known *s, const char *name,
+			 const char *id);
+bool store_aws_known_owes(struct store_aws_known *s, const char *name,
+			  const char *id);
+
+/*
+ * CURRENT was moved back, away from this version of AWS's id ("": it was not).
+ * Who edits a secret by hand makes such a version, and the keys in it are newer
+ * than those of the one that is CURRENT again.
+ */
+void store_aws_known_set_left(struct store_aws_known *s, const char *name,
+			      const char *id);
+void store_aws_known_left(struct store_aws_known *s, const char *name,
+			  char ret_id[STORE_AWS_STATE_ID_SIZE]);
+
 /* The content of one version, by AWS's id, without its password. */
 void store_aws_known_remember_content(struct store_aws_known *s,
 				      const char *name, const char *id,

@@ -11,8 +11,7 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 
-#define NO_CURRENT  "------------------------------------"
-#define TAG_ROTATED "keyturn:last-rotated"
+#define NO_CURRENT "------------------------------------"
 
 bool store_aws_state_is_alias(const char *id)
 {
@@ -204,6 +203,7 @@ void store_aws_state_promoted(struct store_aws_state *s, const char *id,
 		add(s, old, old_real, STORE_LABEL_PREVIOUS, 0);
 	add(s, id, real, STORE_LABEL_CURRENT, now_us);
 	text_copy(s->current, sizeof(s->current), real);
+	s->plain = false; /* not told of this one */
 	finish(s);
 }
 
@@ -240,21 +240,38 @@ static int64_t time_of(const struct doc *number)
 	return (int64_t)(seconds * 1000) * 1000;
 }
 
-/* When CURRENT became that: our tag, or else the secret's last change. */
-static int64_t rotated_at(const struct doc *described)
+/* "" when there is no such tag. */
+static const char *tag_of(const struct doc *described, const char *wanted)
 {
 	const struct doc *tags = doc_get(described, "Tags");
-	int64_t at = time_of(doc_get(described, "LastChangedDate"));
 
 	for (size_t i = 0; i < doc_count(tags); i++) {
 		const struct doc *tag = doc_at(tags, i);
 		const char *key = doc_text(doc_get(tag, "Key"));
 		const char *value = doc_text(doc_get(tag, "Value"));
 
-		if (key && value && strcmp(key, TAG_ROTATED) == 0)
-			now_parse(value, &at);
+		if (key && value && strcmp(key, wanted) == 0)
+			return value;
 	}
-	return at;
+	return "";
+}
+
+/* What our tags say of CURRENT: they are of an earlier version when somebody
+ * else moved it, or a rotator died before it tagged. */
+static void read_tags(struct store_aws_state *s, const struct doc *described)
+{
+	int64_t at;
+
+	if (strcmp(tag_of(described, STORE_AWS_STATE_TAG_VERSION),
+		   s->current) != 0)
+		return;
+	s->plain = strcmp(tag_of(described, STORE_AWS_STATE_TAG_KEYS),
+			  "none") == 0;
+	if (now_parse(tag_of(described, STORE_AWS_STATE_TAG_ROTATED), &at) != 0)
+		return;
+	for (size_t i = 0; i < s->state.n; i++)
+		if (s->state.versions[i].label == STORE_LABEL_CURRENT)
+			s->state.versions[i].created_us = at;
 }
 
 static enum status add_version(struct store_aws_state *s, const char *id,
@@ -313,6 +330,7 @@ enum status store_aws_state_read(const struct doc *described,
 	struct store_aws_state *s = ret;
 	const char *id;
 	const void *i = NULL;
+	int64_t changed;
 	enum status st;
 
 	store_aws_state_absent(s);
@@ -329,16 +347,17 @@ enum status store_aws_state_read(const struct doc *described,
 				  "Secrets Manager",
 				  secret);
 	s->flag = flag_of(described, region);
+	changed = time_of(doc_get(described, "LastChangedDate"));
 	versions = doc_get(described, "VersionIdsToStages");
 	while ((i = doc_next(versions, i, &id, &labels)) != NULL) {
 		/* moto lists versions without label; AWS does not. */
 		if (doc_count(labels) == 0)
 			continue;
-		st = add_version(s, id, labels, rotated_at(described), secret,
-				 why);
+		st = add_version(s, id, labels, changed, secret, why);
 		if (st != STATUS_OK)
 			return st;
 	}
+	read_tags(s, described);
 	finish(s);
 	return STATUS_OK;
 }

@@ -29,8 +29,16 @@ struct store_aws_state {
 	char current[STORE_AWS_STATE_ID_SIZE]; /* AWS's id, the placeholder too;
 						* "": nothing has AWSCURRENT */
 	bool exists;
-	char flag; /* of enum below */
+	bool plain; /* our tags: CURRENT has no keys but ours */
+	char flag;  /* of enum below */
 };
+
+/* Tags that tell other tools of a rotation.  Those of time and keys are about
+ * the version that the first one names, and about no other. */
+#define STORE_AWS_STATE_TAG_VERSION "keyturn:version"
+#define STORE_AWS_STATE_TAG_ROTATED "keyturn:last-rotated"
+#define STORE_AWS_STATE_TAG_DUE	    "keyturn:next-due"
+#define STORE_AWS_STATE_TAG_KEYS    "keyturn:other-keys" /* "none", "kept" */
 
 enum store_aws_state_flag {
 	STORE_AWS_STATE_OURS = 'o',

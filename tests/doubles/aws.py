@@ -8,6 +8,7 @@ recomputed with botocore's signer.  Faults are put in front of an operation with
 """
 
 import base64
+import contextlib
 import copy
 import datetime
 import email.utils
@@ -390,10 +391,13 @@ class Double:
         return key, secret, token
 
     def fault(self, action, kind, times=1, skip=0):
-        """From the operation after `skip` of the same action on.  kind: before, after (the connection ends before or after the
-        effect), silent, silent-after (no answer at all), late (the effect
-        lands with land()), 500, 503, 500-after, throttle, wrong, redirect,
-        stale, lie, or the name of an exception."""
+        """From the operation after `skip` of the same action on.  kind:
+        before, after (the connection ends before or after the effect),
+        silent, silent-after (no answer until the client gives up), late (no
+        answer, and the effect lands with land()), 500, 503, 500-after,
+        throttle, wrong, redirect, stale (of a read: the state before the last
+        write), lie (of a read: another password; of a write: a success that
+        was none), or the name of an exception."""
         with self.lock:
             self.faults.append([action, kind, times, skip])
 
@@ -457,6 +461,12 @@ class _Handler(BaseHTTPRequestHandler):
         key = "Message" if f.kind.startswith("Resource") else "message"
         self.answer(f.status, json.dumps(
             {"__type": name, key: f.message}).encode())
+
+    def wait_for_the_client(self):
+        """Until it has gone away."""
+        self.connection.settimeout(60)
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)
 
     def drop(self):
         """A connection that is reset."""
@@ -555,7 +565,7 @@ class _Handler(BaseHTTPRequestHandler):
         if kind in ("before", "after", "late"):
             self.drop()
         elif kind in ("silent", "silent-after"):
-            time.sleep(40)
+            self.wait_for_the_client()
             self.drop()
         elif kind == "500-after":
             self.error(Fault("InternalServiceError", "x", 500))
@@ -585,6 +595,10 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "stale" and d.before is not None:
             manager = copy.copy(d.manager)
             manager.secrets = d.before
+        if kind == "lie" and action in Manager.WRITES:
+            manager = copy.copy(d.manager)
+            manager.secrets = copy.deepcopy(d.manager.secrets)
+            return getattr(manager, action)(body)
         if action in Manager.WRITES:
             d.before = copy.deepcopy(d.manager.secrets)
         answer = getattr(manager, action)(body)

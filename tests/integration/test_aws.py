@@ -6,8 +6,12 @@ KEYTURN_TEST_AWS_ENDPOINT a real service; tests that need faults, or look at the
 calls, need the double.  What keyturn wrote is read by boto3.
 """
 
+import datetime
 import json
 import os
+import re
+import shlex
+import subprocess
 import sys
 import tempfile
 import uuid
@@ -16,6 +20,7 @@ import psycopg
 import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "doubles"))
 
 boto3 = pytest.importorskip("boto3")
@@ -109,20 +114,116 @@ def test_current_never_was_a_password_that_was_not_live(site, double):
     assert "password" not in site.value()
     assert site.describe()["VersionIdsToStages"][PLACEHOLDER] == ["AWSCURRENT"]
     site.run("recover", "sap", expect=0)
-    site.settled()
+    new = site.settled()
+    # Nor is AWSPREVIOUS something without a password.
+    labels = site.describe()["VersionIdsToStages"]
+    assert PLACEHOLDER not in labels and list(labels) == [new.id]
 
 
-def test_a_rotation_in_the_steady_state_costs_four_calls_and_a_read(
+ROTATION = ["DescribeSecret", "PutSecretValue", "GetSecretValue",
+            "UpdateSecretVersionStage"]
+
+
+def without_sink(site):
+    with open(site.configuration) as f:
+        text = f.read()
+    with open(site.configuration, "w") as f:
+        f.write(re.sub(r"^sink = .*\n", "", text, flags=re.M))
+
+
+def test_a_rotation_costs_three_calls_the_read_back_and_the_tags(
         taken_over, double):
-    """The fifth is of a process that has not read CURRENT's other keys yet."""
-    mark = taken_over.server.mark()
+    """Of a process that knows nothing: the tags tell that CURRENT has no keys
+    that would have to be kept."""
+    without_sink(taken_over)
+    for _ in range(2):
+        mark = taken_over.server.mark()
+        done, calls = taken_over.calls_of("rotate", "sap", expect=0)
+        assert calls == ROTATION + ["TagResource"]
+        assert taken_over.server.logins(mark, "sap") == (1, 0)
+
+
+def test_a_sink_costs_one_call_more(taken_over, double):
+    """It is given what the store has, and that is what logged in."""
     done, calls = taken_over.calls_of("rotate", "sap", expect=0)
-    assert taken_over.server.logins(mark, "sap") == (1, 0)
-    # The sink reads CURRENT for itself.
-    assert calls == ["DescribeSecret", "GetSecretValue", "PutSecretValue",
-                     "GetSecretValue", "UpdateSecretVersionStage",
-                     "GetSecretValue"]
+    assert calls == ROTATION + ["TagResource", "GetSecretValue"]
     taken_over.settled()
+
+
+def test_without_tags_the_keys_of_current_are_read(new_aws_site, double):
+    site = new_aws_site(store="create = yes\nannounce = no")
+    without_sink(site)
+    site.run("rotate", "sap", expect=0)
+    done, calls = site.calls_of("rotate", "sap", expect=0)
+    assert calls == [ROTATION[0], "GetSecretValue", *ROTATION[1:]]
+    assert site.describe().get("Tags", []) == []
+
+
+def test_a_secret_with_other_keys_is_read_by_a_new_process(new_aws_site,
+                                                           double):
+    site = new_aws_site(store="")
+    site.seed({"username": "sap", "password": FIRST_PASSWORD, "ssl": True})
+    without_sink(site)
+    site.run("rotate", "sap", expect=0)
+    done, calls = site.calls_of("rotate", "sap", expect=0)
+    assert calls == [ROTATION[0], "GetSecretValue", *ROTATION[1:],
+                     "TagResource"]
+    assert site.value()["ssl"] is True
+
+
+def test_a_key_that_somebody_adds_by_hand_is_kept(taken_over):
+    """The console makes a version of it, with AWSCURRENT and an id that keyturn
+    never applied."""
+    client, name = taken_over.client, taken_over.secret_id()
+    value = {**taken_over.value(), "added": "by hand"}
+    client.put_secret_value(SecretId=name, SecretString=json.dumps(value))
+    for _ in range(2):
+        taken_over.run("rotate", "sap", expect=0)
+        assert taken_over.value()["added"] == "by hand"
+    taken_over.settled()
+
+
+@pytest.fixture(scope="module")
+def turns(folder):
+    """aws_turns.c with the store's own code."""
+    out = os.path.join(folder, "aws_turns")
+    sources = [os.path.join(HERE, "aws_turns.c")]
+    for layer in ("store", "aws", "http", "json", "xml", "lite", "crypto",
+                  "base"):
+        path = os.path.join(SOURCE, "src", layer)
+        sources += [os.path.join(path, f) for f in sorted(os.listdir(path))
+                    if f.endswith(".c") and f != "wipe_malloc.c"
+                    and not f.startswith("store_vault")]
+    done = subprocess.run(
+        [*shlex.split(os.environ.get("CC", "cc")), "-std=gnu11",
+         "-D_GNU_SOURCE", "-pthread", "-I", os.path.join(SOURCE, "src"),
+         "-o", out, *sources, "-lcurl", "-ljansson", "-lexpat", "-lsqlite3",
+         "-lcrypto", "-lm"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_a_process_that_goes_on_needs_no_tags_to_know_the_keys(site, double,
+                                                               turns):
+    before = len(double.calls)
+    done = subprocess.run(
+        [turns, site.amazon.url, site.amazon.region, site.prefix, "steady",
+         "4"], capture_output=True, text=True, env={
+             "HOME": site.folder, "AWS_EC2_METADATA_DISABLED": "true"})
+    assert done.returncode == 0, done.stderr
+    ids = done.stdout.split()
+    calls = [c[1] for c in double.calls[before:]
+             if c[2] == site.amazon.key]
+    assert calls == [
+        # A new secret: what it begins with, and what became of that.
+        "DescribeSecret", "CreateSecret", "PutSecretValue", "DescribeSecret",
+        "GetSecretValue", "UpdateSecretVersionStage",
+        "UpdateSecretVersionStage",
+        # Now and then the whole history is looked at.
+        ] + 3 * ROTATION, calls
+    labels = site.describe("steady")["VersionIdsToStages"]
+    assert "AWSCURRENT" in labels[ids[-1]]
+    assert labels[ids[-2]] == ["AWSPREVIOUS"]
 
 
 def test_what_boto3_reads_logs_in(taken_over):
@@ -210,17 +311,74 @@ def test_recover_takes_the_label_from_a_stale_pending_version(taken_over):
 def test_a_new_secret_has_the_tags_and_the_key_of_the_configuration(
         new_aws_site, double):
     site = new_aws_site(store="create = yes\nkms_key = alias/partners\n"
-                        "tag = team=integration\ntag = cost=4711\n"
-                        "announce = yes")
+                        "tag = team=integration\ntag = cost=4711")
     site.run("rotate", "sap", expect=0)
     described = site.describe()
     tags = {t["Key"]: t["Value"] for t in described["Tags"]}
     assert described["KmsKeyId"] == "alias/partners"
     assert tags["team"] == "integration" and tags["cost"] == "4711"
+    assert site.amazon.key in {c[2] for c in double.calls}
+
+
+def tags_of(site):
+    return {t["Key"]: t["Value"] for t in site.describe()["Tags"]}
+
+
+def when(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def told(site):
+    """The tags are those of CURRENT, and what keyturn says of itself."""
+    tags, status = tags_of(site), site.status()
     assert tags["keyturn:version"] == site.current().id
-    assert tags["keyturn:last-rotated"].startswith("20")
-    assert tags["keyturn:next-due"][:4].isdigit()
-    assert tags["keyturn:next-due"] > tags["keyturn:last-rotated"]
+    last, due = when(tags["keyturn:last-rotated"]), when(
+        tags["keyturn:next-due"])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    assert now - datetime.timedelta(minutes=2) < last <= now
+    assert due - last == datetime.timedelta(days=30)
+    # The ledger notes the end of the run, a moment after CURRENT moved.
+    assert abs(due - when(status["next_due"])) < datetime.timedelta(seconds=5)
+    return tags
+
+
+def test_tags_tell_when_it_was_rotated_and_when_it_is_due(new_aws_site):
+    site = new_aws_site()
+    seen = set()
+    for _ in range(2):
+        site.run("rotate", "sap", expect=0)
+        seen.add(told(site)["keyturn:version"])
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("kind", ["after", "500-after"])
+def test_tags_are_right_when_the_answer_to_the_move_was_lost(taken_over,
+                                                             double, kind):
+    double.fault("UpdateSecretVersionStage", kind)
+    taken_over.run("rotate", "sap", expect=0)
+    told(taken_over)
+
+
+def test_tags_that_may_not_be_set_do_not_fail_the_rotation(taken_over, double):
+    before = tags_of(taken_over)
+    double.denied.add("TagResource")
+    taken_over.run("rotate", "sap", expect=0)
+    new = taken_over.settled()
+    assert tags_of(taken_over) == before
+    assert before["keyturn:version"] != new.id  # which tells that they are old
+    double.denied.clear()
+    taken_over.run("rotate", "sap", expect=0)
+    told(taken_over)
+
+
+def test_a_role_without_a_schedule_is_due_by_command(new_aws_site):
+    site = new_aws_site()
+    with open(site.configuration) as f:
+        text = f.read()
+    with open(site.configuration, "w") as f:
+        f.write(text.replace("every = 30d\n", ""))
+    site.run("rotate", "sap", expect=0)
+    assert tags_of(site)["keyturn:next-due"] == "by command"
 
 
 def test_check_describes_the_secret_and_writes_nothing(taken_over, double):

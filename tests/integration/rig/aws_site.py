@@ -6,6 +6,7 @@ environment, as boto3 finds them).  What is in the store is read by boto3."""
 import contextlib
 import json
 import os
+import shutil
 import uuid
 
 import boto3
@@ -15,6 +16,14 @@ from rig.installation import Installation, Version
 
 LABELS = (("AWSCURRENT", "current"), ("AWSPENDING", "pending"),
           ("AWSPREVIOUS", "previous"))
+# What Gate calls its faults, in the double's words.
+ACTS = {"reset-before": "before", "reset-after": "after",
+        "hang-before": "silent", "hang-after": "silent-after", "late": "late",
+        "stale": "stale", "garbage": "wrong", "lie": "lie", "429": "throttle",
+        "500": "500", "500-after": "500-after", "503": "503"}
+# Which operation a step of a rotation is, in the steady state.
+STEPS = {"describe": "DescribeSecret", "stage": "PutSecretValue",
+         "readback": "GetSecretValue", "promote": "UpdateSecretVersionStage"}
 PLACEHOLDER = "6b657974-7572-4e00-8000-000000000000"
 
 
@@ -81,8 +90,8 @@ class AmazonSite(Installation):
 
     def configure(self, roles=("sap",), store="create = yes", more="",
                   role_settings="", endpoint=True, region=True, prefix=None,
-                  **settings):
-        section = ["[store amazon]", "type = aws",
+                  timeout="3s", **settings):
+        section = ["[store amazon]", "type = aws", f"timeout = {timeout}",
                    f"prefix = {self.prefix if prefix is None else prefix}"]
         if endpoint:
             section.append(f"endpoint = {self.amazon.url}")
@@ -94,7 +103,26 @@ class AmazonSite(Installation):
                           **settings)
 
     def second_host(self, folder):
-        raise NotImplementedError
+        """It has a ledger and a home of its own, and the same credentials."""
+        other = super().second_host(folder)
+        other.__class__ = AmazonSite
+        other.shared = os.path.join(folder, ".aws")
+        shutil.copytree(self.shared, other.shared)
+        other.environment = {**self.environment, "HOME": folder}
+        return other
+
+    def fault(self, step, act, times=1):
+        """The next requests of a step (STEPS) go wrong (ACTS, or the name of
+        an exception of AWS)."""
+        self.amazon.double.fault(STEPS[step], ACTS.get(str(act), act), times)
+
+    def clear_faults(self):
+        """From now on all goes well; what is late stays late."""
+        self.amazon.double.faults.clear()
+
+    def land(self):
+        """What was late arrives."""
+        self.amazon.double.land()
 
     def secret_id(self, role="sap"):
         return self.prefix + role

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Bodies of requests, and what answers say; must never let a name through that
+ * AWS refuses or reads as something else. */
+#include "store/store_aws_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* AWS refuses other names, and some ends look like a part of an ARN. */
+enum status store_aws_ask_name(struct store_aws *s, const char *name,
+			       char secret[STORE_AWS_SECRET_SIZE],
+			       struct reason *why)
+{
+	size_t n;
+
+	if (!*name || strlen(name) >= STORE_NAME_SIZE)
+		return reason_set(why, STATUS_REFUSED,
+				  "the name of a secret has 1 to %d bytes",
+				  STORE_NAME_SIZE - 1);
+	n = (size_t)snprintf(secret, STORE_AWS_SECRET_SIZE, "%s%s", s->prefix,
+			     name);
+	if (strspn(secret, STORE_AWS_NAME_BYTES) != n)
+		return reason_set(why, STATUS_REFUSED,
+				  "AWS takes no secret named %s: letters, "
+				  "digits and /_+=.@- only",
+				  secret);
+	if (n > 7 && secret[n - 7] == '-' &&
+	    strspn(secret + n - 6, "abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == 6)
+		return reason_set(
+			why, STATUS_REFUSED,
+			"the secret's name %s ends in a hyphen and "
+			"six characters, which AWS confuses with the "
+			"end of an ARN: choose another prefix or name",
+			secret);
+	return STATUS_OK;
+}
+
+/* {"SecretId": secret, key: value, ...}, keys and values in pairs up to NULL;
+ * NULL without memory. */
+struct doc *store_aws_ask_body(const char *secret, const char *const *pairs)
+{
+	struct doc *d = doc_new_object();
+	enum status s;
+
+	if (!d)
+		return NULL;
+	s = doc_set_text(d, "SecretId", secret);
+	for (; *pairs && s == STATUS_OK; pairs += 2)
+		s = doc_set_text(d, pairs[0], pairs[1]);
+	if (s == STATUS_OK)
+		return d;
+	doc_free(d);
+	return NULL;
+}
+
+enum status store_aws_ask(struct store_aws *s, const char *action,
+			  struct doc *body, enum store_aws_api_kind kind,
+			  struct doc **ret, enum store_aws_api_fault *ret_fault,
+			  struct reason *why)
+{
+	enum status st;
+
+	*ret_fault = STORE_AWS_API_NONE;
+	if (!body)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	st = store_aws_api_do(&s->api, action, body, kind, ret, ret_fault, why);
+	doc_free(body);
+	return st;
+}
+
+/* A member of an answer is what it should be? */
+bool store_aws_ask_says(const struct doc *answer, const char *key,
+			const char *value)
+{
+	const char *said = doc_text(doc_get(answer, key));
+
+	return said && strcmp(said, value) == 0;
+}
+
+bool store_aws_ask_lists(const struct doc *answer, const char *key,
+			 const char *value)
+{
+	const struct doc *list = doc_get(answer, key);
+
+	for (size_t i = 0; i < doc_count(list); i++) {
+		const char *said = doc_text(doc_at(list, i));
+
+		if (said && strcmp(said, value) == 0)
+			return true;
+	}
+	return false;
+}

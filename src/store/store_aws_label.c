@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Moves labels.  Must never move AWSCURRENT without naming the version that
+ * loses it. */
+#include "store/store_aws_internal.h"
+
+#include <string.h>
+
+static enum status move(struct store_aws *s, const char *name,
+			const char *label, const char *to, const char *from,
+			enum store_aws_api_fault *ret_fault, struct reason *why)
+{
+	const char *pairs[7] = { "VersionStage", label };
+	struct doc *answer = NULL;
+	char secret[STORE_AWS_SECRET_SIZE];
+	size_t n = 2;
+	enum status st = store_aws_ask_name(s, name, secret, why);
+
+	*ret_fault = STORE_AWS_API_NONE;
+	if (st != STATUS_OK)
+		return st;
+	if (to) {
+		pairs[n++] = "MoveToVersionId";
+		pairs[n++] = to;
+	}
+	if (from && *from) {
+		pairs[n++] = "RemoveFromVersionId";
+		pairs[n++] = from;
+	}
+	pairs[n] = NULL;
+	st = store_aws_ask(s, "UpdateSecretVersionStage",
+			   store_aws_ask_body(secret, pairs),
+			   STORE_AWS_API_ONCE, &answer, ret_fault, why);
+	doc_free(answer);
+	return st;
+}
+
+static enum status conflict(struct store_aws *s, const char *name,
+			    struct reason *why)
+{
+	return reason_set(why, STATUS_CONFLICT,
+			  "the labels of %s%s were moved by somebody else",
+			  s->prefix, name);
+}
+
+/* AWS said no to the move: has it happened already? */
+static enum status promoted_already(struct store_aws *s, const char *name,
+				    const char *id,
+				    struct store_state *ret_state,
+				    struct reason *why)
+{
+	struct store_aws_state state;
+	const struct store_version *v;
+	enum status st = store_aws_read_labels(s, name, &state, why);
+
+	if (st != STATUS_OK)
+		return STATUS_UNKNOWN;
+	v = store_find_id(&state.state, id);
+	if (!v || v->label != STORE_LABEL_CURRENT)
+		return conflict(s, name, why);
+	if (store_aws_known_owes(s->known, name, id))
+		store_aws_tag_announce(s, name, id);
+	if (ret_state)
+		*ret_state = state.state;
+	return STATUS_OK;
+}
+
+/* AWSPREVIOUS is the last good password or nothing: the version that a new
+ * secret began with is neither.  No harm is done when it keeps the label. */
+static void drop_placeholder(struct store_aws *s, const char *name)
+{
+	enum store_aws_api_fault fault;
+
+	move(s, name, "AWSPREVIOUS", NULL, STORE_AWS_STATE_PLACEHOLDER, &fault,
+	     NULL);
+}
+
+/* To a version that is no news: the database was restored, or somebody else
+ * moved CURRENT on. */
+static bool is_move_back(struct store_aws *s, const char *name, const char *id)
+{
+	const struct store_version *v = NULL;
+	struct store_aws_state state;
+
+	if (store_aws_known_recall(s->known, name, NULL, &state))
+		v = store_find_id(&state.state, id);
+	return !v || v->label != STORE_LABEL_PENDING;
+}
+
+enum status store_aws_label_promote(struct store *store, const char *name,
+				    const char *revision, const char *id,
+				    struct store_state *ret_state,
+				    struct reason *why)
+{
+	struct store_aws *s = (struct store_aws *)store;
+	char current[RANDOM_UUID_SIZE], from[STORE_AWS_STATE_ID_SIZE] = "";
+	char to[STORE_AWS_STATE_ID_SIZE];
+	char flag = store_aws_state_revision(revision, current);
+	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
+	enum status st = STATUS_OK;
+	bool back = false;
+
+	if (strcmp(current, id) == 0)
+		return promoted_already(s, name, id, ret_state, why);
+	st = store_aws_read_writable(s, name, flag, why);
+	if (st == STATUS_OK)
+		st = store_aws_read_id(s, name, id, to, why);
+	if (st == STATUS_OK && current[0])
+		st = store_aws_read_id(s, name, current, from, why);
+	if (st == STATUS_NOT_FOUND)
+		st = STATUS_REFUSED;
+	if (st == STATUS_OK) {
+		back = is_move_back(s, name, id);
+		store_aws_known_owe(s->known, name, id);
+		st = move(s, name, "AWSCURRENT", to, from, &fault, why);
+	}
+	if (fault == STORE_AWS_API_INVALID) {
+		st = promoted_already(s, name, id, ret_state, why);
+	} else if (fault == STORE_AWS_API_ABSENT) {
+		st = reason_set(why, STATUS_REFUSED,
+				"store %s has no version %s of %s", s->name, id,
+				name);
+	} else if (st == STATUS_OK) {
+		st = store_aws_read_after(s, name, revision,
+					  store_aws_state_promoted, id,
+					  ret_state, why);
+		store_aws_known_set_left(s->known, name, back ? from : "");
+		if (strcmp(from, STORE_AWS_STATE_PLACEHOLDER) == 0)
+			drop_placeholder(s, name);
+		store_aws_tag_announce(s, name, id);
+	}
+	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+}
+
+static void retired(struct store_aws_state *state, const char *id,
+		    int64_t now_us)
+{
+	(void)now_us;
+	store_aws_state_retired(state, id);
+}
+
+enum status store_aws_label_retire(struct store *store, const char *name,
+				   const char *revision, const char *id,
+				   struct store_state *ret_state,
+				   struct reason *why)
+{
+	struct store_aws *s = (struct store_aws *)store;
+	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
+	char from[STORE_AWS_STATE_ID_SIZE];
+	struct store_aws_state state;
+	const struct store_version *v;
+	enum status st = store_aws_read_id(s, name, id, from, why);
+
+	if (st == STATUS_NOT_FOUND)
+		st = STATUS_REFUSED;
+	if (st == STATUS_OK)
+		st = move(s, name, "AWSPENDING", NULL, from, &fault, why);
+	if (fault == STORE_AWS_API_INVALID) {
+		/* It does not have the label (any more). */
+		st = store_aws_read_labels(s, name, &state, why);
+		v = st == STATUS_OK ? store_find_id(&state.state, id) : NULL;
+		if (v)
+			st = conflict(s, name, why);
+		else if (st == STATUS_OK && ret_state)
+			*ret_state = state.state;
+	} else if (st == STATUS_OK) {
+		st = store_aws_read_after(s, name, revision, retired, id,
+					  ret_state, why);
+	}
+	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+}
