@@ -22,7 +22,7 @@ struct aws_call_wire {
 	struct http *http;
 	const struct now *now;
 	const struct random *random;
-	int64_t timeout_us; /* one request; 0: http.h's */
+	int64_t timeout_us;	 /* one request; 0: http.h's */
 	_Atomic int64_t skew_us; /* AWS's clock minus ours */
 };
 

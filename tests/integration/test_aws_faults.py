@@ -193,8 +193,8 @@ def test_a_move_that_only_seems_to_have_happened_is_made_by_the_next_run(
 
 
 @pytest.mark.parametrize("step, said", [
-    ("describe", "timed out"), ("stage", "not in the store"),
-    ("readback", "timed out")])
+    ("describe", "did not answer in time"), ("stage", "not in the store"),
+    ("readback", "did not answer in time")])
 def test_a_service_that_does_not_answer_ends_in_a_deadline(new_aws_site, double,
                                                            step, said):
     """Reading decides what became of a version that was sent."""
