@@ -178,18 +178,17 @@ static const char *set_or_null(const struct config_group *g, enum config_key k)
 	return config_is_set(g, k) ? config_string(g, k) : NULL;
 }
 
-/* For the tags and metadata of a secret.  The zone is read anew: this is rare. */
-static int64_t next_due(const void *arg, const char *name, int64_t at_us)
+/* The zone is read anew: this is rare. */
+int64_t backends_next_due(const struct config *c,
+			  const struct config_group *role, int64_t at_us)
 {
-	const struct config *c = arg;
-	const struct config_group *role =
-		config_find(c, CONFIG_SECTION_role, name);
+	const char *name = config_name(role);
 	struct schedule_zone *zone = NULL;
 	struct schedule *schedule = NULL;
 	int64_t due = INT64_MAX;
 
-	if (!role || (!config_is_set(role, CONFIG_role_schedule) &&
-		      !config_is_set(role, CONFIG_role_every)))
+	if (!config_is_set(role, CONFIG_role_schedule) &&
+	    !config_is_set(role, CONFIG_role_every))
 		return due;
 	const struct schedule_spec spec = {
 		.cron = set_or_null(role, CONFIG_role_schedule),
@@ -207,6 +206,15 @@ static int64_t next_due(const void *arg, const char *name, int64_t at_us)
 	schedule_free(schedule);
 	schedule_zone_free(zone);
 	return due;
+}
+
+/* For the tags and metadata of a secret. */
+static int64_t next_due(const void *arg, const char *name, int64_t at_us)
+{
+	const struct config_group *role =
+		config_find(arg, CONFIG_SECTION_role, name);
+
+	return role ? backends_next_due(arg, role, at_us) : INT64_MAX;
 }
 
 static enum status open_aws(const struct config *c,

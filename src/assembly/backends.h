@@ -57,6 +57,11 @@ enum status backends_role(const struct backends *b, const char *name,
 /* The role's name in PostgreSQL (rolname, or the section's name). */
 const char *backends_rolname(const struct config_group *role);
 
+/* When the role is due after at_us, both wall clock; INT64_MAX: it has no
+ * schedule, or one that cannot be read. */
+int64_t backends_next_due(const struct config *c,
+			  const struct config_group *role, int64_t at_us);
+
 /*
  * What the ledger remembers of a role; when it remembers nothing, what the
  * store knows of it is learnt (a lost ledger).  STATUS_NOT_FOUND for a role

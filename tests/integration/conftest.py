@@ -7,6 +7,9 @@
     site          a keyturn installation with the role "sap", on `server`
     new_site      makes others: new_site(on=..., roles=..., cluster=...)
     taken_over    `site` after its first rotation
+    agent         a keyturn-agent that serves `taken_over`, with all rights for
+                  the user of the tests
+    new_agent     makes others: new_agent(site, roles={...}, ...)
 
 The program under test is $KEYTURN_BIN, or keyturn in $KEYTURN_BUILD, or in
 build/default.  After each test everything that it left is searched for every
@@ -26,6 +29,7 @@ from types import SimpleNamespace
 import pytest
 
 from rig import fault, server as servers
+from rig.agent import Agent
 from rig.authority import Authority
 from rig.installation import Installation
 
@@ -191,6 +195,27 @@ def new_site(folder, tools, server, new_server):
     hits = [hit for site in made for hit in site.leaks()]
     assert not hits, "secrets where none may be: " + "; ".join(
         f"{what} in {file}" for file, what in hits[:20])
+
+
+@pytest.fixture
+def new_agent(folder):
+    made = []
+
+    def make(site, start=True, **settings):
+        sockets = tempfile.mkdtemp(prefix="ag-", dir=folder)
+        os.chmod(sockets, 0o755)
+        agent = Agent(site, sockets, **settings)
+        made.append(agent)
+        return agent.start() if start else agent
+
+    yield make
+    for agent in made:
+        agent.close()
+
+
+@pytest.fixture
+def agent(taken_over, new_agent):
+    return new_agent(taken_over)
 
 
 @pytest.fixture

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The agent's life: start, the event loop, reload, stop; must never do in the
+ * loop what can wait for a disk, a network or a client. */
+#include "agent/agent_internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "ledger/ledger_key.h"
+#include "store/store_key.h"
+
+#define EVENTS	256
+#define TICK_US (NOW_SECOND / 20)
+
+/* A configuration that was replaced, while errands of it are under way. */
+struct agent_retired {
+	struct agent_retired *next;
+	struct config *config;
+	struct agent_couriers *couriers;
+};
+
+/* ---- What the parts tell each other -------------------------------------- */
+
+static void wake(void *arg)
+{
+	struct agent *a = arg;
+	uint64_t one = 1;
+
+	/* A full counter wakes as well. */
+	if (write(a->wake.fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void errand_done(void *arg, struct agent_errand *e)
+{
+	struct agent *a = arg;
+
+	pthread_mutex_lock(&a->lock);
+	e->next = a->done;
+	a->done = e;
+	pthread_mutex_unlock(&a->lock);
+	wake(a);
+}
+
+static void send_errand(void *arg, struct agent_errand *e, bool urgent)
+{
+	struct agent *a = arg;
+
+	agent_couriers_send(a->couriers, e, urgent);
+}
+
+static void told(void *arg, const struct agent_secret *s)
+{
+	struct agent *a = arg;
+
+	a->keep = true;
+	agent_client_told(a, s);
+}
+
+static void take_done(struct agent *a)
+{
+	struct agent_errand *e, *next;
+	uint64_t n;
+
+	if (read(a->wake.fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		return;
+	pthread_mutex_lock(&a->lock);
+	e = a->done;
+	a->done = NULL;
+	pthread_mutex_unlock(&a->lock);
+	for (; e; e = next) {
+		next = e->next;
+		agent_cache_answer(a->cache, e);
+	}
+	if (agent_trail_collect(a->trail))
+		agent_client_told(a, NULL);
+}
+
+/* ---- The configuration --------------------------------------------------- */
+
+static void read_settings(const struct config *c, struct agent_settings *ret)
+{
+	const struct config_group *g = config_find(c, CONFIG_SECTION_agent, "");
+
+	*ret = (struct agent_settings){
+		.cache.refresh_us = config_duration_us(g, CONFIG_agent_refresh),
+		.cache.max_stale_us =
+			config_duration_us(g, CONFIG_agent_max_stale),
+		.clients = (unsigned)config_int(g, CONFIG_agent_clients),
+		.clients_per_user =
+			(unsigned)config_int(g, CONFIG_agent_clients_per_user),
+		.wrong_passwords =
+			(unsigned)config_int(g, CONFIG_agent_wrong_passwords),
+	};
+}
+
+struct made {
+	struct config *config;
+	struct agent_roster *roster;
+	struct agent_couriers *couriers;
+};
+
+static void free_made(struct made *m)
+{
+	agent_roster_free(m->roster);
+	agent_couriers_free(m->couriers);
+	config_free(m->config);
+}
+
+static enum status make(struct agent *a, struct made *ret, struct reason *why)
+{
+	struct made m = { 0 };
+	struct backends *b = NULL;
+	enum status s;
+
+	s = config_load(a->config_path, &m.config, why);
+	if (s == STATUS_OK)
+		s = agent_roster_new(m.config, &m.roster, why);
+	if (s == STATUS_OK)
+		s = backends_new(m.config, &b, why);
+	if (s == STATUS_OK)
+		s = agent_couriers_new(b, errand_done, a, &m.couriers, why);
+	if (s != STATUS_OK) {
+		if (!m.couriers)
+			backends_free(b);
+		free_made(&m);
+		return s;
+	}
+	*ret = m;
+	return STATUS_OK;
+}
+
+/* What was asked for and not taken stays asked for. */
+static void carry_over(const struct agent_roster *from, struct agent_roster *to)
+{
+	for (size_t i = 0; from && i < agent_roster_count(from); i++) {
+		const struct agent_role *was = agent_roster_at(from, i);
+		struct agent_role *is = agent_roster_find(to, was->name);
+
+		if (!is)
+			continue;
+		is->asked = was->asked;
+		is->asked_us = was->asked_us;
+	}
+}
+
+/* Errands that are under way may end in the store that they were sent to. */
+static enum status retire(struct agent *a, struct reason *why)
+{
+	struct agent_retired *r;
+
+	if (!a->couriers)
+		return STATUS_OK;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	r->config = a->config;
+	r->couriers = a->couriers;
+	r->next = a->retired;
+	a->retired = r;
+	agent_couriers_retire(r->couriers);
+	return STATUS_OK;
+}
+
+static void reap_retired(struct agent *a, bool wait)
+{
+	struct agent_retired **at = &a->retired, *r;
+
+	while ((r = *at) != NULL) {
+		if (!wait && !agent_couriers_idle(r->couriers)) {
+			at = &r->next;
+			continue;
+		}
+		*at = r->next;
+		agent_couriers_free(r->couriers);
+		config_free(r->config);
+		free(r);
+	}
+}
+
+static enum status use(struct agent *a, struct made *m, struct reason *why)
+{
+	enum status s = retire(a, why);
+
+	if (s != STATUS_OK)
+		return s;
+	carry_over(a->roster, m->roster);
+	agent_roster_free(a->roster);
+	a->config = m->config;
+	a->roster = m->roster;
+	a->couriers = m->couriers;
+	*m = (struct made){ 0 };
+	read_settings(a->config, &a->settings);
+	agent_cache_set(a->cache, &a->settings.cache);
+	return agent_roster_fill(a->roster, a->cache, why);
+}
+
+static void reload(struct agent *a)
+{
+	struct reason why = { "" };
+	struct made m = { 0 };
+	enum status s;
+
+	a->reload = false;
+	notify_reloading();
+	s = make(a, &m, &why);
+	if (s == STATUS_OK)
+		s = use(a, &m, &why);
+	free_made(&m);
+	agent_trail_flush(a->trail);
+	/* Who waits is judged by the new rules. */
+	agent_client_told_all(a);
+	if (s == STATUS_OK)
+		log_line(LOG_LEVEL_INFO, "read %s again", a->config_path);
+	else
+		log_line(LOG_LEVEL_ERROR,
+			 "the configuration stays as it was: %s", why.text);
+	notify_send("READY=1");
+}
+
+/* ---- Starting ------------------------------------------------------------ */
+
+/* The keys of digests, and of counting failures, last as long as the process, or
+ * as what it keeps. */
+static enum status make_cache(struct agent *a, struct reason *why)
+{
+	const struct agent_cache_hooks hooks = { send_errand, told, a };
+	struct secret *key = NULL;
+	uint64_t seed = 0;
+	enum status s;
+
+	s = secret_new(DIGEST_SIZE, &key);
+	if (s == STATUS_OK)
+		s = random_bytes(store_key_random(), secret_buffer(key),
+				 DIGEST_SIZE);
+	if (s == STATUS_OK)
+		secret_set_len(key, DIGEST_SIZE);
+	if (s == STATUS_OK)
+		s = random_bytes(store_key_random(), &seed, sizeof(seed));
+	if (s != STATUS_OK) {
+		secret_free(key);
+		return reason_set(why, s, "no random key can be made");
+	}
+	s = agent_cache_new(a->now, key, seed, &hooks, &a->cache, why);
+	if (s != STATUS_OK)
+		secret_free(key);
+	return s;
+}
+
+static enum status make_loop(struct agent *a, struct reason *why)
+{
+	struct epoll_event on_signal = { EPOLLIN, { .ptr = &a->signals } };
+	struct epoll_event on_wake = { EPOLLIN, { .ptr = &a->wake } };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	a->epoll = epoll_create1(EPOLL_CLOEXEC);
+	a->signals = (struct agent_watch){
+		AGENT_SOURCE_SIGNAL,
+		signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)
+	};
+	a->wake =
+		(struct agent_watch){ AGENT_SOURCE_WAKE,
+				      eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	if (a->epoll < 0 || a->signals.fd < 0 || a->wake.fd < 0 ||
+	    epoll_ctl(a->epoll, EPOLL_CTL_ADD, a->signals.fd, &on_signal) ||
+	    epoll_ctl(a->epoll, EPOLL_CTL_ADD, a->wake.fd, &on_wake))
+		return reason_set(why, STATUS_ERROR,
+				  "cannot make the event loop: %s",
+				  strerror(errno));
+	return STATUS_OK;
+}
+
+/* The ledger stays the one that the agent was started with. */
+static enum status make_trail(struct agent *a, struct reason *why)
+{
+	struct ledger *ledger = NULL;
+	bool lost = false;
+	enum status s;
+
+	s = config_load(a->config_path, &a->ledger_config, why);
+	if (s == STATUS_OK)
+		s = backends_new(a->ledger_config, &a->ledger_backends, why);
+	if (s == STATUS_OK)
+		s = backends_ledger(a->ledger_backends, BACKENDS_LEDGER_WRITE,
+				    &ledger, &lost, why);
+	if (s == STATUS_OK && lost)
+		log_line(LOG_LEVEL_INFO, "a new ledger was begun");
+	if (s == STATUS_OK)
+		s = agent_trail_new(ledger, a->now, wake, a, &a->trail, why);
+	return s;
+}
+
+/* A descriptor for each client. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+enum status agent_new(const char *config_path, struct agent **ret,
+		      struct reason *why)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	struct made m = { 0 };
+	enum status s = STATUS_NO_MEMORY;
+
+	if (!a)
+		return reason_set(why, s, "out of memory");
+	a->now = now_system();
+	a->epoll = a->signals.fd = a->wake.fd = -1;
+	for (int i = 0; i < AGENT_LISTENERS; i++)
+		a->listeners[i] =
+			(struct agent_watch){ (enum agent_source)i, -1 };
+	pthread_mutex_init(&a->lock, NULL);
+	raise_limits();
+	a->config_path = strdup(config_path);
+	a->brake = agent_brake_new();
+	if (a->config_path && a->brake)
+		s = secret_new(WIRE_REQUEST_MAX, &a->inbox);
+	if (s == STATUS_OK)
+		s = secret_new(WIRE_REPLY_MAX, &a->outbox);
+	if (s != STATUS_OK)
+		reason_set(why, s, "memory cannot be had or locked");
+	if (s == STATUS_OK)
+		s = make_loop(a, why);
+	if (s == STATUS_OK)
+		s = make_cache(a, why);
+	if (s == STATUS_OK)
+		s = make(a, &m, why);
+	if (s == STATUS_OK)
+		s = use(a, &m, why);
+	if (s == STATUS_OK)
+		s = make_trail(a, why);
+	if (s == STATUS_OK)
+		s = agent_listen(a, why);
+	free_made(&m);
+	if (s != STATUS_OK) {
+		agent_free(a);
+		return s;
+	}
+	*ret = a;
+	return STATUS_OK;
+}
+
+/* ---- The loop ------------------------------------------------------------ */
+
+static void take_signals(struct agent *a)
+{
+	struct signalfd_siginfo info;
+
+	while (read(a->signals.fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			a->reload = true;
+		else
+			a->stopping = true;
+	}
+}
+
+static void dispatch(struct agent *a, const struct epoll_event *e)
+{
+	struct agent_watch *w = e->data.ptr;
+
+	switch (w->source) {
+	case AGENT_SOURCE_AGENT:
+	case AGENT_SOURCE_CREDS:
+	case AGENT_SOURCE_ADMIN:
+		agent_client_accept(a, w);
+		break;
+	case AGENT_SOURCE_CLIENT:
+		agent_client_ready(a, (struct agent_client *)(void *)w,
+				   e->events);
+		break;
+	case AGENT_SOURCE_SIGNAL:
+		take_signals(a);
+		break;
+	case AGENT_SOURCE_WAKE:
+		take_done(a);
+		break;
+	}
+}
+
+static void tell_status(struct agent *a)
+{
+	size_t held = 0, stale = 0;
+	int64_t stale_s;
+
+	for (struct agent_secret *s = agent_cache_first(a->cache); s;
+	     s = s->next) {
+		switch (agent_cache_look(a->cache, s, &stale_s)) {
+		case AGENT_CACHE_STALE:
+			stale++;
+			/* fall through */
+		case AGENT_CACHE_FRESH:
+			held++;
+			break;
+		case AGENT_CACHE_COMING:
+		case AGENT_CACHE_NOTHING:
+			break;
+		}
+	}
+	notify_status("%zu secrets, %zu of them stale; %u clients; %llu "
+		      "requests%s%s",
+		      held, stale, a->n_clients, (unsigned long long)a->served,
+		      *agent_trail_trouble(a->trail) ? "; no audit: " : "",
+		      agent_trail_trouble(a->trail));
+}
+
+static void each_second(struct agent *a)
+{
+	agent_cache_tick(a->cache);
+	agent_trail_tick(a->trail);
+	reap_retired(a, false);
+	agent_keep_save(a);
+}
+
+static void tick(struct agent *a)
+{
+	int64_t now = now_boot(a->now), watchdog = notify_watchdog_us();
+
+	if (now < a->tick_us)
+		return;
+	a->tick_us = now + TICK_US;
+	agent_client_tick(a);
+	if (now >= a->second_us) {
+		a->second_us = now + NOW_SECOND;
+		each_second(a);
+	}
+	if (now < a->watchdog_us)
+		return;
+	a->watchdog_us = now + (watchdog > 0 && watchdog < 10 * NOW_SECOND ?
+					watchdog :
+					10 * NOW_SECOND);
+	if (watchdog > 0)
+		notify_send("WATCHDOG=1");
+	tell_status(a);
+}
+
+/* Milliseconds until something may be due. */
+static int pause_ms(const struct agent *a)
+{
+	int64_t until = a->n_clients > 0 || a->accept_us ? a->tick_us :
+							   a->second_us;
+	int64_t us = until - now_boot(a->now);
+
+	return us > 0 ? (int)(us / 1000) + 1 : 0;
+}
+
+enum status agent_run(struct agent *a, struct reason *why)
+{
+	struct epoll_event events[EVENTS];
+	int n;
+
+	notify_send("READY=1");
+	while (!a->stopping) {
+		n = epoll_wait(a->epoll, events, EVENTS, pause_ms(a));
+		if (n < 0 && errno != EINTR)
+			return reason_set(why, STATUS_ERROR, "epoll: %s",
+					  strerror(errno));
+		for (int i = 0; i < n; i++)
+			dispatch(a, &events[i]);
+		tick(a);
+		if (a->reload)
+			reload(a);
+		agent_client_turn(a);
+	}
+	notify_send("STOPPING=1");
+	return STATUS_OK;
+}
+
+void agent_free(struct agent *a)
+{
+	struct agent_errand *e;
+
+	if (!a)
+		return;
+	if (a->trail && a->cache)
+		agent_keep_save(a);
+	agent_listen_stop(a);
+	agent_client_close_all(a);
+	agent_couriers_free(a->couriers);
+	reap_retired(a, true);
+	while ((e = a->done) != NULL) {
+		a->done = e->next;
+		agent_errand_free(e);
+	}
+	agent_roster_free(a->roster);
+	agent_cache_free(a->cache);
+	agent_trail_free(a->trail);
+	backends_free(a->ledger_backends);
+	config_free(a->ledger_config);
+	config_free(a->config);
+	agent_brake_free(a->brake);
+	secret_free(a->inbox);
+	secret_free(a->outbox);
+	for (int *fd = (int[]){ a->epoll, a->signals.fd, a->wake.fd, -2 };
+	     *fd != -2; fd++)
+		if (*fd >= 0)
+			close(*fd);
+	pthread_mutex_destroy(&a->lock);
+	free(a->config_path);
+	free(a);
+}
+
+/* ---- Without serving ----------------------------------------------------- */
+
+enum status agent_check(const char *config_path, struct reason *why)
+{
+	struct agent_roster *roster = NULL;
+	struct config *config = NULL;
+	enum status s;
+
+	s = config_load(config_path, &config, why);
+	if (s == STATUS_OK)
+		s = agent_roster_new(config, &roster, why);
+	agent_roster_free(roster);
+	config_free(config);
+	return s;
+}
+
+enum status agent_init(const char *config_path, struct reason *why)
+{
+	struct config *config = NULL;
+	enum status s;
+
+	s = config_load(config_path, &config, why);
+	if (s == STATUS_OK)
+		s = ledger_key_create(
+			config_string(config_find(config,
+						  CONFIG_SECTION_keyturn, ""),
+				      CONFIG_keyturn_audit_key),
+			why);
+	config_free(config);
+	return s;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Slows down guessing; must never grow, whatever is guessed. */
+#include "agent/agent_brake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETS	1024
+#define PLACES	8
+#define LEAK_US (60 * NOW_SECOND) /* `limit` leak away in that time */
+
+struct place {
+	unsigned char id[16];
+	int64_t at_us; /* of the level; 0: empty */
+	double level;
+};
+
+struct agent_brake {
+	struct place places[SETS][PLACES];
+};
+
+struct agent_brake *agent_brake_new(void)
+{
+	return calloc(1, sizeof(struct agent_brake));
+}
+
+void agent_brake_free(struct agent_brake *b)
+{
+	free(b);
+}
+
+enum status agent_brake_who(const struct agent_cache *c, uid_t uid,
+			    const char *role, const char *rhost,
+			    struct agent_brake_who *ret)
+{
+	unsigned char mac[DIGEST_SIZE];
+	char text[512];
+	enum status s;
+
+	/* Neither may hold a control character. */
+	snprintf(text, sizeof(text), "brake\n%lu\n%s\n%s", (unsigned long)uid,
+		 role, rhost);
+	s = agent_cache_digest(c, text, strlen(text), mac);
+	if (s == STATUS_OK)
+		memcpy(ret->id, mac, sizeof(ret->id));
+	return s;
+}
+
+static double level_now(const struct place *p, unsigned limit, int64_t now_us)
+{
+	double level = p->level - (double)(now_us - p->at_us) * limit / LEAK_US;
+
+	return p->at_us && level > 0 ? level : 0;
+}
+
+static size_t set_of(const struct agent_brake_who *who)
+{
+	return ((size_t)who->id[0] << 8 | who->id[1]) % SETS;
+}
+
+bool agent_brake_on(const struct agent_brake *b,
+		    const struct agent_brake_who *who, unsigned limit,
+		    int64_t now_us)
+{
+	const struct place *p = b->places[set_of(who)];
+
+	for (int i = 0; i < PLACES; i++)
+		if (memcmp(p[i].id, who->id, sizeof(who->id)) == 0)
+			return level_now(&p[i], limit, now_us) > limit - 1;
+	return false;
+}
+
+void agent_brake_wrong(struct agent_brake *b, const struct agent_brake_who *who,
+		       unsigned limit, int64_t now_us)
+{
+	struct place *p = b->places[set_of(who)], *least = p;
+
+	for (int i = 0; i < PLACES; i++) {
+		if (memcmp(p[i].id, who->id, sizeof(who->id)) == 0) {
+			p[i].level = level_now(&p[i], limit, now_us) + 1;
+			p[i].at_us = now_us;
+			return;
+		}
+		if (level_now(&p[i], limit, now_us) <
+		    level_now(least, limit, now_us))
+			least = &p[i];
+	}
+	memcpy(least->id, who->id, sizeof(who->id));
+	least->level = 1;
+	least->at_us = now_us;
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Holds secrets and decides when to ask for them; must never put an older
+ * version in the place of a newer one. */
+#include "agent/agent_cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define RETRY_FIRST_US NOW_SECOND
+#define RETRY_MOST_US  (60 * NOW_SECOND)
+#define BUCKETS	       4096
+
+struct agent_cache {
+	const struct now *now;
+	struct secret *key;
+	uint64_t random; /* spreads polls; nothing secret comes of it */
+	uint64_t serial;
+	struct agent_cache_hooks hooks;
+	struct agent_cache_settings settings;
+	struct agent_secret *first;
+	struct agent_secret *by_name[BUCKETS];
+};
+
+enum status agent_cache_new(const struct now *now, struct secret *key,
+			    uint64_t seed,
+			    const struct agent_cache_hooks *hooks,
+			    struct agent_cache **ret, struct reason *why)
+{
+	struct agent_cache *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	c->now = now;
+	c->key = key;
+	c->random = seed | 1;
+	c->hooks = *hooks;
+	*ret = c;
+	return STATUS_OK;
+}
+
+static void free_secret(struct agent_secret *s)
+{
+	secret_free(s->password);
+	free(s);
+}
+
+void agent_cache_free(struct agent_cache *c)
+{
+	struct agent_secret *s;
+
+	if (!c)
+		return;
+	while ((s = c->first) != NULL) {
+		c->first = s->next;
+		free_secret(s);
+	}
+	secret_free(c->key);
+	free(c);
+}
+
+void agent_cache_set(struct agent_cache *c,
+		     const struct agent_cache_settings *settings)
+{
+	c->settings = *settings;
+}
+
+const struct secret *agent_cache_key(const struct agent_cache *c)
+{
+	return c->key;
+}
+
+struct agent_secret *agent_cache_first(const struct agent_cache *c)
+{
+	return c->first;
+}
+
+enum status agent_cache_digest(const struct agent_cache *c, const void *p,
+			       size_t n, unsigned char ret[DIGEST_SIZE])
+{
+	return digest_hmac(c->key, p, n, ret);
+}
+
+void agent_cache_drop(struct agent_secret *s)
+{
+	secret_free(s->password);
+	s->password = NULL;
+	s->current = s->previous = (struct agent_version){ .id = "" };
+	s->since_us = s->checked_us = s->seen_us = 0;
+	s->doubted_us = 0;
+}
+
+/* ---- When to ask --------------------------------------------------------- */
+
+/* us, a tenth more or less: ten thousand secrets are not asked for at once. */
+static int64_t spread(struct agent_cache *c, int64_t us)
+{
+	c->random ^= c->random << 13;
+	c->random ^= c->random >> 7;
+	c->random ^= c->random << 17;
+	return us - us / 10 + (int64_t)(c->random % (uint64_t)(us / 5 + 1));
+}
+
+static void send(struct agent_cache *c, struct agent_secret *s, bool urgent)
+{
+	struct agent_errand *e;
+
+	if (s->busy) {
+		s->again = s->again || urgent;
+		return;
+	}
+	e = agent_errand_new();
+	if (!e) { /* later, then */
+		s->next_us = now_boot(c->now) + RETRY_FIRST_US;
+		return;
+	}
+	e->serial = s->serial;
+	text_copy(e->name, sizeof(e->name), s->name);
+	text_copy(e->store, sizeof(e->store), s->store);
+	text_copy(e->have_current, sizeof(e->have_current), s->current.id);
+	text_copy(e->have_previous, sizeof(e->have_previous), s->previous.id);
+	e->want_content = s->want_content;
+	e->want_previous = s->want_previous;
+	s->busy = true;
+	s->again = false;
+	c->hooks.send(c->hooks.arg, e, urgent);
+}
+
+static void plan_next(struct agent_cache *c, struct agent_secret *s)
+{
+	int64_t wait = c->settings.refresh_us;
+
+	if (s->failed) {
+		unsigned turns = s->failures < 7 ? s->failures : 7;
+		int64_t retry = RETRY_FIRST_US << turns;
+
+		if (retry > RETRY_MOST_US)
+			retry = RETRY_MOST_US;
+		if (retry < wait)
+			wait = retry;
+	}
+	s->next_us = now_boot(c->now) + spread(c, wait);
+}
+
+void agent_cache_press(struct agent_cache *c, struct agent_secret *s)
+{
+	int64_t now = now_boot(c->now);
+
+	if (s->pressed_us > 0 && now - s->pressed_us < AGENT_CACHE_PRESS_US) {
+		/* Soon enough, by itself. */
+		if (s->next_us > s->pressed_us + AGENT_CACHE_PRESS_US)
+			s->next_us = s->pressed_us + AGENT_CACHE_PRESS_US;
+		return;
+	}
+	s->pressed_us = now;
+	send(c, s, true);
+}
+
+void agent_cache_push(struct agent_cache *c, struct agent_secret *s,
+		      const char *version)
+{
+	text_copy(s->pushed, sizeof(s->pushed), version);
+	send(c, s, true);
+}
+
+void agent_cache_tick(struct agent_cache *c)
+{
+	int64_t now = now_boot(c->now), stale_s;
+
+	for (struct agent_secret *s = c->first; s; s = s->next) {
+		if (s->current.id[0] &&
+		    agent_cache_look(c, s, &stale_s) == AGENT_CACHE_NOTHING) {
+			agent_cache_drop(s);
+			c->hooks.told(c->hooks.arg, s);
+		}
+		if (!s->busy && now >= s->next_us)
+			send(c, s, false);
+	}
+}
+
+/* ---- What is wanted ------------------------------------------------------ */
+
+void agent_cache_want_begin(struct agent_cache *c)
+{
+	for (struct agent_secret *s = c->first; s; s = s->next)
+		s->wanted = false;
+}
+
+/* FNV-1a: the names are the operator's own. */
+static size_t bucket(const char *name)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 16777619u;
+	return h % BUCKETS;
+}
+
+static struct agent_secret *find(const struct agent_cache *c, const char *name,
+				 const char *store)
+{
+	for (struct agent_secret *s = c->by_name[bucket(name)]; s;
+	     s = s->beside)
+		if (strcmp(s->name, name) == 0 && strcmp(s->store, store) == 0)
+			return s;
+	return NULL;
+}
+
+/* An errand that is under way was asked for less than is wanted now. */
+static void ask_anew(struct agent_secret *s)
+{
+	s->next_us = 0;
+	s->again = s->busy;
+}
+
+static void forget_current(struct agent_secret *s)
+{
+	s->current.id[0] = '\0';
+	s->answered = false;
+	ask_anew(s);
+}
+
+enum status agent_cache_want(struct agent_cache *c,
+			     const struct agent_secret *wish,
+			     struct agent_secret **ret, struct reason *why)
+{
+	struct agent_secret *s = find(c, wish->name, wish->store);
+
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			return reason_set(why, STATUS_NO_MEMORY,
+					  "out of memory");
+		text_copy(s->name, sizeof(s->name), wish->name);
+		text_copy(s->store, sizeof(s->store), wish->store);
+		s->serial = ++c->serial;
+		s->next = c->first;
+		c->first = s;
+		s->beside = c->by_name[bucket(s->name)];
+		c->by_name[bucket(s->name)] = s;
+	}
+	/* What is held is not enough any more: fetch it anew. */
+	if (s->current.id[0] && ((wish->want_clear && !s->password) ||
+				 (wish->want_content && !s->current.has_mac)))
+		forget_current(s);
+	if (wish->want_previous && !s->previous.has_mac) {
+		s->previous.id[0] = '\0';
+		ask_anew(s);
+	}
+	if (!wish->want_clear) {
+		secret_free(s->password);
+		s->password = NULL;
+	}
+	s->wanted = true;
+	s->want_content = wish->want_content;
+	s->want_clear = wish->want_clear;
+	s->want_previous = wish->want_previous;
+	*ret = s;
+	return STATUS_OK;
+}
+
+static void unlink_name(struct agent_cache *c, struct agent_secret *s)
+{
+	struct agent_secret **at = &c->by_name[bucket(s->name)];
+
+	while (*at != s)
+		at = &(*at)->beside;
+	*at = s->beside;
+}
+
+void agent_cache_want_end(struct agent_cache *c)
+{
+	struct agent_secret **at = &c->first, *s;
+
+	while ((s = *at) != NULL) {
+		if (s->wanted) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		unlink_name(c, s);
+		free_secret(s);
+	}
+}
+
+/* ---- What an answer changes ---------------------------------------------- */
+
+static bool is_newer(const struct agent_secret *s,
+		     const struct store_state *state,
+		     const struct store_version *current)
+{
+	const struct store_version *ours;
+
+	if (!s->current.id[0])
+		return true;
+	if (!current)
+		return false;
+	if (strcmp(current->id, s->current.id) == 0)
+		return true;
+	ours = store_find_id(state, s->current.id);
+	if (ours)
+		return ours->label != STORE_LABEL_PENDING;
+	return current->created_us > s->current.created_us;
+}
+
+/* An answer that looks older is believed when it stays, or was announced. */
+static bool believe(const struct agent_cache *c, struct agent_secret *s,
+		    const struct store_version *current)
+{
+	const char *id = current ? current->id : "";
+	int64_t now = now_boot(c->now);
+
+	if (current && strcmp(s->pushed, id) == 0)
+		return true;
+	if (!s->doubted_us || strcmp(s->doubted, id) != 0) {
+		text_copy(s->doubted, sizeof(s->doubted), id);
+		s->doubted_us = now;
+		return false;
+	}
+	return now - s->doubted_us >= AGENT_CACHE_DOUBT_US;
+}
+
+static void digest(const struct agent_cache *c, const struct secret *password,
+		   struct agent_version *v)
+{
+	v->has_mac = agent_cache_digest(c, secret_bytes(password),
+					secret_len(password),
+					v->mac) == STATUS_OK;
+}
+
+static void take_previous(const struct agent_cache *c, struct agent_secret *s,
+			  struct agent_errand *e,
+			  const struct store_version *previous)
+{
+	struct agent_version v = { .id = "" };
+
+	if (!previous || !s->want_previous) {
+		s->previous = v;
+		return;
+	}
+	if (strcmp(previous->id, s->previous.id) == 0)
+		return;
+	if (e->has_previous || e->previous_gone) {
+		text_copy(v.id, sizeof(v.id), previous->id);
+		v.created_us = previous->created_us;
+	}
+	if (e->has_previous) {
+		text_copy(v.username, sizeof(v.username), e->previous.username);
+		digest(c, e->previous.password, &v);
+	}
+	s->previous = v;
+}
+
+/* Another version is current.  It became so after the store last confirmed the
+ * one before, and not before it was made. */
+static void take_current(const struct agent_cache *c, struct agent_secret *s,
+			 struct agent_errand *e,
+			 const struct store_version *current)
+{
+	struct agent_version v = { .created_us = current->created_us };
+
+	s->since_us = s->current.id[0] && s->seen_us > current->created_us ?
+			      s->seen_us :
+			      current->created_us;
+	s->previous = s->current;
+	text_copy(v.id, sizeof(v.id), current->id);
+	secret_free(s->password);
+	s->password = NULL;
+	if (e->has_current) {
+		text_copy(v.username, sizeof(v.username), e->current.username);
+		text_copy(s->host, sizeof(s->host), e->current.host);
+		text_copy(s->port, sizeof(s->port), e->current.port);
+		text_copy(s->dbname, sizeof(s->dbname), e->current.dbname);
+		digest(c, e->current.password, &v);
+		if (s->want_clear) {
+			s->password = e->current.password;
+			e->current.password = NULL;
+		}
+	}
+	s->current = v;
+}
+
+static void take(struct agent_cache *c, struct agent_secret *s,
+		 struct agent_errand *e)
+{
+	const struct store_version *current =
+		store_find_label(&e->state, STORE_LABEL_CURRENT);
+
+	s->answered = true;
+	if (!is_newer(s, &e->state, current) && !believe(c, s, current))
+		return;
+	s->doubted_us = 0;
+	if (!current) {
+		agent_cache_drop(s);
+		reason_set(&s->why, STATUS_NOT_FOUND,
+			   "%s has no current version in store %s%s%s", s->name,
+			   s->store, e->state.note[0] ? ": " : "",
+			   e->state.note);
+		return;
+	}
+	if (strcmp(current->id, s->current.id) != 0) {
+		if (e->want_content && !e->has_current)
+			return; /* asked for less than is wanted now */
+		take_current(c, s, e, current);
+	}
+	take_previous(c, s, e,
+		      store_find_label(&e->state, STORE_LABEL_PREVIOUS));
+	s->checked_us = now_boot(c->now);
+	s->seen_us = now_wall(c->now);
+	if (strcmp(s->pushed, s->current.id) == 0)
+		s->pushed[0] = '\0';
+}
+
+void agent_cache_answer(struct agent_cache *c, struct agent_errand *e)
+{
+	struct agent_secret *s = find(c, e->name, e->store);
+
+	/* One that was dropped and wanted again is another. */
+	if (!s || s->serial != e->serial)
+		goto out;
+	s->busy = false;
+	if (e->cancelled) {
+		send(c, s, true);
+		goto out;
+	}
+	s->failed = e->status != STATUS_OK;
+	if (s->failed) {
+		s->failures++;
+		s->why = e->why;
+		s->answered = true;
+	} else {
+		s->failures = 0;
+		s->why.text[0] = '\0';
+		take(c, s, e);
+	}
+	plan_next(c, s);
+	c->hooks.told(c->hooks.arg, s);
+	if (s->again)
+		send(c, s, true);
+out:
+	agent_errand_free(e);
+}
+
+enum agent_cache_has agent_cache_look(const struct agent_cache *c,
+				      const struct agent_secret *s,
+				      int64_t *ret_stale_s)
+{
+	int64_t age = now_boot(c->now) - s->checked_us;
+
+	*ret_stale_s = 0;
+	if (!s->current.id[0])
+		return s->answered ? AGENT_CACHE_NOTHING : AGENT_CACHE_COMING;
+	if (!s->failed && !s->doubted_us && s->answered &&
+	    age <= 2 * c->settings.refresh_us)
+		return AGENT_CACHE_FRESH;
+	*ret_stale_s = age / NOW_SECOND > 0 ? age / NOW_SECOND : 1;
+	return age <= c->settings.max_stale_us ? AGENT_CACHE_STALE :
+						 AGENT_CACHE_NOTHING;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * One question to a store and what it answered: the cheap description, and the
+ * content of those versions only that the asker does not hold.  Made by the
+ * event loop, run by a worker, read by the event loop.
+ */
+#ifndef KEYTURN_AGENT_ERRAND_H
+#define KEYTURN_AGENT_ERRAND_H
+
+#include "config/config.h"
+#include "store/store.h"
+
+#define AGENT_NAME_SIZE 128 /* "sap", "token:lakebase" */
+
+struct agent_errand {
+	struct agent_errand *next; /* in a queue */
+
+	/* The question. */
+	uint64_t serial; /* of the secret that asks */
+	char name[AGENT_NAME_SIZE];
+	char store[CONFIG_NAME_MAX + 1];
+	char have_current[RANDOM_UUID_SIZE];  /* "" for none */
+	char have_previous[RANDOM_UUID_SIZE]; /* "" for none */
+	bool want_content;		      /* else the description only */
+	bool want_previous;		      /* the previous version as well */
+
+	/* The answer. */
+	bool cancelled; /* never asked */
+	enum status status;
+	struct reason why;
+	struct store_state state;
+	bool has_current, has_previous; /* the entries below are filled */
+	bool previous_gone;		/* there is no use in asking again */
+	struct store_entry current, previous;
+};
+
+struct agent_errand *agent_errand_new(void);
+void agent_errand_free(struct agent_errand *e); /* wipes; takes NULL */
+
+/* Ask.  That a previous version cannot be had is no failure; a current one with
+ * a control character in it is STATUS_CORRUPT. */
+void agent_errand_run(struct agent_errand *e, struct store *store);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What the files of the agent's event loop share; nobody else includes it. */
+#ifndef KEYTURN_AGENT_INTERNAL_H
+#define KEYTURN_AGENT_INTERNAL_H
+
+#include <pthread.h>
+
+#include "agent/agent.h"
+#include "agent/agent_brake.h"
+#include "agent/agent_cache.h"
+#include "agent/agent_couriers.h"
+#include "agent/agent_roster.h"
+#include "agent/agent_trail.h"
+#include "base/secret.h"
+#include "wire/wire.h"
+
+enum agent_source {
+	/* Listening. */
+	AGENT_SOURCE_AGENT,
+	AGENT_SOURCE_CREDS,
+	AGENT_SOURCE_ADMIN,
+	/* Not listening. */
+	AGENT_SOURCE_CLIENT,
+	AGENT_SOURCE_SIGNAL,
+	AGENT_SOURCE_WAKE,
+};
+#define AGENT_LISTENERS 3
+
+/* What an event of epoll leads to; the first member of what has more. */
+struct agent_watch {
+	enum agent_source source;
+	int fd;
+};
+
+enum agent_client_state {
+	AGENT_CLIENT_IDLE,    /* between requests */
+	AGENT_CLIENT_READING, /* a request has begun to come */
+	AGENT_CLIENT_PARKED,  /* a request waits */
+	AGENT_CLIENT_GONE,    /* to be freed after this turn */
+};
+
+struct agent_client {
+	struct agent_watch watch;
+	struct agent_client *next, *before;
+	struct agent_client *gone; /* the next one that is */
+	enum agent_source through; /* the socket it came by */
+	enum agent_client_state state;
+	struct agent_peer peer;
+	int64_t since_us;     /* boot: of the state */
+	struct secret *frame; /* what has come of a request, or what waits */
+	char *credential;     /* creds.sock: the peer's name */
+
+	/* The request that waits, or runs. */
+	int64_t begun_us; /* boot: when it had come */
+	int64_t until_us; /* boot: when it is over */
+	const struct agent_secret
+		*waits_for; /* compared only, never followed */
+	bool waits_for_trail;
+	bool pressed; /* it has asked for a newer answer already */
+	bool again;   /* run it in this turn */
+	uint64_t ticket;
+};
+
+/* Which uids have how many connections. */
+struct agent_tally {
+	uid_t uid;
+	unsigned n;
+};
+
+struct agent_settings {
+	struct agent_cache_settings cache;
+	unsigned clients, clients_per_user, wrong_passwords;
+};
+
+struct agent {
+	const struct now *now;
+	char *config_path;
+	struct config *config; /* the one in use */
+	struct agent_settings settings;
+	struct agent_roster *roster;
+	struct agent_cache *cache;
+	struct agent_couriers *couriers;
+	struct agent_retired *retired; /* of configurations before */
+	struct config *ledger_config;  /* the first one, for the ledger */
+	struct backends *ledger_backends;
+	struct agent_trail *trail;
+	struct agent_brake *brake;
+
+	int epoll;
+	struct agent_watch listeners[AGENT_LISTENERS];
+	char *made[AGENT_LISTENERS]; /* sockets that we made, to remove */
+	struct agent_watch signals, wake;
+	int64_t accept_us; /* boot: until then no accept(); 0 */
+
+	struct agent_client *clients, *gone;
+	unsigned n_clients, n_parked;
+	struct agent_tally *tallies;
+	size_t n_tallies;
+	bool any_again;
+
+	struct secret *inbox;  /* one request */
+	struct secret *outbox; /* one reply */
+
+	pthread_mutex_t lock; /* over done */
+	struct agent_errand *done;
+
+	int64_t tick_us, second_us, watchdog_us;
+	bool stopping, reload;
+	bool keep; /* the kept cache is older than the cache */
+	int64_t kept_us;
+	uint64_t served, refused; /* for the status line */
+};
+
+/* agent_listen.c: take the sockets that systemd passed on, make the others;
+ * begin to watch them. */
+enum status agent_listen(struct agent *a, struct reason *why);
+void agent_listen_stop(struct agent *a);
+/* Stop and begin again to be told of new clients. */
+void agent_listen_pause(struct agent *a, bool pause);
+
+/* agent_client.c */
+void agent_client_accept(struct agent *a, struct agent_watch *listener);
+void agent_client_ready(struct agent *a, struct agent_client *c,
+			unsigned events);
+/* End those whose time is over; run again those that wait no more. */
+void agent_client_tick(struct agent *a);
+void agent_client_turn(struct agent *a);
+void agent_client_close_all(struct agent *a);
+/* Let those who wait for this secret, or NULL for the trail, run again. */
+void agent_client_told(struct agent *a, const struct agent_secret *s);
+void agent_client_told_all(struct agent *a);
+
+/* What becomes of a request. */
+enum agent_outcome {
+	AGENT_REPLY, /* a->outbox has it */
+	AGENT_REPLY_AND_CLOSE,
+	AGENT_PARK, /* c->until_us and c->waits_for* say for what */
+	AGENT_CLOSE,
+};
+
+/* agent_request.c: one whole frame.  *ret_len is of the reply. */
+enum agent_outcome agent_request(struct agent *a, struct agent_client *c,
+				 const void *frame, size_t len,
+				 size_t *ret_len);
+
+/* agent_creds.c: what systemd's LoadCredential= gets. */
+enum agent_outcome agent_creds(struct agent *a, struct agent_client *c,
+			       size_t *ret_len);
+/* The peer's name, "X/unit/UNIT/ID"; free().  NULL: it is none. */
+char *agent_creds_name(int fd);
+
+/* One request on its way through the handlers. */
+struct agent_call {
+	struct agent *a;
+	struct agent_client *c;
+	struct wire_message m;
+	const struct agent_role *role; /* NULL where none is named */
+	int64_t now_us;		       /* boot */
+	struct wire_out out;
+};
+
+/* Begin the reply. */
+enum agent_outcome agent_request_answer(struct agent_call *k,
+					enum wire_result result);
+/* Wait for an answer about the role's secret, until `limit_us` after the
+ * request came; false when that is over. */
+bool agent_request_wait(struct agent_call *k, int64_t limit_us);
+/* Is it recorded that the role's secret is handed out?  AGENT_REPLY: yes. */
+enum agent_outcome agent_request_record(struct agent *a, struct agent_client *c,
+					const struct agent_role *role,
+					const char *operation, bool stale,
+					const char *whom);
+
+/* agent_verify.c.  role is NULL for one that is unknown or forbidden: the same
+ * work is done. */
+enum agent_outcome agent_verify(struct agent_call *k);
+void agent_verify_nobody(struct agent_call *k);
+
+/* agent_keep.c */
+void agent_keep_restore(struct agent *a, int fd);
+void agent_keep_save(struct agent *a);
+
+#endif

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Answers requests; must never hand out what the peer's rights, the cache or the
+ * audit do not allow, nor believe a word of the request about who asks. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent_internal.h"
+#include "base/text.h"
+#include "config.h"
+
+/* How long a request waits for the first answer of a store, or the audit. */
+#define FIRST_US   (5 * NOW_SECOND)
+#define RECORD_US  (10 * NOW_SECOND)
+#define WAIT_MAX   600000 /* ms */
+#define ROTATE_US  (60 * NOW_SECOND)
+#define ENTRY_ROOM 1100 /* the longest entry of LIST */
+
+typedef enum agent_outcome handler_fn(struct agent_call *k);
+
+static handler_fn do_VERSION, do_GET, do_VERIFY, do_LIST, do_DESCRIBE,
+	do_FEEDBACK, do_ROTATE, do_REFRESH, do_TAKE;
+
+static const struct request {
+	handler_fn *handle;
+	enum agent_right right;
+} requests[] = {
+#define WIRE_OPERATION(name, number, right, help) \
+	[number] = { do_##name, AGENT_RIGHT_##right },
+#define WIRE_FIELD(name, number, kind, most, help)
+#define WIRE_RESULT(name, number, code, pam, sentence)
+#include "wire/wire.def"
+#undef WIRE_OPERATION
+#undef WIRE_FIELD
+#undef WIRE_RESULT
+};
+
+enum agent_outcome agent_request_answer(struct agent_call *k,
+					enum wire_result result)
+{
+	wire_begin(&k->out, secret_buffer(k->a->outbox),
+		   secret_cap(k->a->outbox), k->m.operation | WIRE_REPLY);
+	wire_put_number(&k->out, WIRE_TAG_RESULT, (int64_t)result);
+	return AGENT_REPLY;
+}
+
+static enum agent_outcome say(struct agent_call *k, enum wire_result result,
+			      const char *sentence)
+{
+	agent_request_answer(k, result);
+	wire_put_text(&k->out, WIRE_TAG_SENTENCE, sentence);
+	return AGENT_REPLY;
+}
+
+bool agent_request_wait(struct agent_call *k, int64_t limit_us)
+{
+	struct agent_client *c = k->c;
+
+	if (k->now_us >= c->begun_us + limit_us)
+		return false;
+	c->until_us = c->begun_us + limit_us;
+	c->waits_for = k->role->secret;
+	c->waits_for_trail = false;
+	return true;
+}
+
+/* ---- Who may ------------------------------------------------------------- */
+
+struct names {
+	char role[AGENT_NAME_SIZE], user[256], host[256], port[8], dbname[64],
+		realm[CONFIG_NAME_MAX + 1];
+};
+
+static void read_names(const struct wire_message *m, struct names *n)
+{
+	wire_text(m, WIRE_TAG_ROLE, n->role, sizeof(n->role));
+	wire_text(m, WIRE_TAG_USER, n->user, sizeof(n->user));
+	wire_text(m, WIRE_TAG_HOST, n->host, sizeof(n->host));
+	wire_text(m, WIRE_TAG_PORT, n->port, sizeof(n->port));
+	wire_text(m, WIRE_TAG_DBNAME, n->dbname, sizeof(n->dbname));
+	wire_text(m, WIRE_TAG_REALM, n->realm, sizeof(n->realm));
+}
+
+/* By what is known of a connection, among the roles over which the peer has the
+ * right; that there are others is told as DENIED. */
+static enum wire_result find_by_connection(struct agent_call *k,
+					   const struct names *n,
+					   enum agent_right right)
+{
+	const struct agent_roster_query q = { .user = n->user,
+					      .host = n->host,
+					      .port = n->port,
+					      .dbname = n->dbname,
+					      .realm = n->realm };
+	const struct agent_roster *r = k->a->roster;
+	enum wire_result result = WIRE_RESULT_NOT_FOUND;
+
+	if (!n->user[0])
+		return WIRE_RESULT_BAD_REQUEST;
+	for (size_t i = 0; i < agent_roster_count(r); i++) {
+		const struct agent_role *role = agent_roster_at(r, i);
+
+		if (!agent_roster_matches(role, &q))
+			continue;
+		if (!agent_roster_may(role, right, &k->c->peer)) {
+			if (result == WIRE_RESULT_NOT_FOUND)
+				result = WIRE_RESULT_DENIED;
+			continue;
+		}
+		if (k->role)
+			return WIRE_RESULT_AMBIGUOUS;
+		k->role = role;
+		result = WIRE_RESULT_OK;
+	}
+	return result;
+}
+
+static enum wire_result find_role(struct agent_call *k, enum agent_right right)
+{
+	struct names n;
+
+	read_names(&k->m, &n);
+	if (!n.role[0])
+		return find_by_connection(k, &n, right);
+	k->role = agent_roster_find(k->a->roster, n.role);
+	if (!k->role)
+		return WIRE_RESULT_NOT_FOUND;
+	/* A role that is named is still one of that connection. */
+	if (n.user[0] || n.realm[0]) {
+		const struct agent_roster_query q = { .user = n.user,
+						      .host = n.host,
+						      .port = n.port,
+						      .dbname = n.dbname,
+						      .realm = n.realm };
+
+		if (!agent_roster_matches(k->role, &q))
+			return WIRE_RESULT_NOT_FOUND;
+	}
+	return agent_roster_may(k->role, right, &k->c->peer) ?
+		       WIRE_RESULT_OK :
+		       WIRE_RESULT_DENIED;
+}
+
+/* Whoever has no right at all learns nothing; others learn what there is. */
+static enum wire_result authorise(struct agent_call *k)
+{
+	enum agent_right right = requests[k->m.operation].right;
+
+	if (right == AGENT_RIGHT_NOBODY)
+		return WIRE_RESULT_OK;
+	if (right == AGENT_RIGHT_ADMIN)
+		return k->c->through == AGENT_SOURCE_ADMIN ? WIRE_RESULT_OK :
+							     WIRE_RESULT_DENIED;
+	if (!agent_roster_knows(k->a->roster, &k->c->peer))
+		return WIRE_RESULT_DENIED;
+	if (k->m.operation == WIRE_LIST)
+		return WIRE_RESULT_OK;
+	return find_role(k, right);
+}
+
+enum agent_outcome agent_request(struct agent *a, struct agent_client *c,
+				 const void *frame, size_t len, size_t *ret_len)
+{
+	struct agent_call k = { .a = a, .c = c, .now_us = now_boot(a->now) };
+	struct reason why = { "" };
+	enum agent_outcome outcome;
+	enum wire_result result;
+
+	if (wire_parse(frame, len, false, &k.m, &why) != STATUS_OK) {
+		/* Its header was good. */
+		k.m.operation = ((const unsigned char *)frame)[3];
+		say(&k, WIRE_RESULT_BAD_REQUEST, why.text);
+		outcome = AGENT_REPLY_AND_CLOSE;
+	} else {
+		result = authorise(&k);
+		if (result != WIRE_RESULT_OK && k.m.operation == WIRE_VERIFY)
+			agent_verify_nobody(&k);
+		outcome = result == WIRE_RESULT_OK ?
+				  requests[k.m.operation].handle(&k) :
+				  agent_request_answer(&k, result);
+	}
+	if (outcome == AGENT_PARK || outcome == AGENT_CLOSE)
+		return outcome;
+	if (wire_end(&k.out, ret_len) == STATUS_OK)
+		return outcome;
+	/* What a store holds cannot be carried. */
+	say(&k, WIRE_RESULT_UNAVAILABLE, "what the store holds is malformed");
+	return wire_end(&k.out, ret_len) == STATUS_OK ? outcome : AGENT_CLOSE;
+}
+
+/* ---- Handing out --------------------------------------------------------- */
+
+enum agent_outcome agent_request_record(struct agent *a, struct agent_client *c,
+					const struct agent_role *role,
+					const char *operation, bool stale,
+					const char *whom)
+{
+	const struct agent_act act = {
+		.kind = "handout",
+		.operation = operation,
+		.status = status_name(STATUS_OK),
+		.uid = c->peer.uid,
+		.pid = c->peer.pid,
+		.role = role->name,
+		.version = role->secret->current.id,
+		.stale = stale,
+		.whom = whom,
+	};
+
+	switch (agent_trail_hand_out(a->trail, &act, &c->ticket)) {
+	case AGENT_TRAIL_GO:
+		return AGENT_REPLY;
+	case AGENT_TRAIL_BROKEN:
+		return AGENT_CLOSE;
+	case AGENT_TRAIL_WAIT:
+		break;
+	}
+	if (!c->waits_for_trail)
+		c->until_us = now_boot(a->now) + RECORD_US;
+	else if (now_boot(a->now) >= c->until_us)
+		return AGENT_CLOSE;
+	c->waits_for_trail = true;
+	c->waits_for = NULL;
+	return AGENT_PARK;
+}
+
+static void put_time(struct wire_out *o, enum wire_tag tag, int64_t us)
+{
+	if (us > 0 && us != INT64_MAX)
+		wire_put_number(o, tag, us);
+}
+
+/* All that is told of a role but its password. */
+static void put_role(struct agent_call *k, const struct agent_role *role,
+		     int64_t stale_s)
+{
+	const struct agent_secret *s = role->secret;
+	struct wire_out *o = &k->out;
+
+	wire_put_text(o, WIRE_TAG_ROLE, role->name);
+	wire_put_text(o, WIRE_TAG_USER,
+		      s->current.username[0] ? s->current.username :
+					       role->rolname);
+	wire_put_text(o, WIRE_TAG_HOST, s->host[0] ? s->host : role->host);
+	wire_put_text(o, WIRE_TAG_PORT, s->port[0] ? s->port : role->port);
+	wire_put_text(o, WIRE_TAG_DBNAME,
+		      s->dbname[0] ? s->dbname : role->dbname);
+	wire_put_text(o, WIRE_TAG_SSLMODE, role->sslmode);
+	wire_put_text(o, WIRE_TAG_REALM, role->realm);
+	wire_put_text(o, WIRE_TAG_VERSION, s->current.id);
+	put_time(o, WIRE_TAG_ROTATED_AT, s->since_us);
+	put_time(o, WIRE_TAG_EXPIRES_AT,
+		 backends_next_due(k->a->config, role->group, s->since_us));
+	if (stale_s > 0)
+		wire_put_number(o, WIRE_TAG_STALE, stale_s);
+}
+
+/* How long this request may wait for what it wants. */
+static int64_t patience(const struct agent_call *k)
+{
+	int64_t ms = wire_number(&k->m, WIRE_TAG_WAIT_MS, 0);
+
+	if (ms < 0)
+		ms = 0;
+	return (ms < WAIT_MAX ? ms : WAIT_MAX) * 1000;
+}
+
+static bool unwanted(const struct agent_call *k)
+{
+	size_t n;
+	const char *old = wire_find(&k->m, WIRE_TAG_NOT_VERSION, &n);
+	const char *id = k->role->secret->current.id;
+
+	return old && strlen(id) == n && memcmp(id, old, n) == 0;
+}
+
+/* The role's secret, or what is to be said instead.  AGENT_REPLY with *ret_stale
+ * when there is one that is wanted. */
+static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
+			       bool *ret_answered)
+{
+	struct agent_secret *s = k->role->secret;
+	int64_t wait = patience(k);
+
+	*ret_answered = true;
+	switch (agent_cache_look(k->a->cache, s, ret_stale)) {
+	case AGENT_CACHE_COMING:
+		if (agent_request_wait(k, wait > FIRST_US ? wait : FIRST_US))
+			return AGENT_PARK;
+		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+	case AGENT_CACHE_NOTHING:
+		if (agent_request_wait(k, wait)) {
+			agent_cache_press(k->a->cache, s);
+			return AGENT_PARK;
+		}
+		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+	case AGENT_CACHE_FRESH:
+	case AGENT_CACHE_STALE:
+		break;
+	}
+	if (unwanted(k)) {
+		agent_cache_press(k->a->cache, s);
+		if (agent_request_wait(k, wait))
+			return AGENT_PARK;
+		return agent_request_answer(k, WIRE_RESULT_TIMEOUT);
+	}
+	*ret_answered = false;
+	return AGENT_REPLY;
+}
+
+static enum agent_outcome do_GET(struct agent_call *k)
+{
+	struct agent_secret *s = k->role->secret;
+	enum agent_outcome outcome;
+	bool answered = false;
+	int64_t stale = 0;
+
+	outcome = look(k, &stale, &answered);
+	if (outcome == AGENT_PARK || answered)
+		return outcome;
+	if (!s->password)
+		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+	outcome =
+		agent_request_record(k->a, k->c, k->role, "GET", stale > 0, "");
+	if (outcome == AGENT_CLOSE)
+		return say(k, WIRE_RESULT_UNAVAILABLE,
+			   "the hand-out cannot be recorded");
+	if (outcome == AGENT_PARK)
+		return outcome;
+	agent_request_answer(k, WIRE_RESULT_OK);
+	put_role(k, k->role, stale);
+	wire_put(&k->out, WIRE_TAG_PASSWORD, secret_bytes(s->password),
+		 secret_len(s->password));
+	return AGENT_REPLY;
+}
+
+static enum agent_outcome do_DESCRIBE(struct agent_call *k)
+{
+	enum agent_outcome outcome;
+	bool answered = false;
+	int64_t stale = 0;
+
+	outcome = look(k, &stale, &answered);
+	if (outcome == AGENT_PARK || answered)
+		return outcome;
+	agent_request_answer(k, WIRE_RESULT_OK);
+	put_role(k, k->role, stale);
+	return AGENT_REPLY;
+}
+
+static enum agent_outcome do_VERIFY(struct agent_call *k)
+{
+	return agent_verify(k);
+}
+
+/* ---- The others ---------------------------------------------------------- */
+
+static enum agent_outcome do_VERSION(struct agent_call *k)
+{
+	agent_request_answer(k, WIRE_RESULT_OK);
+	wire_put_text(&k->out, WIRE_TAG_SERVER,
+		      "keyturn-agent " PACKAGE_VERSION);
+	return AGENT_REPLY;
+}
+
+static enum agent_outcome do_LIST(struct agent_call *k)
+{
+	const struct agent_roster *r = k->a->roster;
+	char after[AGENT_NAME_SIZE];
+	int64_t stale;
+	size_t more;
+
+	wire_text(&k->m, WIRE_TAG_AFTER, after, sizeof(after));
+	agent_request_answer(k, WIRE_RESULT_OK);
+	wire_put_number(&k->out, WIRE_TAG_MORE, 0);
+	more = k->out.len - 1; /* becomes 1 when they do not fit */
+	for (size_t i = agent_roster_behind(r, after);
+	     i < agent_roster_count(r); i++) {
+		const struct agent_role *role = agent_roster_at(r, i);
+
+		if (!role->secret ||
+		    !agent_roster_may(role, AGENT_RIGHT_LIST, &k->c->peer))
+			continue;
+		if (wire_room(&k->out) < ENTRY_ROOM) {
+			k->out.bytes[more] = '1';
+			break;
+		}
+		agent_cache_look(k->a->cache, role->secret, &stale);
+		put_role(k, role, stale);
+	}
+	return AGENT_REPLY;
+}
+
+/* A version that is not the one we hold is known to be old already. */
+static enum agent_outcome do_FEEDBACK(struct agent_call *k)
+{
+	char version[RANDOM_UUID_SIZE];
+
+	if (!wire_text(&k->m, WIRE_TAG_VERSION, version, sizeof(version)) ||
+	    strcmp(version, k->role->secret->current.id) == 0)
+		agent_cache_press(k->a->cache, k->role->secret);
+	return agent_request_answer(k, WIRE_RESULT_OK);
+}
+
+static enum agent_outcome do_ROTATE(struct agent_call *k)
+{
+	/* The roster is ours; the call only looks at it. */
+	struct agent_role *role =
+		agent_roster_find(k->a->roster, k->role->name);
+	const struct agent_act act = {
+		.kind = "request",
+		.operation = "ROTATE",
+		.status = status_name(STATUS_OK),
+		.uid = k->c->peer.uid,
+		.pid = k->c->peer.pid,
+		.role = role->name,
+	};
+
+	if (role->asked)
+		return agent_request_answer(k, WIRE_RESULT_OK);
+	if (role->asked_us && k->now_us - role->asked_us < ROTATE_US)
+		return say(k, WIRE_RESULT_LIMITED,
+			   "a rotation was asked for within the last minute");
+	role->asked = true;
+	role->asked_us = k->now_us;
+	agent_trail_note(k->a->trail, &act);
+	return agent_request_answer(k, WIRE_RESULT_OK);
+}
+
+static enum agent_outcome do_REFRESH(struct agent_call *k)
+{
+	char name[AGENT_NAME_SIZE], version[RANDOM_UUID_SIZE];
+
+	wire_text(&k->m, WIRE_TAG_VERSION, version, sizeof(version));
+	if (!wire_text(&k->m, WIRE_TAG_ROLE, name, sizeof(name)))
+		return agent_request_answer(k, WIRE_RESULT_BAD_REQUEST);
+	k->role = agent_roster_find(k->a->roster, name);
+	if (!k->role)
+		return agent_request_answer(k, WIRE_RESULT_NOT_FOUND);
+	if (k->role->secret)
+		agent_cache_push(k->a->cache, k->role->secret, version);
+	return agent_request_answer(k, WIRE_RESULT_OK);
+}
+
+static enum agent_outcome do_TAKE(struct agent_call *k)
+{
+	const struct agent_roster *r = k->a->roster;
+
+	agent_request_answer(k, WIRE_RESULT_OK);
+	for (size_t i = 0; i < agent_roster_count(r); i++) {
+		struct agent_role *role = agent_roster_at(r, i);
+
+		if (!role->asked || wire_room(&k->out) < ENTRY_ROOM)
+			continue;
+		wire_put_text(&k->out, WIRE_TAG_ROLE, role->name);
+		role->asked = false;
+	}
+	return AGENT_REPLY;
+}

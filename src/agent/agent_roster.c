@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Answers who may do what; must never say yes to what is not written. */
+#include "agent/agent_roster.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "assembly/backends.h"
+#include "base/log.h"
+#include "base/text.h"
+
+struct agent_roster {
+	struct agent_role *roles; /* by name */
+	size_t n;
+	struct agent_rules anybody; /* all rules together */
+};
+
+static void say_unknown(void *arg, const char *word)
+{
+	const struct agent_role *role = arg;
+
+	log_line(LOG_LEVEL_WARN,
+		 "[role %s]: this host has no %s, so nobody is let in by that",
+		 role->name, word);
+}
+
+static enum status read_rules(struct agent_roster *r, struct agent_role *role,
+			      struct reason *why)
+{
+	const struct {
+		enum config_key key;
+		struct agent_rules *to;
+	} table[] = {
+		{ CONFIG_role_readers, &role->readers },
+		{ CONFIG_role_verifiers, &role->verifiers },
+		{ CONFIG_role_listers, &role->listers },
+		{ CONFIG_role_requesters, &role->requesters },
+	};
+	enum status s = STATUS_OK;
+
+	for (size_t i = 0; i < 4 && s == STATUS_OK; i++) {
+		s = agent_rules_add(table[i].to,
+				    config_string(role->group, table[i].key),
+				    say_unknown, role, why);
+		if (s == STATUS_OK)
+			s = agent_rules_join(&r->anybody, table[i].to, why);
+	}
+	return s;
+}
+
+static enum status add_role(struct agent_roster *r, const struct config *config,
+			    const struct config_group *g, struct reason *why)
+{
+	const struct config_group *cluster =
+		config_find(config, CONFIG_SECTION_cluster,
+			    config_string(g, CONFIG_role_cluster));
+	struct agent_role *role = &r->roles[r->n++];
+
+	*role = (struct agent_role){
+		.group = g,
+		.store = config_string(g, CONFIG_role_store),
+		.realm = config_name(cluster),
+		.rolname = backends_rolname(g),
+		.host = config_string(cluster, CONFIG_cluster_host),
+		.port = config_string(cluster, CONFIG_cluster_port),
+		.dbname = config_is_set(g, CONFIG_role_dbname) ?
+				  config_string(g, CONFIG_role_dbname) :
+				  config_string(cluster, CONFIG_cluster_dbname),
+		.sslmode = config_string(cluster, CONFIG_cluster_sslmode),
+		.units = config_string(g, CONFIG_role_units),
+		.grace_us = config_duration_us(g, CONFIG_role_grace),
+	};
+	text_copy(role->name, sizeof(role->name), config_name(g));
+	return read_rules(r, role, why);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct agent_role *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+enum status agent_roster_new(const struct config *config,
+			     struct agent_roster **ret, struct reason *why)
+{
+	size_t n = config_count(config, CONFIG_SECTION_role);
+	struct agent_roster *r = calloc(1, sizeof(*r));
+	enum status s = STATUS_OK;
+
+	if (r)
+		r->roles = calloc(n > 0 ? n : 1, sizeof(*r->roles));
+	if (!r || !r->roles)
+		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	for (size_t i = 0; i < n && s == STATUS_OK; i++)
+		s = add_role(r, config,
+			     config_at(config, CONFIG_SECTION_role, i), why);
+	if (s != STATUS_OK) {
+		agent_roster_free(r);
+		return s;
+	}
+	qsort(r->roles, r->n, sizeof(*r->roles), by_name);
+	*ret = r;
+	return STATUS_OK;
+}
+
+void agent_roster_free(struct agent_roster *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->n; i++) {
+		agent_rules_clear(&r->roles[i].readers);
+		agent_rules_clear(&r->roles[i].verifiers);
+		agent_rules_clear(&r->roles[i].listers);
+		agent_rules_clear(&r->roles[i].requesters);
+	}
+	agent_rules_clear(&r->anybody);
+	free(r->roles);
+	free(r);
+}
+
+/* What nobody may have is not asked for; what is only checked is not held in
+ * clear. */
+static enum status fill_role(struct agent_role *role, struct agent_cache *c,
+			     struct reason *why)
+{
+	struct agent_secret wish = { 0 };
+	bool read = !agent_rules_empty(&role->readers) || role->units[0];
+	bool verify = !agent_rules_empty(&role->verifiers);
+
+	if (!read && !verify && agent_rules_empty(&role->listers))
+		return STATUS_OK;
+	text_copy(wish.name, sizeof(wish.name), role->name);
+	text_copy(wish.store, sizeof(wish.store), role->store);
+	wish.want_content = read || verify;
+	wish.want_clear = read;
+	wish.want_previous = verify && role->grace_us > 0;
+	return agent_cache_want(c, &wish, &role->secret, why);
+}
+
+enum status agent_roster_fill(struct agent_roster *r, struct agent_cache *c,
+			      struct reason *why)
+{
+	enum status s = STATUS_OK;
+
+	agent_cache_want_begin(c);
+	for (size_t i = 0; i < r->n && s == STATUS_OK; i++)
+		s = fill_role(&r->roles[i], c, why);
+	agent_cache_want_end(c);
+	return s;
+}
+
+size_t agent_roster_count(const struct agent_roster *r)
+{
+	return r->n;
+}
+
+struct agent_role *agent_roster_at(const struct agent_roster *r, size_t i)
+{
+	return &r->roles[i];
+}
+
+size_t agent_roster_behind(const struct agent_roster *r, const char *name)
+{
+	size_t low = 0, high = r->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(r->roles[mid].name, name) <= 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+struct agent_role *agent_roster_find(const struct agent_roster *r,
+				     const char *name)
+{
+	size_t i = agent_roster_behind(r, name);
+
+	return i > 0 && strcmp(r->roles[i - 1].name, name) == 0 ?
+		       &r->roles[i - 1] :
+		       NULL;
+}
+
+bool agent_roster_knows(const struct agent_roster *r,
+			const struct agent_peer *p)
+{
+	return agent_rules_match(&r->anybody, p);
+}
+
+bool agent_roster_may(const struct agent_role *role, enum agent_right right,
+		      const struct agent_peer *p)
+{
+	switch (right) {
+	case AGENT_RIGHT_NOBODY:
+		return true;
+	case AGENT_RIGHT_READ:
+	case AGENT_RIGHT_REPORT:
+		return agent_rules_match(&role->readers, p);
+	case AGENT_RIGHT_VERIFY:
+		return agent_rules_match(&role->verifiers, p);
+	case AGENT_RIGHT_LIST:
+		return agent_rules_match(&role->readers, p) ||
+		       agent_rules_match(&role->listers, p);
+	case AGENT_RIGHT_REQUEST:
+		return agent_rules_match(&role->requesters, p);
+	case AGENT_RIGHT_ADMIN:
+		break;
+	}
+	return false;
+}
+
+bool agent_roster_unit(const struct agent_role *role, const char *unit)
+{
+	size_t len = strlen(unit);
+
+	for (const char *w = role->units + strspn(role->units, " "); *w;
+	     w += strspn(w, " ")) {
+		size_t n = strcspn(w, " ");
+
+		if (n == len && memcmp(w, unit, n) == 0)
+			return true;
+		w += n;
+	}
+	return false;
+}
+
+/* What is not known of a role does not speak against it. */
+static bool fits(const char *asked, const char *configured, const char *held)
+{
+	const char *is = held && *held ? held : configured;
+
+	return !*asked || !*is || strcmp(asked, is) == 0;
+}
+
+static bool is_user(const struct agent_role *role, const char *user)
+{
+	const struct agent_secret *s = role->secret;
+
+	return !*user || strcmp(user, role->rolname) == 0 ||
+	       (s && s->current.id[0] &&
+		strcmp(user, s->current.username) == 0) ||
+	       (s && s->previous.id[0] &&
+		strcmp(user, s->previous.username) == 0);
+}
+
+bool agent_roster_matches(const struct agent_role *role,
+			  const struct agent_roster_query *q)
+{
+	const struct agent_secret *s = role->secret;
+
+	return is_user(role, q->user) && fits(q->realm, role->realm, NULL) &&
+	       fits(q->host, role->host, s ? s->host : NULL) &&
+	       fits(q->port, role->port, s ? s->port : NULL) &&
+	       fits(q->dbname, role->dbname, s ? s->dbname : NULL);
+}

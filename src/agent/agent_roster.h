@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The configuration as the agent needs it: who may do what with which role.
+ * Made as a whole when the configuration is read and never changed.
+ */
+#ifndef KEYTURN_AGENT_ROSTER_H
+#define KEYTURN_AGENT_ROSTER_H
+
+#include "agent/agent_cache.h"
+#include "agent/agent_rules.h"
+#include "config/config.h"
+
+/* The rights of wire.def. */
+enum agent_right {
+	AGENT_RIGHT_NOBODY, /* none is needed */
+	AGENT_RIGHT_READ,
+	AGENT_RIGHT_VERIFY,
+	AGENT_RIGHT_LIST,
+	AGENT_RIGHT_REPORT,
+	AGENT_RIGHT_REQUEST,
+	AGENT_RIGHT_ADMIN, /* goes with the socket, never with a rule */
+};
+
+struct agent_role {
+	char name[AGENT_NAME_SIZE];
+	const char *store;   /* the [store NAME] */
+	const char *realm;   /* the [cluster NAME], or "" */
+	const char *rolname; /* "" when only the secret knows it */
+	const char *host, *port, *dbname, *sslmode; /* what is configured */
+	struct agent_rules readers, verifiers, listers, requesters;
+	const char *units;
+	int64_t grace_us;
+	const struct config_group *group;
+	struct agent_secret *secret; /* the cache's; NULL: nobody needs it */
+	int64_t asked_us;	     /* boot: of the last ROTATE; 0 never */
+	bool asked;		     /* and nobody has taken it yet */
+};
+
+struct agent_roster;
+
+/* The configuration must outlive it.  Names of users and groups are looked up
+ * here, which may take its time. */
+enum status agent_roster_new(const struct config *config,
+			     struct agent_roster **ret, struct reason *why);
+void agent_roster_free(struct agent_roster *r);
+
+/* Tell the cache what is wanted, and take what it holds. */
+enum status agent_roster_fill(struct agent_roster *r, struct agent_cache *c,
+			      struct reason *why);
+
+/* In the order of their names. */
+size_t agent_roster_count(const struct agent_roster *r);
+struct agent_role *agent_roster_at(const struct agent_roster *r, size_t i);
+/* The first behind name. */
+size_t agent_roster_behind(const struct agent_roster *r, const char *name);
+struct agent_role *agent_roster_find(const struct agent_roster *r,
+				     const char *name);
+
+/* Has the peer any right at all, over any role? */
+bool agent_roster_knows(const struct agent_roster *r,
+			const struct agent_peer *p);
+bool agent_roster_may(const struct agent_role *role, enum agent_right right,
+		      const struct agent_peer *p);
+/* Is unit among the role's? */
+bool agent_roster_unit(const struct agent_role *role, const char *unit);
+
+/* What a client knows of a connection; "" for what it does not. */
+struct agent_roster_query {
+	const char *user, *host, *port, *dbname, *realm;
+};
+bool agent_roster_matches(const struct agent_role *role,
+			  const struct agent_roster_query *q);
+
+#endif
