@@ -6,14 +6,14 @@ docs_generate_SOURCES = docs/generate.c src/cli/commands.def \
 	src/rotation/states.def
 docs_generate_LDADD = libconfig.a libbase.a $(INIH_LIBS)
 
-dist_man_MANS = docs/keyturn.1 docs/keyturn-credential.1 docs/keyturn.conf.5
+dist_man_MANS += docs/keyturn.1 docs/keyturn-credential.1 docs/keyturn.conf.5
 dist_doc_DATA += docs/settings.md docs/commands.md docs/protocol.md \
 	docs/keyturn.conf.sample
 
 # Written by hand.
 dist_doc_DATA += README.md docs/architecture.md docs/auditors.md \
 	docs/aws.md docs/changes.md docs/development.md docs/operators.md \
-	docs/partners.md docs/performance.md \
+	docs/pam.md docs/partners.md docs/performance.md \
 	docs/security.md docs/vault.md docs/verify_audit.py
 
 docs-regenerate: docs/generate$(EXEEXT)

@@ -39,6 +39,7 @@ struct fake_agent {
 	bool threaded;
 	atomic_uint connections;
 	atomic_uint requests;
+	atomic_uint client;
 };
 
 /* False when the test is over. */
@@ -118,6 +119,15 @@ static void answer(struct fake_agent *a, int fd)
 		wait_for(a, fd);
 }
 
+static void note_client(struct fake_agent *a, int fd)
+{
+	struct ucred peer = { 0 };
+	socklen_t n = sizeof(peer);
+
+	NEED(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0);
+	a->client = peer.uid;
+}
+
 static void *run(void *arg)
 {
 	struct fake_agent *a = arg;
@@ -126,6 +136,7 @@ static void *run(void *arg)
 	while (wait_for(a, a->listener)) {
 		fd = accept(a->listener, NULL, NULL);
 		NEED(fd >= 0);
+		note_client(a, fd);
 		a->connections++;
 		if (a->o.act == FAKE_AGENT_HANG) {
 			NEED(a->n_held < HELD_MAX);
@@ -168,6 +179,10 @@ struct fake_agent *fake_agent_start(const struct fake_agent_options *o)
 	NEED(a->listener >= 0);
 	NEED(bind(a->listener, (struct sockaddr *)&address, sizeof(address)) ==
 	     0);
+	if (o->for_all) {
+		NEED(chmod(a->folder, 0755) == 0);
+		NEED(chmod(a->path, 0666) == 0);
+	}
 	NEED(listen(a->listener, o->act == FAKE_AGENT_DEAF ? 0 : 128) == 0);
 	NEED(pipe(a->wake) == 0);
 	if (o->act == FAKE_AGENT_DEAF) {
@@ -214,4 +229,9 @@ unsigned fake_agent_connections(struct fake_agent *a)
 unsigned fake_agent_requests(struct fake_agent *a)
 {
 	return a->requests;
+}
+
+uid_t fake_agent_client(struct fake_agent *a)
+{
+	return a->client;
 }

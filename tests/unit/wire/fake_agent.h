@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 enum fake_agent_act {
 	FAKE_AGENT_ANSWER, /* `answer` or `bytes`, then wait for the client */
@@ -19,6 +20,7 @@ struct fake_agent_options {
 	enum fake_agent_act act;
 	const void *bytes;
 	size_t n;
+	bool for_all; /* other users may connect, too */
 	/* Fills reply from the request; its length. */
 	size_t (*answer)(void *arg, const unsigned char *request, size_t n,
 			 unsigned char *reply, size_t size);
@@ -36,5 +38,7 @@ const char *fake_agent_path(const struct fake_agent *a);
 /* How many connections were taken, and how many whole requests read. */
 unsigned fake_agent_connections(struct fake_agent *a);
 unsigned fake_agent_requests(struct fake_agent *a);
+/* The uid of who connected last. */
+uid_t fake_agent_client(struct fake_agent *a);
 
 #endif
