@@ -3,6 +3,7 @@
 #include "assembly/workshop.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 struct cluster {
 	char name[CONFIG_NAME_MAX + 1];
 	struct target *target;
+	struct ledger *ledger; /* NULL: nothing is remembered */
 	struct cluster *next;
 };
 
@@ -46,6 +48,7 @@ enum status workshop_new(struct backends *b, struct ledger *ledger,
 	if (!w)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
 	w->backends = b;
+	w->ledger = ledger;
 	w->config = backends_config(b);
 	w->ledger = ledger;
 	g = config_find(w->config, CONFIG_SECTION_keyturn, "");
@@ -100,7 +103,46 @@ static void tell(const struct config_group *g, enum config_key k,
 		*told = config_string(g, k);
 }
 
-static enum status open_cluster(const struct config_group *g,
+static enum target_send send_of(const char *word)
+{
+	if (strcmp(word, "auto") == 0)
+		return TARGET_SEND_AUTO;
+	return strcmp(word, "plain") == 0 ? TARGET_SEND_PLAIN :
+					    TARGET_SEND_SCRAM;
+}
+
+/* A server that learns verifiers is asked again after a while. */
+#define PLAIN_LIFE_US (30 * 24 * 3600 * NOW_SECOND)
+
+static void plain_key(const struct cluster *c, char *key, size_t size)
+{
+	snprintf(key, size, "password_send:%s", c->name);
+}
+
+static bool wants_plain(void *arg)
+{
+	const struct cluster *c = arg;
+	char key[CONFIG_NAME_MAX + 32], value[LEDGER_TEXT_SIZE];
+
+	plain_key(c, key, sizeof(key));
+	return c->ledger &&
+	       c->ledger->ops->recall(c->ledger, key, now_wall(now_system()),
+				      value, NULL) == STATUS_OK;
+}
+
+static void note_plain(void *arg)
+{
+	const struct cluster *c = arg;
+	char key[CONFIG_NAME_MAX + 32];
+
+	plain_key(c, key, sizeof(key));
+	if (c->ledger)
+		c->ledger->ops->remember(c->ledger, key, "plain",
+					 now_wall(now_system()) + PLAIN_LIFE_US,
+					 NULL);
+}
+
+static enum status open_cluster(const struct config_group *g, struct cluster *c,
 				struct target **ret, struct reason *why)
 {
 	const char *endpoints[ENDPOINTS_MAX + 1] = { NULL };
@@ -112,6 +154,9 @@ static enum status open_cluster(const struct config_group *g,
 		.admin_passfile = *passfile ? passfile : NULL,
 		.endpoints = endpoints,
 		.marker_schema = config_string(g, CONFIG_cluster_marker_schema),
+		.send = send_of(config_string(g, CONFIG_cluster_password_send)),
+		.wake_timeout_us =
+			config_duration_us(g, CONFIG_cluster_wake_timeout),
 		.insecure = config_bool(g, CONFIG_cluster_insecure),
 		.scram_iterations = (unsigned)config_int(
 			g, CONFIG_cluster_scram_iterations),
@@ -123,6 +168,9 @@ static enum status open_cluster(const struct config_group *g,
 			config_duration_us(g, CONFIG_cluster_lock_timeout),
 		.claim_max_us =
 			config_duration_us(g, CONFIG_cluster_claim_timeout),
+		.wants_plain = wants_plain,
+		.note_plain = note_plain,
+		.note_arg = c,
 		.now = now_system(),
 		.random = store_key_random(),
 	};
@@ -170,7 +218,8 @@ enum status workshop_target(struct workshop *w, const char *name,
 		goto out;
 	}
 	text_copy(c->name, sizeof(c->name), name);
-	s = open_cluster(g, &c->target, why);
+	c->ledger = w->ledger;
+	s = open_cluster(g, c, &c->target, why);
 	if (s != STATUS_OK) {
 		free(c);
 		goto out;
@@ -362,6 +411,8 @@ enum status workshop_job(struct workshop *w, const char *role,
 			config_string(g, CONFIG_role_cluster));
 	j->job.prove_deadline_us =
 		config_duration_us(c, CONFIG_cluster_prove_deadline);
+	j->job.refusal_wait_us =
+		config_duration_us(c, CONFIG_cluster_refusal_wait);
 	j->job.policy = &j->policy;
 	j->job.sinks = j->sinks;
 	return STATUS_OK;

@@ -283,6 +283,17 @@ static enum status check_cluster(const struct config_group *g,
 			      "\"%s\" is none of disable, allow, "
 			      "prefer, require, verify-ca, verify-full",
 			      v->text);
+	v = config_model_value(g, CONFIG_cluster_password_send);
+	if (v && !is_word_of(v->text, strlen(v->text), "scram auto plain"))
+		return refuse(why, g, v, "\"%s\" is none of scram, auto, plain",
+			      v->text);
+	v = config_model_value(g, CONFIG_cluster_refusal_wait);
+	if (v && config_duration_us(g, CONFIG_cluster_refusal_wait) >=
+			 config_duration_us(g, CONFIG_cluster_prove_deadline))
+		return refuse(
+			why, g, v,
+			"is not shorter than prove_deadline, within which "
+			"it must pass");
 	v = config_model_value(g, CONFIG_cluster_port);
 	if (!v)
 		return STATUS_OK;

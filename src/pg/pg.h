@@ -35,6 +35,19 @@ enum pg_class {
 };
 
 /*
+ * What a server's text gives away where its SQLSTATE does not: services behind
+ * a proxy answer XX000 to everything (lakebase.md 3.5).  The text itself is not
+ * passed on.
+ */
+enum pg_hint {
+	PG_HINT_NONE,
+	PG_HINT_WANTS_PLAINTEXT, /* takes no verifier; nothing was changed */
+	PG_HINT_WRONG_PASSWORD,
+	PG_HINT_WAKING,	 /* scaled to zero, starting, or its proxy is busy */
+	PG_HINT_DISABLED /* the endpoint cannot be woken */
+};
+
+/*
  * Parse a libpq conninfo string or URI (PQconninfoParse).  STATUS_CONFIG when
  * it does not parse, names a password, passfile, service or options that would
  * change who we are, or an sslmode under verify-full to a host that is neither
@@ -81,6 +94,7 @@ struct pg_login_report {
 	bool reached;	    /* a server answered at all */
 	bool tls_failed;    /* certificate, host name or protocol */
 	enum pg_class class;
+	enum pg_hint hint;
 };
 
 /*
@@ -169,6 +183,12 @@ enum status pg_run_secret(struct pg *pg, const struct secret *sql,
 			  int64_t timeout_us,
 			  char ret_sqlstate[PG_SQLSTATE_SIZE],
 			  struct reason *why);
+
+/* Of the last statement that the server refused. */
+enum pg_hint pg_hint(const struct pg *pg);
+
+/* What a server's text gives away. */
+enum pg_hint pg_hint_of(const char *sqlstate, const char *text);
 
 /* Class of a SQLSTATE ("" is PG_CLASS_LOST). */
 enum pg_class pg_classify(const char *sqlstate);

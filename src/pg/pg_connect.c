@@ -168,64 +168,6 @@ static enum status spell_out(const struct pg_login *l, struct text *t)
 	return text_status(t);
 }
 
-/* Length of a line's beginning up to and with "FATAL:  28P01: ", or 0. */
-static size_t code_end(const char *line, size_t n)
-{
-	for (size_t i = 0; i + 10 <= n; i++) {
-		size_t k = 0;
-
-		if (memcmp(line + i, ":  ", 3) != 0 ||
-		    memcmp(line + i + 8, ": ", 2) != 0)
-			continue;
-		while (k < 5 &&
-		       ((line[i + 3 + k] >= '0' && line[i + 3 + k] <= '9') ||
-			(line[i + 3 + k] >= 'A' && line[i + 3 + k] <= 'Z')))
-			k++;
-		if (k == 5)
-			return i + 10;
-	}
-	return 0;
-}
-
-/* "LOCATION:  function, file.c:330", whatever LOCATION is called. */
-static void read_location(const char *line, size_t n,
-			  char origin[PG_ORIGIN_SIZE])
-{
-	const char *at = memmem(line, n, ":  ", 3);
-	size_t k = 0, left;
-
-	if (at == NULL)
-		return;
-	at += 3;
-	left = n - (size_t)(at - line);
-	while (k < left && (isalnum((unsigned char)at[k]) || at[k] == '_'))
-		k++;
-	if (k == 0 || k >= PG_ORIGIN_SIZE || k + 2 > left ||
-	    memcmp(at + k, ", ", 2) != 0 ||
-	    memmem(at + k, left - k, ".c:", 3) == NULL)
-		return;
-	memcpy(origin, at, k);
-	origin[k] = '\0';
-}
-
-/* The last code counts: libpq asks no further address after a refusal. */
-void pg_connect_read(const char *message, struct pg_login_report *r)
-{
-	r->sqlstate[0] = r->origin[0] = '\0';
-	while (*message != '\0') {
-		size_t n = strcspn(message, "\n");
-		size_t end = code_end(message, n);
-
-		if (end != 0) {
-			memcpy(r->sqlstate, message + end - 7, 5);
-			r->sqlstate[5] = '\0';
-			r->origin[0] = '\0';
-		} else if (r->sqlstate[0] != '\0')
-			read_location(message, n, r->origin);
-		message += n + (message[n] == '\n');
-	}
-}
-
 static enum status check_login(const struct pg_login *l, struct reason *why)
 {
 	struct stat st;
@@ -274,6 +216,7 @@ static enum status start(struct attempt *a, struct reason *why)
 		st = reason_set(why, STATUS_NO_MEMORY, "out of memory");
 		goto out;
 	}
+	/* The text is read for its hints (pg_hint.c), and kept to ourselves. */
 	PQsetErrorVerbosity(a->pg->conn, PQERRORS_VERBOSE);
 	PQsetNoticeProcessor(a->pg->conn, count_notice, a->pg);
 out:
@@ -325,7 +268,7 @@ static void fill_report(struct attempt *a, bool up)
 		return;
 	}
 	if (!a->timed_out)
-		pg_connect_read(PQerrorMessage(c), r);
+		pg_hint_read(PQerrorMessage(c), r);
 	r->tls_failed = r->sqlstate[0] == '\0' && !a->timed_out &&
 			a->last == CONNECTION_SSL_STARTUP;
 	if (r->sqlstate[0] != '\0' || r->used_password || r->tls_failed)
@@ -334,6 +277,9 @@ static void fill_report(struct attempt *a, bool up)
 	else if (a->last == CONNECTION_AWAITING_RESPONSE)
 		r->reached = false;
 	r->class = pg_classify(r->sqlstate);
+	/* Nobody listens: what is scaled to zero may do that, too. */
+	if (!r->reached && !a->timed_out && r->sqlstate[0] == '\0')
+		r->hint = PG_HINT_WAKING;
 }
 
 /* Which TLS step failed.  libpq has no code for it; its own text is looked at
@@ -371,6 +317,26 @@ static const struct {
 		   "to the server directly" },
 };
 
+static const char *hint_sentence(enum pg_hint hint)
+{
+	switch (hint) {
+	case PG_HINT_WRONG_PASSWORD:
+		return "refuses the password (its proxy says so)";
+	case PG_HINT_DISABLED:
+		return "says that the endpoint is disabled or not there; enable "
+		       "it, or correct host";
+	default:
+		return "is waking up, or its proxy is busy; try again, or set "
+		       "wake_timeout to wait for it";
+	}
+}
+
+static enum status hint_status(enum pg_hint hint)
+{
+	return hint == PG_HINT_WAKING ? STATUS_CLUSTER_UNAVAILABLE :
+					STATUS_REFUSED;
+}
+
 static enum status explain(struct attempt *a, struct reason *why)
 {
 	const struct pg_login_report *r = &a->report;
@@ -397,6 +363,10 @@ static enum status explain(struct attempt *a, struct reason *why)
 					  "%s port %s %s (SQLSTATE %s)", host,
 					  port, login_sentences[i].sentence,
 					  r->sqlstate);
+	if (r->sqlstate[0] != '\0' && r->hint != PG_HINT_NONE &&
+	    r->hint != PG_HINT_WANTS_PLAINTEXT)
+		return reason_set(why, hint_status(r->hint), "%s port %s %s",
+				  host, port, hint_sentence(r->hint));
 	if (r->sqlstate[0] != '\0')
 		return reason_set(why,
 				  r->class == PG_CLASS_REFUSED ?

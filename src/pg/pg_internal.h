@@ -21,7 +21,8 @@ struct pg_info {
 struct pg {
 	PGconn *conn;
 	unsigned notices;
-	bool dead;   /* an answer is missing: nothing may be sent again */
+	bool dead; /* an answer is missing: nothing may be sent again */
+	enum pg_hint hint;
 	bool posted; /* the reply of a pg_run_post() is still to be read */
 	char host[256];
 	char port[16];
@@ -31,11 +32,11 @@ struct pg {
 int pg_connect_wait(int fd, bool write, int64_t deadline);
 
 /*
- * The SQLSTATE and the refusing function from libpq's text of a failed
- * connection (PQERRORS_VERBOSE; there is nothing but the text).  Texts and
- * labels are translated, so only the shape is looked at.
+ * The SQLSTATE, the refusing function and what the text means, from libpq's text
+ * of a failed connection (PQERRORS_VERBOSE; there is nothing but the text).
+ * Labels are translated, so only their shape is looked at.
  */
-void pg_connect_read(const char *message, struct pg_login_report *ret_report);
+void pg_hint_read(const char *message, struct pg_login_report *ret_report);
 
 /* In the order of PQconninfoOption: value of keyword or NULL. */
 const char *pg_info_option(const PQconninfoOption *options,

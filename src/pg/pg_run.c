@@ -192,13 +192,16 @@ static enum status explain(struct pg *pg, const char *sqlstate,
 }
 
 /* A server's "no" copied into sqlstate; "" when the text is libpq's own. */
-static void note_error(const PGresult *r, char sqlstate[PG_SQLSTATE_SIZE])
+static void note_error(struct pg *pg, const PGresult *r,
+		       char sqlstate[PG_SQLSTATE_SIZE])
 {
 	const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
 
 	if (code == NULL || strlen(code) != PG_SQLSTATE_SIZE - 1)
 		return;
 	memcpy(sqlstate, code, PG_SQLSTATE_SIZE);
+	pg->hint = pg_hint_of(code, text != NULL ? text : "");
 }
 
 /* Read the results of one statement; *ret_kept is the successful one. */
@@ -217,7 +220,7 @@ static bool collect(struct pg *pg, int64_t deadline, PGresult **ret_kept,
 			continue;
 		}
 		if (sqlstate[0] == '\0')
-			note_error(r, sqlstate);
+			note_error(pg, r, sqlstate);
 		PQclear(r);
 	}
 }
@@ -233,6 +236,7 @@ enum status pg_run(struct pg *pg, const char *sql, int n_params,
 	enum status st;
 
 	ret_sqlstate[0] = '\0';
+	pg->hint = PG_HINT_NONE;
 	st = ready(pg, deadline, why);
 	if (st != STATUS_OK)
 		return st;
@@ -283,7 +287,7 @@ static bool read_sync(struct pg *pg, int64_t deadline,
 		synced = r != NULL && PQresultStatus(r) == PGRES_PIPELINE_SYNC;
 		/* The implicit transaction's commit fails here, if it does. */
 		if (r != NULL && !synced && sqlstate[0] == '\0')
-			note_error(r, sqlstate);
+			note_error(pg, r, sqlstate);
 		PQclear(r);
 	} while (!synced && PQstatus(pg->conn) == CONNECTION_OK);
 	return synced;
@@ -337,6 +341,7 @@ enum status pg_run_many(struct pg *pg, struct pg_statement *statements,
 
 	*ret_done = 0;
 	ret_sqlstate[0] = '\0';
+	pg->hint = PG_HINT_NONE;
 	for (i = 0; i < n; i++)
 		statements[i].result = NULL;
 	st = ready(pg, deadline, why);

@@ -77,7 +77,7 @@ static bool guard_holds(const struct engine *e, enum engine_guard guard)
 		struct engine after = *e;
 
 		after.finished = true;
-		return e->finishing && wants_new(&after);
+		return (e->finishing || e->resuming) && wants_new(&after);
 	}
 	case ENGINE_IF_FINISHED_ONE:
 		return e->finished;
@@ -171,13 +171,17 @@ static void act(struct engine *e, enum engine_action action)
 		e->finishing = true;
 		e->proved = false;
 		break;
+	case ENGINE_DO_RESUME:
+		forget_version(e);
+		e->resuming = true;
+		break;
 	case ENGINE_DO_RESTORED:
 		e->restored = true;
 		break;
 	case ENGINE_DO_NEW_VERSION:
 		forget_version(e);
 		e->have_version = true;
-		e->finishing = false;
+		e->finishing = e->resuming = false;
 		break;
 	case ENGINE_DO_STAGED:
 		e->staged = true;
@@ -194,9 +198,12 @@ static void act(struct engine *e, enum engine_action action)
 		e->proved = true;
 		break;
 	case ENGINE_DO_FINISHED:
-		if (e->finishing)
+		if (e->finishing || e->resuming)
 			e->finished = true;
-		e->finishing = false;
+		/* What was resumed is this run's no more. */
+		if (e->resuming)
+			forget_version(e);
+		e->finishing = e->resuming = false;
 		e->open = false;
 		break;
 	case ENGINE_DO_UNDONE:
@@ -253,24 +260,19 @@ const char *engine_state_does(enum engine_state s)
 const char *engine_event_name(enum engine_event e)
 {
 	static const char *const names[] = {
-		"BEGIN",	"OK",
-		"FAILED",	"FROZEN",
-		"REFUSED",	"REJECTED",
-		"CONFLICT",	"BUSY",
-		"GONE",		"UNKNOWN",
-		"CORRUPT",	"CLUSTER_DOWN",
-		"STORE_DOWN",	"LEDGER_DOWN",
-		"NEVER",	"UNMARKED",
-		"CURRENT_LIVE", "PENDING_DEAD",
-		"PENDING_LIVE", "RING_LIVE",
-		"FOREIGN",	"LOST",
-		"SAME",		"ABSENT",
-		"DIFFERENT",	"PROMOTED",
-		"STILL_STAGED", "OVERTAKEN",
-		"RIGHT",	"WRONG",
-		"NOT_ASKED",	"CONTROL_PASSED",
-		"NO_EVIDENCE",	"EXPIRED",
-		"OURS_LIVE",	"OTHER_LIVE",
+		"BEGIN",	   "OK",	   "FAILED",
+		"FROZEN",	   "REFUSED",	   "REJECTED",
+		"CONFLICT",	   "BUSY",	   "GONE",
+		"UNKNOWN",	   "CORRUPT",	   "CLUSTER_DOWN",
+		"STORE_DOWN",	   "LEDGER_DOWN",  "NEVER",
+		"UNMARKED",	   "CURRENT_LIVE", "PENDING_DEAD",
+		"PENDING_DOUBTED", "PENDING_LIVE", "RING_LIVE",
+		"FOREIGN",	   "LOST",	   "SAME",
+		"ABSENT",	   "DIFFERENT",	   "PROMOTED",
+		"STILL_STAGED",	   "OVERTAKEN",	   "RIGHT",
+		"WRONG",	   "NOT_ASKED",	   "CONTROL_PASSED",
+		"NO_EVIDENCE",	   "EXPIRED",	   "OURS_LIVE",
+		"OTHER_LIVE",
 	};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == ENGINE_EVENT_COUNT,

@@ -41,6 +41,8 @@ enum engine_event {
 	ENGINE_ON_UNMARKED,
 	ENGINE_ON_CURRENT_LIVE,
 	ENGINE_ON_PENDING_DEAD,
+	ENGINE_ON_PENDING_DOUBTED, /* the marker says it is not live, and a
+				      failed commit may have made it so */
 	ENGINE_ON_PENDING_LIVE,
 	ENGINE_ON_RING_LIVE,
 	ENGINE_ON_FOREIGN,
@@ -72,7 +74,8 @@ enum engine_guard {
 	ENGINE_IF_EMERGENCY,	 /* an unknown live password may be replaced */
 	ENGINE_IF_EMERGENCY_NEW, /* EMERGENCY and WANTS_NEW */
 	ENGINE_IF_WANTS_NEW,	/* a password of this run is still to be made */
-	ENGINE_IF_THEN_NEW,	/* finishing an earlier one, and WANTS_NEW */
+	ENGINE_IF_THEN_NEW,	/* finishing or resuming an earlier one, and
+				   WANTS_NEW */
 	ENGINE_IF_FINISHED_ONE, /* this run has finished an earlier one */
 	ENGINE_IF_OURS,		/* our version is staged and read back, its
 				     application is open; not an import */
@@ -90,6 +93,7 @@ enum engine_action {
 	ENGINE_DO_RETRY,   /* count, and wait before the effect */
 	ENGINE_DO_RECLAIM, /* the session is lost: count, claim anew */
 	ENGINE_DO_FINISH,  /* go on with the version an earlier run staged */
+	ENGINE_DO_RESUME,  /* apply an earlier run's version again */
 	ENGINE_DO_RESTORED, /* a restore was seen: an alarm, and a new password */
 	ENGINE_DO_NEW_VERSION,
 	ENGINE_DO_STAGED,
@@ -154,6 +158,7 @@ struct engine {
 	bool applied;	   /* it is live */
 	bool proved;	   /* a login proved the version at hand */
 	bool finishing;	   /* working on an earlier run's version */
+	bool resuming;	   /* likewise, and it is to be applied again */
 	bool finished;	   /* ... and promoted it */
 	bool restored;	   /* a restore was seen */
 	bool undone;	   /* a left-over PENDING was retired */

@@ -95,6 +95,8 @@ static enum engine_event perform(struct runner *r, struct reason *why)
 		return runner_cluster_readopt(r, why);
 	case ENGINE_VOUCH:
 		return runner_login_vouch(r, why);
+	case ENGINE_RESUME:
+		return runner_store_resume(r, why);
 	case ENGINE_GENERATE:
 		return runner_store_generate(r, why);
 	case ENGINE_STAGE:
@@ -184,7 +186,7 @@ bool runner_step(struct runner *r)
 		keep_reason(r, row, &why);
 	runner_ledger_step(r, was, ev, row, &why, took);
 	if (r->engine.state != ENGINE_PROVE)
-		r->prove_until = 0;
+		r->prove_until = r->refused_since = 0;
 	if (row && (row->action == ENGINE_DO_RETRY ||
 		    row->action == ENGINE_DO_RECLAIM))
 		wait_before_retry(r, was);

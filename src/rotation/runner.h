@@ -49,6 +49,8 @@ struct runner_job {
 	const struct sink *sinks;
 	size_t n_sinks;
 	int64_t prove_deadline_us;
+	int64_t refusal_wait_us; /* a refusal counts when it has lasted this
+				    long, for proxies that remember */
 	enum engine_mode mode;
 	bool fresh;    /* see struct engine */
 	bool takeover; /* end another living session's claim at once */

@@ -178,6 +178,7 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 	const struct engine *e = &r->engine;
 	bool ours_open = e->staged && !e->applied && !e->finishing;
 	enum engine_event ev;
+	bool doubted;
 	enum status s;
 
 	do {
@@ -205,14 +206,19 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 	}
 	if (r->marker.renamed || r->marker.foreign)
 		return foreign(r, why);
+	doubted = *pending && r->job->target->doubts;
+	if (!*live && *current)
+		return ENGINE_ON_UNMARKED;
 	if (!*live)
-		return *current ? ENGINE_ON_UNMARKED : ENGINE_ON_NEVER;
+		return doubted ? ENGINE_ON_PENDING_DOUBTED : ENGINE_ON_NEVER;
 	v = store_find_id(&r->state, live);
 	if (!v)
 		return foreign(r, why);
 	text_copy(r->version, sizeof(r->version), live);
 	switch (v->label) {
 	case STORE_LABEL_CURRENT:
+		if (doubted)
+			return ENGINE_ON_PENDING_DOUBTED;
 		return *pending ? ENGINE_ON_PENDING_DEAD :
 				  ENGINE_ON_CURRENT_LIVE;
 	case STORE_LABEL_PENDING:

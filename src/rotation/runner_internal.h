@@ -44,7 +44,8 @@ struct runner {
 	bool regress_noted;
 	int64_t epoch; /* of this claim, never below what the ledger saw */
 	int64_t began_boot;
-	int64_t prove_until; /* boot clock, 0: not proving */
+	int64_t prove_until;   /* boot clock, 0: not proving */
+	int64_t refused_since; /* boot clock, 0: not refused without a break */
 	int64_t promoted_us; /* wall clock, 0: CURRENT not moved by this run */
 	struct runner_result result;
 };
@@ -72,6 +73,8 @@ enum status runner_store_password(struct runner *r, const char *id,
 				  struct reason *why);
 /* One canary per store and minute, whatever the number of jobs. */
 enum status runner_store_canary(struct runner *r, struct reason *why);
+/* Take PENDING up as this run's own version. */
+enum engine_event runner_store_resume(struct runner *r, struct reason *why);
 enum engine_event runner_store_generate(struct runner *r, struct reason *why);
 enum engine_event runner_store_stage(struct runner *r, struct reason *why);
 enum engine_event runner_store_readback(struct runner *r, struct reason *why);

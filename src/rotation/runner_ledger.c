@@ -225,10 +225,12 @@ void runner_ledger_step(struct runner *r, enum engine_state was,
 	    was == ENGINE_FREEZE || was == ENGINE_CLOSE)
 		return;
 	/* What was tried on the way to a success is not why it succeeded; only
-	 * a login has something to add (taken, then refused for NOLOGIN). */
+	 * a login has something to add (taken, then refused for NOLOGIN), and
+	 * an apply (how the password was sent). */
 	detail = row ? row->sentence : "";
 	if (why->text[0] &&
-	    (event_status(ev) != STATUS_OK || ev == ENGINE_ON_RIGHT))
+	    (event_status(ev) != STATUS_OK || ev == ENGINE_ON_RIGHT ||
+	     (ev == ENGINE_ON_OK && was == ENGINE_APPLY)))
 		detail = why->text;
 	runner_ledger_note(r, engine_state_audit(was),
 			   was >= ENGINE_PROBE ? r->version : "",

@@ -160,6 +160,26 @@ enum engine_event runner_login_vouch(struct runner *r, struct reason *why)
 	return ev;
 }
 
+/*
+ * A proxy that remembers passwords refuses a new one, and takes the old one,
+ * for minutes (rotation-safety.md, lakebase.md 3.2): a refusal is evidence only
+ * when it has lasted.  Whoever runs out of time before that knows nothing.
+ */
+static enum engine_event weigh_refusal(struct runner *r, struct reason *why)
+{
+	int64_t now = now_boot(r->env->o.now);
+
+	if (r->refused_since == 0)
+		r->refused_since = now;
+	if (now - r->refused_since >= r->job->refusal_wait_us)
+		return ENGINE_ON_WRONG;
+	reason_set(why, STATUS_UNKNOWN,
+		   "the new password of role %s is refused so far; a proxy may "
+		   "still remember the old one (refusal_wait)",
+		   r->job->role);
+	return ENGINE_ON_NO_EVIDENCE;
+}
+
 enum engine_event runner_login_prove(struct runner *r, struct reason *why)
 {
 	struct secret *password = NULL;
@@ -182,6 +202,8 @@ enum engine_event runner_login_prove(struct runner *r, struct reason *why)
 	if (ev == ENGINE_ON_RIGHT)
 		ev = control(r, why);
 	explain_login(r, ev, why);
+	if (ev == ENGINE_ON_WRONG)
+		ev = weigh_refusal(r, why);
 	if (ev == ENGINE_ON_NO_EVIDENCE &&
 	    now_boot(r->env->o.now) >= r->prove_until)
 		ev = ENGINE_ON_EXPIRED;

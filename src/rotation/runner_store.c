@@ -119,6 +119,21 @@ enum status runner_store_canary(struct runner *r, struct reason *why)
 	return st;
 }
 
+enum engine_event runner_store_resume(struct runner *r, struct reason *why)
+{
+	const char *id = runner_store_id(r, STORE_LABEL_PENDING);
+	struct secret *password = NULL;
+	enum status st = runner_store_password(r, id, &password, why);
+
+	if (st != STATUS_OK)
+		return runner_store_read_event(st);
+	runner_drop_password(r);
+	r->password = password;
+	text_copy(r->own, sizeof(r->own), id);
+	text_copy(r->version, sizeof(r->version), id);
+	return ENGINE_ON_OK;
+}
+
 enum engine_event runner_store_generate(struct runner *r, struct reason *why)
 {
 	char id[RANDOM_UUID_SIZE];

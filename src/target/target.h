@@ -155,6 +155,10 @@ struct target {
 	const char *port;
 	const char *dbname;
 	const char *sslmode;
+	/* A commit that failed may have changed the password all the same
+	 * (services that forward it, rotation-safety.md X13): a left-over
+	 * PENDING is then applied again, never dropped. */
+	bool doubts;
 };
 
 #endif

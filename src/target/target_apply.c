@@ -7,6 +7,10 @@
  *
  * Two round trips: everything but COMMIT, then COMMIT.  So whatever fails in
  * the first one was certainly not applied.
+ *
+ * A server that takes no verifier says so at the latest in the second one
+ * (Neon's kin: XX000 and a sentence), and has changed nothing; with
+ * password_send = auto the password then goes in clear (target_plain.c).
  */
 #include "target/target_postgres_internal.h"
 
@@ -29,14 +33,19 @@ struct change {
 	const char *role;
 	const char *claim;
 	const char *version;
-	struct secret *alter; /* NULL: only the marker is written */
+	const struct secret *password; /* NULL: only the marker is written */
+	struct secret *alter;	       /* the statement with the verifier */
+	bool plain;		       /* it is sent in clear instead */
 	char fingerprint[2 * DIGEST_SIZE + 1];
+	bool refused_verifier; /* definitely, and nothing was changed */
 	size_t done; /* statements of the first round trip that succeeded */
 };
 
 /* Division by zero stops the batch when no row, or not one row, was hit. */
-static void add_fence_sql(struct text *t, const struct target_session *s)
+static void add_fence_sql(struct text *t, const struct change *c)
 {
+	const struct target_session *s = c->s;
+
 	text_printf(t,
 		    "WITH u AS (UPDATE %s SET live_version = $3::uuid, "
 		    "applied_at = pg_catalog.clock_timestamp(), "
@@ -53,8 +62,15 @@ static void add_fence_sql(struct text *t, const struct target_session *s)
 	text_add(t, "WHERE role_oid = $1::oid AND claim = $2::uuid "
 		    "RETURNING 1) "
 		    "SELECT 1 / pg_catalog.count(*), "
-		    "pg_catalog.set_config('synchronous_commit', $6, true) "
-		    "FROM u");
+		    "pg_catalog.set_config('synchronous_commit', $6, true) ");
+	/* A backend that is ended while it waits inside the function logs the
+	 * statement as CONTEXT: it shall not wait. */
+	if (c->plain)
+		text_add(t, ", pg_catalog.set_config('password_encryption', "
+			    "'scram-sha-256', true), "
+			    "pg_catalog.set_config('lock_timeout', '250ms', "
+			    "true) ");
+	text_add(t, "FROM u");
 }
 
 /*
@@ -62,18 +78,35 @@ static void add_fence_sql(struct text *t, const struct target_session *s)
  * is it still the role the marker means, and did the server keep exactly what
  * it was given (rotation-safety.md X14)?
  */
-static const char *check_sql(const struct change *c)
+static void add_check_sql(struct text *t, const struct change *c)
 {
+	/* Sent in clear: what it was made into is only known now. */
+	if (c->s->sees_authid && c->plain) {
+		text_printf(t,
+			    "WITH u AS (UPDATE %s m SET fingerprint = "
+			    "pg_catalog.encode(pg_catalog.sha256("
+			    "pg_catalog.convert_to(a.rolpassword, 'UTF8')), "
+			    "'hex') FROM pg_catalog.pg_authid a "
+			    "WHERE m.role_oid = a.oid AND a.oid = $1::oid "
+			    "AND a.rolname = $2::pg_catalog.name "
+			    "AND a.rolpassword LIKE 'SCRAM-SHA-256$%%' "
+			    "AND $3::text IS NULL RETURNING 1) "
+			    "SELECT 1 / pg_catalog.count(*) FROM u",
+			    c->s->marker);
+		return;
+	}
 	if (c->s->sees_authid && c->alter != NULL)
-		return "SELECT 1 / pg_catalog.count(*) "
-		       "FROM pg_catalog.pg_authid a WHERE a.oid = $1::oid "
-		       "AND a.rolname = $2::pg_catalog.name "
-		       "AND pg_catalog.encode(pg_catalog.sha256("
-		       "pg_catalog.convert_to(a.rolpassword, 'UTF8')), 'hex') "
-		       "= $3";
-	return "SELECT 1 / pg_catalog.count(*) FROM pg_catalog.pg_roles r "
-	       "WHERE r.oid = $1::oid AND r.rolname = $2::pg_catalog.name "
-	       "AND ($3::text IS NULL OR true)";
+		text_add(t, "SELECT 1 / pg_catalog.count(*) "
+			    "FROM pg_catalog.pg_authid a WHERE a.oid = $1::oid "
+			    "AND a.rolname = $2::pg_catalog.name "
+			    "AND pg_catalog.encode(pg_catalog.sha256("
+			    "pg_catalog.convert_to(a.rolpassword, 'UTF8')), "
+			    "'hex') = $3");
+	else
+		text_add(t, "SELECT 1 / pg_catalog.count(*) "
+			    "FROM pg_catalog.pg_roles r WHERE r.oid = $1::oid "
+			    "AND r.rolname = $2::pg_catalog.name "
+			    "AND ($3::text IS NULL OR true)");
 }
 
 /* ALTER ROLE "name" PASSWORD 'verifier', and the verifier's hash. */
@@ -138,10 +171,27 @@ static bool rejects_password(const char *sqlstate)
 	       strcmp(sqlstate, "P0001") == 0;
 }
 
-static enum status explain_alter(const struct change *c, enum status st,
+/* What is to be done about a server that takes no verifier. */
+static enum status wants_plain(const struct change *c, struct reason *why)
+{
+	return reason_set(why, STATUS_REFUSED,
+			  "cluster %s takes no SCRAM verifier for role %s, "
+			  "only passwords in clear; set password_send = auto "
+			  "in [cluster %s] (or allow encrypted passwords "
+			  "there: credcheck.encrypted_password_allowed)",
+			  c->p->name, c->role, c->p->name);
+}
+
+static enum status explain_alter(struct change *c, enum status st,
 				 const char *sqlstate, struct reason *why)
 {
 	const char *name = c->p->name;
+
+	c->refused_verifier = !c->plain &&
+			      (strcmp(sqlstate, "0A000") == 0 ||
+			       pg_hint(c->s->pg) == PG_HINT_WANTS_PLAINTEXT);
+	if (c->refused_verifier)
+		return wants_plain(c, why);
 
 	if (rejects_password(sqlstate))
 		return reason_set(why, STATUS_REJECTED,
@@ -161,12 +211,6 @@ static enum status explain_alter(const struct change *c, enum status st,
 				  "cluster %s: keyturn's admin may not change "
 				  "the password of role %s; keyturn check says "
 				  "which right is missing",
-				  name, c->role);
-	if (strcmp(sqlstate, "0A000") == 0)
-		return reason_set(why, STATUS_REFUSED,
-				  "cluster %s takes no SCRAM verifier for role "
-				  "%s; allow encrypted passwords there "
-				  "(credcheck.encrypted_password_allowed)",
 				  name, c->role);
 	return reason_wrap(why, st, "cluster %s, role %s, ALTER ROLE", name,
 			   c->role);
@@ -211,7 +255,7 @@ static enum status explain_first(struct change *c, enum status st,
 				  "cluster %s: another claim is in the marker "
 				  "of role %s; nothing was changed",
 				  c->p->name, c->role);
-	if (c->done == STEP_ALTER && c->alter != NULL)
+	if (c->done == STEP_ALTER && c->password != NULL)
 		return explain_alter(c, st, sqlstate, why);
 	/* Without a password the check takes ALTER ROLE's place. */
 	if ((c->done == STEP_CHECK || c->done == STEP_ALTER) && nothing_hit)
@@ -220,53 +264,93 @@ static enum status explain_first(struct change *c, enum status st,
 			   c->role);
 }
 
+/* What the function that sends in clear says: "" or a SQLSTATE. */
+static enum status read_wrapper(struct change *c, const struct pg_result *r,
+				struct reason *why)
+{
+	const char *said = pg_rows(r) == 1 ? pg_value(r, 0, 0) : "XX000";
+	enum status st = STATUS_REFUSED;
+
+	if (said[0] == '\0')
+		return STATUS_OK;
+	if (pg_classify(said) == PG_CLASS_TRANSIENT)
+		st = STATUS_CLUSTER_UNAVAILABLE;
+	reason_set(why, st, "the server refused a statement (SQLSTATE %s)",
+		   said);
+	return explain_alter(c, st, said, why);
+}
+
+static size_t list_statements(const struct change *c, const char *fence,
+			      const char *check,
+			      const char *const *fence_params,
+			      const char *const *check_params,
+			      const char *const *plain_params,
+			      struct pg_statement many[STEPS])
+{
+	size_t n = 0;
+
+	many[n++] = (struct pg_statement){
+		"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0, NULL, NULL
+	};
+	many[n++] = (struct pg_statement){ fence, 6, fence_params, NULL };
+	if (c->plain)
+		many[n++] = (struct pg_statement){ TARGET_PLAIN_CALL, 2,
+						   plain_params, NULL };
+	else if (c->alter != NULL)
+		many[n++] = (struct pg_statement){ secret_bytes(c->alter), 0,
+						   NULL, NULL };
+	many[n++] = (struct pg_statement){ check, 3, check_params, NULL };
+	return n;
+}
+
 /* BEGIN, fence, ALTER ROLE, check: nothing of it lasts without COMMIT. */
 static enum status first_trip(struct change *c, struct reason *why)
 {
 	struct target_session *s = c->s;
-	struct text fence = text_make(SQL_MAX);
+	struct text fence = text_make(SQL_MAX), check = text_make(SQL_MAX);
 	const char *print = c->alter != NULL ? c->fingerprint : NULL;
 	const char *fence_params[] = { s->claim_oid, c->claim, c->version,
 				       print,	     c->role,  s->sync_commit };
 	const char *check_params[] = { s->claim_oid, c->role, print };
+	const char *plain_params[] = { c->role,
+				       c->plain ? secret_bytes(c->password) :
+						  NULL };
 	struct pg_statement many[STEPS];
-	size_t n = 0, i;
+	size_t n, i;
 	unsigned notices = pg_notices(s->pg);
 	char sqlstate[PG_SQLSTATE_SIZE];
 	enum status st;
 
-	add_fence_sql(&fence, s);
+	add_fence_sql(&fence, c);
+	add_check_sql(&check, c);
 	st = text_status(&fence);
+	if (st == STATUS_OK)
+		st = text_status(&check);
 	if (st != STATUS_OK)
 		goto out;
-	many[n++] = (struct pg_statement){
-		"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0, NULL, NULL
-	};
-	many[n++] = (struct pg_statement){ text_str(&fence), 6, fence_params,
-					   NULL };
-	if (c->alter != NULL)
-		many[n++] = (struct pg_statement){ secret_bytes(c->alter), 0,
-						   NULL, NULL };
-	many[n++] =
-		(struct pg_statement){ check_sql(c), 3, check_params, NULL };
+	n = list_statements(c, text_str(&fence), text_str(&check), fence_params,
+			    check_params, plain_params, many);
 	st = pg_run_many(s->pg, many, n,
 			 c->p->o.statement_timeout_us + TARGET_MARGIN_US,
 			 &c->done, sqlstate, why);
-	for (i = 0; i < n; i++)
-		pg_result_free(many[i].result);
 	if (st != STATUS_OK) {
-		roll_back(c);
 		st = explain_first(c, st, sqlstate, why);
 	} else if (pg_notices(s->pg) != notices) {
-		roll_back(c);
 		st = reason_set(why, STATUS_REFUSED,
 				"cluster %s gave a notice instead of plainly "
 				"taking the password of role %s; it was rolled "
 				"back, the server's log has the text",
 				c->p->name, c->role);
+	} else if (c->plain) {
+		st = read_wrapper(c, many[STEP_ALTER].result, why);
 	}
+	for (i = 0; i < n; i++)
+		pg_result_free(many[i].result);
+	if (st != STATUS_OK)
+		roll_back(c);
 out:
 	text_free(&fence);
+	text_free(&check);
 	return st;
 }
 
@@ -290,17 +374,46 @@ static enum status commit(struct change *c, struct reason *why)
 				  c->p->name, c->role);
 	if (!pg_alive(c->s->pg))
 		c->s->broken = true;
+	if (!c->plain && c->alter != NULL &&
+	    pg_hint(c->s->pg) == PG_HINT_WANTS_PLAINTEXT) {
+		c->refused_verifier = true;
+		return wants_plain(c, why);
+	}
 	/* Serialization and constraints are decided before anything lasts, and
 	 * without an SQLSTATE in a living session nothing was sent.  All else
 	 * may come after the change took hold (X13: Neon's XX000). */
-	if (strncmp(sqlstate, "40", 2) == 0 || strncmp(sqlstate, "23", 2) == 0)
+	if (!c->plain && (strncmp(sqlstate, "40", 2) == 0 ||
+			  strncmp(sqlstate, "23", 2) == 0))
 		return STATUS_CLUSTER_UNAVAILABLE;
 	if (st == STATUS_CLUSTER_UNAVAILABLE && sqlstate[0] == '\0')
 		return st;
+	if (sqlstate[0] != '\0')
+		return reason_set(why, STATUS_UNKNOWN,
+				  "cluster %s failed the commit of role %s's "
+				  "new password (SQLSTATE %s) and may have "
+				  "kept it all the same; it stays staged, and "
+				  "is applied again",
+				  c->p->name, c->role, sqlstate);
 	return reason_set(why, STATUS_UNKNOWN,
 			  "cluster %s: whether the new password of role %s was "
 			  "committed is not known; the marker will tell",
 			  c->p->name, c->role);
+}
+
+/* One transaction, with the verifier or in clear. */
+static enum status change(struct change *c, struct reason *why)
+{
+	enum status st = STATUS_OK;
+
+	if (c->plain)
+		st = target_plain_ready(c->p, c->s, why);
+	else if (c->password != NULL)
+		st = build_alter(c, c->password, why);
+	if (st == STATUS_OK)
+		st = first_trip(c, why);
+	if (st == STATUS_OK)
+		st = commit(c, why);
+	return st;
 }
 
 enum status target_apply(struct target *t, struct target_session *s,
@@ -312,7 +425,8 @@ enum status target_apply(struct target *t, struct target_session *s,
 			    .s = s,
 			    .role = role,
 			    .claim = claim,
-			    .version = version };
+			    .version = version,
+			    .password = password };
 	enum status st = target_postgres_check_name(role, why);
 
 	if (st != STATUS_OK)
@@ -323,12 +437,21 @@ enum status target_apply(struct target *t, struct target_session *s,
 				  "cluster %s: this session does not hold the "
 				  "claim on role %s; nothing was changed",
 				  c.p->name, role);
-	if (password != NULL)
-		st = build_alter(&c, password, why);
-	if (st == STATUS_OK)
-		st = first_trip(&c, why);
-	if (st == STATUS_OK)
-		st = commit(&c, why);
+	c.plain = password != NULL && target_plain_wanted(c.p);
+	st = change(&c, why);
 	secret_free(c.alter);
+	c.alter = NULL;
+	if (c.refused_verifier && c.p->o.send == TARGET_SEND_AUTO) {
+		target_plain_note(c.p);
+		c.plain = true;
+		st = change(&c, why);
+	}
+	if (st == STATUS_OK && c.plain)
+		reason_set(why, STATUS_OK,
+			   "the new password is live; it was sent in clear "
+			   "inside verified TLS, to a server that takes no "
+			   "verifier and logs no parameters");
+	else if (st == STATUS_OK)
+		reason_clear(why);
 	return st;
 }

@@ -16,6 +16,9 @@
 /* Servers close sessions that idle for long; ours do not wait for that. */
 #define IDLE_LIFE_US (300 * NOW_SECOND)
 
+#define WAKE_FIRST_US	(NOW_SECOND / 10)
+#define WAKE_LONGEST_US (2 * NOW_SECOND)
+
 #define FACTS_SQL                                                             \
 	"SELECT pg_catalog.pg_backend_pid(), "                                \
 	"(SELECT a.backend_start FROM pg_catalog.pg_stat_activity a"          \
@@ -279,6 +282,28 @@ static enum status set_up(struct target_postgres *p, struct target_session *s,
 	return st;
 }
 
+/* What is scaled to zero wakes up by being asked; nothing of what it says
+ * meanwhile is about the password. */
+static enum status connect_awake(struct target_postgres *p,
+				 const struct pg_login *login,
+				 struct pg **ret_pg, struct reason *why)
+{
+	int64_t until = now_boot(p->o.now) + p->o.wake_timeout_us;
+	int64_t sleep_us = WAKE_FIRST_US;
+	struct pg_login_report report;
+	enum status st;
+
+	for (;;) {
+		st = pg_connect(login, ret_pg, &report, why);
+		if (st == STATUS_OK || report.hint != PG_HINT_WAKING ||
+		    now_boot(p->o.now) + sleep_us > until)
+			return st;
+		now_sleep(p->o.now, sleep_us);
+		if (sleep_us < WAKE_LONGEST_US)
+			sleep_us *= 2;
+	}
+}
+
 static enum status open_session(struct target *t, struct target_session **ret,
 				struct reason *why)
 {
@@ -300,7 +325,7 @@ static enum status open_session(struct target *t, struct target_session **ret,
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	st = pg_connect(&login, &s->pg, NULL, why);
+	st = connect_awake(p, &login, &s->pg, why);
 	if (st == STATUS_OK)
 		st = set_up(p, s, why);
 	if (st != STATUS_OK) {
@@ -459,7 +484,32 @@ static enum status describe(struct target_postgres *p)
 	p->target.dbname = p->prove_dbname != NULL ? p->prove_dbname :
 						     p->dbname;
 	p->target.sslmode = pg_info_get(info, "sslmode");
+	p->target.doubts = p->o.send != TARGET_SEND_SCRAM;
 	return st;
+}
+
+/* A commit may be forwarded for 20 s (lakebase.md 3.2), and is unknown when it
+ * takes longer than we wait. */
+#define PLAIN_STATEMENT_US (26 * NOW_SECOND)
+
+static enum status check_send(const struct target_postgres *p,
+			      struct reason *why)
+{
+	if (p->o.send == TARGET_SEND_SCRAM)
+		return STATUS_OK;
+	if (p->o.statement_timeout_us < PLAIN_STATEMENT_US)
+		return reason_set(why, STATUS_CONFIG,
+				  "cluster %s: password_send = auto or plain "
+				  "wants a statement_timeout of at least 26s, "
+				  "since a commit may take 20s there",
+				  p->name);
+	if (p->o.send == TARGET_SEND_PLAIN &&
+	    strcmp(pg_info_get(p->infos[0], "sslmode"), "verify-full") != 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "cluster %s: password_send = plain wants "
+				  "sslmode=verify-full in conninfo",
+				  p->name);
+	return STATUS_OK;
 }
 
 enum status target_postgres_open(const struct target_postgres_options *o,
@@ -489,6 +539,9 @@ enum status target_postgres_open(const struct target_postgres_options *o,
 				p->name);
 		goto out;
 	}
+	st = check_send(p, why);
+	if (st != STATUS_OK)
+		goto out;
 	st = describe(p);
 	if (st != STATUS_OK) {
 		reason_set(why, st, "out of memory");

@@ -8,6 +8,13 @@
 
 enum target_marker_mode { TARGET_MARKER_TABLE, TARGET_MARKER_NONE };
 
+/* What the server is given for a new password. */
+enum target_send {
+	TARGET_SEND_SCRAM, /* a verifier: it never sees the password */
+	TARGET_SEND_AUTO,  /* likewise, until it refuses verifiers */
+	TARGET_SEND_PLAIN  /* the password, inside TLS with verify-full */
+};
+
 struct target_postgres_options {
 	const char *name;	    /* [cluster NAME] */
 	const char *conninfo;	    /* admin's, without password */
@@ -17,12 +24,20 @@ struct target_postgres_options {
 					 admin's conninfo is always the first */
 	const char *prove_dbname;     /* database for proving, NULL: admin's */
 	const char *marker_schema;    /* default "keyturn" */
+	enum target_send send;
+	/* AUTO: has this cluster refused verifiers (*ret), and it has.  What is
+	 * forgotten costs one refused commit.  Both may be NULL. */
+	bool (*wants_plain)(void *arg);
+	void (*note_plain)(void *arg);
+	void *note_arg;
 	bool insecure;		      /* allow sslmode under verify-full */
 	unsigned scram_iterations;    /* 0: the server's, else 4096 */
 	int64_t connect_timeout_us;   /* default 30 s */
 	int64_t statement_timeout_us; /* default 30 s */
 	int64_t lock_timeout_us;      /* default 5 s */
 	int64_t claim_max_us;	      /* default 120 s */
+	int64_t wake_timeout_us;      /* how long a server that wakes up is
+					 waited for; default: not at all */
 	const struct now *now;
 	const struct random *random;
 };

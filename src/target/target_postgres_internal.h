@@ -9,6 +9,7 @@
 #define KEYTURN_TARGET_POSTGRES_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "pg/pg.h"
 #include "target/target_postgres.h"
@@ -50,6 +51,7 @@ struct target_session {
 	unsigned iterations;  /* of a new verifier */
 	bool sees_authid;     /* may read rolpassword */
 	bool pooled;	      /* somebody sits between us and the server */
+	bool wrapper;	      /* has the function that sends in clear */
 	bool broken;	      /* a transaction may be open: never reuse */
 	enum target_marker_state marker_state;
 	char marker[TARGET_MARKER_NAME_SIZE]; /* "schema".marker */
@@ -67,6 +69,7 @@ struct target_postgres {
 	char *dbname;
 	struct pg_info **infos; /* [0] is the admin's */
 	size_t n_infos;
+	atomic_bool plain; /* AUTO: the server has refused a verifier */
 
 	pthread_mutex_t lock; /* of what follows */
 	struct target_session *idle;
@@ -113,6 +116,23 @@ enum status target_marker_inspect(struct target *t, struct target_session *s,
 				  struct reason *why);
 /* Say, without waiting, that the session's claim is over. */
 void target_marker_end(struct target_session *s);
+
+/* ---- passwords in clear (target_plain.c) ---- */
+
+/* What a session calls with a role and a password; it gives "" or a SQLSTATE. */
+#define TARGET_PLAIN_CALL "SELECT pg_temp.keyturn_alter_role($1, $2)"
+
+/* Is the password of this cluster's roles sent in clear now? */
+bool target_plain_wanted(struct target_postgres *p);
+/* The server has refused a verifier. */
+void target_plain_note(struct target_postgres *p);
+
+/*
+ * May it be sent in clear on this session, and can it?  STATUS_REFUSED with the
+ * setting that would write it to a log, or without verified TLS.
+ */
+enum status target_plain_ready(struct target_postgres *p,
+			       struct target_session *s, struct reason *why);
 
 enum status target_apply(struct target *t, struct target_session *s,
 			 const char *role, const char *claim,

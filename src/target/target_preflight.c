@@ -87,12 +87,13 @@ static const struct {
 	{ "debug_print_rewritten", "off" },
 };
 
-static void check_setting(const char *name, const char *value,
+static void check_setting(const char *name, const char *value, bool plain,
 			  struct target_findings *f)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(leak_settings) / sizeof(*leak_settings); i++)
+	for (i = 0;
+	     !plain && i < sizeof(leak_settings) / sizeof(*leak_settings); i++)
 		if (strcmp(leak_settings[i].name, name) == 0 &&
 		    strcmp(leak_settings[i].harmless, value) != 0)
 			add(f, TARGET_NOTE, "logging",
@@ -128,6 +129,7 @@ static enum status check_settings(struct target_postgres *p,
 				  struct target_findings *f, struct reason *why)
 {
 	char sqlstate[PG_SQLSTATE_SIZE];
+	bool plain = target_plain_wanted(p);
 	struct pg_result *r = NULL;
 	enum status st;
 	int i;
@@ -155,7 +157,7 @@ static enum status check_settings(struct target_postgres *p,
 			add(f, TARGET_FAIL, "server",
 			    "the server is a standby; name the primary in "
 			    "conninfo");
-		check_setting(name, value, f);
+		check_setting(name, value, plain, f);
 	}
 	pg_result_free(r);
 	return st;
@@ -227,6 +229,29 @@ static enum status check_marker(struct target_postgres *p,
 	return st;
 }
 
+/* Passwords go in clear: is that safe here? */
+static enum status check_plain(struct target_postgres *p,
+			       struct target_session *s,
+			       struct target_findings *f, struct reason *why)
+{
+	struct reason found = { "" };
+	enum status st = target_plain_ready(p, s, &found);
+
+	if (st == STATUS_REFUSED) {
+		add(f, TARGET_FAIL, "plaintext", "%s", found.text);
+		return STATUS_OK;
+	}
+	if (st != STATUS_OK) {
+		if (why != NULL)
+			*why = found;
+		return st;
+	}
+	add(f, TARGET_NOTE, "plaintext",
+	    "the server takes no verifier: passwords are sent in clear inside "
+	    "verified TLS, by a function that keeps them out of logs");
+	return STATUS_OK;
+}
+
 /* A copy of the cluster's findings; looked up once, then remembered. */
 static enum status check_cluster(struct target_postgres *p,
 				 struct target_session *s,
@@ -242,6 +267,8 @@ static enum status check_cluster(struct target_postgres *p,
 	}
 	check_connection(s, f);
 	st = check_settings(p, s, f, why);
+	if (st == STATUS_OK && target_plain_wanted(p))
+		st = check_plain(p, s, f, why);
 	if (st == STATUS_OK)
 		st = check_marker(p, s, f, why);
 	if (st != STATUS_OK || f->failed)

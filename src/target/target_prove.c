@@ -38,7 +38,8 @@ enum target_login target_prove_classify(const struct pg_login_report *r)
 	/* Without a password sent, a refusal says nothing about it. */
 	if (!r->used_password)
 		return TARGET_LOGIN_NO_EVIDENCE;
-	if (strcmp(r->sqlstate, "28P01") == 0)
+	if (strcmp(r->sqlstate, "28P01") == 0 ||
+	    r->hint == PG_HINT_WRONG_PASSWORD)
 		return TARGET_LOGIN_WRONG;
 	return refused_after_password(r) ? TARGET_LOGIN_RIGHT :
 					   TARGET_LOGIN_NO_EVIDENCE;
@@ -104,10 +105,17 @@ static void explain(const struct target_postgres *p, size_t endpoint,
 				   host, port[0] != '\0' ? port : "5432", role);
 			return;
 		}
-		if (report->used_password) {
+		if (report->used_password && report->hint != PG_HINT_WAKING) {
 			reason_set(why, STATUS_OK,
 				   "%s port %s does not take the new password "
 				   "of role %s yet; is it a replica that lags?",
+				   host, port[0] != '\0' ? port : "5432", role);
+			return;
+		}
+		if (report->hint == PG_HINT_WAKING && report->reached) {
+			reason_set(why, STATUS_OK,
+				   "%s port %s is waking up and gives no "
+				   "evidence on role %s yet",
 				   host, port[0] != '\0' ? port : "5432", role);
 			return;
 		}

@@ -349,6 +349,11 @@ void world_make(struct world *w, uint64_t seed)
 	world_store_backup(w);
 }
 
+void world_forwards(struct world *w)
+{
+	w->forwards = w->target.doubts = true;
+}
+
 void world_free(struct world *w)
 {
 	runner_env_free(w->env);
@@ -366,7 +371,8 @@ struct runner *world_runner(struct world *w, int i, struct runner_job *job)
 	job->policy = &w->policy;
 	job->sinks = &w->sink;
 	job->n_sinks = 1;
-	job->prove_deadline_us = 5 * NOW_SECOND;
+	job->prove_deadline_us = 5 * NOW_SECOND + 2 * w->lag_us;
+	job->refusal_wait_us = 2 * w->lag_us;
 	job->reason = "";
 	job->takeover = job->mode == ENGINE_MODE_RECOVER;
 	w->dead[i] = false;

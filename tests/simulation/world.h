@@ -69,6 +69,8 @@ struct world_db {
 	bool by_hand; /* the password is a person's, the store has it not */
 	bool foreign; /* ... and its fingerprint differs from the marker's */
 	bool renamed;
+	char before[WORLD_PASSWORD]; /* what a proxy still takes ... */
+	int64_t proxy_until;	     /* ... instead, until then */
 };
 
 struct world_store {
@@ -105,10 +107,12 @@ struct world {
 	enum world_mutation mutation;
 	world_fate_fn *fate;
 	void *fate_arg;
-	bool readable; /* the admin may read pg_authid */
-	bool trust;    /* the server lets everybody in */
-	bool reject;   /* the server rejects passwords */
-	bool polite;   /* the claim of a living session is waited for */
+	bool readable;	/* the admin may read pg_authid */
+	bool trust;	/* the server lets everybody in */
+	bool reject;	/* the server rejects passwords */
+	bool forwards;	/* a commit that fails has changed the password */
+	bool polite;	/* the claim of a living session is waited for */
+	int64_t lag_us; /* how long a proxy remembers the password before */
 	unsigned random_from, random_until; /* these draws fail; 0: none */
 
 	/* database and store */
@@ -144,7 +148,8 @@ struct world {
 	unsigned n_live;
 	unsigned staged; /* how often a version was given to the store */
 	unsigned wrong_logins, controls;
-	unsigned lies; /* passwords that the store gave wrong */
+	unsigned lies;	      /* passwords that the store gave wrong */
+	unsigned stale_reads; /* of the store */
 	unsigned restores, foreigns, rollbacks;
 	char violation[200]; /* "" while all is well */
 
@@ -158,6 +163,9 @@ struct world {
 	struct policy policy;
 	struct runner_env *env;
 };
+
+/* Make it a service that forwards passwords, and keyturn knows it. */
+void world_forwards(struct world *w);
 
 /* A world with one managed role whose CURRENT is live. */
 void world_make(struct world *w, uint64_t seed);

@@ -189,6 +189,7 @@ static enum status s_describe(struct store *s, const char *name,
 		return STATUS_STORE_UNAVAILABLE;
 	f = world_fate(w, "describe");
 	st = read_status(f);
+	w->stale_reads += f == FATE_LIE;
 	if (st == STATUS_OK) /* the lie is a stale read */
 		fill_state(f == FATE_LIE ? &w->store_before : &w->store, ret);
 	return st;
@@ -218,8 +219,10 @@ static enum status s_fetch(struct store *s, const char *name, const char *id,
 		    STATUS_OK)
 		abort();
 	if (f == FATE_LIE) {
-		w->lies++;
-		if (secret_append(ret->password, "x", 1) != STATUS_OK)
+		/* Damage never looks the same twice. */
+		char wrong = (char)('a' + w->lies++ % 26);
+
+		if (secret_append(ret->password, &wrong, 1) != STATUS_OK)
 			abort();
 	}
 	return STATUS_OK;

@@ -49,6 +49,27 @@ static void check_apply(struct world *w, const struct flight *f)
 			      "adopt");
 }
 
+static void set_password(struct world *w, const struct flight *f)
+{
+	memcpy(w->db.before, w->db.password, sizeof(w->db.before));
+	w->db.proxy_until = w->clock + w->lag_us;
+	memcpy(w->db.password, f->password, sizeof(w->db.password));
+}
+
+/* The service has the new password, and the transaction is rolled back: the
+ * marker says nothing of it (rotation-safety.md X13). */
+static void forward(struct world *w, const struct flight *f)
+{
+	if (!w->forwards || f->op != WORLD_APPLY || !f->sets_password ||
+	    strcmp(w->db.claim, f->claim) != 0)
+		return;
+	check_apply(w, f);
+	set_password(w, f);
+	w->db.by_hand = false;
+	world_was_live(w, f->version);
+	world_check(w, "forward");
+}
+
 bool world_db_apply(struct world *w, const struct flight *f)
 {
 	const struct world_version *v = world_find(w, f->version);
@@ -60,7 +81,7 @@ bool world_db_apply(struct world *w, const struct flight *f)
 	memcpy(w->db.live, f->version, sizeof(w->db.live));
 	w->db.renamed = w->db.foreign = false;
 	if (f->sets_password)
-		memcpy(w->db.password, f->password, sizeof(w->db.password));
+		set_password(w, f);
 	if (f->sets_password || (v && strcmp(v->password, w->db.password) == 0))
 		w->db.by_hand = false;
 	if (v && strcmp(v->password, w->db.password) == 0)
@@ -109,6 +130,7 @@ static enum status db_act(struct world *w, const char *act,
 		return STATUS_UNKNOWN;
 	case FATE_LOST_BEFORE:
 	case FATE_CRASH_BEFORE:
+		forward(w, f);
 		return STATUS_UNKNOWN;
 	case FATE_LOST_AFTER:
 	case FATE_CRASH_AFTER:
@@ -276,7 +298,10 @@ static enum status t_apply(struct target *t, struct target_session *s,
 static void log_in(struct world *w, const struct secret *password, bool control,
 		   enum target_login *ret)
 {
-	if (strcmp(secret_bytes(password), w->db.password) == 0) {
+	const char *good = w->clock < w->db.proxy_until ? w->db.before :
+							  w->db.password;
+
+	if (strcmp(secret_bytes(password), good) == 0) {
 		*ret = TARGET_LOGIN_RIGHT;
 		memcpy(w->proved[w->n_proved++ % 8], w->db.password,
 		       WORLD_PASSWORD);

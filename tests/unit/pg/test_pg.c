@@ -665,9 +665,59 @@ static void a_refused_login_is_read_from_libpqs_text(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		pg_connect_read(rows[i].text, &r);
+		pg_hint_read(rows[i].text, &r);
 		assert_string_equal(r.sqlstate, rows[i].sqlstate);
 		assert_string_equal(r.origin, rows[i].origin);
+	}
+}
+
+static void a_refused_connection_tells_its_sqlstate_and_what_its_text_means(
+	void **state)
+{
+	static const struct {
+		const char *message, *sqlstate;
+		enum pg_hint hint;
+	} rows[] = {
+		{ "connection to server at \"h\" (::1), port 1 failed: "
+		  "FATAL:  28P01: password authentication failed\nLOCATION:  "
+		  "auth_failed, auth.c:331\n",
+		  "28P01", PG_HINT_NONE },
+		{ "connection to server at \"h\", port 1 failed: FATAL:  XX000: "
+		  "password authentication failed for user 'sap'\n",
+		  "XX000", PG_HINT_WRONG_PASSWORD },
+		/* Of two hosts the second one's answer counts. */
+		{ "connection to server at \"a\", port 1 failed: FATAL:  28P01: "
+		  "password authentication failed\nconnection to server at "
+		  "\"b\", port 1 failed: FATAL:  57P03: starting up\n",
+		  "57P03", PG_HINT_WAKING },
+		/* A proxy that quotes another's refusal has not refused. */
+		{ "connection to server at \"h\", port 1 failed: FATAL:  XX000: "
+		  "Couldn't connect to compute node: FATAL:  28P01: password "
+		  "authentication\n",
+		  "XX000", PG_HINT_WAKING },
+		{ "connection to server at \"h\", port 1 failed: FEHLER:  XX000: "
+		  "Control plane request failed: endpoint is disabled\n",
+		  "XX000", PG_HINT_DISABLED },
+		{ "connection to server at \"h\", port 1 failed: FATAL:  08P01: "
+		  "unsupported startup parameter: options\n",
+		  "08P01", PG_HINT_NONE },
+		{ "connection to server at \"h\", port 1 failed: FATAL:  28P01: "
+		  "no\npassword retrieved from file \"/x\"\n",
+		  "28P01", PG_HINT_NONE },
+		{ "connection to server at \"h\", port 1 failed: Connection "
+		  "refused\n\tIs the server running on that host?\n",
+		  "", PG_HINT_NONE },
+		{ "FATAL:  password authentication failed\n", "",
+		  PG_HINT_NONE },
+		{ "", "", PG_HINT_NONE },
+	};
+	struct pg_login_report r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		pg_hint_read(rows[i].message, &r);
+		assert_string_equal(r.sqlstate, rows[i].sqlstate);
+		assert_int_equal(r.hint, rows[i].hint);
 	}
 }
 
@@ -727,6 +777,8 @@ int main(void)
 		cmocka_unit_test(values_are_read_and_absent_ones_are_empty),
 		cmocka_unit_test(every_sqlstate_has_its_class),
 		cmocka_unit_test(a_refused_login_is_read_from_libpqs_text),
+		cmocka_unit_test(
+			a_refused_connection_tells_its_sqlstate_and_what_its_text_means),
 		cmocka_unit_test(
 			names_that_cannot_be_quoted_safely_are_refused),
 	};
