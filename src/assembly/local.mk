@@ -4,6 +4,7 @@ noinst_LIBRARIES += libreaders.a libassembly.a
 libreaders_a_SOURCES = src/assembly/backends.c src/assembly/backends.h \
 	src/assembly/backends_token.c src/assembly/backends_token.h \
 	src/assembly/handout.c src/assembly/handout.h \
+	src/assembly/handout_token.c src/assembly/handout_token.h \
 	src/assembly/refresh.h
 libassembly_a_SOURCES = \
 	src/assembly/courier.c src/assembly/courier.h \

@@ -109,6 +109,7 @@ static void set_text(struct cli_options *o, const char *name, const char *value)
 		{ "public_key", &o->public_key },
 		{ "jobs", &o->jobs },
 		{ "password_fd", &o->password_fd },
+		{ "min_life", &o->min_life },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -203,7 +204,8 @@ enum status cli_parse(struct cli *c, int argc, char **argv)
 				     .format = "raw",
 				     .public_key = "",
 				     .jobs = "",
-				     .password_fd = "" };
+				     .password_fd = "",
+				     .min_life = "" };
 	optind = 0; /* start over, GNU style */
 	s = parse_options(c, argc, argv, true);
 	if (s != STATUS_OK || (c->o.help && optind >= argc))
@@ -335,5 +337,21 @@ enum status cli_print(struct cli *c, const struct text *t)
 		return reason_set(&c->why, STATUS_ERROR,
 				  "cannot write to standard output: %s",
 				  strerror(errno));
+	return STATUS_OK;
+}
+
+enum status cli_print_secret(struct cli *c, const struct secret *bytes)
+{
+	const char *p = secret_bytes(bytes);
+	size_t n = secret_len(bytes);
+
+	if (fflush(stdout) != 0 ||
+	    secret_write_fd(bytes, STDOUT_FILENO) != STATUS_OK)
+		return reason_set(&c->why, STATUS_ERROR,
+				  "cannot write to standard output");
+	/* A newline for a person's eye only: `$(...)` and pipes get the bytes. */
+	if (isatty(STDOUT_FILENO) && n && p[n - 1] != '\n' &&
+	    write(STDOUT_FILENO, "\n", 1) != 1)
+		return STATUS_ERROR;
 	return STATUS_OK;
 }

@@ -14,6 +14,7 @@
 #include "assembly/courier.h"
 #include "assembly/workshop.h"
 #include "base/reason.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "config/config.h"
 
@@ -29,7 +30,7 @@ enum cli_command {
 /* Every option of every command, "" or false when not given. */
 struct cli_options {
 	const char *config, *state, *reason, *since, *label, *format;
-	const char *public_key, *jobs, *password_fd;
+	const char *public_key, *jobs, *password_fd, *min_life;
 	bool json, quiet, help, due, all, dry_run, emergency;
 };
 
@@ -74,6 +75,9 @@ enum status cli_roles(struct cli *c, const struct config_group ***ret_roles,
 /* Print to standard output; STATUS_ERROR when it is closed or full. */
 enum status cli_print(struct cli *c, const struct text *t);
 
+/* A secret to standard output, with a newline for a person's eye only. */
+enum status cli_print_secret(struct cli *c, const struct secret *bytes);
+
 /* The commands.  Each returns the status whose exit code main() ends with. */
 enum status cli_init(struct cli *c);
 enum status cli_check(struct cli *c);
@@ -81,6 +85,7 @@ enum status cli_rotate(struct cli *c); /* also import and recover */
 enum status cli_status(struct cli *c);
 enum status cli_history(struct cli *c);
 enum status cli_get(struct cli *c);
+enum status cli_token(struct cli *c);
 enum status cli_freeze(struct cli *c); /* also thaw */
 enum status cli_audit(struct cli *c);
 enum status cli_config(struct cli *c);

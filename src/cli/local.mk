@@ -11,6 +11,7 @@ keyturn_SOURCES = \
 	src/cli/cli_init.c \
 	src/cli/cli_rotate.c \
 	src/cli/cli_status.c \
+	src/cli/cli_token.c \
 	src/cli/commands.def \
 	src/cli/main.c \
 	src/cli/pool.c src/cli/pool.h

@@ -11,7 +11,6 @@
 
 #include "base/text.h"
 #include "token/token_databricks_internal.h"
-#include "token/token_environment.h"
 
 struct databricks {
 	struct token_source base;
@@ -33,22 +32,19 @@ struct databricks {
 static enum status resolve(struct databricks *d, const char **ret,
 			   struct reason *why)
 {
-	const char *host = d->host;
 	enum status s;
 
 	if (d->endpoint[0] || d->found[0]) {
 		*ret = d->endpoint[0] ? d->endpoint : d->found;
 		return STATUS_OK;
 	}
-	if (!host[0])
-		host = token_environment_get("PGHOST");
-	if (!host)
+	if (!d->host[0])
 		return reason_set(
 			why, STATUS_CONFIG,
 			"[token %s]: set endpoint, instance, or host, "
 			"by which the endpoint can be found",
 			d->base.name);
-	s = token_databricks_find(&d->web, &d->login, host, d->found,
+	s = token_databricks_find(&d->web, &d->login, d->host, d->found,
 				  sizeof(d->found), why);
 	if (s == STATUS_OK)
 		*ret = d->found;

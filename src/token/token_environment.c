@@ -12,7 +12,7 @@ static bool is_known(const char *name)
 						"ACTIONS_ID_TOKEN_REQUEST_" };
 	static const char *const names[] = { "GCE_METADATA_HOST",
 					     "GOOGLE_APPLICATION_CREDENTIALS",
-					     "PGHOST", "HOME" };
+					     "HOME" };
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)

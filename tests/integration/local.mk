@@ -49,3 +49,4 @@ EXTRA_DIST += tests/doubles/vault.py \
 EXTRA_DIST += tests/integration/control_plane.c \
 	tests/integration/rig/lakebase.py \
 	tests/integration/test_lakebase.py
+EXTRA_DIST += tests/doubles/databricks.py

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* token: one short-lived credential, minted now; prints only what the hand-out
+ * gave, which is in the audit by then. */
+#include "assembly/handout_token.h"
+#include "base/duration.h"
+#include "base/harden.h"
+#include "base/secret.h"
+#include "cli/cli.h"
+
+enum status cli_token(struct cli *c)
+{
+	struct secret *bytes = NULL;
+	int64_t min_life = -1;
+	enum status s = STATUS_OK;
+
+	if (c->n_args != 1)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "token takes the name of one [token NAME]");
+	if (*c->o.min_life)
+		s = duration_parse(c->o.min_life, &min_life, &c->why);
+	if (s != STATUS_OK)
+		return reason_wrap(&c->why, STATUS_USAGE, "--min-life");
+	s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+	if (s == STATUS_OK)
+		s = handout_token(c->backends, c->ledger, c->args[0], min_life,
+				  c->o.json ? "json" : c->o.format, c->actor,
+				  &bytes, &c->why);
+	if (s == STATUS_OK)
+		s = cli_print_secret(c, bytes);
+	secret_free(bytes);
+	harden_scrub_stack();
+	return s;
+}
