@@ -53,8 +53,9 @@ enum status audit_trail_export(struct lite_tx *tx, ledger_export_fn *fn,
 void audit_trail_cut(char *dst, size_t size, const char *src);
 
 /* ledger.h: follow. */
-enum status audit_trail_follow(struct lite_tx *tx, int64_t after, size_t most,
-			       ledger_export_fn *fn, void *arg,
-			       int64_t *ret_last, struct reason *why);
+enum status audit_trail_export_after(struct lite_tx *tx, int64_t after,
+				     size_t most, ledger_export_fn *fn,
+				     void *arg, int64_t *ret_last,
+				     struct reason *why);
 
 #endif

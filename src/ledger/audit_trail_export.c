@@ -166,9 +166,10 @@ static enum status begin_behind(struct lite_tx *tx, struct export *x,
 	return st == STATUS_NOT_FOUND ? STATUS_OK : st;
 }
 
-enum status audit_trail_follow(struct lite_tx *tx, int64_t after, size_t most,
-			       ledger_export_fn *fn, void *arg,
-			       int64_t *ret_last, struct reason *why)
+enum status audit_trail_export_after(struct lite_tx *tx, int64_t after,
+				     size_t most, ledger_export_fn *fn,
+				     void *arg, int64_t *ret_last,
+				     struct reason *why)
 {
 	struct export x = { .fn = fn, .arg = arg };
 	struct audit_trail_walk end;

@@ -90,8 +90,8 @@ static enum status follow_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	struct following *f = arg;
 
-	return audit_trail_follow(tx, f->after, f->most, export_line, &f->x,
-				  &f->last, why);
+	return audit_trail_export_after(tx, f->after, f->most, export_line,
+					&f->x, &f->last, why);
 }
 
 enum status ledger_sqlite_audit_follow(struct ledger *ledger, int64_t after,
