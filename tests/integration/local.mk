@@ -13,6 +13,7 @@ EXTRA_DIST += \
 	tests/integration/rig/fault.py \
 	tests/integration/rig/installation.py \
 	tests/integration/rig/leaks.py \
+	tests/integration/rig/pam.py \
 	tests/integration/rig/server.py \
 	tests/integration/rig/verdict.py \
 	tests/integration/scan.c \
@@ -34,6 +35,7 @@ EXTRA_DIST += \
 	tests/integration/test_kill_sweep.py \
 	tests/integration/test_memory.py \
 	tests/integration/test_newer_servers.py \
+	tests/integration/test_pam.py \
 	tests/integration/test_restore.py \
 	tests/integration/test_rotation.py \
 	tests/integration/test_two_rotators.py \

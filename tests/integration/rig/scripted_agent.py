@@ -64,7 +64,7 @@ class ScriptedAgent:
         self.requests = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
-        self._listener.listen(16)
+        self._listener.listen(128)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -98,5 +98,9 @@ class ScriptedAgent:
 
     def close(self):
         self._closed.set()
+        # Before the descriptor is closed, or its number may be the next
+        # listener's when the thread gets to accept().
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._listener.close()
         os.unlink(self.path)

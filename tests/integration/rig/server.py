@@ -143,6 +143,7 @@ class Server:
         self.sockets = os.path.join(folder, "s")
         self.port = free_port()
         self.process = None
+        self.environment = {}  # of the server, beside what all have
         self._connection = {}
         os.makedirs(self.sockets)
         own(folder)
@@ -225,7 +226,8 @@ class Server:
             as_account([os.path.join(self.programs, "postgres"), "-D",
                         self.data]),
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-            env=environment(), start_new_session=True)
+            env={**environment(), **self.environment},
+            start_new_session=True)
         log.close()
         if wait:
             wait_for(self.answers, f"the server to start, see {self.log}", 60)
