@@ -16,18 +16,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/notify.h"
-#include "ledger/ledger_key.h"
 #include "store/store_key.h"
 
 #define EVENTS	256
 #define TICK_US (NOW_SECOND / 20)
-
-/* A configuration that was replaced, while errands of it are under way. */
-struct agent_retired {
-	struct agent_retired *next;
-	struct config *config;
-	struct agent_couriers *couriers;
-};
 
 /* ---- What the parts tell each other -------------------------------------- */
 
@@ -41,7 +33,7 @@ static void wake(void *arg)
 		return;
 }
 
-static void errand_done(void *arg, struct agent_errand *e)
+void agent_done(void *arg, struct agent_errand *e)
 {
 	struct agent *a = arg;
 
@@ -63,7 +55,7 @@ static void told(void *arg, const struct agent_secret *s)
 {
 	struct agent *a = arg;
 
-	a->keep = true;
+	a->keep = a->keep || s->changed;
 	agent_client_told(a, s);
 }
 
@@ -84,148 +76,6 @@ static void take_done(struct agent *a)
 	}
 	if (agent_trail_collect(a->trail))
 		agent_client_told(a, NULL);
-}
-
-/* ---- The configuration --------------------------------------------------- */
-
-static void read_settings(const struct config *c, struct agent_settings *ret)
-{
-	const struct config_group *g = config_find(c, CONFIG_SECTION_agent, "");
-
-	*ret = (struct agent_settings){
-		.cache.refresh_us = config_duration_us(g, CONFIG_agent_refresh),
-		.cache.max_stale_us =
-			config_duration_us(g, CONFIG_agent_max_stale),
-		.clients = (unsigned)config_int(g, CONFIG_agent_clients),
-		.clients_per_user =
-			(unsigned)config_int(g, CONFIG_agent_clients_per_user),
-		.wrong_passwords =
-			(unsigned)config_int(g, CONFIG_agent_wrong_passwords),
-	};
-}
-
-struct made {
-	struct config *config;
-	struct agent_roster *roster;
-	struct agent_couriers *couriers;
-};
-
-static void free_made(struct made *m)
-{
-	agent_roster_free(m->roster);
-	agent_couriers_free(m->couriers);
-	config_free(m->config);
-}
-
-static enum status make(struct agent *a, struct made *ret, struct reason *why)
-{
-	struct made m = { 0 };
-	struct backends *b = NULL;
-	enum status s;
-
-	s = config_load(a->config_path, &m.config, why);
-	if (s == STATUS_OK)
-		s = agent_roster_new(m.config, &m.roster, why);
-	if (s == STATUS_OK)
-		s = backends_new(m.config, &b, why);
-	if (s == STATUS_OK)
-		s = agent_couriers_new(b, errand_done, a, &m.couriers, why);
-	if (s != STATUS_OK) {
-		if (!m.couriers)
-			backends_free(b);
-		free_made(&m);
-		return s;
-	}
-	*ret = m;
-	return STATUS_OK;
-}
-
-/* What was asked for and not taken stays asked for. */
-static void carry_over(const struct agent_roster *from, struct agent_roster *to)
-{
-	for (size_t i = 0; from && i < agent_roster_count(from); i++) {
-		const struct agent_role *was = agent_roster_at(from, i);
-		struct agent_role *is = agent_roster_find(to, was->name);
-
-		if (!is)
-			continue;
-		is->asked = was->asked;
-		is->asked_us = was->asked_us;
-	}
-}
-
-/* Errands that are under way may end in the store that they were sent to. */
-static enum status retire(struct agent *a, struct reason *why)
-{
-	struct agent_retired *r;
-
-	if (!a->couriers)
-		return STATUS_OK;
-	r = calloc(1, sizeof(*r));
-	if (!r)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	r->config = a->config;
-	r->couriers = a->couriers;
-	r->next = a->retired;
-	a->retired = r;
-	agent_couriers_retire(r->couriers);
-	return STATUS_OK;
-}
-
-static void reap_retired(struct agent *a, bool wait)
-{
-	struct agent_retired **at = &a->retired, *r;
-
-	while ((r = *at) != NULL) {
-		if (!wait && !agent_couriers_idle(r->couriers)) {
-			at = &r->next;
-			continue;
-		}
-		*at = r->next;
-		agent_couriers_free(r->couriers);
-		config_free(r->config);
-		free(r);
-	}
-}
-
-static enum status use(struct agent *a, struct made *m, struct reason *why)
-{
-	enum status s = retire(a, why);
-
-	if (s != STATUS_OK)
-		return s;
-	carry_over(a->roster, m->roster);
-	agent_roster_free(a->roster);
-	a->config = m->config;
-	a->roster = m->roster;
-	a->couriers = m->couriers;
-	*m = (struct made){ 0 };
-	read_settings(a->config, &a->settings);
-	agent_cache_set(a->cache, &a->settings.cache);
-	return agent_roster_fill(a->roster, a->cache, why);
-}
-
-static void reload(struct agent *a)
-{
-	struct reason why = { "" };
-	struct made m = { 0 };
-	enum status s;
-
-	a->reload = false;
-	notify_reloading();
-	s = make(a, &m, &why);
-	if (s == STATUS_OK)
-		s = use(a, &m, &why);
-	free_made(&m);
-	agent_trail_flush(a->trail);
-	/* Who waits is judged by the new rules. */
-	agent_client_told_all(a);
-	if (s == STATUS_OK)
-		log_line(LOG_LEVEL_INFO, "read %s again", a->config_path);
-	else
-		log_line(LOG_LEVEL_ERROR,
-			 "the configuration stays as it was: %s", why.text);
-	notify_send("READY=1");
 }
 
 /* ---- Starting ------------------------------------------------------------ */
@@ -321,7 +171,6 @@ enum status agent_new(const char *config_path, struct agent **ret,
 		      struct reason *why)
 {
 	struct agent *a = calloc(1, sizeof(*a));
-	struct made m = { 0 };
 	enum status s = STATUS_NO_MEMORY;
 
 	if (!a)
@@ -346,14 +195,11 @@ enum status agent_new(const char *config_path, struct agent **ret,
 	if (s == STATUS_OK)
 		s = make_cache(a, why);
 	if (s == STATUS_OK)
-		s = make(a, &m, why);
-	if (s == STATUS_OK)
-		s = use(a, &m, why);
+		s = agent_config_load(a, why);
 	if (s == STATUS_OK)
 		s = make_trail(a, why);
 	if (s == STATUS_OK)
 		s = agent_listen(a, why);
-	free_made(&m);
 	if (s != STATUS_OK) {
 		agent_free(a);
 		return s;
@@ -429,8 +275,8 @@ static void each_second(struct agent *a)
 {
 	agent_cache_tick(a->cache);
 	agent_trail_tick(a->trail);
-	reap_retired(a, false);
-	agent_keep_save(a);
+	agent_config_reap(a, false);
+	agent_keep_save(a, false);
 }
 
 static void tick(struct agent *a)
@@ -480,7 +326,7 @@ enum status agent_run(struct agent *a, struct reason *why)
 			dispatch(a, &events[i]);
 		tick(a);
 		if (a->reload)
-			reload(a);
+			agent_config_reload(a);
 		agent_client_turn(a);
 	}
 	notify_send("STOPPING=1");
@@ -494,11 +340,11 @@ void agent_free(struct agent *a)
 	if (!a)
 		return;
 	if (a->trail && a->cache)
-		agent_keep_save(a);
+		agent_keep_save(a, true);
 	agent_listen_stop(a);
 	agent_client_close_all(a);
 	agent_couriers_free(a->couriers);
-	reap_retired(a, true);
+	agent_config_reap(a, true);
 	while ((e = a->done) != NULL) {
 		a->done = e->next;
 		agent_errand_free(e);
@@ -519,36 +365,4 @@ void agent_free(struct agent *a)
 	pthread_mutex_destroy(&a->lock);
 	free(a->config_path);
 	free(a);
-}
-
-/* ---- Without serving ----------------------------------------------------- */
-
-enum status agent_check(const char *config_path, struct reason *why)
-{
-	struct agent_roster *roster = NULL;
-	struct config *config = NULL;
-	enum status s;
-
-	s = config_load(config_path, &config, why);
-	if (s == STATUS_OK)
-		s = agent_roster_new(config, &roster, why);
-	agent_roster_free(roster);
-	config_free(config);
-	return s;
-}
-
-enum status agent_init(const char *config_path, struct reason *why)
-{
-	struct config *config = NULL;
-	enum status s;
-
-	s = config_load(config_path, &config, why);
-	if (s == STATUS_OK)
-		s = ledger_key_create(
-			config_string(config_find(config,
-						  CONFIG_SECTION_keyturn, ""),
-				      CONFIG_keyturn_audit_key),
-			why);
-	config_free(config);
-	return s;
 }

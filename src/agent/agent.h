@@ -9,8 +9,8 @@
  *    NotifyAccess=main, WatchdogSec= as you like, NonBlocking= is not needed
  *  - sockets, by FileDescriptorName: agent (SocketMode=0666), creds and admin
  *    (0600); without them it makes them in the folder of the `sockets` setting
- *  - FileDescriptorStoreMax=1 keeps the cache over a restart (sealed memfd, name
- *    "cache"); FileDescriptorStorePreserve= stays at "restart"
+ *  - FileDescriptorStoreMax=2 keeps the cache over a restart (a sealed memfd,
+ *    "cache-0" and "cache-1" in turns)
  *  - LimitMEMLOCK=64M or more for thousands of secrets; LimitNOFILE= above the
  *    `clients` setting; LimitCORE=0; MemorySwapMax=0, for the memfd is not
  *    locked

@@ -91,6 +91,14 @@ void agent_cache_drop(struct agent_secret *s)
 	s->doubted_us = 0;
 }
 
+void agent_cache_rekey(struct agent_cache *c, struct secret *key)
+{
+	for (struct agent_secret *s = c->first; s; s = s->next)
+		agent_cache_drop(s);
+	secret_free(c->key);
+	c->key = key;
+}
+
 /* ---- When to ask --------------------------------------------------------- */
 
 /* us, a tenth more or less: ten thousand secrets are not asked for at once. */
@@ -269,6 +277,32 @@ static void unlink_name(struct agent_cache *c, struct agent_secret *s)
 	*at = s->beside;
 }
 
+bool agent_cache_restore(struct agent_cache *c, struct agent_secret *kept)
+{
+	struct agent_secret *s = find(c, kept->name, kept->store);
+
+	if (!s || !kept->current.id[0] || kept->checked_us <= 0 ||
+	    kept->checked_us > now_boot(c->now) ||
+	    (s->want_clear && !kept->password) ||
+	    (s->want_content && !kept->current.has_mac))
+		return false;
+	agent_cache_drop(s);
+	s->current = kept->current;
+	if (s->want_previous)
+		s->previous = kept->previous;
+	text_copy(s->host, sizeof(s->host), kept->host);
+	text_copy(s->port, sizeof(s->port), kept->port);
+	text_copy(s->dbname, sizeof(s->dbname), kept->dbname);
+	s->since_us = kept->since_us;
+	s->checked_us = kept->checked_us;
+	s->seen_us = kept->seen_us;
+	if (s->want_clear) {
+		s->password = kept->password;
+		kept->password = NULL;
+	}
+	return true;
+}
+
 void agent_cache_want_end(struct agent_cache *c)
 {
 	struct agent_secret **at = &c->first, *s;
@@ -388,10 +422,12 @@ static void take(struct agent_cache *c, struct agent_secret *s,
 		store_find_label(&e->state, STORE_LABEL_CURRENT);
 
 	s->answered = true;
+	s->changed = false;
 	if (!is_newer(s, &e->state, current) && !believe(c, s, current))
 		return;
 	s->doubted_us = 0;
 	if (!current) {
+		s->changed = s->current.id[0] != '\0';
 		agent_cache_drop(s);
 		reason_set(&s->why, STATUS_NOT_FOUND,
 			   "%s has no current version in store %s%s%s", s->name,
@@ -403,6 +439,7 @@ static void take(struct agent_cache *c, struct agent_secret *s,
 		if (e->want_content && !e->has_current)
 			return; /* asked for less than is wanted now */
 		take_current(c, s, e, current);
+		s->changed = true;
 	}
 	take_previous(c, s, e,
 		      store_find_label(&e->state, STORE_LABEL_PREVIOUS));

@@ -62,6 +62,7 @@ struct agent_secret {
 
 	/* Asking. */
 	bool busy, again, failed;
+	bool changed;	    /* the last answer brought another version */
 	bool answered;	    /* at all, since the agent was started */
 	int64_t next_us;    /* boot: the next errand by itself */
 	int64_t pressed_us; /* boot: the last that a client caused */
@@ -144,6 +145,12 @@ enum agent_cache_has agent_cache_look(const struct agent_cache *c,
 /* Digest a password under the cache's key. */
 enum status agent_cache_digest(const struct agent_cache *c, const void *p,
 			       size_t n, unsigned char ret[DIGEST_SIZE]);
+
+/* Another key, from a cache that was kept; only while nothing is held. */
+void agent_cache_rekey(struct agent_cache *c, struct secret *key);
+/* Hold what was kept of a secret, when it is wanted and is enough; takes the
+ * password, and says whether it did. */
+bool agent_cache_restore(struct agent_cache *c, struct agent_secret *kept);
 
 /* Forget what is held. */
 void agent_cache_drop(struct agent_secret *s);

@@ -108,8 +108,19 @@ struct agent {
 	bool stopping, reload;
 	bool keep; /* the kept cache is older than the cache */
 	int64_t kept_us;
+	uint64_t kept;		  /* the number of the last one */
 	uint64_t served, refused; /* for the status line */
 };
+
+/* agent.c: an errand has come back; in the thread of who carried it. */
+void agent_done(void *arg, struct agent_errand *e);
+
+/* agent_config.c */
+enum status agent_config_load(struct agent *a, struct reason *why);
+/* The same while serving; on failure all stays as it was. */
+void agent_config_reload(struct agent *a);
+/* Free configurations that nobody looks at any more, or wait for that. */
+void agent_config_reap(struct agent *a, bool wait);
 
 /* agent_listen.c: take the sockets that systemd passed on, make the others;
  * begin to watch them. */
@@ -178,6 +189,7 @@ void agent_verify_nobody(struct agent_call *k);
 
 /* agent_keep.c */
 void agent_keep_restore(struct agent *a, int fd);
-void agent_keep_save(struct agent *a);
+/* now: whether or not something has changed. */
+void agent_keep_save(struct agent *a, bool now);
 
 #endif

@@ -52,7 +52,7 @@ static void take_fd(struct agent *a, int fd, const char *name, size_t n)
 		a->listeners[i].fd = fd;
 		return;
 	}
-	if (n == strlen("cache") && memcmp(name, "cache", n) == 0)
+	if (n == strlen("cache-0") && memcmp(name, "cache-", 6) == 0)
 		agent_keep_restore(a, fd);
 	else
 		log_line(LOG_LEVEL_WARN,

@@ -6,6 +6,7 @@ libagent_a_SOURCES = \
 	src/agent/agent_brake.c src/agent/agent_brake.h \
 	src/agent/agent_cache.c src/agent/agent_cache.h \
 	src/agent/agent_client.c \
+	src/agent/agent_config.c \
 	src/agent/agent_couriers.c src/agent/agent_couriers.h \
 	src/agent/agent_creds.c \
 	src/agent/agent_errand.c src/agent/agent_errand.h \

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The configuration in use and how another takes its place; must never free
+ * what an errand under way still looks at. */
+#include <stdlib.h>
+
+#include "agent/agent_internal.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "ledger/ledger_key.h"
+
+/* A configuration that was replaced, while errands of it are under way. */
+struct agent_retired {
+	struct agent_retired *next;
+	struct config *config;
+	struct agent_couriers *couriers;
+};
+
+static void read_settings(const struct config *c, struct agent_settings *ret)
+{
+	const struct config_group *g = config_find(c, CONFIG_SECTION_agent, "");
+
+	*ret = (struct agent_settings){
+		.cache.refresh_us = config_duration_us(g, CONFIG_agent_refresh),
+		.cache.max_stale_us =
+			config_duration_us(g, CONFIG_agent_max_stale),
+		.clients = (unsigned)config_int(g, CONFIG_agent_clients),
+		.clients_per_user =
+			(unsigned)config_int(g, CONFIG_agent_clients_per_user),
+		.wrong_passwords =
+			(unsigned)config_int(g, CONFIG_agent_wrong_passwords),
+	};
+}
+
+struct made {
+	struct config *config;
+	struct agent_roster *roster;
+	struct agent_couriers *couriers;
+};
+
+static void free_made(struct made *m)
+{
+	agent_roster_free(m->roster);
+	agent_couriers_free(m->couriers);
+	config_free(m->config);
+}
+
+static enum status make(struct agent *a, struct made *ret, struct reason *why)
+{
+	struct made m = { 0 };
+	struct backends *b = NULL;
+	enum status s;
+
+	s = config_load(a->config_path, &m.config, why);
+	if (s == STATUS_OK)
+		s = agent_roster_new(m.config, &m.roster, why);
+	if (s == STATUS_OK)
+		s = backends_new(m.config, &b, why);
+	if (s == STATUS_OK)
+		s = agent_couriers_new(b, agent_done, a, &m.couriers, why);
+	if (s != STATUS_OK) {
+		if (!m.couriers)
+			backends_free(b);
+		free_made(&m);
+		return s;
+	}
+	*ret = m;
+	return STATUS_OK;
+}
+
+/* What was asked for and not taken stays asked for. */
+static void carry_over(const struct agent_roster *from, struct agent_roster *to)
+{
+	for (size_t i = 0; from && i < agent_roster_count(from); i++) {
+		const struct agent_role *was = agent_roster_at(from, i);
+		struct agent_role *is = agent_roster_find(to, was->name);
+
+		if (!is)
+			continue;
+		is->asked = was->asked;
+		is->asked_us = was->asked_us;
+	}
+}
+
+/* Errands that are under way may end in the store that they were sent to. */
+static enum status retire(struct agent *a, struct reason *why)
+{
+	struct agent_retired *r;
+
+	if (!a->couriers)
+		return STATUS_OK;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	r->config = a->config;
+	r->couriers = a->couriers;
+	r->next = a->retired;
+	a->retired = r;
+	agent_couriers_retire(r->couriers);
+	return STATUS_OK;
+}
+
+void agent_config_reap(struct agent *a, bool wait)
+{
+	struct agent_retired **at = &a->retired, *r;
+
+	while ((r = *at) != NULL) {
+		if (!wait && !agent_couriers_idle(r->couriers)) {
+			at = &r->next;
+			continue;
+		}
+		*at = r->next;
+		agent_couriers_free(r->couriers);
+		config_free(r->config);
+		free(r);
+	}
+}
+
+static enum status use(struct agent *a, struct made *m, struct reason *why)
+{
+	enum status s = retire(a, why);
+
+	if (s != STATUS_OK)
+		return s;
+	carry_over(a->roster, m->roster);
+	agent_roster_free(a->roster);
+	a->config = m->config;
+	a->roster = m->roster;
+	a->couriers = m->couriers;
+	*m = (struct made){ 0 };
+	read_settings(a->config, &a->settings);
+	agent_cache_set(a->cache, &a->settings.cache);
+	return agent_roster_fill(a->roster, a->cache, why);
+}
+
+enum status agent_config_load(struct agent *a, struct reason *why)
+{
+	struct made m = { 0 };
+	enum status s = make(a, &m, why);
+
+	if (s == STATUS_OK)
+		s = use(a, &m, why);
+	free_made(&m);
+	return s;
+}
+
+void agent_config_reload(struct agent *a)
+{
+	struct reason why = { "" };
+	enum status s;
+
+	a->reload = false;
+	notify_reloading();
+	s = agent_config_load(a, &why);
+	agent_trail_flush(a->trail);
+	/* Who waits is judged by the new rules. */
+	agent_client_told_all(a);
+	if (s == STATUS_OK)
+		log_line(LOG_LEVEL_INFO, "read %s again", a->config_path);
+	else
+		log_line(LOG_LEVEL_ERROR,
+			 "the configuration stays as it was: %s", why.text);
+	notify_send("READY=1");
+}
+
+/* ---- Without serving ----------------------------------------------------- */
+
+enum status agent_check(const char *config_path, struct reason *why)
+{
+	struct agent_roster *roster = NULL;
+	struct config *config = NULL;
+	enum status s;
+
+	s = config_load(config_path, &config, why);
+	if (s == STATUS_OK)
+		s = agent_roster_new(config, &roster, why);
+	agent_roster_free(roster);
+	config_free(config);
+	return s;
+}
+
+enum status agent_init(const char *config_path, struct reason *why)
+{
+	struct config *config = NULL;
+	enum status s;
+
+	s = config_load(config_path, &config, why);
+	if (s == STATUS_OK)
+		s = ledger_key_create(
+			config_string(config_find(config,
+						  CONFIG_SECTION_keyturn, ""),
+				      CONFIG_keyturn_audit_key),
+			why);
+	config_free(config);
+	return s;
+}
