@@ -24,6 +24,7 @@ EXTRA_DIST += \
 	tests/integration/test_bad_ledger.py \
 	tests/integration/test_bad_store.py \
 	tests/integration/test_endpoints.py \
+	tests/integration/test_fault_matrix.py \
 	tests/integration/test_commands.py \
 	tests/integration/aws_turns.c \
 	tests/integration/test_aws.py \

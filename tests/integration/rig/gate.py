@@ -13,6 +13,9 @@ on command and writes down what came through.
     garbage        200 with HTML; nothing is done
     lie            it is done, and the answer is 200 with "{}"
     429, 503, ...  that status with Vault's kind of body; nothing is done
+    a function     is called; what it returns is the act, None: none
+
+A request to AWS goes by its operation in the place of the path.
 """
 
 import collections
@@ -32,9 +35,10 @@ HOP = {"connection", "keep-alive", "transfer-encoding", "content-length",
 
 
 class Fault:
-    def __init__(self, method, path, act, times, headers):
-        self.method, self.path, self.act = method, re.compile(path), str(act)
-        self.left, self.headers = times, headers or {}
+    def __init__(self, method, path, act, times, headers, skip):
+        self.method, self.path = method, re.compile(path)
+        self.act = act if callable(act) else str(act)
+        self.left, self.headers, self.skip = times, headers or {}, skip
 
 
 class Gate:
@@ -63,9 +67,12 @@ class Gate:
         self.server.shutdown()
         self.server.server_close()
 
-    def fault(self, method, path, act, times=1, headers=None):
+    def fault(self, method, path, act, times=1, headers=None, skip=0):
+        """From the request after `skip` of the same kind on."""
+        fault = Fault(method, path, act, times, headers, skip)
         with self.lock:
-            self.faults.append(Fault(method, path, act, times, headers))
+            self.faults.append(fault)
+        return fault
 
     def clear(self):
         with self.lock:
@@ -79,6 +86,9 @@ class Gate:
             for fault in self.faults:
                 if fault.left > 0 and fault.method in (method, "*") \
                         and fault.path.search(path):
+                    if fault.skip > 0:
+                        fault.skip -= 1
+                        continue
                     fault.left -= 1
                     return fault
         return None
@@ -145,21 +155,36 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    @property
+    def what(self):
+        """The path, or the operation of AWS."""
+        target = self.headers.get("X-Amz-Target")
+        return target.partition(".")[2] if target else self.path
+
+    @property
+    def reads(self):
+        return self.command == "GET" or \
+            self.what.startswith(("Get", "Describe", "List"))
+
     def note(self, what):
         with self.owner.lock:
-            self.owner.calls.append((self.command, self.path, what))
+            self.owner.calls.append((self.command, self.what, what))
+
+    def kept_headers(self):
+        """AWS's signatures are over the host, too."""
+        signed = "X-Amz-Target" in self.headers
+        return {k: v for k, v in self.headers.items()
+                if k.lower() not in (HOP if signed else HOP | {"host"})}
 
     def forward(self, body):
-        headers = {k: v for k, v in self.headers.items()
-                   if k.lower() not in HOP | {"host"}}
-        answer = self.owner.send(self.command, self.path, headers, body)
-        if self.command == "GET":
+        answer = self.owner.send(self.command, self.path, self.kept_headers(),
+                                 body)
+        if self.reads:
             with self.owner.lock:
-                self.owner.answers[self.path.partition("?")[0]].append(answer)
+                self.owner.answers[self.what.partition("?")[0]].append(answer)
         return answer
 
-    def spoil(self, fault, body):
-        act = fault.act
+    def spoil(self, fault, act, body):
         if act == "reset-before":
             self.cut()
         elif act == "hang-before":
@@ -169,11 +194,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.note(act)
             self.cut() if act == "reset-after" else self.hang()
         elif act == "late":
-            headers = {k: v for k, v in self.headers.items()
-                       if k.lower() not in HOP | {"host"}}
             with self.owner.lock:
-                self.owner.held.append((self.command, self.path, headers,
-                                        body))
+                self.owner.held.append((self.command, self.path,
+                                        self.kept_headers(), body))
             self.cut()
         elif act == "garbage":
             self.reply(200, [("Content-Type", "text/html")],
@@ -189,18 +212,21 @@ class _Handler(BaseHTTPRequestHandler):
         gate = self.owner
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if gate.before:
-            gate.before(self.command, self.path)
-        fault = gate.due(self.command, self.path)
-        if fault and fault.act == "stale":
+            gate.before(self.command, self.what)
+        fault = gate.due(self.command, self.what)
+        act = fault and fault.act
+        if callable(act):
+            act = act()
+        if act == "stale":
             with gate.lock:
-                old = gate.answers[self.path.partition("?")[0]][-1:]
+                old = gate.answers[self.what.partition("?")[0]][-1:]
             self.note("stale")
             answer = old[0] if old else (404, [], b'{"errors":[]}')
             self.reply(*answer)
-        elif fault:
-            if not fault.act.endswith("-after"):
-                self.note(fault.act)  # those are noted once it is done
-            self.spoil(fault, body)
+        elif act:
+            if not act.endswith("-after"):
+                self.note(act)  # those are noted once it is done
+            self.spoil(fault, act, body)
         else:
             answer = self.forward(body)
             self.note(answer[0])

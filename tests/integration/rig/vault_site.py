@@ -14,6 +14,7 @@ import hvac
 
 from rig.gate import Gate
 from rig.installation import Installation, Version
+from rig.server import free_port, wait_for
 
 
 class Vault:
@@ -40,7 +41,7 @@ class Vault:
 
     def start(self, program, folder):
         self.token = "root-" + uuid.uuid4().hex
-        port = 20000 + os.getpid() % 20000
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         with open(os.path.join(folder, "vault.log"), "wb") as log:
             self.process = subprocess.Popen(
@@ -48,6 +49,13 @@ class Vault:
                  f"-dev-listen-address=127.0.0.1:{port}"],
                 stdout=log, stderr=log, cwd=folder,
                 env={**os.environ, "HOME": folder})
+        client = hvac.Client(url=self.url)
+
+        def up():
+            assert self.process.poll() is None, f"{program} has ended"
+            with contextlib.suppress(Exception):
+                return not client.sys.is_sealed()
+        wait_for(up, f"{program} to come up", 30)
 
     def wait_for_mount(self):
         for _ in range(100):
