@@ -217,7 +217,7 @@ static enum status send_to(struct store_vault *v, size_t address,
 	if (r->token)
 		headers[req.n_headers++] =
 			(struct http_header){ "X-Vault-Token", "", r->token };
-	if (v->namespace[0])
+	if (v->namespace[0] && !r->placed)
 		headers[req.n_headers++] =
 			(struct http_header){ "X-Vault-Namespace", v->namespace,
 					      NULL };

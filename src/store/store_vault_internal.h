@@ -45,6 +45,7 @@ struct store_vault_request {
 	const struct doc *body;	    /* NULL: none */
 	const char *content_type;   /* NULL: application/json */
 	bool writes; /* repeated only when it was certainly not done */
+	bool placed; /* path begins with the namespace; no header names it */
 };
 
 struct store_vault_answer {

@@ -115,12 +115,15 @@ static enum status judge_mount(const struct store_vault *v, int code,
 	const char *version = doc_text(doc_path(data, "options.version"));
 
 	if (code == 403 || code == 404)
-		return reason_set(why, STATUS_REFUSED,
-				  "store %s: the mount %s%s%s does not exist, "
-				  "or the token's policy grants nothing in it",
-				  v->name, v->mount,
-				  v->namespace[0] ? " in namespace " : "",
-				  v->namespace);
+		return reason_set(
+			why, STATUS_REFUSED,
+			"store %s: the mount %s%s%s does not exist, "
+			"or the token's policy grants nothing in it%s",
+			v->name, v->mount,
+			v->namespace[0] ? " in namespace " : "", v->namespace,
+			v->namespace[0] ? ", or this server has no "
+					  "namespaces" :
+					  "");
 	if (code != 200)
 		return odd_code(v, code, "describe the mount", why);
 	if (!type || (strcmp(type, "kv") != 0 && strcmp(type, "generic") != 0))
@@ -138,7 +141,9 @@ static enum status judge_mount(const struct store_vault *v, int code,
 
 enum status store_vault_kv_mount(struct store_vault *v, struct reason *why)
 {
-	struct store_vault_request r = { .method = "GET" };
+	/* A server without namespaces ignores the header, and its own secrets
+	 * would be taken for those of the namespace; a path it cannot ignore. */
+	struct store_vault_request r = { .method = "GET", .placed = true };
 	struct store_vault_answer answer = { 0 };
 	struct text path = text_make(STORE_VAULT_PATH_SIZE);
 	enum status s;
@@ -149,6 +154,10 @@ enum status store_vault_kv_mount(struct store_vault *v, struct reason *why)
 	pthread_mutex_unlock(&v->lock);
 	if (seen)
 		return STATUS_OK;
+	if (v->namespace[0]) {
+		add_path(&path, v->namespace);
+		text_add_char(&path, '/');
+	}
 	text_add(&path, "sys/internal/ui/mounts/");
 	add_path(&path, v->mount);
 	r.path = text_str(&path);

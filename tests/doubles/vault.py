@@ -469,6 +469,10 @@ class Double:
         if headers.get("X-Vault-Request") != "true":
             raise Refusal(412, 'missing "X-Vault-Request" header')
         name = (headers.get("X-Vault-Namespace") or "").strip("/")
+        if not name:
+            name = max((s for s in self.spaces
+                        if not s or path.startswith(s + "/")), key=len)
+            path = path[len(name):].lstrip("/")
         if name not in self.spaces:
             raise Refusal(404, f"no handler for route \"{path}\". route entry "
                           "not found.")

@@ -157,9 +157,9 @@ class AmazonStore(Service):
     requests = {
         "S2 resolve": ("POST", "^DescribeSecret$", 0),
         "S4 stage": ("POST", "^PutSecretValue$", 0),
-        "S5 readback": ("POST", "^GetSecretValue$", 1),
+        "S5 readback": ("POST", "^GetSecretValue$", 0),
         "S8 promote": ("POST", "^UpdateSecretVersionStage$", 0),
-        "S9 deliver": ("POST", "^GetSecretValue$", 2),
+        "S9 deliver": ("POST", "^GetSecretValue$", 1),
     }
 
     def does(self, step, column):

@@ -2,6 +2,7 @@
 """How keyturn comes by a token of Vault's, what its policy must grant, and what
 it says when something is wrong.  Servers and gate as in test_vault.py."""
 
+import contextlib
 import os
 import re
 import time
@@ -349,6 +350,27 @@ def test_a_namespace_that_is_not_there_is_named(site):
     site.configure(store="namespace = no/such/namespace")
     refused(site, 6, "in namespace no/such/namespace")
 
+
+def test_a_secret_goes_into_its_namespace_or_nowhere(site):
+    """Vault's community edition has none, and ignores the header."""
+    client = hvac.Client(url=site.vault.url, token=site.vault.token)
+    try:
+        client.sys.create_namespace(path="keyturn-test")
+    except hvac.exceptions.VaultError:
+        site.configure(store="namespace = keyturn-test")
+        refused(site, 6, "in namespace keyturn-test", "has no namespaces")
+        assert site.value() is None
+        return
+    inside = hvac.Client(url=site.vault.url, token=site.vault.token,
+                         namespace="keyturn-test")
+    with contextlib.suppress(hvac.exceptions.InvalidRequest):
+        inside.sys.enable_secrets_engine("kv", path=site.mount,
+                                         options={"version": "2"})
+    site.configure(store="namespace = keyturn-test/")
+    site.run("rotate", "sap", expect=0)
+    assert site.value() is None
+    site.kv = inside.secrets.kv.v2
+    site.settled()
 
 def test_a_token_that_vault_does_not_know_is_refused(site):
     use_token(site, "hvs.this-is-no-token-of-theirs")
