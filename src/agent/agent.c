@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "agent/agent_sandbox.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -196,6 +197,8 @@ enum status agent_new(const char *config_path, struct agent **ret,
 		s = make_cache(a, why);
 	if (s == STATUS_OK)
 		s = agent_config_load(a, why);
+	if (s == STATUS_OK)
+		s = agent_sandbox_enter(agent_config_programs(a->config), why);
 	if (s == STATUS_OK)
 		s = make_trail(a, why);
 	if (s == STATUS_OK)

@@ -2,6 +2,7 @@
 /* The configuration in use and how another takes its place; must never free
  * what an errand under way still looks at. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/agent_internal.h"
 #include "base/log.h"
@@ -141,6 +142,17 @@ enum status agent_config_load(struct agent *a, struct reason *why)
 		s = use(a, &m, why);
 	free_made(&m);
 	return s;
+}
+
+/* AWS's standard chain of credentials has a step that does. */
+bool agent_config_programs(const struct config *c)
+{
+	for (size_t i = 0; i < config_count(c, CONFIG_SECTION_store); i++)
+		if (strcmp(config_string(config_at(c, CONFIG_SECTION_store, i),
+					 CONFIG_store_type),
+			   "aws") == 0)
+			return true;
+	return false;
 }
 
 void agent_config_reload(struct agent *a)

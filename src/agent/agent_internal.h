@@ -119,6 +119,8 @@ void agent_done(void *arg, struct agent_errand *e);
 enum status agent_config_load(struct agent *a, struct reason *why);
 /* The same while serving; on failure all stays as it was. */
 void agent_config_reload(struct agent *a);
+/* May one of its stores start a program? */
+bool agent_config_programs(const struct config *c);
 /* Free configurations that nobody looks at any more, or wait for that. */
 void agent_config_reap(struct agent *a, bool wait);
 

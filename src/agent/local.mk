@@ -15,6 +15,7 @@ libagent_a_SOURCES = \
 	src/agent/agent_request.c \
 	src/agent/agent_roster.c src/agent/agent_roster.h \
 	src/agent/agent_rules.c src/agent/agent_rules.h \
+	src/agent/agent_sandbox.c src/agent/agent_sandbox.h \
 	src/agent/agent_scribe.c src/agent/agent_scribe.h \
 	src/agent/agent_trail.c src/agent/agent_trail.h \
 	src/agent/agent_verify.c
@@ -24,7 +25,7 @@ AGENT_LIBS = libagent.a libreaders.a libtoken.a libstore.a libaws.a libledger.a 
 	libformat.a libschedule.a libconfig.a liblite.a libhttp.a libjson.a \
 	libxml.a libcrypto.a libwire.a libbase.a
 AGENT_OUTSIDE = $(SQLITE_LIBS) $(INIH_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) \
-	$(EXPAT_LIBS) $(OPENSSL_LIBS) -lm
+	$(EXPAT_LIBS) $(OPENSSL_LIBS) $(SECCOMP_LIBS) -lm
 
 bin_PROGRAMS += keyturn-agent
 keyturn_agent_SOURCES = src/agent/agent_main.c
