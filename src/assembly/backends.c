@@ -75,6 +75,11 @@ const struct config *backends_config(const struct backends *b)
 	return b->config;
 }
 
+const struct random *backends_random(void)
+{
+	return store_key_random();
+}
+
 static const struct config_group *main_group(const struct config *c)
 {
 	return config_find(c, CONFIG_SECTION_keyturn, "");
@@ -125,9 +130,9 @@ static enum status open_ledger(const struct config *c,
 		.now = now_system(),
 	};
 
-	if (mode == BACKENDS_LEDGER_WRITE) {
+	if (mode != BACKENDS_LEDGER_READ) {
 		o.sign_key_path = key;
-		o.create = true;
+		o.create = mode == BACKENDS_LEDGER_WRITE;
 		*ret_lost = !exists(o.path);
 	} else {
 		o.read_only = true;

@@ -18,6 +18,7 @@ struct backends;
 
 enum backends_ledger {
 	BACKENDS_LEDGER_WRITE, /* audit events and outcomes are written */
+	BACKENDS_LEDGER_AGAIN, /* the same, but a missing file is not made */
 	BACKENDS_LEDGER_READ   /* only read; the file must exist */
 };
 
@@ -27,6 +28,9 @@ enum status backends_new(const struct config *config, struct backends **ret,
 void backends_free(struct backends *b);
 
 const struct config *backends_config(const struct backends *b);
+
+/* The randomness of ids and passwords, for pauses as well.  Static. */
+const struct random *backends_random(void);
 
 /* The ledger, opened at the first call in that mode; a missing file is made
  * anew when written to (a lost ledger loses no password) and *ret_lost, which

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Decides what to begin; must never run one role twice at once, or let a site
+ * that is away hold up the roles of another. */
+#include "daemon/agenda.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/backoff.h"
+#include "base/text.h"
+
+enum status agenda_new(const struct agenda_limits *limits,
+		       const struct random *random, size_t n,
+		       struct agenda **ret)
+{
+	struct agenda *a = calloc(1, sizeof(*a));
+
+	if (a) {
+		a->limits = *limits;
+		a->random = random;
+		a->roles = calloc(n + 1, sizeof(*a->roles));
+		a->sites = calloc(2 * n + 1, sizeof(*a->sites));
+	}
+	if (!a || !a->roles || !a->sites) {
+		agenda_free(a);
+		return STATUS_NO_MEMORY;
+	}
+	a->sites[AGENDA_SITE_LEDGER].kind = AGENDA_LEDGER;
+	text_copy(a->sites[AGENDA_SITE_LEDGER].name, AGENDA_NAME_SIZE,
+		  "ledger");
+	a->n_sites = 1;
+	*ret = a;
+	return STATUS_OK;
+}
+
+void agenda_free(struct agenda *a)
+{
+	if (!a)
+		return;
+	free(a->roles);
+	free(a->sites);
+	free(a);
+}
+
+static size_t find_site(struct agenda *a, enum agenda_kind kind,
+			const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < a->n_sites; i++)
+		if (a->sites[i].kind == kind &&
+		    strcmp(a->sites[i].name, name) == 0)
+			return i;
+	a->sites[i].kind = kind;
+	text_copy(a->sites[i].name, AGENDA_NAME_SIZE, name);
+	a->n_sites++;
+	return i;
+}
+
+void agenda_add(struct agenda *a, const char *role, const char *cluster,
+		const char *store)
+{
+	struct agenda_role *r = &a->roles[a->n_roles++];
+
+	text_copy(r->name, sizeof(r->name), role);
+	r->cluster = find_site(a, AGENDA_CLUSTER, cluster);
+	r->store = find_site(a, AGENDA_STORE, store);
+	r->asked_at = -1;
+}
+
+static int by_name(const void *name, const void *role)
+{
+	return strcmp(name, ((const struct agenda_role *)role)->name);
+}
+
+struct agenda_role *agenda_find(const struct agenda *a, const char *role)
+{
+	return bsearch(role, a->roles, a->n_roles, sizeof(*a->roles), by_name);
+}
+
+void agenda_inherit(struct agenda *a, const struct agenda *old)
+{
+	for (size_t i = 0; i < old->n_roles; i++) {
+		const struct agenda_role *was = &old->roles[i];
+		struct agenda_role *r = agenda_find(a, was->name);
+
+		if (!r)
+			continue;
+		r->known = was->known;
+		r->asked = was->asked;
+		r->asked_at = was->asked_at;
+		r->running = was->running;
+		r->probing = was->probing;
+		r->for_owner = was->for_owner;
+		r->began_at = was->began_at;
+		r->ended_at = was->ended_at;
+	}
+}
+
+/* ---- sites ---------------------------------------------------------------- */
+
+void agenda_site_good(struct agenda_site *s)
+{
+	s->failures = 0;
+	s->not_before = 0;
+}
+
+/* Of several runs that failed together, one counts. */
+void agenda_site_failed(struct agenda *a, struct agenda_site *s, int64_t began,
+			int64_t now)
+{
+	if (s->failures > 0 && began < s->failed_at)
+		return;
+	s->failures++;
+	s->failed_at = now;
+	s->not_before = now + backoff_us(a->random, a->limits.backoff_us,
+					 a->limits.backoff_max_us, s->failures);
+}
+
+static bool in_doubt(const struct agenda *a, const struct agenda_role *r)
+{
+	return a->sites[AGENDA_SITE_LEDGER].failures > 0 ||
+	       a->sites[r->cluster].failures > 0 ||
+	       a->sites[r->store].failures > 0;
+}
+
+/* ---- roles ---------------------------------------------------------------- */
+
+/* A first look that finds failures goes on with the pause that was under way
+ * when keyturnd ended: a start is no reason to hurry. */
+static void resume_pause(struct agenda *a, struct agenda_role *r,
+			 const struct agenda_finding *f, int64_t now)
+{
+	int64_t pause, ago = f->last_ago_us > 0 ? f->last_ago_us : 0;
+
+	r->failures = f->failures;
+	if (f->failures == 0)
+		return;
+	pause = backoff_us(a->random, a->limits.backoff_us,
+			   a->limits.backoff_max_us, f->failures);
+	if (pause > ago)
+		r->not_before = now + pause - ago;
+}
+
+/* From 0 to jitter_us: the upper half of twice as long a pause. */
+static int64_t by_chance(const struct agenda *a)
+{
+	int64_t j = a->limits.jitter_us;
+
+	return j > 0 ? backoff_us(a->random, 2 * j, 2 * j, 1) - j : 0;
+}
+
+void agenda_learn(struct agenda *a, struct agenda_role *r,
+		  const struct agenda_finding *f, int64_t now)
+{
+	/* What was seen before a run ended says nothing any more. */
+	if (r->running || f->taken_at < r->ended_at)
+		return;
+	if (!r->known)
+		resume_pause(a, r, f, now);
+	r->known = true;
+	r->frozen = f->frozen;
+	r->untaken = f->untaken;
+	if (f->frozen || f->untaken)
+		r->asked = false;
+	if (f->wanted && !r->wanted)
+		r->begin_at = now + (f->interrupted ? 0 : by_chance(a));
+	r->wanted = f->wanted;
+	/* A person or another host saw to it. */
+	if (f->failures == 0 && !f->wanted) {
+		r->failures = 0;
+		r->not_before = 0;
+	}
+}
+
+bool agenda_ask(struct agenda *a, struct agenda_role *r)
+{
+	(void)a;
+	if (r->known && (r->frozen || r->untaken))
+		return false;
+	r->asked = true;
+	return true;
+}
+
+/* When it may begin at the earliest; INT64_MAX: not by time alone. */
+static int64_t earliest(const struct agenda *a, const struct agenda_role *r)
+{
+	const size_t sites[] = { AGENDA_SITE_LEDGER, r->cluster, r->store };
+	int64_t at = INT64_MAX;
+
+	if (r->running || !r->known || r->frozen || r->untaken)
+		return INT64_MAX;
+	if (r->wanted)
+		at = r->begin_at;
+	if (r->asked) {
+		int64_t asked =
+			r->asked_at < 0 ?
+				0 :
+				r->asked_at + a->limits.request_interval_us;
+
+		at = asked < at ? asked : at;
+	}
+	if (at == INT64_MAX)
+		return at;
+	at = r->not_before > at ? r->not_before : at;
+	for (size_t i = 0; i < 3; i++)
+		if (a->sites[sites[i]].not_before > at)
+			at = a->sites[sites[i]].not_before;
+	return at;
+}
+
+struct census {
+	unsigned jobs, probes; /* under way */
+	unsigned share;	       /* of the jobs, for one cluster */
+};
+
+static struct census count(struct agenda *a)
+{
+	struct census c = { .share = a->limits.jobs };
+	unsigned clusters = 0;
+
+	for (size_t i = 0; i < a->n_sites; i++) {
+		a->sites[i].running = 0;
+		clusters += a->sites[i].kind == AGENDA_CLUSTER;
+	}
+	for (size_t i = 0; i < a->n_roles; i++) {
+		struct agenda_role *r = &a->roles[i];
+
+		if (!r->running)
+			continue;
+		a->sites[AGENDA_SITE_LEDGER].running++;
+		a->sites[r->cluster].running++;
+		a->sites[r->store].running++;
+		if (r->probing)
+			c.probes++;
+		else
+			c.jobs++;
+	}
+	if (clusters > 1 && c.share > 1)
+		c.share--;
+	return c;
+}
+
+/* Is there room for it now?  A site in doubt is probed by one at a time. */
+static bool has_room(const struct agenda *a, const struct agenda_role *r,
+		     const struct census *c)
+{
+	const size_t sites[] = { AGENDA_SITE_LEDGER, r->cluster, r->store };
+
+	for (size_t i = 0; i < 3; i++)
+		if (a->sites[sites[i]].failures > 0 &&
+		    a->sites[sites[i]].running > 0)
+			return false;
+	if (in_doubt(a, r))
+		return c->probes < AGENDA_PROBES_MAX;
+	return c->jobs < a->limits.jobs &&
+	       a->sites[r->cluster].running < c->share;
+}
+
+struct agenda_role *agenda_next(struct agenda *a, int64_t now,
+				int64_t *ret_wake)
+{
+	const struct census c = count(a);
+	struct agenda_role *best = NULL;
+	int64_t wake = INT64_MAX;
+
+	for (size_t i = 0; i < a->n_roles; i++) {
+		struct agenda_role *r = &a->roles[i];
+		int64_t at = earliest(a, r);
+
+		if (at > now) {
+			wake = at < wake ? at : wake;
+			continue;
+		}
+		/* The one whose last run is longest ago: probes take turns. */
+		if (has_room(a, r, &c) &&
+		    (!best || r->ended_at < best->ended_at))
+			best = r;
+	}
+	*ret_wake = wake;
+	return best;
+}
+
+void agenda_begin(struct agenda *a, struct agenda_role *r, int64_t now)
+{
+	r->running = true;
+	r->probing = in_doubt(a, r);
+	r->began_at = now;
+	r->for_owner = r->asked;
+	if (r->asked)
+		r->asked_at = now;
+}
+
+static void pause_role(struct agenda *a, struct agenda_role *r, int64_t now)
+{
+	r->failures++;
+	r->not_before = now + backoff_us(a->random, a->limits.backoff_us,
+					 a->limits.backoff_max_us, r->failures);
+}
+
+/* Which site is to blame for an outcome; NULL: none. */
+static struct agenda_site *to_blame(struct agenda *a,
+				    const struct agenda_role *r,
+				    enum status outcome)
+{
+	switch (outcome) {
+	case STATUS_LEDGER_UNAVAILABLE:
+	case STATUS_AUDIT_BROKEN:
+		return &a->sites[AGENDA_SITE_LEDGER];
+	case STATUS_CLUSTER_UNAVAILABLE:
+		return &a->sites[r->cluster];
+	case STATUS_STORE_UNAVAILABLE:
+		return &a->sites[r->store];
+	default:
+		return NULL;
+	}
+}
+
+void agenda_end(struct agenda *a, struct agenda_role *r, enum status outcome,
+		int64_t now)
+{
+	struct agenda_site *site = to_blame(a, r, outcome);
+	bool probed = r->probing;
+
+	r->running = r->probing = false;
+	r->ended_at = now;
+	if (site) {
+		/* A probe is no fault of the role's.  A role that fails where
+		 * others do well is: it waits on its own account as well. */
+		bool doubted = probed && site->failures > 0;
+
+		agenda_site_failed(a, site, r->began_at, now);
+		if (!doubted)
+			pause_role(a, r, now);
+		return;
+	}
+	agenda_site_good(&a->sites[AGENDA_SITE_LEDGER]);
+	switch (outcome) {
+	case STATUS_OK:
+		agenda_site_good(&a->sites[r->cluster]);
+		agenda_site_good(&a->sites[r->store]);
+		r->failures = 0;
+		r->not_before = 0;
+		r->wanted = false;
+		break;
+	case STATUS_NOTHING_DUE:
+		r->wanted = false;
+		break;
+	case STATUS_FROZEN:
+		r->frozen = true;
+		r->wanted = false;
+		break;
+	case STATUS_BUSY:
+	case STATUS_CONFLICT:
+	case STATUS_REFUSED:
+	case STATUS_REJECTED:
+		/* That was the cluster's own word. */
+		agenda_site_good(&a->sites[r->cluster]);
+		pause_role(a, r, now);
+		return;
+	default:
+		pause_role(a, r, now);
+		return;
+	}
+	/* What was asked for meanwhile is still to come. */
+	if (r->for_owner)
+		r->asked = false;
+}

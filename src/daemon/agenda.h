@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * What keyturnd begins, and when.  Pure: time, chance, what was found out about
+ * roles and how runs ended are arguments.  Every time here is the boot clock's;
+ * whether a role is due by the wall clock is found out elsewhere (assembly/due.h)
+ * and arrives as "wanted".
+ *
+ * Roles depend on sites: the ledger, a cluster and a store.  A site at which a
+ * run failed is in doubt: until one succeeds, one role at a time probes it, with
+ * growing pauses.  Probes are not counted as jobs, and no cluster in good
+ * standing gets all jobs when there are several, so that a cluster that is away
+ * costs the others nothing.
+ */
+#ifndef KEYTURN_AGENDA_H
+#define KEYTURN_AGENDA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/random.h"
+#include "base/status.h"
+
+#define AGENDA_NAME_SIZE   41
+#define AGENDA_PROBES_MAX  64 /* at once, of all sites */
+#define AGENDA_SITE_LEDGER 0  /* the site that every role depends on */
+
+enum agenda_kind { AGENDA_LEDGER, AGENDA_CLUSTER, AGENDA_STORE };
+
+struct agenda_site {
+	enum agenda_kind kind;
+	char name[AGENDA_NAME_SIZE];
+	unsigned failures;  /* in a row; 0: in good standing */
+	int64_t failed_at;  /* the last one */
+	int64_t not_before; /* no probe before that */
+	unsigned running;   /* counted by agenda_next() */
+};
+
+struct agenda_role {
+	char name[AGENDA_NAME_SIZE];
+	size_t cluster, store; /* sites */
+	bool known;	       /* looked at since the start */
+	bool wanted;	       /* a run should begin at begin_at */
+	bool frozen, untaken;
+	int64_t begin_at;
+	bool asked;	  /* its owner wants a rotation */
+	int64_t asked_at; /* when one that was asked for began last, -1: never */
+	unsigned failures; /* in a row, that are the role's own */
+	int64_t not_before;
+	bool running, probing, for_owner; /* for_owner: the run was asked for */
+	int64_t began_at, ended_at;	  /* the last run; 0: none */
+};
+
+struct agenda_limits {
+	unsigned jobs;
+	int64_t jitter_us, backoff_us, backoff_max_us, request_interval_us;
+};
+
+struct agenda {
+	struct agenda_limits limits;
+	const struct random *random; /* NULL: no chance (tests) */
+	struct agenda_role *roles;   /* by name */
+	size_t n_roles;
+	struct agenda_site *sites;
+	size_t n_sites;
+};
+
+/* An empty one for n roles at most; agenda_add() fills it.  STATUS_NO_MEMORY. */
+enum status agenda_new(const struct agenda_limits *limits,
+		       const struct random *random, size_t n,
+		       struct agenda **ret);
+void agenda_free(struct agenda *a); /* takes NULL */
+
+/* Roles in the order of their names (strcmp). */
+void agenda_add(struct agenda *a, const char *role, const char *cluster,
+		const char *store);
+
+/* What goes on in spite of a new configuration: runs, and what was asked for.
+ * Pauses end: who changes the configuration wants to see what comes of it. */
+void agenda_inherit(struct agenda *a, const struct agenda *old);
+
+struct agenda_role *agenda_find(const struct agenda *a, const char *role);
+
+/* What is known of a role, looked at since taken_at. */
+struct agenda_finding {
+	int64_t taken_at;
+	bool wanted, frozen, untaken;
+	bool interrupted;    /* a run of it was begun and not closed */
+	unsigned failures;   /* runs in a row that failed, by the ledger ... */
+	int64_t last_ago_us; /* ... and how long ago the last one was */
+};
+void agenda_learn(struct agenda *a, struct agenda_role *r,
+		  const struct agenda_finding *f, int64_t now);
+
+/* Its owner wants a rotation.  False: it is frozen or never taken over, and
+ * will not be rotated. */
+bool agenda_ask(struct agenda *a, struct agenda_role *r);
+
+/*
+ * The role to begin with now, or NULL: then nothing changes by time alone
+ * before *ret_wake (INT64_MAX: ever).
+ */
+struct agenda_role *agenda_next(struct agenda *a, int64_t now,
+				int64_t *ret_wake);
+
+void agenda_begin(struct agenda *a, struct agenda_role *r, int64_t now);
+
+/* STATUS_NOTHING_DUE: it was not run, because nothing was to be done. */
+void agenda_end(struct agenda *a, struct agenda_role *r, enum status outcome,
+		int64_t now);
+
+/* A site was seen to be away, or there, by other means than a run. */
+void agenda_site_failed(struct agenda *a, struct agenda_site *s, int64_t began,
+			int64_t now);
+void agenda_site_good(struct agenda_site *s);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Does what may take time; must never touch what the scheduler decides by. */
+#include "daemon/errand.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "assembly/due.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/now.h"
+
+/* How often the store is asked for roles that the ledger does not know: only a
+ * lost ledger could have made them known, and who takes one over writes it. */
+#define STORE_AGAIN (600 * NOW_SECOND)
+#define METRICS_MAX ((size_t)64 << 20)
+
+enum status errand_new(enum errand_kind kind, struct shop *shop,
+		       struct errand **ret)
+{
+	struct errand *e = calloc(1, sizeof(*e));
+	size_t n = kind == ERRAND_RUN ? 1 : shop ? shop->n_roles : 0;
+
+	if (!e)
+		return STATUS_NO_MEMORY;
+	e->kind = kind;
+	e->text = text_make(METRICS_MAX);
+	e->looks = calloc(n + 1, sizeof(*e->looks));
+	if (!e->looks) {
+		free(e);
+		return STATUS_NO_MEMORY;
+	}
+	e->shop = shop;
+	if (shop)
+		shop_hold(shop);
+	*ret = e;
+	return STATUS_OK;
+}
+
+void errand_free(struct errand *e)
+{
+	if (!e)
+		return;
+	if (e->shop)
+		shop_drop(e->shop);
+	text_free(&e->text);
+	free(e->looks);
+	free(e->hooks);
+	free(e);
+}
+
+static struct errand_look look_of(const struct due *d, int64_t taken_at)
+{
+	const struct ledger_role *k = &d->known;
+	int64_t now = now_wall(now_system());
+
+	return (struct errand_look){
+		.finding = { .taken_at = taken_at,
+			     .wanted = d->wanted,
+			     .frozen = k->frozen,
+			     .untaken = d->untaken,
+			     .interrupted = k->open_run[0] != '\0',
+			     .failures = k->failures,
+			     .last_ago_us = now - k->last_run_us },
+		.rotated_us = k->rotated_us,
+		.next_due_us = d->next_us,
+		.failures = k->failures,
+		.open = k->open_run[0] != '\0',
+	};
+}
+
+static bool is_ledgers(enum status s)
+{
+	return s == STATUS_LEDGER_UNAVAILABLE || s == STATUS_AUDIT_BROKEN;
+}
+
+/* ---- a run ----------------------------------------------------------------- */
+
+/* Others may have seen to it since it was chosen: look again.  False: e->result
+ * says why it is not run. */
+static bool still_wanted(struct errand *e, const struct due *d)
+{
+	struct runner_result *r = &e->result;
+
+	if (is_ledgers(d->doubt))
+		r->status = d->doubt;
+	else if (d->known.frozen)
+		r->status = STATUS_FROZEN;
+	else if (d->untaken || (!d->wanted && !e->requested))
+		r->status = STATUS_NOTHING_DUE;
+	return r->status == STATUS_OK;
+}
+
+static void run(struct errand *e)
+{
+	struct workshop *w = e->shop->workshop;
+	const struct config_group *role = NULL;
+	struct runner_job like = { .reason = "" };
+	struct due d, after;
+	enum status s;
+
+	s = backends_role(e->shop->backends, e->role, &role, &e->result.why);
+	if (s == STATUS_OK)
+		s = due_look(w, role, now_wall(now_system()), &d,
+			     &e->result.why);
+	if (s != STATUS_OK) {
+		e->result.status = s;
+		return;
+	}
+	if (still_wanted(e, &d)) {
+		like.mode = e->requested ? ENGINE_MODE_ROTATE : d.mode;
+		like.fresh = e->requested;
+		if (e->requested)
+			like.reason = ERRAND_REQUESTED;
+		workshop_run(w, e->role, &like, NULL, NULL, &e->result);
+		e->moved = e->result.version[0] &&
+			   strcmp(e->result.version, d.known.version) != 0;
+	}
+	if (due_look(w, role, now_wall(now_system()), &after, NULL) ==
+		    STATUS_OK &&
+	    after.doubt == STATUS_OK)
+		d = after;
+	/* Nothing is newer than this; what is in doubt is not known at all. */
+	if (d.doubt == STATUS_OK)
+		e->looks[0] = look_of(&d, INT64_MAX);
+}
+
+/* ---- a look ---------------------------------------------------------------- */
+
+/* As due_look(), but the store is not asked each time. */
+static enum status look_at(struct errand *e, size_t i, struct due *d,
+			   struct reason *why)
+{
+	struct ledger *l = e->shop->ledger;
+	int64_t *asked = &e->shop->store_asked[i];
+	int64_t now = now_boot(now_system());
+	const struct config_group *role = e->shop->roles[i];
+	enum status s;
+
+	if (*asked > 0 && now - *asked < STORE_AGAIN) {
+		*d = (struct due){ .mode = ENGINE_MODE_RECOVER };
+		s = l->ops->role(l, config_name(role), &d->known, why);
+		if (s == STATUS_NOT_FOUND) {
+			d->untaken = true;
+			return STATUS_OK;
+		}
+	}
+	s = due_look(e->shop->workshop, role, now_wall(now_system()), d, why);
+	*asked = s == STATUS_OK && d->untaken ? now : 0;
+	return s;
+}
+
+static enum status look_at_hooks(struct errand *e, struct reason *why)
+{
+	const struct config *c = e->shop->config;
+	size_t n = config_count(c, CONFIG_SECTION_hook);
+	struct courier_state state;
+	enum status s;
+
+	e->hooks = calloc(n + 1, sizeof(*e->hooks));
+	if (!e->hooks)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		s = courier_look(
+			e->shop->ledger,
+			config_name(config_at(c, CONFIG_SECTION_hook, i)),
+			&state, why);
+		if (s != STATUS_OK)
+			return s;
+		text_copy(e->hooks[i].name, sizeof(e->hooks[i].name),
+			  state.hook);
+		e->hooks[i].attempts = state.attempts;
+		e->hooks[i].lost = state.lost;
+		e->n_hooks = i + 1;
+	}
+	return STATUS_OK;
+}
+
+static void look(struct errand *e)
+{
+	struct ledger *l = e->shop->ledger;
+	struct due d;
+	enum status s = STATUS_OK;
+
+	for (size_t i = 0; i < e->shop->n_roles && s == STATUS_OK; i++) {
+		int64_t taken_at = now_boot(now_system());
+
+		s = look_at(e, i, &d, &e->why);
+		if (s == STATUS_OK && is_ledgers(d.doubt))
+			s = d.doubt;
+		if (s == STATUS_OK)
+			e->looks[i] = look_of(&d, taken_at);
+	}
+	if (s == STATUS_OK)
+		s = look_at_hooks(e, &e->why);
+	if (s == STATUS_OK && e->checkpoint)
+		s = l->ops->checkpoint(l, &e->why);
+	e->status = s;
+}
+
+/* ---- the rest -------------------------------------------------------------- */
+
+/* A ledger of another name is a new one; one that was there and is away now is
+ * waited for: made anew it would have forgotten what is frozen. */
+static bool may_make(const struct errand *e, const struct shop *made)
+{
+	return e->make ||
+	       strcmp(shop_string(made, CONFIG_keyturn_ledger),
+		      shop_string(e->shop, CONFIG_keyturn_ledger)) != 0;
+}
+
+static void open_it(struct errand *e)
+{
+	struct shop *made = NULL;
+	enum status s;
+
+	s = e->kind == ERRAND_LOAD ? shop_load(e->path, &made, &e->why) :
+				     shop_again(e->shop, &made, &e->why);
+	if (s == STATUS_OK)
+		s = shop_open(made, may_make(e, made), e->actor, e->tell,
+			      &e->lost, &e->why);
+	e->status = s;
+	if (s == STATUS_OK || (made && e->patient && is_ledgers(s)))
+		e->made = made;
+	else
+		shop_free(made);
+}
+
+static void note(struct errand *e)
+{
+	struct ledger *l = e->shop->ledger;
+	const struct ledger_event ev = { .kind = "request",
+					 .role = e->role,
+					 .run = "",
+					 .actor = e->actor,
+					 .version = "",
+					 .status = "",
+					 .detail = ERRAND_REQUESTED,
+					 .took_us = -1 };
+
+	e->status = l->ops->note(l, &ev, 1, true, &e->why);
+}
+
+static void write_text(struct errand *e)
+{
+	const struct file_owner owner = { (uid_t)-1, (gid_t)-1, 0644 };
+
+	e->status = text_status(&e->text);
+	if (e->status == STATUS_OK)
+		e->status = file_replace(e->path, text_str(&e->text),
+					 e->text.len, &owner, &e->why);
+	else
+		reason_set(&e->why, e->status, "the metrics are too long");
+}
+
+void errand_do(struct errand *e)
+{
+	switch (e->kind) {
+	case ERRAND_RUN:
+		run(e);
+		break;
+	case ERRAND_LOOK:
+		look(e);
+		break;
+	case ERRAND_OPEN:
+	case ERRAND_LOAD:
+		open_it(e);
+		break;
+	case ERRAND_NOTE:
+		note(e);
+		break;
+	case ERRAND_WRITE:
+		write_text(e);
+		break;
+	}
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Talks to the agent in a thread of its own; must never make a rotation wait
+ * for it. */
+#include "daemon/push.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/backoff.h"
+#include "base/log.h"
+#include "base/now.h"
+#include "base/text.h"
+#include "wire/wire_client.h"
+
+#define TIMEOUT_MS  2000
+#define TAKE_US	    (3 * NOW_SECOND)
+#define PAUSE	    (1 * NOW_SECOND)
+#define PAUSE_MAX   (30 * NOW_SECOND)
+#define ATTEMPTS    6
+#define ROLE_SIZE   128
+#define PENDING_MAX 4096 /* beyond that the agent's own asking must do */
+
+/* Told when its time has come; of one role only the last version. */
+struct telling {
+	struct telling *next;
+	char role[ROLE_SIZE], version[RANDOM_UUID_SIZE];
+	unsigned attempts;
+	bool absent; /* there was no agent the last time */
+	int64_t not_before;
+};
+
+struct push {
+	char path[108]; /* sun_path */
+	const struct random *random;
+	push_request_fn *request;
+	void *arg;
+	pthread_t thread;
+	bool away; /* the agent did not answer last time; the thread's */
+	unsigned char reply[WIRE_REPLY_MAX]; /* the thread's */
+	pthread_mutex_t lock;		     /* over everything below */
+	pthread_cond_t changed;
+	struct telling *list;
+	size_t n;
+	unsigned failed;
+	bool ending;
+};
+
+/* ---- the wire --------------------------------------------------------------- */
+
+/* One exchange; *ret_result is the agent's word. */
+static enum status call(struct push *p, struct wire_out *o,
+			struct wire_message *ret, int64_t *ret_result,
+			struct reason *why)
+{
+	enum status s;
+	size_t n;
+
+	s = wire_end(o, &n);
+	if (s != STATUS_OK)
+		return reason_set(why, s, "the request cannot be written");
+	s = wire_client_call(p->path, o->bytes, n, p->reply, sizeof(p->reply),
+			     TIMEOUT_MS, ret, why);
+	if (s == STATUS_OK)
+		*ret_result = wire_number(ret, WIRE_TAG_RESULT,
+					  WIRE_RESULT_UNAVAILABLE);
+	return s;
+}
+
+/* Once for each change, and a socket that is not there is no agent at all. */
+static void note_state(struct push *p, enum status s, const struct reason *why)
+{
+	bool away = s != STATUS_OK && s != STATUS_NOT_FOUND;
+
+	if (away && !p->away)
+		log_line(LOG_LEVEL_WARN, "the agent does not answer: %s",
+			 why->text);
+	else if (!away && p->away)
+		log_line(LOG_LEVEL_INFO, "the agent %s",
+			 s == STATUS_OK ? "answers again" : "is gone");
+	p->away = away;
+}
+
+/* True when nothing is left to do about it. */
+static bool tell(struct push *p, struct telling *t)
+{
+	unsigned char request[WIRE_REQUEST_MAX];
+	struct wire_out o;
+	struct wire_message reply;
+	struct reason why;
+	int64_t result = 0;
+	enum status s;
+
+	wire_begin(&o, request, sizeof(request), WIRE_REFRESH);
+	wire_put_text(&o, WIRE_TAG_ROLE, t->role);
+	wire_put_text(&o, WIRE_TAG_VERSION, t->version);
+	s = call(p, &o, &reply, &result, &why);
+	note_state(p, s, &why);
+	t->absent = s == STATUS_NOT_FOUND;
+	/* A role that the agent does not serve is none of its business. */
+	return s == STATUS_OK &&
+	       (result == WIRE_RESULT_OK || result == WIRE_RESULT_NOT_FOUND);
+}
+
+static void take(struct push *p)
+{
+	unsigned char request[WIRE_REQUEST_MAX];
+	struct wire_out o;
+	struct wire_message reply, entry;
+	struct reason why;
+	char role[ROLE_SIZE];
+	int64_t result = 0;
+	size_t at = 0;
+	enum status s;
+
+	wire_begin(&o, request, sizeof(request), WIRE_TAKE);
+	s = call(p, &o, &reply, &result, &why);
+	note_state(p, s, &why);
+	if (s != STATUS_OK || result != WIRE_RESULT_OK)
+		return;
+	while (wire_entry(&reply, &at, &entry))
+		if (wire_text(&entry, WIRE_TAG_ROLE, role, sizeof(role)))
+			p->request(p->arg, role);
+}
+
+/* ---- the thread ------------------------------------------------------------- */
+
+/* Take out what is to be told now.  Under the lock. */
+static struct telling *next_due(struct push *p, int64_t now, int64_t *ret_wake)
+{
+	struct telling **at = &p->list, *t;
+
+	for (; (t = *at) != NULL; at = &t->next) {
+		if (t->not_before <= now || p->ending) {
+			*at = t->next;
+			p->n--;
+			return t;
+		}
+		if (t->not_before < *ret_wake)
+			*ret_wake = t->not_before;
+	}
+	return NULL;
+}
+
+/* Put back for later, unless there is newer word of that role.  Under the
+ * lock. */
+static void later(struct push *p, struct telling *t)
+{
+	struct telling *other = p->list;
+
+	while (other && strcmp(other->role, t->role) != 0)
+		other = other->next;
+	if (other || p->ending || ++t->attempts >= ATTEMPTS) {
+		if (!other && !t->absent) {
+			p->failed++;
+			log_line(LOG_LEVEL_WARN,
+				 "%s: the agent could not be told of the new "
+				 "password; it will find it in the store",
+				 t->role);
+		}
+		free(t);
+		return;
+	}
+	t->not_before = now_boot(now_system()) +
+			backoff_us(p->random, PAUSE, PAUSE_MAX, t->attempts);
+	t->next = p->list;
+	p->list = t;
+	p->n++;
+}
+
+static void rest(struct push *p, int64_t us)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += us / NOW_SECOND;
+	until.tv_nsec += us % NOW_SECOND * 1000;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_nsec -= 1000000000L;
+		until.tv_sec++;
+	}
+	pthread_cond_timedwait(&p->changed, &p->lock, &until);
+}
+
+static void *work(void *arg)
+{
+	struct push *p = arg;
+	int64_t next_take = 0, now, wake;
+	struct telling *t;
+
+	pthread_mutex_lock(&p->lock);
+	for (;;) {
+		now = now_boot(now_system());
+		wake = next_take;
+		t = next_due(p, now, &wake);
+		if (t || (now >= next_take && !p->ending)) {
+			bool done = false;
+
+			pthread_mutex_unlock(&p->lock);
+			if (t)
+				done = tell(p, t);
+			else
+				take(p);
+			pthread_mutex_lock(&p->lock);
+			if (!t)
+				next_take = now_boot(now_system()) + TAKE_US;
+			else if (done)
+				free(t);
+			else
+				later(p, t);
+			continue;
+		}
+		if (p->ending)
+			break;
+		rest(p, wake > now ? wake - now : 1000);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+enum status push_start(const char *socket_path, const struct random *random,
+		       push_request_fn *request, void *arg, struct push **ret,
+		       struct reason *why)
+{
+	struct push *p = calloc(1, sizeof(*p));
+	pthread_condattr_t a;
+	sigset_t all, before;
+	int rc;
+
+	if (!p)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	text_copy(p->path, sizeof(p->path), socket_path);
+	p->random = random;
+	p->request = request;
+	p->arg = arg;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->changed, &a);
+	pthread_condattr_destroy(&a);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&p->thread, NULL, work, p);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc != 0) {
+		pthread_cond_destroy(&p->changed);
+		pthread_mutex_destroy(&p->lock);
+		free(p);
+		return reason_set(why, STATUS_NO_MEMORY,
+				  "no thread for the agent: %s", strerror(rc));
+	}
+	*ret = p;
+	return STATUS_OK;
+}
+
+void push_tell(struct push *p, const char *role, const char *version)
+{
+	struct telling *t;
+
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->lock);
+	for (t = p->list; t && strcmp(t->role, role) != 0; t = t->next)
+		;
+	if (!t && p->n < PENDING_MAX && (t = calloc(1, sizeof(*t))) != NULL) {
+		t->next = p->list;
+		p->list = t;
+		p->n++;
+	}
+	if (t) {
+		text_copy(t->role, sizeof(t->role), role);
+		text_copy(t->version, sizeof(t->version), version);
+		t->attempts = 0;
+		t->not_before = 0;
+	}
+	pthread_cond_signal(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+}
+
+unsigned push_failed(struct push *p)
+{
+	unsigned n = 0;
+
+	if (p) {
+		pthread_mutex_lock(&p->lock);
+		n = p->failed;
+		pthread_mutex_unlock(&p->lock);
+	}
+	return n;
+}
+
+void push_free(struct push *p)
+{
+	struct telling *t;
+
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->ending = true;
+	pthread_cond_signal(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+	pthread_join(p->thread, NULL);
+	while ((t = p->list) != NULL) {
+		p->list = t->next;
+		free(t);
+	}
+	pthread_cond_destroy(&p->changed);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Opens and closes what a configuration names; must never be freed under a run. */
+#include "daemon/shop.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Shared by the shops that were opened by it. */
+struct loaded {
+	struct config *config;
+	atomic_uint users;
+};
+
+struct shop_inside {
+	struct shop shop; /* first: what everybody holds */
+	struct loaded *loaded;
+	atomic_uint holders;
+};
+
+static void release(struct loaded *l)
+{
+	if (!l || atomic_fetch_sub(&l->users, 1) > 1)
+		return;
+	config_free(l->config);
+	free(l);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct config_group *const *x = a, *const *y = b;
+
+	return strcmp(config_name(*x), config_name(*y));
+}
+
+/* Takes over the caller's use of `l`. */
+static enum status make(struct loaded *l, struct shop **ret, struct reason *why)
+{
+	struct shop_inside *in = calloc(1, sizeof(*in));
+	size_t n = config_count(l->config, CONFIG_SECTION_role);
+	struct shop *s;
+	enum status st;
+
+	if (!in) {
+		release(l);
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	}
+	s = &in->shop;
+	in->loaded = l;
+	s->config = l->config;
+	s->n_roles = n;
+	s->roles = calloc(n + 1, sizeof(*s->roles));
+	s->store_asked = calloc(n + 1, sizeof(*s->store_asked));
+	st = s->roles && s->store_asked ?
+		     backends_new(l->config, &s->backends, why) :
+		     reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	if (st != STATUS_OK) {
+		shop_free(s);
+		return st;
+	}
+	for (size_t i = 0; i < n; i++)
+		s->roles[i] = config_at(l->config, CONFIG_SECTION_role, i);
+	qsort(s->roles, n, sizeof(*s->roles), by_name);
+	*ret = s;
+	return STATUS_OK;
+}
+
+static enum status check(struct shop *s, struct reason *why)
+{
+	struct workshop *w = NULL;
+	enum status st = workshop_new(s->backends, NULL, "", &w, why);
+
+	if (st == STATUS_OK)
+		st = workshop_check(w, why);
+	workshop_free(w);
+	return st;
+}
+
+enum status shop_load(const char *path, struct shop **ret, struct reason *why)
+{
+	struct loaded *l = calloc(1, sizeof(*l));
+	struct shop *s = NULL;
+	enum status st;
+
+	if (!l)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	atomic_init(&l->users, 1);
+	st = config_load(path, &l->config, why);
+	if (st != STATUS_OK) {
+		free(l);
+		return st;
+	}
+	st = make(l, &s, why);
+	if (st == STATUS_OK)
+		st = check(s, why);
+	if (st != STATUS_OK) {
+		shop_free(s);
+		return st;
+	}
+	*ret = s;
+	return STATUS_OK;
+}
+
+enum status shop_again(struct shop *s, struct shop **ret, struct reason *why)
+{
+	struct loaded *l = ((struct shop_inside *)s)->loaded;
+
+	atomic_fetch_add(&l->users, 1);
+	return make(l, ret, why);
+}
+
+enum status shop_open(struct shop *s, bool make_it, const char *actor,
+		      courier_tell_fn *tell, bool *ret_lost, struct reason *why)
+{
+	struct ledger *ledger = NULL;
+	enum status st;
+
+	st = backends_ledger(s->backends,
+			     make_it ? BACKENDS_LEDGER_WRITE :
+				       BACKENDS_LEDGER_AGAIN,
+			     &ledger, ret_lost, why);
+	if (st == STATUS_OK)
+		st = workshop_new(s->backends, ledger, actor, &s->workshop,
+				  why);
+	if (st == STATUS_OK)
+		st = courier_start(s->config, ledger, tell, NULL, &s->courier,
+				   why);
+	if (st == STATUS_OK)
+		s->ledger = ledger;
+	return st;
+}
+
+void shop_hold(struct shop *s)
+{
+	atomic_fetch_add(&((struct shop_inside *)s)->holders, 1);
+}
+
+void shop_drop(struct shop *s)
+{
+	atomic_fetch_sub(&((struct shop_inside *)s)->holders, 1);
+}
+
+bool shop_idle(struct shop *s)
+{
+	return atomic_load(&((struct shop_inside *)s)->holders) == 0 &&
+	       (!s->courier || courier_stopped(s->courier));
+}
+
+void shop_free(struct shop *s)
+{
+	if (!s)
+		return;
+	courier_free(s->courier);
+	workshop_free(s->workshop);
+	backends_free(s->backends);
+	free(s->roles);
+	free(s->store_asked);
+	release(((struct shop_inside *)s)->loaded);
+	free(s);
+}
+
+int64_t shop_duration_us(const struct shop *s, enum config_key k)
+{
+	return config_duration_us(
+		config_find(s->config, CONFIG_SECTION_keyturn, ""), k);
+}
+
+const char *shop_string(const struct shop *s, enum config_key k)
+{
+	return config_string(config_find(s->config, CONFIG_SECTION_keyturn, ""),
+			     k);
+}
