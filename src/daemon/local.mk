@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: PostgreSQL
-sbin_PROGRAMS += keyturnd
+bin_PROGRAMS += keyturnd
 keyturnd_SOURCES = \
 	src/daemon/agenda.c src/daemon/agenda.h \
 	src/daemon/daemon.c src/daemon/daemon.h \

@@ -54,3 +54,5 @@ EXTRA_DIST += tests/integration/control_plane.c \
 	tests/integration/rig/lakebase.py \
 	tests/integration/test_lakebase.py
 EXTRA_DIST += tests/doubles/databricks.py
+EXTRA_DIST += tests/integration/rig/daemon.py \
+	tests/integration/test_keyturnd.py

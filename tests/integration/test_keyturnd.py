@@ -148,7 +148,7 @@ def test_killed_in_the_middle_it_goes_on_at_the_next_start(managed):
     for step in range(3, 44, 10):
         before = managed.current()
         overdue(managed)
-        daemon = Daemon(managed, fault=f"kill:{step}")
+        daemon = Daemon(managed, fault=f"kill-after:{step}")
         with contextlib.suppress(AssertionError):
             daemon.process.wait(30)
         assert daemon.finish().exit == -9
