@@ -64,6 +64,9 @@ enum credential_exit credential_key_address(struct credential_key *k,
 
 bool credential_key_is_empty(const struct credential_key *k);
 
+/* By its name or by its user: less is not enough for the agent. */
+bool credential_key_names_a_role(const struct credential_key *k);
+
 /* For messages: `role "sap"`, or `user "sap" on db:5432`.  ret of 128 bytes at
  * least. */
 void credential_key_name(const struct credential_key *k, char *ret, size_t n);

@@ -121,17 +121,19 @@ bool credential_key_is_empty(const struct credential_key *k)
 	       !*k->dbname;
 }
 
+bool credential_key_names_a_role(const struct credential_key *k)
+{
+	return *k->role || *k->user;
+}
+
 void credential_key_name(const struct credential_key *k, char *ret, size_t n)
 {
 	if (*k->role)
 		snprintf(ret, n, "role \"%s\"", k->role);
-	else if (*k->user)
+	else
 		snprintf(ret, n, "user \"%s\"%s%s%s%s", k->user,
 			 *k->host ? " on " : "", k->host, *k->port ? ":" : "",
 			 k->port);
-	else
-		snprintf(ret, n, "a role on \"%s%s%s\"", k->host,
-			 *k->port ? ":" : "", k->port);
 }
 
 /* ---- URIs ------------------------------------------------------------------ */
@@ -277,7 +279,7 @@ enum credential_exit credential_key_uri(struct credential_key *k,
 		stop = first_of(s, end, "?#");
 		e = set_decoded(k, WIRE_TAG_DBNAME, s, (size_t)(stop - s), why);
 	}
-	if (e == CREDENTIAL_OK && !*k->user && !*k->host)
-		return bad_uri(why, "names neither user nor host");
+	if (e == CREDENTIAL_OK && !*k->user)
+		return bad_uri(why, "names no user");
 	return e;
 }

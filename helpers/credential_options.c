@@ -331,7 +331,7 @@ static enum credential_exit check_get(struct credential_options *o,
 			     "format summon takes its roles as words or "
 			     "on standard input",
 			     "");
-	if (keyless && !o->asked)
+	if (!o->asked && !credential_key_names_a_role(&o->key))
 		return usage(why,
 			     "say which role: --role, or --user with "
 			     "--host, --port, --dbname, --realm",
@@ -344,8 +344,6 @@ static enum credential_exit check_get(struct credential_options *o,
 static enum credential_exit check(struct credential_options *o, int words,
 				  struct reason *why)
 {
-	bool keyless = credential_key_is_empty(&o->key);
-
 	if (o->command != CREDENTIAL_EXEC && words > 0 &&
 	    o->form != CREDENTIAL_FORM_SUMMON)
 		return usage(why, "this is too much:", o->argv[0]);
@@ -361,7 +359,7 @@ static enum credential_exit check(struct credential_options *o, int words,
 			return usage(why, "exec takes no --format", "");
 		/* fall through */
 	case CREDENTIAL_WATCH:
-		if (keyless)
+		if (!credential_key_names_a_role(&o->key))
 			return usage(why,
 				     "say which role: --role, or --user "
 				     "with --host, --port, --dbname, "

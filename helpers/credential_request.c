@@ -96,8 +96,12 @@ enum credential_exit credential_request_git(const char *bytes, size_t n,
 		if (e != CREDENTIAL_OK)
 			return e;
 	}
-	if (!*k.user && !*k.host)
-		return bad(why, "names neither username nor host");
+	/* Who knows only the host is not helped, which git takes for an answer. */
+	if (!credential_key_names_a_role(&k)) {
+		reason_set(why, STATUS_NOT_FOUND,
+			   "the request has no username");
+		return CREDENTIAL_NOT_FOUND;
+	}
 	*ret = k;
 	return CREDENTIAL_OK;
 }

@@ -50,7 +50,8 @@ class Agent:
     with each role of the site.  `agent`, `more`, ... are lines of sections."""
 
     def __init__(self, site, sockets, roles=None, refresh="1s", agent="",
-                 more="", cluster="", store_settings="", binary=None):
+                 more="", cluster="", store_settings="", binary=None,
+                 host="db.example.com", port="6432"):
         self.site = site
         self.binary = binary or os.path.join(os.path.dirname(site.binary),
                                              "keyturn-agent")
@@ -61,7 +62,8 @@ class Agent:
         self.log = None
         self.environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
         self.settings = dict(refresh=refresh, agent=agent, more=more,
-                             cluster=cluster, store_settings=store_settings)
+                             cluster=cluster, store_settings=store_settings,
+                             host=host, port=port)
         self.roles = roles if roles is not None else \
             {name: everything() for name in site.roles()}
         self.configure()
@@ -80,8 +82,7 @@ class Agent:
         text = CONFIGURATION.format(
             state=self.folder, sockets=self.sockets, store=self.site.state,
             keys=self.site.keys, conninfo=self.site.conninfo(),
-            host="db.example.com", port="6432", dbname=self.site.database,
-            **s)
+            dbname=self.site.database, **s)
         for name, settings in self.roles.items():
             text += f"\n[role {name}]\ncluster = main\n{settings}\n"
         with open(self.configuration, "w") as f:

@@ -182,6 +182,7 @@ static void what_makes_no_sense_is_refused_with_a_sentence(void **state)
 		{ "exec", "-r", "a" },
 		{ "exec", "-r", "a", "--" },
 		{ "exec", "psql" },
+		{ "get", "-h", "db", "-p", "5432" },
 		{ "exec", "-r", "a", "--retry=0", "x" },
 		{ "exec", "-r", "a", "--retry=2,", "x" },
 		{ "exec", "-r", "a", "--retry=126", "x" },
@@ -275,6 +276,7 @@ static void a_uri_that_is_not_ours_or_broken_is_refused(void **state)
 	assert_int_equal(uri("", &k), CREDENTIAL_NOT_FOUND);
 	assert_int_equal(uri("postgresql:/", &k), CREDENTIAL_NOT_FOUND);
 	assert_int_equal(uri("postgresql://", &k), CREDENTIAL_USAGE);
+	assert_int_equal(uri("postgresql://db/shop", &k), CREDENTIAL_USAGE);
 	assert_int_equal(uri("postgresql://sap:secret@db", &k),
 			 CREDENTIAL_USAGE);
 	assert_int_equal(uri("postgresql://sap@a,b", &k), CREDENTIAL_USAGE);
@@ -402,12 +404,14 @@ static void git_asks_by_its_attributes(void **state)
 	assert_string_equal(k.host, "db");
 	assert_string_equal(k.port, "6432");
 	assert_string_equal(k.dbname, "shop");
-	assert_int_equal(GIT("protocol=postgres\nhost=[::1]:1"), CREDENTIAL_OK);
+	assert_int_equal(GIT("protocol=postgres\nusername=a\nhost=[::1]:1"),
+			 CREDENTIAL_OK);
 	assert_string_equal(k.host, "::1");
 	assert_int_equal(GIT("protocol=https\nhost=github.com\npath=a\tb\n"),
 			 CREDENTIAL_NOT_FOUND);
 	assert_int_equal(GIT(""), CREDENTIAL_NOT_FOUND);
-	assert_int_equal(GIT("protocol=postgresql\n"), CREDENTIAL_USAGE);
+	assert_int_equal(GIT("protocol=postgresql\nhost=db\n"),
+			 CREDENTIAL_NOT_FOUND);
 	assert_int_equal(GIT("protocol=postgresql\nhost\n"), CREDENTIAL_USAGE);
 	assert_int_equal(GIT("protocol=postgresql\nhost=a\0b\n"),
 			 CREDENTIAL_USAGE);
