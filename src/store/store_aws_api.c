@@ -13,6 +13,7 @@ struct operation {
 	const char *action;
 	const char *secret; /* SecretId or Name */
 	enum store_aws_api_kind kind;
+	const char *also; /* what else the action needs a right for */
 };
 
 static enum store_aws_api_fault fault_of(const char *type)
@@ -50,9 +51,11 @@ static bool is_denied(const char *type)
 	       strcmp(type, "OptInRequired") == 0;
 }
 
-static bool is_encryption(const char *type)
+/* A missing right to the key is no exception of its own: the words tell. */
+static bool is_encryption(const char *type, const struct http_response *r)
 {
-	return strcmp(type, "DecryptionFailure") == 0 ||
+	return (is_denied(type) && strstr(r->body, "Access to KMS")) ||
+	       strcmp(type, "DecryptionFailure") == 0 ||
 	       strcmp(type, "EncryptionFailure") == 0 ||
 	       strncmp(type, "KMS", 3) == 0;
 }
@@ -67,19 +70,19 @@ static enum status refuse(const struct operation *o, const char *type,
 {
 	const char *id = request_id(r);
 
-	if (is_denied(type))
-		return reason_set(
-			why, STATUS_REFUSED,
-			"AWS does not allow secretsmanager:%s on %s in "
-			"%s: add it to keyturn's IAM policy (%s, "
-			"request %s)",
-			o->action, o->secret, o->a->region, type, id);
-	if (is_encryption(type))
+	if (is_encryption(type, r))
 		return reason_set(why, STATUS_REFUSED,
 				  "AWS KMS does not let %s be used: look at "
 				  "kms:Decrypt, kms:GenerateDataKey and the "
 				  "state of its key (%s, request %s)",
 				  o->secret, type, id);
+	if (is_denied(type))
+		return reason_set(
+			why, STATUS_REFUSED,
+			"AWS does not allow secretsmanager:%s%s on %s in "
+			"%s: add it to keyturn's IAM policy (%s, "
+			"request %s)",
+			o->action, o->also, o->secret, o->a->region, type, id);
 	if (strcmp(type, "LimitExceededException") == 0)
 		return reason_set(
 			why, STATUS_REFUSED,
@@ -202,7 +205,10 @@ enum status store_aws_api_do(struct store_aws_api *a, const char *action,
 	const struct doc *named = doc_get(body, "SecretId");
 	struct operation o = { a, action,
 			       doc_text(named ? named : doc_get(body, "Name")),
-			       kind };
+			       kind,
+			       !named && doc_get(body, "Tags") ?
+				       " with secretsmanager:TagResource" :
+				       "" };
 	char type[AWS_CALL_TYPE_SIZE] = "";
 	struct aws_key key = { .id = "" };
 	struct http_response r = { .code = 0 };

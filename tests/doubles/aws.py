@@ -339,6 +339,51 @@ class Manager:
                            "ListSecretVersionIds", "CancelRotateSecret"}
 
 
+class Policy:
+    """IAM's decision for one identity, as far as its policy language is spoken
+    here: Action and Resource with * and ?, Allow and Deny, StringEquals.
+    Whatever else a document has is an error of the document."""
+
+    def __init__(self, *documents):
+        self.statements = []
+        for document in documents:
+            assert set(document) == {"Version", "Statement"}, document
+            assert document["Version"] == "2012-10-17", document
+            self.statements += document["Statement"]
+        for s in self.statements:
+            assert set(s) <= {"Sid", "Effect", "Action", "Resource",
+                              "Condition"}, s
+            assert s["Effect"] in ("Allow", "Deny"), s
+            assert set(s.get("Condition", ())) <= {"StringEquals"}, s
+
+    @staticmethod
+    def matches(patterns, value, fold=False):
+        patterns = [patterns] if isinstance(patterns, str) else patterns
+        flags = re.IGNORECASE if fold else 0
+        return any(re.fullmatch(re.escape(p).replace(r"\*", ".*")
+                                .replace(r"\?", "."), value, flags)
+                   for p in patterns)
+
+    def allows(self, action, resource, context):
+        allowed = False
+        for s in self.statements:
+            equal = s.get("Condition", {}).get("StringEquals", {})
+            if not self.matches(s["Action"], action, True) or \
+                    not self.matches(s["Resource"], resource) or \
+                    any(context.get(k) != v for k, v in equal.items()):
+                continue
+            if s["Effect"] == "Deny":
+                return False
+            allowed = True
+        return allowed
+
+
+# What an operation on a secret with a customer managed key asks of KMS.
+KMS = {"CreateSecret": ("kms:GenerateDataKey", "kms:Decrypt"),
+       "PutSecretValue": ("kms:GenerateDataKey", "kms:Decrypt"),
+       "GetSecretValue": ("kms:Decrypt",)}
+
+
 class Double:
     """The port, the keys, and what goes wrong."""
 
@@ -350,6 +395,8 @@ class Double:
         self.calls = []  # (service, action, key id)
         self.faults = []  # [action, kind, times, skip]
         self.denied = set()
+        self.policies = {}  # key id -> Policy; others may do everything
+        self.refusals = []  # what policies refused
         self.immune = set()  # key ids that faults are not for
         self.before = None  # the state before the last write, for stale reads
         self.late = []  # effects that have not landed
@@ -421,6 +468,33 @@ class Double:
             f[2] -= 1
             return f[1]
         return None
+
+    def judge(self, key, action, body):
+        """Raises what IAM's no looks like."""
+        policy = self.policies.get(key)
+        if not policy:
+            return
+        manager, name = self.manager, body.get("SecretId", body.get("Name"))
+        secret = next((s for s in manager.secrets.values()
+                       if name in (s.name, s.arn)), None)
+        start = f"arn:aws:secretsmanager:{manager.region}:{manager.account}:"
+        arn = secret.arn if secret else \
+            name if name.startswith("arn:") else start + f"secret:{name}-??????"
+        wanted = [("secretsmanager:" + action, arn, {})]
+        if action == "CreateSecret" and body.get("Tags"):
+            wanted.append(("secretsmanager:TagResource", arn, {}))
+        kms = secret.kms if secret else body.get("KmsKeyId")
+        if kms and kms.startswith("arn:"):
+            via = f"secretsmanager.{manager.region}.amazonaws.com"
+            wanted += [(a, kms, {"kms:ViaService": via})
+                       for a in KMS.get(action, ())]
+        for one, resource, context in wanted:
+            if policy.allows(one, resource, context):
+                continue
+            self.refusals.append(one)
+            raise Fault("AccessDeniedException",
+                        "Access to KMS is not allowed" if one[:3] == "kms"
+                        else f"User is not authorized to perform: {one}")
 
     def count(self, *actions):
         return sum(1 for c in self.calls if c[1] in actions)
@@ -555,6 +629,7 @@ class _Handler(BaseHTTPRequestHandler):
                     raise Fault("AccessDeniedException",
                                 "User is not authorized to perform: "
                                 f"secretsmanager:{action}")
+                d.judge(key, action, body)
                 kind = None if key in d.immune else d.take_fault(action)
                 answer = self.perform(action, body, kind)
         except Fault as f:

@@ -31,6 +31,7 @@ EXTRA_DIST += \
 	tests/integration/test_aws_credentials.py \
 	tests/integration/test_aws_faults.py \
 	tests/integration/test_aws_double.py \
+	tests/integration/test_aws_policy.py \
 	tests/integration/presign.c \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
