@@ -34,8 +34,10 @@ enum status aws_endpoint_check_region(const char *region, struct reason *why);
 
 /*
  * In AWS's order: given, the service's variable, AWS_ENDPOINT_URL, the profile's
- * services and endpoint_url, the name made of service and region.  STATUS_CONFIG
- * for one that is no address, has a path, or is http and not loopback.
+ * services and endpoint_url, the name made of service and region.  FIPS and dual
+ * stack are wanted by the query, by AWS's variables or by the profile.
+ * STATUS_CONFIG for one that is no address, has a path, is http and not
+ * loopback, or goes with FIPS or dual stack, which are names of AWS's own.
  */
 enum status aws_endpoint_find(const struct aws_endpoint_query *q,
 			      const struct aws_profile *files,

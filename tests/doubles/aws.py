@@ -16,6 +16,7 @@ import json
 import re
 import secrets as randomness
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -390,6 +391,8 @@ class Double:
     def __init__(self, region="eu-central-1"):
         self.region = region
         self.manager = Manager(region)
+        self.more = []  # servers with TLS
+        self.names = []  # (name in the handshake or None, Host)
         self.keys = {}  # id -> (secret, token or None, expires or None)
         self.identities = {}  # web identity token -> role
         self.calls = []  # (service, action, key id)
@@ -423,9 +426,27 @@ class Double:
                                        daemon=True)
         self.thread.start()
 
+    def add_tls(self, certificate, key):
+        """A second port, with TLS: its number.  What clients call this server
+        is in self.names, as (name in the handshake, Host)."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+
+        def handshake(connection, name, _):
+            connection.asked_for = name
+        context.sni_callback = handshake
+        server = ThreadingHTTPServer(("127.0.0.1", 0),
+                                     self.server.RequestHandlerClass)
+        server.daemon_threads = True
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.more.append(server)
+        return server.server_address[1]
+
     def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        for server in [self.server, *self.more]:
+            server.shutdown()
+            server.server_close()
 
     def now(self):
         return time.time() + self.skew
@@ -603,6 +624,8 @@ class _Handler(BaseHTTPRequestHandler):
     # -- requests -----------------------------------------------------------
 
     def do_POST(self):
+        self.double.names.append((getattr(self.connection, "asked_for", None),
+                                  self.headers.get("Host")))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.headers.get("X-Amz-Target"):
             self.secrets_manager(body)
@@ -769,7 +792,7 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self.answer(404, b"", "text/plain")
         elif self.path == "/container" and d.container is not None:
-            if self.headers.get("Authorization") != d.container:
+            if self.headers.get("Authorization", "") != d.container:
                 self.answer(401, b"", "text/plain")
                 return
             d.calls.append(("container", "get", None))

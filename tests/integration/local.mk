@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/integration/rig/installation.py \
 	tests/integration/rig/leaks.py \
 	tests/integration/rig/pam.py \
+	tests/integration/rig/program.py \
 	tests/integration/rig/server.py \
 	tests/integration/rig/verdict.py \
 	tests/integration/scan.c \
@@ -26,11 +27,15 @@ EXTRA_DIST += \
 	tests/integration/test_endpoints.py \
 	tests/integration/test_fault_matrix.py \
 	tests/integration/test_commands.py \
+	tests/integration/aws_names.c \
 	tests/integration/aws_turns.c \
+	tests/integration/elsewhere.c \
+	tests/integration/test_aws_endpoints.py \
 	tests/integration/test_aws.py \
 	tests/integration/test_aws_credentials.py \
 	tests/integration/test_aws_faults.py \
 	tests/integration/test_aws_double.py \
+	tests/integration/test_aws_moto.py \
 	tests/integration/test_aws_policy.py \
 	tests/integration/presign.c \
 	tests/integration/test_harness.py \

@@ -10,7 +10,6 @@ import datetime
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -20,12 +19,12 @@ import psycopg
 import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCE = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "doubles"))
 
 boto3 = pytest.importorskip("boto3")
 
 import aws  # noqa: E402
+from rig import program  # noqa: E402
 from rig.aws_site import Amazon, AmazonSite, PLACEHOLDER  # noqa: E402
 from rig.installation import FIRST_PASSWORD  # noqa: E402
 
@@ -185,22 +184,11 @@ def test_a_key_that_somebody_adds_by_hand_is_kept(taken_over):
 
 @pytest.fixture(scope="module")
 def turns(folder):
-    """aws_turns.c with the store's own code."""
-    out = os.path.join(folder, "aws_turns")
-    sources = [os.path.join(HERE, "aws_turns.c")]
-    for layer in ("store", "aws", "http", "json", "xml", "lite", "crypto",
-                  "base"):
-        path = os.path.join(SOURCE, "src", layer)
-        sources += [os.path.join(path, f) for f in sorted(os.listdir(path))
-                    if f.endswith(".c") and f != "wipe_malloc.c"
-                    and not f.startswith("store_vault")]
-    done = subprocess.run(
-        [*shlex.split(os.environ.get("CC", "cc")), "-std=gnu11",
-         "-D_GNU_SOURCE", "-pthread", "-I", os.path.join(SOURCE, "src"),
-         "-o", out, *sources, "-lcurl", "-ljansson", "-lexpat", "-lsqlite3",
-         "-lcrypto", "-lm"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return out
+    return program.build(
+        folder, "aws_turns", ("store", "aws", "http", "json", "xml", "lite",
+                              "crypto", "base"),
+        ("curl", "jansson", "expat", "sqlite3", "crypto", "m"),
+        without=("store_vault",))
 
 
 def test_a_process_that_goes_on_needs_no_tags_to_know_the_keys(site, double,

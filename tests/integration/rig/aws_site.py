@@ -154,7 +154,7 @@ class AmazonSite(Installation):
                     .get("password", "")
                 self.remember(password, f"version {v['VersionId']} of {role}")
                 found.append(Version(label, v["VersionId"], password))
-            if "NextToken" not in page:
+            if not page.get("NextToken"):
                 return found
             token = {"NextToken": page["NextToken"]}
 

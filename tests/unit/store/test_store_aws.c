@@ -161,14 +161,16 @@ static void every_partition_has_its_names(void **state)
 	     "secretsmanager.eu-central-1.amazonaws.com");
 	find(q, "us-east-1", true, false,
 	     "secretsmanager-fips.us-east-1.amazonaws.com");
-	find(q, "eu-central-1", false, true,
-	     "secretsmanager.eu-central-1.api.aws");
+	find(q, "eusc-de-east-1", false, true,
+	     "secretsmanager.eusc-de-east-1.api.amazonwebservices.eu");
 	find(q, "us-gov-west-1", true, true,
-	     "secretsmanager-fips.us-gov-west-1.api.aws");
+	     "secretsmanager-fips.us-gov-west-1.amazonaws.com");
 	find(q, "cn-north-1", false, false,
 	     "secretsmanager.cn-north-1.amazonaws.com.cn");
 	find(q, "cn-north-1", false, true,
-	     "secretsmanager.cn-north-1.api.amazonwebservices.com.cn");
+	     "secretsmanager.cn-north-1.amazonaws.com.cn");
+	find(q, "cn-north-1", true, true,
+	     "secretsmanager-fips.cn-north-1.api.amazonwebservices.com.cn");
 	find(q, "eusc-de-east-1", false, false,
 	     "secretsmanager.eusc-de-east-1.amazonaws.eu");
 }
