@@ -228,9 +228,10 @@ def test_endpoints_come_from_the_standard_variables(new_aws_site, double):
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": double.url}, expect=0)
 
 
-def test_a_key_is_renewed_before_it_ends(site, double):
+def test_a_key_is_renewed_before_it_ends(new_aws_site, double):
     """Of its life of 4 s a quarter is left when the slow answer comes, or
     less: the next request has a new one."""
+    site = new_aws_site(timeout="15s")
     without_default(site)
     double.imds, double.imds_life = "rotator-role", 4
     double.delay["PutSecretValue"] = 4.5
