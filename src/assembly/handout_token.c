@@ -171,7 +171,7 @@ static enum status check_format(const char *format, struct reason *why)
 		return STATUS_OK;
 	return reason_set(why, STATUS_USAGE,
 			  "there is no format \"%s\"; choose from raw, json, "
-			  "pgpass, env, uri, conninfo, aws",
+			  "pgpass, env, uri, conninfo, userlist, aws",
 			  format);
 }
 

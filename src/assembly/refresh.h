@@ -64,6 +64,10 @@ typedef void refresh_fn(void *arg, const struct refresh_outcome *o);
  */
 int64_t refresh_run(struct refresh *r, refresh_fn *fn, void *arg);
 
+/* Leave all files alone but those that were named so. */
+enum status refresh_only(struct refresh *r, const char *name,
+			 struct reason *why);
+
 /* Tell fn of every file, changing nothing; for `keyturn status`.  Does any have
  * an alarm? */
 bool refresh_look(struct refresh *r, refresh_fn *fn, void *arg);

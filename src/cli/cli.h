@@ -31,7 +31,7 @@ enum cli_command {
 struct cli_options {
 	const char *config, *state, *reason, *since, *label, *format;
 	const char *public_key, *jobs, *password_fd, *min_life;
-	bool json, quiet, help, due, all, dry_run, emergency;
+	bool json, quiet, help, due, all, dry_run, emergency, force;
 };
 
 struct cli {
@@ -85,6 +85,7 @@ enum status cli_rotate(struct cli *c); /* also import and recover */
 enum status cli_status(struct cli *c);
 enum status cli_history(struct cli *c);
 enum status cli_get(struct cli *c);
+enum status cli_refresh(struct cli *c);
 enum status cli_token(struct cli *c);
 enum status cli_freeze(struct cli *c); /* also thaw */
 enum status cli_audit(struct cli *c);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assembly/refresh.h"
 #include "base/now.h"
 #include "cli/cli.h"
 #include "report/report.h"
@@ -82,11 +83,53 @@ static enum status status_of_hooks(struct cli *c, bool first, struct text *t)
 	return STATUS_OK;
 }
 
+struct files {
+	struct cli *c;
+	struct text *t;
+	bool first;
+};
+
+static void show_file(void *arg, const struct refresh_outcome *o)
+{
+	struct files *f = arg;
+	int64_t now = now_wall(now_system());
+	const struct report_sink s = {
+		.name = o->sink,
+		.token = o->token,
+		.path = o->path,
+		.expires_us = o->expires_us,
+		.alarm = o->alarm,
+		.sentence = o->detail,
+	};
+
+	if (f->c->o.json) {
+		text_add(f->t, f->first ? "[" : ",\n ");
+		report_sink_json(f->t, &s, now);
+	} else
+		report_sink_line(f->t, &s, now);
+	f->first = false;
+}
+
+static enum status status_of_files(struct cli *c, bool *ret_alarm,
+				   struct text *t)
+{
+	const struct refresh_options o = { .backends = c->backends };
+	struct files f = { c, t, t->len == 0 };
+	struct refresh *r = NULL;
+	enum status s = refresh_new(&o, &r, &c->why);
+
+	if (s == STATUS_OK)
+		*ret_alarm = refresh_look(r, show_file, &f);
+	refresh_free(r);
+	return s;
+}
+
 enum status cli_status(struct cli *c)
 {
 	const struct config_group **roles = NULL;
 	struct text t = text_make(OUTPUT_MAX);
 	size_t n = 0;
+	bool alarm = false;
 	int width = 0;
 	enum status s;
 
@@ -101,13 +144,19 @@ enum status cli_status(struct cli *c)
 		report_status_head(&t, width);
 	for (size_t i = 0; i < n && s == STATUS_OK; i++)
 		s = status_of(c, roles[i], width, i == 0, &t);
-	/* Who asks for one role is not told of hooks. */
+	/* Who asks for one role is not told of hooks and files. */
 	if (s == STATUS_OK && c->n_args == 0)
 		s = status_of_hooks(c, n == 0, &t);
+	if (s == STATUS_OK && c->n_args == 0)
+		s = status_of_files(c, &alarm, &t);
 	if (c->o.json)
 		text_add(&t, t.len ? "]\n" : "[]\n");
 	if (s == STATUS_OK)
 		s = cli_print(c, &t);
+	if (s == STATUS_OK && alarm)
+		s = reason_set(&c->why, STATUS_SOME_FAILED,
+			       "a file holds no token with enough life; see "
+			       "keyturn refresh");
 	free(roles);
 	text_free(&t);
 	return s;

@@ -23,6 +23,8 @@ static enum status run(struct cli *c)
 		return cli_history(c);
 	case CLI_get:
 		return cli_get(c);
+	case CLI_refresh:
+		return cli_refresh(c);
 	case CLI_token:
 		return cli_token(c);
 	case CLI_freeze:

@@ -19,9 +19,10 @@
 #define FORMAT_EXPANSION 3
 
 static const char *const names[FORMAT_COUNT] = {
-	[FORMAT_RAW] = "raw",	    [FORMAT_JSON] = "json",
-	[FORMAT_PGPASS] = "pgpass", [FORMAT_ENV] = "env",
-	[FORMAT_URI] = "uri",	    [FORMAT_CONNINFO] = "conninfo",
+	[FORMAT_RAW] = "raw",		[FORMAT_JSON] = "json",
+	[FORMAT_PGPASS] = "pgpass",	[FORMAT_ENV] = "env",
+	[FORMAT_URI] = "uri",		[FORMAT_CONNINFO] = "conninfo",
+	[FORMAT_USERLIST] = "userlist",
 };
 
 static const char *const sslmodes[] = {
@@ -231,6 +232,26 @@ static void render_conninfo(struct out *o, const struct format_credential *c)
 	put_conninfo(o, "sslmode", value_of(c->sslmode));
 }
 
+/* PgBouncer's loader.c: a quote is doubled, nothing else is special. */
+static void put_doubled(struct out *o, struct value v)
+{
+	put(o, "\"");
+	for (size_t i = 0; i < v.n; i++) {
+		if (v.s[i] == '"')
+			put(o, "\"");
+		put_n(o, &v.s[i], 1);
+	}
+	put(o, "\"");
+}
+
+static void render_userlist(struct out *o, const struct format_credential *c)
+{
+	put_doubled(o, value_of(c->username));
+	put(o, " ");
+	put_doubled(o, password_of(c));
+	put(o, "\n");
+}
+
 /* A control character would end a line or a string in some reader of each
  * form.  In a pgpass field and a raw file libpq cannot read one at all. */
 static enum status check_value(const char *what, struct value v, bool utf8,
@@ -393,6 +414,9 @@ static void render(enum format_kind kind, const struct format_credential *c,
 	case FORMAT_CONNINFO:
 		render_conninfo(o, c);
 		break;
+	case FORMAT_USERLIST:
+		render_userlist(o, c);
+		break;
 	case FORMAT_COUNT:
 		o->failed = STATUS_ERROR;
 		break;
@@ -442,7 +466,7 @@ enum status format_parse(const char *name, enum format_kind *ret_kind,
 		}
 	return reason_set(why, STATUS_USAGE,
 			  "there is no format \"%s\"; choose from raw, json, "
-			  "pgpass, env, uri, conninfo",
+			  "pgpass, env, uri, conninfo, userlist",
 			  name);
 }
 

@@ -16,6 +16,7 @@ enum format_kind {
 	FORMAT_ENV,	 /* PGHOST='...' lines for sh and systemd */
 	FORMAT_URI,	 /* postgresql://user:password@host:port/dbname */
 	FORMAT_CONNINFO, /* host='...' user='...' (libpq keyword form) */
+	FORMAT_USERLIST, /* "user" "password", of PgBouncer's auth_file */
 	FORMAT_COUNT
 };
 
@@ -36,7 +37,7 @@ const char *format_name(enum format_kind kind);
 
 /*
  * Render c.  STATUS_REFUSED when a value holds a control character or cannot
- * be carried.  A pgpass line ends with "\n", env has one "\n" a line, the
+ * be carried.  A pgpass or userlist line ends with "\n", env has one "\n" a line, the
  * others end without newline.  Rules: consumers.md section 3.1.
  */
 enum status format_render(enum format_kind kind,

@@ -229,3 +229,41 @@ void report_hook_json(struct text *t, const struct report_hook *h)
 	json_field(t, "last_error", or_null(h->sentence), false);
 	text_printf(t, ",\"failures\":%u,\"lost\":%u}", h->attempts, h->lost);
 }
+
+void report_sink_line(struct text *t, const struct report_sink *s,
+		      int64_t now_us)
+{
+	char age[32], safe[LEDGER_TEXT_SIZE * 4];
+	int64_t life = s->expires_us - now_us;
+
+	text_printf(t, "sink %s: %s%s", s->name, s->alarm ? "ALARM, " : "",
+		    shown(s->path, safe, sizeof(safe)));
+	if (s->sentence[0])
+		text_printf(t, ": %s\n",
+			    shown(s->sentence, safe, sizeof(safe)));
+	else if (s->expires_us == 0)
+		text_printf(t, " holds no token of %s\n", s->token);
+	else if (life <= 0)
+		text_printf(t, " holds a token of %s that ended %s ago\n",
+			    s->token, now_age(-life, age));
+	else
+		text_printf(t, " holds a token of %s for another %s\n",
+			    s->token, now_age(life, age));
+}
+
+void report_sink_json(struct text *t, const struct report_sink *s,
+		      int64_t now_us)
+{
+	char stamp[NOW_STAMP_SIZE];
+	int64_t life = s->expires_us - now_us;
+
+	json_field(t, "sink", s->name, true);
+	json_field(t, "token", s->token, false);
+	json_field(t, "file", s->path, false);
+	json_field(t, "state", s->alarm ? "alarm" : "ok", false);
+	json_field(t, "expires_at", stamp_or(s->expires_us, stamp, NULL),
+		   false);
+	json_field(t, "last_error", or_null(s->sentence), false);
+	text_printf(t, ",\"life_seconds\":%lld}",
+		    life > 0 ? (long long)(life / NOW_SECOND) : 0LL);
+}

@@ -59,6 +59,21 @@ void report_hook_line(struct text *t, const struct report_hook *h,
 		      int64_t now_us);
 void report_hook_json(struct text *t, const struct report_hook *h);
 
+/* A file that is kept fresh with tokens: a line, or one JSON object with "sink"
+ * instead of "role". */
+struct report_sink {
+	const char *name;
+	const char *token;
+	const char *path;
+	int64_t expires_us; /* 0: no token is in it */
+	bool alarm;
+	const char *sentence; /* why it cannot be looked at, or "" */
+};
+void report_sink_line(struct text *t, const struct report_sink *s,
+		      int64_t now_us);
+void report_sink_json(struct text *t, const struct report_sink *s,
+		      int64_t now_us);
+
 /* Two lines for a person, or one JSON object without newline. */
 void report_run_lines(struct text *t, const struct ledger_run *run);
 void report_run_json(struct text *t, const struct ledger_run *run);

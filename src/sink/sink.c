@@ -5,6 +5,12 @@
  */
 #include "sink/sink.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/file.h"
 #include "sink/sink_edit.h"
 #include "sink/sink_file.h"
@@ -121,6 +127,45 @@ enum status sink_ready(const struct sink *s, struct reason *why)
 	secret_free(content);
 	sink_file_close(&f);
 	return st;
+}
+
+enum status sink_look(const struct sink *s, const char *role,
+		      struct sink_held *ret_held, struct reason *why)
+{
+	struct sink_held none = { .found = false };
+	struct secret *content = NULL;
+	struct stat st;
+	enum status done;
+	int fd = open(s->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC |
+				       O_NOCTTY);
+
+	if (fd < 0 && errno == ENOENT) {
+		*ret_held = none;
+		return STATUS_OK;
+	}
+	if (fd < 0)
+		return reason_set(
+			why, errno == ELOOP ? STATUS_REFUSED : STATUS_DENIED,
+			"sink %s: cannot read it: %s", s->path,
+			strerror(errno));
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		done = reason_set(why, STATUS_REFUSED,
+				  "sink %s: it is not a regular file", s->path);
+	else if (st.st_size == 0) {
+		*ret_held = none;
+		done = STATUS_OK;
+	} else {
+		done = secret_read_fd(fd, SECRET_CAP_MAX, &content);
+		if (done != STATUS_OK)
+			reason_set(why, done, "sink %s: cannot read it",
+				   s->path);
+		else
+			done = sink_edit_look(s->kind, s->path, content, role,
+					      ret_held, why);
+	}
+	close(fd);
+	secret_free(content);
+	return done;
 }
 
 enum status sink_withdraw(const struct sink *s, const char *role,

@@ -15,20 +15,20 @@
 #include "base/reason.h"
 #include "format/format.h"
 
-enum sink_kind { SINK_PGPASS, SINK_ENV };
+enum sink_kind { SINK_PGPASS, SINK_ENV, SINK_PGBOUNCER };
 
 struct sink {
 	enum sink_kind kind;
 	char path[4096];
 	uid_t uid; /* (uid_t)-1: the present file's owner, else the folder's */
 	gid_t gid; /* (gid_t)-1: likewise */
-	mode_t mode; /* default 0600; pgpass allows no more than that, env no
-			more than 0660 */
+	mode_t mode; /* default 0600; pgpass allows no more than that, the
+			others no more than 0660 */
 };
 
 /*
  * Parse a setting value: "pgpass /home/sapjob/.pgpass [owner=USER] [group=GROUP]
- * [mode=0600]" or "env PATH ...".  STATUS_CONFIG with a sentence.
+ * [mode=0600]", "env PATH ..." or "pgbouncer PATH ..." (an auth_file).  STATUS_CONFIG with a sentence.
  */
 enum status sink_parse(const char *value, struct sink *ret_sink,
 		       struct reason *why);
@@ -48,7 +48,9 @@ struct sink_delivery {
  * replaced as a whole.  An env file has several lines there, and after them
  * "# keyturn end role=<percent-encoded>".  In a pgpass file the managed pair
  * is put in front of any foreign line that would match first (libpq takes the
- * first match); in an env file a new block is put last.
+ * first match); in an env file a new block is put last, and in PgBouncer's, where
+ * a comment begins with ";", behind any foreign line of the same user (the last
+ * one counts).
  * Nothing is written when bytes, owner and mode would be the same.
  * *ret_changed tells.
  *
@@ -70,6 +72,21 @@ enum status sink_deliver(const struct sink *s, const struct sink_delivery *d,
  * changes nothing (but for the lock file).
  */
 enum status sink_ready(const struct sink *s, struct reason *why);
+
+/* What a file holds of a role. */
+struct sink_held {
+	bool found;
+	char version[128]; /* "" when it does not fit */
+	int64_t epoch;	   /* the highest, of several blocks */
+};
+
+/*
+ * Look without a lock and without changing anything.  A file that is not there
+ * holds nothing.  STATUS_DENIED, STATUS_REFUSED (no regular file),
+ * STATUS_CORRUPT as above.
+ */
+enum status sink_look(const struct sink *s, const char *role,
+		      struct sink_held *ret_held, struct reason *why);
 
 /* Take the role's lines out again (retire).  Statuses as above; a file that is
  * not there is in step. */

@@ -11,8 +11,20 @@
 #include "base/encode.h"
 #include "base/text.h"
 
-#define MARKER	   "# keyturn role="
-#define MARKER_END "# keyturn end role="
+/* Each kind's comments begin in their own way. */
+static const char *const markers[] = {
+	[SINK_PGPASS] = "# keyturn role=",
+	[SINK_ENV] = "# keyturn role=",
+	[SINK_PGBOUNCER] = "; keyturn role=",
+};
+#define MARKER_SIZE sizeof("# keyturn role=")
+#define MARKER_END  "# keyturn end role="
+
+static const enum format_kind forms[] = {
+	[SINK_PGPASS] = FORMAT_PGPASS,
+	[SINK_ENV] = FORMAT_ENV,
+	[SINK_PGBOUNCER] = FORMAT_USERLIST,
+};
 
 /* A role's name has at most 63 bytes in PostgreSQL; pairs have two. */
 #define SINK_NAME_MAX 255
@@ -27,6 +39,8 @@ struct line {
 struct block {
 	size_t start, end; /* offsets; start == end when there is none */
 	int64_t epoch;
+	const char *version; /* percent-encoded, in the file's bytes */
+	size_t version_n;
 };
 
 /* What is being edited. */
@@ -36,7 +50,8 @@ struct edit {
 	const char *role;
 	const char *bytes;
 	size_t n;
-	char marker[sizeof(MARKER) + 3 * SINK_NAME_MAX];
+	const char *any_marker; /* of any role */
+	char marker[MARKER_SIZE + 3 * SINK_NAME_MAX];
 	char end[sizeof(MARKER_END) + 3 * SINK_NAME_MAX];
 	struct reason *why;
 };
@@ -56,9 +71,10 @@ static enum status edit_begin(struct edit *e, enum sink_kind kind,
 			    .role = role,
 			    .bytes = secret_bytes(old),
 			    .n = secret_len(old),
+			    .any_marker = markers[kind],
 			    .why = why };
-	memcpy(e->marker, MARKER, sizeof(MARKER));
-	encode_percent(role, n, e->marker + sizeof(MARKER) - 1);
+	memcpy(e->marker, e->any_marker, MARKER_SIZE);
+	encode_percent(role, n, e->marker + MARKER_SIZE - 1);
 	memcpy(e->end, MARKER_END, sizeof(MARKER_END));
 	encode_percent(role, n, e->end + sizeof(MARKER_END) - 1);
 	return STATUS_OK;
@@ -99,8 +115,8 @@ static bool is_marker(const struct edit *e, const struct line *l)
 }
 
 /* " version=<id> epoch=<n>" after the role's name. */
-static bool marker_epoch(const struct edit *e, const struct line *l,
-			 int64_t *ret_epoch)
+static bool marker_read(const struct edit *e, const struct line *l,
+			struct block *b)
 {
 	static const char version[] = " version=", epoch[] = " epoch=";
 	const char *s = l->s + strlen(e->marker);
@@ -111,8 +127,10 @@ static bool marker_epoch(const struct edit *e, const struct line *l,
 	    memcmp(s, version, sizeof(version) - 1) != 0)
 		return false;
 	s += sizeof(version) - 1;
+	b->version = s;
 	while (s < end && *s != ' ')
 		s++;
+	b->version_n = (size_t)(s - b->version);
 	if ((size_t)(end - s) < sizeof(epoch) ||
 	    memcmp(s, epoch, sizeof(epoch) - 1) != 0)
 		return false;
@@ -121,7 +139,7 @@ static bool marker_epoch(const struct edit *e, const struct line *l,
 			return false;
 		n = n * 10 + (*s - '0');
 	}
-	*ret_epoch = n;
+	b->epoch = n;
 	return true;
 }
 
@@ -140,13 +158,13 @@ static enum status block_end(const struct edit *e, const struct line *marker,
 {
 	struct line l = *marker;
 
-	if (e->kind == SINK_PGPASS) {
+	if (e->kind != SINK_ENV) {
 		*ret_end = l.next;
 		if (l.next == e->n)
 			return STATUS_OK;
 		l = line_at(e, l.next, l.number + 1);
 		/* Somebody took the line out and left its marker. */
-		if (l.n > 0 && l.s[0] != '#')
+		if (l.n > 0 && l.s[0] != e->any_marker[0])
 			*ret_end = l.next;
 		return STATUS_OK;
 	}
@@ -156,7 +174,7 @@ static enum status block_end(const struct edit *e, const struct line *marker,
 			*ret_end = l.next;
 			return STATUS_OK;
 		}
-		if (line_begins(&l, MARKER))
+		if (line_begins(&l, e->any_marker))
 			break;
 	}
 	return damaged(e, marker, "has no end");
@@ -166,7 +184,7 @@ static enum status block_end(const struct edit *e, const struct line *marker,
 static enum status next_block(const struct edit *e, size_t from, size_t *number,
 			      struct block *ret_block)
 {
-	struct block b = { e->n, e->n, 0 };
+	struct block b = { .start = e->n, .end = e->n };
 	enum status st;
 
 	while (from < e->n) {
@@ -176,7 +194,7 @@ static enum status next_block(const struct edit *e, size_t from, size_t *number,
 			from = l.next;
 			continue;
 		}
-		if (!marker_epoch(e, &l, &b.epoch))
+		if (!marker_read(e, &l, &b))
 			return damaged(e, &l,
 				       "has a marker that is not "
 				       "understood");
@@ -239,7 +257,34 @@ static bool is_shadowed(const struct edit *e, size_t to,
 
 		if (!managed && line_matches(&l, c))
 			return true;
-		managed = line_begins(&l, MARKER);
+		managed = line_begins(&l, e->any_marker);
+		at = l.next;
+	}
+	return false;
+}
+
+/* Is there a foreign line of the same user behind `from`, which PgBouncer would
+ * take instead? */
+static bool is_overridden(const struct edit *e, size_t from,
+			  const struct format_credential *c)
+{
+	char user[2 * SINK_NAME_MAX + 4] = "\"";
+	bool managed = false;
+	size_t n = 1;
+
+	for (const char *p = c->username; *p && n < sizeof(user) - 3; p++) {
+		if (*p == '"')
+			user[n++] = '"';
+		user[n++] = *p;
+	}
+	user[n++] = '"';
+	user[n] = '\0';
+	for (size_t at = 0; at < e->n;) {
+		struct line l = line_at(e, at, 0);
+
+		if (!managed && at >= from && line_begins(&l, user))
+			return true;
+		managed = line_begins(&l, e->any_marker);
 		at = l.next;
 	}
 	return false;
@@ -264,8 +309,7 @@ static enum status make_block(const struct edit *e,
 	encode_percent(d->version, strlen(d->version), version);
 	text_printf(&head, "%s version=%s epoch=%lld\n", e->marker, version,
 		    (long long)d->epoch);
-	st = format_render(e->kind == SINK_ENV ? FORMAT_ENV : FORMAT_PGPASS,
-			   d->credential, &body, e->why);
+	st = format_render(forms[e->kind], d->credential, &body, e->why);
 	if (st != STATUS_OK) {
 		st = reason_wrap(e->why, st, "role %s, sink %s", e->role,
 				 e->path);
@@ -430,6 +474,8 @@ enum status sink_edit_put(enum sink_kind kind, const char *path,
 	if (kind == SINK_PGPASS &&
 	    (!found || is_shadowed(&e, place, d->credential)))
 		place = 0;
+	if (kind == SINK_PGBOUNCER && is_overridden(&e, place, d->credential))
+		place = e.n;
 	st = finish(&e, place, block, ret_new);
 	secret_free(block);
 	return st;
@@ -450,4 +496,35 @@ enum status sink_edit_remove(enum sink_kind kind, const char *path,
 	if (st != STATUS_OK)
 		return st;
 	return finish(&e, 0, NULL, ret_new);
+}
+
+enum status sink_edit_look(enum sink_kind kind, const char *path,
+			   const struct secret *content, const char *role,
+			   struct sink_held *ret_held, struct reason *why)
+{
+	struct sink_held held = { .found = false };
+	size_t at = 0, number = 0;
+	struct edit e;
+	enum status st = edit_begin(&e, kind, path, content, role, why);
+
+	while (st == STATUS_OK && at < e.n) {
+		struct block b;
+
+		st = next_block(&e, at, &number, &b);
+		if (st != STATUS_OK || b.start == b.end)
+			break;
+		if (!held.found || b.epoch > held.epoch) {
+			held.epoch = b.epoch;
+			held.version[0] = '\0';
+			if (b.version_n < sizeof(held.version)) {
+				memcpy(held.version, b.version, b.version_n);
+				held.version[b.version_n] = '\0';
+			}
+		}
+		held.found = true;
+		at = b.end;
+	}
+	if (st == STATUS_OK)
+		*ret_held = held;
+	return st;
 }

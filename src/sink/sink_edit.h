@@ -8,7 +8,8 @@
  *	host:5432:shop:sap:...
  * and in an env file the marker, the assignments, and an end:
  *	# keyturn end role=<percent-encoded>
- * Every other byte of the file is foreign and stays.
+ * In a PgBouncer auth_file it is the marker, begun with ";", and the line after
+ * it.  Every other byte of the file is foreign and stays.
  */
 #ifndef KEYTURN_SINK_EDIT_H
 #define KEYTURN_SINK_EDIT_H
@@ -19,7 +20,7 @@
  * `old` is the content, and path its name for sentences.  The role's block is
  * replaced where it is.  A new one comes first in a pgpass file (libpq takes
  * the first match) and last in an env file (sh and systemd take the last
- * assignment).  A block behind a foreign pgpass line that matches one of its
+ * assignment) and in an auth_file.  A block behind a foreign pgpass line that matches one of its
  * connections moves to the top.
  * STATUS_CONFLICT: a block of the role has a higher epoch.  STATUS_CORRUPT: a
  * marker of the role cannot be read, so nobody knows what is ours.
@@ -35,5 +36,10 @@ enum status sink_edit_put(enum sink_kind kind, const char *path,
 enum status sink_edit_remove(enum sink_kind kind, const char *path,
 			     const struct secret *old, const char *role,
 			     struct secret **ret_new, struct reason *why);
+
+/* What there is of the role; STATUS_CORRUPT as above. */
+enum status sink_edit_look(enum sink_kind kind, const char *path,
+			   const struct secret *content, const char *role,
+			   struct sink_held *ret_held, struct reason *why);
 
 #endif

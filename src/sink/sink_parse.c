@@ -157,10 +157,12 @@ static enum status parse_kind(const char *word, struct sink *s,
 		s->kind = SINK_PGPASS;
 	else if (word != NULL && strcmp(word, "env") == 0)
 		s->kind = SINK_ENV;
+	else if (word != NULL && strcmp(word, "pgbouncer") == 0)
+		s->kind = SINK_PGBOUNCER;
 	else
 		return reason_set(why, STATUS_CONFIG,
 				  "sink: \"%s\" is no kind of file; write "
-				  "pgpass or env, then the path",
+				  "pgpass, env or pgbouncer, then the path",
 				  word != NULL ? word : "");
 	return STATUS_OK;
 }

@@ -7,11 +7,10 @@ import base64
 import json
 import os
 import re
-import stat
 import sys
 import tempfile
 import time
-from datetime import datetime, timezone
+from datetime import datetime
 
 import pytest
 

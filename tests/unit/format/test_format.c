@@ -91,6 +91,7 @@ static void each_format_has_its_known_shape(void **state)
 		[FORMAT_CONNINFO] =
 			"host='db.example.com' port='5433' dbname='shop' "
 			"user='sap' password='s3cret' sslmode='verify-full'",
+		[FORMAT_USERLIST] = "\"sap\" \"s3cret\"\n",
 	};
 	struct secret *password = secret_of("s3cret", 6);
 	struct format_credential c = plain(password);
@@ -116,6 +117,7 @@ static void what_is_not_known_is_left_out(void **state)
 			       "PGPASSWORD='x'\n",
 		[FORMAT_URI] = "postgresql://sap:x@:5432/",
 		[FORMAT_CONNINFO] = "port='5432' user='sap' password='x'",
+		[FORMAT_USERLIST] = "\"sap\" \"x\"\n",
 	};
 	struct secret *password = secret_of("x", 1);
 	struct format_credential c = { "", "", "", "sap", "", "", password };
@@ -127,6 +129,20 @@ static void what_is_not_known_is_left_out(void **state)
 		assert_string_equal(got, want[i]);
 		free(got);
 	}
+	secret_free(password);
+}
+
+static void a_quote_in_a_userlist_is_doubled(void **state)
+{
+	struct secret *password = secret_of("a\"b\\c'", 6);
+	struct format_credential c = plain(password);
+	char *got;
+
+	(void)state;
+	c.username = "o\"k";
+	got = rendered(FORMAT_USERLIST, &c);
+	assert_string_equal(got, "\"o\"\"k\" \"a\"\"b\\c'\"\n");
+	free(got);
 	secret_free(password);
 }
 
@@ -480,7 +496,7 @@ static void names_and_kinds_are_each_others_inverse(void **state)
 		assert_int_equal(kind, i);
 	}
 	assert_int_equal(format_parse("RAW", &kind, &why), STATUS_USAGE);
-	assert_int_equal(kind, FORMAT_CONNINFO);
+	assert_int_equal(kind, FORMAT_USERLIST);
 	for (int i = 0; i < FORMAT_COUNT; i++)
 		assert_non_null(
 			strstr(why.text, format_name((enum format_kind)i)));
@@ -491,6 +507,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_format_has_its_known_shape),
 		cmocka_unit_test(what_is_not_known_is_left_out),
+		cmocka_unit_test(a_quote_in_a_userlist_is_doubled),
 		cmocka_unit_test(libpq_reads_back_uri_and_conninfo),
 		cmocka_unit_test(libpq_finds_the_password_in_a_pgpass_line),
 		cmocka_unit_test(a_shell_and_systemd_read_env_alike),

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* SIGHUP for the reader of a file that has changed. */
+#ifndef KEYTURN_REFRESH_SIGNAL_H
+#define KEYTURN_REFRESH_SIGNAL_H
+
+#include "base/reason.h"
+
+/*
+ * Send SIGHUP to the process whose number is in pidfile.  STATUS_NOT_FOUND: no
+ * such file or process.  STATUS_REFUSED: the file's owner is neither root nor
+ * who the process runs as, and could have named anybody's.
+ */
+enum status refresh_signal_send(const char *pidfile, struct reason *why);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* refresh: what keyturnd does for the files of tokens, once, for cron and for
+ * hands. */
+#include <stdio.h>
+
+#include "assembly/refresh.h"
+#include "base/log.h"
+#include "base/now.h"
+#include "cli/cli.h"
+
+struct told {
+	const struct cli *c;
+	bool failed;
+	bool alarm;
+};
+
+static void tell(void *arg, const struct refresh_outcome *o)
+{
+	struct told *t = arg;
+	char stamp[NOW_STAMP_SIZE];
+
+	if (o->alarm)
+		t->alarm = true;
+	if (o->status != STATUS_OK) {
+		t->failed = true;
+		log_line(LOG_LEVEL_ERROR, "sink %s: %s", o->sink, o->detail);
+	}
+	if (o->tried && o->status == STATUS_OK && !t->c->o.quiet)
+		printf("%s: %s, expires %s\n", o->sink,
+		       o->changed ? "refreshed" : "in step",
+		       now_stamp(o->expires_us, stamp));
+}
+
+enum status cli_refresh(struct cli *c)
+{
+	struct refresh_options o = { .actor = c->actor };
+	struct told told = { .c = c };
+	struct refresh *r = NULL;
+	enum status s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+
+	o.backends = c->backends;
+	o.ledger = c->ledger;
+	o.at_once = c->o.force;
+	if (s == STATUS_OK)
+		s = refresh_new(&o, &r, &c->why);
+	for (size_t i = 0; i < c->n_args && s == STATUS_OK; i++)
+		s = refresh_only(r, c->args[i], &c->why);
+	if (s != STATUS_OK)
+		goto out;
+	refresh_run(r, tell, &told);
+	if (told.failed)
+		s = reason_set(&c->why, STATUS_SOME_FAILED,
+			       told.alarm ? "some files are not fresh, and a "
+					    "token in one of them ends soon" :
+					    "some files are not fresh");
+	if (fflush(stdout) != 0 && s == STATUS_OK)
+		s = reason_set(&c->why, STATUS_ERROR,
+			       "cannot write to standard output");
+out:
+	refresh_free(r);
+	return s;
+}
