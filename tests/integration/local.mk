@@ -55,6 +55,7 @@ EXTRA_DIST += tests/doubles/vault.py \
 	tests/integration/test_vault.py \
 	tests/integration/test_vault_double.py \
 	tests/integration/test_vault_login.py \
+	tests/integration/test_vault_tls.py \
 	tests/integration/vault_turns.c
 EXTRA_DIST += tests/integration/control_plane.c \
 	tests/integration/rig/lakebase.py \
