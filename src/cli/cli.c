@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/now.h"
 
@@ -355,4 +356,23 @@ enum status cli_print_secret(struct cli *c, const struct secret *bytes)
 	    write(STDOUT_FILENO, "\n", 1) != 1)
 		return STATUS_ERROR;
 	return STATUS_OK;
+}
+
+enum status cli_since(struct cli *c, int64_t *ret)
+{
+	int64_t ago;
+
+	*ret = 0;
+	if (!*c->o.since)
+		return STATUS_OK;
+	if (now_parse(c->o.since, ret) == 0)
+		return STATUS_OK;
+	if (duration_parse(c->o.since, &ago, NULL) == STATUS_OK) {
+		*ret = now_wall(now_system()) - ago;
+		return STATUS_OK;
+	}
+	return reason_set(&c->why, STATUS_USAGE,
+			  "--since takes a time (2026-11-21T03:00:00Z) or a "
+			  "duration (7d), not \"%s\"",
+			  c->o.since);
 }

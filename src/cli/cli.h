@@ -72,6 +72,9 @@ void cli_end_hooks(struct cli *c);
 enum status cli_roles(struct cli *c, const struct config_group ***ret_roles,
 		      size_t *ret_n);
 
+/* What --since says, in microseconds since 1970; 0 without it. */
+enum status cli_since(struct cli *c, int64_t *ret_us);
+
 /* Print to standard output; STATUS_ERROR when it is closed or full. */
 enum status cli_print(struct cli *c, const struct text *t);
 
@@ -84,6 +87,7 @@ enum status cli_check(struct cli *c);
 enum status cli_rotate(struct cli *c); /* also import and recover */
 enum status cli_status(struct cli *c);
 enum status cli_history(struct cli *c);
+enum status cli_report(struct cli *c);
 enum status cli_get(struct cli *c);
 enum status cli_refresh(struct cli *c);
 enum status cli_token(struct cli *c);

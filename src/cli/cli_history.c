@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* history: the runs of one role or of all, read only. */
-#include "base/duration.h"
-#include "base/now.h"
 #include "cli/cli.h"
 #include "report/report.h"
 
@@ -26,25 +24,6 @@ static enum status add_run(void *arg, const struct ledger_run *run)
 	return text_status(&l->t);
 }
 
-static enum status parse_since(struct cli *c, int64_t *ret)
-{
-	int64_t ago;
-
-	*ret = 0;
-	if (!*c->o.since)
-		return STATUS_OK;
-	if (now_parse(c->o.since, ret) == 0)
-		return STATUS_OK;
-	if (duration_parse(c->o.since, &ago, NULL) == STATUS_OK) {
-		*ret = now_wall(now_system()) - ago;
-		return STATUS_OK;
-	}
-	return reason_set(&c->why, STATUS_USAGE,
-			  "--since takes a time (2026-11-21T03:00:00Z) or a "
-			  "duration (7d), not \"%s\"",
-			  c->o.since);
-}
-
 enum status cli_history(struct cli *c)
 {
 	struct listing l = { .t = text_make(OUTPUT_MAX), .json = c->o.json };
@@ -54,7 +33,7 @@ enum status cli_history(struct cli *c)
 	if (c->n_args > 1)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "history takes one role name or none");
-	s = parse_since(c, &since);
+	s = cli_since(c, &since);
 	if (s == STATUS_OK)
 		s = cli_open_ledger(c, BACKENDS_LEDGER_READ);
 	if (s == STATUS_OK)

@@ -10,6 +10,7 @@ keyturn_SOURCES = \
 	src/cli/cli_history.c \
 	src/cli/cli_init.c \
 	src/cli/cli_refresh.c \
+	src/cli/cli_report.c \
 	src/cli/cli_rotate.c \
 	src/cli/cli_status.c \
 	src/cli/cli_token.c \

@@ -21,6 +21,8 @@ static enum status run(struct cli *c)
 		return cli_status(c);
 	case CLI_history:
 		return cli_history(c);
+	case CLI_report:
+		return cli_report(c);
 	case CLI_get:
 		return cli_get(c);
 	case CLI_refresh:

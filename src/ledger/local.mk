@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libledger.a
 libledger_a_SOURCES = \
+	src/ledger/audit_event.c \
+	src/ledger/audit_event.h \
 	src/ledger/audit_trail.c \
 	src/ledger/audit_trail.h \
 	src/ledger/audit_trail_checkpoint.c \

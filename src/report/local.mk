@@ -1,3 +1,5 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libreport.a
-libreport_a_SOURCES = src/report/report.c src/report/report.h
+libreport_a_SOURCES = \
+	src/report/report.c src/report/report.h \
+	src/report/report_uses.c src/report/report_uses.h

@@ -2,6 +2,7 @@
 """The overlap, with nothing scripted: keyturn rotates, keyturn-agent serves,
 PostgreSQL asks pam_keyturn.so, and clients log in as fast as they can."""
 
+import json
 import os
 import pwd
 import re
@@ -146,6 +147,19 @@ def said_by_the_audit(place, used):
     for event in previous:
         assert event["role"] == "sap" and event["actor"] == asker
         assert "from 127.0.0.1, service keyturn" in event["detail"]
+    # Who that was, for a person and for a program.
+    done = place.site.run("--config", place.agent.configuration, "report",
+                          configured=False, expect=0)
+    first, second = done.out.splitlines()
+    assert re.fullmatch(rf"sap: previous password, \d+ times, last .* ago: "
+                        rf"{asker}, from 127.0.0.1, service keyturn", first)
+    assert second.startswith("sap: current password")
+    done = place.site.run("--config", place.agent.configuration, "report",
+                          "sap", "--since", "1h", "--json", configured=False,
+                          expect=0)
+    line = json.loads(done.out)[0]
+    assert line["password"] == "previous" and line["actor"] == asker
+    assert line["times"] >= len(used) - 1
 
 
 def test_without_grace_the_old_password_is_refused_at_once(overlap):

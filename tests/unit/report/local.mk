@@ -5,3 +5,12 @@ tests_unit_report_test_report_SOURCES = tests/unit/report/test_report.c
 tests_unit_report_test_report_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_report_test_report_LDADD = libreport.a libschedule.a libbase.a \
 	$(JANSSON_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/report/test_report_uses
+TESTS += tests/unit/report/test_report_uses
+tests_unit_report_test_report_uses_SOURCES = \
+	tests/unit/report/test_report_uses.c
+tests_unit_report_test_report_uses_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_report_test_report_uses_LDADD = libreport.a libledger.a libjson.a \
+	liblite.a libcrypto.a libbase.a $(SQLITE_LIBS) $(JANSSON_LIBS) \
+	$(OPENSSL_LIBS) $(CMOCKA_LIBS)

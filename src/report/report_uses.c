@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Adds up who came with which password; must never take a refused one for a
+ * use. */
+#include "report/report_uses.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/now.h"
+
+#define USES_MAX 10000
+
+struct use {
+	char role[LEDGER_ROLE_SIZE];
+	char actor[LEDGER_ROLE_SIZE];
+	char whom[LEDGER_TEXT_SIZE]; /* "from 192.0.2.7, service keyturn" */
+	char version[40];	     /* the last one */
+	bool previous;
+	uint64_t times;
+	int64_t first_us, last_us;
+};
+
+struct report_uses {
+	struct use *uses;
+	size_t n, cap;
+};
+
+enum status report_uses_new(struct report_uses **ret)
+{
+	struct report_uses *u = calloc(1, sizeof(*u));
+
+	if (u == NULL)
+		return STATUS_NO_MEMORY;
+	*ret = u;
+	return STATUS_OK;
+}
+
+void report_uses_free(struct report_uses *u)
+{
+	if (u == NULL)
+		return;
+	free(u->uses);
+	free(u);
+}
+
+/* Behind `word` when s begins with it; else NULL. */
+static const char *behind(const char *s, const char *word)
+{
+	size_t n = strlen(word);
+
+	return strncmp(s, word, n) == 0 ? s + n : NULL;
+}
+
+/*
+ * ", pid 1234" at the end is one use, ", 17 more" that many, counted since.
+ * The rest is who it was.
+ */
+static uint64_t cut_count(char *whom)
+{
+	char *last = strrchr(whom, ','), *end;
+	uint64_t n;
+
+	if (last == NULL || last[1] != ' ')
+		return 1;
+	if (behind(last, ", pid ") != NULL) {
+		*last = '\0';
+		return 1;
+	}
+	if (!isdigit((unsigned char)last[2]))
+		return 1;
+	n = strtoull(last + 2, &end, 10);
+	if (strcmp(end, " more") != 0)
+		return 1;
+	*last = '\0';
+	return n;
+}
+
+/* "VERIFY, fresh, previous password, from ..., pid 7" as a use of it. */
+static bool read_use(const struct audit_event *e, struct use *use)
+{
+	const char *p = behind(e->detail, "VERIFY, "), *rest;
+
+	if (strcmp(e->kind, "verify") != 0 || strcmp(e->status, "OK") != 0 ||
+	    p == NULL)
+		return false;
+	rest = behind(p, "fresh, ");
+	if (rest == NULL)
+		rest = behind(p, "stale, ");
+	if (rest == NULL)
+		return false;
+	*use = (struct use){ .first_us = e->at_us, .last_us = e->at_us };
+	p = behind(rest, "previous password");
+	use->previous = p != NULL;
+	if (p == NULL)
+		p = behind(rest, "current password");
+	if (p == NULL)
+		return false;
+	rest = behind(p, ", ");
+	text_copy(use->whom, sizeof(use->whom), rest ? rest : p);
+	use->times = cut_count(use->whom);
+	/* Nothing but the count: nobody said from where. */
+	if (behind(use->whom, "pid ") != NULL)
+		use->whom[0] = '\0';
+	text_copy(use->role, sizeof(use->role), e->role);
+	text_copy(use->actor, sizeof(use->actor), e->actor);
+	text_copy(use->version, sizeof(use->version), e->version);
+	return true;
+}
+
+static bool same(const struct use *a, const struct use *b)
+{
+	return a->previous == b->previous && strcmp(a->role, b->role) == 0 &&
+	       strcmp(a->actor, b->actor) == 0 && strcmp(a->whom, b->whom) == 0;
+}
+
+static enum status append(struct report_uses *u, const struct use *use,
+			  struct reason *why)
+{
+	if (u->n == USES_MAX)
+		return reason_set(why, STATUS_LIMIT,
+				  "more than %d users of passwords; report on "
+				  "a shorter time with --since",
+				  USES_MAX);
+	if (u->n == u->cap) {
+		size_t cap = u->cap ? 2 * u->cap : 64;
+		struct use *more = realloc(u->uses, cap * sizeof(*more));
+
+		if (more == NULL)
+			return reason_set(why, STATUS_NO_MEMORY,
+					  "out of memory");
+		u->uses = more;
+		u->cap = cap;
+	}
+	u->uses[u->n++] = *use;
+	return STATUS_OK;
+}
+
+enum status report_uses_add(struct report_uses *u, const struct audit_event *e,
+			    struct reason *why)
+{
+	struct use use;
+
+	if (!read_use(e, &use))
+		return STATUS_OK;
+	for (size_t i = 0; i < u->n; i++) {
+		struct use *known = &u->uses[i];
+
+		if (!same(known, &use))
+			continue;
+		known->times += use.times;
+		known->last_us = use.last_us;
+		text_copy(known->version, sizeof(known->version), use.version);
+		return STATUS_OK;
+	}
+	return append(u, &use, why);
+}
+
+static int compare(const void *x, const void *y)
+{
+	const struct use *a = x, *b = y;
+	int order = strcmp(a->role, b->role);
+
+	if (order != 0)
+		return order;
+	if (a->previous != b->previous)
+		return a->previous ? -1 : 1;
+	return a->last_us > b->last_us ? -1 : a->last_us < b->last_us;
+}
+
+static void sort(struct report_uses *u)
+{
+	if (u->n > 1)
+		qsort(u->uses, u->n, sizeof(*u->uses), compare);
+}
+
+static const char *name(const struct use *use)
+{
+	return use->previous ? "previous" : "current";
+}
+
+void report_uses_text(struct report_uses *u, struct text *t, int64_t now_us)
+{
+	char age[32];
+
+	sort(u);
+	if (u->n == 0)
+		text_add(t, "nobody's password was checked\n");
+	for (size_t i = 0; i < u->n; i++) {
+		const struct use *use = &u->uses[i];
+
+		text_printf(t,
+			    "%s: %s password, %" PRIu64
+			    " times, last %s ago: %s%s%s\n",
+			    use->role, name(use), use->times,
+			    now_age(now_us - use->last_us, age), use->actor,
+			    use->whom[0] ? ", " : "", use->whom);
+	}
+}
+
+void report_uses_json(struct report_uses *u, struct text *t)
+{
+	char stamp[NOW_STAMP_SIZE];
+
+	sort(u);
+	text_add_char(t, '[');
+	for (size_t i = 0; i < u->n; i++) {
+		const struct use *use = &u->uses[i];
+
+		text_add(t, i ? ",\n {\"role\":" : "{\"role\":");
+		text_add_json(t, use->role);
+		text_printf(t, ",\"password\":\"%s\",\"actor\":", name(use));
+		text_add_json(t, use->actor);
+		text_add(t, ",\"whom\":");
+		text_add_json(t, use->whom);
+		text_add(t, ",\"version\":");
+		text_add_json(t, use->version);
+		text_printf(t, ",\"times\":%" PRIu64 ",\"first\":\"%s\"",
+			    use->times, now_stamp(use->first_us, stamp));
+		text_printf(t, ",\"last\":\"%s\"}",
+			    now_stamp(use->last_us, stamp));
+	}
+	text_add(t, "]\n");
+}
