@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/text.h"
 #include "xml/xml.h"
 
 #define FORM_MAX 65536
@@ -71,8 +72,8 @@ static enum status make_form(const struct aws_sts_role *role,
 
 /* --- the answer ------------------------------------------------------------ */
 
-static enum status read_key(const struct http_response *r, bool web,
-			    struct aws_key *ret, struct reason *why)
+enum status aws_sts_parse(const char *bytes, size_t n, bool web,
+			  struct aws_key *ret, struct reason *why)
 {
 	static const char *const plain[] = {
 		PLAIN("AccessKeyId"),
@@ -93,8 +94,8 @@ static enum status read_key(const struct http_response *r, bool web,
 		{ path[2], AWS_KEY_TOKEN_MAX, NULL },
 		{ path[3], 64, NULL },
 	};
-	enum status s = xml_collect(r->body, r->body_n, "the answer of AWS STS",
-				    w, 4, why);
+	enum status s =
+		xml_collect(bytes, n, "the answer of AWS STS", w, 4, why);
 
 	/* A role's key without token or end is none of STS. */
 	if (s == STATUS_OK && w[1].found && w[2].found && w[3].found) {
@@ -110,25 +111,33 @@ static enum status read_key(const struct http_response *r, bool web,
 	return s;
 }
 
+void aws_sts_error(const char *bytes, size_t n, char code[AWS_CALL_TYPE_SIZE])
+{
+	struct xml_wanted w = { "ErrorResponse/Error/Code",
+				AWS_CALL_TYPE_SIZE - 1, NULL };
+
+	code[0] = '\0';
+	if (xml_collect(bytes, n, "", &w, 1, NULL) == STATUS_OK && w.found &&
+	    !text_has_control(secret_bytes(w.found), secret_len(w.found)))
+		text_copy(code, AWS_CALL_TYPE_SIZE, secret_bytes(w.found));
+	secret_free(w.found);
+}
+
 static enum status refused(const struct http_response *r,
 			   const struct aws_sts_role *role, struct reason *why)
 {
-	struct xml_wanted w = { "ErrorResponse/Error/Code", 128, NULL };
 	enum status s = r->code >= 500 || r->code == 429 ?
 				STATUS_STORE_UNAVAILABLE :
 				STATUS_CONFIG;
-	const char *code = "";
+	char code[AWS_CALL_TYPE_SIZE];
 
-	if (xml_collect(r->body, r->body_n, "", &w, 1, NULL) == STATUS_OK &&
-	    w.found)
-		code = secret_bytes(w.found);
+	aws_sts_error(r->body, r->body_n, code);
 	if (strcmp(code, "Throttling") == 0 ||
 	    strcmp(code, "IDPCommunicationError") == 0)
 		s = STATUS_STORE_UNAVAILABLE;
-	reason_set(why, s, "AWS STS does not give credentials of %s: %s (%d)",
-		   role->arn, *code ? code : "no reason given", r->code);
-	secret_free(w.found);
-	return s;
+	return reason_set(why, s,
+			  "AWS STS does not give credentials of %s: %s (%d)",
+			  role->arn, *code ? code : "no reason given", r->code);
 }
 
 enum status aws_sts_assume(struct aws_call_wire *w,
@@ -166,7 +175,8 @@ enum status aws_sts_assume(struct aws_call_wire *w,
 		s = STATUS_STORE_UNAVAILABLE; /* nothing was changed there */
 	if (s != STATUS_OK)
 		goto out;
-	s = r.code == 200 ? read_key(&r, identity != NULL, ret, why) :
+	s = r.code == 200 ? aws_sts_parse(r.body, r.body_n, identity != NULL,
+					  ret, why) :
 			    refused(&r, role, why);
 out:
 	http_response_free(&r);

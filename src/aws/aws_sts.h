@@ -24,4 +24,13 @@ enum status aws_sts_assume(struct aws_call_wire *w,
 			   const struct secret *identity, struct aws_key *ret,
 			   struct reason *why);
 
+/* The credentials in the XML of an answer, to AssumeRoleWithWebIdentity when
+ * web is set; what was wrong with it is STATUS_STORE_UNAVAILABLE or, with a key
+ * that is none, STATUS_CONFIG.  ret is the caller's to clear. */
+enum status aws_sts_parse(const char *bytes, size_t n, bool web,
+			  struct aws_key *ret, struct reason *why);
+
+/* The name of an error out of its XML; "" when there is none.  Printable. */
+void aws_sts_error(const char *bytes, size_t n, char code[AWS_CALL_TYPE_SIZE]);
+
 #endif

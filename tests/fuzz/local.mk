@@ -10,5 +10,15 @@ tests_fuzz_fuzz_credential_SOURCES = tests/fuzz/fuzz_credential.c \
 tests_fuzz_fuzz_credential_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_fuzz_fuzz_credential_LDADD = $(CREDENTIAL_LIBS)
 
+check_PROGRAMS += tests/fuzz/fuzz_aws_profile tests/fuzz/fuzz_aws_sts
+tests_fuzz_fuzz_aws_profile_SOURCES = tests/fuzz/fuzz_aws_profile.c \
+	tests/fuzz/fuzz_main.c
+tests_fuzz_fuzz_aws_profile_LDADD = libaws.a libbase.a
+tests_fuzz_fuzz_aws_sts_SOURCES = tests/fuzz/fuzz_aws_sts.c \
+	tests/fuzz/fuzz_main.c
+tests_fuzz_fuzz_aws_sts_LDADD = libaws.a libhttp.a libjson.a libxml.a \
+	libcrypto.a libbase.a $(CURL_LIBS) $(JANSSON_LIBS) $(EXPAT_LIBS) \
+	$(OPENSSL_LIBS) -lm
+
 TESTS += tests/fuzz/fuzz
 dist_check_SCRIPTS += tests/fuzz/fuzz
