@@ -62,4 +62,5 @@ EXTRA_DIST += tests/integration/control_plane.c \
 	tests/integration/test_lakebase.py
 EXTRA_DIST += tests/doubles/databricks.py
 EXTRA_DIST += tests/integration/rig/daemon.py \
-	tests/integration/test_keyturnd.py
+	tests/integration/test_keyturnd.py \
+	tests/integration/test_units.py
