@@ -41,6 +41,7 @@ EXTRA_DIST += \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
 	tests/integration/test_memory.py \
+	tests/integration/test_memory_stores.py \
 	tests/integration/test_newer_servers.py \
 	tests/integration/test_pam.py \
 	tests/integration/test_pam_overlap.py \
