@@ -46,7 +46,6 @@ struct store_vault_auth {
 	int64_t expires_us;
 	int64_t renew_us;
 	bool renewable;
-	bool looked_up; /* a token of ours to begin with tells its life */
 };
 
 /* ---- setting up -------------------------------------------------------- */

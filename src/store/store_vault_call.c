@@ -203,6 +203,7 @@ static enum status send_to(struct store_vault *v, size_t address,
 	};
 	struct http_retry retry = retry_for(r, v);
 	char url[STORE_VAULT_PATH_SIZE + 512];
+	int n;
 	struct http_request req = {
 		.method = r->method,
 		.url = url,
@@ -213,7 +214,12 @@ static enum status send_to(struct store_vault *v, size_t address,
 		.timeout_us = v->timeout_us,
 	};
 
-	snprintf(url, sizeof(url), "%s/v1/%s", v->addresses[address], r->path);
+	*ret_outcome = HTTP_NOT_SENT;
+	n = snprintf(url, sizeof(url), "%s/v1/%s", v->addresses[address],
+		     r->path);
+	if (n < 0 || (size_t)n >= sizeof(url))
+		return reason_set(why, STATUS_CONFIG,
+				  "the address and the path are too long");
 	if (r->token)
 		headers[req.n_headers++] =
 			(struct http_header){ "X-Vault-Token", "", r->token };

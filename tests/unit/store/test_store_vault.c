@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The parts of the Vault store that need no Vault: settings, and what the two
+ * documents of a secret mean together. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "store/store_key.h"
+#include "store/store_vault_internal.h"
+
+#define A "11111111-1111-4111-8111-111111111111"
+#define B "22222222-2222-4222-8222-222222222222"
+#define C "33333333-3333-4333-8333-333333333333"
+
+static struct store_vault_options good(void)
+{
+	return (struct store_vault_options){
+		.name = "partners",
+		.addresses = { "https://vault.example.com:8200" },
+		.n_addresses = 1,
+		.mount = "secret",
+		.prefix = "",
+		.namespace = "",
+		.auth = "token",
+		.token_from = "environment",
+		.ring = STORE_RING_DEFAULT,
+		.now = now_system(),
+		.random = store_key_random(),
+	};
+}
+
+static void opens(const struct store_vault_options *o)
+{
+	struct reason why = { "" };
+	struct store *s = NULL;
+
+	if (store_vault_open(o, &s, &why) != STATUS_OK)
+		fail_msg("%s", why.text);
+	assert_string_equal(s->name, "partners");
+	assert_string_equal(s->ops->type, "vault");
+	s->ops->close(s);
+}
+
+static void refused(const struct store_vault_options *o, const char *words)
+{
+	struct reason why = { "" };
+	struct store *s = NULL;
+
+	assert_int_equal(store_vault_open(o, &s, &why), STATUS_CONFIG);
+	assert_null(s);
+	assert_ptr_equal(strstr(why.text, "store partners"), why.text);
+	if (!strstr(why.text, words))
+		fail_msg("\"%s\" is not in \"%s\"", words, why.text);
+}
+
+static void an_address_is_https_or_loopback_and_nothing_else(void **state)
+{
+	static const struct {
+		const char *address, *words;
+	} bad[] = {
+		{ "vault.example.com:8200", "https://" },
+		{ "http://vault.example.com:8200", "in the clear" },
+		{ "http://127.0.0.1.example.com", "in the clear" },
+		{ "https://vault.example.com/v1", "behind the host" },
+		{ "https://vault.example.com?a=b", "behind the host" },
+		{ "ftp://vault.example.com", "https://" },
+		{ "https://", "host" },
+		{ "https://me:hush@vault.example.com", "user or a password" },
+	};
+	static const char *const fine[] = { "https://vault.example.com",
+					    "https://vault.example.com:8200/",
+					    "http://127.0.0.1:8200",
+					    "http://[::1]:8200",
+					    "http://localhost:8200" };
+	struct store_vault_options o = good();
+	struct reason why = { "" };
+	struct store *s = NULL;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		o.addresses[0] = bad[i].address;
+		refused(&o, bad[i].words);
+		store_vault_open(&o, &s, &why);
+		assert_null(strstr(why.text, "hush"));
+	}
+	for (i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
+		o.addresses[0] = fine[i];
+		opens(&o);
+	}
+	o.n_addresses = 0;
+	refused(&o, "address is not set");
+}
+
+static void each_of_several_addresses_is_looked_at(void **state)
+{
+	struct store_vault_options o = good();
+
+	(void)state;
+	o.n_addresses = 2;
+	o.addresses[1] = "https://standby.example.com:8200";
+	opens(&o);
+	o.addresses[1] = "http://standby.example.com:8200";
+	refused(&o, "in the clear");
+}
+
+static void a_ring_a_mount_and_a_prefix_have_their_bounds(void **state)
+{
+	struct store_vault_options o = good();
+
+	(void)state;
+	o.ring = STORE_RING_MIN - 1;
+	refused(&o, "ring");
+	o.ring = STORE_RING_MAX + 1;
+	refused(&o, "ring");
+	o = good();
+	o.mount = "";
+	refused(&o, "mount");
+	o.mount = "/secret";
+	refused(&o, "mount");
+	o.mount = "team/kv/";
+	opens(&o);
+	o.prefix = "/partners";
+	refused(&o, "prefix");
+	o.prefix = "../other/";
+	refused(&o, "prefix");
+	o.prefix = "a//b/";
+	refused(&o, "prefix");
+	o.prefix = "partners/";
+	opens(&o);
+}
+
+static void a_method_says_what_it_needs(void **state)
+{
+	struct store_vault_options o = good();
+
+	(void)state;
+	o.token_from = "";
+	refused(&o, "token_file");
+	o.token_from = "relative/path";
+	refused(&o, "absolute path");
+	o = good();
+	o.auth = "approle";
+	o.secret_id_from = "/etc/secret-id";
+	refused(&o, "role_id");
+	o.role_id = "x";
+	opens(&o);
+	o.secret_id_wrapped = true;
+	refused(&o, "auth_role");
+	o.auth_role = "rotator";
+	opens(&o);
+	o = good();
+	o.auth = "kubernetes";
+	o.auth_role = "rotator";
+	refused(&o, "jwt_file");
+	o.jwt_from = "environment"; /* a token's only */
+	refused(&o, "environment for a token");
+	o = good();
+	o.auth = "cert";
+	refused(&o, "client_cert");
+	o.auth = "ldap";
+	refused(&o, "token, approle");
+}
+
+/* ---- views ------------------------------------------------------------- */
+
+/* B holds A, B and C, newest first; the secret names B, and before it A. */
+static struct store_vault_view three(void)
+{
+	return (struct store_vault_view){
+		.name = "sap",
+		.a_version = 7,
+		.b_version = 9,
+		.current = B,
+		.previous = A,
+		.pending = C,
+		.current_in_b = true,
+		.n = 3,
+		.order = { { C, 3 }, { B, 2 }, { A, 1 } },
+	};
+}
+
+static void the_secret_names_current_and_previous_the_record_pending(
+	void **state)
+{
+	struct store_vault_view w = three();
+	struct store_state s;
+
+	(void)state;
+	store_vault_view_state(&w, &s);
+	assert_int_equal(s.n, 3);
+	assert_string_equal(s.versions[0].id, C);
+	assert_int_equal(s.versions[0].label, STORE_LABEL_PENDING);
+	assert_int_equal(s.versions[0].created_us, 3);
+	assert_int_equal(s.versions[1].label, STORE_LABEL_CURRENT);
+	assert_int_equal(s.versions[2].label, STORE_LABEL_PREVIOUS);
+	assert_string_equal(s.revision, "7.9");
+	assert_string_equal(s.note, "");
+	assert_false(s.remembered);
+}
+
+static void what_the_secret_names_is_not_pending_any_more(void **state)
+{
+	struct store_vault_view w = three();
+
+	(void)state;
+	memcpy(w.current, C, sizeof(C));
+	memcpy(w.previous, B, sizeof(B));
+	assert_false(store_vault_view_pending(&w, C));
+	assert_int_equal(store_vault_view_label(&w, C), STORE_LABEL_CURRENT);
+	assert_int_equal(store_vault_view_label(&w, A), STORE_LABEL_RING);
+	/* Pointed back at A, as after a restore: still not pending. */
+	memcpy(w.current, A, sizeof(A));
+	memcpy(w.previous, C, sizeof(C));
+	assert_false(store_vault_view_pending(&w, C));
+}
+
+static void a_current_that_the_record_lost_comes_first(void **state)
+{
+	struct store_vault_view w = three();
+	struct store_state s;
+
+	(void)state;
+	w.n = 0;
+	w.pending[0] = w.previous[0] = '\0';
+	w.current_in_b = false;
+	w.a_created_us = 5;
+	store_vault_view_state(&w, &s);
+	assert_int_equal(s.n, 1);
+	assert_string_equal(s.versions[0].id, B);
+	assert_int_equal(s.versions[0].label, STORE_LABEL_CURRENT);
+	assert_int_equal(s.versions[0].created_us, 5);
+}
+
+static void a_deleted_current_shows_nothing_until_a_command(void **state)
+{
+	struct store_vault_view w = three();
+	struct store_state s;
+
+	(void)state;
+	w.a_deleted = true;
+	w.current[0] = '\0';
+	store_vault_view_state(&w, &s);
+	assert_int_equal(s.n, 0);
+	assert_non_null(strstr(s.note, "deleted (version 7)"));
+	assert_string_equal(s.revision, "7d.9");
+	/* An emergency staged: it may be written over, this version of it. */
+	w.b_replaces = 7;
+	store_vault_view_state(&w, &s);
+	assert_int_equal(s.n, 3);
+	assert_null(store_find_label(&s, STORE_LABEL_CURRENT));
+	w.b_replaces = 6;
+	assert_true(store_vault_view_halted(&w));
+}
+
+static void nothing_stored_has_no_revision(void **state)
+{
+	struct store_vault_view w = { .name = "sap" };
+	struct store_state s;
+
+	(void)state;
+	store_vault_view_state(&w, &s);
+	assert_int_equal(s.n, 0);
+	assert_string_equal(s.revision, "");
+	w.b_version = 1;
+	w.b_deleted = true;
+	store_vault_view_state(&w, &s);
+	assert_string_equal(s.revision, "0.1d");
+}
+
+static void a_name_cannot_reach_into_the_records(void **state)
+{
+	static const char *const bad[] = {
+		"", "a/b", ".keyturn", "a.", "a\nb", "a\x7f", "\xff", "../sap"
+	};
+	struct store_vault v = { .name = (char *)"partners" };
+	char longest[STORE_NAME_SIZE + 1];
+	struct reason why = { "" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(store_vault_view_check(&v, bad[i], NULL, &why),
+				 STATUS_REFUSED);
+	memset(longest, 'a', sizeof(longest)); /* not secret */
+	longest[STORE_NAME_SIZE] = '\0';
+	assert_int_equal(store_vault_view_check(&v, longest, NULL, &why),
+			 STATUS_REFUSED);
+	longest[STORE_NAME_SIZE - 1] = '\0';
+	assert_int_equal(store_vault_view_check(&v, longest, A, &why),
+			 STATUS_OK);
+	assert_int_equal(store_vault_view_check(&v, "sap", "no-uuid", &why),
+			 STATUS_REFUSED);
+}
+
+/* ---- what a process remembers ------------------------------------------ */
+
+static struct store_entry entry(const char *password)
+{
+	struct store_entry e = { .username = "sap" };
+
+	assert_int_equal(secret_new(64, &e.password), STATUS_OK);
+	assert_int_equal(secret_set(e.password, password, strlen(password)),
+			 STATUS_OK);
+	return e;
+}
+
+static void what_is_held_is_for_its_own_version_until_released(void **state)
+{
+	struct store_vault_options o = good();
+	struct store_entry in = entry("hold-me-for-a-moment"), out;
+	struct store_vault_view w;
+	struct store *s = NULL;
+	struct store_vault *v;
+
+	(void)state;
+	assert_int_equal(store_vault_open(&o, &s, NULL), STATUS_OK);
+	v = (struct store_vault *)s;
+	store_vault_view_hold(v, "sap", A, &in, 9);
+	assert_int_equal(store_vault_view_held(v, "sap", B, &out),
+			 STATUS_NOT_FOUND);
+	assert_int_equal(store_vault_view_held(v, "erp", A, &out),
+			 STATUS_NOT_FOUND);
+	assert_int_equal(store_vault_view_held(v, "sap", A, &out), STATUS_OK);
+	assert_true(secret_equal(in.password, out.password));
+	assert_ptr_not_equal(in.password, out.password);
+	secret_free(out.password);
+	/* A copy of the list's knows of it, and does not own it. */
+	store_vault_view_load(v, "sap", &w);
+	assert_string_equal(w.held_id, A);
+	assert_null(w.held.password);
+	store_vault_view_release(v, "sap");
+	assert_int_equal(store_vault_view_held(v, "sap", A, &out),
+			 STATUS_NOT_FOUND);
+	secret_free(in.password);
+	s->ops->close(s);
+}
+
+static void after_a_write_of_unknown_outcome_nothing_is_known(void **state)
+{
+	struct store_vault_options o = good();
+	struct store_vault_view w = three();
+	struct store *s = NULL;
+	struct store_vault *v;
+
+	(void)state;
+	assert_int_equal(store_vault_open(&o, &s, NULL), STATUS_OK);
+	v = (struct store_vault *)s;
+	store_vault_view_save(v, &w, 1000);
+	store_vault_view_load(v, "sap", &w);
+	assert_true(w.known);
+	assert_string_equal(w.current, B);
+	assert_int_equal(w.remember_until, 1000);
+	store_vault_view_forget(v, "sap");
+	store_vault_view_load(v, "sap", &w);
+	assert_false(w.known);
+	s->ops->close(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			an_address_is_https_or_loopback_and_nothing_else),
+		cmocka_unit_test(each_of_several_addresses_is_looked_at),
+		cmocka_unit_test(a_ring_a_mount_and_a_prefix_have_their_bounds),
+		cmocka_unit_test(a_method_says_what_it_needs),
+		cmocka_unit_test(
+			the_secret_names_current_and_previous_the_record_pending),
+		cmocka_unit_test(what_the_secret_names_is_not_pending_any_more),
+		cmocka_unit_test(a_current_that_the_record_lost_comes_first),
+		cmocka_unit_test(
+			a_deleted_current_shows_nothing_until_a_command),
+		cmocka_unit_test(nothing_stored_has_no_revision),
+		cmocka_unit_test(a_name_cannot_reach_into_the_records),
+		cmocka_unit_test(
+			what_is_held_is_for_its_own_version_until_released),
+		cmocka_unit_test(
+			after_a_write_of_unknown_outcome_nothing_is_known),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
