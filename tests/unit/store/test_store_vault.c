@@ -158,7 +158,7 @@ static void a_method_says_what_it_needs(void **state)
 	o.auth_role = "rotator";
 	refused(&o, "jwt_file");
 	o.jwt_from = "environment"; /* a token's only */
-	refused(&o, "environment for a token");
+	refused(&o, "absolute path or credential:NAME");
 	o = good();
 	o.auth = "cert";
 	refused(&o, "client_cert");
