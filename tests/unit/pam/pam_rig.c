@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,8 +24,15 @@ static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static char log_text[65536];
 static size_t log_len;
 
-void __vsyslog_chk(int priority, int flag, const char *fmt, va_list ap);
-void __syslog_chk(int priority, int flag, const char *fmt, ...);
+/* Without <syslog.h>, which may make macros of these names. */
+void vsyslog(int priority, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+void syslog(int priority, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void __vsyslog_chk(int priority, int flag, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
+void __syslog_chk(int priority, int flag, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 void vsyslog(int priority, const char *fmt, va_list ap)
 {

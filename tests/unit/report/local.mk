@@ -13,4 +13,4 @@ tests_unit_report_test_report_uses_SOURCES = \
 tests_unit_report_test_report_uses_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_report_test_report_uses_LDADD = libreport.a libledger.a libjson.a \
 	liblite.a libcrypto.a libbase.a $(SQLITE_LIBS) $(JANSSON_LIBS) \
-	$(OPENSSL_LIBS) $(CMOCKA_LIBS)
+	$(OPENSSL_LIBS) $(CMOCKA_LIBS) -lm
