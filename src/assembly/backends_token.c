@@ -8,7 +8,10 @@
 
 #include "base/text.h"
 #include "store/store_key.h"
+#include "token/token_aws_rds.h"
+#include "token/token_azure.h"
 #include "token/token_databricks.h"
+#include "token/token_gcp.h"
 
 struct opened {
 	char name[CONFIG_NAME_MAX + 1];
@@ -86,6 +89,62 @@ static enum status open_databricks(const struct config_group *g,
 	return token_databricks_open(&o, ret, why);
 }
 
+static enum status open_aws_rds(const struct config_group *g,
+				struct token_source **ret, struct reason *why)
+{
+	const struct token_aws_rds_options o = {
+		.name = config_name(g),
+		.host = config_string(g, CONFIG_token_host),
+		.port = config_string(g, CONFIG_token_port),
+		.user = config_string(g, CONFIG_token_user),
+		.region = config_string(g, CONFIG_token_region),
+		.profile = config_string(g, CONFIG_token_profile),
+		.ca_file = config_string(g, CONFIG_token_ca_file),
+		.now = now_system(),
+		.random = store_key_random(),
+	};
+
+	return token_aws_rds_open(&o, ret, why);
+}
+
+static enum status open_azure(const struct config_group *g,
+			      struct token_source **ret, struct reason *why)
+{
+	const struct token_azure_options o = {
+		.name = config_name(g),
+		.auth = config_string(g, CONFIG_token_auth),
+		.tenant = config_string(g, CONFIG_token_tenant),
+		.client_id = config_string(g, CONFIG_token_client_id),
+		.client_secret_from =
+			config_string(g, CONFIG_token_client_secret_file),
+		.resource = config_string(g, CONFIG_token_resource),
+		.user = config_string(g, CONFIG_token_user),
+		.ca_file = config_string(g, CONFIG_token_ca_file),
+		.timeout_us = config_duration_us(g, CONFIG_token_timeout),
+		.now = now_system(),
+		.random = store_key_random(),
+	};
+
+	return token_azure_open(&o, ret, why);
+}
+
+static enum status open_gcp(const struct config_group *g,
+			    struct token_source **ret, struct reason *why)
+{
+	const struct token_gcp_options o = {
+		.name = config_name(g),
+		.auth = config_string(g, CONFIG_token_auth),
+		.key_file = config_string(g, CONFIG_token_key_file),
+		.user = config_string(g, CONFIG_token_user),
+		.ca_file = config_string(g, CONFIG_token_ca_file),
+		.timeout_us = config_duration_us(g, CONFIG_token_timeout),
+		.now = now_system(),
+		.random = store_key_random(),
+	};
+
+	return token_gcp_open(&o, ret, why);
+}
+
 static enum status open_source(const struct config_group *g,
 			       struct token_source **ret, struct reason *why)
 {
@@ -93,6 +152,12 @@ static enum status open_source(const struct config_group *g,
 
 	if (strcmp(type, "databricks") == 0)
 		return open_databricks(g, ret, why);
+	if (strcmp(type, "aws-rds") == 0)
+		return open_aws_rds(g, ret, why);
+	if (strcmp(type, "azure") == 0)
+		return open_azure(g, ret, why);
+	if (strcmp(type, "gcp") == 0)
+		return open_gcp(g, ret, why);
 	return reason_set(why, STATUS_CONFIG,
 			  "[token %s]: the type %s is not known",
 			  config_name(g), type);

@@ -5,6 +5,7 @@ noinst_LIBRARIES += libcrypto.a
 libcrypto_a_SOURCES = \
 	src/crypto/digest.c src/crypto/digest.h \
 	src/crypto/entropy.c src/crypto/entropy.h \
+	src/crypto/rs256.c src/crypto/rs256.h \
 	src/crypto/scram.c src/crypto/scram.h \
 	src/crypto/seal.c src/crypto/seal.h \
 	src/crypto/sign.c src/crypto/sign.h \

@@ -538,6 +538,58 @@ static void a_damaged_block_is_refused_and_named_by_its_line(void **state)
 			 STATUS_CORRUPT, "line 10");
 }
 
+#define USERLIST(n)                                                          \
+	"; keyturn role=sap version=v" n " epoch=" n "\n\"sap\" \"" PASSWORD \
+	"\"\n"
+
+/* PgBouncer takes the last line of a user, and ";" begins a comment. */
+static void an_auth_file_has_the_managed_line_behind_the_user_s_others(
+	void **state)
+{
+	struct place *p = *state;
+
+	p->sink.kind = SINK_PGBOUNCER;
+	put(p, "\"stats\" \"md5\"\n;\"sap\" \"x\"\n\"sap\" \"old\"");
+	assert_delivered(p, "sap", "v1", 1);
+	assert_content(p, "\"stats\" \"md5\"\n;\"sap\" \"x\"\n\"sap\" "
+			  "\"old\"\n" USERLIST("1"));
+	/* It stays where it is, unless somebody puts a line behind it. */
+	put(p, USERLIST("1") "\"stats\" \"md5\"\n");
+	assert_delivered(p, "sap", "v2", 2);
+	assert_content(p, USERLIST("2") "\"stats\" \"md5\"\n");
+	put(p, USERLIST("2") "\"sap\" \"mine\"\n");
+	assert_delivered(p, "sap", "v3", 3);
+	assert_content(p, "\"sap\" \"mine\"\n" USERLIST("3"));
+	assert_untouched(p, USERLIST("5"), 4, STATUS_CONFLICT, "newer");
+}
+
+static void what_a_file_holds_can_be_looked_at(void **state)
+{
+	struct place *p = *state;
+	struct sink_held held = { .found = true };
+	struct reason why;
+
+	assert_int_equal(sink_look(&p->sink, "sap", &held, &why), STATUS_OK);
+	assert_false(held.found);
+	put(p, "");
+	assert_int_equal(sink_look(&p->sink, "sap", &held, &why), STATUS_OK);
+	assert_false(held.found);
+	put(p, "a:1:b:c:d\n" PAIR("7"));
+	assert_int_equal(sink_look(&p->sink, "sap", &held, &why), STATUS_OK);
+	assert_true(held.found);
+	assert_int_equal(held.epoch, 7);
+	assert_string_equal(held.version, "v7");
+	assert_int_equal(sink_look(&p->sink, "other", &held, &why), STATUS_OK);
+	assert_false(held.found);
+	put(p, "# keyturn role=sap epoch=1\n");
+	assert_int_equal(sink_look(&p->sink, "sap", &held, &why),
+			 STATUS_CORRUPT);
+	assert_int_equal(unlink(p->sink.path), 0);
+	assert_int_equal(symlink("/etc/passwd", p->sink.path), 0);
+	assert_int_equal(sink_look(&p->sink, "sap", &held, &why),
+			 STATUS_REFUSED);
+}
+
 static void a_marker_that_lost_its_line_takes_no_foreign_one(void **state)
 {
 	struct place *p = *state;
@@ -1059,6 +1111,8 @@ int main(int argc, char **argv)
 		TEST(an_older_epoch_never_replaces_a_newer_one),
 		TEST(a_block_that_was_copied_is_replaced_by_one),
 		TEST(a_damaged_block_is_refused_and_named_by_its_line),
+		TEST(an_auth_file_has_the_managed_line_behind_the_user_s_others),
+		TEST(what_a_file_holds_can_be_looked_at),
 		TEST(a_marker_that_lost_its_line_takes_no_foreign_one),
 		TEST(a_withdrawal_without_a_block_changes_nothing),
 		TEST(what_is_no_regular_file_is_refused),
