@@ -120,6 +120,8 @@ static enum status make_loop(struct agent *a, struct reason *why)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* A write beyond a limit fails instead of ending us. */
+	signal(SIGXFSZ, SIG_IGN);
 	a->epoll = epoll_create1(EPOLL_CLOEXEC);
 	a->signals = (struct agent_watch){
 		AGENT_SOURCE_SIGNAL,

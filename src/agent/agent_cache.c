@@ -151,18 +151,20 @@ static void plan_next(struct agent_cache *c, struct agent_secret *s)
 	s->next_us = now_boot(c->now) + spread(c, wait);
 }
 
-void agent_cache_press(struct agent_cache *c, struct agent_secret *s)
+bool agent_cache_press(struct agent_cache *c, struct agent_secret *s,
+		       int64_t least_us)
 {
 	int64_t now = now_boot(c->now);
 
-	if (s->pressed_us > 0 && now - s->pressed_us < AGENT_CACHE_PRESS_US) {
+	if (s->pressed_us > 0 && now - s->pressed_us < least_us) {
 		/* Soon enough, by itself. */
-		if (s->next_us > s->pressed_us + AGENT_CACHE_PRESS_US)
-			s->next_us = s->pressed_us + AGENT_CACHE_PRESS_US;
-		return;
+		if (s->next_us > s->pressed_us + least_us)
+			s->next_us = s->pressed_us + least_us;
+		return s->busy;
 	}
 	s->pressed_us = now;
 	send(c, s, true);
+	return true;
 }
 
 void agent_cache_push(struct agent_cache *c, struct agent_secret *s,

@@ -29,8 +29,10 @@
 #include "crypto/digest.h"
 
 #define AGENT_CACHE_DOUBT_US (120 * NOW_SECOND)
-/* The least time between two errands that clients cause. */
+/* The least time between two errands that clients cause; wrong passwords are
+ * counted, and so may ask sooner. */
 #define AGENT_CACHE_PRESS_US (1 * NOW_SECOND)
+#define AGENT_CACHE_WRONG_US (NOW_SECOND / 5)
 
 struct agent_version {
 	char id[RANDOM_UUID_SIZE]; /* "" for none */
@@ -122,8 +124,10 @@ void agent_cache_answer(struct agent_cache *c, struct agent_errand *e);
 void agent_cache_tick(struct agent_cache *c);
 
 /* A client needs it newer than it is.  At most one errand in
- * AGENT_CACHE_PRESS_US for each secret comes of it. */
-void agent_cache_press(struct agent_cache *c, struct agent_secret *s);
+ * AGENT_CACHE_PRESS_US for each secret comes of it; none when the last answer
+ * or wish is younger than that, and then false. */
+bool agent_cache_press(struct agent_cache *c, struct agent_secret *s,
+		       int64_t least_us);
 
 /* The rotator says that version is current; "" when it did not say. */
 void agent_cache_push(struct agent_cache *c, struct agent_secret *s,

@@ -146,6 +146,7 @@ static bool accept_one(struct agent *a, struct agent_watch *listener)
 		accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct agent_peer peer = { 0 };
 	struct agent_client *c = NULL;
+	enum agent_outcome outcome;
 	size_t len = 0;
 
 	if (fd < 0) {
@@ -170,7 +171,8 @@ static bool accept_one(struct agent *a, struct agent_watch *listener)
 	}
 	if (c->through == AGENT_SOURCE_CREDS) {
 		c->credential = agent_creds_name(fd);
-		finish(a, c, agent_creds(a, c, &len), len);
+		outcome = agent_creds(a, c, &len);
+		finish(a, c, outcome, len);
 	}
 	return true;
 }

@@ -152,7 +152,8 @@ enum agent_outcome agent_creds(struct agent *a, struct agent_client *c,
 	case AGENT_CACHE_COMING:
 	case AGENT_CACHE_NOTHING:
 		if (wait_for(a, c, role)) {
-			agent_cache_press(a->cache, role->secret);
+			agent_cache_press(a->cache, role->secret,
+					  AGENT_CACHE_PRESS_US);
 			return AGENT_PARK;
 		}
 		return refuse(c, "no secret can be had now");

@@ -11,7 +11,7 @@
 
 /* How long a request waits for the first answer of a store, or the audit. */
 #define FIRST_US   (5 * NOW_SECOND)
-#define RECORD_US  (10 * NOW_SECOND)
+#define RECORD_US  (5 * NOW_SECOND)
 #define WAIT_MAX   600000 /* ms */
 #define ROTATE_US  (60 * NOW_SECOND)
 #define ENTRY_ROOM 1100 /* the longest entry of LIST */
@@ -290,7 +290,7 @@ static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
 		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
 	case AGENT_CACHE_NOTHING:
 		if (agent_request_wait(k, wait)) {
-			agent_cache_press(k->a->cache, s);
+			agent_cache_press(k->a->cache, s, AGENT_CACHE_PRESS_US);
 			return AGENT_PARK;
 		}
 		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
@@ -299,7 +299,7 @@ static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
 		break;
 	}
 	if (unwanted(k)) {
-		agent_cache_press(k->a->cache, s);
+		agent_cache_press(k->a->cache, s, AGENT_CACHE_PRESS_US);
 		if (agent_request_wait(k, wait))
 			return AGENT_PARK;
 		return agent_request_answer(k, WIRE_RESULT_TIMEOUT);
@@ -398,7 +398,8 @@ static enum agent_outcome do_FEEDBACK(struct agent_call *k)
 
 	if (!wire_text(&k->m, WIRE_TAG_VERSION, version, sizeof(version)) ||
 	    strcmp(version, k->role->secret->current.id) == 0)
-		agent_cache_press(k->a->cache, k->role->secret);
+		agent_cache_press(k->a->cache, k->role->secret,
+				  AGENT_CACHE_PRESS_US);
 	return agent_request_answer(k, WIRE_RESULT_OK);
 }
 

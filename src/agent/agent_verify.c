@@ -114,13 +114,10 @@ static bool ask_again(struct agent_call *k)
 
 	if (k->c->pressed)
 		return s->busy && agent_request_wait(k, ASK_US);
-	if (k->now_us - s->checked_us < AGENT_CACHE_PRESS_US ||
-	    (s->pressed_us && !s->busy &&
-	     k->now_us - s->pressed_us < AGENT_CACHE_PRESS_US))
-		return false;
-	agent_cache_press(k->a->cache, s);
 	k->c->pressed = true;
-	return agent_request_wait(k, ASK_US);
+	return k->now_us - s->checked_us >= AGENT_CACHE_WRONG_US &&
+	       agent_cache_press(k->a->cache, s, AGENT_CACHE_WRONG_US) &&
+	       agent_request_wait(k, ASK_US);
 }
 
 static enum agent_outcome answer(struct agent_call *k, const struct attempt *t,

@@ -10,6 +10,7 @@
     agent         a keyturn-agent that serves `taken_over`, with all rights for
                   the user of the tests
     new_agent     makes others: new_agent(site, roles={...}, ...)
+    users         for agents with peers of several uids: users=users
 
 The program under test is $KEYTURN_BIN, or keyturn in $KEYTURN_BUILD, or in
 build/default.  After each test everything that it left is searched for every
@@ -32,6 +33,7 @@ from rig import fault, server as servers
 from rig.agent import Agent
 from rig.authority import Authority
 from rig.installation import Installation
+from rig.users import Users
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
@@ -195,6 +197,13 @@ def new_site(folder, tools, server, new_server):
     hits = [hit for site in made for hit in site.leaks()]
     assert not hits, "secrets where none may be: " + "; ".join(
         f"{what} in {file}" for file, what in hits[:20])
+
+
+@pytest.fixture(scope="session")
+def users():
+    made = Users()
+    yield made
+    made.close()
 
 
 @pytest.fixture

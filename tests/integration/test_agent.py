@@ -1,6 +1,41 @@
 # SPDX-License-Identifier: PostgreSQL
-"""keyturn-agent: who gets what, and what stays when the store is away."""
+"""keyturn-agent: what it hands out, from where it knows, and what stays when
+the store is away."""
 
+import json
+import os
+import resource
+import shutil
+import time
+
+import pytest
+
+from rig import wire
+from rig.agent import everything
+from rig.server import wait_for
+
+
+def away(site):
+    """The store cannot be asked; the returned function brings it back."""
+    moved = site.state + ".away"
+    os.rename(os.path.join(site.state, "store.db"), moved)
+    wal = os.path.join(site.state, "store.db-wal")
+    if os.path.exists(wal):
+        os.rename(wal, moved + "-wal")
+
+    def back():
+        if os.path.exists(moved + "-wal"):
+            os.rename(moved + "-wal", wal)
+        os.rename(moved, os.path.join(site.state, "store.db"))
+    return back
+
+
+def rotate(site, role="sap"):
+    site.run("rotate", role, expect=0)
+    return site.current(role)
+
+
+# -- handing out --------------------------------------------------------------
 
 def test_the_current_secret_is_handed_out(agent, taken_over):
     current = taken_over.current()
@@ -10,28 +45,312 @@ def test_the_current_secret_is_handed_out(agent, taken_over):
     assert reply["VERSION"] == current.id
     assert reply["USER"] == "sap"
     assert reply["REALM"] == "main"
-    assert "STALE" not in reply
+    assert reply["HOST"] == "127.0.0.1"
+    assert reply["DBNAME"] == taken_over.database
+    assert reply["SSLMODE"] == "verify-full"
+    assert abs(int(reply["ROTATED_AT"]) / 1e6 - time.time()) < 120
+    assert "STALE" not in reply and "EXPIRES_AT" not in reply
     taken_over.must_log_in(reply["PASSWORD"])
+    assert agent.call("VERSION")["SERVER"].startswith("keyturn-agent ")
 
 
-def test_a_password_is_checked(agent, taken_over):
-    current = taken_over.current()
-    assert agent.verify(current.password) == "OK"
-    assert agent.verify(current.password + "x") == "MISMATCH"
-
-
-def test_roles_are_listed_and_described(agent, taken_over):
+def test_roles_are_listed_and_described_without_a_secret(new_site, new_agent):
+    site = new_site(roles=("sap", "crm"))
+    site.run("rotate", "sap", expect=0)
+    agent = new_agent(site, roles={
+        "sap": everything() + "\nevery = 30d",
+        "crm": f"listers = uid:{os.getuid()}"})
     reply = agent.call("LIST")
-    assert [e["ROLE"] for e in reply.entries] == ["sap"]
+    assert [e["ROLE"] for e in reply.entries] == ["crm", "sap"]
+    assert all("PASSWORD" not in e for e in reply.entries)
+    assert "VERSION" not in reply.entries[0]  # crm was never rotated
+    reply = agent.call("DESCRIBE", role="sap")
+    assert reply["VERSION"] == site.current().id
+    assert int(reply["EXPIRES_AT"]) - int(reply["ROTATED_AT"]) \
+        == 30 * 86400 * 10**6
     assert "PASSWORD" not in reply
-    assert agent.call("DESCRIBE", role="sap")["VERSION"] \
-        == taken_over.current().id
+    assert agent.call("DESCRIBE", role="crm").result == "UNAVAILABLE"
+    assert agent.call("GET", role="crm").result == "DENIED"
+    assert agent.call("GET", role="nobody").result == "NOT_FOUND"
 
 
-def test_feedback_finds_the_new_version(taken_over, new_agent):
+def test_a_long_list_comes_in_parts(new_site, new_agent):
+    site = new_site(roles=())
+    names = [f"role-{i:03}-{'x' * 30}" for i in range(500)]
+    agent = new_agent(site, roles={
+        name: f"listers = uid:{os.getuid()}" for name in names})
+    found, after, parts = [], None, 0
+    while True:
+        reply = agent.call("LIST", after=after)
+        found += [e["ROLE"] for e in reply.entries]
+        parts += 1
+        if reply["MORE"] == "0":
+            break
+        after = found[-1]
+    assert found == names
+    assert parts > 1
+
+
+def test_a_role_is_found_by_what_a_client_knows(new_site, new_agent):
+    site = new_site(roles=("sap", "crm"))
+    for role in ("sap", "crm"):
+        site.run("rotate", role, expect=0)
+    other = f"[cluster other]\nconninfo = {site.conninfo()}\n" \
+        "host = other\ndbname = shop\n"
+    agent = new_agent(site, more=other, roles={
+        "sap": everything(), "crm": everything(),
+        "sap-of-other": f"{everything()}\nrolname = sap\ncluster = other"})
+    assert agent.call("GET", user="crm")["ROLE"] == "crm"
+    assert agent.call("GET", user="sap").result == "AMBIGUOUS"
+    assert agent.call("GET", user="sap", realm="main")["ROLE"] == "sap"
+    assert agent.call("GET", user="sap", host="127.0.0.1",
+                      port=site.server.port)["ROLE"] == "sap"
+    assert agent.call("GET", user="sap", dbname="nowhere").result \
+        == "NOT_FOUND"
+    assert agent.call("GET", user="nobody").result == "NOT_FOUND"
+    assert agent.call("GET").result == "BAD_REQUEST"
+    site.learn()
+
+
+# -- news ---------------------------------------------------------------------
+
+def test_the_store_is_polled(agent, taken_over):
+    agent.get()
+    agent.wait_version(rotate(taken_over).id)
+    taken_over.must_log_in(agent.get()["PASSWORD"])
+
+
+def test_a_push_is_as_good_as_a_poll(taken_over, new_agent):
     agent = new_agent(taken_over, refresh="1h")
     old = agent.get()["VERSION"]
-    taken_over.run("rotate", "sap", expect=0)
+    current = rotate(taken_over)
+    assert agent.get()["VERSION"] == old
+    assert agent.push(version=current.id).result == "OK"
+    agent.wait_version(current.id)
+    assert agent.push("nobody").result == "NOT_FOUND"
+    assert agent.call("REFRESH", role="sap").result == "DENIED"  # not admin
+
+
+def test_feedback_asks_the_store_again(taken_over, new_agent):
+    agent = new_agent(taken_over, refresh="1h")
+    old = agent.get()["VERSION"]
+    current = rotate(taken_over)
+    # A version that is not what we hold is known to be old.
+    assert agent.call("FEEDBACK", role="sap",
+                      version="0f8fad5b-d9cb-469f-a165-70867728950e") \
+        .result == "OK"
     assert agent.get()["VERSION"] == old
     assert agent.call("FEEDBACK", role="sap", version=old).result == "OK"
-    agent.wait_version(taken_over.current().id)
+    agent.wait_version(current.id)
+
+
+def test_a_client_waits_for_another_version(taken_over, new_agent):
+    agent = new_agent(taken_over, refresh="1h")
+    old = agent.get()["VERSION"]
+    begun = time.monotonic()
+    assert agent.get(not_version=old).result == "TIMEOUT"
+    assert agent.get(not_version=old, wait_ms=300).result == "TIMEOUT"
+    assert 0.25 < time.monotonic() - begun < 3
+    with agent.connect() as sock:
+        sock.sendall(wire.request("GET", role="sap", not_version=old,
+                                  wait_ms=20000))
+        current = rotate(taken_over)
+        reply = wire.read_reply(sock, "GET")
+    assert reply["VERSION"] == current.id
+    taken_over.remember(reply["PASSWORD"], "what was waited for")
+
+
+# -- checking -----------------------------------------------------------------
+
+def test_the_previous_password_counts_within_its_grace(taken_over, new_agent):
+    agent = new_agent(taken_over, refresh="1h", roles={
+        "sap": everything() + "\ngrace = 1h"})
+    old = taken_over.current()
+    assert agent.verify(old.password) == "OK"
+    new = rotate(taken_over)
+    # Nobody told the agent; a wrong password makes it ask.
+    wait_for(lambda: agent.verify(new.password) == "OK", "the new password",
+             pause=0.5)
+    reply = agent.call("VERIFY", role="sap", password=old.password)
+    assert reply.result == "OK_PREVIOUS"
+    assert 0 < int(reply["GRACE_UNTIL"]) / 1e6 - time.time() <= 3600
+    assert agent.verify(old.password, no_grace=1) == "MISMATCH"
+    # The one before that never counts.
+    newer = rotate(taken_over)
+    agent.push(version=newer.id)
+    agent.wait_version(newer.id)
+    assert agent.verify(old.password) == "MISMATCH"
+    assert agent.verify(new.password) == "OK_PREVIOUS"
+
+
+def test_grace_ends_by_the_clock(taken_over, new_agent):
+    agent = new_agent(taken_over, refresh="1h", roles={
+        "sap": everything() + "\ngrace = 3s"})
+    old = taken_over.current()
+    new = rotate(taken_over)
+    agent.push(version=new.id)
+    agent.wait_version(new.id)
+    wait_for(lambda: agent.verify(old.password) == "MISMATCH",
+             "the end of the grace")
+    assert agent.verify(new.password) == "OK"
+
+
+def test_without_grace_the_old_password_is_refused_at_once(taken_over,
+                                                           new_agent):
+    agent = new_agent(taken_over, refresh="1h")
+    old = taken_over.current()
+    new = rotate(taken_over)
+    agent.push(version=new.id)
+    agent.wait_version(new.id)
+    assert agent.verify(old.password) == "MISMATCH"
+
+
+def test_wrong_passwords_are_limited_for_each_remote_host(taken_over,
+                                                          new_agent):
+    agent = new_agent(taken_over, agent="wrong_passwords = 4")
+    right = taken_over.current().password
+    seen = [agent.verify(f"wrong-{i}", rhost="10.0.0.7") for i in range(8)]
+    assert seen == ["MISMATCH"] * 4 + ["LIMITED"] * 4
+    assert agent.verify(right, rhost="10.0.0.7") == "LIMITED"
+    assert agent.verify(right, rhost="10.0.0.8") == "OK"
+    assert agent.verify(right) == "OK"
+    # One leaks away in 15 seconds.
+    wait_for(lambda: agent.verify(right, rhost="10.0.0.7") == "OK",
+             "the limit to leak", seconds=40)
+
+
+def test_a_verify_of_another_login_name_is_not_that_roles(agent, taken_over):
+    right = taken_over.current().password
+    assert agent.call("VERIFY", role="sap", user="sap",
+                      password=right).result == "OK"
+    assert agent.call("VERIFY", user="sap", password=right).result == "OK"
+    assert agent.call("VERIFY", role="sap", user="crm",
+                      password=right).result == "NOT_FOUND"
+
+
+# -- asking for a rotation ----------------------------------------------------
+
+def test_a_rotation_is_asked_for_once(new_site, new_agent):
+    site = new_site(roles=("sap", "crm"))
+    agent = new_agent(site)
+    assert agent.call("ROTATE", role="sap").result == "OK"
+    assert agent.call("ROTATE", role="sap").result == "OK"  # the same wish
+    assert agent.call("TAKE").result == "DENIED"
+    agent.reload()  # does not lose it
+    assert [e["ROLE"] for e in agent.call("TAKE", "admin").entries] == ["sap"]
+    assert agent.call("TAKE", "admin").entries == []
+    assert agent.call("ROTATE", role="sap").result == "LIMITED"
+    assert agent.call("ROTATE", role="crm").result == "OK"
+    wait_for(lambda: len(agent.events("request")) == 2, "the audit of it")
+
+
+# -- outages ------------------------------------------------------------------
+
+def test_an_outage_is_bridged_up_to_max_stale(taken_over, new_agent):
+    agent = new_agent(taken_over, agent="max_stale = 8s")
+    current = taken_over.current()
+    assert "STALE" not in agent.get()
+    back = away(taken_over)
+    try:
+        reply = wait_for(lambda: (r := agent.get()).get("STALE") and r,
+                         "a stale secret")
+        assert reply["PASSWORD"] == current.password
+        assert agent.verify(current.password) == "OK"
+        assert 1 <= int(reply["STALE"]) <= 8
+        wait_for(lambda: agent.get().result == "UNAVAILABLE",
+                 "the end of max_stale")
+        assert agent.verify(current.password) == "UNAVAILABLE"
+        assert "store local cannot be asked" in agent.said()
+    finally:
+        back()
+    wait_for(lambda: agent.get().result == "OK", "the store's return")
+    assert "STALE" not in agent.get()
+    assert "store local answers again" in agent.said()
+
+
+def test_a_secret_that_nobody_held_is_unavailable(taken_over, new_agent):
+    back = away(taken_over)
+    agent = new_agent(taken_over)
+    assert agent.get().result == "UNAVAILABLE"
+    assert agent.verify("anything") == "UNAVAILABLE"
+    back()
+    assert agent.get(wait_ms=15000).result == "OK"
+
+
+def test_an_older_state_of_the_store_is_not_believed(taken_over, new_agent):
+    """The store's file of yesterday under a running agent."""
+    agent = new_agent(taken_over)
+    copy = taken_over.folder + "/yesterday"
+    os.mkdir(copy)
+    for file in taken_over.store_files():
+        shutil.copy2(file, copy)
+    current = rotate(taken_over)
+    agent.wait_version(current.id)
+    for file in taken_over.store_files():
+        os.unlink(file)
+    for file in os.listdir(copy):
+        shutil.copy2(os.path.join(copy, file), taken_over.state)
+    agent.stop()
+    agent.start()  # the store is opened anew: nothing is held, so it counts
+    assert agent.get()["VERSION"] != current.id
+
+
+# -- the audit ----------------------------------------------------------------
+
+def test_every_hand_out_is_audited_and_holds_no_secret(taken_over, new_agent):
+    agent = new_agent(taken_over)
+    current = taken_over.current()
+    for _ in range(5):
+        agent.get()
+    agent.verify(current.password, rhost="10.0.0.7", service="postgresql")
+    agent.verify("Wrong-guess-of-this-test", rhost="10.0.0.7")
+    taken_over.remember("Wrong-guess-of-this-test", "a wrong password")
+    first = agent.events("handout")
+    assert len(first) == 1
+    assert first[0]["actor"] == f"uid {os.getuid()}"
+    assert first[0]["version"] == current.id
+    assert first[0]["detail"].startswith("GET, fresh, pid ")
+    agent.stop()
+    events = agent.events()
+    counted = [e for e in events if e["kind"] == "handout"][1]
+    assert counted["detail"] == "GET, fresh, 4 more"
+    checked = [e for e in events if e["kind"] == "verify"]
+    assert [e["status"] for e in checked] == ["OK", "REJECTED"]
+    assert "current password, from 10.0.0.7, service postgresql" \
+        in checked[0]["detail"]
+    text = json.dumps(events)
+    assert current.password not in text and "Wrong-guess" not in text
+
+
+def test_a_hand_out_that_cannot_be_recorded_is_none(taken_over, new_agent):
+    agent = new_agent(taken_over)
+    current = taken_over.current()
+    # As a full disk: no file of the agent may grow.
+    limits = resource.prlimit(agent.process.pid, resource.RLIMIT_FSIZE,
+                              (0, resource.RLIM_INFINITY))
+    reply = agent.get()
+    assert reply.result == "UNAVAILABLE"
+    assert "PASSWORD" not in reply
+    assert "recorded" in reply["SENTENCE"]
+    # A check hands nothing out.
+    assert agent.verify(current.password) == "OK"
+    # Nor could its log.
+    resource.prlimit(agent.process.pid, resource.RLIMIT_FSIZE, limits)
+    wait_for(lambda: agent.get().result == "OK", "the audit's return")
+    wait_for(lambda: "the audit can be written again" in agent.said(),
+             "a word of that")
+
+
+@pytest.mark.parametrize("kind", ["GET", "DESCRIBE"])
+def test_no_wrong_answer_across_rotations(taken_over, new_agent, kind):
+    """Whatever is handed out was the current version when it was asked for, or
+    became it since."""
+    agent = new_agent(taken_over, refresh="1h")
+    for _ in range(5):
+        before = taken_over.current().id
+        with agent.connect() as sock:
+            sock.sendall(wire.request(kind, role="sap", not_version=before,
+                                      wait_ms=20000))
+            after = rotate(taken_over)
+            agent.push(version=after.id)
+            assert wire.read_reply(sock, kind)["VERSION"] == after.id

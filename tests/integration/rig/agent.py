@@ -47,12 +47,14 @@ def everything(uid=None):
 class Agent:
     """`site` is an Installation whose local store is served.  `roles` are
     settings of [role NAME] by name; without it the caller may do everything
-    with each role of the site.  `agent`, `more`, ... are lines of sections."""
+    with each role of the site.  `agent`, `more`, ... are lines of sections.
+    With `users` (rig.users) it serves peers of any uid."""
 
     def __init__(self, site, sockets, roles=None, refresh="1s", agent="",
                  more="", cluster="", store_settings="", binary=None,
-                 host="db.example.com", port="6432"):
+                 host="db.example.com", port="6432", users=None):
         self.site = site
+        self.users = users
         self.binary = binary or os.path.join(os.path.dirname(site.binary),
                                              "keyturn-agent")
         self.sockets = sockets
@@ -84,7 +86,8 @@ class Agent:
             keys=self.site.keys, conninfo=self.site.conninfo(),
             dbname=self.site.database, **s)
         for name, settings in self.roles.items():
-            text += f"\n[role {name}]\ncluster = main\n{settings}\n"
+            cluster = "" if "cluster =" in settings else "cluster = main\n"
+            text += f"\n[role {name}]\n{cluster}{settings}\n"
         with open(self.configuration, "w") as f:
             f.write(text)
 
@@ -106,7 +109,8 @@ class Agent:
         self.log = self.site.next_file("agent") + ".err"
         with open(self.log, "wb") as err:
             self.process = subprocess.Popen(
-                [*prefix, *self.argv()], stdout=err, stderr=err,
+                [*prefix, *(self.users.prefix if self.users else ()),
+                 *self.argv()], stdout=err, stderr=err,
                 stdin=subprocess.DEVNULL, pass_fds=fds, preexec_fn=preexec,
                 env={**self.environment, **(environment or {})})
         if ready:
@@ -156,21 +160,21 @@ class Agent:
 
     # -- asking it -----------------------------------------------------------
 
-    def connect(self, name="agent", uid=None, gid=None, groups=()):
+    def connect(self, name="agent", uid=None, gid=None, groups=(),
+                abstract=None):
         """A connection of that user: the kernel notes who connects, so a child
-        connects and gives the connection back.  Needs root for another uid."""
+        connects and gives the connection back.  Needs `users`."""
         if uid is None:
-            return wire.connect(self.path(name))
+            return wire.connect(self.path(name), abstract=abstract)
         gid = uid if gid is None else gid
         ours, theirs = socket.socketpair()
         child = os.fork()
         if child == 0:
             code = 1
             try:
-                os.setgroups(groups)
-                os.setresgid(gid, gid, gid)
-                os.setresuid(uid, uid, uid)
-                with wire.connect(self.path(name)) as sock:
+                self.users.become(uid, gid, groups)
+                with wire.connect(self.path(name),
+                                  abstract=abstract) as sock:
                     socket.send_fds(theirs, [b"x"], [sock.fileno()])
                 code = 0
             finally:
@@ -191,6 +195,16 @@ class Agent:
         """One request on a connection of its own: the Reply."""
         with self.connect(through, uid, gid, groups) as sock:
             return wire.call(sock, operation, **fields)
+
+    def credential(self, unit, name, uid=0, digits="adf9d86b6eda275e"):
+        """What systemd would get for LoadCredential=NAME: the bytes."""
+        with self.connect("creds", uid if self.users else None,
+                          abstract=f"{digits}/unit/{unit}/{name}") as sock:
+            sock.shutdown(socket.SHUT_WR)
+            found = b""
+            while more := sock.recv(65536):
+                found += more
+        return found
 
     def get(self, role="sap", **fields):
         reply = self.call("GET", role=role, **fields)

@@ -91,9 +91,12 @@ def read_reply(sock, operation):
     return Reply(receive(sock, struct.unpack(">I", header[4:])[0]))
 
 
-def connect(path, timeout=20):
-    """A full queue is waited for, as every client does."""
+def connect(path, timeout=20, abstract=None):
+    """A full queue is waited for, as every client does.  With `abstract` our
+    end has that name."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if abstract:
+        sock.bind("\0" + abstract)
     sock.settimeout(timeout)
     end = time.monotonic() + timeout
     while True:

@@ -294,7 +294,7 @@ static void the_store_is_asked_once_at_a_time(void **state)
 
 	pass(w, 0);
 	for (int i = 0; i < 10; i++) {
-		agent_cache_press(w->cache, w->secret);
+		agent_cache_press(w->cache, w->secret, AGENT_CACHE_PRESS_US);
 		agent_cache_push(w->cache, w->secret, "");
 		pass(w, 2 * NOW_SECOND);
 	}
@@ -312,12 +312,12 @@ static void clients_cause_one_errand_a_second(void **state)
 
 	begin(w);
 	for (int i = 0; i < 1000; i++) {
-		agent_cache_press(w->cache, w->secret);
+		agent_cache_press(w->cache, w->secret, AGENT_CACHE_PRESS_US);
 		answer(w);
 		w->us += 1000;
 	}
 	assert_int_equal(w->n_sent, 2);
-	agent_cache_press(w->cache, w->secret);
+	agent_cache_press(w->cache, w->secret, AGENT_CACHE_PRESS_US);
 	assert_int_equal(w->n_sent, 3);
 	assert_true(w->urgent);
 }
