@@ -61,7 +61,11 @@ EXTRA_DIST += tests/doubles/vault.py \
 EXTRA_DIST += tests/integration/control_plane.c \
 	tests/integration/rig/lakebase.py \
 	tests/integration/test_lakebase.py
-EXTRA_DIST += tests/doubles/databricks.py
+EXTRA_DIST += tests/doubles/workspace.py
 EXTRA_DIST += tests/integration/rig/daemon.py \
 	tests/integration/test_keyturnd.py \
 	tests/integration/test_units.py
+EXTRA_DIST += tests/integration/rig/token_site.py \
+	tests/integration/test_refresh.py \
+	tests/integration/test_token.py \
+	tests/integration/test_token_clients.py

@@ -15,8 +15,8 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "doubles"))
 
-import databricks as doubles  # noqa: E402
-from databricks import Refusal  # noqa: E402
+import workspace as doubles  # noqa: E402
+from workspace import Refusal  # noqa: E402
 from rig.installation import lock_sink, wait_for  # noqa: E402
 from rig.token_site import Place, TokenSite  # noqa: E402
 
