@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "assembly/turn.h"
 #include "base/text.h"
 
 /* When the schedule says so; a role without one only by command. */
@@ -51,4 +52,51 @@ enum status due_look(struct workshop *w, const struct config_group *role,
 	if (s == STATUS_OK)
 		*ret = d;
 	return s;
+}
+
+/* As long as a claim is waited for. */
+#define TURN_US (2 * NOW_SECOND)
+
+static bool still_wanted(const struct due *d, bool asked,
+			 struct runner_result *ret)
+{
+	if (d->doubt == STATUS_LEDGER_UNAVAILABLE ||
+	    d->doubt == STATUS_AUDIT_BROKEN)
+		ret->status = d->doubt;
+	else if (d->known.frozen)
+		ret->status = reason_set(&ret->why, STATUS_FROZEN,
+					 "role %s is frozen: %s", d->known.role,
+					 d->known.frozen_reason);
+	else if (d->untaken || (!d->wanted && !asked))
+		ret->status = STATUS_NOTHING_DUE;
+	return ret->status == STATUS_OK;
+}
+
+void due_run(struct workshop *w, const struct config_group *role, bool asked,
+	     const struct runner_job *like, runner_watch_fn *watch, void *arg,
+	     struct runner_result *ret, struct due *ret_before,
+	     struct due *ret_after)
+{
+	struct due before = { .doubt = STATUS_UNKNOWN }, after = before;
+	struct runner_job job = *like;
+	int turn = -1;
+	enum status s;
+
+	memset(ret, 0, sizeof(*ret)); /* not secret */
+	s = turn_take(workshop_backends(w), config_name(role), TURN_US, &turn,
+		      &ret->why);
+	if (s == STATUS_OK)
+		s = due_look(w, role, now_wall(now_system()), &before,
+			     &ret->why);
+	ret->status = s;
+	if (s == STATUS_OK && still_wanted(&before, asked, ret)) {
+		job.mode = asked ? ENGINE_MODE_ROTATE : before.mode;
+		workshop_run(w, config_name(role), &job, watch, arg, ret);
+	}
+	if (s != STATUS_OK || due_look(w, role, now_wall(now_system()), &after,
+				       NULL) != STATUS_OK)
+		after.doubt = STATUS_UNKNOWN;
+	turn_end(turn);
+	*ret_before = before;
+	*ret_after = after;
 }

@@ -11,4 +11,5 @@ libassembly_a_SOURCES = \
 	src/assembly/courier.c src/assembly/courier.h \
 	src/assembly/crew.c src/assembly/crew.h \
 	src/assembly/due.c src/assembly/due.h \
+	src/assembly/turn.c src/assembly/turn.h \
 	src/assembly/workshop.c src/assembly/workshop.h

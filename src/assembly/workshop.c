@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "assembly/courier.h"
+#include "assembly/turn.h"
 #include "base/harden.h"
 #include "base/text.h"
 #include "store/store_key.h"
@@ -459,8 +460,12 @@ void workshop_run(struct workshop *w, const char *role,
 		  void *arg, struct runner_result *ret)
 {
 	struct workshop_job j;
+	int turn = -1;
 
 	memset(ret, 0, sizeof(*ret)); /* not secret */
+	/* Ours, or another's: who runs is not kept from it by that. */
+	if (turn_take(w->backends, role, 0, &turn, NULL) != STATUS_OK)
+		turn = -1;
 	ret->status = workshop_job(w, role, &j, &ret->why);
 	if (ret->status == STATUS_OK) {
 		j.job.mode = like->mode;
@@ -472,5 +477,6 @@ void workshop_run(struct workshop *w, const char *role,
 		runner_run(w->env, &j.job, watch, arg, ret);
 	}
 	workshop_job_free(&j);
+	turn_end(turn);
 	harden_scrub_stack(); /* what libraries left below us */
 }

@@ -67,6 +67,8 @@ static enum status choose(struct cli *c, struct choice *ret)
 		if (d.wanted)
 			ret->tasks[ret->n++] = (struct pool_task){
 				.role = config_name(roles[i]),
+				.group = roles[i],
+				.due = c->o.due,
 				.cluster = config_find(
 					c->config, CONFIG_SECTION_cluster,
 					config_string(roles[i],

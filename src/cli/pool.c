@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "assembly/crew.h"
+#include "assembly/due.h"
 #include "base/now.h"
 
 #define TICK_US (200 * 1000)
@@ -74,6 +75,8 @@ static void draw_progress(const struct pool *p)
 static const char *what_happened(const struct runner_result *r,
 				 enum engine_mode mode, bool fresh)
 {
+	if (!r->run[0])
+		return "seen to by another process";
 	if (mode == ENGINE_MODE_IMPORT)
 		return "imported";
 	if (r->restored)
@@ -179,10 +182,22 @@ static void run_task(void *arg, void *thing)
 	struct seat *seat = thing;
 	struct runner_job like = *p->like;
 	struct runner_result result;
+	struct due before, after;
 
 	like.mode = seat->task->mode;
-	workshop_run(p->cli->workshop, seat->task->role, &like, watch, p,
-		     &result);
+	if (seat->task->due)
+		due_run(p->cli->workshop, seat->task->group, false, &like,
+			watch, p, &result, &before, &after);
+	else
+		workshop_run(p->cli->workshop, seat->task->role, &like, watch,
+			     p, &result);
+	/* Another process saw to it: that is as good. */
+	if (result.status == STATUS_NOTHING_DUE) {
+		result.status = STATUS_OK;
+		text_copy(result.version, sizeof(result.version),
+			  before.known.version);
+		result.run[0] = '\0';
+	}
 	pthread_mutex_lock(&p->lock);
 	count(&p->tally, result.status);
 	print_result(p, seat->task, &result);

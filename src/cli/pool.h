@@ -7,7 +7,9 @@
 
 struct pool_task {
 	const char *role;
+	const struct config_group *group;
 	const void *cluster; /* tasks of one have the same */
+	bool due;	     /* see to it as far as it is due */
 	enum engine_mode mode;
 };
 

@@ -76,53 +76,26 @@ static bool is_ledgers(enum status s)
 
 /* ---- a run ----------------------------------------------------------------- */
 
-/* Others may have seen to it since it was chosen: look again.  False: e->result
- * says why it is not run. */
-static bool still_wanted(struct errand *e, const struct due *d)
-{
-	struct runner_result *r = &e->result;
-
-	if (is_ledgers(d->doubt))
-		r->status = d->doubt;
-	else if (d->known.frozen)
-		r->status = STATUS_FROZEN;
-	else if (d->untaken || (!d->wanted && !e->requested))
-		r->status = STATUS_NOTHING_DUE;
-	return r->status == STATUS_OK;
-}
-
 static void run(struct errand *e)
 {
-	struct workshop *w = e->shop->workshop;
+	const struct runner_job like = {
+		.fresh = e->requested,
+		.reason = e->requested ? ERRAND_REQUESTED : "",
+	};
 	const struct config_group *role = NULL;
-	struct runner_job like = { .reason = "" };
-	struct due d, after;
-	enum status s;
+	struct due before, after;
 
-	s = backends_role(e->shop->backends, e->role, &role, &e->result.why);
-	if (s == STATUS_OK)
-		s = due_look(w, role, now_wall(now_system()), &d,
-			     &e->result.why);
-	if (s != STATUS_OK) {
-		e->result.status = s;
+	e->result.status = backends_role(e->shop->backends, e->role, &role,
+					 &e->result.why);
+	if (e->result.status != STATUS_OK)
 		return;
-	}
-	if (still_wanted(e, &d)) {
-		like.mode = e->requested ? ENGINE_MODE_ROTATE : d.mode;
-		like.fresh = e->requested;
-		if (e->requested)
-			like.reason = ERRAND_REQUESTED;
-		workshop_run(w, e->role, &like, NULL, NULL, &e->result);
-		e->moved = e->result.version[0] &&
-			   strcmp(e->result.version, d.known.version) != 0;
-	}
-	if (due_look(w, role, now_wall(now_system()), &after, NULL) ==
-		    STATUS_OK &&
-	    after.doubt == STATUS_OK)
-		d = after;
+	due_run(e->shop->workshop, role, e->requested, &like, NULL, NULL,
+		&e->result, &before, &after);
+	e->moved = e->result.version[0] && before.doubt == STATUS_OK &&
+		   strcmp(e->result.version, before.known.version) != 0;
 	/* Nothing is newer than this; what is in doubt is not known at all. */
-	if (d.doubt == STATUS_OK)
-		e->looks[0] = look_of(&d, INT64_MAX);
+	if (after.doubt == STATUS_OK)
+		e->looks[0] = look_of(&after, INT64_MAX);
 }
 
 /* ---- a look ---------------------------------------------------------------- */

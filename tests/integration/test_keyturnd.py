@@ -213,3 +213,348 @@ def test_due_in_a_command_is_not_stalled_either(new_managed):
                  "the living one", 4)
         assert time.monotonic() - before < 4
         assert run.finish().exit == 4
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def is_calm(daemon, seconds=2.0):
+    """It waits without spinning, and without a flood of messages."""
+    lines, cpu = len(daemon.log()), cpu_seconds(daemon.pid)
+    time.sleep(seconds)
+    assert daemon.process.poll() is None, daemon.log()
+    assert cpu_seconds(daemon.pid) - cpu < 0.2 * seconds
+    assert len(daemon.log()) - lines < 4000
+
+
+def test_ledger_and_store_go_away_and_come_back(managed):
+    """As when a file system is not mounted."""
+    before = managed.current()
+    daemon = Daemon(managed).ready()
+    daemon.manager.wait_line("STATUS=1 roles")
+    os.rename(managed.state, managed.state + ".away")
+    os.mkdir(managed.state, mode=0o700)
+    daemon.wait_log("nothing is rotated, tried again in")
+    daemon.manager.wait_line("STATUS=waiting for the ledger")
+    is_calm(daemon)
+    assert os.listdir(managed.state) == [], "something was made anew"
+    os.rmdir(managed.state)
+    os.rename(managed.state + ".away", managed.state)
+    daemon.wait_log("the ledger is back")
+    overdue(managed)
+    rotated(managed, before)
+    daemon.stop()
+    managed.settled()
+
+
+def test_it_starts_without_its_ledger_and_waits_for_it(managed):
+    before = managed.current()
+    overdue(managed)
+    os.chmod(os.path.join(managed.state, "ledger.db"), 0o644)
+    daemon = Daemon(managed).ready()
+    daemon.wait_log("ledger.db.*nothing is rotated, tried again")
+    is_calm(daemon, 1)
+    os.chmod(os.path.join(managed.state, "ledger.db"), 0o600)
+    rotated(managed, before)
+    daemon.stop()
+    managed.settled()
+
+
+def test_a_ledger_that_is_locked_is_waited_for(managed):
+    before = managed.current()
+    daemon = Daemon(managed).ready()
+    daemon.manager.wait_line("STATUS=1 roles")
+    overdue(managed)
+    db = sqlite3.connect(os.path.join(managed.state, "ledger.db"),
+                         isolation_level=None)
+    # Ten seconds are waited for a lock, then it counts as away.
+    db.execute("begin immediate")
+    daemon.wait_log("sap: the ledger is unavailable")
+    assert managed.current().id == before.id
+    db.execute("rollback")
+    db.close()
+    rotated(managed, before)
+    daemon.stop()
+    managed.settled()
+
+
+def test_a_lost_ledger_is_made_anew_at_a_start_and_learns(managed):
+    before = managed.current()
+    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(managed.state, name))
+    daemon = Daemon(managed).ready()
+    daemon.wait_log("the ledger was not there and was made anew")
+    daemon.manager.wait_line("STATUS=1 roles: 0 in work")
+    overdue(managed)
+    rotated(managed, before)
+    daemon.stop()
+    managed.settled()
+
+
+def test_a_store_that_is_away_is_waited_for(managed):
+    before = managed.current()
+    overdue(managed)
+    store = os.path.join(managed.state, "store.db")
+    os.rename(store, store + ".away")
+    daemon = Daemon(managed).ready()
+    daemon.wait_log("sap: the secret store is unavailable", 2)
+    is_calm(daemon, 1)
+    os.rename(store + ".away", store)
+    rotated(managed, before)
+    daemon.stop()
+    managed.settled()
+
+
+def test_failures_are_paused_for_and_shown(managed):
+    before = managed.current()
+    with blackhole() as port:
+        right = f"port={managed.server.port}"
+        reconfigure(managed, right, f"port={port}")
+        reconfigure(managed, "[cluster main]",
+                    "[cluster main]\nconnect_timeout = 1s")
+        reconfigure(managed, "backoff = 1s", "backoff = 2s")
+        reconfigure(managed, "backoff_max = 2s", "backoff_max = 1h")
+        overdue(managed)
+        daemon = Daemon(managed).ready()
+        log = daemon.wait_log(r"tried again in \d+s", 3)
+        pauses = [int(s) for s in re.findall(r"tried again in (\d+)s", log)]
+        for pause, most in zip(pauses, (2, 4, 8)):
+            assert most // 2 - 1 <= pause <= most, pauses
+        daemon.manager.wait_line("STATUS=1 roles: 0 in work, 1 failing")
+        assert managed.status()["failures"] >= 3
+        # A new start goes on where this one was.
+        daemon.stop()
+        daemon = Daemon(managed).ready()
+        daemon.manager.wait_line("STATUS=1 roles: 0 in work, 1 failing")
+        assert "cluster is unavailable" not in daemon.log()
+        # And a new configuration ends all pauses.
+        reconfigure(managed, f"port={port}", right)
+        daemon.hang_up()
+        rotated(managed, before)
+        daemon.stop()
+    managed.settled()
+
+
+# ---- signals and the service manager -----------------------------------------------
+
+def test_a_new_configuration_comes_into_force(new_managed):
+    site = new_managed(roles=("sap", "erp"))
+    erp = site.current("erp")
+    with open(site.configuration) as f:
+        whole = f.read()
+    at = whole.index("[role erp]")
+    with open(site.configuration, "w") as f:
+        f.write(whole[:at])
+    daemon = Daemon(site).ready()
+    daemon.manager.wait_line("STATUS=1 roles")
+    overdue(site, "erp")
+    with open(site.configuration, "w") as f:
+        f.write(whole)
+    daemon.hang_up()
+    rotated(site, erp, "erp")
+    daemon.manager.wait_line("READY=1", 2)
+    lines = daemon.manager.lines()
+    reloading = next(m for m in daemon.manager.heard
+                     if m.startswith("RELOADING=1"))
+    assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", reloading)
+    assert lines.index("RELOADING=1") > lines.index("READY=1")
+    daemon.stop()
+    site.settled("erp")
+
+
+def test_a_broken_configuration_is_refused_and_the_old_one_stays(managed):
+    before = managed.current()
+    with open(managed.configuration) as f:
+        good = f.read()
+    daemon = Daemon(managed).ready()
+    daemon.manager.wait_line("STATUS=1 roles")
+    with open(managed.configuration, "w") as f:
+        f.write(good + "\nevery_day = yes\n")
+    daemon.hang_up()
+    daemon.wait_log("the new configuration is refused and the old one stays "
+                    r"in force: .*keyturn.conf:\d+.*every_day")
+    daemon.manager.wait_line("READY=1", 2)
+    daemon.manager.wait_line("STATUS=.*the last reload was refused")
+    overdue(managed)
+    daemon.wait_log("sap: rotated")
+    with open(managed.configuration, "w") as f:
+        f.write(good)
+    before = rotated(managed, before)
+    daemon.hang_up()
+    daemon.wait_log("the new configuration is in force")
+    overdue(managed)
+    rotated(managed, before)
+    daemon.stop()
+    managed.settled()
+
+
+def test_a_wrong_configuration_at_the_start_is_an_error(managed):
+    reconfigure(managed, "every = 30d", "every = often")
+    daemon = Daemon(managed)
+    done = daemon.finish()
+    assert done.exit == 2
+    assert "keyturn.conf" in done.err and "every" in done.err
+    assert daemon.manager.heard == []
+    reconfigure(managed, "every = often", "every = 30d")
+
+
+def begun(site, **options):
+    """A keyturnd that is stopped in the middle of a rotation: before it sends
+    what makes the new password live."""
+    overdue(site)
+    epoch = site.marker()["epoch"]
+    daemon = Daemon(site, fault="step", **options)
+    while daemon.wait_stopped():
+        effect = daemon.effects()[-1]
+        if effect.sends and site.marker()["epoch"] > epoch \
+                and site.labelled("pending"):
+            return daemon
+        daemon.go_on()
+    raise AssertionError("it ended before")
+
+
+def let_go(daemon):
+    """Let it run through all further stops to its end."""
+    daemon.go_on()
+    while daemon.wait_stopped():
+        daemon.go_on()
+    return daemon.finish()
+
+
+def test_asked_to_end_it_finishes_what_it_has_begun(managed):
+    before = managed.current()
+    daemon = begun(managed)
+    daemon.process.send_signal(signal.SIGTERM)
+    done = let_go(daemon)
+    assert done.exit == 0, done.text
+    assert re.search("stopping: 1 roles", done.err)
+    assert managed.settled().id != before.id
+    assert any(re.match("STOPPING=1\nEXTEND_TIMEOUT_USEC=35000000", m)
+               for m in daemon.manager.heard), daemon.manager.heard
+
+
+def test_what_does_not_finish_in_time_is_recovered_at_the_next_start(
+        new_managed):
+    site = new_managed()
+    reconfigure(site, "stop_timeout = 20s", "stop_timeout = 1s")
+    before = site.current()
+    overdue(site)
+    # Nothing gets past the lock on the marker.
+    with site.server.connect(site.database) as c:
+        c.execute("begin; lock table keyturn.marker")
+        daemon = Daemon(site).ready()
+        daemon.manager.wait_line("STATUS=1 roles: 1 in work")
+        done = daemon.stop(expect=9)
+        assert "sap: not finished within stop_timeout" in done.err
+    site.live()
+    daemon = Daemon(site).ready()
+    rotated(site, before)
+    daemon.stop()
+    site.settled()
+
+
+def test_the_watchdog_is_fed_and_only_by_a_living_loop(managed):
+    daemon = Daemon(managed, environment={"WATCHDOG_USEC": "400000"}).ready()
+    daemon.manager.wait_line("WATCHDOG=1", 5)
+    os.kill(daemon.pid, signal.SIGSTOP)
+    time.sleep(0.3)
+    daemon.manager.listen()
+    fed = daemon.manager.lines().count("WATCHDOG=1")
+    time.sleep(0.6)
+    assert daemon.manager.lines().count("WATCHDOG=1") == fed
+    os.kill(daemon.pid, signal.SIGCONT)
+    daemon.manager.wait_line("WATCHDOG=1", fed + 2)
+    daemon.stop()
+
+
+def test_a_new_configuration_does_not_disturb_a_rotation(managed):
+    before = managed.current()
+    overdue(managed)
+    with managed.server.connect(managed.database) as c:
+        c.execute("begin; lock table keyturn.marker")
+        daemon = Daemon(managed).ready()
+        daemon.manager.wait_line("STATUS=1 roles: 1 in work")
+        with open(managed.configuration) as f:
+            text = f.read()
+        with open(managed.configuration, "w") as f:
+            f.write(text[:text.index("[role sap]")])
+        daemon.hang_up()
+        daemon.wait_log("the new configuration is in force: 0 roles")
+    daemon.wait_log("sap: rotated")
+    daemon.stop()
+    with open(managed.configuration, "w") as f:
+        f.write(text)
+    assert managed.settled().id != before.id
+
+
+# ---- beside others -------------------------------------------------------------------
+
+def test_two_of_one_configuration_rotate_once(managed):
+    before = managed.current()
+    first, second = Daemon(managed).ready(), Daemon(managed).ready()
+    for daemon in (first, second):
+        daemon.manager.wait_line("STATUS=1 roles: 0 in work")
+    for _ in range(4):
+        before = managed.current()
+        overdue(managed)
+        rotated(managed, before)
+        wait_for(lambda: managed.status()["state"] == "ok", "rest")
+        managed.must_not_log_in(before.password)
+    time.sleep(2.5)
+    rotations = ledger(managed, "select count(*) from run where status = 'OK' "
+                       "and steps like '%apply=%'")[0][0]
+    assert rotations == 1 + 4, first.log() + second.log()
+    first.stop()
+    second.stop()
+    managed.settled()
+
+
+def test_the_command_beside_it(managed):
+    before = managed.current()
+    daemon = Daemon(managed).ready()
+    daemon.manager.wait_line("STATUS=1 roles: 0 in work")
+    for _ in range(4):
+        overdue(managed)
+        done = managed.run("rotate", "--due")
+        assert done.exit in (0, 3, 13), done.text
+        before = rotated(managed, before)
+    wait_for(lambda: managed.status()["state"] == "ok", "rest")
+    daemon.stop()
+    managed.run("recover", "sap", expect=0)
+    managed.settled()
+
+
+def test_nobody_looks_into_it(managed):
+    daemon = Daemon(managed).ready()
+    with open(f"/proc/{daemon.pid}/limits") as f:
+        (line,) = [x for x in f if x.startswith("Max core file size")]
+    assert line.split()[4] == "0"
+    for name in ("maps", "mem", "environ", "fd"):
+        assert os.stat(f"/proc/{daemon.pid}/{name}").st_uid == 0, name
+    daemon.stop()
+
+
+def test_it_listens_to_nobody(managed):
+    daemon = Daemon(managed).ready()
+    daemon.manager.wait_line("STATUS=1 roles")
+    sockets = {os.readlink(f"/proc/{daemon.pid}/fd/{fd}")
+               for fd in os.listdir(f"/proc/{daemon.pid}/fd")
+               if os.path.exists(f"/proc/{daemon.pid}/fd/{fd}")}
+    inodes = {s[8:-1] for s in sockets if s.startswith("socket:")}
+    for table in ("tcp", "tcp6", "udp", "udp6", "unix"):
+        with open(f"/proc/{daemon.pid}/net/{table}") as f:
+            for row in f:
+                assert not inodes.intersection(row.split()), row
+    daemon.stop()
+
+
+@pytest.mark.parametrize("argv,exit", [(["--help"], 0), (["extra"], 2),
+                                       (["--nothing"], 2)])
+def test_its_options(managed, argv, exit):
+    done = Daemon(managed, *argv).finish()
+    assert done.exit == exit
+    assert bool(done.out.startswith("usage: keyturnd")) == (exit == 0)
