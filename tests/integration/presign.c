@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Signs what the arguments say, for a comparison with botocore: prints the
- * presigned query and the Authorization header of a POST.
+ * Signs the request that the arguments say, for a comparison with botocore and
+ * with vectors: prints its presigned query and its Authorization header.
  *
- * usage: presign HOST REGION SERVICE SECONDS ID SECRET TOKEN BODY [NAME VALUE]...
+ * usage: presign METHOD PATH REGION SERVICE SECONDS EXPIRES ID SECRET TOKEN BODY
+ *                N_QUERY [NAME VALUE]... [HEADER VALUE]...
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,37 +25,36 @@ static struct secret *make(const char *s)
 
 int main(int argc, char **argv)
 {
-	struct sigv4_pair query[SIGV4_PAIRS_MAX], headers[2];
-	struct sigv4_request rq = { .method = "GET",
-				    .path = "/",
-				    .query = query,
-				    .headers = headers,
-				    .n_headers = 1 };
+	struct sigv4_pair query[SIGV4_PAIRS_MAX], headers[SIGV4_PAIRS_MAX];
 	struct text t = text_make(65536);
 	struct secret *made = NULL;
 
-	if (argc < 9)
+	if (argc < 12 || argc > 12 + 2 * SIGV4_PAIRS_MAX)
 		return 2;
-	const struct sigv4_scope scope = { argv[2], argv[3],
-					   atoll(argv[4]) * NOW_SECOND };
-	const struct sigv4_key key = { argv[5], make(argv[6]),
-				       *argv[7] ? make(argv[7]) : NULL };
+	const struct sigv4_scope scope = { argv[3], argv[4],
+					   atoll(argv[5]) * NOW_SECOND };
+	const struct sigv4_key key = { argv[7], make(argv[8]),
+				       *argv[9] ? make(argv[9]) : NULL };
+	struct sigv4_request rq = { .method = argv[1],
+				    .path = argv[2],
+				    .query = query,
+				    .headers = headers,
+				    .body = argv[10],
+				    .body_n = strlen(argv[10]) };
 
-	headers[0] = (struct sigv4_pair){ "Host", argv[1] };
-	headers[1] = (struct sigv4_pair){ "Content-Type", "text/x" };
-	for (int i = 9; i + 1 < argc; i += 2)
-		query[rq.n_query++] =
-			(struct sigv4_pair){ argv[i], argv[i + 1] };
-	if (sigv4_presign(&key, &scope, &rq, 900, &made, NULL) != STATUS_OK)
+	for (int i = 12; i + 1 < argc; i += 2) {
+		const struct sigv4_pair pair = { argv[i], argv[i + 1] };
+
+		if (rq.n_query < strtoul(argv[11], NULL, 10))
+			query[rq.n_query++] = pair;
+		else
+			headers[rq.n_headers++] = pair;
+	}
+	if (sigv4_presign(&key, &scope, &rq,
+			  (unsigned)strtoul(argv[6], NULL, 10), &made,
+			  NULL) != STATUS_OK ||
+	    sigv4_authorize(&key, &scope, &rq, &t, NULL) != STATUS_OK)
 		return 1;
-	puts(secret_bytes(made));
-	rq.method = "POST";
-	rq.n_query = 0;
-	rq.n_headers = 2;
-	rq.body = argv[8];
-	rq.body_n = strlen(argv[8]);
-	if (sigv4_authorize(&key, &scope, &rq, &t, NULL) != STATUS_OK)
-		return 1;
-	puts(text_str(&t));
+	printf("%s\n%s\n", secret_bytes(made), text_str(&t));
 	return 0;
 }
