@@ -27,11 +27,13 @@ EXTRA_DIST += \
 	tests/integration/test_endpoints.py \
 	tests/integration/test_fault_matrix.py \
 	tests/integration/test_commands.py \
+	tests/integration/aws_key.c \
 	tests/integration/aws_names.c \
 	tests/integration/aws_turns.c \
 	tests/integration/elsewhere.c \
 	tests/integration/test_aws_endpoints.py \
 	tests/integration/test_aws.py \
+	tests/integration/test_aws_chain.py \
 	tests/integration/test_aws_credentials.py \
 	tests/integration/test_aws_faults.py \
 	tests/integration/test_aws_double.py \

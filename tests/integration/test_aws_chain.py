@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: PostgreSQL
+"""AWS's chain of credentials, link by link, with botocore beside: in each
+environment both must use the same identity."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rig import program
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "doubles"))
+
+import aws  # noqa: E402
+
+REGION = "eu-central-1"
+ROLE = "arn:aws:iam::1:role/"
+BOTOCORE = """
+import botocore.session, sys
+session = botocore.session.Session(profile=sys.argv[1] or None)
+credentials = session.get_credentials()
+print(credentials.get_frozen_credentials().access_key)
+"""
+
+
+@pytest.fixture(scope="module")
+def tool(folder):
+    return program.build(folder, "aws_key",
+                         ("aws", "http", "json", "xml", "crypto", "base",
+                          "store", "lite"),
+                         ("curl", "jansson", "expat", "sqlite3", "crypto",
+                          "m"))
+
+
+@pytest.fixture
+def double():
+    made = aws.Double(REGION)
+    made.container = "Token-of-the-container"
+    made.imds = "instance-role"
+    made.identities["web-identity-token"] = ROLE + "web"
+    for role in "abc":
+        made.roles[ROLE + role] = None
+    made.roles[ROLE + "external"] = "4711"
+    yield made
+    made.stop()
+
+
+class Home:
+    """A home folder and an environment, in which both are asked."""
+
+    def __init__(self, path, double, tool):
+        self.path, self.double, self.tool = str(path), double, tool
+        os.mkdir(os.path.join(self.path, ".aws"), 0o700)
+        self.config, self.credentials = {}, {}
+        self.environment = {
+            "HOME": self.path, "PATH": "/usr/bin:/bin",
+            "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL_STS": double.url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_STS_REGIONAL_ENDPOINTS": "regional"}
+
+    def file(self, name, text, mode=0o600):
+        path = os.path.join(self.path, ".aws", name)
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, mode)
+        return path
+
+    def write(self):
+        for name, sections in (("config", self.config),
+                               ("credentials", self.credentials)):
+            self.file(name, "".join(
+                f"[{section}]\n" + "".join(f"{k} = {v}\n"
+                                           for k, v in keys.items())
+                for section, keys in sections.items()))
+
+    def key(self, *_, id=None):
+        """The lines of a key that the double knows, or has an id of its own."""
+        new, secret, _ = self.double.new_key()
+        if id:
+            self.double.keys[id] = (secret, None, None)
+        return {"aws_access_key_id": id or new,
+                "aws_secret_access_key": secret}
+
+    def section(self, file, name, **lines):
+        sections = getattr(self, file)
+        sections.setdefault(name, {}).update(lines)
+
+    def who(self, command, environment):
+        """A static key's id, or the last call that gave a key; and the rest."""
+        before = len(self.double.calls)
+        done = subprocess.run(command, text=True, capture_output=True,
+                              env=environment, cwd=self.path)
+        calls = [c[:2] for c in self.double.calls[before:]
+                 if c[0] != "imds" or "security-credentials/" in c[1]]
+        if done.returncode != 0:
+            return None, done.stdout + done.stderr
+        key = done.stdout.strip()
+        if key.startswith("STATIC"):
+            return key, calls
+        assert key in self.double.keys, key
+        return calls[-1], calls
+
+    def ask(self, profile=""):
+        """What keyturn says, after botocore said the same."""
+        self.write()
+        mine = self.who([self.tool, REGION, *([profile] if profile else [])],
+                        self.environment)
+        theirs = self.who([sys.executable, "-c", BOTOCORE, profile],
+                          self.environment)
+        assert mine[0] == theirs[0], (mine, theirs)
+        return mine
+
+    def refuses(self, *words, profile=""):
+        self.write()
+        who, said = self.who([self.tool, REGION,
+                              *([profile] if profile else [])],
+                             self.environment)
+        assert who is None, who
+        for word in words:
+            assert word in said, said
+
+
+@pytest.fixture
+def home(tmp_path, double, tool):
+    return Home(tmp_path, double, tool)
+
+
+# -- the order ---------------------------------------------------------------------
+
+
+def environment(h):
+    h.environment.update(AWS_ACCESS_KEY_ID="STATICENVIRONMENT",
+                         AWS_SECRET_ACCESS_KEY="s")
+
+
+def role(h):
+    h.section("config", "default", role_arn=ROLE + "a", source_profile="base")
+    h.section("config", "profile base", **h.key())
+
+
+def web_identity(h):
+    h.environment.update(
+        AWS_WEB_IDENTITY_TOKEN_FILE=h.file("token", "web-identity-token"),
+        AWS_ROLE_ARN=ROLE + "web")
+
+
+def shared_file(h):
+    h.section("credentials", "default", **h.key(id="STATICSHARED"))
+
+
+def process(h):
+    answer = json.dumps({"Version": 1, "AccessKeyId": "STATICPROCESS",
+                         "SecretAccessKey": "s"})
+    h.section("config", "default",
+              credential_process=f"/bin/echo '{answer}'")
+
+
+def config_file(h):
+    h.section("config", "default", **h.key(id="STATICCONFIG"))
+
+
+def container(h):
+    h.environment.update(
+        AWS_CONTAINER_CREDENTIALS_FULL_URI=h.double.url + "/container",
+        AWS_CONTAINER_AUTHORIZATION_TOKEN=h.double.container)
+
+
+def instance(h):
+    del h.environment["AWS_EC2_METADATA_DISABLED"]
+    h.environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = h.double.url
+
+
+IMDS = ("imds", "/latest/meta-data/iam/security-credentials/instance-role")
+LINKS = [(environment, "STATICENVIRONMENT"), (role, ("sts", "AssumeRole")),
+         (web_identity, ("sts", "AssumeRoleWithWebIdentity")),
+         (shared_file, "STATICSHARED"), (process, "STATICPROCESS"),
+         (config_file, "STATICCONFIG"), (container, ("container", "get")),
+         (instance, IMDS)]
+
+
+@pytest.mark.parametrize("first", range(len(LINKS)),
+                         ids=[link.__name__ for link, _ in LINKS])
+def test_a_link_comes_before_all_that_follow_it(home, first):
+    for link, _ in LINKS[first:]:
+        link(home)
+    assert home.ask()[0] == LINKS[first][1]
+
+
+@pytest.mark.parametrize("link, who", LINKS,
+                         ids=[link.__name__ for link, _ in LINKS])
+def test_a_link_does_by_itself(home, link, who):
+    link(home)
+    assert home.ask()[0] == who
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_any_links_together_are_those_of_botocore(home, seed):
+    for link, _ in random.Random(seed).sample(LINKS, 3):
+        link(home)
+    home.ask()
+
+
+def test_no_link_at_all(home):
+    home.refuses("no AWS credentials", "default")
+
+
+# -- profiles ------------------------------------------------------------------------
+
+
+def test_a_profile_of_the_environment_is_a_profile_of_both_files(home):
+    home.section("config", "profile mine", region=REGION)
+    home.section("credentials", "mine", **home.key(id="STATICMINE"))
+    home.section("credentials", "default", **home.key(id="STATICSHARED"))
+    home.environment["AWS_PROFILE"] = "mine"
+    assert home.ask()[0] == "STATICMINE"
+
+
+def test_a_profile_that_was_named_passes_the_environments_keys_by(home):
+    environment(home)
+    home.section("config", "profile mine", **home.key(id="STATICMINE"))
+    assert home.ask("mine")[0] == "STATICMINE"
+    # One of the environment does not.
+    home.environment["AWS_PROFILE"] = "mine"
+    assert home.ask()[0] == "STATICENVIRONMENT"
+
+
+def test_a_role_of_a_role(home):
+    home.section("config", "profile one", role_arn=ROLE + "a",
+                 source_profile="two")
+    home.section("config", "profile two", role_arn=ROLE + "b",
+                 source_profile="base")
+    home.section("credentials", "base", **home.key())
+    _, calls = home.ask("one")
+    assert calls == 2 * [("sts", "AssumeRole")]
+
+
+def test_a_profile_may_be_its_own_source(home):
+    home.section("credentials", "self", role_arn=ROLE + "a",
+                 source_profile="self", **home.key())
+    assert home.ask("self")[0] == ("sts", "AssumeRole")
+
+
+def test_a_circle_of_roles_is_refused(home):
+    for one, other in ("ab", "ba"):
+        home.section("config", "profile " + one, role_arn=ROLE + one,
+                     source_profile=other)
+    home.refuses("circle", profile="a")
+
+
+@pytest.mark.parametrize("source, link, first", [
+    ("Environment", environment, None),
+    ("EcsContainer", container, ("container", "get")),
+    ("Ec2InstanceMetadata", instance, IMDS)])
+def test_a_role_by_credential_source(home, source, link, first):
+    link(home)
+    if link is environment:
+        key = home.key()
+        home.environment.update(
+            AWS_ACCESS_KEY_ID=key["aws_access_key_id"],
+            AWS_SECRET_ACCESS_KEY=key["aws_secret_access_key"])
+    home.section("config", "profile r", role_arn=ROLE + "c",
+                 credential_source=source)
+    who, calls = home.ask("r")
+    assert who == ("sts", "AssumeRole")
+    assert first is None or calls[0][:1] == first[:1]
+
+
+def test_an_external_id_and_a_duration(home):
+    home.section("config", "profile r", role_arn=ROLE + "external",
+                 source_profile="base", external_id="4711",
+                 duration_seconds="900", role_session_name="me")
+    home.section("credentials", "base", **home.key())
+    home.ask("r")
+    key = list(home.double.keys.values())[-1]
+    assert 600 < key[2] - time.time() <= 900
+
+
+def test_a_web_identity_of_a_profile(home):
+    home.section("config", "profile w", role_arn=ROLE + "web",
+                 web_identity_token_file=home.file("t", "web-identity-token"),
+                 role_session_name="me")
+    assert home.ask("w")[0] == ("sts", "AssumeRoleWithWebIdentity")
+
+
+@pytest.mark.parametrize("lines, said", [
+    ({}, "source_profile or a credential_source"),
+    ({"source_profile": "x", "credential_source": "Environment"}, "not both"),
+    ({"credential_source": "Nowhere"}, "credential_source is none of"),
+    ({"source_profile": "empty"}, "has no credentials"),
+])
+def test_a_role_without_a_source_is_said(home, lines, said):
+    home.section("config", "profile r", role_arn=ROLE + "a", **lines)
+    home.section("config", "profile empty", region=REGION)
+    home.refuses(said, "r", profile="r")
+
+
+# -- the files -------------------------------------------------------------------------
+
+
+DIALECT = """# of botocore's
+[default]
+region=us-east-1
+  ; nested comment
+aws_access_key_id=STATICDEFAULT
+aws_secret_access_key = a=b#c ; d
+
+[profile "two words"]
+aws_access_key_id   =   STATICTWO
+aws_secret_access_key = x
+s3 =
+    aws_access_key_id = STATICNESTED
+
+[profile\tthree]
+aws_access_key_id = STATICTHREE
+aws_secret_access_key = y
+"""
+
+
+@pytest.mark.parametrize("profile, key", [
+    ("", "STATICDEFAULT"), ("two words", "STATICTWO"), ("three",
+                                                        "STATICTHREE")])
+def test_the_dialect_of_the_files_is_botocores(home, profile, key):
+    home.write()
+    home.file("config", DIALECT)
+    home.write = lambda: None
+    assert home.ask(profile)[0] == key
+
+
+def test_the_files_can_be_elsewhere(home):
+    shared_file(home)
+    home.write()
+    for name, variable in (("config", "AWS_CONFIG_FILE"),
+                           ("credentials", "AWS_SHARED_CREDENTIALS_FILE")):
+        path = os.path.join(home.path, name + "-elsewhere")
+        os.rename(os.path.join(home.path, ".aws", name), path)
+        home.environment[variable] = path
+    home.write = lambda: None
+    assert home.ask()[0] == "STATICSHARED"
