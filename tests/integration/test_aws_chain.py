@@ -30,7 +30,7 @@ print(credentials.get_frozen_credentials().access_key)
 
 @pytest.fixture(scope="module")
 def tool(folder):
-    return program.build(folder, "aws_key",
+    return program.build(folder, "aws_whoami",
                          ("aws", "http", "json", "xml", "crypto", "base",
                           "store", "lite"),
                          ("curl", "jansson", "expat", "sqlite3", "crypto",

@@ -3,7 +3,7 @@
  * For tests: the access key id that AWS's standard chain gives in this
  * environment, or why there is none.
  *
- * usage: aws_key REGION [PROFILE]
+ * usage: aws_whoami REGION [PROFILE]
  */
 #include <stdio.h>
 
