@@ -2,6 +2,7 @@
 #include "pam_rig.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -83,6 +84,16 @@ void pam_rig_log_clear(void)
 {
 	log_len = 0;
 	log_text[0] = '\0';
+}
+
+/* libpam tells the kernel's audit of each login, and libaudit reads files of
+ * /proc for that: here there is no audit, as in a kernel without it. */
+int audit_open(void);
+
+int audit_open(void)
+{
+	errno = EPROTONOSUPPORT;
+	return -1;
 }
 
 /* ---- The agent ------------------------------------------------------------- */
