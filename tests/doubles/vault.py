@@ -7,6 +7,8 @@ It knows what the servers document and refuses everything else.  Faults are not
 its business: rig/gate.py stands in front of it, or of a real server.
 """
 
+import base64
+import contextlib
 import copy
 import json
 import re
@@ -15,8 +17,13 @@ import ssl
 import threading
 import time
 import urllib.parse
+import urllib.request
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 
 CAS_MISMATCH = "check-and-set parameter did not match the current version"
 CAS_REQUIRED = "check-and-set parameter required for this call"
@@ -382,7 +389,6 @@ class Double:
         self.calls = []
         self.sealed = False
         self.standby = None  # the address of the active node
-        self.jwts = {}  # JWT -> the roles that take it
         self.root = self.add_token(Token(["root"], path="auth/token/root"))
         double = self
 
@@ -615,11 +621,60 @@ class Double:
             raise Refusal(400, f'invalid role name "{body.get("role")}"'
                           if found["type"] == "kubernetes"
                           else f'role "{body.get("role")}" could not be found')
-        if body["role"] not in self.jwts.get(body["jwt"], ()):
-            raise Refusal(403, "permission denied") \
-                if found["type"] == "kubernetes" \
-                else Refusal(400, "error validating token: invalid audience")
+        if found["type"] == "kubernetes":
+            self.review(found["config"], role, body["jwt"])
+        else:
+            self.validate(found["config"], role, body["jwt"])
         return role
+
+    @staticmethod
+    def claims(jwt):
+        try:
+            part = jwt.split(".")[1]
+            return json.loads(base64.urlsafe_b64decode(
+                part + "=" * (-len(part) % 4)))
+        except (IndexError, ValueError):
+            raise Refusal(400, "error parsing token") from None
+
+    def validate(self, config, role, jwt):
+        """By the public keys of the configuration."""
+        claims = self.claims(jwt)
+        head, _, mark = jwt.rpartition(".")
+        mark = base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4))
+        for pem in config.get("jwt_validation_pubkeys", []):
+            with contextlib.suppress(InvalidSignature):
+                serialization.load_pem_public_key(pem.encode()).verify(
+                    mark, head.encode(), padding.PKCS1v15(), hashes.SHA256())
+                break
+        else:
+            raise Refusal(400, "error validating token: no known key "
+                          "successfully validated the token signature")
+        if claims.get("exp", 0) + 60 < time.time():
+            raise Refusal(400, "error validating token: invalid expiration "
+                          "time (exp) claim: token is expired")
+        if not set(claims.get("aud", [])) & set(role["bound_audiences"]):
+            raise Refusal(400, "error validating token: invalid audience "
+                          "(aud) claim")
+        if role["user_claim"] not in claims:
+            raise Refusal(400, "claim not found in token")
+
+    def review(self, config, role, jwt):
+        """By Kubernetes."""
+        claims = self.claims(jwt).get("kubernetes.io", {})
+        account = claims.get("serviceaccount", {}).get("name")
+        if account not in role["bound_service_account_names"] or \
+                claims.get("namespace") not in \
+                role["bound_service_account_namespaces"]:
+            raise Refusal(403, "permission denied")
+        asked = urllib.request.Request(
+            config["kubernetes_host"]
+            + "/apis/authentication.k8s.io/v1/tokenreviews",
+            json.dumps({"spec": {"token": jwt}}).encode(),
+            {"Content-Type": "application/json", "Authorization":
+             "Bearer " + config["token_reviewer_jwt"]})
+        with urllib.request.urlopen(asked, timeout=5) as answer:
+            if not json.load(answer)["status"]["authenticated"]:
+                raise Refusal(403, "permission denied")
 
     def login_cert(self, found, body, peer):
         if not peer:

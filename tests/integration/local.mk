@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	tests/integration/rig/aws_site.py \
 	tests/integration/rig/fault.py \
 	tests/integration/rig/installation.py \
+	tests/integration/rig/jwt.py \
 	tests/integration/rig/leaks.py \
 	tests/integration/rig/pam.py \
 	tests/integration/rig/program.py \

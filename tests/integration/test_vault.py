@@ -43,13 +43,6 @@ def vault(_vault):
 
 
 @pytest.fixture
-def double(vault):
-    if not vault.double:
-        pytest.skip("needs the double")
-    return vault.double
-
-
-@pytest.fixture
 def new_vault_site(folder, tools, server, vault):
     made = []
 

@@ -12,7 +12,8 @@ import pytest
 hvac = pytest.importorskip("hvac")
 
 from rig.verdict import sentence  # noqa: E402
-from test_vault import (SOURCE, _vault, double, doubles,  # noqa: E402,F401
+from rig.jwt import Issuer, TokenReviews  # noqa: E402
+from test_vault import (SOURCE, _vault, doubles,  # noqa: E402,F401
                         new_vault_site, site, taken_over, vault)
 
 
@@ -192,22 +193,57 @@ def test_what_somebody_else_wrapped_is_not_unwrapped(site):
     assert ("POST", "sys/wrapping/unwrap") not in calls
 
 
-@pytest.mark.parametrize("kind", ["kubernetes", "jwt"])
-def test_a_jwt_is_read_anew_for_each_login(site, double, kind):
-    mount = enable(site, kind)
-    double.spaces[""].methods[mount + "/"]["roles"]["rotator"] = {
-        "token_policies": [give_policy(site, policy_of(site, "rotator"))]}
-    for jwt in ("ey.first.x", "ey.second.x"):
-        double.jwts = {jwt: ["rotator"]}
+def each_login_reads(site, auth, new_jwt, bad):
+    """A JWT from a file, which is read anew for each login."""
+    for _ in range(2):
         # A projected service account token is readable by others.
-        path = site.put("jwt", jwt, 0o644)
-        site.configure(auth=f"auth = {kind}\nauth_mount = {mount}\n"
-                       f"auth_role = rotator\njwt_file = {path}")
+        path = site.put("jwt", new_jwt(), 0o644)
+        site.configure(auth=f"{auth}\nauth_role = rotator\njwt_file = {path}")
         site.run("rotate", "sap", expect=0)
     site.settled()
-    double.jwts = {}
+    site.put("jwt", bad, 0o644)
     done = site.run("rotate", "sap")
     assert done.exit == 6 and "has expired" in done.text, done.text
+    assert site.live() == site.current()
+
+
+def test_a_jwt_is_read_anew_for_each_login(site):
+    mount, issuer = enable(site, "jwt"), Issuer()
+    post = site.vault.client.adapter.post
+    post(f"/v1/auth/{mount}/config",
+         json={"jwt_validation_pubkeys": [issuer.public]})
+    post(f"/v1/auth/{mount}/role/rotator", json={
+        "role_type": "jwt", "user_claim": "sub",
+        "bound_audiences": ["keyturn"],
+        "token_policies": [give_policy(site, policy_of(site, "rotator"))]})
+    auth = f"auth = jwt\nauth_mount = {mount}"
+    each_login_reads(site, auth, issuer.token, issuer.token(life=-3600))
+    for bad in (issuer.token(aud=["others"]), Issuer().token()):
+        site.put("jwt", bad, 0o644)
+        sentence(site.run("rotate", "sap"), 6, "its claims do not fit")
+
+
+def test_a_service_account_of_kubernetes_logs_in(site):
+    mount, issuer, reviews = enable(site, "kubernetes"), Issuer(), \
+        TokenReviews()
+    post = site.vault.client.adapter.post
+    post(f"/v1/auth/{mount}/config", json={
+        "kubernetes_host": reviews.url, "token_reviewer_jwt": issuer.token(),
+        "disable_local_ca_jwt": True})
+    post(f"/v1/auth/{mount}/role/rotator", json={
+        "bound_service_account_names": ["keyturn"],
+        "bound_service_account_namespaces": ["partners"],
+        "token_policies": [give_policy(site, policy_of(site, "rotator"))]})
+
+    def new_jwt():
+        made = issuer.token(**TokenReviews.CLAIMS)
+        reviews.good = {made}
+        return made
+    try:
+        each_login_reads(site, f"auth = kubernetes\nauth_mount = {mount}",
+                         new_jwt, issuer.token(**TokenReviews.CLAIMS))
+    finally:
+        reviews.stop()
 
 
 def test_a_token_comes_from_the_environment_or_from_systemd(site):
