@@ -160,6 +160,11 @@ int pam_child_run(const struct pam_child_user *user, unsigned timeout_ms,
 	reap(pid);
 	if (!heard)
 		return PAM_AUTHINFO_UNAVAIL;
+	/* It came from another user's process. */
+	report.name[sizeof(report.name) - 1] = '\0';
+	report.why.text[sizeof(report.why.text) - 1] = '\0';
+	if (strchr(report.name, '/') != NULL)
+		return PAM_SYSTEM_ERR;
 	*ret = report;
 	return PAM_SUCCESS;
 }
