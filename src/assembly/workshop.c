@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "store/store_key.h"
 #include "target/target_postgres.h"
+#include "token/token.h"
 
 #define ENDPOINTS_MAX 16
 
@@ -20,6 +21,10 @@ struct cluster {
 	char name[CONFIG_NAME_MAX + 1];
 	struct target *target;
 	struct ledger *ledger; /* NULL: nothing is remembered */
+	struct backends *backends;
+	const char *token; /* the admin's [token NAME], or NULL */
+	pthread_mutex_t lock;
+	char token_id[RANDOM_UUID_SIZE]; /* the last one that was used */
 	struct cluster *next;
 };
 
@@ -73,6 +78,7 @@ void workshop_free(struct workshop *w)
 	while ((c = w->clusters) != NULL) {
 		w->clusters = c->next;
 		c->target->ops->close(c->target);
+		pthread_mutex_destroy(&c->lock);
 		free(c);
 	}
 	schedule_zone_free(w->zone);
@@ -102,6 +108,54 @@ static void tell(const struct config_group *g, enum config_key k,
 {
 	if (config_is_set(g, k))
 		*told = config_string(g, k);
+}
+
+/* ---- a token as the administrator's password ---- */
+
+static enum status admin_password(void *arg, int64_t min_life_us,
+				  char ret_user[TARGET_USER_SIZE],
+				  struct secret **ret_password,
+				  struct reason *why)
+{
+	struct cluster *c = arg;
+	struct token_cache *cache = NULL;
+	struct token t = { .secret = NULL };
+	enum status s;
+
+	s = backends_token(c->backends, c->token, &cache, why);
+	if (s == STATUS_OK)
+		s = token_cache_get(cache, min_life_us, &t, why);
+	if (s != STATUS_OK)
+		return reason_wrap(why, s, "[token %s]", c->token);
+	pthread_mutex_lock(&c->lock);
+	text_copy(c->token_id, sizeof(c->token_id), t.id);
+	pthread_mutex_unlock(&c->lock);
+	text_copy(ret_user, TARGET_USER_SIZE, t.user);
+	*ret_password = t.secret;
+	return STATUS_OK;
+}
+
+static void admin_refused(void *arg)
+{
+	struct cluster *c = arg;
+	struct token_cache *cache = NULL;
+	char id[RANDOM_UUID_SIZE];
+
+	pthread_mutex_lock(&c->lock);
+	memcpy(id, c->token_id, sizeof(id));
+	pthread_mutex_unlock(&c->lock);
+	if (backends_token(c->backends, c->token, &cache, NULL) == STATUS_OK)
+		token_cache_refuse(cache, id);
+}
+
+static enum target_admin admin_of(const char *word, struct cluster *c)
+{
+	if (strcmp(word, "self") == 0)
+		return TARGET_ADMIN_SELF;
+	if (strncmp(word, "token:", 6) != 0)
+		return TARGET_ADMIN_PASSFILE;
+	c->token = word + 6;
+	return TARGET_ADMIN_TOKEN;
 }
 
 static enum target_send send_of(const char *word)
@@ -169,6 +223,14 @@ static enum status open_cluster(const struct config_group *g, struct cluster *c,
 			config_duration_us(g, CONFIG_cluster_lock_timeout),
 		.claim_max_us =
 			config_duration_us(g, CONFIG_cluster_claim_timeout),
+		.admin = admin_of(config_string(g, CONFIG_cluster_admin), c),
+		.admin_password = admin_password,
+		.admin_refused = admin_refused,
+		.admin_arg = c,
+		.marker = strcmp(config_string(g, CONFIG_cluster_marker),
+				 "none") == 0 ?
+				  TARGET_MARKER_NONE :
+				  TARGET_MARKER_TABLE,
 		.wants_plain = wants_plain,
 		.note_plain = note_plain,
 		.note_arg = c,
@@ -220,6 +282,8 @@ enum status workshop_target(struct workshop *w, const char *name,
 	}
 	text_copy(c->name, sizeof(c->name), name);
 	c->ledger = w->ledger;
+	c->backends = w->backends;
+	pthread_mutex_init(&c->lock, NULL);
 	s = open_cluster(g, c, &c->target, why);
 	if (s != STATUS_OK) {
 		free(c);

@@ -306,7 +306,7 @@ static void check_cluster(struct check *k, const struct runner_job *j)
 	struct reason why;
 	enum status s;
 
-	s = j->target->ops->open(j->target, &session, &why);
+	s = runner_self_open(j, &session, &why);
 	if (s != STATUS_OK) {
 		failed(k, "cluster", s, &why);
 		return;

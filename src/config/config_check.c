@@ -283,6 +283,22 @@ static enum status check_cluster(const struct config_group *g,
 			      "\"%s\" is none of disable, allow, "
 			      "prefer, require, verify-ca, verify-full",
 			      v->text);
+	v = config_model_value(g, CONFIG_cluster_admin);
+	if (v && !is_word_of(v->text, strlen(v->text), "passfile self") &&
+	    (strncmp(v->text, "token:", 6) != 0 || !v->text[6]))
+		return refuse(why, g, v,
+			      "\"%s\" is none of passfile, token:NAME, self",
+			      v->text);
+	if (v && strcmp(v->text, "passfile") != 0 &&
+	    config_model_value(g, CONFIG_cluster_admin_passfile))
+		return refuse(why, g, v,
+			      "is %s, so admin_passfile would not be used; "
+			      "remove one of them",
+			      v->text);
+	v = config_model_value(g, CONFIG_cluster_marker);
+	if (v && !is_word_of(v->text, strlen(v->text), "table none"))
+		return refuse(why, g, v, "\"%s\" is none of table, none",
+			      v->text);
 	v = config_model_value(g, CONFIG_cluster_password_send);
 	if (v && !is_word_of(v->text, strlen(v->text), "scram auto plain"))
 		return refuse(why, g, v, "\"%s\" is none of scram, auto, plain",

@@ -78,6 +78,7 @@ struct pg_login {
 	const struct secret *password; /* NULL: none offered */
 	const char *passfile;	       /* NULL: /dev/null */
 	const struct pg_place *place;  /* NULL: any of info's hosts */
+	bool clear;	    /* the password may go in clear (inside TLS) */
 	bool read_write;    /* refuse a standby or read-only server */
 	bool probe;	    /* only to see whether the login works: no session
 			       settings are sent, since a pooler refuses them */

@@ -109,8 +109,9 @@ static const char *own_value(const struct pg_login *l, const char *keyword)
 							  "any" },
 		/* "none" lets a server in that does not ask: the report then
 		 * says so (used_password), which "required" would hide. */
-		{ "require_auth",
-		  l->password != NULL ? "scram-sha-256,none" : NULL },
+		{ "require_auth", l->password == NULL ? NULL :
+				  l->clear ? "password,scram-sha-256,none" :
+					     "scram-sha-256,none" },
 		{ "min_protocol_version", "3.0" },
 		{ "max_protocol_version", "3.0" },
 	};

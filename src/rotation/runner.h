@@ -93,6 +93,14 @@ void runner_result(const struct runner *r, struct runner_result *ret);
 /* Release everything.  A run that has not ended is a crash to the others. */
 void runner_free(struct runner *r);
 
+/*
+ * Open a session for a job as its run would: as the cluster's admin or, where
+ * there is none, as the role, with what the store has.  STATUS_STORE_UNAVAILABLE
+ * and STATUS_CORRUPT are the store's, others the target's.
+ */
+enum status runner_self_open(const struct runner_job *job,
+			     struct target_session **ret, struct reason *why);
+
 /* All steps of a job.  Returns ret->status. */
 enum status runner_run(struct runner_env *env, const struct runner_job *job,
 		       runner_watch_fn *watch, void *arg,

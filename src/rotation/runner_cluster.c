@@ -34,10 +34,8 @@ static enum engine_event target_event(enum status s)
 
 static enum status open_session(struct runner *r, struct reason *why)
 {
-	struct target *t = r->job->target;
-
 	runner_drop_session(r, false);
-	return t->ops->open(t, &r->session, why);
+	return runner_self_open(r->job, &r->session, why);
 }
 
 enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
@@ -59,6 +57,10 @@ enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
 	switch (s) {
 	case STATUS_OK:
 		return ENGINE_ON_OK;
+	case STATUS_STORE_UNAVAILABLE:
+		return ENGINE_ON_STORE_DOWN;
+	case STATUS_CORRUPT:
+		return ENGINE_ON_CORRUPT;
 	case STATUS_REFUSED:
 	case STATUS_CONFIG:
 	case STATUS_NOT_FOUND:

@@ -26,6 +26,13 @@
 
 struct target_session;
 
+/* A password that may be a role's present one: for clusters without an admin,
+ * where the role itself connects. */
+struct target_candidate {
+	const char *version; /* "" when the store does not have it */
+	const struct secret *password;
+};
+
 /* What the marker row and the catalog say of a role, read under the claim. */
 struct target_marker {
 	uint32_t role_oid;
@@ -67,6 +74,16 @@ struct target_ops {
 	 */
 	enum status (*open)(struct target *t, struct target_session **ret,
 			    struct reason *why);
+
+	/*
+	 * On a cluster whose roles change their own passwords (target->self):
+	 * open a session as this role with the first candidate that is taken.
+	 * STATUS_REFUSED when all are refused, or there is none.
+	 */
+	enum status (*open_as)(struct target *t, const char *role,
+			       const struct target_candidate *candidates,
+			       size_t n, struct target_session **ret,
+			       struct reason *why);
 
 	/*
 	 * Give the session up.  `clean` false closes the connection; true takes
@@ -159,6 +176,7 @@ struct target {
 	 * (services that forward it, rotation-safety.md X13): a left-over
 	 * PENDING is then applied again, never dropped. */
 	bool doubts;
+	bool self; /* no admin: sessions are opened with open_as() */
 };
 
 #endif

@@ -42,10 +42,8 @@ struct change {
 };
 
 /* Division by zero stops the batch when no row, or not one row, was hit. */
-static void add_fence_sql(struct text *t, const struct change *c)
+static void add_swap_sql(struct text *t, const struct target_session *s)
 {
-	const struct target_session *s = c->s;
-
 	text_printf(t,
 		    "WITH u AS (UPDATE %s SET live_version = $3::uuid, "
 		    "applied_at = pg_catalog.clock_timestamp(), "
@@ -63,6 +61,18 @@ static void add_fence_sql(struct text *t, const struct change *c)
 		    "RETURNING 1) "
 		    "SELECT 1 / pg_catalog.count(*), "
 		    "pg_catalog.set_config('synchronous_commit', $6, true) ");
+}
+
+/* The fence of this cluster. */
+static void add_fence_sql(struct text *t, const struct change *c)
+{
+	const struct target_session *s = c->s;
+	bool none = c->p->o.marker == TARGET_MARKER_NONE;
+
+	if (none)
+		target_none_fence_sql(t);
+	else
+		add_swap_sql(t, s);
 	/* A backend that is ended while it waits inside the function logs the
 	 * statement as CONTEXT: it shall not wait. */
 	if (c->plain)
@@ -70,7 +80,10 @@ static void add_fence_sql(struct text *t, const struct change *c)
 			    "'scram-sha-256', true), "
 			    "pg_catalog.set_config('lock_timeout', '250ms', "
 			    "true) ");
-	text_add(t, "FROM u");
+	if (none)
+		target_none_held_sql(t);
+	else
+		text_add(t, "FROM u");
 }
 
 /*
@@ -446,6 +459,8 @@ enum status target_apply(struct target *t, struct target_session *s,
 		c.plain = true;
 		st = change(&c, why);
 	}
+	if (st == STATUS_OK)
+		text_copy(s->live, sizeof(s->live), version);
 	if (st == STATUS_OK && c.plain)
 		reason_set(why, STATUS_OK,
 			   "the new password is live; it was sent in clear "

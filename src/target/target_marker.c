@@ -76,7 +76,8 @@ void target_marker_end(struct target_session *s)
 	struct text t = text_make(TARGET_MARKER_SQL_MAX);
 	const char *params[] = { s->claim_oid, s->claim };
 
-	if (s->claim[0] == '\0' || !pg_alive(s->pg))
+	/* A lock ends with its session. */
+	if (s->claim[0] == '\0' || s->epoch != 0 || !pg_alive(s->pg))
 		return;
 	/* The claim itself stays: it says who was last. */
 	text_printf(

@@ -181,7 +181,7 @@ static enum status held(struct claiming *c, const struct target_marker_row *row,
 {
 	enum status st;
 
-	target_postgres_sweep(c->p);
+	target_session_sweep(c->p);
 	if (!c->takeover && now_boot(c->p->o.now) < c->vanish_until) {
 		now_sleep(c->p->o.now, c->sleep_us);
 		if (c->sleep_us < LONGEST_SLEEP_US)
@@ -293,6 +293,9 @@ enum status target_marker_claim(struct target *t, struct target_session *s,
 
 	if (st != STATUS_OK)
 		return st;
+	if (p->o.marker == TARGET_MARKER_NONE)
+		return target_none_claim(p, s, role, claim, takeover, floor,
+					 ret, why);
 	s->claim[0] = '\0';
 	/* A holder to be ended may hold the row's lock: end it first. */
 	if (takeover) {

@@ -32,6 +32,16 @@ enum status target_marker_prepare_untrusted(const struct target_postgres *p,
 					    const struct target_session *s,
 					    struct reason *why);
 
+/* --- target_none.c: marker = none ------------------------------------------ */
+
+enum status target_none_claim(struct target_postgres *p,
+			      struct target_session *s, const char *role,
+			      const char *claim, bool takeover, int64_t floor,
+			      struct target_marker *ret, struct reason *why);
+enum status target_none_read(struct target_postgres *p,
+			     struct target_session *s, const char *role,
+			     struct target_marker_row *row, struct reason *why);
+
 /* --- target_marker_row.c -------------------------------------------------- */
 
 /* Add the statement that reads the row to t; its one parameter is the role. */

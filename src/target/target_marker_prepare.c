@@ -110,7 +110,7 @@ static enum status create_missing(struct target_postgres *p,
 enum status target_marker_prepare(struct target_postgres *p,
 				  struct target_session *s, struct reason *why)
 {
-	const char *params[] = { p->marker_schema };
+	const char *params[] = { s->schema };
 	char sqlstate[PG_SQLSTATE_SIZE];
 	struct pg_result *r = NULL;
 	bool schema, table, usable;

@@ -169,6 +169,8 @@ enum status target_marker_row_read(struct target_postgres *p,
 	struct pg_result *r = NULL;
 	enum status st;
 
+	if (p->o.marker == TARGET_MARKER_NONE)
+		return target_none_read(p, s, role, row, why);
 	target_marker_row_sql(&t, s);
 	st = text_status(&t);
 	if (st == STATUS_OK)

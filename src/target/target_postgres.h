@@ -6,7 +6,18 @@
 #include "base/now.h"
 #include "target/target.h"
 
-enum target_marker_mode { TARGET_MARKER_TABLE, TARGET_MARKER_NONE };
+enum target_marker_mode {
+	TARGET_MARKER_TABLE,
+	TARGET_MARKER_NONE /* ADMIN_SELF only: the login tells what is live */
+};
+
+enum target_admin {
+	TARGET_ADMIN_PASSFILE, /* or none: peer, certificates */
+	TARGET_ADMIN_TOKEN,    /* admin_password() gives a minted one */
+	TARGET_ADMIN_SELF      /* each role changes its own password */
+};
+
+#define TARGET_USER_SIZE 256
 
 /* What the server is given for a new password. */
 enum target_send {
@@ -19,6 +30,19 @@ struct target_postgres_options {
 	const char *name;	    /* [cluster NAME] */
 	const char *conninfo;	    /* admin's, without password */
 	const char *admin_passfile; /* libpq passfile for the admin, or NULL */
+	enum target_admin admin;
+	/*
+	 * TOKEN: a password with at least that much life left, and its user or
+	 * "" ; *ret_password is the target's.  The server refused the last one:
+	 * admin_refused(), which may be NULL.
+	 */
+	enum status (*admin_password)(void *arg, int64_t min_life_us,
+				      char ret_user[TARGET_USER_SIZE],
+				      struct secret **ret_password,
+				      struct reason *why);
+	void (*admin_refused)(void *arg);
+	void *admin_arg;
+	enum target_marker_mode marker;
 	const char *const *endpoints; /* further conninfos a login is proved on,
 					 NULL-terminated, may be NULL; the
 					 admin's conninfo is always the first */

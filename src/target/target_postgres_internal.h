@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/text.h"
 #include "pg/pg.h"
 #include "target/target_postgres.h"
 
@@ -55,8 +56,12 @@ struct target_session {
 	bool broken;	      /* a transaction may be open: never reuse */
 	enum target_marker_state marker_state;
 	char marker[TARGET_MARKER_NAME_SIZE]; /* "schema".marker */
-	char claim[RANDOM_UUID_SIZE];	      /* "" when none is held */
+	char schema[TARGET_NAME_SIZE];	      /* of the marker */
+	char live[RANDOM_UUID_SIZE];  /* SELF: what logged in, or was applied
+					since; "" when not in the store */
+	char claim[RANDOM_UUID_SIZE]; /* "" when none is held */
 	char claim_oid[16];
+	int64_t epoch; /* without a marker: of this claim */
 };
 
 struct target_postgres {
@@ -92,9 +97,21 @@ enum status target_postgres_run(struct target_postgres *p,
 				char ret_sqlstate[PG_SQLSTATE_SIZE],
 				struct reason *why);
 
+/* ---- sessions (target_session.c) ---- */
+
+enum status target_session_open(struct target *t, struct target_session **ret,
+				struct reason *why);
+enum status target_session_open_as(struct target *t, const char *role,
+				   const struct target_candidate *candidates,
+				   size_t n, struct target_session **ret,
+				   struct reason *why);
+void target_session_release(struct target *t, struct target_session *s,
+			    bool clean);
+void target_session_drop_idle(struct target_postgres *p);
+
 /* Close idle sessions that are dead, or whose claim could not be given up:
  * while they live, they hold it. */
-void target_postgres_sweep(struct target_postgres *p);
+void target_session_sweep(struct target_postgres *p);
 
 enum status target_preflight(struct target *t, struct target_session *s,
 			     const char *role, target_finding_fn *finding,
@@ -114,6 +131,10 @@ enum status target_marker_look(struct target *t, struct target_session *s,
 enum status target_marker_inspect(struct target *t, struct target_session *s,
 				  const char *role, struct target_marker *ret,
 				  struct reason *why);
+/* The fence of an apply where there is no marker: a select list, and what it
+ * counts (target_none.c). */
+void target_none_fence_sql(struct text *t);
+void target_none_held_sql(struct text *t);
 /* Say, without waiting, that the session's claim is over. */
 void target_marker_end(struct target_session *s);
 

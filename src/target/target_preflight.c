@@ -183,12 +183,20 @@ static enum status check_marker(struct target_postgres *p,
 				struct target_session *s,
 				struct target_findings *f, struct reason *why)
 {
-	const char *params[] = { p->marker_schema };
+	const char *params[] = { s->schema };
 	char sqlstate[PG_SQLSTATE_SIZE];
 	struct pg_result *r = NULL;
 	bool schema, may_create, table, usable;
 	enum status st;
 
+	if (p->o.marker == TARGET_MARKER_NONE) {
+		add(f, TARGET_WARN, "marker",
+		    "marker = none is weaker: only a login tells what is live, "
+		    "and after a restore nothing says so; run CREATE SCHEMA "
+		    "\"%s\" AUTHORIZATION the role, and set marker = table",
+		    s->schema);
+		return STATUS_OK;
+	}
 	if (s->marker_state == TARGET_MARKER_UNTRUSTED) {
 		add(f, TARGET_FAIL, "marker",
 		    "%s or its schema belongs to a role that could run its own "
@@ -214,13 +222,13 @@ static enum status check_marker(struct target_postgres *p,
 		add(f, TARGET_FAIL, "marker",
 		    "the marker table is missing and keyturn's admin may not "
 		    "create it; run ALTER SCHEMA \"%s\" OWNER TO \"%s\"",
-		    p->marker_schema, pg_value(r, 0, 0));
+		    s->schema, pg_value(r, 0, 0));
 	else if (!table && !may_create)
 		add(f, TARGET_FAIL, "marker",
 		    "the marker table is missing and keyturn's admin may not "
 		    "create its schema; run CREATE SCHEMA \"%s\" AUTHORIZATION "
 		    "\"%s\"",
-		    p->marker_schema, pg_value(r, 0, 0));
+		    s->schema, pg_value(r, 0, 0));
 	else if (!table)
 		add(f, TARGET_NOTE, "marker",
 		    "the marker table %s will be created by the first rotation",
@@ -271,7 +279,8 @@ static enum status check_cluster(struct target_postgres *p,
 		st = check_plain(p, s, f, why);
 	if (st == STATUS_OK)
 		st = check_marker(p, s, f, why);
-	if (st != STATUS_OK || f->failed)
+	/* Without an admin every role sees the cluster for itself. */
+	if (st != STATUS_OK || f->failed || p->target.self)
 		goto out;
 	if (p->cluster == NULL)
 		p->cluster = malloc(sizeof(*p->cluster));
@@ -300,12 +309,13 @@ enum {
 	ROLE_ADMIN_OPTION,
 	ROLE_ADMIN_NAME,
 	ROLE_ENCRYPTION,
-	ROLE_KIND
+	ROLE_KIND,
+	ROLE_HOW
 };
 
 /* Who may change a password: until 15 CREATEROLE on all but superusers and
  * replication roles; from 16 CREATEROLE with ADMIN OPTION on the role. */
-#define ROLE_SQL(may, kind, join)                                                  \
+#define ROLE_SQL(may, how, kind, join)                                             \
 	"SELECT r.rolname, r.rolsuper, r.rolcanlogin, "                            \
 	"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), false), "       \
 	"r.rolvaliduntil, r.rolconnlimit, "                                        \
@@ -316,7 +326,9 @@ enum {
 	"me.rolname, "                                                             \
 	"(SELECT pg_catalog.split_part(c, '=', 2) FROM "                           \
 	"pg_catalog.unnest(r.rolconfig) c WHERE c LIKE "                           \
-	"'password\\_encryption=%'), " kind " FROM pg_catalog.pg_roles me "        \
+	"'password\\_encryption=%'), " kind                                        \
+	", CASE WHEN me.rolsuper THEN 'superuser' " how                            \
+	" END FROM pg_catalog.pg_roles me "                                        \
 	"LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $1::pg_catalog.name " join \
 	"WHERE me.rolname = current_user"
 
@@ -324,6 +336,12 @@ enum {
 #define MAY_16                                                            \
 	"me.rolcreaterole AND NOT r.rolsuper AND pg_catalog.pg_has_role(" \
 	"me.oid, r.oid, 'MEMBER WITH ADMIN OPTION')"
+#define HOW_15 "ELSE 'createrole'"
+/* The creator's membership was granted by the bootstrap superuser. */
+#define HOW_16                                                              \
+	"WHEN EXISTS (SELECT FROM pg_catalog.pg_auth_members am WHERE "     \
+	"am.roleid = r.oid AND am.member = me.oid AND am.admin_option AND " \
+	"am.grantor = 10) THEN 'created' ELSE 'granted'"
 #define KIND_SEEN                                                              \
 	"CASE WHEN a.rolpassword IS NULL THEN 'none' WHEN a.rolpassword LIKE " \
 	"'SCRAM-SHA-256$%' THEN 'scram' ELSE 'md5' END"
@@ -332,10 +350,11 @@ enum {
 static const char *role_sql(const struct target_session *s)
 {
 	if (pg_server_version(s->pg) >= 160000)
-		return s->sees_authid ? ROLE_SQL(MAY_16, KIND_SEEN, JOIN_SEEN) :
-					ROLE_SQL(MAY_16, "'?'", "");
-	return s->sees_authid ? ROLE_SQL(MAY_15, KIND_SEEN, JOIN_SEEN) :
-				ROLE_SQL(MAY_15, "'?'", "");
+		return s->sees_authid ?
+			       ROLE_SQL(MAY_16, HOW_16, KIND_SEEN, JOIN_SEEN) :
+			       ROLE_SQL(MAY_16, HOW_16, "'?'", "");
+	return s->sees_authid ? ROLE_SQL(MAY_15, HOW_15, KIND_SEEN, JOIN_SEEN) :
+				ROLE_SQL(MAY_15, HOW_15, "'?'", "");
 }
 
 static bool is_true(const struct pg_result *r, int column)
@@ -344,7 +363,7 @@ static bool is_true(const struct pg_result *r, int column)
 }
 
 /* Roles that keyturn never rotates. */
-static void check_kind(const struct pg_result *r, const char *role,
+static void check_kind(const struct pg_result *r, const char *role, bool self,
 		       struct target_findings *f)
 {
 	if (is_true(r, ROLE_SUPER))
@@ -357,11 +376,40 @@ static void check_kind(const struct pg_result *r, const char *role,
 		    "role %s belongs to PostgreSQL or the service and is never "
 		    "rotated; remove it from the configuration",
 		    role);
-	if (is_true(r, ROLE_OURS))
+	if (is_true(r, ROLE_OURS) && !self)
 		add(f, TARGET_FAIL, "role",
 		    "role %s is keyturn's own admin; let another admin rotate "
 		    "it",
 		    role);
+}
+
+/* By which right will it be changed? */
+static void tell_right(const struct target_session *s,
+		       const struct pg_result *r, const char *role,
+		       struct target_findings *f)
+{
+	const char *admin = pg_value(r, 0, ROLE_ADMIN_NAME);
+	const char *how = pg_value(r, 0, ROLE_HOW);
+
+	if (strcmp(how, "superuser") == 0)
+		add(f, TARGET_NOTE, "rights",
+		    "keyturn's admin %s changes role %s as a superuser; "
+		    "CREATEROLE is enough",
+		    admin, role);
+	else if (strcmp(how, "created") == 0)
+		add(f, TARGET_NOTE, "rights",
+		    "keyturn's admin %s changes role %s as its creator", admin,
+		    role);
+	else if (strcmp(how, "granted") == 0)
+		add(f, TARGET_NOTE, "rights",
+		    "keyturn's admin %s changes role %s by the ADMIN OPTION "
+		    "that was granted",
+		    admin, role);
+	else
+		add(f, TARGET_NOTE, "rights",
+		    "keyturn's admin %s changes role %s by CREATEROLE, which "
+		    "in PostgreSQL %d is enough; from 16 it needs ADMIN OPTION",
+		    admin, role, pg_server_version(s->pg) / 10000);
 }
 
 static void check_rights(const struct target_session *s,
@@ -372,6 +420,8 @@ static void check_rights(const struct target_session *s,
 	bool grant = pg_server_version(s->pg) >= 160000 &&
 		     !is_true(r, ROLE_ADMIN_OPTION);
 
+	if (is_true(r, ROLE_MAY))
+		tell_right(s, r, role, f);
 	if (is_true(r, ROLE_MAY) || is_true(r, ROLE_SUPER))
 		return;
 	if (!is_true(r, ROLE_CREATEROLE) && grant)
@@ -461,8 +511,14 @@ static enum status check_role(struct target_postgres *p,
 		    "configuration",
 		    role);
 	} else if (st == STATUS_OK) {
-		check_kind(r, role, f);
-		check_rights(s, r, role, f);
+		check_kind(r, role, p->target.self, f);
+		if (p->target.self)
+			add(f, TARGET_NOTE, "rights",
+			    "role %s changes its own password (admin = self): "
+			    "no administrator is needed",
+			    role);
+		else
+			check_rights(s, r, role, f);
 		check_login(r, role, f);
 	}
 	pg_result_free(r);

@@ -199,7 +199,7 @@ static bool forwarded(const struct world *w)
 	for (size_t i = 0; i < w->store.n; i++)
 		if (w->store.v[i].label == STORE_LABEL_PENDING)
 			v = &w->store.v[i];
-	if (!w->forwards)
+	if (!w->forwards && !w->none)
 		return false;
 	return world_settled(w) ||
 	       (v && strcmp(v->password, w->db.password) == 0);
@@ -209,7 +209,8 @@ static bool forwarded(const struct world *w)
  * it or shows an older state: nobody can know, and the next rotation mends it. */
 static bool forgotten(const struct world *w)
 {
-	return w->forwards && (w->rollbacks > 0 || w->stale_reads > 0);
+	return (w->forwards || w->none) &&
+	       (w->rollbacks > 0 || w->stale_reads > 0);
 }
 
 /* What states.def promises of a death in a row's target state. */
@@ -411,10 +412,13 @@ enum scene {
 	SCENE_FORWARDED, /* ... a run died after a commit that failed */
 	SCENE_DOUBTED_STAGED, /* ... or after it staged */
 	SCENE_DOUBTED_NEW,    /* ... in its very first rotation */
-	SCENE_APPLIED,	      /* a run died after its apply */
-	SCENE_STAGED,	      /* a run died after it staged */
-	SCENE_RESTORED,	      /* the database is two rotations back */
-	SCENE_UNMARKED,	      /* the marker is missing */
+	SCENE_NO_MARKER,      /* the role changes its own password, unmarked */
+	SCENE_NO_MARKER_APPLIED,
+	SCENE_NO_MARKER_STAGED,
+	SCENE_APPLIED,	/* a run died after its apply */
+	SCENE_STAGED,	/* a run died after it staged */
+	SCENE_RESTORED, /* the database is two rotations back */
+	SCENE_UNMARKED, /* the marker is missing */
 	SCENE_UNMARKED_BY_HAND,
 	SCENE_NEW,	   /* keyturn never had to do with the role */
 	SCENE_BY_HAND,	   /* somebody changed the password */
@@ -429,6 +433,9 @@ static const char *const scene_names[SCENES] = {
 	"forwarded",
 	"staged at a service",
 	"first at a service",
+	"no marker",
+	"no marker, applied",
+	"no marker, staged",
 	"applied",
 	"staged",
 	"restored",
@@ -487,11 +494,14 @@ static void prepare(struct world *w, enum scene scene, bool readable)
 		world_backup(w);
 		world_store_backup(w);
 	}
+	if (scene >= SCENE_NO_MARKER && scene <= SCENE_NO_MARKER_STAGED)
+		world_no_marker(w);
 	if (scene == SCENE_FORWARDED || scene == SCENE_DOUBTED_NEW)
 		die_forwarding(w);
-	if (scene == SCENE_APPLIED)
+	if (scene == SCENE_APPLIED || scene == SCENE_NO_MARKER_APPLIED)
 		die_at(w, "apply");
-	else if (scene == SCENE_STAGED || scene == SCENE_DOUBTED_STAGED)
+	else if (scene == SCENE_STAGED || scene == SCENE_DOUBTED_STAGED ||
+		 scene == SCENE_NO_MARKER_STAGED)
 		die_at(w, "stage");
 	if (scene == SCENE_RESTORED || scene == SCENE_ROLLED_BACK)
 		rotate_twice(w);
@@ -508,7 +518,7 @@ static void prepare(struct world *w, enum scene scene, bool readable)
 	if (scene == SCENE_BY_HAND || scene == SCENE_UNMARKED_BY_HAND)
 		world_by_hand(w);
 	if (scene == SCENE_MANAGED || scene == SCENE_DOUBTED ||
-	    scene >= SCENE_RESTORED)
+	    scene == SCENE_NO_MARKER || scene >= SCENE_RESTORED)
 		world_backup(w);
 	if (scene == SCENE_NEW)
 		world_store_backup(w);
@@ -552,6 +562,15 @@ static unsigned play(enum scene scene, const struct order *o,
 
 /* ---- the sweeps ---- */
 
+/* Without a marker, what others do behind our back goes unseen; docs/lakebase.md
+ * says so. */
+static int fates_of(enum scene scene)
+{
+	return scene >= SCENE_NO_MARKER && scene <= SCENE_NO_MARKER_STAGED ?
+		       FATE_USURP :
+		       FATE_COUNT;
+}
+
 static void single_faults(enum scene scene, const struct order *o,
 			  bool readable)
 {
@@ -560,7 +579,7 @@ static void single_faults(enum scene scene, const struct order *o,
 
 	p = one_fault(NULL, FATE_GOOD, 1);
 	for (unsigned a = 0; a < acts; a++)
-		for (int f = FATE_DOWN; f < FATE_COUNT; f++)
+		for (int f = FATE_DOWN; f < fates_of(scene); f++)
 			for (int l = 0; l < LANDINGS; l++) {
 				p.fault[0].from = a;
 				p.fault[0].fate = (enum fate)f;
@@ -657,7 +676,7 @@ static void failing_acts(enum scene scene, const struct order *o)
 
 	which_occur(scene, o, &none, occurs);
 	for (size_t a = 0; a < ACTS; a++)
-		for (int f = FATE_DOWN; f < FATE_COUNT && occurs[a]; f++)
+		for (int f = FATE_DOWN; f < fates_of(scene) && occurs[a]; f++)
 			failing_act(scene, o, act_names[a], (enum fate)f);
 }
 
@@ -677,10 +696,12 @@ static void failing_after(enum scene scene, const struct order *o,
 	struct plan p = one_fault(first, fate, 1);
 	bool occurs[ACTS];
 
+	if ((int)fate >= fates_of(scene))
+		return;
 	which_occur(scene, o, &p, occurs);
 	p.n = 2;
 	for (size_t a = 0; a < ACTS; a++)
-		for (int f = FATE_DOWN; f < FATE_COUNT && occurs[a]; f++) {
+		for (int f = FATE_DOWN; f < fates_of(scene) && occurs[a]; f++) {
 			p.fault[1] = (struct fault){ act_names[a], (enum fate)f,
 						     0, ALWAYS, true };
 			play(scene, o, &p, (enum landing)(f % LANDINGS),

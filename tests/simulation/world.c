@@ -138,7 +138,7 @@ bool world_settled(const struct world *w)
 	const struct world_version *current = labelled(w, STORE_LABEL_CURRENT);
 
 	return current && strcmp(current->password, w->db.password) == 0 &&
-	       strcmp(current->id, w->db.live) == 0;
+	       (w->none || strcmp(current->id, w->db.live) == 0);
 }
 
 bool world_truthful(const struct world *w)
@@ -352,6 +352,11 @@ void world_make(struct world *w, uint64_t seed)
 void world_forwards(struct world *w)
 {
 	w->forwards = w->target.doubts = true;
+}
+
+void world_no_marker(struct world *w)
+{
+	w->none = w->target.self = w->target.doubts = true;
 }
 
 void world_free(struct world *w)

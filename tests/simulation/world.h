@@ -110,6 +110,7 @@ struct world {
 	bool readable;	/* the admin may read pg_authid */
 	bool trust;	/* the server lets everybody in */
 	bool reject;	/* the server rejects passwords */
+	bool none;	/* no marker: the role connects, and a login tells */
 	bool forwards;	/* a commit that fails has changed the password */
 	bool polite;	/* the claim of a living session is waited for */
 	int64_t lag_us; /* how long a proxy remembers the password before */
@@ -166,6 +167,9 @@ struct world {
 
 /* Make it a service that forwards passwords, and keyturn knows it. */
 void world_forwards(struct world *w);
+
+/* Make it a cluster without an admin and without a marker. */
+void world_no_marker(struct world *w);
 
 /* A world with one managed role whose CURRENT is live. */
 void world_make(struct world *w, uint64_t seed);

@@ -10,6 +10,7 @@
 
 struct target_session {
 	int id;
+	char live[RANDOM_UUID_SIZE]; /* without a marker: what logged in */
 	bool lost; /* a reply did not come: it is not to be used again */
 };
 
@@ -166,6 +167,32 @@ static enum status t_open(struct target *t, struct target_session **ret,
 	return STATUS_OK;
 }
 
+static enum status t_open_as(struct target *t, const char *role,
+			     const struct target_candidate *candidates,
+			     size_t n, struct target_session **ret,
+			     struct reason *why)
+{
+	struct world *w = of_target(t);
+	const char *good = w->clock < w->db.proxy_until ? w->db.before :
+							  w->db.password;
+	struct target_session *s = NULL;
+	enum status st;
+
+	(void)role;
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(secret_bytes(candidates[i].password), good) != 0)
+			continue;
+		st = t_open(t, &s, why);
+		if (st == STATUS_OK) {
+			snprintf(s->live, sizeof(s->live), "%s",
+				 candidates[i].version);
+			*ret = s;
+		}
+		return st;
+	}
+	return world_dead(w) ? STATUS_CLUSTER_UNAVAILABLE : STATUS_REFUSED;
+}
+
 static void t_release(struct target *t, struct target_session *s, bool clean)
 {
 	struct world *w = of_target(t);
@@ -197,7 +224,8 @@ static enum status t_preflight(struct target *t, struct target_session *s,
 	}
 }
 
-static void fill_marker(const struct world *w, struct target_marker *m)
+static void fill_marker(const struct world *w, const struct target_session *s,
+			struct target_marker *m)
 {
 	memset(m, 0, sizeof(*m)); /* not secret */
 	m->role_oid = 1;
@@ -205,6 +233,10 @@ static void fill_marker(const struct world *w, struct target_marker *m)
 	memcpy(m->live_version, w->db.live, sizeof(m->live_version));
 	memcpy(m->claim, w->db.claim, sizeof(m->claim));
 	m->epoch = w->db.epoch;
+	if (w->none) {
+		memcpy(m->live_version, s->live, sizeof(m->live_version));
+		return;
+	}
 	m->foreign = w->readable && w->db.foreign;
 	m->renamed = w->db.renamed;
 }
@@ -230,7 +262,7 @@ static enum status t_claim(struct target *t, struct target_session *s,
 	snprintf(f.claim, sizeof(f.claim), "%s", claim);
 	st = on_session(w, s, "claim", db_act(w, "claim", &f, claim_done));
 	if (st == STATUS_OK) {
-		fill_marker(w, ret);
+		fill_marker(w, s, ret);
 		ret->epoch_was = was;
 	}
 	return st;
@@ -250,7 +282,7 @@ static enum status read_marker(struct target *t, const char *act,
 		return on_session(w, s, act, STATUS_NOT_FOUND);
 	if (f != FATE_GOOD || s->id <= w->dead_below)
 		return on_session(w, s, act, STATUS_UNKNOWN);
-	fill_marker(w, ret);
+	fill_marker(w, s, ret);
 	return on_session(w, s, act, STATUS_OK);
 }
 
@@ -280,6 +312,7 @@ static enum status t_apply(struct target *t, struct target_session *s,
 			    .session = s->id,
 			    .sets_password = password != NULL };
 	const char *act;
+	enum status st;
 
 	(void)role, (void)why;
 	if (world_dead(w))
@@ -292,7 +325,10 @@ static enum status t_apply(struct target *t, struct target_session *s,
 		snprintf(f.password, sizeof(f.password), "%s",
 			 secret_bytes(password));
 	act = password ? "apply" : "adopt";
-	return on_session(w, s, act, db_act(w, act, &f, world_db_apply));
+	st = on_session(w, s, act, db_act(w, act, &f, world_db_apply));
+	if (st == STATUS_OK)
+		snprintf(s->live, sizeof(s->live), "%s", version);
+	return st;
 }
 
 static void log_in(struct world *w, const struct secret *password, bool control,
@@ -343,6 +379,7 @@ static enum status t_prove(struct target *t, const char *role,
 const struct target_ops world_target_ops = {
 	.type = "simulated",
 	.open = t_open,
+	.open_as = t_open_as,
 	.release = t_release,
 	.preflight = t_preflight,
 	.claim = t_claim,

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Opens a session on a cluster, also where there is no admin and the role itself
+ * connects.  Must never offer a role a password that is not its own.
+ */
+#include "rotation/runner_internal.h"
+
+#include <string.h>
+
+#define CANDIDATES 5
+
+struct candidates {
+	struct target_candidate of[CANDIDATES];
+	struct secret *owned[CANDIDATES];
+	size_t n;
+};
+
+static enum status add(struct candidates *c, const struct runner_job *job,
+		       const struct store_state *state, enum store_label label,
+		       struct reason *why)
+{
+	const struct store_version *v = store_find_label(state, label);
+	struct store_entry entry = { .password = NULL };
+	enum status s;
+
+	if (!v)
+		return STATUS_OK;
+	s = job->store->ops->fetch(job->store, job->role, v->id, &entry, why);
+	if (s == STATUS_NOT_FOUND)
+		return STATUS_OK;
+	if (s != STATUS_OK)
+		return s;
+	c->owned[c->n] = entry.password;
+	c->of[c->n].version = v->id;
+	c->of[c->n++].password = entry.password;
+	return STATUS_OK;
+}
+
+/*
+ * The newest first: what was staged may be live, whatever became of the commit.
+ * PREVIOUS is live after a restore; the newest of the ring, when what was live
+ * and never CURRENT had to make room.  More would be guessing, which servers
+ * count.
+ */
+static enum status collect(struct candidates *c, const struct runner_job *job,
+			   const struct store_state *state, struct reason *why)
+{
+	static const enum store_label labels[] = { STORE_LABEL_PENDING,
+						   STORE_LABEL_CURRENT,
+						   STORE_LABEL_PREVIOUS,
+						   STORE_LABEL_RING };
+	enum status s = STATUS_OK;
+
+	if (job->mode == ENGINE_MODE_IMPORT && job->password)
+		c->of[c->n++] = (struct target_candidate){ "", job->password };
+	for (size_t i = 0; i < 4 && s == STATUS_OK; i++)
+		s = add(c, job, state, labels[i], why);
+	return s;
+}
+
+enum status runner_self_open(const struct runner_job *job,
+			     struct target_session **ret, struct reason *why)
+{
+	struct target *t = job->target;
+	struct candidates c = { .n = 0 };
+	struct store_state state;
+	enum status s;
+
+	if (!t->self)
+		return t->ops->open(t, ret, why);
+	s = job->store->ops->describe(job->store, job->role, &state, why);
+	if (s == STATUS_OK)
+		s = collect(&c, job, &state, why);
+	else if (s != STATUS_CORRUPT)
+		s = STATUS_STORE_UNAVAILABLE;
+	if (s == STATUS_OK)
+		s = t->ops->open_as(t, job->rolname, c.of, c.n, ret, why);
+	for (size_t i = 0; i < CANDIDATES; i++)
+		secret_free(c.owned[i]);
+	return s;
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Sessions of a cluster: opened, kept and reused.  Must never hand out a session
+ * that another claim is bound to.
+ */
+#include "target/target_postgres_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "crypto/scram.h"
+
+/* Servers close sessions that idle for long; ours do not wait for that. */
+#define IDLE_LIFE_US (300 * NOW_SECOND)
+
+#define WAKE_FIRST_US	(NOW_SECOND / 10)
+#define WAKE_LONGEST_US (2 * NOW_SECOND)
+
+#define FACTS_SQL                                                             \
+	"SELECT pg_catalog.pg_backend_pid(), "                                \
+	"(SELECT a.backend_start FROM pg_catalog.pg_stat_activity a"          \
+	" WHERE a.pid = pg_catalog.pg_backend_pid()), "                       \
+	"pg_catalog.has_column_privilege('pg_catalog.pg_authid',"             \
+	" 'rolpassword', 'SELECT')"                                           \
+	" AND pg_catalog.has_column_privilege('pg_catalog.pg_authid', 'oid'," \
+	" 'SELECT')"                                                          \
+	" AND pg_catalog.has_column_privilege('pg_catalog.pg_authid',"        \
+	" 'rolname', 'SELECT'), "                                             \
+	"pg_catalog.current_setting('synchronous_commit'), "                  \
+	"pg_catalog.current_setting('scram_iterations', true), "              \
+	"(SELECT CASE WHEN c.relkind <> 'r' THEN 'untrusted'"                 \
+	" WHEN pg_catalog.bool_and(o.rolname = current_user OR o.rolsuper"    \
+	" OR EXISTS (SELECT FROM pg_catalog.pg_auth_members am"               \
+	" JOIN pg_catalog.pg_roles me ON me.oid = am.member"                  \
+	" WHERE am.roleid = o.oid AND me.rolname = current_user))"            \
+	" THEN 'ready' ELSE 'untrusted' END"                                  \
+	" FROM pg_catalog.pg_class c"                                         \
+	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"           \
+	" JOIN pg_catalog.pg_roles o ON o.oid IN (c.relowner, n.nspowner)"    \
+	" WHERE n.nspname = $1::pg_catalog.name AND c.relname = 'marker'"     \
+	" GROUP BY c.relkind)"
+
+#define SETTINGS_SQL                                                       \
+	"SELECT pg_catalog.set_config('lock_timeout', $1, false), "        \
+	"pg_catalog.set_config('statement_timeout', $2, false), "          \
+	"pg_catalog.set_config('idle_in_transaction_session_timeout', $2," \
+	" false), "                                                        \
+	"pg_catalog.set_config('synchronous_commit', 'off', false)"
+
+/* A claim is bound to its session, which is idle while others work: what the
+ * administrator's role or its database limits must not end it. */
+#define LIMITS_14_SQL \
+	", pg_catalog.set_config('idle_session_timeout', '0', false)"
+#define LIMITS_17_SQL \
+	LIMITS_14_SQL \
+	", pg_catalog.set_config('transaction_timeout', '0', false)"
+
+/* A server that cannot poll its clients refuses a value, hence the subquery
+ * and version test; 14 brought the setting. */
+#define CHECK_CLIENT_SQL                                                       \
+	", pg_catalog.set_config('client_connection_check_interval', '500ms'," \
+	" false)"
+
+static void session_free(struct target_session *s)
+{
+	if (s == NULL)
+		return;
+	pg_close(s->pg);
+	free(s);
+}
+
+static void free_list(struct target_session *s)
+{
+	struct target_session *next;
+
+	for (; s != NULL; s = next) {
+		next = s->next;
+		session_free(s);
+	}
+}
+
+/* Take the sessions that are of no use any more out of the idle list. */
+static struct target_session *unlink_stale(struct target_postgres *p)
+{
+	struct target_session **at = &p->idle, *s, *stale = NULL;
+
+	while ((s = *at) != NULL) {
+		if (now_boot(p->o.now) - s->idle_since < IDLE_LIFE_US &&
+		    pg_run_refresh(s->pg)) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		p->n_idle--;
+		s->next = stale;
+		stale = s;
+	}
+	return stale;
+}
+
+void target_session_sweep(struct target_postgres *p)
+{
+	struct target_session *stale;
+
+	pthread_mutex_lock(&p->lock);
+	stale = unlink_stale(p);
+	pthread_mutex_unlock(&p->lock);
+	free_list(stale);
+}
+
+/* An idle session that still answers, or NULL. */
+static struct target_session *take_idle(struct target_postgres *p)
+{
+	struct target_session *s, *stale;
+
+	pthread_mutex_lock(&p->lock);
+	stale = unlink_stale(p);
+	s = p->idle;
+	if (s != NULL) {
+		p->idle = s->next;
+		p->n_idle--;
+		s->next = NULL;
+	}
+	pthread_mutex_unlock(&p->lock);
+	free_list(stale);
+	return s;
+}
+
+static unsigned choose_iterations(const struct target_postgres *p,
+				  const char *servers)
+{
+	unsigned long n = p->o.scram_iterations;
+
+	if (n == 0)
+		n = strtoul(servers, NULL, 10);
+	if (n < SCRAM_ITERATIONS_MIN)
+		n = SCRAM_ITERATIONS_DEFAULT;
+	/* Never weaker than the server wants without need. */
+	if (n > SCRAM_ITERATIONS_MAX)
+		n = SCRAM_ITERATIONS_MAX;
+	return (unsigned)n;
+}
+
+static enum status read_facts(struct target_postgres *p,
+			      struct target_session *s,
+			      const struct pg_result *r, struct reason *why)
+{
+	const char *sync = pg_value(r, 0, 3);
+	const char *state = pg_value(r, 0, 5);
+
+	s->pooled = strtol(pg_value(r, 0, 0), NULL, 10) !=
+		    pg_backend_pid(s->pg);
+	s->sees_authid = pg_value(r, 0, 2)[0] == 't' &&
+			 p->o.marker == TARGET_MARKER_TABLE;
+	/* Only raised, never lowered: remote_apply stays. */
+	if (strcmp(sync, "remote_apply") != 0)
+		sync = "on";
+	s->iterations = choose_iterations(p, pg_value(r, 0, 4));
+	s->marker_state = TARGET_MARKER_MISSING;
+	if (strcmp(state, "ready") == 0)
+		s->marker_state = TARGET_MARKER_READY;
+	else if (strcmp(state, "untrusted") == 0)
+		s->marker_state = TARGET_MARKER_UNTRUSTED;
+	if (pg_is_null(r, 0, 1) ||
+	    text_copy(s->backend_start, sizeof(s->backend_start),
+		      pg_value(r, 0, 1)) != STATUS_OK ||
+	    text_copy(s->sync_commit, sizeof(s->sync_commit), sync) !=
+		    STATUS_OK)
+		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+				  "cluster %s: pg_stat_activity does not show "
+				  "keyturn's own session",
+				  p->name);
+	return STATUS_OK;
+}
+
+static enum status quote_marker(struct target_session *s, struct reason *why)
+{
+	struct secret *schema = NULL;
+	enum status st;
+
+	st = pg_quote_identifier(s->pg, s->schema, &schema, why);
+	if (st == STATUS_OK)
+		snprintf(s->marker, sizeof(s->marker), "%s.marker",
+			 secret_bytes(schema));
+	secret_free(schema);
+	return st;
+}
+
+static const char *settings_sql(int version, bool check_client)
+{
+	if (version >= 170000)
+		return check_client ?
+			       SETTINGS_SQL LIMITS_17_SQL CHECK_CLIENT_SQL :
+			       SETTINGS_SQL LIMITS_17_SQL;
+	if (version >= 140000)
+		return check_client ?
+			       SETTINGS_SQL LIMITS_14_SQL CHECK_CLIENT_SQL :
+			       SETTINGS_SQL LIMITS_14_SQL;
+	return SETTINGS_SQL;
+}
+
+/* One round trip: read what the server is, then make the session ours. */
+static enum status set_up(struct target_postgres *p, struct target_session *s,
+			  struct reason *why)
+{
+	char lock[24], statement[24], sqlstate[PG_SQLSTATE_SIZE];
+	const char *facts_params[] = { s->schema };
+	const char *settings_params[] = { lock, statement };
+	struct pg_statement many[] = {
+		{ FACTS_SQL, 1, facts_params, NULL },
+		{ NULL, 2, settings_params, NULL },
+	};
+	int version = pg_server_version(s->pg);
+	size_t done;
+	enum status st;
+
+	many[1].sql = settings_sql(version, true);
+	snprintf(lock, sizeof(lock), "%" PRId64, p->o.lock_timeout_us / 1000);
+	snprintf(statement, sizeof(statement), "%" PRId64,
+		 p->o.statement_timeout_us / 1000);
+	st = pg_run_many(s->pg, many, 2,
+			 p->o.statement_timeout_us + TARGET_MARGIN_US, &done,
+			 sqlstate, why);
+	if (st != STATUS_OK && done == 1 && pg_alive(s->pg)) {
+		/* A platform without the client check: do without. */
+		pg_result_free(many[0].result);
+		pg_result_free(many[1].result);
+		many[1].sql = settings_sql(version, false);
+		st = pg_run_many(s->pg, many, 2,
+				 p->o.statement_timeout_us + TARGET_MARGIN_US,
+				 &done, sqlstate, why);
+	}
+	if (st == STATUS_OK)
+		st = read_facts(p, s, many[0].result, why);
+	pg_result_free(many[0].result);
+	pg_result_free(many[1].result);
+	if (st == STATUS_OK)
+		st = quote_marker(s, why);
+	/* Nothing was changed anywhere, whatever happened here. */
+	if (st == STATUS_UNKNOWN)
+		st = STATUS_CLUSTER_UNAVAILABLE;
+	return st;
+}
+
+void target_session_drop_idle(struct target_postgres *p)
+{
+	free_list(p->idle);
+	p->idle = NULL;
+}
+
+/* ---- opening ---- */
+
+/* What is scaled to zero wakes up by being asked; nothing of what it says
+ * meanwhile is about the password. */
+static enum status connect_awake(struct target_postgres *p,
+				 const struct pg_login *login,
+				 struct pg **ret_pg,
+				 struct pg_login_report *report,
+				 struct reason *why)
+{
+	int64_t until = now_boot(p->o.now) + p->o.wake_timeout_us;
+	int64_t sleep_us = WAKE_FIRST_US;
+	enum status st;
+
+	for (;;) {
+		st = pg_connect(login, ret_pg, report, why);
+		if (st == STATUS_OK || report->hint != PG_HINT_WAKING ||
+		    now_boot(p->o.now) + sleep_us > until)
+			return st;
+		now_sleep(p->o.now, sleep_us);
+		if (sleep_us < WAKE_LONGEST_US)
+			sleep_us *= 2;
+	}
+}
+
+static bool refused_password(const struct pg_login_report *r)
+{
+	return strcmp(r->sqlstate, "28P01") == 0 ||
+	       r->hint == PG_HINT_WRONG_PASSWORD;
+}
+
+/*
+ * The longest that a claim can need, five times (K22), and what a kept session
+ * may have waited before: a token that lives longer than this is good for all
+ * that is done on a session of ours.
+ */
+static int64_t token_life(const struct target_postgres *p)
+{
+	int64_t worst = p->o.statement_timeout_us + TARGET_MARGIN_US;
+
+	if (p->o.connect_timeout_us > worst)
+		worst = p->o.connect_timeout_us;
+	return 5 * worst + IDLE_LIFE_US;
+}
+
+/* With a token; one that is refused is not tried again, its successor once. */
+static enum status connect_token(struct target_postgres *p,
+				 struct pg_login *login, struct pg **ret_pg,
+				 struct reason *why)
+{
+	char user[TARGET_USER_SIZE] = "";
+	struct pg_login_report report = { .class = PG_CLASS_LOST };
+	struct secret *token = NULL;
+	enum status st;
+	int i;
+
+	login->clear = true;
+	for (i = 0; i < 2; i++) {
+		st = p->o.admin_password(p->o.admin_arg, token_life(p), user,
+					 &token, why);
+		/* A source that is away is an administrator that is away. */
+		if (st == STATUS_STORE_UNAVAILABLE || st == STATUS_TIMEOUT)
+			st = STATUS_CLUSTER_UNAVAILABLE;
+		else if (st == STATUS_DENIED || st == STATUS_CORRUPT)
+			st = STATUS_REFUSED;
+		if (st != STATUS_OK)
+			return st;
+		login->password = token;
+		if (pg_info_get(login->info, "user")[0] == '\0' &&
+		    user[0] != '\0')
+			login->user = user;
+		st = connect_awake(p, login, ret_pg, &report, why);
+		secret_free(token);
+		token = NULL;
+		login->password = NULL;
+		login->user = NULL;
+		if (st == STATUS_OK || !refused_password(&report))
+			return st;
+		if (p->o.admin_refused != NULL)
+			p->o.admin_refused(p->o.admin_arg);
+	}
+	return st;
+}
+
+static enum status new_session(struct target_postgres *p, const char *role,
+			       struct target_session **ret, struct reason *why)
+{
+	struct target_session *s = calloc(1, sizeof(*s));
+	int n;
+
+	if (s == NULL)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	n = snprintf(s->schema, sizeof(s->schema), "%s%s%s", p->marker_schema,
+		     role != NULL ? "_" : "", role != NULL ? role : "");
+	if (n >= (int)sizeof(s->schema)) {
+		free(s);
+		return reason_set(why, STATUS_CONFIG,
+				  "cluster %s: with admin = self a role has a "
+				  "marker schema of its own, and \"%s_%s\" is "
+				  "longer than 63 bytes; choose a shorter "
+				  "marker_schema, or marker = none",
+				  p->name, p->marker_schema, role);
+	}
+	*ret = s;
+	return STATUS_OK;
+}
+
+enum status target_session_open(struct target *t, struct target_session **ret,
+				struct reason *why)
+{
+	struct target_postgres *p = target_postgres_of(t);
+	struct target_session *s = take_idle(p);
+	struct pg_login_report report;
+	struct pg_login login = {
+		.info = p->infos[0],
+		.passfile = p->admin_passfile,
+		.read_write = true,
+		.timeout_us = p->o.connect_timeout_us,
+		.application_name = "keyturn",
+	};
+	enum status st;
+
+	if (s != NULL) {
+		*ret = s;
+		return STATUS_OK;
+	}
+	if (t->self)
+		return reason_set(why, STATUS_ERROR,
+				  "internal error: cluster %s has no admin",
+				  p->name);
+	st = new_session(p, NULL, &s, why);
+	if (st != STATUS_OK)
+		return st;
+	if (p->o.admin == TARGET_ADMIN_TOKEN)
+		st = connect_token(p, &login, &s->pg, why);
+	else
+		st = connect_awake(p, &login, &s->pg, &report, why);
+	if (st == STATUS_OK)
+		st = set_up(p, s, why);
+	if (st != STATUS_OK) {
+		session_free(s);
+		return reason_wrap(why, st, "cluster %s", p->name);
+	}
+	if (pg_info_lists_hosts(p->infos[0])) {
+		pthread_mutex_lock(&p->lock);
+		pg_place(s->pg, &p->primary);
+		pthread_mutex_unlock(&p->lock);
+	}
+	*ret = s;
+	return STATUS_OK;
+}
+
+static enum status nobody(const struct target_postgres *p, const char *role,
+			  size_t n, struct reason *why)
+{
+	if (n == 0)
+		return reason_set(
+			why, STATUS_REFUSED,
+			"cluster %s: role %s changes its own password "
+			"(admin = self) and the store has none yet; "
+			"keyturn import %s takes the present one over",
+			p->name, role, role);
+	return reason_set(why, STATUS_REFUSED,
+			  "cluster %s: role %s changes its own password (admin "
+			  "= self), and none that the store has is taken: it "
+			  "was changed by somebody else; keyturn import takes "
+			  "the present one over",
+			  p->name, role);
+}
+
+enum status target_session_open_as(struct target *t, const char *role,
+				   const struct target_candidate *candidates,
+				   size_t n, struct target_session **ret,
+				   struct reason *why)
+{
+	struct target_postgres *p = target_postgres_of(t);
+	struct target_session *s = NULL;
+	struct pg_login_report report = { .class = PG_CLASS_LOST };
+	struct pg_login login = {
+		.info = p->infos[0],
+		.user = role,
+		.read_write = true,
+		.timeout_us = p->o.connect_timeout_us,
+		.application_name = "keyturn",
+	};
+	enum status st = target_postgres_check_name(role, why);
+	size_t i = 0;
+
+	if (st == STATUS_OK)
+		st = new_session(p, role, &s, why);
+	if (st != STATUS_OK)
+		return st;
+	for (st = STATUS_NOT_FOUND; i < n && st != STATUS_OK; i++) {
+		login.password = candidates[i].password;
+		st = connect_awake(p, &login, &s->pg, &report, why);
+		/* Only a plain "no" to this one makes the next one worth
+		 * trying (finding 9). */
+		if (st != STATUS_OK && !refused_password(&report))
+			break;
+	}
+	if (st != STATUS_OK &&
+	    (i == n && (n == 0 || refused_password(&report))))
+		st = nobody(p, role, n, why);
+	if (st == STATUS_OK) {
+		text_copy(s->live, sizeof(s->live), candidates[i - 1].version);
+		st = set_up(p, s, why);
+	}
+	if (st != STATUS_OK) {
+		session_free(s);
+		return reason_wrap(why, st, "cluster %s", p->name);
+	}
+	*ret = s;
+	return STATUS_OK;
+}
+
+void target_session_release(struct target *t, struct target_session *s,
+			    bool clean)
+{
+	struct target_postgres *p = target_postgres_of(t);
+
+	if (s == NULL)
+		return;
+	if (clean && !s->broken)
+		target_marker_end(s);
+	/* A role's own session is of no use to another. */
+	if (clean && !s->broken && !p->target.self && pg_alive(s->pg)) {
+		s->idle_since = now_boot(p->o.now);
+		pthread_mutex_lock(&p->lock);
+		if (p->n_idle < TARGET_IDLE_MAX) {
+			s->next = p->idle;
+			p->idle = s;
+			p->n_idle++;
+			s = NULL;
+		}
+		pthread_mutex_unlock(&p->lock);
+	}
+	session_free(s);
+}

@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Who changes the passwords: a minted token as the administrator's password, or
+each role its own."""
+
+import datetime
+import http.server
+import json
+import os
+import signal
+import ssl
+import threading
+
+import pytest
+
+from rig.installation import ADMIN, FIRST_PASSWORD
+from rig.lakebase import ControlPlane, compile_module
+from rig.server import wait_for
+from rig.verdict import finding, nothing_changed, sentence
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CONFIG, REFUSED, AWAY, BUSY = 2, 6, 8, 13
+
+
+def without_passfile(site):
+    with open(site.configuration) as f:
+        text = f.read()
+    with open(site.configuration, "w") as f:
+        f.write("".join(line for line in text.splitlines(True)
+                        if not line.startswith("admin_passfile")))
+
+
+def give(site, password, expect, role="sap"):
+    """`keyturn import` with the password on a pipe."""
+    read, write = os.pipe()
+    site.remember(password, "a password given to import")
+    os.write(write, password.encode())
+    os.close(write)
+    try:
+        return site.run("import", role, "--password-fd", str(read),
+                        expect=expect, fds=(read,))
+    finally:
+        os.close(read)
+
+
+# ---- Each role its own ------------------------------------------------------
+
+@pytest.fixture(params=["table", "none"])
+def own(request, new_site):
+    """A site without an administrator, its role imported."""
+    site = new_site()
+    site.marker_mode = request.param
+    if request.param == "table":
+        site.server.sql("create schema keyturn_sap authorization sap",
+                        dbname=site.database)
+
+    def configure(cluster="", **more):
+        site.configure(conninfo=site.conninfo(user=None), cluster=(
+            f"admin = self\nmarker = {request.param}\n" + cluster), **more)
+        without_passfile(site)
+    site.reconfigure = configure
+    configure()
+    give(site, FIRST_PASSWORD, 0)
+    return site
+
+
+def test_a_role_rotates_itself(own):
+    site = own
+    mark = site.server.mark()
+    for _ in range(2):
+        before = site.current()
+        site.run("rotate", "sap", expect=0)
+        assert site.settled().id != before.id
+        site.must_not_log_in(before.password)
+    assert site.server.logins(mark, ADMIN) == (0, 0)
+    schemas = [n for n, in site.server.sql(
+        "select nspname from pg_namespace where nspname like 'keyturn%'",
+        dbname=site.database)]
+    assert schemas == (["keyturn_sap"] if site.marker_mode == "table" else [])
+
+
+def test_check_says_which_way_is_used_and_what_is_weaker(own):
+    done = own.run("check", expect=0)
+    assert "changes its own password (admin = self)" in done.out
+    assert ("marker = none is weaker" in done.out) == \
+        (own.marker_mode == "none")
+
+
+def test_a_role_that_keyturn_has_no_password_of_must_be_imported(new_site):
+    site = new_site()
+    site.configure(conninfo=site.conninfo(user=None),
+                   cluster="admin = self\nmarker = none\n")
+    without_passfile(site)
+    sentence(site.run("rotate", "sap"), REFUSED, "keyturn import sap")
+    give(site, "Not.its-password.at-all-0815", REFUSED)
+    site.must_log_in(FIRST_PASSWORD)
+    assert site.versions() == []
+
+
+def test_a_role_without_a_schema_is_told_the_sql(new_site):
+    site = new_site()
+    site.configure(conninfo=site.conninfo(user=None), cluster="admin = self\n")
+    without_passfile(site)
+    done = give(site, FIRST_PASSWORD, REFUSED)
+    assert 'CREATE SCHEMA "keyturn_sap" AUTHORIZATION "sap"' in done.text
+
+
+def test_a_password_changed_by_hand_is_told(own):
+    site = own
+    site.set_password("sap", "By.hand-4711-and-long-enough")
+    before = site.versions()
+    done = site.run("rotate", "sap")
+    sentence(done, REFUSED, "changed by somebody else", "keyturn import")
+    assert site.versions() == before
+    site.must_log_in("By.hand-4711-and-long-enough")
+    give(site, "By.hand-4711-and-long-enough", 0)
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+def test_a_restored_database_is_noticed(own):
+    """PREVIOUS logs in: CURRENT is pointed at it, then it is rotated."""
+    site = own
+    site.run("rotate", "sap", expect=0)
+    old = site.current()
+    copy = site.server.sql("select rolpassword from pg_authid where rolname = "
+                           "'sap'")[0][0]
+    if site.marker_mode == "table":
+        site.server.sql("create table kept as select * from "
+                        "keyturn_sap.marker", dbname=site.database)
+    site.run("rotate", "sap", expect=0)
+    site.server.sql(f"alter role sap password '{copy}'")
+    if site.marker_mode == "table":
+        site.server.sql("begin; delete from keyturn_sap.marker; insert into "
+                        "keyturn_sap.marker table kept; commit",
+                        dbname=site.database)
+    site.must_log_in(old.password)
+    site.run("rotate", "sap", expect=0)
+    assert site.settled().id != old.id
+    assert "restore" in site.kinds()
+
+
+def test_one_rotator_at_a_time(own):
+    """The claim of a living session is waited for; recover ends it."""
+    site = own
+    first = site.stop_before(
+        lambda e: e.sends and site.labelled("pending") is not None,
+        "rotate", "sap")
+    sentence(site.run("rotate", "sap"), BUSY, "claimed by another session")
+    site.run("recover", "sap", expect=0)
+    while first.process.returncode is None:
+        first.go_on()
+        first.wait_stopped()
+    first.finish()
+    wait_for(lambda: not site.server.keyturn_backends(), "its session's end")
+    site.run("recover", "sap", expect=0)
+    site.settled()
+
+
+def test_kill_9_anywhere_in_a_rotation_by_the_role_itself(own):
+    site = own
+    site.run("rotate", "sap", expect=0)
+    effects = site.run("rotate", "sap", fault="count", expect=0).effects
+    points = [e for e in effects if e.sends or e.call.startswith("fdatasync")]
+    assert len(points) > 10
+    for effect in points:
+        before = {v.id for v in site.versions()}
+        done = site.run("rotate", "sap",
+                        fault=f"kill-before:{effect.number}")
+        assert done.exit in (-signal.SIGKILL, 0), done.text
+        wait_for(lambda: not site.server.keyturn_backends(),
+                 "the killed run's sessions to end")
+        site.live()
+        site.run("recover", "sap", expect=0)
+        site.settled()
+        assert len({v.id for v in site.versions()} - before) <= 1, \
+            f"{effect}: a third password"
+
+
+def test_a_role_that_rotates_itself_in_clear_may_be_forwarded(own, folder):
+    """The only way on a Lakebase where nobody has rights on the role."""
+    site = own
+    module = compile_module("control_plane", HERE, folder)
+    plane = ControlPlane(site.server)
+    try:
+        site.server.configure(session_preload_libraries=module,
+                              log_statement="ddl")
+        site.reconfigure("password_send = auto\n")
+        site.run("rotate", "sap", expect=0)
+        plane.fail(forward=True, times=50)
+        if own.marker_mode == "none":
+            # Nothing but a login says what is live, and it says so at once.
+            site.run("rotate", "sap", expect=0)
+            plane.heal()
+            site.settled()
+            assert len(set(plane.plaintext)) == 2
+            return
+        site.run("rotate", "sap", expect=9)
+        candidate = site.labelled("pending")
+        with plane.busy:
+            site.must_log_in(candidate.password)
+        plane.heal()
+        site.run("recover", "sap", expect=0)
+        assert site.settled().id == candidate.id
+    finally:
+        plane.stop()
+
+
+def test_marker_none_is_for_roles_alone(site):
+    site.configure(cluster="marker = none\n")
+    assert "admin = self only" in site.run("rotate", "sap", expect=CONFIG).text
+
+
+# ---- A token ----------------------------------------------------------------
+
+class Workspace:
+    """Mints: each token is the administrator's password from then on, until it
+    expires, so that PostgreSQL itself enforces it."""
+
+    def __init__(self, site, authority):
+        self.site = site
+        self.asked = []
+        self.life = 3600
+        self.spoil = 0  # how many of the next tokens are no good
+        self.down = False
+        workspace = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_POST(self):
+                size = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(size) or b"{}")
+                status, answer = workspace.mint(self.path, body)
+                data = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def do_GET(self):
+                self.send_error(404)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0),
+                                                      Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*authority.issue("workspace"))
+        self.server.socket = context.wrap_socket(self.server.socket,
+                                                 server_side=True)
+        self.url = f"https://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True,
+                         kwargs={"poll_interval": 0.05}).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def mint(self, path, body):
+        self.asked.append((path, body))
+        if self.down:
+            return 403, {"error_code": "PERMISSION_DENIED",
+                         "message": "no CAN USE on the project"}
+        token = f"eyJ0-token-{len(self.asked)}-{os.urandom(12).hex()}"
+        self.site.remember(token, "a token")
+        ends = datetime.datetime.now(datetime.timezone.utc) \
+            + datetime.timedelta(seconds=self.life)
+        if self.spoil:
+            self.spoil -= 1
+        else:
+            self.site.set_password(ADMIN, token)
+            self.site.server.sql(f"alter role {ADMIN} valid until '{ends}'")
+        return 200, {"token": token,
+                     "expire_time": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+@pytest.fixture
+def minted(new_site, authority):
+    site = new_site()
+    workspace = Workspace(site, authority)
+    pat = os.path.join(site.folder, "pat")
+    with open(pat, "w") as f:
+        f.write("dapi0123456789abcdef0123456789abcdef")
+    os.chmod(pat, 0o600)
+    site.remember("dapi0123456789abcdef0123456789abcdef", "the PAT")
+    os.rename(pat, os.path.join(site.folder, "admin.pgpass"))  # may hold it
+
+    def configure(token="", **more):
+        site.configure(more=f"""[token admin]
+type = databricks
+workspace = {workspace.url}
+endpoint = projects/p/branches/production/endpoints/primary
+auth = pat
+token_file = {site.passfile}
+user = {ADMIN}
+ca_file = {authority.certificate}
+{token}
+""", cluster="admin = token:admin\n", **more)
+        without_passfile(site)
+    site.reconfigure = configure
+    site.workspace = workspace
+    configure()
+    yield site
+    workspace.stop()
+
+
+def test_the_administrator_may_be_a_token(minted):
+    site = minted
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+    assert [body["endpoint"] for _, body in site.workspace.asked] == \
+        ["projects/p/branches/production/endpoints/primary"]
+    site.run("check", expect=0)
+
+
+def test_its_user_is_the_tokens_when_conninfo_has_none(minted):
+    site = minted
+    site.reconfigure(conninfo=site.conninfo(user=None))
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+def test_a_token_that_lives_too_short_is_not_used(minted):
+    """Five times the longest step, before the claim."""
+    site = minted
+    site.workspace.life = 120
+    done = site.run("rotate", "sap")
+    assert done.exit != 0, done.text
+    assert site.server.keyturn_backends() == []
+    assert site.versions() == []
+
+
+def test_a_token_that_is_refused_is_minted_anew_once(minted):
+    site = minted
+    site.workspace.spoil = 1
+    site.run("rotate", "sap", expect=0)
+    assert len(site.workspace.asked) == 2
+    site.workspace.spoil = 100
+    site.workspace.asked.clear()
+    sentence(site.run("rotate", "sap"), REFUSED, "refuses the password")
+    assert len(site.workspace.asked) == 2
+
+
+def test_a_workspace_that_says_no_stops_before_anything(minted):
+    site = minted
+    site.run("rotate", "sap", expect=0)
+    site.workspace.down = True
+    with nothing_changed(site):
+        done = site.run("rotate", "sap")
+        assert done.exit == REFUSED, done.text
+        assert "[token admin]" in done.text
+        finding(site.run("check"), "[token admin]")
+
+
+def test_a_token_goes_over_verified_tls_alone(minted):
+    site = minted
+    site.reconfigure(conninfo=site.conninfo(sslmode="require",
+                                            sslrootcert=None))
+    with open(site.configuration) as f:
+        text = f.read().replace("admin = token:admin",
+                                "insecure = yes\nadmin = token:admin")
+    with open(site.configuration, "w") as f:
+        f.write(text)
+    done = site.run("rotate", "sap", expect=CONFIG)
+    assert "verify-full" in done.text
+    assert site.workspace.asked == []
+
+
+@pytest.mark.parametrize("line, word", [
+    ("admin = tokens", "none of passfile"),
+    ("admin = token:", "none of passfile"),
+    ("admin = token:nowhere", "nowhere"),
+    ("admin = self\nadmin_passfile = /nowhere", "admin_passfile"),
+    ("marker = maybe", "none of table"),
+])
+def test_settings_that_make_no_sense_are_told(site, line, word):
+    site.configure(cluster=line + "\n")
+    without = "admin_passfile" not in line
+    if without:
+        without_passfile(site)
+    done = site.run("rotate", "sap")
+    assert done.exit in (CONFIG, REFUSED) and word in done.text, done.text
