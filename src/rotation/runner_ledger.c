@@ -97,14 +97,16 @@ static void remember_role(struct runner *r, struct ledger_role *role)
 /*
  * Whoever comes next looks again: the outcome is unknown, or a password may be
  * live that CURRENT does not name, or another rotator was at work and we cannot
- * know that it finished.
+ * know that it finished, or what an earlier run left was not settled by us.
  */
-static bool keeps_open(const struct engine *e)
+static bool keeps_open(const struct runner *r)
 {
+	const struct engine *e = &r->engine;
+
 	if (e->outcome == STATUS_OK || e->outcome == STATUS_FROZEN)
 		return false;
 	return e->outcome == STATUS_UNKNOWN || e->outcome == STATUS_BUSY ||
-	       e->open || e->applied || e->finishing;
+	       e->open || e->applied || e->finishing || r->role.open_run[0];
 }
 
 /*
@@ -119,12 +121,12 @@ static const char *achieved(const struct runner *r)
 	if (r->promoted_us)
 		return *r->own && strcmp(r->own, r->current) == 0 ? "rotated" :
 								    "recovered";
+	if (e->undone)
+		return "recovered";
 	if (e->outcome != STATUS_OK || !r->role.open_run[0])
 		return NULL;
 	/* Someone moved CURRENT and died before he could say so. */
-	return e->undone || strcmp(r->role.version, r->current) != 0 ?
-		       "recovered" :
-		       NULL;
+	return strcmp(r->role.version, r->current) != 0 ? "recovered" : NULL;
 }
 
 enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
@@ -151,7 +153,7 @@ enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 	steps_text(r, &steps);
 	s = l->ops->close_run(l, r->run, &ev, ev.kind != NULL, &role,
 			      status_name(e->outcome), r->current,
-			      role.last_error, text_str(&steps), keeps_open(e),
+			      role.last_error, text_str(&steps), keeps_open(r),
 			      why);
 	text_free(&steps);
 	return s == STATUS_OK ? ENGINE_ON_OK : ENGINE_ON_FAILED;

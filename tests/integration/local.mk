@@ -66,6 +66,8 @@ EXTRA_DIST += tests/integration/control_plane.c \
 	tests/integration/test_lakebase.py
 EXTRA_DIST += tests/doubles/workspace.py
 EXTRA_DIST += tests/integration/rig/daemon.py \
+	tests/integration/rig/receiver.py \
+	tests/integration/test_hooks.py \
 	tests/integration/test_keyturnd.py \
 	tests/integration/test_units.py
 EXTRA_DIST += tests/integration/rig/token_site.py \

@@ -159,6 +159,25 @@ def test_killed_in_the_middle_it_goes_on_at_the_next_start(managed):
         managed.settled()
 
 
+def test_a_recovery_that_meets_a_dead_cluster_is_tried_again(managed):
+    """The new password is live, CURRENT is the old one, and the first recovery
+    fails: that must not be forgotten."""
+    before = managed.current()
+    run = managed.stop_before(
+        lambda e: managed.labelled("pending") is not None
+        and not managed.login(before.password), "rotate", "sap")
+    run.kill()
+    port = managed.server.port
+    reconfigure(managed, f"port={port}", "port=1")
+    assert managed.run("recover", "sap").exit == 8
+    assert managed.status()["state"] == "open"
+    reconfigure(managed, "port=1 ", f"port={port} ")
+    daemon = Daemon(managed).ready()
+    rotated(managed, before)
+    daemon.stop()
+    managed.settled()
+
+
 # ---- what is away ----------------------------------------------------------------
 
 def test_a_cluster_that_is_away_does_not_stall_another(new_managed):
