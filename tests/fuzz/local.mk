@@ -22,3 +22,9 @@ tests_fuzz_fuzz_aws_sts_LDADD = libaws.a libhttp.a libjson.a libxml.a \
 
 TESTS += tests/fuzz/fuzz
 dist_check_SCRIPTS += tests/fuzz/fuzz
+
+check_PROGRAMS += tests/fuzz/fuzz_wire_client
+tests_fuzz_fuzz_wire_client_SOURCES = tests/fuzz/fuzz_wire_client.c \
+	tests/fuzz/fuzz_main.c
+tests_fuzz_fuzz_wire_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=connect
+tests_fuzz_fuzz_wire_client_LDADD = libwire.a libbase.a
