@@ -11,6 +11,7 @@ import time
 import pytest
 
 from rig.installation import FIRST_PASSWORD
+from rig.server import wait_for
 from test_aws import (_double, amazon, double, new_aws_site, site,  # noqa: F401
                       taken_over)
 
@@ -241,15 +242,56 @@ def test_a_key_is_renewed_before_it_ends(new_aws_site, double):
     site.settled()
 
 
+@pytest.mark.parametrize("which", ["container", "web identity"])
+def test_a_token_that_is_replaced_is_read_again(new_aws_site, double, which):
+    """Kubernetes writes a new file long before the old token ends."""
+    site = new_aws_site(timeout="15s")
+    without_default(site)
+    old, new = "Token-of-the-pod-4711-old", "Token-of-the-pod-4711-new"
+    path = site.write_shared("pod", old)
+    double.life = 4
+    double.delay["PutSecretValue"] = 4.5
+    if which == "container":
+        environment = {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": double.url + "/container",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": path}
+    else:
+        environment = {"AWS_WEB_IDENTITY_TOKEN_FILE": path,
+                       "AWS_ROLE_ARN": "arn:aws:iam::1:role/pod",
+                       "AWS_ENDPOINT_URL_STS": double.url}
+
+    def accept(token):
+        double.container = token if which == "container" else None
+        double.identities = {token: "arn:aws:iam::1:role/pod"}
+    accept(old)
+    before = double.count("PutSecretValue")
+    running = site.start("rotate", "sap", environment=environment)
+    wait_for(lambda: double.count("PutSecretValue") > before, "the slow call")
+    accept(new)
+    site.write_shared("pod", new)
+    done = running.finish()
+    assert done.exit == 0, done.text
+    for token in (old, new):
+        site.remember(token, "the pod's token")
+    site.settled()
+
+
 # -- what people get wrong ---------------------------------------------------------
 
 
-def refused(site, *words, **environment):
-    done = site.run("rotate", "sap", environment=environment)
+def refused(site, *words, role="sap", **environment):
+    """One clear sentence, and nothing changed but for a version that was
+    staged and never applied."""
+    done = site.run("rotate", role, environment=environment)
     assert done.exit not in (0, 1), done.text
+    lines = [x for x in (done.out + done.err).splitlines() if x]
+    assert len(lines) == 1 and lines[0].isprintable(), done.text
     for word in words:
-        assert word in done.text, done.text
-    site.must_log_in(FIRST_PASSWORD)
+        assert word in lines[0], done.text
+    site.must_log_in(FIRST_PASSWORD, role)
+    for version in site.versions(role):
+        assert version.label == "pending" or \
+            version.password == FIRST_PASSWORD, version
     return done
 
 
@@ -316,9 +358,20 @@ def test_a_wrong_secret_key_is_said(site, double):
 @pytest.mark.parametrize("off", [3600, -3600])
 def test_a_clock_that_is_off_by_an_hour_is_corrected(site, double, off):
     double.skew = off
+    calls, asked = len(double.calls), len(double.names)
     site.run("rotate", "sap", expect=0)
+    # One request was refused and made again; the others knew.
+    assert len(double.names) - asked == len(double.calls) - calls + 1
     double.skew = 0
     site.settled()
+
+
+def test_a_signature_that_no_clock_explains_is_not_tried_again(site, double):
+    asked = len(double.names)
+    done = site.run("rotate", "sap", environment={
+        "AWS_ACCESS_KEY_ID": site.amazon.key, "AWS_SECRET_ACCESS_KEY": "wrong"})
+    assert done.exit == 7 and "signature" in done.text, done.text
+    assert len(double.names) - asked <= 2  # one for each look at the labels
 
 
 @pytest.mark.parametrize("action", ["DescribeSecret", "CreateSecret",
@@ -360,6 +413,12 @@ def test_a_value_over_64_kib_is_refused(new_aws_site, double):
 
 def test_a_prefix_that_aws_refuses_is_said(new_aws_site, double):
     refused(new_aws_site(prefix="with space/"), "prefix")
+
+
+@pytest.mark.parametrize("role", ["sap$eu", "sap\u00e4"])
+def test_a_role_whose_name_aws_refuses_is_said(new_aws_site, double, role):
+    site = new_aws_site(roles=(role,))
+    refused(site, role, "letters, digits", role=role)
 
 
 def test_a_name_that_aws_confuses_with_an_arn_is_said(new_aws_site, double):

@@ -143,8 +143,9 @@ class AmazonSite(Installation):
                 page = self.client.list_secret_version_ids(
                     SecretId=self.secret_id(role), IncludeDeprecated=True,
                     **token)
-            except self.client.exceptions.ResourceNotFoundException:
-                return []
+            except (self.client.exceptions.ResourceNotFoundException,
+                    self.client.exceptions.InvalidRequestException):
+                return []  # not there, or marked for deletion
             for v in page["Versions"]:
                 if v["VersionId"] == PLACEHOLDER:
                     continue
