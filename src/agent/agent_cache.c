@@ -87,7 +87,7 @@ void agent_cache_drop(struct agent_secret *s)
 	secret_free(s->password);
 	s->password = NULL;
 	s->current = s->previous = (struct agent_version){ .id = "" };
-	s->since_us = s->checked_us = s->seen_us = 0;
+	s->since_us = s->checked_us = s->seen_us = s->expires_us = 0;
 	s->doubted_us = 0;
 }
 
@@ -130,6 +130,11 @@ static void send(struct agent_cache *c, struct agent_secret *s, bool urgent)
 	text_copy(e->have_previous, sizeof(e->have_previous), s->previous.id);
 	e->want_content = s->want_content;
 	e->want_previous = s->want_previous;
+	e->token = s->token;
+	e->life_us = s->life_us;
+	text_copy(e->refuse, sizeof(e->refuse), s->refused);
+	s->life_us = 0;
+	s->refused[0] = '\0';
 	s->busy = true;
 	s->again = false;
 	c->hooks.send(c->hooks.arg, e, urgent);
@@ -244,6 +249,7 @@ enum status agent_cache_want(struct agent_cache *c,
 					  "out of memory");
 		text_copy(s->name, sizeof(s->name), wish->name);
 		text_copy(s->store, sizeof(s->store), wish->store);
+		s->token = wish->token;
 		s->serial = ++c->serial;
 		s->next = c->first;
 		c->first = s;
@@ -296,6 +302,7 @@ bool agent_cache_restore(struct agent_cache *c, struct agent_secret *kept)
 	text_copy(s->port, sizeof(s->port), kept->port);
 	text_copy(s->dbname, sizeof(s->dbname), kept->dbname);
 	s->since_us = kept->since_us;
+	s->expires_us = kept->expires_us;
 	s->checked_us = kept->checked_us;
 	s->seen_us = kept->seen_us;
 	if (s->want_clear) {
@@ -396,7 +403,8 @@ static void take_current(const struct agent_cache *c, struct agent_secret *s,
 {
 	struct agent_version v = { .created_us = current->created_us };
 
-	s->since_us = s->current.id[0] && s->seen_us > current->created_us ?
+	s->since_us = s->current.id[0] && !e->token &&
+				      s->seen_us > current->created_us ?
 			      s->seen_us :
 			      current->created_us;
 	s->previous = s->current;
@@ -425,7 +433,8 @@ static void take(struct agent_cache *c, struct agent_secret *s,
 
 	s->answered = true;
 	s->changed = false;
-	if (!is_newer(s, &e->state, current) && !believe(c, s, current))
+	if (!e->token && !is_newer(s, &e->state, current) &&
+	    !believe(c, s, current))
 		return;
 	s->doubted_us = 0;
 	if (!current) {
@@ -445,6 +454,7 @@ static void take(struct agent_cache *c, struct agent_secret *s,
 	}
 	take_previous(c, s, e,
 		      store_find_label(&e->state, STORE_LABEL_PREVIOUS));
+	s->expires_us = e->expires_us;
 	s->checked_us = now_boot(c->now);
 	s->seen_us = now_wall(c->now);
 	if (strcmp(s->pushed, s->current.id) == 0)
@@ -488,7 +498,8 @@ enum agent_cache_has agent_cache_look(const struct agent_cache *c,
 	int64_t age = now_boot(c->now) - s->checked_us;
 
 	*ret_stale_s = 0;
-	if (!s->current.id[0])
+	if (!s->current.id[0] ||
+	    (s->expires_us > 0 && now_wall(c->now) >= s->expires_us))
 		return s->answered ? AGENT_CACHE_NOTHING : AGENT_CACHE_COMING;
 	if (!s->failed && !s->doubted_us && s->answered &&
 	    age <= 2 * c->settings.refresh_us)

@@ -20,6 +20,7 @@
  * and when the store has said the same for AGENT_CACHE_DOUBT_US, it is believed
  * after all (the store itself was restored).  No CURRENT at all is doubted in
  * the same way.  A push from the rotator that names the version ends the doubt.
+ * Of tokens the last that was minted is the newest.
  */
 #ifndef KEYTURN_AGENT_CACHE_H
 #define KEYTURN_AGENT_CACHE_H
@@ -47,7 +48,8 @@ struct agent_secret {
 	struct agent_secret *beside; /* of the same hash */
 	uint64_t serial;
 	char name[AGENT_NAME_SIZE];
-	char store[CONFIG_NAME_MAX + 1];
+	char store[AGENT_NAME_SIZE];
+	bool token;
 
 	/* Wanted by the configuration. */
 	bool wanted;
@@ -59,6 +61,7 @@ struct agent_secret {
 	struct secret *password; /* of current, or NULL */
 	char host[256], port[8], dbname[64];
 	int64_t since_us;   /* wall: when current became current */
+	int64_t expires_us; /* wall: the end of a token; 0: none */
 	int64_t checked_us; /* boot: when the store last confirmed it; 0 never */
 	int64_t seen_us;    /* the same by the wall clock */
 
@@ -73,6 +76,9 @@ struct agent_secret {
 	char doubted[RANDOM_UUID_SIZE];
 	int64_t doubted_us; /* boot; 0: no doubt */
 	char pushed[RANDOM_UUID_SIZE];
+	char refused[RANDOM_UUID_SIZE]; /* a token, to be told to its source */
+	int64_t minted_us; /* boot: when a client last caused one */
+	int64_t life_us; /* what a client wants of the next token; 0 any */
 };
 
 struct agent_cache;

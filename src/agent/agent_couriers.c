@@ -14,7 +14,7 @@
 struct route {
 	struct route *next;
 	struct agent_couriers *all;
-	char store[CONFIG_NAME_MAX + 1];
+	char store[AGENT_NAME_SIZE];
 	pthread_cond_t work;
 	struct agent_errand *first, *last;
 	pthread_t threads[AGENT_COURIERS_THREADS];
@@ -58,17 +58,27 @@ static void say(struct route *r, const struct agent_errand *e)
 		return;
 	r->failing = failing;
 	if (failing)
-		log_line(LOG_LEVEL_WARN, "store %s cannot be asked: %s",
-			 r->store, e->why.text);
+		log_line(LOG_LEVEL_WARN, "%s%s cannot be asked: %s",
+			 e->token ? "" : "store ", r->store, e->why.text);
 	else
-		log_line(LOG_LEVEL_INFO, "store %s answers again", r->store);
+		log_line(LOG_LEVEL_INFO, "%s%s answers again",
+			 e->token ? "" : "store ", r->store);
 }
 
 static void run(struct route *r, struct agent_errand *e)
 {
 	struct agent_couriers *c = r->all;
+	struct token_cache *tokens = NULL;
 	struct store *store = NULL;
 
+	if (e->token) {
+		e->status = backends_token(c->backends,
+					   e->name + strlen(AGENT_TOKEN),
+					   &tokens, &e->why);
+		if (e->status == STATUS_OK)
+			agent_errand_run_token(e, tokens);
+		return;
+	}
 	e->status = backends_store(c->backends, e->store, &store, &e->why);
 	if (e->status == STATUS_OK)
 		agent_errand_run(e, store);

@@ -83,3 +83,32 @@ void agent_errand_run(struct agent_errand *e, struct store *store)
 	e->has_previous = s == STATUS_OK;
 	e->previous_gone = s == STATUS_NOT_FOUND || s == STATUS_CORRUPT;
 }
+
+void agent_errand_run_token(struct agent_errand *e, struct token_cache *tokens)
+{
+	struct store_version *v = &e->state.versions[0];
+	struct token t = { .secret = NULL };
+
+	if (e->refuse[0])
+		token_cache_refuse(tokens, e->refuse);
+	e->status = token_cache_get(tokens, e->life_us, &t, &e->why);
+	/* One who wants more life than there is does not take it from others. */
+	if (e->status == STATUS_REFUSED && e->life_us > 0)
+		e->status = token_cache_get(tokens, 0, &t, &e->why);
+	if (e->status != STATUS_OK)
+		return;
+	text_copy(v->id, sizeof(v->id), t.id);
+	v->label = STORE_LABEL_CURRENT;
+	v->created_us = t.issued_us;
+	e->state.n = 1;
+	e->expires_us = t.expires_us;
+	if (e->want_content && strcmp(t.id, e->have_current) != 0) {
+		text_copy(e->current.username, sizeof(e->current.username),
+			  t.user);
+		e->current.password = t.secret;
+		t.secret = NULL;
+		e->status = check(e, &e->current, v->id, &e->why);
+		e->has_current = e->status == STATUS_OK;
+	}
+	secret_free(t.secret);
+}

@@ -9,8 +9,10 @@
 
 #include "config/config.h"
 #include "store/store.h"
+#include "token/token.h"
 
 #define AGENT_NAME_SIZE 128 /* "sap", "token:lakebase" */
+#define AGENT_TOKEN	"token:"
 
 struct agent_errand {
 	struct agent_errand *next; /* in a queue */
@@ -18,11 +20,15 @@ struct agent_errand {
 	/* The question. */
 	uint64_t serial; /* of the secret that asks */
 	char name[AGENT_NAME_SIZE];
-	char store[CONFIG_NAME_MAX + 1];
+	char store[AGENT_NAME_SIZE];	      /* a token is its own store */
 	char have_current[RANDOM_UUID_SIZE];  /* "" for none */
 	char have_previous[RANDOM_UUID_SIZE]; /* "" for none */
 	bool want_content;		      /* else the description only */
 	bool want_previous;		      /* the previous version as well */
+	bool token;			      /* name is "token:NAME" */
+	char refuse
+		[RANDOM_UUID_SIZE]; /* a token that a server refused, or "" */
+	int64_t life_us;	    /* the least life of a token; 0: any */
 
 	/* The answer. */
 	bool cancelled; /* never asked */
@@ -32,6 +38,7 @@ struct agent_errand {
 	bool has_current, has_previous; /* the entries below are filled */
 	bool previous_gone;		/* there is no use in asking again */
 	struct store_entry current, previous;
+	int64_t expires_us; /* wall: the token's end; 0 for what has none */
 };
 
 struct agent_errand *agent_errand_new(void);
@@ -40,5 +47,8 @@ void agent_errand_free(struct agent_errand *e); /* wipes; takes NULL */
 /* Ask.  That a previous version cannot be had is no failure; a current one with
  * a control character in it is STATUS_CORRUPT. */
 void agent_errand_run(struct agent_errand *e, struct store *store);
+
+/* The same of a token: the only version there is, under an id of its own. */
+void agent_errand_run_token(struct agent_errand *e, struct token_cache *tokens);
 
 #endif

@@ -22,7 +22,7 @@
 #include "base/notify.h"
 #include "base/text.h"
 
-#define MAGIC	   "keyturn-cache-1\n"
+#define MAGIC	   "keyturn-cache-2\n"
 #define MAGIC_SIZE (sizeof(MAGIC) - 1)
 #define HEAD_SIZE  (MAGIC_SIZE + sizeof(uint64_t) + DIGEST_SIZE)
 #define SEALS	   (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -83,6 +83,7 @@ static void put_secret(struct writer *w, const struct agent_secret *s)
 	put_text(w, s->port);
 	put_text(w, s->dbname);
 	put_number(w, s->since_us);
+	put_number(w, s->expires_us);
 	put_number(w, s->checked_us);
 	put_number(w, s->seen_us);
 	put_bytes(w, s->password ? secret_bytes(s->password) : "",
@@ -171,6 +172,7 @@ static bool get_secret(struct reader *r, struct agent_secret *s)
 	get_text(r, s->port, sizeof(s->port));
 	get_text(r, s->dbname, sizeof(s->dbname));
 	s->since_us = get_number(r);
+	s->expires_us = get_number(r);
 	s->checked_us = get_number(r);
 	s->seen_us = get_number(r);
 	password = get_bytes(r, &n);

@@ -12,7 +12,9 @@
 /* How long a request waits for the first answer of a store, or the audit. */
 #define FIRST_US   (5 * NOW_SECOND)
 #define RECORD_US  (5 * NOW_SECOND)
-#define WAIT_MAX   600000 /* ms */
+#define WAIT_MAX   600000	     /* ms */
+#define LIFE_MAX   INT64_C(86400000) /* ms */
+#define TOKEN_US   (10 * NOW_SECOND) /* between two that clients cause */
 #define ROTATE_US  (60 * NOW_SECOND)
 #define ENTRY_ROOM 1100 /* the longest entry of LIST */
 
@@ -234,7 +236,8 @@ static void put_time(struct wire_out *o, enum wire_tag tag, int64_t us)
 static void put_role(struct agent_call *k, const struct agent_role *role,
 		     int64_t stale_s)
 {
-	const struct agent_secret *s = role->secret;
+	static const struct agent_secret nothing;
+	const struct agent_secret *s = role->secret ? role->secret : &nothing;
 	struct wire_out *o = &k->out;
 
 	wire_put_text(o, WIRE_TAG_ROLE, role->name);
@@ -250,7 +253,9 @@ static void put_role(struct agent_call *k, const struct agent_role *role,
 	wire_put_text(o, WIRE_TAG_VERSION, s->current.id);
 	put_time(o, WIRE_TAG_ROTATED_AT, s->since_us);
 	put_time(o, WIRE_TAG_EXPIRES_AT,
-		 backends_next_due(k->a->config, role->group, s->since_us));
+		 role->token ? s->expires_us :
+			       backends_next_due(k->a->config, role->group,
+						 s->since_us));
 	if (stale_s > 0)
 		wire_put_number(o, WIRE_TAG_STALE, stale_s);
 }
@@ -283,6 +288,8 @@ static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
 	int64_t wait = patience(k);
 
 	*ret_answered = true;
+	if (!s) /* a token that nobody reads is not minted */
+		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
 	switch (agent_cache_look(k->a->cache, s, ret_stale)) {
 	case AGENT_CACHE_COMING:
 		if (agent_request_wait(k, wait > FIRST_US ? wait : FIRST_US))
@@ -308,6 +315,31 @@ static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
 	return AGENT_REPLY;
 }
 
+/* A token with less life than is wanted is as none, and another one may be
+ * minted; once for each request. */
+static enum agent_outcome check_life(struct agent_call *k)
+{
+	struct agent_secret *s = k->role->secret;
+	int64_t ms = wire_number(&k->m, WIRE_TAG_MIN_LIFE_MS, -1);
+	int64_t want = ms < 0	     ? k->role->life_us :
+		       ms < LIFE_MAX ? ms * 1000 :
+				       LIFE_MAX * 1000;
+
+	if (!k->role->token || s->expires_us - now_wall(k->a->now) >= want)
+		return AGENT_REPLY;
+	if (!k->c->pressed && k->now_us - s->minted_us < TOKEN_US && !s->busy)
+		return AGENT_CLOSE;
+	if ((k->c->pressed && !s->busy) || !agent_request_wait(k, FIRST_US))
+		return AGENT_CLOSE;
+	if (!k->c->pressed) {
+		s->minted_us = k->now_us;
+		s->life_us = want > s->life_us ? want : s->life_us;
+		agent_cache_press(k->a->cache, s, 0);
+	}
+	k->c->pressed = true;
+	return AGENT_PARK;
+}
+
 static enum agent_outcome do_GET(struct agent_call *k)
 {
 	struct agent_secret *s = k->role->secret;
@@ -320,6 +352,12 @@ static enum agent_outcome do_GET(struct agent_call *k)
 		return outcome;
 	if (!s->password)
 		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+	outcome = check_life(k);
+	if (outcome == AGENT_CLOSE)
+		return say(k, WIRE_RESULT_UNAVAILABLE,
+			   "no token of that life can be had");
+	if (outcome == AGENT_PARK)
+		return outcome;
 	outcome =
 		agent_request_record(k->a, k->c, k->role, "GET", stale > 0, "");
 	if (outcome == AGENT_CLOSE)
@@ -367,7 +405,7 @@ static enum agent_outcome do_LIST(struct agent_call *k)
 {
 	const struct agent_roster *r = k->a->roster;
 	char after[AGENT_NAME_SIZE];
-	int64_t stale;
+	int64_t stale = 0;
 	size_t more;
 
 	wire_text(&k->m, WIRE_TAG_AFTER, after, sizeof(after));
@@ -378,15 +416,15 @@ static enum agent_outcome do_LIST(struct agent_call *k)
 	     i < agent_roster_count(r); i++) {
 		const struct agent_role *role = agent_roster_at(r, i);
 
-		if (!role->secret ||
-		    !agent_roster_may(role, AGENT_RIGHT_LIST, &k->c->peer))
+		if (!agent_roster_may(role, AGENT_RIGHT_LIST, &k->c->peer))
 			continue;
 		if (wire_room(&k->out) < ENTRY_ROOM) {
 			k->out.bytes[more] = '1';
 			break;
 		}
-		agent_cache_look(k->a->cache, role->secret, &stale);
-		put_role(k, role, stale);
+		if (role->secret)
+			agent_cache_look(k->a->cache, role->secret, &stale);
+		put_role(k, role, role->secret ? stale : 0);
 	}
 	return AGENT_REPLY;
 }
@@ -394,12 +432,21 @@ static enum agent_outcome do_LIST(struct agent_call *k)
 /* A version that is not the one we hold is known to be old already. */
 static enum agent_outcome do_FEEDBACK(struct agent_call *k)
 {
+	struct agent_secret *s = k->role->secret;
 	char version[RANDOM_UUID_SIZE];
+	bool named =
+		wire_text(&k->m, WIRE_TAG_VERSION, version, sizeof(version));
 
-	if (!wire_text(&k->m, WIRE_TAG_VERSION, version, sizeof(version)) ||
-	    strcmp(version, k->role->secret->current.id) == 0)
-		agent_cache_press(k->a->cache, k->role->secret,
-				  AGENT_CACHE_PRESS_US);
+	if (named && strcmp(version, s->current.id) != 0)
+		return agent_request_answer(k, WIRE_RESULT_OK);
+	if (!k->role->token) {
+		agent_cache_press(k->a->cache, s, AGENT_CACHE_PRESS_US);
+	} else if (named && k->now_us - s->minted_us >= TOKEN_US) {
+		/* Never to be handed out again; minting has its price. */
+		s->minted_us = k->now_us;
+		text_copy(s->refused, sizeof(s->refused), version);
+		agent_cache_press(k->a->cache, s, 0);
+	}
 	return agent_request_answer(k, WIRE_RESULT_OK);
 }
 

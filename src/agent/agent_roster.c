@@ -2,6 +2,7 @@
 /* Answers who may do what; must never say yes to what is not written. */
 #include "agent/agent_roster.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,30 +21,27 @@ static void say_unknown(void *arg, const char *word)
 	const struct agent_role *role = arg;
 
 	log_line(LOG_LEVEL_WARN,
-		 "[role %s]: this host has no %s, so nobody is let in by that",
+		 "%s: this host has no %s, so nobody is let in by that",
 		 role->name, word);
 }
 
+struct grants {
+	enum config_key key;
+	struct agent_rules *to;
+};
+
 static enum status read_rules(struct agent_roster *r, struct agent_role *role,
+			      const struct grants *grants, size_t n,
 			      struct reason *why)
 {
-	const struct {
-		enum config_key key;
-		struct agent_rules *to;
-	} table[] = {
-		{ CONFIG_role_readers, &role->readers },
-		{ CONFIG_role_verifiers, &role->verifiers },
-		{ CONFIG_role_listers, &role->listers },
-		{ CONFIG_role_requesters, &role->requesters },
-	};
 	enum status s = STATUS_OK;
 
-	for (size_t i = 0; i < 4 && s == STATUS_OK; i++) {
-		s = agent_rules_add(table[i].to,
-				    config_string(role->group, table[i].key),
+	for (size_t i = 0; i < n && s == STATUS_OK; i++) {
+		s = agent_rules_add(grants[i].to,
+				    config_string(role->group, grants[i].key),
 				    say_unknown, role, why);
 		if (s == STATUS_OK)
-			s = agent_rules_join(&r->anybody, table[i].to, why);
+			s = agent_rules_join(&r->anybody, grants[i].to, why);
 	}
 	return s;
 }
@@ -55,6 +53,12 @@ static enum status add_role(struct agent_roster *r, const struct config *config,
 		config_find(config, CONFIG_SECTION_cluster,
 			    config_string(g, CONFIG_role_cluster));
 	struct agent_role *role = &r->roles[r->n++];
+	const struct grants grants[] = {
+		{ CONFIG_role_readers, &role->readers },
+		{ CONFIG_role_verifiers, &role->verifiers },
+		{ CONFIG_role_listers, &role->listers },
+		{ CONFIG_role_requesters, &role->requesters },
+	};
 
 	*role = (struct agent_role){
 		.group = g,
@@ -71,7 +75,33 @@ static enum status add_role(struct agent_roster *r, const struct config *config,
 		.grace_us = config_duration_us(g, CONFIG_role_grace),
 	};
 	text_copy(role->name, sizeof(role->name), config_name(g));
-	return read_rules(r, role, why);
+	return read_rules(r, role, grants, 4, why);
+}
+
+static enum status add_token(struct agent_roster *r,
+			     const struct config_group *g, struct reason *why)
+{
+	struct agent_role *role = &r->roles[r->n++];
+	const struct grants grants[] = {
+		{ CONFIG_token_readers, &role->readers },
+		{ CONFIG_token_listers, &role->listers },
+	};
+
+	*role = (struct agent_role){
+		.group = g,
+		.token = true,
+		.realm = "",
+		.rolname = config_string(g, CONFIG_token_user),
+		.host = config_string(g, CONFIG_token_host),
+		.port = config_string(g, CONFIG_token_port),
+		.dbname = config_string(g, CONFIG_token_dbname),
+		.sslmode = config_string(g, CONFIG_token_sslmode),
+		.units = "",
+		.life_us = config_duration_us(g, CONFIG_token_min_life),
+	};
+	snprintf(role->name, sizeof(role->name), AGENT_TOKEN "%s",
+		 config_name(g));
+	return read_rules(r, role, grants, 2, why);
 }
 
 static int by_name(const void *a, const void *b)
@@ -84,22 +114,29 @@ static int by_name(const void *a, const void *b)
 enum status agent_roster_new(const struct config *config,
 			     struct agent_roster **ret, struct reason *why)
 {
-	size_t n = config_count(config, CONFIG_SECTION_role);
+	size_t n_roles = config_count(config, CONFIG_SECTION_role);
+	size_t n_tokens = config_count(config, CONFIG_SECTION_token);
 	struct agent_roster *r = calloc(1, sizeof(*r));
 	enum status s = STATUS_OK;
 
 	if (r)
-		r->roles = calloc(n > 0 ? n : 1, sizeof(*r->roles));
+		r->roles = calloc(n_roles + n_tokens + 1, sizeof(*r->roles));
 	if (!r || !r->roles)
 		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	for (size_t i = 0; i < n && s == STATUS_OK; i++)
+	for (size_t i = 0; i < n_roles && s == STATUS_OK; i++)
 		s = add_role(r, config,
 			     config_at(config, CONFIG_SECTION_role, i), why);
+	for (size_t i = 0; i < n_tokens && s == STATUS_OK; i++)
+		s = add_token(r, config_at(config, CONFIG_SECTION_token, i),
+			      why);
 	if (s != STATUS_OK) {
 		agent_roster_free(r);
 		return s;
 	}
 	qsort(r->roles, r->n, sizeof(*r->roles), by_name);
+	for (size_t i = 0; i < r->n; i++)
+		if (r->roles[i].token) /* where it stands now */
+			r->roles[i].store = r->roles[i].name;
 	*ret = r;
 	return STATUS_OK;
 }
@@ -128,10 +165,12 @@ static enum status fill_role(struct agent_role *role, struct agent_cache *c,
 	bool read = !agent_rules_empty(&role->readers) || role->units[0];
 	bool verify = !agent_rules_empty(&role->verifiers);
 
-	if (!read && !verify && agent_rules_empty(&role->listers))
+	if (!read && !verify &&
+	    (role->token || agent_rules_empty(&role->listers)))
 		return STATUS_OK;
 	text_copy(wish.name, sizeof(wish.name), role->name);
 	text_copy(wish.store, sizeof(wish.store), role->store);
+	wish.token = role->token;
 	wish.want_content = read || verify;
 	wish.want_clear = read;
 	wish.want_previous = verify && role->grace_us > 0;

@@ -23,14 +23,16 @@ enum agent_right {
 
 struct agent_role {
 	char name[AGENT_NAME_SIZE];
-	const char *store;   /* the [store NAME] */
+	const char *store;   /* the [store NAME], or "token:NAME" */
 	const char *realm;   /* the [cluster NAME], or "" */
 	const char *rolname; /* "" when only the secret knows it */
 	const char *host, *port, *dbname, *sslmode; /* what is configured */
 	struct agent_rules readers, verifiers, listers, requesters;
 	const char *units;
 	int64_t grace_us;
-	const struct config_group *group;
+	const struct config_group *group; /* [role NAME] or [token NAME] */
+	bool token;
+	int64_t life_us; /* the least life of a token that is handed out */
 	struct agent_secret *secret; /* the cache's; NULL: nobody needs it */
 	int64_t asked_us;	     /* boot: of the last ROTATE; 0 never */
 	bool asked;		     /* and nobody has taken it yet */
