@@ -224,7 +224,10 @@ static enum status deliver(const struct file *f, const struct token *t,
 	return sink_deliver(&f->sink, &d, ret_changed, why);
 }
 
-/* A token that lives longer than what is there; when it is forced, any. */
+/*
+ * A token that lives longer than what is there; when it is forced, any.
+ * STATUS_NOTHING_DUE: the source works, and gives none that does.
+ */
 static enum status obtain(struct refresh *r, const struct file *f,
 			  struct token *ret, struct reason *why)
 {
@@ -234,7 +237,14 @@ static enum status obtain(struct refresh *r, const struct file *f,
 	enum status s = backends_token(r->o.backends, config_name(f->token),
 				       &cache, why);
 
-	return s == STATUS_OK ? token_cache_get(cache, least, ret, why) : s;
+	if (s == STATUS_OK)
+		s = token_cache_get(cache, least, ret, why);
+	if (s == STATUS_REFUSED && least > 0 &&
+	    token_cache_get(cache, 0, ret, NULL) == STATUS_OK) {
+		token_free(ret);
+		s = STATUS_NOTHING_DUE;
+	}
+	return s;
 }
 
 static enum status tell_reader(struct file *f, struct reason *why)
@@ -260,6 +270,8 @@ static enum status refresh(struct refresh *r, struct file *f, bool *ret_changed,
 	char where[sizeof(SINK_PREFIX) + CONFIG_NAME_MAX + 8];
 	enum status s = obtain(r, f, &t, why);
 
+	if (s == STATUS_NOTHING_DUE)
+		return STATUS_OK; /* the alarm says when that is too little */
 	snprintf(where, sizeof(where), "sink %s", config_name(f->group));
 	if (s == STATUS_OK)
 		s = handout_token_record(r->o.ledger, config_name(f->token), &t,

@@ -75,3 +75,4 @@ EXTRA_DIST += tests/integration/rig/token_site.py \
 	tests/integration/test_token.py \
 	tests/integration/test_token_clients.py
 EXTRA_DIST += tests/integration/test_admins.py
+EXTRA_DIST += tests/integration/test_token_login.py

@@ -49,7 +49,12 @@ class TokenSite(Installation):
         self.set_tokens()
 
     def create(self, roles=(), **settings):
-        return super().create(roles, more=self.more, **settings)
+        """`keyturn init`; no role and no administrator."""
+        done = self.run("init", self.keys, "--state", self.state,
+                        configured=False)
+        assert done.exit == 0, done.text
+        self.configure(roles, more=self.more, **settings)
+        return self
 
     def put(self, name, text, mode=0o600):
         """A file with a secret in a folder that is no place of leaks."""
