@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* What there is, and when it changes; must never ask for a secret where a
  * description does. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include "helpers/credential.h"
 
 #define LIST_MAX      ((size_t)16 * 1024 * 1024)
-#define WATCH_WAIT_MS 300000
+#define WATCH_WAIT_MS 30000
 
 /* Between two attempts at an agent that is away. */
 #define WATCH_PAUSE_US	    NOW_SECOND
@@ -134,6 +135,14 @@ out:
 
 /* ---- watch ------------------------------------------------------------------- */
 
+/* A reader that went away would otherwise be noticed at the next rotation. */
+static bool is_read(void)
+{
+	struct pollfd f = { .fd = STDOUT_FILENO };
+
+	return poll(&f, 1, 0) <= 0 || !(f.revents & (POLLERR | POLLHUP));
+}
+
 /* What passes by itself. */
 static bool passes(enum credential_exit e)
 {
@@ -182,6 +191,11 @@ enum credential_exit credential_list_watch(struct credential_agent *a,
 		credential_ask_forget(&answer);
 		if (e != CREDENTIAL_OK && (!passes(e) || !*seen))
 			return e;
+		if (!is_read()) {
+			reason_set(why, STATUS_ERROR,
+				   "nobody reads standard output any more");
+			return CREDENTIAL_ERROR;
+		}
 		if (e == CREDENTIAL_UNAVAILABLE && !away)
 			log_line(LOG_LEVEL_WARN, "%s; waiting", why->text);
 		away = e == CREDENTIAL_UNAVAILABLE;

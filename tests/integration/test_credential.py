@@ -34,14 +34,6 @@ def helper(agent, taken_over, folder):
     return Helper(agent, taken_over, tempfile.mkdtemp(dir=folder))
 
 
-def rotate(site, agent):
-    """As keyturnd on this host does it: the agent is told."""
-    site.run("rotate", "sap", expect=0)
-    version = site.current().id
-    agent.push(version=version)
-    return agent.wait_version(version)
-
-
 # -- get ----------------------------------------------------------------------
 
 def test_every_form_logs_in(helper, taken_over):
@@ -115,7 +107,7 @@ def test_waiting_for_another_version_bridges_a_rotation(helper, agent,
     waiting = helper.popen("keyturn-credential", "get", "-r", "sap",
                            "--not-version", old.id, "--wait", "30s",
                            "-f", "json")
-    rotate(taken_over, agent)
+    helper.rotate()
     out, _ = waiting.communicate(timeout=30)
     found = json.loads(out)
     new = taken_over.current()
@@ -141,7 +133,7 @@ def test_watch_tells_of_rotations(helper, agent, taken_over):
     process = helper.popen("keyturn-credential", "watch", "-r", "sap")
     lines = [process.stdout.readline().decode()]
     for _ in range(2):
-        rotate(taken_over, agent)
+        helper.rotate()
         versions.append(taken_over.current().id)
         lines.append(process.stdout.readline().decode())
     process.terminate()
@@ -305,7 +297,7 @@ def test_a_loop_of_exec_never_fails_across_100_rotations(helper, agent,
         thread.start()
     try:
         for _ in range(ROTATIONS):
-            rotate(taken_over, agent)
+            helper.rotate()
             # A second rotation within one command's life is beyond what one
             # repetition can bridge, and beyond any schedule.
             passed = runs[0] + 4

@@ -559,6 +559,18 @@ def test_watch_waits_for_an_agent_that_is_restarted(caller):
     assert err.count(b"waiting") == 1
 
 
+def test_watch_ends_when_nobody_reads_it(caller):
+    caller.answer = lambda operation, request: (
+        reply(operation, "TIMEOUT") if "NOT_VERSION" in request
+        else reply(operation, **description()))
+    process = caller.popen("watch", "-r", "sap")
+    assert FIRST.encode() in process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == 1
+    assert b"nobody reads" in process.stderr.read()
+    process.stderr.close()
+
+
 def test_watch_ends_when_there_is_no_such_role(caller):
     caller.answer = lambda operation, _: reply(operation, "NOT_FOUND")
     caller.run("watch", "-r", "sap", expect=3)

@@ -70,6 +70,13 @@ class Helper:
     def get(self, *argv, **options):
         return self.credential("get", "-r", "sap", *argv, expect=0, **options)
 
+    def rotate(self):
+        """As keyturnd on this host does it: the agent is told."""
+        self.site.run("rotate", "sap", expect=0)
+        version = self.site.current().id
+        self.agent.push(version=version)
+        self.agent.wait_version(version)
+
     def keep(self, text):
         """Where no secret may be: the search after the test looks at it."""
         with open(self.site.next_file("helper"), "wb") as f:
