@@ -69,6 +69,7 @@ EXTRA_DIST += tests/integration/rig/daemon.py \
 	tests/integration/rig/receiver.py \
 	tests/integration/test_hooks.py \
 	tests/integration/test_keyturnd.py \
+	tests/integration/test_keyturnd_agent.py \
 	tests/integration/test_units.py
 EXTRA_DIST += tests/integration/rig/token_site.py \
 	tests/integration/test_refresh.py \
