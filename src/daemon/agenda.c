@@ -183,11 +183,21 @@ bool agenda_ask(struct agenda *a, struct agenda_role *r)
 	return true;
 }
 
+int64_t agenda_pause(const struct agenda *a, const struct agenda_role *r)
+{
+	const size_t sites[] = { AGENDA_SITE_LEDGER, r->cluster, r->store };
+	int64_t until = r->not_before;
+
+	for (size_t i = 0; i < 3; i++)
+		if (a->sites[sites[i]].not_before > until)
+			until = a->sites[sites[i]].not_before;
+	return until;
+}
+
 /* When it may begin at the earliest; INT64_MAX: not by time alone. */
 static int64_t earliest(const struct agenda *a, const struct agenda_role *r)
 {
-	const size_t sites[] = { AGENDA_SITE_LEDGER, r->cluster, r->store };
-	int64_t at = INT64_MAX;
+	int64_t at = INT64_MAX, pause;
 
 	if (r->running || !r->known || r->frozen || r->untaken)
 		return INT64_MAX;
@@ -203,11 +213,8 @@ static int64_t earliest(const struct agenda *a, const struct agenda_role *r)
 	}
 	if (at == INT64_MAX)
 		return at;
-	at = r->not_before > at ? r->not_before : at;
-	for (size_t i = 0; i < 3; i++)
-		if (a->sites[sites[i]].not_before > at)
-			at = a->sites[sites[i]].not_before;
-	return at;
+	pause = agenda_pause(a, r);
+	return pause > at ? pause : at;
 }
 
 struct census {

@@ -103,6 +103,10 @@ bool agenda_ask(struct agenda *a, struct agenda_role *r);
 struct agenda_role *agenda_next(struct agenda *a, int64_t now,
 				int64_t *ret_wake);
 
+/* Until when it waits after failures, its own or a site's; in the past when it
+ * does not. */
+int64_t agenda_pause(const struct agenda *a, const struct agenda_role *r);
+
 void agenda_begin(struct agenda *a, struct agenda_role *r, int64_t now);
 
 /* STATUS_NOTHING_DUE: it was not run, because nothing was to be done. */

@@ -234,17 +234,6 @@ static const char *what_happened(const struct runner_result *r, bool moved)
 	return moved ? "rotated" : "in order";
 }
 
-static int64_t pause_of(const struct agenda *a, const struct agenda_role *r)
-{
-	int64_t until = r->not_before;
-	const size_t sites[] = { AGENDA_SITE_LEDGER, r->cluster, r->store };
-
-	for (size_t i = 0; i < 3; i++)
-		if (a->sites[sites[i]].not_before > until)
-			until = a->sites[sites[i]].not_before;
-	return until;
-}
-
 static void log_run(struct daemon *d, const struct errand *e,
 		    const struct agenda_role *role, int64_t now)
 {
@@ -263,7 +252,7 @@ static void log_run(struct daemon *d, const struct errand *e,
 			 r->sink_bad ? r->why.text : "");
 		return;
 	}
-	until = role ? pause_of(d->agenda, role) : 0;
+	until = role ? agenda_pause(d->agenda, role) : 0;
 	if (role && !role->frozen && until > now)
 		now_age(until - now, age);
 	log_line(LOG_LEVEL_WARN, "%s: %s%s%s%s%s", e->role,

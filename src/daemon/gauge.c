@@ -83,7 +83,8 @@ static double running(const struct gauge_view *v, size_t i)
 
 static double back_off(const struct gauge_view *v, size_t i)
 {
-	int64_t left = v->agenda->roles[i].not_before - v->boot_us;
+	int64_t left =
+		agenda_pause(v->agenda, &v->agenda->roles[i]) - v->boot_us;
 
 	return left > 0 ? seconds(left) : 0;
 }

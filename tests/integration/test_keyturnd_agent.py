@@ -222,9 +222,10 @@ def test_metrics_say_how_it_is(new_site):
     # A cluster that goes away, and a reload that is refused.
     site.server.stop("immediate")
     overdue(site, "sap")
-    wait_for(lambda: of("failures") >= 1 and of("backoff_seconds") > 0
+    wait_for(lambda: of("failures") >= 1
              and one("site_failures", kind="cluster", name="main") >= 1,
              "the failures")
+    wait_for(lambda: of("backoff_seconds") > 0, "a pause")
     assert one("runs_total", outcome="failed") >= 1
     site.server.start()
     wait_for(lambda: of("failures") == 0
