@@ -78,7 +78,7 @@ struct agent_secret {
 	char pushed[RANDOM_UUID_SIZE];
 	char refused[RANDOM_UUID_SIZE]; /* a token, to be told to its source */
 	int64_t minted_us; /* boot: when a client last caused one */
-	int64_t life_us; /* what a client wants of the next token; 0 any */
+	int64_t life_us;   /* what a client wants of the next token; 0 any */
 };
 
 struct agent_cache;
