@@ -250,6 +250,30 @@ def test_keys_of_others_are_kept_and_a_port_that_is_a_number_stays_one(
         site.must_log_in(value["password"])
 
 
+def test_a_secret_without_any_version_is_begun(new_aws_site):
+    """CreateSecret without a value, as some tools make it."""
+    site = new_aws_site(store="")
+    site.client.create_secret(Name=site.secret_id())
+    site.run("rotate", "sap", expect=0)
+    new = site.settled()
+    assert list(site.describe()["VersionIdsToStages"]) == [new.id]
+
+
+def test_a_secret_that_is_full_is_said_before_anything_is_applied(site,
+                                                                 double):
+    """AWS purges no version within a day."""
+    site.run("rotate", "sap", expect=0)
+    old = site.current()
+    while len(double.manager.secrets[site.secret_id()].versions) < 100:
+        site.client.put_secret_value(
+            SecretId=site.secret_id(), SecretString="{}",
+            VersionStages=["mine"])
+    done = site.run("rotate", "sap")
+    assert done.exit == 6 and "less often" in done.text, done.text
+    site.must_log_in(old.password)
+    assert site.current() == old
+
+
 def test_a_secret_whose_version_ids_are_not_uuids_is_taken_over(new_aws_site):
     """Terraform names its versions otherwise."""
     site = new_aws_site(store="")

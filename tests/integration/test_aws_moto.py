@@ -105,6 +105,13 @@ def test_a_secret_of_others_is_taken_over_with_its_keys(new_site):
     site.settled()
 
 
+def test_a_secret_without_any_version_is_begun(new_site):
+    site = new_site(store="")
+    site.client.create_secret(Name=site.secret_id())
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
 def test_killed_at_every_request(site, moto):
     """And finished by the next run."""
     site.run("rotate", "sap", expect=0)

@@ -16,6 +16,8 @@
 #include "aws/aws_process.h"
 #include "aws/aws_profile.h"
 #include "base/now.h"
+#include "store/store_aws_content.h"
+#include "store/store_aws_known.h"
 #include "store/store_aws_state.h"
 
 static char folder[] = "/tmp/keyturn-aws-XXXXXX";
@@ -175,6 +177,40 @@ static void every_partition_has_its_names(void **state)
 	     "secretsmanager.eusc-de-east-1.amazonaws.eu");
 }
 
+static void fips_is_wanted_by_variables_and_profiles_too(void **state)
+{
+	struct aws_endpoint_query q = {
+		.service = "sts",
+		.variable = "AWS_ENDPOINT_URL_STS",
+		.section = "sts",
+		.region = "us-west-2",
+	};
+	struct aws_profile *p = files();
+	struct aws_endpoint e;
+	struct reason why;
+
+	(void)state;
+	setenv("AWS_USE_FIPS_ENDPOINT", "True", 1);
+	assert_int_equal(aws_endpoint_find(&q, p, "default", &e, NULL),
+			 STATUS_OK);
+	assert_string_equal(e.host, "sts-fips.us-west-2.amazonaws.com");
+	/* GovCloud's usual name is FIPS. */
+	q.region = "us-gov-east-1";
+	assert_int_equal(aws_endpoint_find(&q, p, "default", &e, NULL),
+			 STATUS_OK);
+	assert_string_equal(e.host, "sts.us-gov-east-1.amazonaws.com");
+	/* An address of one's own cannot be made FIPS. */
+	assert_int_equal(aws_endpoint_find(&q, p, "two", &e, &why),
+			 STATUS_CONFIG);
+	assert_non_null(strstr(why.text, "fips"));
+	setenv("AWS_USE_FIPS_ENDPOINT", "false", 1);
+	assert_int_equal(aws_endpoint_find(&q, p, "two", &e, &why),
+			 STATUS_CONFIG); /* http://sts is not loopback */
+	assert_non_null(strstr(why.text, "loopback"));
+	unsetenv("AWS_USE_FIPS_ENDPOINT");
+	aws_profile_free(p);
+}
+
 static void only_a_region_becomes_part_of_a_host(void **state)
 {
 	static const char *const bad[] = { "",	     "EU",	     "a.b",
@@ -261,6 +297,110 @@ static void what_changes_is_what_aws_would_say(void **state)
 	doc_free(later);
 }
 
+static struct store_aws_state described_with_tags(const char *version)
+{
+	struct store_aws_state s;
+	char json[1024];
+	struct doc *d;
+
+	snprintf(json, sizeof(json),
+		 "{\"Name\":\"x\",\"LastChangedDate\":1523477145.713,\"Tags\":["
+		 "{\"Key\":\"keyturn:version\",\"Value\":\"%s\"},"
+		 "{\"Key\":\"keyturn:other-keys\",\"Value\":\"none\"},"
+		 "{\"Key\":\"keyturn:last-rotated\",\"Value\":"
+		 "\"2026-01-02T03:04:05Z\"}],\"VersionIdsToStages\":{"
+		 "\"11111111-1111-4111-8111-111111111111\":[\"AWSCURRENT\"],"
+		 "\"22222222-2222-4222-8222-222222222222\":[\"AWSPENDING\"]}}",
+		 version);
+	d = parse(json);
+	assert_int_equal(store_aws_state_read(d, "x", "r", &s, NULL),
+			 STATUS_OK);
+	doc_free(d);
+	return s;
+}
+
+static void tags_are_about_the_version_that_they_name(void **state)
+{
+	struct store_aws_state s =
+		described_with_tags("11111111-1111-4111-8111-111111111111");
+	int64_t at = 0;
+
+	(void)state;
+	assert_int_equal(now_parse("2026-01-02T03:04:05Z", &at), 0);
+	assert_true(s.plain);
+	assert_int_equal(
+		store_find_label(&s.state, STORE_LABEL_CURRENT)->created_us,
+		at);
+	assert_int_equal(
+		store_find_label(&s.state, STORE_LABEL_PENDING)->created_us,
+		1523477145713000);
+	store_aws_state_promoted(&s, "22222222-2222-4222-8222-222222222222", 1);
+	assert_false(s.plain);
+
+	s = described_with_tags("33333333-3333-4333-8333-333333333333");
+	assert_false(s.plain);
+	assert_int_equal(
+		store_find_label(&s.state, STORE_LABEL_CURRENT)->created_us,
+		1523477145713000);
+}
+
+static void a_value_is_plain_when_nothing_of_it_would_be_lost(void **state)
+{
+	static const struct {
+		const char *json;
+		bool plain;
+	} cases[] = {
+#define OURS                                                               \
+	"\"engine\":\"e\",\"host\":\"h\",\"port\":\"1\",\"dbname\":\"d\"," \
+	"\"username\":\"u\""
+		{ "{" OURS "}", true },
+		{ "{" OURS ",\"password\":\"p\"}", true },
+		{ "{" OURS ",\"ssl\":true}", false },
+		{ "{" OURS ",\"password\":\"p\",\"masterarn\":\"x\"}", false },
+		/* A port that is a number stays one. */
+		{ "{\"engine\":\"e\",\"host\":\"h\",\"port\":1,\"dbname\":"
+		  "\"d\",\"username\":\"u\"}",
+		  false },
+		{ "{\"username\":\"u\"}", false },
+		{ "{}", false },
+#undef OURS
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct doc *d = parse(cases[i].json);
+
+		assert_int_equal(store_aws_content_is_plain(d), cases[i].plain);
+		doc_free(d);
+	}
+}
+
+static void what_is_known_of_a_secret_is_forgotten_when_it_is_told(void **state)
+{
+	static const char id[] = "55555555-5555-4555-8555-555555555555";
+	char left[STORE_AWS_STATE_ID_SIZE] = "?";
+	struct store_aws_known *k = NULL;
+
+	(void)state;
+	assert_int_equal(store_aws_known_new(&k), STATUS_OK);
+	assert_false(store_aws_known_owes(k, "sap", id));
+	assert_false(store_aws_known_owes(k, "sap", ""));
+	store_aws_known_owe(k, "sap", id);
+	assert_true(store_aws_known_owes(k, "sap", id));
+	assert_false(store_aws_known_owes(k, "crm", id));
+	store_aws_known_owe(k, "sap", "");
+	assert_false(store_aws_known_owes(k, "sap", id));
+
+	store_aws_known_left(k, "sap", left);
+	assert_string_equal(left, "");
+	store_aws_known_set_left(k, "sap", "terraform-1");
+	store_aws_known_left(k, "sap", left);
+	assert_string_equal(left, "terraform-1");
+	store_aws_known_left(k, "crm", left);
+	assert_string_equal(left, "");
+	store_aws_known_free(k);
+}
+
 static void the_placeholder_is_no_version(void **state)
 {
 	struct doc *d = parse("{\"Name\":\"x\",\"VersionIdsToStages\":{"
@@ -341,9 +481,13 @@ int main(void)
 		TEST(profiles_are_read_as_awss_tools_read_them),
 		TEST(a_key_is_read_from_a_private_file_only),
 		TEST(every_partition_has_its_names),
+		TEST(fips_is_wanted_by_variables_and_profiles_too),
 		TEST(only_a_region_becomes_part_of_a_host),
 		TEST(labels_become_a_state_and_its_revision),
 		TEST(what_changes_is_what_aws_would_say),
+		TEST(tags_are_about_the_version_that_they_name),
+		TEST(a_value_is_plain_when_nothing_of_it_would_be_lost),
+		TEST(what_is_known_of_a_secret_is_forgotten_when_it_is_told),
 		TEST(the_placeholder_is_no_version),
 		TEST(two_versions_cannot_both_be_current),
 		TEST(a_process_is_started_from_words),
