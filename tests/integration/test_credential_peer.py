@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -300,6 +301,59 @@ def test_bad_input_does_not_reach_the_agent(caller):
         said = done.stdout if "docker" in argv else done.stderr
         assert said.count("\n") == 1 and said[:-1].isprintable(), done
     assert caller.asked == []
+
+
+# Both as the same user, who owns both: attach, read the memory, end with a
+# core file.
+PRYING = """
+import ctypes, os, resource, signal, subprocess, sys, time
+if os.geteuid() == 0:
+    os.setgroups([]); os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3)
+# Does this user see into a process that is not hardened?
+other = subprocess.Popen(["sleep", "60"])
+time.sleep(0.2)
+seen = os.access(f"/proc/{other.pid}/mem", os.R_OK)
+other.kill()
+assert seen
+helper = subprocess.Popen([sys.argv[1], "get", "-r", "sap", "--timeout",
+                           "30s"], stdout=subprocess.DEVNULL)
+end = time.monotonic() + 20
+while not os.path.exists(sys.argv[2]):
+    assert time.monotonic() < end, "the agent was not asked"
+    time.sleep(0.02)
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.ptrace(16, helper.pid, 0, 0) == -1, "PTRACE_ATTACH succeeded"
+assert ctypes.get_errno() == 1, ctypes.get_errno()
+assert not os.access(f"/proc/{helper.pid}/mem", os.R_OK)
+assert not os.access(f"/proc/{helper.pid}/environ", os.R_OK)
+helper.send_signal(signal.SIGSEGV)
+_, status = os.waitpid(helper.pid, 0)
+assert os.WIFSIGNALED(status) and not os.WCOREDUMP(status), status
+"""
+
+
+def test_its_owner_cannot_look_into_it(tools, folder):
+    """ptrace and core files are refused while it waits for the agent."""
+    place = tempfile.mkdtemp(dir=folder)
+    os.chmod(place, 0o755)
+    caller = Caller(os.path.join(os.path.dirname(tools.binary),
+                                 "keyturn-credential"), place)
+    os.chmod(caller.agent.path, 0o666)
+    asked = os.path.join(place, "asked")
+
+    def hang(*_):
+        open(asked, "w").close()
+        return lambda connection, closed: closed.wait(30)
+    caller.answer = hang
+
+    def with_core_files():
+        most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+    done = subprocess.run([sys.executable, "-c", PRYING, caller.binary, asked],
+                          env=caller.environment, capture_output=True,
+                          text=True, cwd="/", preexec_fn=with_core_files)
+    caller.agent.close()
+    assert done.returncode == 0, done.stderr
 
 
 # -- exec ---------------------------------------------------------------------

@@ -1,46 +1,31 @@
 # SPDX-License-Identifier: PostgreSQL
 """Something at an agent's socket that says what a test wants, lies included.
-Only for what the real agent (rig/agent.py) never does; its numbers are read
-from wire.def."""
+Only for what the real agent (rig/agent.py) never does."""
 
 import os
-import re
 import socket
 import struct
 import threading
 
+from rig import wire
+
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.dirname(os.path.abspath(__file__)))))
 
-
-def read_table(kind):
-    with open(os.path.join(SOURCE, "src", "wire", "wire.def")) as f:
-        return {name: int(number) for name, number in re.findall(
-            rf"^WIRE_{kind}\((\w+), (\d+),", f.read(), re.M)}
-
-
-OPERATION = read_table("OPERATION")
-FIELD = read_table("FIELD")
-RESULT = read_table("RESULT")
-NAME = {number: name for name, number in FIELD.items()}
+OPERATION = wire.OPERATIONS
+RESULT = {name: number for number, name in wire.RESULTS.items()}
 
 
 def fields(pairs):
     """[(name, value)] as the body of a frame."""
-    body = b""
-    for name, value in pairs:
-        if not isinstance(value, bytes):
-            value = str(value).encode()
-        body += struct.pack(">BH", FIELD[name], len(value)) + value
-    return body
+    return b"".join(wire.field(name, value) for name, value in pairs)
 
 
-def frame(kind, body):
-    return b"KT" + struct.pack(">BBI", 1, kind, len(body)) + body
+frame = wire.frame
 
 
 def reply(operation, result="OK", **more):
-    return frame(OPERATION[operation] | 0x80, fields(
+    return frame(OPERATION[operation] | wire.REPLY, fields(
         [("RESULT", RESULT[result]), *more.items()]))
 
 
@@ -49,7 +34,7 @@ def parse(body):
     found, at = {}, 0
     while at < len(body):
         tag, n = struct.unpack_from(">BH", body, at)
-        found[NAME[tag]] = body[at + 3:at + 3 + n].decode()
+        found[wire.TAGS[tag]] = body[at + 3:at + 3 + n].decode()
         at += 3 + n
     return found
 
