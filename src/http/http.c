@@ -159,42 +159,52 @@ void http_close(struct http *h)
 
 /* ---- the pool ---------------------------------------------------------- */
 
-static void apply_tls(const struct http *h, CURL *c)
+/* A setting that did not take must end the request: without memory for the
+ * path of ca_file, libcurl would go on with the system's authorities. */
+static bool text(CURL *c, CURLoption o, const char *value)
 {
-	curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
-	/* Named authorities are the only ones: both defaults go. */
-	if (h->ca_file || h->ca_dir) {
-		curl_easy_setopt(c, CURLOPT_CAINFO, h->ca_file);
-		curl_easy_setopt(c, CURLOPT_CAPATH, h->ca_dir);
-	}
-	if (h->client_cert) {
-		curl_easy_setopt(c, CURLOPT_SSLCERT, h->client_cert);
-		curl_easy_setopt(c, CURLOPT_SSLKEY,
-				 h->client_key ? h->client_key :
-						 h->client_cert);
-	}
+	return curl_easy_setopt(c, o, value) == CURLE_OK;
 }
 
-static void apply(const struct http *h, CURL *c)
+static bool number(CURL *c, CURLoption o, long value)
 {
-	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
-	/* One request at a time on a connection: what a lost one means is then
-	 * plain (no GOAWAY, no refused streams). */
-	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	/* "" and not NULL: NULL would ask http_proxy and no_proxy. */
-	curl_easy_setopt(c, CURLOPT_PROXY, h->proxy ? h->proxy : "");
-	curl_easy_setopt(c, CURLOPT_NOPROXY, "");
-	curl_easy_setopt(c, CURLOPT_USERAGENT, h->user_agent);
-	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
-			 (long)(h->connect_timeout_us / 1000));
-	curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
-	apply_tls(h, c);
+	return curl_easy_setopt(c, o, value) == CURLE_OK;
+}
+
+static bool apply_tls(const struct http *h, CURL *c)
+{
+	bool ok = number(c, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
+		  number(c, CURLOPT_SSL_VERIFYPEER, 1) &&
+		  number(c, CURLOPT_SSL_VERIFYHOST, 2);
+
+	/* Named authorities are the only ones: both defaults go. */
+	if (h->ca_file || h->ca_dir)
+		ok = ok && text(c, CURLOPT_CAINFO, h->ca_file) &&
+		     text(c, CURLOPT_CAPATH, h->ca_dir);
+	if (h->client_cert)
+		ok = ok && text(c, CURLOPT_SSLCERT, h->client_cert) &&
+		     text(c, CURLOPT_SSLKEY,
+			  h->client_key ? h->client_key : h->client_cert);
+	return ok;
+}
+
+static bool apply(const struct http *h, CURL *c)
+{
+	return number(c, CURLOPT_NOSIGNAL, 1) &&
+	       text(c, CURLOPT_PROTOCOLS_STR, "http,https") &&
+	       number(c, CURLOPT_FOLLOWLOCATION, 0) &&
+	       /* One request at a time on a connection: what a lost one means
+		* is then plain (no GOAWAY, no refused streams). */
+	       number(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) &&
+	       number(c, CURLOPT_PATH_AS_IS, 1) &&
+	       number(c, CURLOPT_NETRC, CURL_NETRC_IGNORED) &&
+	       /* "" and not NULL: NULL would ask http_proxy and no_proxy. */
+	       text(c, CURLOPT_PROXY, h->proxy ? h->proxy : "") &&
+	       text(c, CURLOPT_NOPROXY, "") &&
+	       text(c, CURLOPT_USERAGENT, h->user_agent) &&
+	       number(c, CURLOPT_CONNECTTIMEOUT_MS,
+		      (long)(h->connect_timeout_us / 1000)) &&
+	       number(c, CURLOPT_TCP_KEEPALIVE, 1) && apply_tls(h, c);
 }
 
 CURL *http_take(struct http *h)
@@ -207,8 +217,10 @@ CURL *http_take(struct http *h)
 	pthread_mutex_unlock(&h->lock);
 	if (!c)
 		c = curl_easy_init();
-	if (c)
-		apply(h, c);
+	if (c && !apply(h, c)) {
+		curl_easy_cleanup(c);
+		c = NULL;
+	}
 	return c;
 }
 

@@ -557,6 +557,26 @@ static bool renew(struct store_vault *v, struct store_vault_auth *a)
 	return s == STATUS_OK && a->expires_us > now_boot(v->now);
 }
 
+/* A token that cannot be renewed just now may live for a while; when nothing
+ * better is to be had it serves until it ends, and is not tried each time. */
+static enum status renew_or_obtain(struct store_vault *v,
+				   struct store_vault_auth *a,
+				   struct reason *why)
+{
+	enum status s;
+	int64_t now;
+
+	if (renew(v, a))
+		return STATUS_OK;
+	s = a->method == TOKEN ? STATUS_REFUSED : obtain(v, a, why);
+	now = now_boot(v->now);
+	if (s == STATUS_OK || now >= a->expires_us)
+		return s;
+	a->renew_us = now + (a->expires_us - now) / 2;
+	reason_clear(why);
+	return STATUS_OK;
+}
+
 /*
  * A token for one request.  old: the one that was refused, or NULL.  One
  * thread logs in, the others wait for it.  *ret_fresh: it was obtained now, so
@@ -577,8 +597,8 @@ static enum status token_for(struct store_vault *v, const struct secret *old,
 		s = obtain(v, a, why);
 	else if (now >= a->expires_us)
 		s = obtain(v, a, why);
-	else if (now >= a->renew_us && !renew(v, a) && a->method != TOKEN)
-		s = obtain(v, a, why);
+	else if (now >= a->renew_us)
+		s = renew_or_obtain(v, a, why);
 	if (s == STATUS_OK)
 		s = secret_copy(a->token, ret_token);
 	*ret_fresh = a->obtained_us != obtained;

@@ -14,7 +14,7 @@
 
 #include <openssl/ssl.h>
 
-#define REQUESTS_MAX 16
+#define REQUESTS_MAX 32
 #define REQUEST_SIZE 65536
 
 #define NEED(x)                                              \

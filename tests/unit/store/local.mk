@@ -25,8 +25,11 @@ tests_unit_store_test_store_aws_LDADD = libstore.a libaws.a libhttp.a libjson.a 
 
 check_PROGRAMS += tests/unit/store/test_store_vault
 TESTS += tests/unit/store/test_store_vault
-tests_unit_store_test_store_vault_SOURCES = tests/unit/store/test_store_vault.c
+tests_unit_store_test_store_vault_SOURCES = \
+	tests/unit/http/peer.c \
+	tests/unit/http/peer.h \
+	tests/unit/store/test_store_vault.c
 tests_unit_store_test_store_vault_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_store_test_store_vault_LDADD = libstore.a libhttp.a libjson.a \
-	libcrypto.a libbase.a $(CURL_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) -lm \
-	$(CMOCKA_LIBS)
+	libcrypto.a libbase.a $(CURL_LIBS) $(JANSSON_LIBS) -lssl \
+	$(OPENSSL_LIBS) -lm $(CMOCKA_LIBS)

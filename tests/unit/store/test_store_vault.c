@@ -5,10 +5,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "../http/peer.h"
 #include "store/store_key.h"
 #include "store/store_vault_internal.h"
 
@@ -361,6 +366,115 @@ static void after_a_write_of_unknown_outcome_nothing_is_known(void **state)
 	s->ops->close(s);
 }
 
+/* ---- the life of a token ------------------------------------------------ */
+
+/* A clock that stands still until a test or a wait moves it. */
+static int64_t clock_us;
+
+static int64_t standing(void *self)
+{
+	(void)self;
+	return 1000 * NOW_SECOND + clock_us;
+}
+
+static void pass_by(void *self, int64_t us)
+{
+	(void)self;
+	clock_us += us;
+}
+
+static const struct now standing_clock = { .wall_us = standing,
+					   .boot_us = standing,
+					   .sleep_us = pass_by };
+
+#define ANSWER(code, body)                                                  \
+	{                                                                   \
+		PEER_ANSWER, "HTTP/1.1 " code " X\r\nContent-Length: " body \
+	}
+#define LENGTH(n) n "\r\n\r\n"
+#define TOKEN(name)                                                      \
+	ANSWER("200", LENGTH("70") "{\"auth\":{\"client_token\":\"" name \
+				   "\",\"lease_duration\":60,"           \
+				   "\"renewable\":true}}  ")
+#define MOUNT                                                                \
+	ANSWER("200", LENGTH("50") "{\"data\":{\"type\":\"kv\",\"options\":" \
+				   "{\"version\":\"2\"}}}  ")
+#define NOTHING	 ANSWER("404", LENGTH("13") "{\"errors\":[]}")
+#define DENIED	 ANSWER("403", LENGTH("13") "{\"errors\":[]}")
+#define SEALED	 ANSWER("503", LENGTH("13") "{\"errors\":[]}")
+#define DESCRIBE NOTHING, NOTHING /* secret and record */
+
+/* What a request asked: "POST /v1/auth/approle/login", and with which token. */
+static void asked(struct peer *p, unsigned i, const char *line,
+		  const char *token)
+{
+	const char *request = peer_request(p, i);
+	char header[64];
+
+	if (strncmp(request, line, strlen(line)) != 0)
+		fail_msg("request %u is %.60s, not %s", i, request, line);
+	if (!token) {
+		assert_null(strstr(request, "X-Vault-Token"));
+		return;
+	}
+	snprintf(header, sizeof(header), "X-Vault-Token: %s\r\n", token);
+	if (!strstr(request, header))
+		fail_msg("request %u has another token than %s", i, token);
+	assert_non_null(strstr(request, "X-Vault-Request: true\r\n"));
+}
+
+static void a_token_is_renewed_in_time_and_serves_until_it_ends(void **state)
+{
+	static const struct peer_step steps[] = {
+		TOKEN("one"), MOUNT,	DESCRIBE, /* 0: a login */
+		TOKEN("one"), DESCRIBE, /* 4: renewed after two thirds */
+		DENIED,	      SEALED,	SEALED,	  SEALED, DESCRIBE, /* 7 */
+		DESCRIBE,		/* 13: and not tried again at once */
+		TOKEN("two"), DESCRIBE, /* 15: over; a login */
+	};
+	struct store_vault_options o = good();
+	struct peer *p = peer_start(&(struct peer_options){
+		.steps = steps, .n_steps = sizeof(steps) / sizeof(steps[0]) });
+	char address[64], path[] = "/tmp/keyturn-secret-id-XXXXXX";
+	struct store_state s;
+	struct reason why = { "" };
+	struct store *store = NULL;
+	static const int64_t waits[] = { 0, 41, 41, 0, 20 };
+	int fd = mkstemp(path);
+	size_t i;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "hush", 4), 4);
+	close(fd);
+	snprintf(address, sizeof(address), "http://127.0.0.1:%d", peer_port(p));
+	o.addresses[0] = address;
+	o.auth = "approle";
+	o.role_id = "role";
+	o.secret_id_from = path;
+	o.now = &standing_clock;
+	assert_int_equal(store_vault_open(&o, &store, &why), STATUS_OK);
+	for (i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		clock_us += waits[i] * NOW_SECOND;
+		if (store->ops->describe(store, "sap", &s, &why) != STATUS_OK)
+			fail_msg("describe %zu: %s", i, why.text);
+		assert_string_equal(why.text, "");
+	}
+	asked(p, 0, "POST /v1/auth/approle/login", NULL);
+	asked(p, 1, "GET /v1/sys/internal/ui/mounts/secret", "one");
+	asked(p, 2, "GET /v1/secret/data/sap", "one");
+	asked(p, 4, "POST /v1/auth/token/renew-self", "one");
+	asked(p, 7, "POST /v1/auth/token/renew-self", "one");
+	asked(p, 8, "POST /v1/auth/approle/login", NULL);
+	asked(p, 11, "GET /v1/secret/data/sap", "one");
+	asked(p, 13, "GET /v1/secret/data/sap", "one");
+	asked(p, 15, "POST /v1/auth/approle/login", NULL);
+	asked(p, 16, "GET /v1/secret/data/sap", "two");
+	peer_stop(p);
+	store->ops->close(store);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +495,8 @@ int main(void)
 			what_is_held_is_for_its_own_version_until_released),
 		cmocka_unit_test(
 			after_a_write_of_unknown_outcome_nothing_is_known),
+		cmocka_unit_test(
+			a_token_is_renewed_in_time_and_serves_until_it_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
