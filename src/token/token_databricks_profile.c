@@ -137,12 +137,8 @@ bool token_databricks_profile_has(const struct secret *file, const char *name)
 void token_databricks_profile_default(const struct secret *file, char *dst,
 				      size_t size)
 {
-	struct span v = find(file, SETTINGS, "default_profile");
-
-	if (v.n > 0 && v.n < size) {
-		memcpy(dst, v.s, v.n);
-		dst[v.n] = '\0';
-	} else
+	if (!token_databricks_profile_text(file, SETTINGS, "default_profile",
+					   dst, size))
 		text_copy(dst, size, "DEFAULT");
 }
 
@@ -152,7 +148,7 @@ bool token_databricks_profile_text(const struct secret *file, const char *name,
 	struct span v = find(file, name, key);
 
 	dst[0] = '\0';
-	if (v.n == 0 || v.n >= size || memchr(v.s, '\0', v.n))
+	if (v.n == 0 || v.n >= size || text_has_control(v.s, v.n))
 		return false;
 	memcpy(dst, v.s, v.n);
 	dst[v.n] = '\0';

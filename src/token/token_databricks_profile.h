@@ -32,7 +32,8 @@ bool token_databricks_profile_has(const struct secret *file, const char *name);
 void token_databricks_profile_default(const struct secret *file, char *dst,
 				      size_t size);
 
-/* A value that is no secret; false (and "") when it is not set, empty or does
+/* A value that is no secret; false (and "") when it is not set, is empty, holds
+ * a control character or does
  * not fit. */
 bool token_databricks_profile_text(const struct secret *file, const char *name,
 				   const char *key, char *dst, size_t size);

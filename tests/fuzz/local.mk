@@ -28,3 +28,8 @@ tests_fuzz_fuzz_wire_client_SOURCES = tests/fuzz/fuzz_wire_client.c \
 	tests/fuzz/fuzz_main.c
 tests_fuzz_fuzz_wire_client_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=connect
 tests_fuzz_fuzz_wire_client_LDADD = libwire.a libbase.a
+
+check_PROGRAMS += tests/fuzz/fuzz_databrickscfg
+tests_fuzz_fuzz_databrickscfg_SOURCES = tests/fuzz/fuzz_databrickscfg.c \
+	tests/fuzz/fuzz_main.c
+tests_fuzz_fuzz_databrickscfg_LDADD = libtoken.a libbase.a

@@ -77,3 +77,4 @@ EXTRA_DIST += tests/integration/rig/token_site.py \
 	tests/integration/test_token_clients.py
 EXTRA_DIST += tests/integration/test_admins.py
 EXTRA_DIST += tests/integration/test_token_login.py
+EXTRA_DIST += tests/doubles/clouds.py tests/integration/test_token_clouds.py
