@@ -230,3 +230,44 @@ def test_a_rotation_that_was_asked_for_by_pam_is_noted(overlap):
         done = place.services.test("keyturn", "sap", "chauthtok")
         assert done.returncode == 1
         assert "Permission denied" in done.stderr, done.stderr
+
+
+def test_a_service_login_gets_a_file_for_as_long_as_it_lasts(overlap):
+    """The real folder in /run, which only root can make."""
+    place = overlap("1h")
+    user = pwd.getpwnam("nobody")
+    place.agent.configure(roles={
+        "sap": f"readers = uid:{user.pw_uid}\nlisters = uid:{user.pw_uid}"})
+    place.agent.reload()
+    found = os.path.join(place.site.folder, "found")
+    conninfo = place.site.conninfo(user="sap")
+    script = os.path.join(place.site.evidence, "look")
+    with open(script, "w") as f:
+        f.write("#!/bin/sh\n"
+                '[ "$PAM_TYPE" = open_session ] || exit 0\n'
+                f'exec >{found} && echo "$PGPASSFILE" && '
+                'stat -c "%a %u" "$PGPASSFILE" && '
+                f'psql -XAtqw -c "select current_user" "{conninfo}"\n')
+    os.chmod(script, 0o755)
+    place.services.write(
+        "job", f"session required %M socket={place.agent.path()}\n"
+        f"session required pam_exec.so {script}\n")
+    run = "/run/keyturn-pam"
+    existed = os.path.exists(run)
+    done = place.services.test("job", "nobody", "open_session",
+                               "close_session", as_server=False)
+    if os.getuid() != 0:
+        assert done.returncode == 1
+        return
+    assert done.returncode == 0, done.stderr
+    with open(found) as f:
+        path, mode, who = f.read().splitlines()
+    assert re.fullmatch(rf"{run}/{user.pw_uid}/pgpass\.\d+\.0", path)
+    assert mode == f"600 {user.pw_uid}"
+    assert who == "sap"
+    assert not os.path.exists(path)
+    got = place.agent.events("handout")
+    assert {e["actor"] for e in got} == {f"uid {user.pw_uid}"}
+    if not existed:
+        os.rmdir(os.path.dirname(path))
+        os.rmdir(run)
