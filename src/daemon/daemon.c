@@ -210,8 +210,15 @@ static bool say_goodbye(struct daemon *d)
 	if (l && d->checkpoint && l->ops->checkpoint(l, &why) != STATUS_OK)
 		log_line(LOG_LEVEL_WARN, "no checkpoint was signed: %s",
 			 why.text);
+	feed_stop(d->feed);
 	courier_drain(d->shop->courier, LAST_WORDS);
 	courier_stop(d->shop->courier);
+	while (!feed_stopped(d->feed) && now_boot(now_system()) < until)
+		now_sleep(now_system(), 20 * 1000);
+	if (feed_stopped(d->feed)) {
+		feed_free(d->feed);
+		d->feed = NULL;
+	}
 	while (!shop_idle(d->shop) && now_boot(now_system()) < until)
 		now_sleep(now_system(), 20 * 1000);
 	daemon_errands_settle(d, now_boot(now_system()));
@@ -271,8 +278,9 @@ enum status daemon_run(const char *config_path, struct reason *why)
 		return d->runs > 0 ? STATUS_UNKNOWN : STATUS_TIMEOUT;
 	}
 	if (!say_goodbye(d)) {
-		log_line(LOG_LEVEL_WARN, "a hook is still running; what it was "
-					 "told is told again");
+		log_line(LOG_LEVEL_WARN,
+			 "a hook or a token source still works; "
+			 "it is begun again");
 		return STATUS_TIMEOUT;
 	}
 	log_line(LOG_LEVEL_INFO, "stopped");

@@ -96,21 +96,26 @@ enum status daemon_errands_plan(struct daemon *d, const struct shop *shop,
 	return STATUS_OK;
 }
 
-static void retire(struct daemon *d, struct shop *shop)
+/* The shop in force, which is not it any more. */
+static void retire(struct daemon *d)
 {
 	struct daemon_retired *r = malloc(sizeof(*r));
 
-	courier_stop(shop->courier);
-	if (!r)
-		return; /* it is never freed, and nothing else is wrong */
-	r->shop = shop;
-	r->next = d->retired;
-	d->retired = r;
+	courier_stop(d->shop->courier);
+	feed_stop(d->feed);
+	if (r) { /* else it is never freed, and nothing else is wrong */
+		*r = (struct daemon_retired){ d->retired, d->shop, d->feed };
+		d->retired = r;
+	}
+	d->feed = NULL;
 }
 
-static void put_in_force(struct daemon *d, struct shop *made, int64_t now)
+static void put_in_force(struct daemon *d, struct shop *made, bool fresh,
+			 int64_t now)
 {
-	retire(d, d->shop);
+	struct reason why;
+
+	retire(d);
 	d->shop = made;
 	d->looked = false;
 	d->next_look = now;
@@ -120,6 +125,9 @@ static void put_in_force(struct daemon *d, struct shop *made, int64_t now)
 	d->ledger_made = true;
 	d->trouble[0] = '\0';
 	agenda_site_good(&d->agenda->sites[AGENDA_SITE_LEDGER]);
+	if (feed_start(made, fresh, d->actor, &d->feed, &why) != STATUS_OK)
+		log_line(LOG_LEVEL_ERROR, "no file is kept fresh: %s",
+			 why.text);
 }
 
 static void ledger_failed(struct daemon *d, int64_t began, int64_t now,
@@ -147,7 +155,7 @@ static void opened(struct daemon *d, struct errand *e, int64_t now)
 			 "history is lost, no password is");
 	else if (d->trouble[0])
 		log_line(LOG_LEVEL_INFO, "the ledger is back");
-	put_in_force(d, e->made, now);
+	put_in_force(d, e->made, e->make, now);
 }
 
 static void loaded(struct daemon *d, struct errand *e, int64_t now)
@@ -171,7 +179,7 @@ static void loaded(struct daemon *d, struct errand *e, int64_t now)
 		agenda_inherit(a, old);
 		d->agenda = a;
 		agenda_free(old);
-		put_in_force(d, e->made, now);
+		put_in_force(d, e->made, true, now);
 		d->reloaded_us = now_wall(now_system());
 		log_line(LOG_LEVEL_INFO,
 			 "the new configuration is in force: %zu roles",
@@ -378,7 +386,7 @@ static bool requested(struct daemon *d, struct errand **ret)
 
 static void write_metrics(struct daemon *d, int64_t now)
 {
-	const struct gauge_view v = {
+	struct gauge_view v = {
 		.agenda = d->agenda,
 		.looks = d->looks,
 		.hooks = d->hooks,
@@ -393,8 +401,11 @@ static void write_metrics(struct daemon *d, int64_t now)
 		.now_us = now_wall(now_system()),
 		.boot_us = now,
 	};
+	struct feed_file files[DAEMON_FILES_MAX];
 	struct errand *e = NULL;
 
+	v.files = files;
+	v.n_files = feed_files(d->feed, files, DAEMON_FILES_MAX);
 	d->changed = false;
 	d->written = now;
 	if (errand_new(ERRAND_WRITE, d->shop, &e) != STATUS_OK)
@@ -500,6 +511,12 @@ static void free_retired(struct daemon *d)
 	struct daemon_retired **at = &d->retired, *r;
 
 	while ((r = *at) != NULL) {
+		if (!feed_stopped(r->feed)) {
+			at = &r->next;
+			continue;
+		}
+		feed_free(r->feed);
+		r->feed = NULL;
 		if (!shop_idle(r->shop)) {
 			at = &r->next;
 			continue;

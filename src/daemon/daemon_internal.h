@@ -9,15 +9,18 @@
 #include "daemon/agenda.h"
 #include "daemon/daemon.h"
 #include "daemon/errand.h"
+#include "daemon/feed.h"
 #include "daemon/push.h"
 #include "daemon/shop.h"
 
 #define DAEMON_REQUESTS_MAX 256
+#define DAEMON_FILES_MAX    256 /* shown in the metrics */
 
 /* A shop that is not in force any more, until its last run has ended. */
 struct daemon_retired {
 	struct daemon_retired *next;
 	struct shop *shop;
+	struct feed *feed;
 };
 
 struct daemon {
@@ -32,7 +35,8 @@ struct daemon {
 	struct crew *crew;  /* runs */
 	struct crew *clerk; /* everything else, one at a time */
 	struct push *push;
-	unsigned runs; /* under way */
+	struct feed *feed; /* of the shop in force, NULL without such files */
+	unsigned runs;	   /* under way */
 	bool clerk_busy;
 
 	bool ledger_made;  /* one was opened: from now on it is not made anew */

@@ -167,6 +167,50 @@ static void hooks(const struct gauge_view *v, struct text *t)
 	}
 }
 
+static void each_file(const struct gauge_view *v, struct text *t,
+		      const char *name, const char *help,
+		      double (*value)(const struct feed_file *f))
+{
+	head(t, name, "gauge", help);
+	for (size_t i = 0; i < v->n_files; i++) {
+		text_printf(t, "keyturn_%s{sink=\"", name);
+		add_label(t, v->files[i].sink);
+		text_add(t, "\",token=\"");
+		add_label(t, v->files[i].token);
+		text_printf(t, "\"} %.17g\n", value(&v->files[i]));
+	}
+}
+
+static double file_expires(const struct feed_file *f)
+{
+	return seconds(f->expires_us);
+}
+
+static double file_alarm(const struct feed_file *f)
+{
+	return f->alarm;
+}
+
+static double file_failures(const struct feed_file *f)
+{
+	return f->failures;
+}
+
+static void files(const struct gauge_view *v, struct text *t)
+{
+	if (v->n_files == 0)
+		return;
+	each_file(v, t, "token_file_expires_timestamp_seconds",
+		  "When the token in the file ends; 0: there is none.",
+		  file_expires);
+	each_file(v, t, "token_file_alarm",
+		  "1: the token in the file has less life than min_life.",
+		  file_alarm);
+	each_file(v, t, "token_file_failures",
+		  "Attempts in a row to refresh the file that failed.",
+		  file_failures);
+}
+
 void gauge_write(const struct gauge_view *v, struct text *t)
 {
 	unsigned at_work = 0;
@@ -198,4 +242,5 @@ void gauge_write(const struct gauge_view *v, struct text *t)
 	sites(v, t);
 	roles(v, t);
 	hooks(v, t);
+	files(v, t);
 }

@@ -6,12 +6,15 @@
 
 #include "base/text.h"
 #include "daemon/errand.h"
+#include "daemon/feed.h"
 
 struct gauge_view {
 	const struct agenda *agenda;
 	const struct errand_look *looks; /* one a role of the agenda */
 	const struct errand_hook *hooks;
 	size_t n_hooks;
+	const struct feed_file *files;
+	size_t n_files;
 	bool ledger_up;
 	unsigned long long runs_ok, runs_failed; /* since the start */
 	unsigned agent_failures;

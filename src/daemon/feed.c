@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Keeps files fresh; must never raise the same alarm again and again. */
+#include "daemon/feed.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "assembly/refresh.h"
+#include "base/log.h"
+#include "base/now.h"
+#include "base/text.h"
+
+/* When to run next is said by the wall clock, which may jump. */
+#define NAP_SECONDS 2
+
+struct feed {
+	struct shop *shop;
+	struct refresh *refresh;
+	const char *actor;
+	pthread_t thread;
+	pthread_mutex_t lock; /* over everything below */
+	pthread_cond_t changed;
+	bool stopping, ended;
+	struct feed_file *files;
+	size_t n, room;
+};
+
+/* The file's entry, made when it is new; NULL: no room. */
+static struct feed_file *find(struct feed *f, const struct refresh_outcome *o)
+{
+	struct feed_file *file;
+
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->files[i].sink, o->sink) == 0)
+			return &f->files[i];
+	if (f->n == f->room)
+		return NULL;
+	file = &f->files[f->n++];
+	text_copy(file->sink, sizeof(file->sink), o->sink);
+	text_copy(file->token, sizeof(file->token), o->token);
+	return file;
+}
+
+/* In the trail, for auditors and hooks. */
+static void raise_alarm(struct feed *f, const struct refresh_outcome *o)
+{
+	char detail[LEDGER_TEXT_SIZE], stamp[NOW_STAMP_SIZE];
+	struct ledger *l = f->shop->ledger;
+	const struct ledger_event ev = { .kind = "alarm",
+					 .role = "",
+					 .run = "",
+					 .actor = f->actor,
+					 .version = "",
+					 .status = status_name(o->status),
+					 .detail = detail,
+					 .took_us = -1 };
+
+	if (o->expires_us > 0)
+		snprintf(detail, sizeof(detail),
+			 "sink %s: the token in %.200s ends at %s: %.200s",
+			 o->sink, o->path, now_stamp(o->expires_us, stamp),
+			 o->detail);
+	else
+		snprintf(detail, sizeof(detail),
+			 "sink %s: there is no token in %.200s: %.200s",
+			 o->sink, o->path, o->detail);
+	log_line(LOG_LEVEL_ERROR, "%s", detail);
+	l->ops->note(l, &ev, 1, true, NULL);
+	courier_wake(f->shop->courier);
+}
+
+static void tell(void *arg, const struct refresh_outcome *o)
+{
+	struct feed *f = arg;
+	struct feed_file *file;
+	bool was_alarm = false;
+	unsigned failures = 0;
+
+	pthread_mutex_lock(&f->lock);
+	file = find(f, o);
+	if (file) {
+		was_alarm = file->alarm;
+		failures = file->failures;
+		file->alarm = o->alarm;
+		file->expires_us = o->expires_us;
+		if (o->tried)
+			file->failures =
+				o->status == STATUS_OK ? 0 : file->failures + 1;
+	}
+	pthread_mutex_unlock(&f->lock);
+	if (o->alarm && !was_alarm)
+		raise_alarm(f, o);
+	else if (o->status != STATUS_OK && o->tried && failures == 0)
+		log_line(LOG_LEVEL_WARN, "sink %s: %s", o->sink, o->detail);
+	else if (o->status == STATUS_OK && (failures > 0 || was_alarm))
+		log_line(LOG_LEVEL_INFO, "sink %s: fresh again", o->sink);
+}
+
+/* What is there already, so that only a change is an alarm's beginning. */
+static void note(void *arg, const struct refresh_outcome *o)
+{
+	struct feed *f = arg;
+	struct feed_file *file;
+
+	pthread_mutex_lock(&f->lock);
+	file = find(f, o);
+	if (file)
+		file->expires_us = o->expires_us;
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void nap(struct feed *f)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += NAP_SECONDS;
+	while (!f->stopping)
+		if (pthread_cond_timedwait(&f->changed, &f->lock, &until) ==
+		    ETIMEDOUT)
+			break;
+}
+
+static void *work(void *arg)
+{
+	struct feed *f = arg;
+	int64_t next = 0;
+
+	refresh_look(f->refresh, note, f);
+	pthread_mutex_lock(&f->lock);
+	while (!f->stopping) {
+		if (now_wall(now_system()) >= next) {
+			pthread_mutex_unlock(&f->lock);
+			next = refresh_run(f->refresh, tell, f);
+			pthread_mutex_lock(&f->lock);
+		}
+		nap(f);
+	}
+	f->ended = true;
+	pthread_mutex_unlock(&f->lock);
+	return NULL;
+}
+
+static enum status start_thread(struct feed *f, struct reason *why)
+{
+	pthread_condattr_t a;
+	sigset_t all, before;
+	int rc;
+
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_cond_init(&f->changed, &a);
+	pthread_condattr_destroy(&a);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&f->thread, NULL, work, f);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc == 0)
+		return STATUS_OK;
+	pthread_cond_destroy(&f->changed);
+	pthread_mutex_destroy(&f->lock);
+	return reason_set(why, STATUS_NO_MEMORY, "no thread for tokens: %s",
+			  strerror(rc));
+}
+
+static void release(struct feed *f)
+{
+	refresh_free(f->refresh);
+	shop_drop(f->shop);
+	free(f->files);
+	free(f);
+}
+
+enum status feed_start(struct shop *shop, bool at_once, const char *actor,
+		       struct feed **ret, struct reason *why)
+{
+	const struct refresh_options o = { .backends = shop->backends,
+					   .ledger = shop->ledger,
+					   .actor = actor,
+					   .at_once = at_once };
+	struct feed *f = calloc(1, sizeof(*f));
+	enum status s;
+
+	*ret = NULL;
+	if (!f)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	f->shop = shop;
+	f->actor = actor;
+	shop_hold(shop);
+	s = refresh_new(&o, &f->refresh, why);
+	if (s != STATUS_OK || refresh_count(f->refresh) == 0) {
+		release(f);
+		return s;
+	}
+	f->room = refresh_count(f->refresh);
+	f->files = calloc(f->room, sizeof(*f->files));
+	s = f->files ? start_thread(f, why) :
+		       reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	if (s != STATUS_OK) {
+		release(f);
+		return s;
+	}
+	*ret = f;
+	return STATUS_OK;
+}
+
+size_t feed_files(struct feed *f, struct feed_file *ret, size_t most)
+{
+	size_t n = 0;
+
+	if (!f)
+		return 0;
+	pthread_mutex_lock(&f->lock);
+	for (; n < f->n && n < most; n++)
+		ret[n] = f->files[n];
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}
+
+void feed_stop(struct feed *f)
+{
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	f->stopping = true;
+	pthread_cond_signal(&f->changed);
+	pthread_mutex_unlock(&f->lock);
+}
+
+bool feed_stopped(struct feed *f)
+{
+	bool ended;
+
+	if (!f)
+		return true;
+	pthread_mutex_lock(&f->lock);
+	ended = f->ended;
+	pthread_mutex_unlock(&f->lock);
+	return ended;
+}
+
+void feed_free(struct feed *f)
+{
+	if (!f)
+		return;
+	feed_stop(f);
+	pthread_join(f->thread, NULL);
+	pthread_cond_destroy(&f->changed);
+	pthread_mutex_destroy(&f->lock);
+	release(f);
+}
