@@ -111,11 +111,18 @@ static void set_text(struct cli_options *o, const char *name, const char *value)
 		{ "jobs", &o->jobs },
 		{ "password_fd", &o->password_fd },
 		{ "min_life", &o->min_life },
+		{ "owner", &o->owner },
+		{ "in_database", &o->in_database },
+		{ "oauth", &o->oauth },
+		{ "cluster", &o->cluster },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strcmp(name, table[i].name) == 0)
 			*table[i].to = value;
+	/* One too many is kept, for whoever refuses it. */
+	if (strcmp(name, "grant") == 0 && o->n_grants <= TARGET_GRANTS_MAX)
+		o->grants[o->n_grants++] = value;
 }
 
 static void set_flag(struct cli_options *o, const char *name)
@@ -207,7 +214,11 @@ enum status cli_parse(struct cli *c, int argc, char **argv)
 				     .public_key = "",
 				     .jobs = "",
 				     .password_fd = "",
-				     .min_life = "" };
+				     .min_life = "",
+				     .owner = "",
+				     .in_database = "",
+				     .oauth = "",
+				     .cluster = "" };
 	optind = 0; /* start over, GNU style */
 	s = parse_options(c, argc, argv, true);
 	if (s != STATUS_OK || (c->o.help && optind >= argc))
@@ -270,8 +281,10 @@ enum status cli_open_ledger(struct cli *c, enum backends_ledger mode)
 
 enum status cli_open_workshop(struct cli *c)
 {
-	enum status s;
+	enum status s = STATUS_OK;
 
+	if (c->workshop)
+		return s;
 	s = workshop_new(c->backends, c->ledger, c->actor, &c->workshop,
 			 &c->why);
 	if (s == STATUS_OK)

@@ -31,6 +31,9 @@ enum cli_command {
 struct cli_options {
 	const char *config, *state, *reason, *since, *label, *format;
 	const char *public_key, *jobs, *password_fd, *min_life;
+	const char *owner, *in_database, *oauth, *cluster;
+	const char *grants[TARGET_GRANTS_MAX + 1];
+	size_t n_grants;
 	bool json, quiet, help, due, all, dry_run, emergency, force;
 };
 
@@ -85,6 +88,7 @@ enum status cli_print_secret(struct cli *c, const struct secret *bytes);
 enum status cli_init(struct cli *c);
 enum status cli_check(struct cli *c);
 enum status cli_rotate(struct cli *c); /* also import and recover */
+enum status cli_role(struct cli *c);
 enum status cli_status(struct cli *c);
 enum status cli_history(struct cli *c);
 enum status cli_report(struct cli *c);

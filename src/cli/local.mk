@@ -11,6 +11,7 @@ keyturn_SOURCES = \
 	src/cli/cli_init.c \
 	src/cli/cli_refresh.c \
 	src/cli/cli_report.c \
+	src/cli/cli_role.c \
 	src/cli/cli_rotate.c \
 	src/cli/cli_status.c \
 	src/cli/cli_token.c \

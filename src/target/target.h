@@ -63,6 +63,25 @@ enum target_login {
 	TARGET_LOGIN_NO_EVIDENCE /* unreachable, full, TLS, timeout */
 };
 
+/* A role to be made for a partner; strings are "" when not wanted. */
+enum target_role_kind {
+	TARGET_ROLE_PASSWORD, /* a native role; it gets its password later */
+	TARGET_ROLE_SERVICE_PRINCIPAL,
+	TARGET_ROLE_USER,
+	TARGET_ROLE_GROUP
+};
+
+#define TARGET_GRANTS_MAX 16
+
+struct target_role_spec {
+	const char *role;
+	enum target_role_kind kind;
+	const char *owner;    /* the group that it becomes a member of */
+	const char *database; /* where it may connect, and grants are made */
+	const char *const *grants; /* "SELECT ON ALL TABLES IN SCHEMA s" */
+	size_t n_grants;
+};
+
 struct target;
 
 struct target_ops {
@@ -160,6 +179,14 @@ struct target_ops {
 	enum status (*inspect)(struct target *t, struct target_session *s,
 			       const char *role, struct target_marker *ret,
 			       struct reason *why);
+
+	/*
+	 * Make a role, without a password, all or nothing.  STATUS_REFUSED also
+	 * when it exists, or would have a share of an all-powerful role.
+	 */
+	enum status (*create_role)(struct target *t,
+				   const struct target_role_spec *spec,
+				   struct reason *why);
 
 	void (*close)(struct target *t);
 };

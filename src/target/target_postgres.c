@@ -81,6 +81,7 @@ static const struct target_ops postgres_ops = {
 	.apply = target_apply,
 	.prove = target_prove,
 	.inspect = target_marker_inspect,
+	.create_role = target_role_create,
 	.close = close_target,
 };
 

@@ -15,6 +15,12 @@
 #include "pg/pg.h"
 #include "target/target_postgres.h"
 
+/* Roles that a service itself needs; their passwords are not a partner's. */
+#define TARGET_SERVICE_ROLES                                                \
+	"'postgres', 'rdsadmin', 'rds_superuser', 'cloudsqladmin', "        \
+	"'cloudsqlsuperuser', 'azuresu', 'azure_pg_admin', 'cloud_admin', " \
+	"'neon_superuser', 'databricks_superuser', 'databricks_control_plane'"
+
 #define TARGET_FINDINGS_MAX	48
 #define TARGET_SENTENCE_SIZE	384
 #define TARGET_STAMP_SIZE	48
@@ -107,6 +113,10 @@ enum status target_session_open_as(struct target *t, const char *role,
 				   struct reason *why);
 void target_session_release(struct target *t, struct target_session *s,
 			    bool clean);
+/* A plain connection as the admin, to the admin's database or another. */
+enum status target_session_connect(struct target_postgres *p,
+				   const char *dbname, struct pg **ret_pg,
+				   struct reason *why);
 void target_session_drop_idle(struct target_postgres *p);
 
 /* Close idle sessions that are dead, or whose claim could not be given up:
@@ -159,6 +169,11 @@ enum status target_apply(struct target *t, struct target_session *s,
 			 const char *role, const char *claim,
 			 const char *version, const struct secret *password,
 			 struct reason *why);
+
+/* Makes a role (target_role.c). */
+enum status target_role_create(struct target *t,
+			       const struct target_role_spec *spec,
+			       struct reason *why);
 
 enum status target_prove(struct target *t, const char *role,
 			 const struct secret *password, bool control,

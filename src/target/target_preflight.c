@@ -16,12 +16,6 @@
 #define REMEMBER_US   (3600 * NOW_SECOND)
 #define OLDEST_SERVER 120000
 
-/* Roles that a service itself needs; their passwords are not a partner's. */
-#define SERVICE_ROLES                                                       \
-	"'postgres', 'rdsadmin', 'rds_superuser', 'cloudsqladmin', "        \
-	"'cloudsqlsuperuser', 'azuresu', 'azure_pg_admin', 'cloud_admin', " \
-	"'neon_superuser', 'databricks_superuser', 'databricks_control_plane'"
-
 static void add(struct target_findings *f, enum target_severity severity,
 		const char *topic, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -315,21 +309,22 @@ enum {
 
 /* Who may change a password: until 15 CREATEROLE on all but superusers and
  * replication roles; from 16 CREATEROLE with ADMIN OPTION on the role. */
-#define ROLE_SQL(may, how, kind, join)                                             \
-	"SELECT r.rolname, r.rolsuper, r.rolcanlogin, "                            \
-	"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), false), "       \
-	"r.rolvaliduntil, r.rolconnlimit, "                                        \
-	"r.rolname IN (current_user, session_user), "                              \
-	"r.rolname LIKE 'pg\\_%' OR r.rolname IN (" SERVICE_ROLES "), "            \
-	"me.rolsuper OR (" may "), me.rolsuper OR me.rolcreaterole, "              \
-	"pg_catalog.pg_has_role(me.oid, r.oid, 'MEMBER WITH ADMIN OPTION'), "      \
-	"me.rolname, "                                                             \
-	"(SELECT pg_catalog.split_part(c, '=', 2) FROM "                           \
-	"pg_catalog.unnest(r.rolconfig) c WHERE c LIKE "                           \
-	"'password\\_encryption=%'), " kind                                        \
-	", CASE WHEN me.rolsuper THEN 'superuser' " how                            \
-	" END FROM pg_catalog.pg_roles me "                                        \
-	"LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $1::pg_catalog.name " join \
+#define ROLE_SQL(may, how, kind, join)                                                                      \
+	"SELECT r.rolname, r.rolsuper, r.rolcanlogin, "                                                     \
+	"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), false), "                                \
+	"r.rolvaliduntil, r.rolconnlimit, "                                                                 \
+	"r.rolname IN (current_user, session_user), "                                                       \
+	"r.rolname LIKE 'pg\\_%' OR r.rolname LIKE 'databricks\\_%' OR r.rolname IN (" TARGET_SERVICE_ROLES \
+	"), "                                                                                               \
+	"me.rolsuper OR (" may "), me.rolsuper OR me.rolcreaterole, "                                       \
+	"pg_catalog.pg_has_role(me.oid, r.oid, 'MEMBER WITH ADMIN OPTION'), "                               \
+	"me.rolname, "                                                                                      \
+	"(SELECT pg_catalog.split_part(c, '=', 2) FROM "                                                    \
+	"pg_catalog.unnest(r.rolconfig) c WHERE c LIKE "                                                    \
+	"'password\\_encryption=%'), " kind                                                                 \
+	", CASE WHEN me.rolsuper THEN 'superuser' " how                                                     \
+	" END FROM pg_catalog.pg_roles me "                                                                 \
+	"LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $1::pg_catalog.name " join                          \
 	"WHERE me.rolname = current_user"
 
 #define MAY_15 "me.rolcreaterole AND NOT r.rolsuper AND NOT r.rolreplication"

@@ -358,36 +358,44 @@ static enum status new_session(struct target_postgres *p, const char *role,
 	return STATUS_OK;
 }
 
-enum status target_session_open(struct target *t, struct target_session **ret,
-				struct reason *why)
+enum status target_session_connect(struct target_postgres *p,
+				   const char *dbname, struct pg **ret_pg,
+				   struct reason *why)
 {
-	struct target_postgres *p = target_postgres_of(t);
-	struct target_session *s = take_idle(p);
 	struct pg_login_report report;
 	struct pg_login login = {
 		.info = p->infos[0],
+		.dbname = dbname,
 		.passfile = p->admin_passfile,
 		.read_write = true,
 		.timeout_us = p->o.connect_timeout_us,
 		.application_name = "keyturn",
 	};
+
+	if (p->target.self)
+		return reason_set(why, STATUS_ERROR,
+				  "internal error: cluster %s has no admin",
+				  p->name);
+	if (p->o.admin == TARGET_ADMIN_TOKEN)
+		return connect_token(p, &login, ret_pg, why);
+	return connect_awake(p, &login, ret_pg, &report, why);
+}
+
+enum status target_session_open(struct target *t, struct target_session **ret,
+				struct reason *why)
+{
+	struct target_postgres *p = target_postgres_of(t);
+	struct target_session *s = take_idle(p);
 	enum status st;
 
 	if (s != NULL) {
 		*ret = s;
 		return STATUS_OK;
 	}
-	if (t->self)
-		return reason_set(why, STATUS_ERROR,
-				  "internal error: cluster %s has no admin",
-				  p->name);
 	st = new_session(p, NULL, &s, why);
 	if (st != STATUS_OK)
 		return st;
-	if (p->o.admin == TARGET_ADMIN_TOKEN)
-		st = connect_token(p, &login, &s->pg, why);
-	else
-		st = connect_awake(p, &login, &s->pg, &report, why);
+	st = target_session_connect(p, NULL, &s->pg, why);
 	if (st == STATUS_OK)
 		st = set_up(p, s, why);
 	if (st != STATUS_OK) {

@@ -380,3 +380,170 @@ def test_settings_that_make_no_sense_are_told(site, line, word):
         without_passfile(site)
     done = site.run("rotate", "sap")
     assert done.exit in (CONFIG, REFUSED) and word in done.text, done.text
+
+
+# ---- Roles for partners -----------------------------------------------------
+
+@pytest.fixture
+def unborn(new_site):
+    """A site whose role "sap" is configured and not there, a group for it, and
+    something to read."""
+    site = new_site(roles=())
+    site.configure(("sap",))
+    site.server.sql("create role partners nologin")
+    site.server.sql("create schema sales", dbname=site.database)
+    site.server.sql(f"alter schema sales owner to {ADMIN}",
+                    dbname=site.database)
+    with site.server.connect(site.database) as c:
+        c.execute(f"set session authorization {ADMIN}")
+        c.execute("create table sales.orders (id int)")
+    return site
+
+
+def role_exists(site, role="sap"):
+    return site.server.sql("select 1 from pg_roles where rolname = %s",
+                           [role]) != []
+
+
+def test_a_role_is_made_with_what_was_named_and_rotated_at_once(unborn):
+    site = unborn
+    site.run("role", "create", "sap", "--owner", "partners", "--in-database",
+             site.database, "--grant", "USAGE ON SCHEMA sales", "--grant",
+             "SELECT ON ALL TABLES IN SCHEMA sales", expect=0)
+    site.settled()
+    assert site.server.sql(
+        "select rolcanlogin, rolsuper or rolcreaterole or rolcreatedb or "
+        "rolreplication or rolbypassrls, pg_has_role('sap', 'partners', "
+        "'member') from pg_roles where rolname = 'sap'") == \
+        [(True, False, True)]
+    assert site.server.sql(
+        "select has_table_privilege('sap', 'sales.orders', 'select'), "
+        "has_table_privilege('sap', 'sales.orders', 'insert')",
+        dbname=site.database) == [(True, False)]
+    kinds = site.kinds()
+    assert kinds.index("role-create") < kinds.index("role-created") < \
+        kinds.index("stage") < kinds.index("apply")
+
+
+@pytest.mark.parametrize("owner, made_by", [
+    ("databricks_superuser", "create role databricks_superuser createrole"),
+    ("pg_write_all_data", None),
+    ("postgres", None),
+    ("strong", "create role strong nologin createdb"),
+    ("sly", "create role sly nologin; grant pg_read_server_files to sly"),
+    ("nobody_there", None),
+])
+def test_no_role_gets_a_share_of_an_all_powerful_one(unborn, owner, made_by):
+    site = unborn
+    for statement in (made_by or "").split(";"):
+        if statement:
+            site.server.sql(statement)
+    done = site.run("role", "create", "sap", "--owner", owner)
+    assert done.exit == REFUSED and owner in done.text, done.text
+    assert not role_exists(site)
+    assert site.versions() == []
+
+
+@pytest.mark.parametrize("grant", [
+    "pg_write_all_data",
+    "SELECT ON sales.orders TO public; DROP TABLE sales.orders; GRANT x ON y",
+    "SELECT ON sales.orders --",
+    "SELECT ON sales.nothing",
+    "CHOCOLATE ON sales.orders",
+])
+def test_a_grant_that_cannot_be_leaves_no_role(unborn, grant):
+    site = unborn
+    done = site.run("role", "create", "sap", "--in-database", site.database,
+                    "--grant", "USAGE ON SCHEMA sales", "--grant", grant)
+    assert done.exit == REFUSED, done.text
+    assert not role_exists(site)
+    assert site.server.sql("select count(*) from sales.orders",
+                           dbname=site.database) == [(0,)]
+
+
+def test_a_role_that_exists_is_not_made_again(site):
+    done = site.run("role", "create", "sap")
+    sentence(done, REFUSED, "already", "keyturn import")
+    site.must_log_in(FIRST_PASSWORD)
+
+
+@pytest.mark.parametrize("arguments", [
+    (), ("create",), ("drop", "sap"), ("create", "sap", "--cluster", "main"),
+    ("create", "sap", "--oauth", "user"),
+    ("create", "sap", "--oauth", "robot", "--cluster", "main"),
+])
+def test_role_is_used_as_its_help_says(unborn, arguments):
+    assert unborn.run("role", *arguments).exit == CONFIG
+    assert not role_exists(unborn)
+
+
+PRINCIPAL = "5e1c0de0-4711-4242-8888-0123456789ab"
+
+# What databricks_auth promises: identities of the workspace only, three types,
+# an OAuth session (here: that of the administrator) with CREATEROLE.
+DATABRICKS_AUTH = """
+create function public.databricks_create_role(name text, type text)
+returns text language plpgsql security definer as $$
+begin
+  if type not in ('USER', 'SERVICE_PRINCIPAL', 'GROUP') then
+    raise exception 'unknown identity type %', type using errcode = '22023';
+  end if;
+  if session_user <> 'keyturn_admin' then
+    raise exception 'native sessions cannot' using errcode = '42501';
+  end if;
+  if name not in ('5e1c0de0-4711-4242-8888-0123456789ab',
+                  'ada@example.com', 'Data People') then
+    raise exception 'no such identity' using errcode = '22023';
+  end if;
+  execute format('create role %I login', name);
+  return name;
+end $$"""
+
+
+@pytest.mark.parametrize("kind, name", [
+    ("service-principal", PRINCIPAL), ("user", "ada@example.com"),
+    ("group", "Data People")])
+def test_an_oauth_role_is_made_by_databricks_auth(minted, kind, name):
+    site = minted
+    site.server.sql(DATABRICKS_AUTH, dbname=site.database)
+    site.server.sql("create role partners nologin")
+    site.run("role", "create", name, "--oauth", kind, "--cluster", "main",
+             "--owner", "partners", expect=0)
+    assert site.server.sql(
+        "select pg_has_role(oid, 'partners', 'member') from pg_roles where "
+        "rolname = %s", [name]) == [(True,)]
+    assert site.server.sql("select rolpassword from pg_authid where rolname = "
+                           "%s", [name]) == [(None,)]
+
+
+def test_an_oauth_role_that_cannot_be_is_told(minted):
+    site = minted
+    create = ("role", "create")
+    on = ("--cluster", "main", "--oauth")
+    sentence(site.run(*create, PRINCIPAL, *on, "service-principal"), REFUSED,
+             "databricks_auth")
+    site.server.sql(DATABRICKS_AUTH, dbname=site.database)
+    other = PRINCIPAL.replace("5", "6")
+    sentence(site.run(*create, other, *on, "service-principal"), REFUSED,
+             "an identity of the workspace")
+    sentence(site.run(*create, "sap", *on, "service-principal"), REFUSED,
+             "no application id")
+    sentence(site.run(*create, "ada", *on, "user"), REFUSED, "e-mail")
+    assert not role_exists(site, other)
+
+
+def test_a_look_alike_of_databricks_auth_is_not_called(minted):
+    site = minted
+    site.server.sql(DATABRICKS_AUTH, dbname=site.database)
+    site.server.sql("alter function public.databricks_create_role owner to "
+                    "sap", dbname=site.database)
+    sentence(site.run("role", "create", PRINCIPAL, "--oauth",
+                      "service-principal", "--cluster", "main"), REFUSED,
+             "databricks_auth")
+    assert not role_exists(site, PRINCIPAL)
+
+
+def test_only_an_oauth_session_makes_oauth_roles(site):
+    sentence(site.run("role", "create", PRINCIPAL, "--oauth",
+                      "service-principal", "--cluster", "main"), REFUSED,
+             "admin = token:NAME")

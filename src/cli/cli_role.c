@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* role create: a partner's role, made with what the operator names, then rotated
+ * as any other; must never see its password. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+static enum status check_usage(struct cli *c)
+{
+	if (c->n_args != 2 || strcmp(c->args[0], "create") != 0)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "role takes \"create\" and one name");
+	if ((*c->o.oauth != '\0') != (*c->o.cluster != '\0'))
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--oauth and --cluster go together; another "
+				  "role's cluster is in its [role NAME]");
+	return STATUS_OK;
+}
+
+static bool kind_of(const char *word, enum target_role_kind *ret)
+{
+	static const char *const words[] = {
+		[TARGET_ROLE_SERVICE_PRINCIPAL] = "service-principal",
+		[TARGET_ROLE_USER] = "user",
+		[TARGET_ROLE_GROUP] = "group",
+	};
+
+	for (int i = TARGET_ROLE_SERVICE_PRINCIPAL; i <= TARGET_ROLE_GROUP; i++)
+		if (strcmp(words[i], word) == 0) {
+			*ret = (enum target_role_kind)i;
+			return true;
+		}
+	return false;
+}
+
+/* What is to be made, and where. */
+static enum status describe(struct cli *c, struct target_role_spec *spec,
+			    struct target **ret_target)
+{
+	const struct config_group *role = NULL;
+	const char *cluster = c->o.cluster;
+	enum status s = STATUS_OK;
+
+	*spec = (struct target_role_spec){ .role = c->args[1],
+					   .owner = c->o.owner,
+					   .database = c->o.in_database,
+					   .grants = c->o.grants,
+					   .n_grants = c->o.n_grants };
+	if (*c->o.oauth && !kind_of(c->o.oauth, &spec->kind))
+		return reason_set(
+			&c->why, STATUS_USAGE,
+			"--oauth is service-principal, user or group");
+	if (!*c->o.oauth) {
+		s = backends_role(c->backends, c->args[1], &role, &c->why);
+		if (s != STATUS_OK)
+			return s;
+		spec->role = backends_rolname(role);
+		cluster = config_string(role, CONFIG_role_cluster);
+	}
+	return workshop_target(c->workshop, cluster, ret_target, &c->why);
+}
+
+static enum status note(struct cli *c, const char *kind, enum status s,
+			const char *detail)
+{
+	struct ledger_event ev = {
+		.at_us = now_wall(now_system()),
+		.kind = kind,
+		.role = c->args[1],
+		.run = "",
+		.actor = c->actor,
+		.version = "",
+		.status = status_name(s),
+		.detail = detail,
+		.took_us = -1,
+	};
+
+	return c->ledger->ops->note(c->ledger, &ev, 1, true, &c->why);
+}
+
+static enum status create(struct cli *c)
+{
+	struct target_role_spec spec;
+	struct target *target = NULL;
+	struct reason why = { "" };
+	enum status s = describe(c, &spec, &target);
+
+	if (s != STATUS_OK)
+		return s;
+	/* The intent before the act, as with rotations. */
+	s = note(c, "role-create", STATUS_OK,
+		 *spec.owner ? spec.owner : "no group");
+	if (s != STATUS_OK)
+		return s;
+	s = target->ops->create_role(target, &spec, &why);
+	(void)note(c, "role-created", s, why.text);
+	c->why = why;
+	return s;
+}
+
+enum status cli_role(struct cli *c)
+{
+	static char *role[2];
+	enum status s = check_usage(c);
+
+	if (s == STATUS_OK)
+		s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+	if (s == STATUS_OK)
+		s = cli_open_workshop(c);
+	if (s == STATUS_OK)
+		s = create(c);
+	if (s != STATUS_OK || *c->o.oauth)
+		return s;
+	/* Its password comes as every other does: stored, then live. */
+	role[0] = c->args[1];
+	c->command = CLI_rotate;
+	c->args = role;
+	c->n_args = 1;
+	return cli_rotate(c);
+}
