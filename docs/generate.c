@@ -73,6 +73,48 @@ static const struct row rows[] = {
 #undef ROW
 };
 
+struct wire_row {
+	const char *name;
+	int number;
+	const char *kind; /* right of an operation, kind of a field */
+	long most;	  /* bytes of a field, exit code of a result */
+	const char *pam;  /* code of a result */
+	const char *help;
+};
+
+static const struct wire_row operations[] = {
+#define WIRE_OPERATION(name, number, right, help) \
+	{ #name, number, #right, 0, "", help },
+#define WIRE_FIELD(name, number, kind, most, help)
+#define WIRE_RESULT(name, number, code, pam, sentence)
+#include "wire/wire.def"
+#undef WIRE_OPERATION
+#undef WIRE_FIELD
+#undef WIRE_RESULT
+};
+
+static const struct wire_row fields[] = {
+#define WIRE_OPERATION(name, number, right, help)
+#define WIRE_FIELD(name, number, kind, most, help) \
+	{ #name, number, #kind, most, "", help },
+#define WIRE_RESULT(name, number, code, pam, sentence)
+#include "wire/wire.def"
+#undef WIRE_OPERATION
+#undef WIRE_FIELD
+#undef WIRE_RESULT
+};
+
+static const struct wire_row results[] = {
+#define WIRE_OPERATION(name, number, right, help)
+#define WIRE_FIELD(name, number, kind, most, help)
+#define WIRE_RESULT(name, number, code, pam, sentence) \
+	{ #name, number, "", code, "PAM_" #pam, sentence },
+#include "wire/wire.def"
+#undef WIRE_OPERATION
+#undef WIRE_FIELD
+#undef WIRE_RESULT
+};
+
 #define N_STATES   (sizeof(states) / sizeof(*states))
 #define N_ROWS	   (sizeof(rows) / sizeof(*rows))
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
@@ -387,6 +429,84 @@ static void protocol_markdown(struct text *t)
 		protocol_rows(t, &states[i]);
 }
 
+static void wire_operations(struct text *t)
+{
+	text_add(t, "## Operations\n\nThe right is what the peer must hold for "
+		    "the role; NOBODY needs none, ADMIN goes\nwith "
+		    "`admin.sock`.\n\n| number | operation | right | meaning "
+		    "|\n| ---: | --- | --- | --- |\n");
+	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++) {
+		text_printf(t, "| %d | %s | %s | ", operations[i].number,
+			    operations[i].name, operations[i].kind);
+		add_markdown(t, operations[i].help);
+		text_add(t, " |\n");
+	}
+}
+
+static void wire_fields(struct text *t)
+{
+	text_add(t, "\n## Fields\n\nTEXT is valid UTF-8 without control "
+		    "characters (U+0000 to U+001F, U+007F to\nU+009F). NUMBER "
+		    "is decimal, with a minus sign if need be and no zero in "
+		    "front,\nfrom -9223372036854775808 to "
+		    "9223372036854775807. SECRET is as TEXT. No value is\n"
+		    "empty: what is not known is left out.\n\n"
+		    "| tag | field | kind | at most | meaning |\n"
+		    "| ---: | --- | --- | ---: | --- |\n");
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		text_printf(t, "| %d | %s | %s | %ld | ", fields[i].number,
+			    fields[i].name, fields[i].kind, fields[i].most);
+		add_markdown(t, fields[i].help);
+		text_add(t, " |\n");
+	}
+}
+
+static void wire_results(struct text *t)
+{
+	text_add(t, "\n## Results\n\nWith the exit code of "
+		    "`keyturn-credential` and the code of "
+		    "`pam_keyturn.so`.\n\n"
+		    "| number | result | meaning | exit code | PAM |\n"
+		    "| ---: | --- | --- | ---: | --- |\n");
+	for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
+		text_printf(t, "| %d | %s | %s | %ld | %s |\n",
+			    results[i].number, results[i].name, results[i].help,
+			    results[i].most, results[i].pam);
+}
+
+static void wire_markdown(struct text *t)
+{
+	text_add(
+		t,
+		"# The agent's wire\n\nMade by `docs/generate` from "
+		"`src/wire/wire.def`. What `keyturn-credential`,\n"
+		"`pam_keyturn.so` and `keyturnd` say to `keyturn-agent`, on a "
+		"Unix stream socket.\n\n"
+		"A frame is a header of 8 bytes, `KT`, the version (1), the "
+		"kind, and the length of\nthe body as a big-endian 32-bit "
+		"number; then the body: fields, each one byte of tag,\na "
+		"big-endian 16-bit length, and that many bytes. The kind of a "
+		"request is its\noperation's number, that of a reply the same "
+		"with 128 added. A request has at most\n4096 bytes, a reply "
+		"at most 65536, header and all.\n\n"
+		"One request at a time on a connection; it must come whole "
+		"within a second of its\nfirst byte. An idle connection ends "
+		"after half a minute. A bad header ends the\nconnection "
+		"without a word; a bad field is answered with BAD_REQUEST, and "
+		"then the\nconnection ends. There is one version: an unknown "
+		"operation, tag or version is\nrefused, so is a tag given "
+		"twice (but for the entries of LIST and TAKE, each of\nwhich "
+		"begins with ROLE), a value over its limit, and any control "
+		"character.\n\n"
+		"A request names a role by ROLE, or by what a client knows of "
+		"a connection: USER, and\nHOST, PORT, DBNAME, REALM as far as "
+		"given. The first field of a reply is RESULT. In\na reply of "
+		"LIST and TAKE, MORE comes before the entries.\n\n");
+	wire_operations(t);
+	wire_fields(t);
+	wire_results(t);
+}
+
 static void sample(struct text *t)
 {
 	config_reference(CONFIG_DOCUMENT_SAMPLE, t);
@@ -402,6 +522,7 @@ static const struct {
 	{ "commands", commands_markdown },
 	{ "sample", sample },
 	{ "protocol", protocol_markdown },
+	{ "wire", wire_markdown },
 };
 
 int main(int argc, char **argv)
@@ -425,7 +546,7 @@ int main(int argc, char **argv)
 		rc = EXIT_SUCCESS;
 		goto out;
 	}
-	fputs("usage: generate settings|man5|man1|commands|sample|protocol\n",
+	fputs("usage: generate settings|man5|man1|commands|sample|protocol|wire\n",
 	      stderr);
 out:
 	text_free(&t);

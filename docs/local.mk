@@ -3,15 +3,16 @@
 # and committed; tests/lint/generated fails when they have drifted.
 noinst_PROGRAMS += docs/generate
 docs_generate_SOURCES = docs/generate.c src/cli/commands.def \
-	src/rotation/states.def
+	src/rotation/states.def src/wire/wire.def
 docs_generate_LDADD = libconfig.a libbase.a $(INIH_LIBS)
 
-dist_man_MANS += docs/keyturn.1 docs/keyturn-credential.1 docs/keyturn.conf.5
+dist_man_MANS += docs/keyturn.1 docs/keyturn-credential.1 docs/keyturn.conf.5 \
+	docs/keyturn-agent.8
 dist_doc_DATA += docs/settings.md docs/commands.md docs/protocol.md \
-	docs/keyturn.conf.sample
+	docs/wire.md docs/keyturn.conf.sample
 
 # Written by hand.
-dist_doc_DATA += README.md docs/architecture.md docs/auditors.md \
+dist_doc_DATA += README.md docs/agent.md docs/architecture.md docs/auditors.md \
 	docs/aws.md docs/changes.md docs/clients.md docs/development.md \
 	docs/operators.md \
 	docs/pam.md docs/partners.md docs/performance.md \

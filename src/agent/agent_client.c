@@ -96,15 +96,16 @@ static void drop(struct agent *a, struct agent_client *c)
 	free(c);
 }
 
-/* creds.sock is for systemd's manager, admin.sock for the rotator: root, or
- * whoever runs the agent.  The mode of the socket says so already. */
-static bool may_come(const struct agent_watch *listener,
+/* creds.sock is for systemd's manager, admin.sock for the rotator: root, whoever
+ * runs the agent, or the socket's owner.  Its mode says so already. */
+static bool may_come(const struct agent *a, const struct agent_watch *listener,
 		     const struct agent_peer *p)
 {
 	if (listener->source == AGENT_SOURCE_CREDS)
 		return p->uid == 0;
 	if (listener->source == AGENT_SOURCE_ADMIN)
-		return p->uid == 0 || p->uid == geteuid();
+		return p->uid == 0 || p->uid == geteuid() ||
+		       p->uid == a->admin_uid;
 	return true;
 }
 
@@ -158,7 +159,7 @@ static bool accept_one(struct agent *a, struct agent_watch *listener)
 		return errno == EINTR || errno == ECONNABORTED;
 	}
 	if (agent_rules_peer(fd, &peer, NULL) == STATUS_OK &&
-	    may_come(listener, &peer) && count_in(a, peer.uid)) {
+	    may_come(a, listener, &peer) && count_in(a, peer.uid)) {
 		c = add(a, fd, listener, &peer);
 		if (!c)
 			count_out(a, peer.uid);

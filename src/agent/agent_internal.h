@@ -90,6 +90,7 @@ struct agent {
 	struct agent_watch listeners[AGENT_LISTENERS];
 	char *made[AGENT_LISTENERS]; /* sockets that we made, to remove */
 	struct agent_watch signals, wake;
+	uid_t admin_uid;   /* the owner of admin.sock */
 	int64_t accept_us; /* boot: until then no accept(); 0 */
 
 	struct agent_client *clients, *gone;

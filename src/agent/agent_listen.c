@@ -146,6 +146,21 @@ static enum status make(struct agent *a, int i, const char *folder,
 	return STATUS_OK;
 }
 
+/* The rotator may be another user than we; then systemd gave it the socket. */
+static uid_t owner_of(int fd)
+{
+	struct sockaddr_un at = { .sun_path = "" };
+	socklen_t n = sizeof(at);
+	struct stat st;
+
+	if (getsockname(fd, (struct sockaddr *)&at, &n) == 0 &&
+	    n < sizeof(at) && at.sun_path[0] == '/' &&
+	    lstat(at.sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    (st.st_mode & (S_IRWXG | S_IRWXO)) == 0)
+		return st.st_uid;
+	return 0;
+}
+
 enum status agent_listen(struct agent *a, struct reason *why)
 {
 	const char *folder =
@@ -170,6 +185,8 @@ enum status agent_listen(struct agent *a, struct reason *why)
 			s = reason_set(why, STATUS_ERROR, "epoll: %s",
 				       strerror(errno));
 	}
+	if (s == STATUS_OK)
+		a->admin_uid = owner_of(a->listeners[AGENT_SOURCE_ADMIN].fd);
 	return s;
 }
 
