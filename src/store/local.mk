@@ -31,6 +31,11 @@ libstore_a_SOURCES += \
 	src/store/store_vault_auth.c \
 	src/store/store_vault_call.c \
 	src/store/store_vault_internal.h \
+	src/store/store_vault_known.c \
 	src/store/store_vault_kv.c \
-	src/store/store_vault_view.c \
-	src/store/store_vault_write.c
+	src/store/store_vault_label.c \
+	src/store/store_vault_mount.c \
+	src/store/store_vault_path.c \
+	src/store/store_vault_source.c \
+	src/store/store_vault_stage.c \
+	src/store/store_vault_view.c

@@ -57,12 +57,12 @@ static enum status describe(struct store *store, const char *name,
 
 	if (s != STATUS_OK)
 		return s;
-	store_vault_view_load(v, name, &w);
+	store_vault_known_load(v, name, &w);
 	if (w.known && w.remember_until > now_boot(v->now)) {
 		/* Once: whoever doubts it asks again. */
 		remembered = true;
 		pthread_mutex_lock(&v->lock);
-		kept = store_vault_view_find(v, name);
+		kept = store_vault_known_find(v, name);
 		if (kept)
 			kept->remember_until = 0;
 		pthread_mutex_unlock(&v->lock);
@@ -86,7 +86,7 @@ static enum status fetch(struct store *store, const char *name, const char *id,
 
 	if (s != STATUS_OK)
 		return s;
-	store_vault_view_load(v, name, &w);
+	store_vault_known_load(v, name, &w);
 	/* What was staged is asked for by its version: a node that has not got
 	 * it yet says so, and does not give an older one. */
 	if (strcmp(w.held_id, id) == 0 && strcmp(w.pending, id) == 0)
@@ -95,7 +95,7 @@ static enum status fetch(struct store *store, const char *name, const char *id,
 	if (s == STATUS_NOT_FOUND && version == 0)
 		s = store_vault_view_fetch_current(v, name, id, ret_entry, why);
 	if (s == STATUS_OK && w.known && store_vault_view_pending(&w, id))
-		store_vault_view_hold(v, name, id, ret_entry, version);
+		store_vault_known_hold(v, name, id, ret_entry, version);
 	return s;
 }
 
@@ -106,7 +106,7 @@ static enum status canary(struct store *store, struct reason *why)
 	struct store_vault *v = (struct store_vault *)store;
 
 	/* What waited since rotations that came in quick succession. */
-	store_vault_write_tell(v, false);
+	store_vault_label_tell(v, false);
 	return store_vault_kv_canary(v, why);
 }
 
@@ -116,7 +116,7 @@ static void free_views(struct store_vault *v)
 
 	while ((w = v->views) != NULL) {
 		v->views = w->next;
-		store_vault_view_drop(w);
+		store_vault_known_drop(w);
 		free(w);
 	}
 }
@@ -129,7 +129,7 @@ static void close_store(struct store *store)
 	if (!v)
 		return;
 	if (v->http) {
-		store_vault_write_tell(v, true);
+		store_vault_label_tell(v, true);
 		store_vault_auth_revoke(v);
 	}
 	free_views(v);
@@ -150,9 +150,9 @@ static const struct store_ops ops = {
 	.canary = canary,
 	.describe = describe,
 	.fetch = fetch,
-	.stage = store_vault_write_stage,
-	.promote = store_vault_write_promote,
-	.retire = store_vault_write_retire,
+	.stage = store_vault_stage,
+	.promote = store_vault_label_promote,
+	.retire = store_vault_label_retire,
 	.close = close_store,
 };
 

@@ -3,25 +3,15 @@
  * Tokens: obtained by the configured method, renewed before they expire, and
  * obtained anew when Vault does not take them any more.  Must never unwrap a
  * secret_id whose wrapping somebody else could have made.
- *
- * The environment is read here only, and only when the configuration says so:
- * $VAULT_TOKEN for "environment", $CREDENTIALS_DIRECTORY for "credential:".
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "base/text.h"
 #include "store/store_vault_internal.h"
 
-#define TOKEN_MAX   16384
-#define MARGIN_US   (10 * NOW_SECOND)
-#define NEVER	    INT64_MAX
-#define CREDENTIAL  "credential:"
-#define ENVIRONMENT "environment"
+#define MARGIN_US (10 * NOW_SECOND)
+#define NEVER	  INT64_MAX
 
 enum method { TOKEN, APPROLE, KUBERNETES, JWT, CERT, METHODS };
 
@@ -66,31 +56,18 @@ static enum status need(const char *value, const char *method,
 			  store, method, setting);
 }
 
-static enum status check_source(const char *from, bool token, const char *store,
-				struct reason *why)
-{
-	if (!from || !from[0] || from[0] == '/' ||
-	    (strncmp(from, CREDENTIAL, sizeof(CREDENTIAL) - 1) == 0 &&
-	     from[sizeof(CREDENTIAL) - 1] &&
-	     !strchr(from + sizeof(CREDENTIAL) - 1, '/')) ||
-	    (token && strcmp(from, ENVIRONMENT) == 0))
-		return STATUS_OK;
-	return reason_set(why, STATUS_CONFIG,
-			  "store %s: a file must be an absolute path or "
-			  "credential:NAME%s",
-			  store, token ? ", or environment for a token" : "");
-}
-
 static enum status check_needs(const struct store_vault_options *o,
 			       enum method m, struct reason *why)
 {
 	const char *word = method_names[m];
-	enum status s = check_source(o->token_from, true, o->name, why);
+	enum status s =
+		store_vault_source_check(o->token_from, true, o->name, why);
 
 	if (s == STATUS_OK)
-		s = check_source(o->secret_id_from, false, o->name, why);
+		s = store_vault_source_check(o->secret_id_from, false, o->name,
+					     why);
 	if (s == STATUS_OK)
-		s = check_source(o->jwt_from, false, o->name, why);
+		s = store_vault_source_check(o->jwt_from, false, o->name, why);
 	if (s == STATUS_OK && m == TOKEN)
 		s = need(o->token_from, word, "token_file", o->name, why);
 	if (s == STATUS_OK && m == APPROLE)
@@ -166,100 +143,6 @@ void store_vault_auth_free(struct store_vault_auth *a)
 	free(a);
 }
 
-/* ---- files ------------------------------------------------------------- */
-
-/* Content without the newline at its end. */
-static enum status trim(struct secret *s, const char *from, struct reason *why)
-{
-	size_t n = secret_len(s);
-	const char *p = secret_bytes(s);
-
-	while (n > 0 && (p[n - 1] == '\n' || p[n - 1] == '\r'))
-		n--;
-	secret_set_len(s, n);
-	if (n == 0 || text_has_control(secret_bytes(s), n))
-		return reason_set(why, STATUS_CONFIG,
-				  "%s is empty, or holds more than one line",
-				  from);
-	return STATUS_OK;
-}
-
-/* systemd guards the folder; a projected JWT is readable by others. */
-static enum status read_open(const char *path, struct secret **ret,
-			     struct reason *why)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	enum status s;
-
-	if (fd < 0)
-		return reason_set(why, STATUS_CONFIG,
-				  "%s cannot be read: does it exist, and may "
-				  "this user read it?",
-				  path);
-	s = secret_read_fd(fd, TOKEN_MAX, ret);
-	close(fd);
-	if (s != STATUS_OK)
-		return reason_set(why, s, "%s cannot be read, or is too long",
-				  path);
-	return STATUS_OK;
-}
-
-static enum status read_environment(struct secret **ret, struct reason *why)
-{
-	const char *value = getenv("VAULT_TOKEN");
-	struct secret *secret = NULL;
-	enum status s;
-
-	if (!value || !value[0])
-		return reason_set(why, STATUS_CONFIG,
-				  "VAULT_TOKEN is not set in the environment");
-	s = secret_new(TOKEN_MAX, &secret);
-	if (s == STATUS_OK)
-		s = secret_set(secret, value, strlen(value));
-	if (s != STATUS_OK) {
-		secret_free(secret);
-		return reason_set(why, s, "VAULT_TOKEN cannot be kept");
-	}
-	*ret = secret;
-	return STATUS_OK;
-}
-
-static enum status read_source(const char *from, bool private,
-			       struct secret **ret, struct reason *why)
-{
-	const char *folder = getenv("CREDENTIALS_DIRECTORY");
-	struct secret *secret = NULL;
-	char path[4352];
-	enum status s;
-
-	if (strcmp(from, ENVIRONMENT) == 0) {
-		s = read_environment(&secret, why);
-	} else if (from[0] == '/') {
-		s = private ? file_read_private(from, TOKEN_MAX, &secret, why) :
-			      read_open(from, &secret, why);
-		if (s == STATUS_NOT_FOUND)
-			s = reason_set(why, STATUS_CONFIG, "%s does not exist",
-				       from);
-	} else if (!folder || folder[0] != '/') {
-		return reason_set(why, STATUS_CONFIG,
-				  "%s: systemd gives no credentials: is it in "
-				  "LoadCredential= of the unit?",
-				  from);
-	} else {
-		snprintf(path, sizeof(path), "%s/%s", folder,
-			 from + sizeof(CREDENTIAL) - 1);
-		s = read_open(path, &secret, why);
-	}
-	if (s == STATUS_OK)
-		s = trim(secret, from, why);
-	if (s != STATUS_OK) {
-		secret_free(secret);
-		return s;
-	}
-	*ret = secret;
-	return STATUS_OK;
-}
-
 /* ---- what a token lives ------------------------------------------------ */
 
 static void set_life(struct store_vault *v, struct store_vault_auth *a,
@@ -288,7 +171,8 @@ static enum status take_auth(struct store_vault *v, struct store_vault_auth *a,
 	int64_t seconds = 0;
 	enum status s;
 
-	s = doc_secret(doc_get(auth, "client_token"), TOKEN_MAX, &token);
+	s = doc_secret(doc_get(auth, "client_token"), STORE_VAULT_TOKEN_MAX,
+		       &token);
 	if (s == STATUS_OK && secret_len(token) == 0)
 		s = STATUS_NOT_FOUND;
 	if (s != STATUS_OK) {
@@ -383,8 +267,8 @@ static enum status unwrap(struct store_vault *v, struct store_vault_auth *a,
 	if (s != STATUS_OK)
 		return s;
 	if (answer.code != 200 ||
-	    doc_secret(doc_path(answer.doc, "data.secret_id"), TOKEN_MAX,
-		       &a->secret_id) != STATUS_OK)
+	    doc_secret(doc_path(answer.doc, "data.secret_id"),
+		       STORE_VAULT_TOKEN_MAX, &a->secret_id) != STATUS_OK)
 		s = reason_set(why, STATUS_REFUSED,
 			       "store %s: ALARM: the wrapped secret_id in %s "
 			       "was unwrapped by somebody else just now: "
@@ -402,7 +286,7 @@ static enum status secret_id(struct store_vault *v, struct store_vault_auth *a,
 
 	if (a->wrapped && a->secret_id)
 		return secret_copy(a->secret_id, ret);
-	s = read_source(a->secret_id_from, true, &content, why);
+	s = store_vault_source_read(a->secret_id_from, true, &content, why);
 	if (s != STATUS_OK || !a->wrapped) {
 		*ret = content;
 		return s;
@@ -432,7 +316,7 @@ static enum status login_body(struct store_vault *v, struct store_vault_auth *a,
 		if (a->role[0])
 			s = doc_set_text(body, "name", a->role);
 	} else if (s == STATUS_OK) {
-		s = read_source(a->jwt_from, false, &secret, why);
+		s = store_vault_source_read(a->jwt_from, false, &secret, why);
 		if (s != STATUS_OK)
 			goto out;
 		s = doc_set_text(body, "role", a->role);
@@ -530,7 +414,7 @@ static enum status obtain(struct store_vault *v, struct store_vault_auth *a,
 
 	if (a->method != TOKEN)
 		return login(v, a, why);
-	s = read_source(a->token_from, true, &token, why);
+	s = store_vault_source_read(a->token_from, true, &token, why);
 	if (s != STATUS_OK)
 		return reason_wrap(why, STATUS_REFUSED, "store %s", v->name);
 	secret_free(a->token);

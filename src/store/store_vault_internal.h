@@ -87,12 +87,58 @@ enum status store_vault_auth_call(struct store_vault *v,
 /* Give a token that a login obtained back; best effort. */
 void store_vault_auth_revoke(struct store_vault *v);
 
-/* ---- store_vault_kv.c: documents --------------------------------------- */
+/* ---- store_vault_source.c: where secrets come from ---------------------- */
+
+#define STORE_VAULT_TOKEN_MAX 16384
+
+/* Is it a path, "credential:NAME" or, for a token, "environment"?  NULL and ""
+ * pass: another check says what is needed. */
+enum status store_vault_source_check(const char *from, bool token,
+				     const char *store, struct reason *why);
+
+/* One line, without its end.  private: a file that others may read is refused.
+ * STATUS_CONFIG. */
+enum status store_vault_source_read(const char *from, bool private,
+				    struct secret **ret, struct reason *why);
+
+/* ---- store_vault_path.c: paths, and refusals of them -------------------- */
 
 enum store_vault_kind {
 	STORE_VAULT_CURRENT, /* what consumers read */
 	STORE_VAULT_RECORD   /* pending and ring, with their secrets */
 };
+
+struct text;
+
+/* Percent-encoded, segment by segment. */
+void store_vault_path_add(struct text *t, const char *path);
+
+/* what: "data" or "metadata"; encoded: for a request, else for people.  dst has
+ * STORE_VAULT_PATH_SIZE bytes. */
+enum status store_vault_path_make(const struct store_vault *v, const char *what,
+				  enum store_vault_kind kind, const char *name,
+				  bool encoded, char *dst, struct reason *why);
+
+/* STATUS_REFUSED: a 403, with the capability and the path that lack. */
+enum status store_vault_path_denied(const struct store_vault *v,
+				    const char *capability, const char *what,
+				    enum store_vault_kind kind,
+				    const char *name, struct reason *why);
+
+/* STATUS_REFUSED: any other code that nothing is done about. */
+enum status store_vault_path_odd(const struct store_vault *v, int code,
+				 const char *act, struct reason *why);
+
+/* ---- store_vault_mount.c: the mount and the policy ---------------------- */
+
+/* Is the mount there, and of version 2?  Asked once. */
+enum status store_vault_mount_check(struct store_vault *v, struct reason *why);
+
+/* May we write this secret?  STATUS_REFUSED names path and capability. */
+enum status store_vault_mount_grants(struct store_vault *v, const char *name,
+				     struct reason *why);
+
+/* ---- store_vault_kv.c: documents --------------------------------------- */
 
 struct store_vault_doc {
 	int64_t version; /* 0: there is none, or no metadata of it */
@@ -104,13 +150,6 @@ struct store_vault_doc {
 };
 
 void store_vault_kv_free(struct store_vault_doc *d);
-
-/* Is the mount there, and of version 2?  Asked once. */
-enum status store_vault_kv_mount(struct store_vault *v, struct reason *why);
-
-/* May we write this secret?  STATUS_REFUSED names path and capability. */
-enum status store_vault_kv_capable(struct store_vault *v, const char *name,
-				   struct reason *why);
 
 /* version 0: the newest.  A version that is not there is STATUS_OK with
  * version 0 and no data. */
@@ -140,7 +179,7 @@ enum status store_vault_kv_tell(struct store_vault *v, const char *name,
 /* Write, read back, compare and remove a record under a name of its own. */
 enum status store_vault_kv_canary(struct store_vault *v, struct reason *why);
 
-/* ---- store_vault_view.c: what is known of one secret -------------------- */
+/* ---- what is known of one secret ----------------------------------------- */
 
 #define STORE_VAULT_FORMAT "keyturn 1" /* of a record */
 
@@ -177,37 +216,41 @@ struct store_vault_view {
 	struct store_vault_view *next;
 };
 
+/* ---- store_vault_known.c: the memory of this process -------------------- */
+
 /* v->lock is held.  NULL without memory. */
-struct store_vault_view *store_vault_view_find(struct store_vault *v,
-					       const char *name);
+struct store_vault_view *store_vault_known_find(struct store_vault *v,
+						const char *name);
 
 /* Wipe what is held; v->lock is held. */
-void store_vault_view_drop(struct store_vault_view *w);
+void store_vault_known_drop(struct store_vault_view *w);
 
 /* A copy, without what only the list may own. */
-void store_vault_view_load(struct store_vault *v, const char *name,
-			   struct store_vault_view *ret);
+void store_vault_known_load(struct store_vault *v, const char *name,
+			    struct store_vault_view *ret);
 
 /* Everything that the documents tell; what is held stays. */
-void store_vault_view_save(struct store_vault *v,
-			   const struct store_vault_view *new,
-			   int64_t remember_until);
+void store_vault_known_save(struct store_vault *v,
+			    const struct store_vault_view *new,
+			    int64_t remember_until);
 
 /* After a write whose effect is not known: nothing of this secret is. */
-void store_vault_view_forget(struct store_vault *v, const char *name);
+void store_vault_known_forget(struct store_vault *v, const char *name);
 
 /* Keep the entry for the promotion to come; version 0: as it was. */
-void store_vault_view_hold(struct store_vault *v, const char *name,
-			   const char *id, const struct store_entry *entry,
-			   int64_t version);
+void store_vault_known_hold(struct store_vault *v, const char *name,
+			    const char *id, const struct store_entry *entry,
+			    int64_t version);
 
 /* The promotion is over. */
-void store_vault_view_release(struct store_vault *v, const char *name);
+void store_vault_known_release(struct store_vault *v, const char *name);
 
 /* STATUS_NOT_FOUND when it is not held; the password is the caller's. */
-enum status store_vault_view_held(struct store_vault *v, const char *name,
-				  const char *id,
-				  struct store_entry *ret_entry);
+enum status store_vault_known_held(struct store_vault *v, const char *name,
+				   const char *id,
+				   struct store_entry *ret_entry);
+
+/* ---- store_vault_view.c: what the documents tell ------------------------ */
 
 /* An entry as members of an object. */
 enum status store_vault_view_put_entry(struct doc *d,
@@ -268,24 +311,24 @@ enum status store_vault_view_fetch_current(struct store_vault *v,
 					   struct store_entry *ret_entry,
 					   struct reason *why);
 
-/* ---- store_vault_write.c: the writes ------------------------------------ */
+/* ---- store_vault_stage.c, store_vault_label.c: the writes, as store.h ---- */
 
-enum status store_vault_write_stage(struct store *store, const char *name,
-				    const char *revision, const char *id,
-				    const struct store_entry *entry,
-				    struct store_state *ret_state,
-				    struct reason *why);
-enum status store_vault_write_promote(struct store *store, const char *name,
+enum status store_vault_stage(struct store *store, const char *name,
+			      const char *revision, const char *id,
+			      const struct store_entry *entry,
+			      struct store_state *ret_state,
+			      struct reason *why);
+enum status store_vault_label_promote(struct store *store, const char *name,
 				      const char *revision, const char *id,
 				      struct store_state *ret_state,
 				      struct reason *why);
-enum status store_vault_write_retire(struct store *store, const char *name,
+enum status store_vault_label_retire(struct store *store, const char *name,
 				     const char *revision, const char *id,
 				     struct store_state *ret_state,
 				     struct reason *why);
 
 /* Tell other tools of promotions: those that the last telling is some minutes
  * behind, or all.  Best effort. */
-void store_vault_write_tell(struct store_vault *v, bool all);
+void store_vault_label_tell(struct store_vault *v, bool all);
 
 #endif

@@ -7,254 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/encode.h"
-#include "base/text.h"
 #include "store/store_vault_internal.h"
 
-#define RECORD_FOLDER ".keyturn/"
 #define CANARY_PREFIX ".canary-"
 
 void store_vault_kv_free(struct store_vault_doc *d)
 {
 	doc_free(d->envelope);
 	*d = (struct store_vault_doc){ 0 };
-}
-
-/* ---- paths ------------------------------------------------------------- */
-
-/* Percent-encoded, segment by segment. */
-static void add_path(struct text *t, const char *path)
-{
-	char encoded[3 * STORE_NAME_SIZE + 1];
-	size_t n;
-
-	while (*path) {
-		n = strcspn(path, "/");
-		if (n >= STORE_NAME_SIZE)
-			n = STORE_NAME_SIZE - 1;
-		encode_percent(path, n, encoded);
-		text_add(t, encoded);
-		path += n;
-		if (*path == '/') {
-			text_add_char(t, '/');
-			path++;
-		}
-	}
-}
-
-/* what: "data" or "metadata". */
-static enum status make_path(const struct store_vault *v, const char *what,
-			     enum store_vault_kind kind, const char *name,
-			     bool encoded, char *dst, struct reason *why)
-{
-	struct text t = text_make(STORE_VAULT_PATH_SIZE - 1), *p = &t;
-	enum status s;
-
-	if (encoded)
-		add_path(p, v->mount);
-	else
-		text_add(p, v->mount);
-	text_printf(p, "/%s/", what);
-	if (encoded)
-		add_path(p, v->prefix);
-	else
-		text_add(p, v->prefix);
-	if (kind == STORE_VAULT_RECORD)
-		text_add(p, RECORD_FOLDER);
-	if (encoded)
-		add_path(p, name);
-	else
-		text_add(p, name);
-	s = text_status(p);
-	if (s == STATUS_OK)
-		s = text_copy(dst, STORE_VAULT_PATH_SIZE, text_str(p));
-	text_free(p);
-	if (s != STATUS_OK)
-		return reason_set(why, STATUS_REFUSED,
-				  "store %s: the path of %s is too long",
-				  v->name, name);
-	return STATUS_OK;
-}
-
-/* A 403 as a person can act on it.  It is the same for a token that Vault does
- * not know and for a policy that says nothing. */
-static enum status denied(const struct store_vault *v, const char *capability,
-			  const char *what, enum store_vault_kind kind,
-			  const char *name, struct reason *why)
-{
-	char path[STORE_VAULT_PATH_SIZE];
-
-	make_path(v, what, kind, name, false, path, NULL);
-	return reason_set(why, STATUS_REFUSED,
-			  "store %s: permission denied: the token's policy "
-			  "must grant \"%s\" on %s%s%s",
-			  v->name, capability, path,
-			  v->namespace[0] ? " in namespace " : "",
-			  v->namespace);
-}
-
-static enum status odd_code(const struct store_vault *v, int code,
-			    const char *act, struct reason *why)
-{
-	return reason_set(why, STATUS_REFUSED,
-			  "store %s refuses to %s (HTTP %d)%s", v->name, act,
-			  code,
-			  code == 413 ? ": the secret is too large" :
-			  code == 405 ? ": the mount is not KV version 2, or "
-					"this server cannot patch (Vault 1.9 "
-					"or newer, or OpenBao)" :
-					"");
-}
-
-/* ---- the mount --------------------------------------------------------- */
-
-static enum status judge_mount(const struct store_vault *v, int code,
-			       const struct doc *data, struct reason *why)
-{
-	const char *type = doc_text(doc_get(data, "type"));
-	const char *version = doc_text(doc_path(data, "options.version"));
-
-	if (code == 403 || code == 404)
-		return reason_set(
-			why, STATUS_REFUSED,
-			"store %s: the mount %s%s%s does not exist, "
-			"or the token's policy grants nothing in it%s",
-			v->name, v->mount,
-			v->namespace[0] ? " in namespace " : "", v->namespace,
-			v->namespace[0] ? ", or this server has no "
-					  "namespaces" :
-					  "");
-	if (code != 200)
-		return odd_code(v, code, "describe the mount", why);
-	if (!type || (strcmp(type, "kv") != 0 && strcmp(type, "generic") != 0))
-		return reason_set(why, STATUS_REFUSED,
-				  "store %s: the mount %s is no KV engine",
-				  v->name, v->mount);
-	if (!version || strcmp(version, "2") != 0)
-		return reason_set(why, STATUS_REFUSED,
-				  "store %s: the mount %s is KV version 1, "
-				  "which has no compare-and-swap; \"vault kv "
-				  "enable-versioning %s\" makes it version 2",
-				  v->name, v->mount, v->mount);
-	return STATUS_OK;
-}
-
-enum status store_vault_kv_mount(struct store_vault *v, struct reason *why)
-{
-	/* A server without namespaces ignores the header, and its own secrets
-	 * would be taken for those of the namespace; a path it cannot ignore. */
-	struct store_vault_request r = { .method = "GET", .placed = true };
-	struct store_vault_answer answer = { 0 };
-	struct text path = text_make(STORE_VAULT_PATH_SIZE);
-	enum status s;
-	bool seen;
-
-	pthread_mutex_lock(&v->lock);
-	seen = v->mount_seen;
-	pthread_mutex_unlock(&v->lock);
-	if (seen)
-		return STATUS_OK;
-	if (v->namespace[0]) {
-		add_path(&path, v->namespace);
-		text_add_char(&path, '/');
-	}
-	text_add(&path, "sys/internal/ui/mounts/");
-	add_path(&path, v->mount);
-	r.path = text_str(&path);
-	s = store_vault_auth_call(v, &r, &answer, why);
-	text_free(&path);
-	if (s != STATUS_OK)
-		return s;
-	s = judge_mount(v, answer.code, doc_get(answer.doc, "data"), why);
-	store_vault_call_free(&answer);
-	if (s == STATUS_OK) {
-		pthread_mutex_lock(&v->lock);
-		v->mount_seen = true;
-		pthread_mutex_unlock(&v->lock);
-	}
-	return s;
-}
-
-/* ---- capabilities ------------------------------------------------------ */
-
-static bool grants(const struct doc *list, const char *capability)
-{
-	const char *have;
-	size_t i;
-
-	for (i = 0; i < doc_count(list); i++) {
-		have = doc_text(doc_at(list, i));
-		if (have && (strcmp(have, capability) == 0 ||
-			     strcmp(have, "root") == 0))
-			return true;
-	}
-	return false;
-}
-
-static enum status judge_capabilities(struct store_vault *v,
-				      const struct doc *answer,
-				      const char *const paths[2],
-				      const char *name, struct reason *why)
-{
-	static const char *const needed[] = { "create", "update", "read",
-					      "patch" };
-	const struct doc *list;
-	size_t i, k;
-
-	for (k = 0; k < 2; k++) {
-		list = doc_get(doc_get(answer, "data"), paths[k]);
-		if (!list)
-			list = doc_get(answer, paths[k]);
-		for (i = 0; list && i < sizeof(needed) / sizeof(needed[0]); i++)
-			if (!grants(list, needed[i]))
-				return denied(v, needed[i], "data",
-					      (enum store_vault_kind)k, name,
-					      why);
-	}
-	return STATUS_OK;
-}
-
-enum status store_vault_kv_capable(struct store_vault *v, const char *name,
-				   struct reason *why)
-{
-	char current[STORE_VAULT_PATH_SIZE], record[STORE_VAULT_PATH_SIZE];
-	const char *const paths[2] = { current, record };
-	struct doc *body = doc_new_object(), *list = doc_new_array();
-	struct store_vault_request r = { .method = "POST",
-					 .path = "sys/capabilities-self",
-					 .body = body };
-	struct store_vault_answer answer = { 0 };
-	enum status s;
-
-	s = make_path(v, "data", STORE_VAULT_CURRENT, name, false, current,
-		      why);
-	if (s == STATUS_OK)
-		s = make_path(v, "data", STORE_VAULT_RECORD, name, false,
-			      record, why);
-	if (s != STATUS_OK) {
-		doc_free(list);
-		goto out;
-	}
-	if (doc_push_text(list, current) != STATUS_OK ||
-	    doc_push_text(list, record) != STATUS_OK) {
-		doc_free(list);
-		s = reason_set(why, STATUS_REFUSED,
-			       "store %s: the path of %s is not UTF-8", v->name,
-			       name);
-		goto out;
-	}
-	if (doc_set(body, "paths", list) != STATUS_OK) {
-		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
-		goto out;
-	}
-	s = store_vault_auth_call(v, &r, &answer, why);
-	/* Not allowed to ask: the writes will tell. */
-	if (s == STATUS_OK && answer.code == 200)
-		s = judge_capabilities(v, answer.doc, paths, name, why);
-	store_vault_call_free(&answer);
-out:
-	doc_free(body);
-	return s;
 }
 
 /* ---- reading ----------------------------------------------------------- */
@@ -312,14 +72,14 @@ static enum status read_path(struct store_vault *v, enum store_vault_kind kind,
 	if (answer.code == 200 || answer.code == 404)
 		s = take_doc(v, name, &answer, ret_doc, why);
 	else if (answer.code == 403)
-		s = denied(v, "read", "data", kind, name, why);
+		s = store_vault_path_denied(v, "read", "data", kind, name, why);
 	else if (answer.upgrading)
 		s = reason_set(why, STATUS_STORE_UNAVAILABLE,
 			       "store %s: the mount is being upgraded to KV "
 			       "version 2; nothing was changed",
 			       v->name);
 	else
-		s = odd_code(v, answer.code, "read", why);
+		s = store_vault_path_odd(v, answer.code, "read", why);
 	store_vault_call_free(&answer);
 	return s;
 }
@@ -331,10 +91,11 @@ enum status store_vault_kv_read(struct store_vault *v,
 				struct reason *why)
 {
 	char path[STORE_VAULT_PATH_SIZE], asked[STORE_VAULT_PATH_SIZE + 32];
-	enum status s = store_vault_kv_mount(v, why);
+	enum status s = store_vault_mount_check(v, why);
 
 	if (s == STATUS_OK)
-		s = make_path(v, "data", kind, name, true, path, why);
+		s = store_vault_path_make(v, "data", kind, name, true, path,
+					  why);
 	if (s != STATUS_OK)
 		return s;
 	if (version > 0)
@@ -428,11 +189,11 @@ static enum status judge_write(const struct store_vault *v,
 				  "more: somebody else changed it",
 				  v->name, name, (long long)cas);
 	case 403:
-		return denied(v,
-			      patch    ? "patch" :
-			      cas == 0 ? "create" :
-					 "update",
-			      "data", kind, name, why);
+		return store_vault_path_denied(v,
+					       patch	? "patch" :
+					       cas == 0 ? "create" :
+							  "update",
+					       "data", kind, name, why);
 	case 404:
 		if (patch)
 			return reason_set(why, STATUS_NOT_FOUND,
@@ -440,7 +201,7 @@ static enum status judge_write(const struct store_vault *v,
 					  name);
 		/* fall through */
 	default:
-		return odd_code(v, answer->code, "write", why);
+		return store_vault_path_odd(v, answer->code, "write", why);
 	}
 }
 
@@ -462,9 +223,10 @@ enum status store_vault_kv_write(struct store_vault *v,
 
 	if (s != STATUS_OK)
 		return reason_set(why, s, "out of memory");
-	s = store_vault_kv_mount(v, why);
+	s = store_vault_mount_check(v, why);
 	if (s == STATUS_OK)
-		s = make_path(v, "data", kind, name, true, path, why);
+		s = store_vault_path_make(v, "data", kind, name, true, path,
+					  why);
 	r.body = body;
 	if (s == STATUS_OK)
 		s = store_vault_auth_call(v, &r, &answer, why);
@@ -525,15 +287,16 @@ enum status store_vault_kv_tell(struct store_vault *v, const char *name,
 	if (!body)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
 	r.body = body;
-	s = make_path(v, "metadata", STORE_VAULT_CURRENT, name, true, path,
-		      why);
+	s = store_vault_path_make(v, "metadata", STORE_VAULT_CURRENT, name,
+				  true, path, why);
 	if (s == STATUS_OK)
 		s = store_vault_auth_call(v, &r, &answer, why);
 	if (s == STATUS_OK && answer.code == 403)
-		s = denied(v, "patch", "metadata", STORE_VAULT_CURRENT, name,
-			   why);
+		s = store_vault_path_denied(v, "patch", "metadata",
+					    STORE_VAULT_CURRENT, name, why);
 	else if (s == STATUS_OK && answer.code >= 300)
-		s = odd_code(v, answer.code, "tell the version", why);
+		s = store_vault_path_odd(v, answer.code, "tell the version",
+					 why);
 	store_vault_call_free(&answer);
 	doc_free(body);
 	return s;
@@ -547,17 +310,18 @@ static enum status drop_canary(struct store_vault *v, const char *name,
 	char path[STORE_VAULT_PATH_SIZE];
 	struct store_vault_request r = { .method = "DELETE", .path = path };
 	struct store_vault_answer answer = { 0 };
-	enum status s = make_path(v, "metadata", STORE_VAULT_RECORD, name, true,
-				  path, why);
+	enum status s = store_vault_path_make(v, "metadata", STORE_VAULT_RECORD,
+					      name, true, path, why);
 
 	if (s == STATUS_OK)
 		s = store_vault_auth_call(v, &r, &answer, why);
 	if (s == STATUS_OK && answer.code == 403)
-		s = denied(v, "delete", "metadata", STORE_VAULT_RECORD, name,
-			   why);
+		s = store_vault_path_denied(v, "delete", "metadata",
+					    STORE_VAULT_RECORD, name, why);
 	else if (s == STATUS_OK && answer.code != 200 && answer.code != 204 &&
 		 answer.code != 404)
-		s = odd_code(v, answer.code, "delete its canary", why);
+		s = store_vault_path_odd(v, answer.code, "delete its canary",
+					 why);
 	store_vault_call_free(&answer);
 	return s;
 }

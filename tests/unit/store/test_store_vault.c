@@ -325,21 +325,21 @@ static void what_is_held_is_for_its_own_version_until_released(void **state)
 	(void)state;
 	assert_int_equal(store_vault_open(&o, &s, NULL), STATUS_OK);
 	v = (struct store_vault *)s;
-	store_vault_view_hold(v, "sap", A, &in, 9);
-	assert_int_equal(store_vault_view_held(v, "sap", B, &out),
+	store_vault_known_hold(v, "sap", A, &in, 9);
+	assert_int_equal(store_vault_known_held(v, "sap", B, &out),
 			 STATUS_NOT_FOUND);
-	assert_int_equal(store_vault_view_held(v, "erp", A, &out),
+	assert_int_equal(store_vault_known_held(v, "erp", A, &out),
 			 STATUS_NOT_FOUND);
-	assert_int_equal(store_vault_view_held(v, "sap", A, &out), STATUS_OK);
+	assert_int_equal(store_vault_known_held(v, "sap", A, &out), STATUS_OK);
 	assert_true(secret_equal(in.password, out.password));
 	assert_ptr_not_equal(in.password, out.password);
 	secret_free(out.password);
 	/* A copy of the list's knows of it, and does not own it. */
-	store_vault_view_load(v, "sap", &w);
+	store_vault_known_load(v, "sap", &w);
 	assert_string_equal(w.held_id, A);
 	assert_null(w.held.password);
-	store_vault_view_release(v, "sap");
-	assert_int_equal(store_vault_view_held(v, "sap", A, &out),
+	store_vault_known_release(v, "sap");
+	assert_int_equal(store_vault_known_held(v, "sap", A, &out),
 			 STATUS_NOT_FOUND);
 	secret_free(in.password);
 	s->ops->close(s);
@@ -355,13 +355,13 @@ static void after_a_write_of_unknown_outcome_nothing_is_known(void **state)
 	(void)state;
 	assert_int_equal(store_vault_open(&o, &s, NULL), STATUS_OK);
 	v = (struct store_vault *)s;
-	store_vault_view_save(v, &w, 1000);
-	store_vault_view_load(v, "sap", &w);
+	store_vault_known_save(v, &w, 1000);
+	store_vault_known_load(v, "sap", &w);
 	assert_true(w.known);
 	assert_string_equal(w.current, B);
 	assert_int_equal(w.remember_until, 1000);
-	store_vault_view_forget(v, "sap");
-	store_vault_view_load(v, "sap", &w);
+	store_vault_known_forget(v, "sap");
+	store_vault_known_load(v, "sap", &w);
 	assert_false(w.known);
 	s->ops->close(s);
 }

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The mount, and what the policy lets us do there.  Must never take KV version 1
+ * for version 2, nor a server's own mount for one of a namespace.
+ */
+#include <string.h>
+
+#include "base/text.h"
+#include "store/store_vault_internal.h"
+
+static enum status judge_mount(const struct store_vault *v, int code,
+			       const struct doc *data, struct reason *why)
+{
+	const char *type = doc_text(doc_get(data, "type"));
+	const char *version = doc_text(doc_path(data, "options.version"));
+
+	if (code == 403 || code == 404)
+		return reason_set(
+			why, STATUS_REFUSED,
+			"store %s: the mount %s%s%s does not exist, "
+			"or the token's policy grants nothing in it%s",
+			v->name, v->mount,
+			v->namespace[0] ? " in namespace " : "", v->namespace,
+			v->namespace[0] ? ", or this server has no "
+					  "namespaces" :
+					  "");
+	if (code != 200)
+		return store_vault_path_odd(v, code, "describe the mount", why);
+	if (!type || (strcmp(type, "kv") != 0 && strcmp(type, "generic") != 0))
+		return reason_set(why, STATUS_REFUSED,
+				  "store %s: the mount %s is no KV engine",
+				  v->name, v->mount);
+	if (!version || strcmp(version, "2") != 0)
+		return reason_set(why, STATUS_REFUSED,
+				  "store %s: the mount %s is KV version 1, "
+				  "which has no compare-and-swap; \"vault kv "
+				  "enable-versioning %s\" makes it version 2",
+				  v->name, v->mount, v->mount);
+	return STATUS_OK;
+}
+
+enum status store_vault_mount_check(struct store_vault *v, struct reason *why)
+{
+	/* A server without namespaces ignores the header, and its own secrets
+	 * would be taken for those of the namespace; a path it cannot ignore. */
+	struct store_vault_request r = { .method = "GET", .placed = true };
+	struct store_vault_answer answer = { 0 };
+	struct text path = text_make(STORE_VAULT_PATH_SIZE);
+	enum status s;
+	bool seen;
+
+	pthread_mutex_lock(&v->lock);
+	seen = v->mount_seen;
+	pthread_mutex_unlock(&v->lock);
+	if (seen)
+		return STATUS_OK;
+	if (v->namespace[0]) {
+		store_vault_path_add(&path, v->namespace);
+		text_add_char(&path, '/');
+	}
+	text_add(&path, "sys/internal/ui/mounts/");
+	store_vault_path_add(&path, v->mount);
+	r.path = text_str(&path);
+	s = store_vault_auth_call(v, &r, &answer, why);
+	text_free(&path);
+	if (s != STATUS_OK)
+		return s;
+	s = judge_mount(v, answer.code, doc_get(answer.doc, "data"), why);
+	store_vault_call_free(&answer);
+	if (s == STATUS_OK) {
+		pthread_mutex_lock(&v->lock);
+		v->mount_seen = true;
+		pthread_mutex_unlock(&v->lock);
+	}
+	return s;
+}
+
+/* ---- capabilities ------------------------------------------------------ */
+
+static bool grants(const struct doc *list, const char *capability)
+{
+	const char *have;
+	size_t i;
+
+	for (i = 0; i < doc_count(list); i++) {
+		have = doc_text(doc_at(list, i));
+		if (have && (strcmp(have, capability) == 0 ||
+			     strcmp(have, "root") == 0))
+			return true;
+	}
+	return false;
+}
+
+static enum status judge_capabilities(struct store_vault *v,
+				      const struct doc *answer,
+				      const char *const paths[2],
+				      const char *name, struct reason *why)
+{
+	static const char *const needed[] = { "create", "update", "read",
+					      "patch" };
+	const struct doc *list;
+	size_t i, k;
+
+	for (k = 0; k < 2; k++) {
+		list = doc_get(doc_get(answer, "data"), paths[k]);
+		if (!list)
+			list = doc_get(answer, paths[k]);
+		for (i = 0; list && i < sizeof(needed) / sizeof(needed[0]); i++)
+			if (!grants(list, needed[i]))
+				return store_vault_path_denied(
+					v, needed[i], "data",
+					(enum store_vault_kind)k, name, why);
+	}
+	return STATUS_OK;
+}
+
+enum status store_vault_mount_grants(struct store_vault *v, const char *name,
+				     struct reason *why)
+{
+	char current[STORE_VAULT_PATH_SIZE], record[STORE_VAULT_PATH_SIZE];
+	const char *const paths[2] = { current, record };
+	struct doc *body = doc_new_object(), *list = doc_new_array();
+	struct store_vault_request r = { .method = "POST",
+					 .path = "sys/capabilities-self",
+					 .body = body };
+	struct store_vault_answer answer = { 0 };
+	enum status s;
+
+	s = store_vault_path_make(v, "data", STORE_VAULT_CURRENT, name, false,
+				  current, why);
+	if (s == STATUS_OK)
+		s = store_vault_path_make(v, "data", STORE_VAULT_RECORD, name,
+					  false, record, why);
+	if (s != STATUS_OK) {
+		doc_free(list);
+		goto out;
+	}
+	if (doc_push_text(list, current) != STATUS_OK ||
+	    doc_push_text(list, record) != STATUS_OK) {
+		doc_free(list);
+		s = reason_set(why, STATUS_REFUSED,
+			       "store %s: the path of %s is not UTF-8", v->name,
+			       name);
+		goto out;
+	}
+	if (doc_set(body, "paths", list) != STATUS_OK) {
+		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		goto out;
+	}
+	s = store_vault_auth_call(v, &r, &answer, why);
+	/* Not allowed to ask: the writes will tell. */
+	if (s == STATUS_OK && answer.code == 200)
+		s = judge_capabilities(v, answer.doc, paths, name, why);
+	store_vault_call_free(&answer);
+out:
+	doc_free(body);
+	return s;
+}
