@@ -16,7 +16,7 @@ dist_doc_DATA += README.md docs/agent.md docs/architecture.md docs/auditors.md \
 	docs/aws.md docs/changes.md docs/clients.md docs/development.md \
 	docs/operators.md \
 	docs/pam.md docs/partners.md docs/performance.md \
-	docs/security.md docs/vault.md docs/verify_audit.py
+	docs/security.md docs/tokens.md docs/vault.md docs/verify_audit.py
 
 docs-regenerate: docs/generate$(EXEEXT)
 	$(srcdir)/tests/lint/generated --write $(srcdir)

@@ -386,3 +386,16 @@ bool refresh_look(struct refresh *r, refresh_fn *fn, void *arg)
 	}
 	return alarm;
 }
+
+void refresh_ready(struct refresh *r, refresh_fn *fn, void *arg)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct file *f = &r->files[i];
+		struct refresh_outcome o = outcome(f);
+		struct reason why = { "" };
+
+		o.status = sink_ready(&f->sink, &why);
+		o.detail = o.status == STATUS_OK ? "" : why.text;
+		fn(arg, &o);
+	}
+}

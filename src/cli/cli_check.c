@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assembly/refresh.h"
+#include "base/now.h"
 #include "cli/cli.h"
 #include "report/report.h"
 
@@ -349,6 +351,68 @@ static void check_role(struct check *k, const struct config_group *role)
 	workshop_job_free(&j);
 }
 
+/* ---- tokens ---- */
+
+/* A mint is the only proof that minting works; what nobody got runs out. */
+static void check_token(struct check *k, const struct config_group *g)
+{
+	struct token t = { .secret = NULL };
+	struct token_cache *cache = NULL;
+	char topic[64], sentence[REASON_MAX], life[32];
+	struct reason why = { "" };
+	enum status s;
+
+	snprintf(topic, sizeof(topic), "token %s", config_name(g));
+	s = backends_token(k->cli->backends, config_name(g), &cache, &why);
+	if (s == STATUS_OK)
+		s = token_cache_get(
+			cache, config_duration_us(g, CONFIG_token_min_life), &t,
+			&why);
+	if (s != STATUS_OK) {
+		failed(k, topic, s, &why);
+		return;
+	}
+	snprintf(
+		sentence, sizeof(sentence),
+		"minted one for the user %.128s that lives %s; it opens %.200s",
+		t.user, now_age(t.expires_us - now_wall(now_system()), life),
+		t.scope);
+	say(k, OK, topic, sentence);
+	token_free(&t);
+}
+
+static void check_file(void *arg, const struct refresh_outcome *o)
+{
+	struct reason why = { "" };
+	struct check *k = arg;
+	char topic[64];
+
+	snprintf(topic, sizeof(topic), "sink %s", o->sink);
+	text_copy(why.text, sizeof(why.text), o->detail);
+	if (o->status == STATUS_OK)
+		say(k, OK, topic, "can be delivered to");
+	else
+		failed(k, topic, o->status, &why);
+}
+
+static void check_tokens(struct check *k)
+{
+	const struct refresh_options o = { .backends = k->cli->backends };
+	struct config *c = k->cli->config;
+	struct refresh *r = NULL;
+	struct reason why = { "" };
+	enum status s;
+
+	for (size_t i = 0; i < config_count(c, CONFIG_SECTION_token); i++)
+		check_token(k, config_at(c, CONFIG_SECTION_token, i));
+	s = refresh_new(&o, &r, &why);
+	if (s == STATUS_OK)
+		refresh_ready(r, check_file, k);
+	else
+		failed(k, "sink", s, &why);
+	refresh_free(r);
+}
+
 enum status cli_check(struct cli *c)
 {
 	const struct config_group **roles = NULL;
@@ -370,6 +434,8 @@ enum status cli_check(struct cli *c)
 		say(&k, NOTE, "roles", "no [role] is configured");
 	for (size_t i = 0; i < n; i++)
 		check_role(&k, roles[i]);
+	if (c->n_args == 0)
+		check_tokens(&k);
 	if (k.fails) {
 		s = k.worst == STATUS_OK ? STATUS_REFUSED : k.worst;
 		reason_set(&c->why, s, "%zu finding%s a rotation", k.fails,

@@ -471,3 +471,19 @@ def test_a_workspace_without_databricks_config_is_asked_the_old_way(
         site, double):
     double.config = False
     assert site.token().out
+
+
+def test_check_mints_one_and_says_for_whom(site, place):
+    site.set_tokens(more="[sink app]\ntoken = lake\n"
+                    f"file = pgpass {site.sinks}/app\n"
+                    "[sink lost]\ntoken = lake\n"
+                    f"file = env {site.sinks}/no/app\n")
+    done = site.run("check")
+    assert f"ok    token lake: minted one for the user {place.client}" in \
+        done.out
+    assert "ok    sink app: can be delivered to" in done.out
+    assert "fail  sink lost: " in done.out and done.exit != 0
+    site.set_tokens(client_secret_file=site.put("wrong", "dose" + "1" * 32))
+    done = site.run("check", expect=EXIT["denied"])
+    assert "fail  token lake: [token lake]: the workspace's token endpoint " \
+        "answers 401" in done.out
