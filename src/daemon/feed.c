@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Keeps files fresh; must never raise the same alarm again and again. */
+/* Keeps files fresh; must never raise the same alarm again and again: it is
+ * remembered in the ledger, over reloads and restarts, for a day. */
 #include "daemon/feed.h"
 
 #include <errno.h>
@@ -17,6 +18,8 @@
 
 /* When to run next is said by the wall clock, which may jump. */
 #define NAP_SECONDS 2
+#define REMIND_US   (86400 * NOW_SECOND)
+#define KEY_SIZE    (CONFIG_NAME_MAX + 16)
 
 struct feed {
 	struct shop *shop;
@@ -74,17 +77,36 @@ static void raise_alarm(struct feed *f, const struct refresh_outcome *o)
 	courier_wake(f->shop->courier);
 }
 
+/* Was it raised, less than a day ago? */
+static bool is_raised(struct feed *f, const char *sink)
+{
+	struct ledger *l = f->shop->ledger;
+	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE];
+
+	snprintf(key, sizeof(key), "alarm.%s", sink);
+	return l->ops->recall(l, key, now_wall(now_system()), value, NULL) ==
+	       STATUS_OK;
+}
+
+static void remember(struct feed *f, const char *sink, int64_t for_us)
+{
+	struct ledger *l = f->shop->ledger;
+	char key[KEY_SIZE];
+
+	snprintf(key, sizeof(key), "alarm.%s", sink);
+	l->ops->remember(l, key, "raised", now_wall(now_system()) + for_us,
+			 NULL);
+}
+
 static void tell(void *arg, const struct refresh_outcome *o)
 {
 	struct feed *f = arg;
 	struct feed_file *file;
-	bool was_alarm = false;
 	unsigned failures = 0;
 
 	pthread_mutex_lock(&f->lock);
 	file = find(f, o);
 	if (file) {
-		was_alarm = file->alarm;
 		failures = file->failures;
 		file->alarm = o->alarm;
 		file->expires_us = o->expires_us;
@@ -93,11 +115,15 @@ static void tell(void *arg, const struct refresh_outcome *o)
 				o->status == STATUS_OK ? 0 : file->failures + 1;
 	}
 	pthread_mutex_unlock(&f->lock);
-	if (o->alarm && !was_alarm)
+	if (o->alarm && !is_raised(f, o->sink)) {
 		raise_alarm(f, o);
-	else if (o->status != STATUS_OK && o->tried && failures == 0)
+		remember(f, o->sink, REMIND_US);
+	} else if (!o->alarm && is_raised(f, o->sink)) {
+		remember(f, o->sink, 0);
+		log_line(LOG_LEVEL_INFO, "sink %s: the alarm is over", o->sink);
+	} else if (o->status != STATUS_OK && o->tried && failures == 0)
 		log_line(LOG_LEVEL_WARN, "sink %s: %s", o->sink, o->detail);
-	else if (o->status == STATUS_OK && (failures > 0 || was_alarm))
+	else if (o->status == STATUS_OK && failures > 0)
 		log_line(LOG_LEVEL_INFO, "sink %s: fresh again", o->sink);
 }
 
