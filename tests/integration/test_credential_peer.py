@@ -481,6 +481,39 @@ def test_the_supervisor_passes_signals_on(caller):
     assert out == b"term\n" and process.returncode == 3
 
 
+def memory_of(pid):
+    """Every byte that the process can read of itself."""
+    with open(f"/proc/{pid}/maps") as maps, \
+            open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            area, mode, *_ = line.split()
+            begin, end = (int(x, 16) for x in area.split("-"))
+            if mode[0] == "r" and "[v" not in line:
+                memory.seek(begin)
+                try:
+                    yield memory.read(end - begin)
+                except OSError:
+                    pass  # a guard page
+
+
+def test_the_supervisor_has_forgotten_the_password(caller):
+    process = caller.popen("exec", "-r", "sap", "--retry=9", "--", "sh", "-c",
+                           "echo up; exec sleep 60")
+    assert process.stdout.readline() == b"up\n"
+    try:
+        if os.geteuid() == 0:
+            content = b"".join(memory_of(process.pid))
+            assert caller.agent.path.encode() in content
+            for part in (PASSWORD[:9], PASSWORD[9:]):
+                assert part.encode() not in content
+        else:
+            with pytest.raises(PermissionError):
+                b"".join(memory_of(process.pid))
+    finally:
+        process.terminate()
+        process.communicate()
+
+
 def test_an_ignored_signal_stays_ignored(caller):
     def ignore():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
