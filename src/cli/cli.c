@@ -139,6 +139,7 @@ static void set_flag(struct cli_options *o, const char *name)
 		{ "dry_run", &o->dry_run },
 		{ "emergency", &o->emergency },
 		{ "force", &o->force },
+		{ "pem", &o->pem },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)

@@ -34,7 +34,7 @@ struct cli_options {
 	const char *owner, *in_database, *oauth, *cluster;
 	const char *grants[TARGET_GRANTS_MAX + 1];
 	size_t n_grants;
-	bool json, quiet, help, due, all, dry_run, emergency, force;
+	bool json, quiet, help, due, all, dry_run, emergency, force, pem;
 };
 
 struct cli {
@@ -88,6 +88,7 @@ enum status cli_print_secret(struct cli *c, const struct secret *bytes);
 enum status cli_init(struct cli *c);
 enum status cli_check(struct cli *c);
 enum status cli_rotate(struct cli *c); /* also import and recover */
+enum status cli_cluster(struct cli *c);
 enum status cli_role(struct cli *c);
 enum status cli_status(struct cli *c);
 enum status cli_history(struct cli *c);

@@ -4,6 +4,7 @@ keyturn_SOURCES = \
 	src/cli/cli.c src/cli/cli.h \
 	src/cli/cli_audit.c \
 	src/cli/cli_check.c \
+	src/cli/cli_cluster.c \
 	src/cli/cli_config.c \
 	src/cli/cli_freeze.c \
 	src/cli/cli_get.c \

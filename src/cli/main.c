@@ -29,6 +29,8 @@ static enum status run(struct cli *c)
 		return cli_refresh(c);
 	case CLI_token:
 		return cli_token(c);
+	case CLI_cluster:
+		return cli_cluster(c);
 	case CLI_role:
 		return cli_role(c);
 	case CLI_freeze:

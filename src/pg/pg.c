@@ -40,6 +40,11 @@ bool pg_is_tls(const struct pg *pg)
 	return PQsslInUse(pg->conn) == 1;
 }
 
+void *pg_tls(const struct pg *pg)
+{
+	return PQsslStruct(pg->conn, "OpenSSL");
+}
+
 bool pg_alive(const struct pg *pg)
 {
 	return !pg->dead && PQstatus(pg->conn) == CONNECTION_OK;

@@ -78,6 +78,8 @@ struct pg_login {
 	const struct secret *password; /* NULL: none offered */
 	const char *passfile;	       /* NULL: /dev/null */
 	const struct pg_place *place;  /* NULL: any of info's hosts */
+	bool tls_only;	    /* end before anything but TLS is spoken; the
+			       certificate is not verified, for pg_tls() */
 	bool clear;	    /* the password may go in clear (inside TLS) */
 	bool read_write;    /* refuse a standby or read-only server */
 	bool probe;	    /* only to see whether the login works: no session
@@ -115,6 +117,7 @@ int pg_server_version(const struct pg *pg); /* 150018 */
 int pg_backend_pid(const struct pg *pg);
 const char *pg_parameter(const struct pg *pg, const char *name); /* or "" */
 bool pg_is_tls(const struct pg *pg);
+void *pg_tls(const struct pg *pg);	  /* OpenSSL's handle, or NULL */
 bool pg_alive(const struct pg *pg);	  /* last known state, no round trip */
 unsigned pg_notices(const struct pg *pg); /* NOTICEs since the connection */
 const char *pg_host(const struct pg *pg);

@@ -91,8 +91,8 @@ static const char *own_value(const struct pg_login *l, const char *keyword)
 		{ "user", l->user },
 		{ "dbname", l->dbname },
 		{ "passfile", l->passfile != NULL ? l->passfile : PG_NOWHERE },
-		{ "sslmode", info->sslmode },
-		{ "sslrootcert", info->sslrootcert },
+		{ "sslmode", l->tls_only ? "require" : info->sslmode },
+		{ "sslrootcert", l->tls_only ? PG_NOWHERE : info->sslrootcert },
 		{ "application_name", l->application_name },
 		{ "client_encoding", "UTF8" },
 		{ "gssencmode", "disable" },
@@ -250,6 +250,10 @@ static bool drive(struct attempt *a, int64_t deadline)
 			a->report.reached = true;
 		step = PQconnectPoll(c);
 		if (step == PGRES_POLLING_OK)
+			return true;
+		/* TLS stands; the next step would say who we are. */
+		if (a->login->tls_only && PQsslInUse(c) == 1 &&
+		    PQstatus(c) == CONNECTION_MADE)
 			return true;
 		if (step == PGRES_POLLING_FAILED)
 			return false;
@@ -485,6 +489,8 @@ enum status pg_connect(const struct pg_login *login, struct pg **ret_pg,
 		st = explain(&a, why);
 		goto out;
 	}
+	if (login->tls_only)
+		goto give;
 	/* Non-blocking, so that no write can wait past a deadline. */
 	if (PQsetnonblocking(a.pg->conn, 1) != 0) {
 		st = reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
@@ -494,6 +500,7 @@ enum status pg_connect(const struct pg_login *login, struct pg **ret_pg,
 	a.pg->notices = 0;
 	if (login->read_write)
 		st = check_writable(a.pg, login->timeout_us, why);
+give:
 	if (st == STATUS_OK && ret_pg != NULL) {
 		*ret_pg = a.pg;
 		a.pg = NULL;

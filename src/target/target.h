@@ -21,6 +21,7 @@
 #include "base/random.h"
 #include "base/reason.h"
 #include "base/secret.h"
+#include "base/text.h"
 
 #define TARGET_NAME_SIZE 64 /* NAMEDATALEN: 63 bytes and a NUL */
 
@@ -80,6 +81,12 @@ struct target_role_spec {
 	const char *database; /* where it may connect, and grants are made */
 	const char *const *grants; /* "SELECT ON ALL TABLES IN SCHEMA s" */
 	size_t n_grants;
+};
+
+enum target_chain_form {
+	TARGET_CHAIN_TEXT,
+	TARGET_CHAIN_JSON,
+	TARGET_CHAIN_PEM
 };
 
 struct target;
@@ -187,6 +194,12 @@ struct target_ops {
 	enum status (*create_role)(struct target *t,
 				   const struct target_role_spec *spec,
 				   struct reason *why);
+
+	/* The certificates that the server shows, for people or machines, or
+	 * the root alone, for a partner (STATUS_REFUSED when it is not trusted
+	 * here).  Nothing but TLS is spoken with the server. */
+	enum status (*show_chain)(struct target *t, enum target_chain_form form,
+				  struct text *ret, struct reason *why);
 
 	void (*close)(struct target *t);
 };

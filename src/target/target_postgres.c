@@ -82,6 +82,7 @@ static const struct target_ops postgres_ops = {
 	.prove = target_prove,
 	.inspect = target_marker_inspect,
 	.create_role = target_role_create,
+	.show_chain = target_chain_show,
 	.close = close_target,
 };
 

@@ -170,6 +170,15 @@ enum status target_apply(struct target *t, struct target_session *s,
 			 const char *version, const struct secret *password,
 			 struct reason *why);
 
+/* Certificates (target_chain.c). */
+enum status target_chain_show(struct target *t, enum target_chain_form form,
+			      struct text *ret, struct reason *why);
+/* What expires soon. */
+typedef void target_chain_finding_fn(void *arg, const char *sentence);
+void target_chain_check(struct target_postgres *p,
+			const struct target_session *s,
+			target_chain_finding_fn *finding, void *arg);
+
 /* Makes a role (target_role.c). */
 enum status target_role_create(struct target *t,
 			       const struct target_role_spec *spec,

@@ -231,6 +231,11 @@ static enum status check_marker(struct target_postgres *p,
 	return st;
 }
 
+static void add_expiry(void *arg, const char *sentence)
+{
+	add(arg, TARGET_WARN, "certificate", "%s", sentence);
+}
+
 /* Passwords go in clear: is that safe here? */
 static enum status check_plain(struct target_postgres *p,
 			       struct target_session *s,
@@ -268,6 +273,7 @@ static enum status check_cluster(struct target_postgres *p,
 		goto out;
 	}
 	check_connection(s, f);
+	target_chain_check(p, s, add_expiry, f);
 	st = check_settings(p, s, f, why);
 	if (st == STATUS_OK && target_plain_wanted(p))
 		st = check_plain(p, s, f, why);

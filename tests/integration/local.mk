@@ -79,3 +79,4 @@ EXTRA_DIST += tests/integration/rig/token_site.py \
 EXTRA_DIST += tests/integration/test_admins.py
 EXTRA_DIST += tests/integration/test_token_login.py
 EXTRA_DIST += tests/doubles/clouds.py tests/integration/test_token_clouds.py
+EXTRA_DIST += tests/integration/test_cluster_ca.py

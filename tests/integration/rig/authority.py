@@ -23,7 +23,7 @@ commonName = supplied
 
 
 class Authority:
-    def __init__(self, folder, name="keyturn test CA"):
+    def __init__(self, folder, name="keyturn test CA", days="3650"):
         self.folder = folder
         os.makedirs(folder)
         self.certificate = os.path.join(folder, "ca.pem")
@@ -33,7 +33,7 @@ class Authority:
         self._write("index.txt", "")
         self._write("serial", "01\n")
         self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt",
-                      "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                      "ec_paramgen_curve:P-256", "-nodes", "-days", days,
                       "-subj", "/CN=" + name, "-keyout", self._key,
                       "-out", self.certificate)
 

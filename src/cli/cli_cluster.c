@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* cluster ca: what a server shows to prove itself; needs no password. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+enum status cli_cluster(struct cli *c)
+{
+	struct text t = text_make(1 << 17);
+	struct target *target = NULL;
+	enum target_chain_form form = c->o.pem	? TARGET_CHAIN_PEM :
+				      c->o.json ? TARGET_CHAIN_JSON :
+						  TARGET_CHAIN_TEXT;
+	enum status s;
+
+	if (c->n_args != 2 || strcmp(c->args[0], "ca") != 0)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "cluster takes \"ca\" and the name of one "
+				  "[cluster NAME]");
+	s = cli_open_config(c);
+	if (s == STATUS_OK)
+		s = backends_new(c->config, &c->backends, &c->why);
+	if (s == STATUS_OK)
+		s = workshop_new(c->backends, NULL, c->actor, &c->workshop,
+				 &c->why);
+	if (s == STATUS_OK)
+		s = workshop_target(c->workshop, c->args[1], &target, &c->why);
+	if (s == STATUS_OK)
+		s = target->ops->show_chain(target, form, &t, &c->why);
+	if (s == STATUS_OK)
+		s = cli_print(c, &t);
+	text_free(&t);
+	return s;
+}
