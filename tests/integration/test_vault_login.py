@@ -254,7 +254,14 @@ def test_a_token_comes_from_the_environment_or_from_systemd(site):
     site.put("vault", site.vault.token)
     site.run("rotate", "sap", expect=0,
              environment={"CREDENTIALS_DIRECTORY": site.tokens})
-    assert site.current()
+    was = site.settled()
+    # Not one that is searched for: /proc shows it to whom it belongs to.
+    made = site.vault.client.auth.token.create(policies=[
+        give_policy(site, policy_of(site, "rotator"))])["auth"]
+    site.configure(auth="auth = token\ntoken_file = environment")
+    site.run("rotate", "sap", expect=0,
+             environment={"VAULT_TOKEN": made["client_token"]})
+    assert site.settled() != was
 
 
 def test_a_token_that_expires_within_a_rotation_costs_a_login(site):
@@ -439,12 +446,29 @@ def test_a_host_that_nobody_knows_is_said(site):
     (503, "sealed"), (429, "rate limit"), (412, "not caught up")])
 def test_a_vault_that_cannot_now_is_deferred(site, status, words):
     site.gate.fault("*", "", status, times=99)
-    refused(site, 7, words, "nothing was changed")
+    line = refused(site, 7, words, "nothing was changed")
+    assert "by the gate" not in line, "the peer's words are repeated"
 
 
 def test_what_is_no_vault_is_said(site):
     site.gate.fault("*", "", "garbage", times=99)
-    refused(site, 7, "is not Vault's")
+    assert "Welcome" not in refused(site, 7, "is not Vault's")
+
+
+def test_a_secret_that_others_filled_up_is_kept_or_refused(taken_over):
+    """What no answer may be as long as is not read, and so not written."""
+    taken_over.kv.patch(taken_over.path(), {"map": "x" * 100_000},
+                        mount_point=taken_over.mount)
+    taken_over.run("rotate", "sap", expect=0)
+    taken_over.settled()
+    assert taken_over.value()["map"] == "x" * 100_000
+    taken_over.kv.patch(taken_over.path(), {"map": "x" * 1_100_000},
+                        mount_point=taken_over.mount)
+    was = taken_over.versions()
+    sentence(taken_over.run("rotate", "sap"), 7,
+             "is larger than 1048576 bytes")
+    assert taken_over.versions() == was
+    assert taken_over.live() == taken_over.current()
 
 
 def test_a_retry_after_is_honoured(taken_over):
