@@ -4,6 +4,7 @@
  * status.def and states.def.  Its output is committed; tests/lint/generated
  * compares.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,14 @@ static const struct option options[] = {
 #include "cli/commands.def"
 #undef COMMAND
 #undef OPTION
+};
+
+static const struct {
+	const char *name, *help;
+} events[] = {
+#define HOOK_EVENT(name, kind, help) { #name, help },
+#include "hook/hook.def"
+#undef HOOK_EVENT
 };
 
 struct state {
@@ -270,6 +279,70 @@ static void man5(struct text *t)
 		    ".It Pa /etc/keyturn/conf.d/*.conf\n"
 		    "More of it.\n.El\n"
 		    ".Sh SEE ALSO\n.Xr keyturn 1\n");
+}
+
+static void man8(struct text *t)
+{
+	text_add(t, ".\\\" SPDX-License-Identifier: PostgreSQL\n"
+		    ".\\\" Made by docs/generate from hook.def; change that or "
+		    "generate.c.\n"
+		    ".Dd " MANUAL_DATE "\n.Dt KEYTURND 8\n.Os\n"
+		    ".Sh NAME\n.Nm keyturnd\n"
+		    ".Nd rotate the passwords of PostgreSQL roles when they "
+		    "are due\n"
+		    ".Sh SYNOPSIS\n.Nm\n.Op Fl Fl config Ar FILE\n"
+		    ".Nm\n.Fl Fl help\n"
+		    ".Sh DESCRIPTION\n.Nm\n"
+		    "rotates what is due by the configuration that\n"
+		    ".Xr keyturn 1\nuses, in the foreground, until it is told "
+		    "to stop.\n"
+		    "It recovers at its start what was interrupted, pauses "
+		    "longer with each failure of a role, tries a cluster or "
+		    "store that is away with one role at a time, and waits "
+		    "for a ledger that is.\n"
+		    "It accepts no client; on its host it tells\n"
+		    ".Xr keyturn-agent 8\n"
+		    "of new passwords and asks it which rotations the owners "
+		    "of roles want.\n"
+		    "Messages go to standard error.\n.Pp\n"
+		    "Several may run on one configuration, also beside\n"
+		    ".Ql keyturn rotate --due .\n"
+		    ".Bl -tag -width Ds\n"
+		    ".It Fl Fl config Ar FILE\n"
+		    "Read\n.Ar FILE\ninstead of\n.Pa " CONFIG_DEFAULT_PATH
+		    " .\n.El\n"
+		    ".Sh SIGNALS\n.Bl -tag -width SIGTERM\n"
+		    ".It Dv SIGHUP\n"
+		    "Read the configuration anew.\n"
+		    "A wrong one is refused, and the old one stays in force.\n"
+		    "Rotations finish under the one that they began with.\n"
+		    ".It Dv SIGTERM , SIGINT\n"
+		    "Finish what runs, for at most\n.Cm stop_timeout ,\n"
+		    "and end.\n"
+		    "A second one ends at once.\n"
+		    "What did not finish is recovered at the next start.\n"
+		    ".El\n"
+		    ".Sh HOOKS\n"
+		    "What is told to the\n.Cm [hook NAME]\nsections of\n"
+		    ".Xr keyturn.conf 5 :\n.Bl -tag -width recovered\n");
+	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++)
+		text_printf(t, ".It Cm %s\n%c%s.\n", events[i].name,
+			    toupper((unsigned char)events[i].help[0]),
+			    events[i].help + 1);
+	text_add(t,
+		 ".El\n.Sh ENVIRONMENT\n"
+		 ".Ev NOTIFY_SOCKET , WATCHDOG_USEC , CREDENTIALS_DIRECTORY\n"
+		 "are systemd's; variables that begin with PG are removed.\n"
+		 ".Sh FILES\n.Bl -tag -width Ds\n"
+		 ".It Pa " CONFIG_DEFAULT_PATH "\n"
+		 "The configuration, see\n.Xr keyturn.conf 5 .\n.El\n"
+		 ".Sh EXIT STATUS\n.Bl -tag -width 00n -compact\n"
+		 ".It 0\nIt was told to stop, and everything had finished.\n"
+		 ".It 2\nWrong usage, or the configuration is wrong.\n"
+		 ".It 9\nIt was told to stop, and a rotation had not finished "
+		 "within\n.Cm stop_timeout .\n.El\n"
+		 ".Sh SEE ALSO\n.Xr keyturn 1 ,\n.Xr keyturn.conf 5 ,\n"
+		 ".Xr keyturn-agent 8\n");
 }
 
 static void markdown_options(struct text *t, const char *command)
@@ -519,6 +592,7 @@ static const struct {
 	{ "settings", settings_markdown },
 	{ "man5", man5 },
 	{ "man1", man1 },
+	{ "man8", man8 },
 	{ "commands", commands_markdown },
 	{ "sample", sample },
 	{ "protocol", protocol_markdown },
@@ -546,7 +620,7 @@ int main(int argc, char **argv)
 		rc = EXIT_SUCCESS;
 		goto out;
 	}
-	fputs("usage: generate settings|man5|man1|commands|sample|protocol|wire\n",
+	fputs("usage: generate settings|man5|man1|man8|commands|sample|protocol|wire\n",
 	      stderr);
 out:
 	text_free(&t);

@@ -3,11 +3,11 @@
 # and committed; tests/lint/generated fails when they have drifted.
 noinst_PROGRAMS += docs/generate
 docs_generate_SOURCES = docs/generate.c src/cli/commands.def \
-	src/rotation/states.def src/wire/wire.def
+	src/hook/hook.def src/rotation/states.def src/wire/wire.def
 docs_generate_LDADD = libconfig.a libbase.a $(INIH_LIBS)
 
 dist_man_MANS += docs/keyturn.1 docs/keyturn-credential.1 docs/keyturn.conf.5 \
-	docs/keyturn-agent.8
+	docs/keyturn-agent.8 docs/keyturnd.8
 dist_doc_DATA += docs/settings.md docs/commands.md docs/protocol.md \
 	docs/wire.md docs/keyturn.conf.sample
 
