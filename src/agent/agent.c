@@ -24,7 +24,7 @@
 
 /* ---- What the parts tell each other -------------------------------------- */
 
-static void wake(void *arg)
+void agent_wake(void *arg)
 {
 	struct agent *a = arg;
 	uint64_t one = 1;
@@ -42,7 +42,7 @@ void agent_done(void *arg, struct agent_errand *e)
 	e->next = a->done;
 	a->done = e;
 	pthread_mutex_unlock(&a->lock);
-	wake(a);
+	agent_wake(a);
 }
 
 static void send_errand(void *arg, struct agent_errand *e, bool urgent)
@@ -57,6 +57,10 @@ static void told(void *arg, const struct agent_secret *s)
 	struct agent *a = arg;
 
 	a->keep = a->keep || s->changed;
+	if (s->news && s->why.text[0])
+		log_line(LOG_LEVEL_WARN, "%s: %s", s->name, s->why.text);
+	else if (s->news)
+		log_line(LOG_LEVEL_INFO, "%s: all is well again", s->name);
 	agent_client_told(a, s);
 }
 
@@ -77,6 +81,7 @@ static void take_done(struct agent *a)
 	}
 	if (agent_trail_collect(a->trail))
 		agent_client_told(a, NULL);
+	agent_config_take(a);
 }
 
 /* ---- Starting ------------------------------------------------------------ */
@@ -155,7 +160,8 @@ static enum status make_trail(struct agent *a, struct reason *why)
 	if (s == STATUS_OK && lost)
 		log_line(LOG_LEVEL_INFO, "a new ledger was begun");
 	if (s == STATUS_OK)
-		s = agent_trail_new(ledger, a->now, wake, a, &a->trail, why);
+		s = agent_trail_new(ledger, a->now, agent_wake, a, &a->trail,
+				    why);
 	return s;
 }
 
@@ -200,7 +206,9 @@ enum status agent_new(const char *config_path, struct agent **ret,
 	if (s == STATUS_OK)
 		s = agent_config_load(a, why);
 	if (s == STATUS_OK)
-		s = agent_sandbox_enter(agent_config_programs(a->config), why);
+		a->programs = agent_config_programs(a->config);
+	if (s == STATUS_OK)
+		s = agent_sandbox_enter(a->programs, why);
 	if (s == STATUS_OK)
 		s = make_trail(a, why);
 	if (s == STATUS_OK)
@@ -311,8 +319,11 @@ static int pause_ms(const struct agent *a)
 {
 	int64_t until = a->n_clients > 0 || a->accept_us ? a->tick_us :
 							   a->second_us;
-	int64_t us = until - now_boot(a->now);
+	int64_t us;
 
+	if (a->watchdog_us < until)
+		until = a->watchdog_us;
+	us = until - now_boot(a->now);
 	return us > 0 ? (int)(us / 1000) + 1 : 0;
 }
 
@@ -330,12 +341,30 @@ enum status agent_run(struct agent *a, struct reason *why)
 		for (int i = 0; i < n; i++)
 			dispatch(a, &events[i]);
 		tick(a);
-		if (a->reload)
+		if (a->reload && !a->reloading)
 			agent_config_reload(a);
 		agent_client_turn(a);
 	}
 	notify_send("STOPPING=1");
 	return STATUS_OK;
+}
+
+/* A store that hangs is not waited for: everything that matters is written. */
+static void leave_stores(struct agent *a)
+{
+	int64_t until = now_boot(a->now) + 2 * NOW_SECOND;
+
+	if (!a->couriers)
+		return;
+	agent_couriers_retire(a->couriers);
+	while (!agent_couriers_idle(a->couriers) || !agent_config_idle(a)) {
+		if (now_boot(a->now) >= until) {
+			log_line(LOG_LEVEL_WARN,
+				 "a store still does not answer; ending");
+			_exit(EXIT_SUCCESS);
+		}
+		now_sleep(a->now, NOW_SECOND / 50);
+	}
 }
 
 void agent_free(struct agent *a)
@@ -348,6 +377,9 @@ void agent_free(struct agent *a)
 		agent_keep_save(a, true);
 	agent_listen_stop(a);
 	agent_client_close_all(a);
+	agent_trail_free(a->trail);
+	agent_config_stop(a);
+	leave_stores(a);
 	agent_couriers_free(a->couriers);
 	agent_config_reap(a, true);
 	while ((e = a->done) != NULL) {
@@ -356,7 +388,6 @@ void agent_free(struct agent *a)
 	}
 	agent_roster_free(a->roster);
 	agent_cache_free(a->cache);
-	agent_trail_free(a->trail);
 	backends_free(a->ledger_backends);
 	config_free(a->ledger_config);
 	config_free(a->config);

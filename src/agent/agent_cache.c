@@ -425,6 +425,31 @@ static void take_current(const struct agent_cache *c, struct agent_secret *s,
 	s->current = v;
 }
 
+/* What the store says is not taken. */
+static void doubt(struct agent_secret *s, const struct store_version *current)
+{
+	struct reason why = { "" };
+
+	reason_set(&why, STATUS_CONFLICT,
+		   "store %s says that %s is current, which looks older than "
+		   "%s; that one is kept for now",
+		   s->store, current ? current->id : "no version",
+		   s->current.id);
+	s->news = s->news || strcmp(why.text, s->why.text) != 0;
+	s->why = why;
+}
+
+static void say_none(struct agent_secret *s, const char *note)
+{
+	struct reason why = { "" };
+
+	reason_set(&why, STATUS_NOT_FOUND,
+		   "there is no current version in store %s%s%s", s->store,
+		   note[0] ? ": " : "", note);
+	s->news = s->news || strcmp(why.text, s->why.text) != 0;
+	s->why = why;
+}
+
 static void take(struct agent_cache *c, struct agent_secret *s,
 		 struct agent_errand *e)
 {
@@ -434,16 +459,15 @@ static void take(struct agent_cache *c, struct agent_secret *s,
 	s->answered = true;
 	s->changed = false;
 	if (!e->token && !is_newer(s, &e->state, current) &&
-	    !believe(c, s, current))
+	    !believe(c, s, current)) {
+		doubt(s, current);
 		return;
+	}
 	s->doubted_us = 0;
 	if (!current) {
 		s->changed = s->current.id[0] != '\0';
 		agent_cache_drop(s);
-		reason_set(&s->why, STATUS_NOT_FOUND,
-			   "%s has no current version in store %s%s%s", s->name,
-			   s->store, e->state.note[0] ? ": " : "",
-			   e->state.note);
+		say_none(s, e->state.note);
 		return;
 	}
 	if (strcmp(current->id, s->current.id) != 0) {
@@ -454,6 +478,8 @@ static void take(struct agent_cache *c, struct agent_secret *s,
 	}
 	take_previous(c, s, e,
 		      store_find_label(&e->state, STORE_LABEL_PREVIOUS));
+	s->news = s->news || s->why.text[0];
+	s->why.text[0] = '\0';
 	s->expires_us = e->expires_us;
 	s->checked_us = now_boot(c->now);
 	s->seen_us = now_wall(c->now);
@@ -464,6 +490,7 @@ static void take(struct agent_cache *c, struct agent_secret *s,
 void agent_cache_answer(struct agent_cache *c, struct agent_errand *e)
 {
 	struct agent_secret *s = find(c, e->name, e->store);
+	bool failing, outage;
 
 	/* One that was dropped and wanted again is another. */
 	if (!s || s->serial != e->serial)
@@ -473,14 +500,22 @@ void agent_cache_answer(struct agent_cache *c, struct agent_errand *e)
 		send(c, s, true);
 		goto out;
 	}
-	s->failed = e->status != STATUS_OK;
-	if (s->failed) {
+	/* That a store is away is said once for all of its secrets, by whoever
+	 * asks it. */
+	outage = e->status == STATUS_STORE_UNAVAILABLE ||
+		 e->status == STATUS_TIMEOUT;
+	failing = e->status != STATUS_OK;
+	s->news = failing && !outage && (!s->failed || s->outage);
+	if (s->outage)
+		s->why.text[0] = '\0';
+	s->failed = failing;
+	s->outage = outage;
+	if (failing) {
 		s->failures++;
 		s->why = e->why;
 		s->answered = true;
 	} else {
 		s->failures = 0;
-		s->why.text[0] = '\0';
 		take(c, s, e);
 	}
 	plan_next(c, s);

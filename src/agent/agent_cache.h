@@ -67,7 +67,9 @@ struct agent_secret {
 
 	/* Asking. */
 	bool busy, again, failed;
+	bool outage;	    /* the store is away, which is why it failed */
 	bool changed;	    /* the last answer brought another version */
+	bool news;	    /* why, or that it is over, should be said */
 	bool answered;	    /* at all, since the agent was started */
 	int64_t next_us;    /* boot: the next errand by itself */
 	int64_t pressed_us; /* boot: the last that a client caused */

@@ -15,6 +15,8 @@
 #define IDLE_US	    (30 * NOW_SECOND) /* between requests */
 #define ACCEPTS	    64		      /* in one turn */
 #define BACK_OFF_US (NOW_SECOND / 10)
+#define STRANGERS   8  /* connections of a user without any right */
+#define RESERVED    16 /* beside `clients`, for the other sockets */
 
 /* ---- Who has how many ---------------------------------------------------- */
 
@@ -39,12 +41,19 @@ static struct agent_tally *tally_of(struct agent *a, uid_t uid)
 	return free_one;
 }
 
-static bool count_in(struct agent *a, uid_t uid)
+/* Who has no right can only be told so, and needs few; some are kept free for
+ * systemd and the rotator. */
+static bool count_in(struct agent *a, const struct agent_watch *listener,
+		     const struct agent_peer *p)
 {
-	struct agent_tally *t = tally_of(a, uid);
+	struct agent_tally *t = tally_of(a, p->uid);
+	unsigned all = a->settings.clients, own = a->settings.clients_per_user;
 
-	if (!t || a->n_clients >= a->settings.clients ||
-	    t->n >= a->settings.clients_per_user)
+	if (listener->source != AGENT_SOURCE_AGENT)
+		all += RESERVED;
+	else if (own > STRANGERS && !agent_roster_knows(a->roster, p))
+		own = STRANGERS;
+	if (!t || a->n_clients >= all || t->n >= own)
 		return false;
 	t->n++;
 	a->n_clients++;
@@ -159,7 +168,7 @@ static bool accept_one(struct agent *a, struct agent_watch *listener)
 		return errno == EINTR || errno == ECONNABORTED;
 	}
 	if (agent_rules_peer(fd, &peer, NULL) == STATUS_OK &&
-	    may_come(a, listener, &peer) && count_in(a, peer.uid)) {
+	    may_come(a, listener, &peer) && count_in(a, listener, &peer)) {
 		c = add(a, fd, listener, &peer);
 		if (!c)
 			count_out(a, peer.uid);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The configuration in use and how another takes its place; must never free
  * what an errand under way still looks at. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,14 @@ static enum status retire(struct agent *a, struct reason *why)
 	return STATUS_OK;
 }
 
+bool agent_config_idle(const struct agent *a)
+{
+	for (const struct agent_retired *r = a->retired; r; r = r->next)
+		if (!agent_couriers_idle(r->couriers))
+			return false;
+	return true;
+}
+
 void agent_config_reap(struct agent *a, bool wait)
 {
 	struct agent_retired **at = &a->retired, *r;
@@ -155,14 +164,65 @@ bool agent_config_programs(const struct config *c)
 	return false;
 }
 
+/* ---- Reading it again ---------------------------------------------------- */
+
+/* In a thread, because names are looked up, maybe in a directory far away. */
+struct agent_reload {
+	struct agent *a;
+	pthread_t thread;
+	atomic_bool done;
+	enum status status;
+	struct reason why;
+	struct made made;
+};
+
+static void *read_again(void *arg)
+{
+	struct agent_reload *r = arg;
+
+	r->status = make(r->a, &r->made, &r->why);
+	atomic_store(&r->done, true);
+	agent_wake(r->a);
+	return NULL;
+}
+
 void agent_config_reload(struct agent *a)
 {
-	struct reason why = { "" };
-	enum status s;
+	struct agent_reload *r = calloc(1, sizeof(*r));
 
 	a->reload = false;
+	if (!r)
+		return;
+	r->a = a;
 	notify_reloading();
-	s = agent_config_load(a, &why);
+	if (pthread_create(&r->thread, NULL, read_again, r) != 0) {
+		log_line(LOG_LEVEL_ERROR, "cannot start a thread to read %s",
+			 a->config_path);
+		notify_send("READY=1");
+		free(r);
+		return;
+	}
+	a->reloading = r;
+}
+
+void agent_config_take(struct agent *a)
+{
+	struct agent_reload *r = a->reloading;
+	enum status s;
+
+	if (!r || !atomic_load(&r->done))
+		return;
+	pthread_join(r->thread, NULL);
+	a->reloading = NULL;
+	s = r->status;
+	if (s == STATUS_OK && !a->programs &&
+	    agent_config_programs(r->made.config))
+		log_line(LOG_LEVEL_WARN,
+			 "a store of type aws may have to start a program for "
+			 "its credentials, which needs a restart of the agent");
+	if (s == STATUS_OK)
+		s = use(a, &r->made, &r->why);
+	free_made(&r->made);
 	agent_trail_flush(a->trail);
 	/* Who waits is judged by the new rules. */
 	agent_client_told_all(a);
@@ -170,8 +230,21 @@ void agent_config_reload(struct agent *a)
 		log_line(LOG_LEVEL_INFO, "read %s again", a->config_path);
 	else
 		log_line(LOG_LEVEL_ERROR,
-			 "the configuration stays as it was: %s", why.text);
+			 "the configuration stays as it was: %s", r->why.text);
+	free(r);
 	notify_send("READY=1");
+}
+
+void agent_config_stop(struct agent *a)
+{
+	struct agent_reload *r = a->reloading;
+
+	if (!r)
+		return;
+	pthread_join(r->thread, NULL);
+	free_made(&r->made);
+	free(r);
+	a->reloading = NULL;
 }
 
 /* ---- Without serving ----------------------------------------------------- */

@@ -107,21 +107,29 @@ struct agent {
 
 	int64_t tick_us, second_us, watchdog_us;
 	bool stopping, reload;
+	bool programs; /* the filter lets programs be started */
+	struct agent_reload *reloading;
 	bool keep; /* the kept cache is older than the cache */
 	int64_t kept_us;
 	uint64_t kept;		  /* the number of the last one */
 	uint64_t served, refused; /* for the status line */
 };
 
-/* agent.c: an errand has come back; in the thread of who carried it. */
+/* agent.c, for other threads: an errand has come back; the loop should look. */
 void agent_done(void *arg, struct agent_errand *e);
+void agent_wake(void *arg);
 
 /* agent_config.c */
 enum status agent_config_load(struct agent *a, struct reason *why);
-/* The same while serving; on failure all stays as it was. */
+/* Begin to do that while serving; agent_config_take() ends it, and when it
+ * failed all stays as it was. */
 void agent_config_reload(struct agent *a);
+void agent_config_take(struct agent *a);
+void agent_config_stop(struct agent *a);
 /* May one of its stores start a program? */
 bool agent_config_programs(const struct config *c);
+/* Does nobody look at a former configuration any more? */
+bool agent_config_idle(const struct agent *a);
 /* Free configurations that nobody looks at any more, or wait for that. */
 void agent_config_reap(struct agent *a, bool wait);
 
@@ -168,8 +176,8 @@ struct agent_call {
 	struct agent *a;
 	struct agent_client *c;
 	struct wire_message m;
-	const struct agent_role *role; /* NULL where none is named */
-	int64_t now_us;		       /* boot */
+	struct agent_role *role; /* NULL where none is named */
+	int64_t now_us;		 /* boot */
 	struct wire_out out;
 };
 

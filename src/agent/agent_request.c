@@ -100,7 +100,7 @@ static enum wire_result find_by_connection(struct agent_call *k,
 	if (!n->user[0])
 		return WIRE_RESULT_BAD_REQUEST;
 	for (size_t i = 0; i < agent_roster_count(r); i++) {
-		const struct agent_role *role = agent_roster_at(r, i);
+		struct agent_role *role = agent_roster_at(r, i);
 
 		if (!agent_roster_matches(role, &q))
 			continue;
@@ -232,8 +232,20 @@ static void put_time(struct wire_out *o, enum wire_tag tag, int64_t us)
 		wire_put_number(o, tag, us);
 }
 
+/* Worked out once for each version: a time zone is read for it. */
+static int64_t due(const struct agent *a, struct agent_role *role,
+		   int64_t since_us)
+{
+	if (role->due_after_us != since_us) {
+		role->due_us =
+			backends_next_due(a->config, role->group, since_us);
+		role->due_after_us = since_us;
+	}
+	return role->due_us;
+}
+
 /* All that is told of a role but its password. */
-static void put_role(struct agent_call *k, const struct agent_role *role,
+static void put_role(struct agent_call *k, struct agent_role *role,
 		     int64_t stale_s)
 {
 	static const struct agent_secret nothing;
@@ -253,9 +265,7 @@ static void put_role(struct agent_call *k, const struct agent_role *role,
 	wire_put_text(o, WIRE_TAG_VERSION, s->current.id);
 	put_time(o, WIRE_TAG_ROTATED_AT, s->since_us);
 	put_time(o, WIRE_TAG_EXPIRES_AT,
-		 role->token ? s->expires_us :
-			       backends_next_due(k->a->config, role->group,
-						 s->since_us));
+		 role->token ? s->expires_us : due(k->a, role, s->since_us));
 	if (stale_s > 0)
 		wire_put_number(o, WIRE_TAG_STALE, stale_s);
 }
@@ -414,7 +424,7 @@ static enum agent_outcome do_LIST(struct agent_call *k)
 	more = k->out.len - 1; /* becomes 1 when they do not fit */
 	for (size_t i = agent_roster_behind(r, after);
 	     i < agent_roster_count(r); i++) {
-		const struct agent_role *role = agent_roster_at(r, i);
+		struct agent_role *role = agent_roster_at(r, i);
 
 		if (!agent_roster_may(role, AGENT_RIGHT_LIST, &k->c->peer))
 			continue;
@@ -452,9 +462,7 @@ static enum agent_outcome do_FEEDBACK(struct agent_call *k)
 
 static enum agent_outcome do_ROTATE(struct agent_call *k)
 {
-	/* The roster is ours; the call only looks at it. */
-	struct agent_role *role =
-		agent_roster_find(k->a->roster, k->role->name);
+	struct agent_role *role = k->role;
 	const struct agent_act act = {
 		.kind = "request",
 		.operation = "ROTATE",

@@ -36,6 +36,8 @@ struct agent_role {
 	struct agent_secret *secret; /* the cache's; NULL: nobody needs it */
 	int64_t asked_us;	     /* boot: of the last ROTATE; 0 never */
 	bool asked;		     /* and nobody has taken it yet */
+	int64_t due_us;		     /* when it is due after due_after_us */
+	int64_t due_after_us;
 };
 
 struct agent_roster;

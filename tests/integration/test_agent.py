@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import socket
 import time
 
 import pytest
@@ -293,6 +294,55 @@ def test_an_older_state_of_the_store_is_not_believed(taken_over, new_agent):
     agent.stop()
     agent.start()  # the store is opened anew: nothing is held, so it counts
     assert agent.get()["VERSION"] != current.id
+
+
+def test_a_store_that_hangs_keeps_nobody_waiting(taken_over, new_agent):
+    """It takes the connection and says nothing: one of its secrets is waited
+    for, the other store's are served, and the stop does not wait either."""
+    hole = socket.create_server(("127.0.0.1", 0))
+    token = os.path.join(taken_over.folder, "vault-token")
+    with open(token, "w") as f:
+        f.write("hvs.token-of-a-store-that-hangs\n")
+    os.chmod(token, 0o600)
+    agent = new_agent(taken_over, more=f"""[store hole]
+type = vault
+address = https://127.0.0.1:{hole.getsockname()[1]}
+token_file = {token}
+timeout = 60s
+""", roles={"sap": everything(),
+            **{f"hung{i}": everything() + "\nstore = hole"
+               for i in range(9)}})
+    waiting = agent.connect()
+    waiting.sendall(wire.request("GET", role="hung0", wait_ms=60000))
+    begun = time.monotonic()
+    for _ in range(50):
+        assert agent.get().result == "OK"
+    rotate(taken_over)
+    agent.push()
+    agent.reload()  # while errands are under way
+    agent.wait_version(taken_over.current().id)
+    assert time.monotonic() - begun < 10
+    begun = time.monotonic()
+    agent.stop()
+    assert time.monotonic() - begun < 5
+    waiting.close()
+    hole.close()
+    os.unlink(token)
+    assert any("more" in e["detail"] for e in agent.events("handout"))
+
+
+def test_what_is_wrong_with_a_secret_is_said_once(new_site, new_agent):
+    site = new_site(roles=("sap", "crm"))
+    site.run("rotate", "sap", expect=0)
+    agent = new_agent(site, refresh="1s")
+    assert agent.call("GET", role="crm").result == "UNAVAILABLE"
+    said = "crm: there is no current version in store local"
+    wait_for(lambda: said in agent.said(), "a word of it")
+    agent.call("GET", role="crm", wait_ms=2500)
+    assert agent.said().count(said) == 1
+    site.run("rotate", "crm", expect=0)
+    wait_for(lambda: "crm: all is well again" in agent.said(), "its end")
+    site.learn()
 
 
 # -- the audit ----------------------------------------------------------------

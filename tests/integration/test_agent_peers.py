@@ -12,6 +12,7 @@ import pytest
 from rig import wire
 from rig.agent import Agent
 from rig.installation import Installation
+from rig.manager import Manager
 from rig.server import wait_for
 
 READER, VERIFIER, LISTER, REQUESTER, MEMBER, STRANGER = range(3001, 3007)
@@ -139,6 +140,43 @@ def test_the_sockets_have_their_modes(agent):
     modes = {name: os.stat(agent.path(name)).st_mode & 0o777
              for name in ("agent", "creds", "admin")}
     assert modes == {"agent": 0o666, "creds": 0o600, "admin": 0o600}
+
+
+def test_the_owner_of_the_admin_socket_may_use_it(site, folder, users):
+    """keyturnd may be another user than the agent; systemd gives it the
+    socket."""
+    sockets = tempfile.mkdtemp(prefix="ag-", dir=folder)
+    os.chmod(sockets, 0o755)
+    manager = Manager(tempfile.mkdtemp(prefix="sd-", dir=folder))
+    agent = Agent(site, sockets, roles=ROLES, users=users)
+    manager.listen("admin", agent.path("admin"), 0o600)
+    child = os.fork()
+    if child == 0:
+        users.become(0, 0, [])
+        os.chown(agent.path("admin"), READER, 0)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    manager.start(agent, ready=False)
+    try:
+        assert agent.call("TAKE", "admin", uid=READER).result == "OK"
+        assert agent.call("TAKE", "admin", uid=0).result == "OK"
+        with pytest.raises(AssertionError, match="could not connect"):
+            agent.connect("admin", uid=LISTER)
+    finally:
+        agent.close()
+        manager.close()
+
+
+def test_strangers_get_few_connections(agent):
+    held = [agent.connect(uid=STRANGER) for _ in range(8)]
+    assert wire.call(held[0], "VERSION").result == "OK"
+    with agent.connect(uid=STRANGER) as sock:
+        with pytest.raises((wire.Closed, ConnectionError)):
+            wire.call(sock, "VERSION")
+    more = [agent.connect(uid=READER) for _ in range(20)]
+    assert wire.call(more[-1], "GET", role="sap").result == "OK"
+    for sock in held + more:
+        sock.close()
 
 
 # -- systemd's LoadCredential= ------------------------------------------------

@@ -62,7 +62,9 @@ class Agent:
         self.configuration = os.path.join(self.folder, "agent.conf")
         self.process = None
         self.log = None
-        self.environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+        self.environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8",
+                            **{k: v for k, v in os.environ.items()
+                               if k.endswith("SAN_OPTIONS")}}
         self.settings = dict(refresh=refresh, agent=agent, more=more,
                              cluster=cluster, store_settings=store_settings,
                              host=host, port=port)
