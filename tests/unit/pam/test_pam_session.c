@@ -700,6 +700,63 @@ static void closed_standard_descriptors_stay_closed(void **state)
 	assert_int_equal(child_run(open_without_descriptors, *state), 0);
 }
 
+/* The process whose parent is `parent`; 0 when there is none. */
+static pid_t child_of(pid_t parent)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *e;
+	pid_t found = 0;
+
+	while (dir != NULL && found == 0 && (e = readdir(dir)) != NULL) {
+		char path[300], line[512] = "";
+		int pid = 0, ppid = 0;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%s/stat", e->d_name);
+		f = e->d_name[0] > '9' ? NULL : fopen(path, "r");
+		if (f == NULL)
+			continue;
+		if (fgets(line, sizeof(line), f) != NULL &&
+		    strrchr(line, ')') != NULL &&
+		    sscanf(line, "%d", &pid) == 1 &&
+		    sscanf(strrchr(line, ')'), ") %*c %d", &ppid) == 1 &&
+		    ppid == parent)
+			found = pid;
+		fclose(f);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return found;
+}
+
+static void what_works_as_the_user_cannot_be_looked_into(void **state)
+{
+	struct site *s = *state;
+	char path[64];
+	struct stat st;
+	pid_t service, worker;
+
+	pam_rig_agent(s->r, &(struct fake_agent_options){
+				    .act = FAKE_AGENT_HANG, .for_all = true });
+	pam_rig_alone(s->r, "timeout=10000");
+	service = fork();
+	if (service == 0)
+		_exit(pam_open_session(handle(s), 0));
+	while (fake_agent_connections(s->r->agent) == 0)
+		usleep(1000);
+	worker = child_of(service);
+	assert_true(worker > 0);
+	/* Its files in /proc are root's: neither the user nor anybody else may
+	 * trace it, and it leaves no core. */
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)worker);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_uid, 0);
+	assert_int_equal(fake_agent_client(s->r->agent), s->pw->pw_uid);
+	kill(worker, SIGKILL);
+	assert_int_equal(waitpid(service, NULL, 0), service);
+	assert_int_equal(files_in(s->own), 0);
+}
+
 /* A set-user-id program: it is root, its caller is not. */
 static int change_as_a_caller(void *arg)
 {
@@ -746,6 +803,7 @@ int main(void)
 		TEST(a_race_for_the_file_gains_nothing),
 		TEST(a_program_that_looks_after_its_children_is_not_disturbed),
 		TEST(closed_standard_descriptors_stay_closed),
+		TEST(what_works_as_the_user_cannot_be_looked_into),
 		TEST(a_rotation_is_asked_for_by_who_called_the_program),
 	};
 
