@@ -16,6 +16,7 @@ import pytest
 from rig.agent import everything
 from rig.pam import Services, own_folder
 from rig.server import Server, account, wait_for
+from rig.users import Users
 
 ROTATIONS = 100
 HBA = "hostssl shop +keyturn_grace 127.0.0.1/32 pam pamservice=keyturn\n"
@@ -202,6 +203,7 @@ def test_the_server_is_never_given_the_password(overlap):
         place.agent.reload()
         assert place.agent.call("GET", role="sap").result == "DENIED"
     else:
+        place.agent.users = Users()
         assert place.agent.call("GET", uid=asker, role="sap").result \
             == "DENIED"
     place.login(place.site.current().password).close()
