@@ -157,6 +157,13 @@ static enum credential_exit make_passfile(const struct credential_answer *a,
 			   "secret, and a passfile needs one");
 		return CREDENTIAL_ERROR;
 	}
+	/* A line for any host would give the password to any server. */
+	if (!*a->key.host) {
+		reason_set(why, STATUS_REFUSED,
+			   "the agent knows no host to go with the secret; say "
+			   "which with --role and --host");
+		return CREDENTIAL_ERROR;
+	}
 	fd = new_memfd();
 	if (fd < 0)
 		return failed(why, "make a file in memory");

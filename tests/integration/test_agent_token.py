@@ -2,6 +2,7 @@
 """Tokens through keyturn-agent: minted when they are wanted, kept while they
 live, never handed out with less life than was asked for."""
 
+import json
 import os
 import sys
 import tempfile
@@ -14,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "doubles"))
 
 import workspace as doubles  # noqa: E402
 from rig.agent import Agent  # noqa: E402
+from rig.helper import Helper
 from rig.server import wait_for  # noqa: E402
 from rig.token_site import Place, TokenSite  # noqa: E402
 
@@ -97,6 +99,29 @@ def test_more_life_than_there_is_is_no_token(new, double):
     # And takes nothing from the others.
     assert get(agent, min_life_ms=60000).result == "OK"
     assert len(double.minted) <= 2
+
+
+def test_the_helper_gives_a_token_to_programs(new, double, site, folder):
+    agent = new(f"readers = {ME}", f"host = {site.place.host}")
+    helper = Helper(agent, site, tempfile.mkdtemp(dir=folder))
+
+    def give(*options, expect=0):
+        return helper.credential("get", "-r", "token:lake", *options,
+                                 expect=expect).out
+    found = json.loads(give("-f", "json", "--min-life", "20m"))
+    token = double.minted[-1][0]
+    assert found["password"] == token and give("-z") == token
+    assert found["host"] == site.place.host and found["username"]
+    assert found["expires_at"] > found["rotated_at"]
+    # With less life than was asked for it is no use.
+    assert give("--min-life", "24h", expect=5) == ""
+    # A program that is started has it in its passfile, for that host only.
+    done = helper.credential(
+        "exec", "-r", "token:lake", "--", "sh", "-c",
+        'cut -d: -f1-4 "$PGPASSFILE"; echo "$PGHOST $PGUSER"', expect=0)
+    user = found["username"].replace(":", "\\:")
+    assert done.out == f"{site.place.host}:5432:*:{user}\n" \
+        f"{site.place.host} {found['username']}\n"
 
 
 def test_who_only_sees_it_does_not_have_it_minted(new, double):

@@ -439,6 +439,15 @@ def test_each_host_of_a_list_has_its_line(caller):
     assert seen["environment"]["PGHOST"] == "a,b,/var/run/postgresql"
 
 
+def test_a_password_for_no_known_host_is_not_for_any(caller):
+    known = description(PASSWORD=PASSWORD)
+    del known["HOST"]
+    caller.answer = lambda *_: reply("GET", **known)
+    done = caller.run("exec", "-r", "sap", "--", "true", expect=1)
+    assert "--host" in done.stderr
+    assert show(caller, "-h", "db")["pgpass"].startswith("db:5432:*:sap:")
+
+
 def test_a_pooler_may_stand_in_front_of_the_role(caller):
     seen = show(caller, "-h", "::1", "-p", "6432", "-d", "other")
     assert seen["pgpass"].startswith("\\:\\:1:6432:*:sap:")
