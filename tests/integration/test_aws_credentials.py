@@ -232,7 +232,7 @@ def test_endpoints_come_from_the_standard_variables(new_aws_site, double):
 def test_a_key_is_renewed_before_it_ends(new_aws_site, double):
     """Of its life of 4 s a quarter is left when the slow answer comes, or
     less: the next request has a new one."""
-    site = new_aws_site(timeout="15s")
+    site = new_aws_site()
     without_default(site)
     double.imds, double.imds_life = "rotator-role", 4
     double.delay["PutSecretValue"] = 4.5
@@ -245,7 +245,7 @@ def test_a_key_is_renewed_before_it_ends(new_aws_site, double):
 @pytest.mark.parametrize("which", ["container", "web identity"])
 def test_a_token_that_is_replaced_is_read_again(new_aws_site, double, which):
     """Kubernetes writes a new file long before the old token ends."""
-    site = new_aws_site(timeout="15s")
+    site = new_aws_site()
     without_default(site)
     old, new = "Token-of-the-pod-4711-old", "Token-of-the-pod-4711-new"
     path = site.write_shared("pod", old)

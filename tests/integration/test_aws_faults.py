@@ -180,13 +180,15 @@ def test_an_old_description_after_promoting_is_looked_at_again(taken_over,
 
 @pytest.mark.parametrize("kind", ["lie", "silent", "silent-after"])
 def test_a_move_that_only_seems_to_have_happened_is_made_by_the_next_run(
-        taken_over, double, kind):
-    double.fault("UpdateSecretVersionStage", kind, ALWAYS)
-    taken_over.run("rotate", "sap", timeout=90)
-    live = taken_over.live()
-    double.faults.clear()
-    taken_over.run("recover", "sap", expect=0)
-    assert taken_over.settled().id == live.id
+        new_aws_site, double, kind):
+    site = new_aws_site(timeout="10s" if kind == "lie" else "2s")
+    site.run("rotate", "sap", expect=0)
+    site.fault("promote", kind, ALWAYS)
+    site.run("rotate", "sap", timeout=90)
+    live = site.live()
+    site.clear_faults()
+    site.run("recover", "sap", expect=0)
+    assert site.settled().id == live.id
 
 
 # -- a service that does not answer -------------------------------------------------

@@ -90,7 +90,7 @@ class AmazonSite(Installation):
 
     def configure(self, roles=("sap",), store="create = yes", more="",
                   role_settings="", endpoint=True, region=True, prefix=None,
-                  timeout="3s", **settings):
+                  timeout="10s", **settings):
         section = ["[store amazon]", "type = aws", f"timeout = {timeout}",
                    f"prefix = {self.prefix if prefix is None else prefix}"]
         if endpoint:
