@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from conftest import empty
 from rig import wire
 from rig.agent import Agent
 from rig.installation import Installation
@@ -29,7 +30,9 @@ def site(folder, tools, _shared_server):
     made.run("rotate", "sap", expect=0)
     yield made
     made.close()
-    assert made.leaks() == []
+    found = made.leaks()
+    empty(_shared_server)
+    assert found == []
 
 
 @pytest.fixture(scope="module")
