@@ -233,8 +233,11 @@ class LocalStore:
 
     def at_its_door(self, first, act):
         """Do something just before the step begins, while the file is free."""
-        door = max((e.number for e in self.trace if e.number < first
-                    and "/store.db" not in e.target), default=1)
+        before = [e.number for e in self.trace if e.number < first
+                  and "/store.db" not in e.target]
+        if not before:
+            return self.after_opening(act)
+        door = before[-1]
         whole, self.site.folder = self.site.folder, self.site.state
         running = self.site.start("rotate", "sap",
                                   fault=f"stop-before:{door}")
@@ -243,6 +246,19 @@ class LocalStore:
         act()
         running.go_on()
         return running.finish()
+
+    def after_opening(self, act):
+        """The first step has only the ledger's effects before it."""
+        opened = False
+        for running, effect in self.site.step("rotate", "sap"):
+            opened = opened or "/store.db" in effect.target
+            if opened and "/ledger.db" in effect.target:
+                act()
+                running.go_on()
+                while running.wait_stopped():
+                    running.go_on()
+                return running.finish()
+        raise AssertionError("the store was not opened before the intent")
 
     def files(self):
         return glob.glob(os.path.join(self.site.state, "store.db*"))
