@@ -160,6 +160,27 @@ def test_a_lying_agent_is_not_believed(caller, lie):
     assert done.stdout == "" and done.stderr.count("\n") == 1
 
 
+def test_no_field_carries_a_control_character_in_either_direction(caller):
+    controls = ["\n", "\r", "\t", "\x1b", "\x7f", "\x01", "\0"]
+    names = ["ROLE", "REALM", "USER", "HOST", "DBNAME", "SSLMODE", "VERSION",
+             "SENTENCE", "PASSWORD"]
+    for i, name in enumerate(names):
+        bad = "a" + controls[i % len(controls)] + "b"
+        caller.answer = lambda *_: secret(**{name: bad})
+        done = caller.run("get", "-r", "sap", "-f", "json", expect=1)
+        assert done.stderr[:-1].isprintable(), (name, done.stderr)
+        caller.answer = lambda *_: reply("GET", "DENIED", **{name: bad})
+        done = caller.run("get", "-r", "sap", expect=1)
+        assert done.stderr[:-1].isprintable(), (name, done.stderr)
+    asked = len(caller.asked)
+    for i, option in enumerate(("--role", "--realm", "--user", "--host",
+                                "--port", "--dbname", "--not-version")):
+        bad = "a" + controls[i % 6] + "b"
+        done = caller.run("get", "-r", "sap", option, bad, expect=2)
+        assert done.stderr[:-1].isprintable(), (option, done.stderr)
+    assert len(caller.asked) == asked
+
+
 @pytest.mark.parametrize("form, host", [("pgpass", "*"), ("pgpass", "a,b"),
                                         ("uri", "a,b"), ("pgpass", "#x")])
 def test_what_a_form_would_misread_is_refused(caller, form, host):
