@@ -480,11 +480,13 @@ def pooler_program():
 
 
 @pytest.fixture
-def pooler(place, tmp_path_factory):
-    """The port of a PgBouncer that asks the module, service "pgbouncer"."""
+def pooler(place):
+    """pooler(options): the port of a PgBouncer that asks the module, service
+    "pgbouncer", with these options."""
     folder = os.path.join(place.server.folder, "pooler")
     os.makedirs(folder, exist_ok=True)
     own(folder)
+    made = []
 
     def file(name, content):
         path = os.path.join(folder, name)
@@ -494,29 +496,35 @@ def pooler(place, tmp_path_factory):
         own(path)
         return path
 
-    listen = free_port()
-    cert, key = place.server.authority.issue("pooler")
-    for name, source in (("cert.pem", cert), ("key.pem", key)):
-        with open(source) as f:
-            file(name, f.read())
-    ini = file("pgbouncer.ini", POOLER.format(
-        port=place.server.port, listen=listen, folder=folder))
-    place.services.keyturn(
-        "pgbouncer", f"socket={place.socket} timeout=200 grace=no")
-    process = subprocess.Popen(
-        as_account([pooler_program(), "-q", ini]), cwd="/",
-        env={**environment(), **place.services.environment},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def start(options="grace=no"):
+        listen = free_port()
+        cert, key = place.server.authority.issue("pooler")
+        for name, source in (("cert.pem", cert), ("key.pem", key)):
+            with open(source) as f:
+                file(name, f.read())
+        ini = file("pgbouncer.ini", POOLER.format(
+            port=place.server.port, listen=listen, folder=folder))
+        # Before it starts: the wrapper reads services once for a process.
+        place.services.keyturn(
+            "pgbouncer", f"socket={place.socket} timeout=200 {options}")
+        process = subprocess.Popen(
+            as_account([pooler_program(), "-q", ini]), cwd="/",
+            env={**environment(), **place.services.environment},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        made.append(process)
 
-    def answers():
-        assert process.poll() is None, "PgBouncer ended"
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", listen)) == 0
+        def answers():
+            assert process.poll() is None, "PgBouncer ended"
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", listen)) == 0
 
-    wait_for(answers, "PgBouncer to start")
-    yield listen
-    process.terminate()
-    process.wait()
+        wait_for(answers, "PgBouncer to start")
+        return listen
+
+    yield start
+    for process in made:
+        process.terminate()
+        process.wait()
 
 
 def through(place, port, password):
@@ -524,10 +532,11 @@ def through(place, port, password):
 
 
 def test_pgbouncer_asks_the_module(place, pooler):
-    with through(place, pooler, CURRENT) as c:
+    port = pooler()
+    with through(place, port, CURRENT) as c:
         assert c.execute("select current_user").fetchone() == ("sap",)
     with pytest.raises(psycopg.OperationalError, match="PAM|auth"):
-        through(place, pooler, "wrong")
+        through(place, port, "wrong")
     assert [r["SERVICE"] for _, r in place.agent.requests] \
         == ["pgbouncer", "keyturn", "pgbouncer"]
 
@@ -536,25 +545,39 @@ def test_the_previous_password_does_not_spoil_pgbouncers_connections(
         place, pooler):
     """With grace=no there, as docs/pam.md says: else it would log in to the
     server with it, for everybody."""
+    port = pooler("grace=no")
     place.services.keyturn("keyturn", f"socket={place.socket} grace=no")
-    with through(place, pooler, CURRENT) as c:
+    with through(place, port, CURRENT) as c:
         with pytest.raises(psycopg.OperationalError):
-            through(place, pooler, PREVIOUS)
+            through(place, port, PREVIOUS)
         c.execute("select 1")
-        with through(place, pooler, CURRENT) as d:
+        with through(place, port, CURRENT) as d:
             d.execute("select 1")
+
+
+def test_with_the_grace_in_both_the_previous_password_does_no_harm(
+        place, pooler):
+    port = pooler("grace=yes")
+    with through(place, port, CURRENT) as c:
+        with through(place, port, PREVIOUS) as d:
+            assert d.execute("select 1").fetchone() == (1,)
+            # The next server connection is made with that one.
+            with through(place, port, CURRENT) as e:
+                assert e.execute("select 1").fetchone() == (1,)
+        assert c.execute("select 1").fetchone() == (1,)
 
 
 def test_pgbouncer_lives_through_a_hung_agent(place, pooler):
     """One thread, a queue of 20: an open session waits for as many deadlines
     as there are logins over that."""
-    with through(place, pooler, CURRENT) as c:
+    port = pooler()
+    with through(place, port, CURRENT) as c:
         place.serve(lambda *_: hang)
         crowd = []
 
         def attempt():
             try:
-                through(place, pooler, CURRENT).close()
+                through(place, port, CURRENT).close()
                 crowd.append(None)
             except psycopg.Error as e:
                 crowd.append(e)
@@ -570,7 +593,7 @@ def test_pgbouncer_lives_through_a_hung_agent(place, pooler):
         assert len(crowd) == 30 and None not in crowd
         assert waited < 30 * 0.2 + 1, waited
     place.serve(verify)
-    through(place, pooler, CURRENT).close()
+    through(place, port, CURRENT).close()
 
 
 # ---- pamtester ---------------------------------------------------------------------
