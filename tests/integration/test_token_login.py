@@ -19,6 +19,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "doubles"))
 
 import workspace as doubles  # noqa: E402
+from rig.agent import Agent  # noqa: E402
+from rig.daemon import Daemon  # noqa: E402
 from rig.pam import Services, own, own_folder  # noqa: E402
 from rig.server import (Server, account, as_account, binaries,  # noqa: E402
                         environment, free_port, wait_for)
@@ -74,7 +76,8 @@ class Lake:
                  "dbname": "shop", "user": self.user,
                  "passfile": os.path.join(self.files, "app.pgpass"),
                  **self.server.client, **more}
-        return " ".join(f"{k}={v}" for k, v in words.items())
+        return " ".join(f"{k}={v}" for k, v in words.items()
+                        if v is not None)
 
     def sink(self, section):
         self.site.set_tokens(host="127.0.0.1", port=self.server.port,
@@ -227,6 +230,52 @@ def test_psql_never_fails_while_tokens_end(lake):
             assert (done.returncode, done.stdout) == (0, lake.user + "\n"), \
                 done.stderr
     lake.nobody_was_refused(begun, TIME // LIFE)
+
+
+def test_keyturnd_keeps_files_fresh_at_half_of_a_short_life(lake):
+    lake.double.life = 10
+    path = os.path.join(lake.files, "app.pgpass")
+    daemon = Daemon(lake.site).ready()
+    try:
+        wait_for(lambda: os.path.exists(path), "the file")
+        begun = time.time()
+        while time.time() < begun + 16:
+            done = psql(lake, "-c", "select current_user", lake.conninfo())
+            assert (done.returncode, done.stdout) == (0, lake.user + "\n"), \
+                done.stderr + daemon.log()
+            time.sleep(0.1)
+    finally:
+        daemon.stop()
+    lake.nobody_was_refused(begun, 3)
+    # And no more often than that.
+    assert len(lake.double.minted) <= 5
+
+
+def test_the_agent_s_helper_runs_psql_with_a_token(lake):
+    """No file, nothing in argv or the environment, and always enough life."""
+    lake.double.life = 8  # the agent looks once a second
+    sockets = tempfile.mkdtemp(dir=lake.home)
+    agent = Agent(lake.site, sockets, roles={}, more=lake.site.section(
+        f"readers = uid:{os.getuid()}", host="127.0.0.1", dbname="shop",
+        port=lake.server.port, min_life="2s")).start()
+    helper = os.path.join(os.path.dirname(lake.site.binary),
+                          "keyturn-credential")
+    begun = time.time()
+    try:
+        while time.time() < begun + 14:
+            done = subprocess.run(
+                [helper, "exec", "--role", "token:lake", "--",
+                 os.path.join(binaries(), "psql"), "-XAtw", "-c",
+                 "select current_user", lake.conninfo(passfile=None)],
+                env={"PATH": os.environ["PATH"], "LC_ALL": "C",
+                     "KEYTURN_SOCKET": agent.path()},
+                capture_output=True, text=True, timeout=60)
+            assert (done.returncode, done.stdout) == (0, lake.user + "\n"), \
+                done.stderr + agent.said()
+            time.sleep(0.2)
+    finally:
+        agent.stop()
+    lake.nobody_was_refused(begun, 3)
 
 
 def test_psql_takes_what_keyturn_prints(lake):
