@@ -85,7 +85,7 @@ class Service:
     def __init__(self, site, gate):
         self.site, self.gate = site, gate
 
-    def prepare(self):
+    def prepare(self, column):
         pass
 
     def does(self, step, column):
@@ -139,6 +139,11 @@ class VaultStore(Service):
             "S8 promote": ("PATCH", secret, 0),
             "S9 deliver": ("GET", record + "$", 1),
         }
+
+    def prepare(self, column):
+        """Nobody is patient with a server that says nothing."""
+        self.site.configure(
+            timeout="1s" if column.startswith("timeout") else "20s")
 
     def keep(self):
         return self.site.value(), self.site.record()
@@ -207,7 +212,7 @@ class LocalStore:
         return run_with_fault(self.site, self.site.state, fault, "rotate",
                               "sap")
 
-    def prepare(self):
+    def prepare(self, column):
         if os.path.exists(os.path.join(self.site.state, "ledger.db")):
             books_apart(self.site)
         done = self.run("count")
@@ -300,14 +305,14 @@ class Cell:
 
     def prepare(self, second):
         site, self.second = self.site, second
-        self.store.prepare()
+        self.store.prepare(self.column)
         if self.column in ("restore", "rollback"):
             self.snapshot = Snapshot(site)
             if self.store.does(self.step, "rollback"):
                 self.kept = self.store.keep()
             site.run("rotate", "sap", expect=0)
             if isinstance(self.store, LocalStore):
-                self.store.prepare()
+                self.store.prepare(self.column)
         self.was, self.before = site.current(), self.ids()
         self.events = len(site.kinds())
 
@@ -455,7 +460,7 @@ def vault(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("step", EXPECTED)
 def test_every_fault_at_a_step_of_vault(begun, place, vault, step):
-    site = begun(VaultSite, vault, timeout="1s")
+    site = begun(VaultSite, vault)
     walk(site, VaultStore(site), step, place)
 
 
