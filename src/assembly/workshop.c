@@ -22,6 +22,7 @@ struct cluster {
 	struct target *target;
 	struct ledger *ledger; /* NULL: nothing is remembered */
 	struct backends *backends;
+	char branch[128];
 	const char *token; /* the admin's [token NAME], or NULL */
 	pthread_mutex_t lock;
 	char token_id[RANDOM_UUID_SIZE]; /* the last one that was used */
@@ -158,6 +159,26 @@ static enum target_admin admin_of(const char *word, struct cluster *c)
 	return TARGET_ADMIN_TOKEN;
 }
 
+/* "projects/P/branches/B" of the token's "projects/P/branches/B/endpoints/E". */
+static const char *branch_of(const struct config *config,
+			     const struct config_group *g, struct cluster *c)
+{
+	const struct config_group *token;
+	const char *path, *end;
+
+	if (config_is_set(g, CONFIG_cluster_branch))
+		return config_string(g, CONFIG_cluster_branch);
+	token = c->token ? config_find(config, CONFIG_SECTION_token, c->token) :
+			   NULL;
+	path = token ? config_string(token, CONFIG_token_endpoint) : "";
+	end = strstr(path, "/endpoints/");
+	if (!end || (size_t)(end - path) >= sizeof(c->branch))
+		return NULL;
+	memcpy(c->branch, path, (size_t)(end - path));
+	c->branch[end - path] = '\0';
+	return c->branch;
+}
+
 static enum target_send send_of(const char *word)
 {
 	if (strcmp(word, "auto") == 0)
@@ -245,6 +266,7 @@ static enum status open_cluster(const struct config_group *g, struct cluster *c,
 				  ENDPOINTS_MAX);
 	for (size_t i = 0; i < n; i++)
 		endpoints[i] = config_list_at(g, CONFIG_cluster_endpoint, i);
+	o.branch = branch_of(backends_config(c->backends), g, c);
 	if (config_is_set(g, CONFIG_cluster_prove_dbname))
 		o.prove_dbname = config_string(g, CONFIG_cluster_prove_dbname);
 	s = target_postgres_open(&o, ret, why);

@@ -272,6 +272,16 @@ static void check_drift(struct check *k, const struct runner_job *j,
 	live = store_find_id(&state, marker.live_version);
 	if (!marker.live_version[0] && !current)
 		say(k, NOTE, "drift", "new to keyturn: nothing to compare");
+	else if (marker.branched && live) {
+		reason_set(&why, STATUS_REFUSED,
+			   "this is another branch than the marker was written "
+			   "on, and the secret is that one's; give the branch "
+			   "a [role] section of its own, with rolname");
+		failed(k, "branch", STATUS_REFUSED, &why);
+	} else if (marker.branched)
+		say(k, NOTE, "branch",
+		    "the role came with a branch of the database, and has the "
+		    "password that it had there; rotate it here");
 	else if (marker.renamed || marker.foreign) {
 		reason_set(
 			&why, STATUS_REFUSED,

@@ -44,6 +44,7 @@ enum engine_event {
 	ENGINE_ON_PENDING_DOUBTED, /* the marker says it is not live, and a
 				      failed commit may have made it so */
 	ENGINE_ON_PENDING_LIVE,
+	ENGINE_ON_BRANCHED, /* a branch, and the store has its parent's secret */
 	ENGINE_ON_RING_LIVE,
 	ENGINE_ON_FOREIGN,
 	ENGINE_ON_LOST,

@@ -149,6 +149,24 @@ static enum engine_event foreign(const struct runner *r, struct reason *why)
 }
 
 /*
+ * The marker came with a branch of the database.  Where the store has what it
+ * names, the secret is the parent's, and stays it; otherwise the role is rotated
+ * here as one that is new, whatever password it brought along (L16).
+ */
+static enum engine_event branched(const struct runner *r, const char *live,
+				  struct reason *why)
+{
+	if (!*live || !store_find_id(&r->state, live))
+		return ENGINE_ON_NEVER;
+	reason_set(why, STATUS_REFUSED,
+		   "cluster %s is another branch than the marker of role %s "
+		   "was written on, and this secret is that one's: give the "
+		   "branch a [role] section of its own, with rolname = %s",
+		   r->job->target->name, r->job->role, r->job->rolname);
+	return ENGINE_ON_BRANCHED;
+}
+
+/*
  * The marker, read after the store.  As long as the claim in it is ours no
  * other claim can commit an apply, and whoever claims later finds the store as
  * we found it, or the compare-and-swap of our staging fails (INV2).
@@ -206,6 +224,8 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 			   r->job->role);
 		return ENGINE_ON_LOST;
 	}
+	if (r->marker.branched)
+		return branched(r, live, why);
 	if (r->marker.renamed || r->marker.foreign)
 		return foreign(r, why);
 	doubted = *pending && r->job->target->doubts;

@@ -178,6 +178,7 @@ static enum status event_status(enum engine_event ev)
 {
 	switch (ev) {
 	case ENGINE_ON_REFUSED:
+	case ENGINE_ON_BRANCHED:
 	case ENGINE_ON_GONE:
 		return STATUS_REFUSED;
 	case ENGINE_ON_REJECTED:

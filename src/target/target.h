@@ -45,6 +45,8 @@ struct target_marker {
 	bool foreign;	   /* the password in the catalog is not the one that
 			       was written with live_version (fingerprint; only
 			       where the admin may read pg_authid) */
+	bool branched;	   /* the row was written on another branch of the
+			       database (lakebase.md 3.7) */
 	bool renamed;	   /* the row's role is now called otherwise, or the
 			       name now belongs to another role */
 };

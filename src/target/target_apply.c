@@ -47,7 +47,9 @@ static void add_swap_sql(struct text *t, const struct target_session *s)
 	text_printf(t,
 		    "WITH u AS (UPDATE %s SET live_version = $3::uuid, "
 		    "applied_at = pg_catalog.clock_timestamp(), "
-		    "role_name = $5::pg_catalog.name, fingerprint = ",
+		    "role_name = $5::pg_catalog.name, "
+		    "branch = coalesce(nullif($7::text, ''), branch), "
+		    "fingerprint = ",
 		    s->marker);
 	if (s->sees_authid)
 		text_add(t, "coalesce($4, (SELECT pg_catalog.encode("
@@ -305,7 +307,7 @@ static size_t list_statements(const struct change *c, const char *fence,
 	many[n++] = (struct pg_statement){
 		"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0, NULL, NULL
 	};
-	many[n++] = (struct pg_statement){ fence, 6, fence_params, NULL };
+	many[n++] = (struct pg_statement){ fence, 7, fence_params, NULL };
 	if (c->plain)
 		many[n++] = (struct pg_statement){ TARGET_PLAIN_CALL, 2,
 						   plain_params, NULL };
@@ -323,7 +325,8 @@ static enum status first_trip(struct change *c, struct reason *why)
 	struct text fence = text_make(SQL_MAX), check = text_make(SQL_MAX);
 	const char *print = c->alter != NULL ? c->fingerprint : NULL;
 	const char *fence_params[] = { s->claim_oid, c->claim, c->version,
-				       print,	     c->role,  s->sync_commit };
+				       print,	     c->role,  s->sync_commit,
+				       s->branch };
 	const char *check_params[] = { s->claim_oid, c->role, print };
 	const char *plain_params[] = { c->role,
 				       c->plain ? secret_bytes(c->password) :

@@ -81,9 +81,10 @@ static enum status claim_once(struct claiming *c, struct target_marker_row *row,
 	char floor_text[24];
 	const char *params[] = { c->role, c->claim, c->s->backend_start,
 				 c->evicted ? "t" : "f", floor_text };
+	const char *read_params[] = { c->role, c->s->branch };
 	struct pg_statement many[3] = { { NULL, 1, params, NULL },
 					{ NULL, 5, params, NULL },
-					{ NULL, 1, params, NULL } };
+					{ NULL, 2, read_params, NULL } };
 	size_t done = 0, i;
 	enum status st;
 

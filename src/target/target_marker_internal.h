@@ -44,7 +44,8 @@ enum status target_none_read(struct target_postgres *p,
 
 /* --- target_marker_row.c -------------------------------------------------- */
 
-/* Add the statement that reads the row to t; its one parameter is the role. */
+/* Add the statement that reads the row to t; its two parameters are
+ * the role and the session's branch. */
 void target_marker_row_sql(struct text *t, const struct target_session *s);
 
 /* The first row of what that statement gave. */

@@ -34,7 +34,8 @@ void target_marker_row_sql(struct text *t, const struct target_session *s)
 		"m.claimed_at) * 1000000)::bigint, 0), "
 		"r.rolcanlogin, "
 		"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
-		"false), r.rolvaliduntil, ",
+		"false), r.rolvaliduntil, "
+		"coalesce(m.branch <> nullif($2::text, ''), false), ",
 		s->marker);
 	if (s->sees_authid)
 		text_add(t,
@@ -79,8 +80,9 @@ void target_marker_row_parse(const struct pg_result *r,
 	row->expired = pg_value(r, 0, 11)[0] == 't';
 	text_copy(row->valid_until, sizeof(row->valid_until),
 		  pg_value(r, 0, 12));
-	m->foreign = pg_value(r, 0, 13)[0] == 't';
-	text_copy(row->kind, sizeof(row->kind), pg_value(r, 0, 14));
+	m->branched = pg_value(r, 0, 13)[0] == 't';
+	m->foreign = pg_value(r, 0, 14)[0] == 't';
+	text_copy(row->kind, sizeof(row->kind), pg_value(r, 0, 15));
 	text_copy(row->role_oid, sizeof(row->role_oid), pg_value(r, 0, 0));
 }
 
@@ -164,7 +166,7 @@ enum status target_marker_row_read(struct target_postgres *p,
 				   struct reason *why)
 {
 	struct text t = text_make(TARGET_MARKER_SQL_MAX);
-	const char *params[] = { role };
+	const char *params[] = { role, s->branch };
 	char sqlstate[PG_SQLSTATE_SIZE] = "";
 	struct pg_result *r = NULL;
 	enum status st;
@@ -174,7 +176,7 @@ enum status target_marker_row_read(struct target_postgres *p,
 	target_marker_row_sql(&t, s);
 	st = text_status(&t);
 	if (st == STATUS_OK)
-		st = target_postgres_run(p, s, text_str(&t), 1, params, &r,
+		st = target_postgres_run(p, s, text_str(&t), 2, params, &r,
 					 sqlstate, why);
 	if (st == STATUS_OK && pg_rows(r) == 0)
 		st = target_marker_row_missing(p, s, role, why);

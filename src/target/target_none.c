@@ -46,7 +46,7 @@ void target_none_held_sql(struct text *t)
 {
 	text_add(t, "FROM " HELD_SQL "AND l.pid = pg_catalog.pg_backend_pid() "
 		    "AND l.objid = $1::oid AND pg_catalog.num_nulls($2::text, "
-		    "$3::text, $4::text, $5::text) >= 0");
+		    "$3::text, $4::text, $5::text, $7::text) >= 0");
 }
 
 enum status target_none_read(struct target_postgres *p,

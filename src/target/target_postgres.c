@@ -66,6 +66,7 @@ static void close_target(struct target *t)
 	free(p->prove_dbname);
 	free(p->marker_schema);
 	free(p->dbname);
+	free(p->branch);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
@@ -100,6 +101,8 @@ static enum status copy_strings(struct target_postgres *p,
 		st = copy_string(o->admin_passfile, &p->admin_passfile);
 	if (st == STATUS_OK)
 		st = copy_string(o->prove_dbname, &p->prove_dbname);
+	if (st == STATUS_OK)
+		st = copy_string(o->branch, &p->branch);
 	if (st == STATUS_OK)
 		st = text_dup(o->marker_schema != NULL &&
 					      o->marker_schema[0] != '\0' ?
@@ -253,7 +256,7 @@ enum status target_postgres_open(const struct target_postgres_options *o,
 	/* The caller's strings are not ours to keep. */
 	p->o.name = p->o.conninfo = p->o.admin_passfile = NULL;
 	p->o.endpoints = NULL;
-	p->o.prove_dbname = p->o.marker_schema = NULL;
+	p->o.prove_dbname = p->o.marker_schema = p->o.branch = NULL;
 	*ret_target = &p->target;
 	p = NULL;
 out:

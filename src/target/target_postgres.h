@@ -43,6 +43,8 @@ struct target_postgres_options {
 	void (*admin_refused)(void *arg);
 	void *admin_arg;
 	enum target_marker_mode marker;
+	const char *branch; /* of the database, NULL: what the server says,
+			       if anything */
 	const char *const *endpoints; /* further conninfos a login is proved on,
 					 NULL-terminated, may be NULL; the
 					 admin's conninfo is always the first */

@@ -24,6 +24,7 @@
 #define TARGET_FINDINGS_MAX	48
 #define TARGET_SENTENCE_SIZE	384
 #define TARGET_STAMP_SIZE	48
+#define TARGET_BRANCH_SIZE	192
 #define TARGET_IDLE_MAX		32
 #define TARGET_MARKER_NAME_SIZE 160 /* quoted schema, dot, table */
 
@@ -62,6 +63,7 @@ struct target_session {
 	bool broken;	      /* a transaction may be open: never reuse */
 	enum target_marker_state marker_state;
 	char marker[TARGET_MARKER_NAME_SIZE]; /* "schema".marker */
+	char branch[TARGET_BRANCH_SIZE];      /* "" when not known */
 	char schema[TARGET_NAME_SIZE];	      /* of the marker */
 	char live[RANDOM_UUID_SIZE];  /* SELF: what logged in, or was applied
 					since; "" when not in the store */
@@ -78,6 +80,7 @@ struct target_postgres {
 	char *prove_dbname;
 	char *marker_schema;
 	char *dbname;
+	char *branch;
 	struct pg_info **infos; /* [0] is the admin's */
 	size_t n_infos;
 	atomic_bool plain; /* AUTO: the server has refused a verifier */

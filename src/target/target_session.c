@@ -41,7 +41,8 @@
 	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"           \
 	" JOIN pg_catalog.pg_roles o ON o.oid IN (c.relowner, n.nspowner)"    \
 	" WHERE n.nspname = $1::pg_catalog.name AND c.relname = 'marker'"     \
-	" GROUP BY c.relkind)"
+	" GROUP BY c.relkind), "                                              \
+	"pg_catalog.current_setting('neon.timeline_id', true)"
 
 #define SETTINGS_SQL                                                       \
 	"SELECT pg_catalog.set_config('lock_timeout', $1, false), "        \
@@ -164,6 +165,9 @@ static enum status read_facts(struct target_postgres *p,
 		s->marker_state = TARGET_MARKER_READY;
 	else if (strcmp(state, "untrusted") == 0)
 		s->marker_state = TARGET_MARKER_UNTRUSTED;
+	/* What cannot be kept whole is not compared. */
+	(void)text_copy(s->branch, sizeof(s->branch),
+			p->branch != NULL ? p->branch : pg_value(r, 0, 6));
 	if (pg_is_null(r, 0, 1) ||
 	    text_copy(s->backend_start, sizeof(s->backend_start),
 		      pg_value(r, 0, 1)) != STATUS_OK ||

@@ -464,3 +464,76 @@ def test_kill_9_anywhere_in_a_rotation_in_clear(taken_over, plane):
         assert len({v.id for v in site.versions()} - before) <= 1, \
             f"{effect}: a third password"
         site.must_log_in(current.password)
+
+
+# ---- Branches ---------------------------------------------------------------
+
+@pytest.fixture
+def branches(new_server, new_site):
+    """A site on the branch "production", and a copy of its server."""
+    server = new_server()
+    site = new_site(on=server, cluster="branch = production\n")
+    site.run("rotate", "sap", expect=0)
+    child = new_server(standby_of=server)
+    child.sql("select pg_promote()")
+    wait_for(lambda: child.sql("select pg_is_in_recovery()") == [(False,)],
+             "the copy to be writable")
+    # Passwords come along: that is the trap.
+    site.must_log_in(site.current().password, server=child)
+    return site, child
+
+
+def on_branch(site, child, branch, section="sap"):
+    site.configure(roles=(section,), conninfo=site.conninfo(port=child.port),
+                   cluster=f"branch = {branch}\n" if branch else "",
+                   role_settings="rolname = sap\n")
+
+
+def test_a_branch_is_not_rotated_into_its_parents_secret(branches):
+    site, child = branches
+    before = site.versions()
+    on_branch(site, child, "dev")
+    sentence(site.run("rotate", "sap"), REFUSED, "another branch",
+             "rolname = sap")
+    finding(site.run("check"), "another branch")
+    assert site.versions() == before
+    assert site.marker()["branch"] == "production"
+    site.must_log_in(site.current().password, server=child)
+    # With a secret of its own it is rotated there ...
+    on_branch(site, child, "dev", "sap_dev")
+    site.run("check", "sap_dev", expect=0)
+    site.run("rotate", "sap_dev", expect=0)
+    fresh = site.current("sap_dev")
+    site.must_log_in(fresh.password, "sap", server=child)
+    site.must_not_log_in(site.current("sap").password, "sap", server=child)
+    # ... and its parent knows nothing of it.
+    assert site.versions("sap") == before
+    site.must_log_in(before[0].password, "sap")
+    site.must_not_log_in(fresh.password, "sap")
+    site.run("rotate", "sap_dev", expect=0)
+    site.configure(roles=("sap", "sap_dev"))
+
+
+def test_the_server_may_say_which_branch_it_is(branches):
+    """Neon's compute has it as a setting."""
+    site, child = branches
+    for server, name in ((site.server, "production"), (child, "0f1e")):
+        server.sql(f"alter database {site.database} set neon.timeline_id = "
+                   f"'{name}'")
+    on_branch(site, child, "")
+    sentence(site.run("rotate", "sap"), REFUSED, "another branch")
+    on_branch(site, site.server, "")
+    site.run("rotate", "sap", expect=0)
+
+
+def test_without_a_branch_nothing_is_compared(taken_over):
+    site = taken_over
+    assert site.marker()["branch"] is None
+    site.configure(cluster="branch = b\n")
+    site.run("rotate", "sap", expect=0)
+    assert site.marker()["branch"] == "b"
+    # An older keyturn leaves the column as it is.
+    site.configure()
+    site.run("rotate", "sap", expect=0)
+    assert site.marker()["branch"] == "b"
+    site.settled()

@@ -875,6 +875,57 @@ static void a_proxy_that_remembers_is_waited_for(void **state)
 	}
 }
 
+static void a_branch_is_never_rotated_into_its_parents_secret(void **state)
+{
+	static struct world w;
+	const char *current;
+
+	(void)state;
+	for (size_t o = 0; o < 3; o++) {
+		prepare(&w, SCENE_MANAGED, o % 2);
+		w.db.branched = true;
+		assert_int_equal(run(&w, 0, &orders[o]), STATUS_REFUSED);
+		assert_int_equal(w.staged, 0);
+		assert_false(w.role.frozen);
+		/* A secret of its own: new there, whatever was brought along. */
+		new_to_keyturn(&w);
+		w.db.branched = true;
+		snprintf(w.db.live, sizeof(w.db.live), "the parent's");
+		assert_int_equal(run(&w, 0, &orders[o]), STATUS_OK);
+		assert_true(world_settled(&w));
+		/* Reset to the parent: the branch's own secret goes on. */
+		w.db.branched = true;
+		world_by_hand(&w);
+		snprintf(w.db.live, sizeof(w.db.live), "the parent's");
+		current = world_label(&w, STORE_LABEL_CURRENT);
+		assert_true(*current);
+		assert_int_equal(run(&w, 0, &orders[o]), STATUS_OK);
+		assert_true(world_settled(&w));
+		world_free(&w);
+	}
+}
+
+/* The reply to the apply is lost, and then the database is a branch. */
+static enum fate becomes_a_branch(struct world *w, const char *act, void *arg)
+{
+	(void)arg;
+	if (strcmp(act, "apply") != 0)
+		return FATE_GOOD;
+	w->db.branched = true;
+	return FATE_LOST_BEFORE;
+}
+
+static void a_branch_that_appears_leaves_the_outcome_open(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	prepare(&w, SCENE_MANAGED, false);
+	w.fate = becomes_a_branch;
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_UNKNOWN);
+	world_free(&w);
+}
+
 static void a_refusal_that_lasts_freezes_the_role(void **state)
 {
 	static struct world w;
@@ -1487,6 +1538,8 @@ static const struct CMUnitTest tests[] = {
 		a_commit_that_fails_and_was_forwarded_costs_no_password),
 	cmocka_unit_test(a_proxy_that_remembers_is_waited_for),
 	cmocka_unit_test(a_refusal_that_lasts_freezes_the_role),
+	cmocka_unit_test(a_branch_is_never_rotated_into_its_parents_secret),
+	cmocka_unit_test(a_branch_that_appears_leaves_the_outcome_open),
 	cmocka_unit_test(a_rejected_password_is_made_anew_at_most_twice),
 	cmocka_unit_test(a_server_that_does_not_ask_freezes_the_role),
 	cmocka_unit_test(a_server_that_takes_any_password_freezes_the_role),

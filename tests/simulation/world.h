@@ -69,6 +69,7 @@ struct world_db {
 	bool by_hand; /* the password is a person's, the store has it not */
 	bool foreign; /* ... and its fingerprint differs from the marker's */
 	bool renamed;
+	bool branched;
 	char before[WORLD_PASSWORD]; /* what a proxy still takes ... */
 	int64_t proxy_until;	     /* ... instead, until then */
 };

@@ -80,7 +80,7 @@ bool world_db_apply(struct world *w, const struct flight *f)
 		return false;
 	check_apply(w, f);
 	memcpy(w->db.live, f->version, sizeof(w->db.live));
-	w->db.renamed = w->db.foreign = false;
+	w->db.renamed = w->db.foreign = w->db.branched = false;
 	if (f->sets_password)
 		set_password(w, f);
 	if (f->sets_password || (v && strcmp(v->password, w->db.password) == 0))
@@ -239,6 +239,7 @@ static void fill_marker(const struct world *w, const struct target_session *s,
 	}
 	m->foreign = w->readable && w->db.foreign;
 	m->renamed = w->db.renamed;
+	m->branched = w->db.branched;
 }
 
 static enum status t_claim(struct target *t, struct target_session *s,
