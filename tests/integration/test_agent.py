@@ -5,7 +5,6 @@ the store is away."""
 import json
 import os
 import resource
-import shutil
 import socket
 import time
 
@@ -276,24 +275,6 @@ def test_a_secret_that_nobody_held_is_unavailable(taken_over, new_agent):
     assert agent.verify("anything") == "UNAVAILABLE"
     back()
     assert agent.get(wait_ms=15000).result == "OK"
-
-
-def test_an_older_state_of_the_store_is_not_believed(taken_over, new_agent):
-    """The store's file of yesterday under a running agent."""
-    agent = new_agent(taken_over)
-    copy = taken_over.folder + "/yesterday"
-    os.mkdir(copy)
-    for file in taken_over.store_files():
-        shutil.copy2(file, copy)
-    current = rotate(taken_over)
-    agent.wait_version(current.id)
-    for file in taken_over.store_files():
-        os.unlink(file)
-    for file in os.listdir(copy):
-        shutil.copy2(os.path.join(copy, file), taken_over.state)
-    agent.stop()
-    agent.start()  # the store is opened anew: nothing is held, so it counts
-    assert agent.get()["VERSION"] != current.id
 
 
 def test_a_store_that_hangs_keeps_nobody_waiting(taken_over, new_agent):

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: PostgreSQL
+"""keyturn-agent over a network's store: what it asks of Vault, how often, and
+what it does when that lies, lags or is away."""
+
+import os
+import tempfile
+import threading
+
+import pytest
+
+pytest.importorskip("hvac")
+
+from rig import wire  # noqa: E402
+from rig.agent import Agent, everything  # noqa: E402
+from rig.server import wait_for  # noqa: E402
+from test_vault import _vault, new_vault_site, vault  # noqa: E402,F401
+
+
+@pytest.fixture
+def site(new_vault_site):  # noqa: F811
+    made = new_vault_site(roles=("sap",))
+    made.run("rotate", "sap", expect=0)
+    return made
+
+
+@pytest.fixture
+def new(folder, site):
+    made = []
+
+    def make(refresh="1h", **settings):
+        sockets = tempfile.mkdtemp(prefix="ag-", dir=folder)
+        os.chmod(sockets, 0o755)
+        section = f"""[store vault]
+type = vault
+address = {site.gate.url}
+mount = {site.mount}
+prefix = {site.prefix}
+timeout = 2s
+auth = token
+token_file = {site.token_file}
+"""
+        agent = Agent(site, sockets, refresh=refresh, more=section, roles={
+            "sap": everything() + "\nstore = vault\ngrace = 1h"}, **settings)
+        made.append(agent)
+        return agent.start()
+    yield make
+    for agent in made:
+        agent.close()
+
+
+def secrets_read(calls):
+    return [path for method, path, _ in calls
+            if method == "GET" and "/data/" in path]
+
+
+def test_it_serves_and_follows_the_store(new, site):
+    agent = new()
+    old = site.current()
+    assert agent.get()["PASSWORD"] == old.password
+    site.run("rotate", "sap", expect=0)
+    new_one = site.current()
+    agent.push(version=new_one.id)
+    agent.wait_version(new_one.id)
+    assert agent.verify(old.password) == "OK_PREVIOUS"
+    site.must_log_in(agent.get()["PASSWORD"])
+
+
+def test_many_clients_are_one_question(new, site):
+    agent = new()
+    agent.get()
+    with site.gate.watch() as calls:
+        threads = [threading.Thread(target=lambda: [
+            agent.call("GET", role="sap") for _ in range(20)])
+            for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for _ in range(50):
+            assert agent.call("GET", role="nobody").result == "NOT_FOUND"
+            assert agent.call("VERIFY", role="nobody",
+                              password="x").result == "NOT_FOUND"
+    assert calls == []
+    version = agent.get()["VERSION"]
+    with site.gate.watch() as calls:
+        for _ in range(100):
+            agent.call("FEEDBACK", role="sap", version=version)
+        agent.get(not_version=version, wait_ms=500)
+    one = len(set(secrets_read(calls)))
+    # At once, and perhaps once more after a second.
+    assert 0 < len(secrets_read(calls)) <= 2 * one, calls
+
+
+def test_waiting_clients_find_a_rotation_that_nobody_told_of(new, site):
+    agent = new()
+    old = agent.get()["VERSION"]
+    with agent.connect() as sock:
+        sock.sendall(wire.request("GET", role="sap", not_version=old,
+                                  wait_ms=20000))
+        site.run("rotate", "sap", expect=0)
+        assert wire.read_reply(sock, "GET")["VERSION"] == site.current().id
+
+
+@pytest.mark.parametrize("act", ["503", "reset-before", "hang-before",
+                                 "garbage", "403"])
+def test_an_outage_of_any_kind_is_bridged(new, site, act):
+    agent = new(refresh="1s")
+    current = site.current()
+    assert agent.get().result == "OK"
+    site.gate.fault("*", "", int(act) if act.isdigit() else act, times=9999)
+    reply = wait_for(lambda: (r := agent.get()).get("STALE") and r,
+                     "a stale secret")
+    assert reply["PASSWORD"] == current.password
+    assert agent.verify(current.password) == "OK"
+    site.gate.clear()
+    wait_for(lambda: "STALE" not in agent.get(), "the store's return")
+    assert agent.get()["PASSWORD"] == current.password
+
+
+def write(site, value, record):
+    for path, data in ((site.path(), value), (site.record_path(), record)):
+        site.kv.create_or_update_secret(path, data, mount_point=site.mount)
+
+
+def test_the_state_of_yesterday_takes_nothing_back(new, site):
+    """A copy that lags, or a store that came back from a backup: both have an
+    older version as current and do not know ours."""
+    agent = new(refresh="1s")
+    yesterday = site.value(), site.record()
+    site.run("rotate", "sap", expect=0)
+    today = site.value(), site.record()
+    current = site.current()
+    agent.wait_version(current.id)
+    write(site, *yesterday)
+    reply = wait_for(lambda: (r := agent.get()).get("STALE") and r,
+                     "an answer that is doubted")
+    assert reply["VERSION"] == current.id
+    wait_for(lambda: "looks older than" in agent.said(), "a word of that")
+    write(site, *today)
+    wait_for(lambda: "STALE" not in agent.get(), "the end of the doubt")
+    assert agent.get()["VERSION"] == current.id
