@@ -3,7 +3,9 @@
 are refused at COMMIT, a failed COMMIT may have changed the password all the
 same, a proxy remembers passwords, and the server sleeps."""
 
+import glob
 import os
+import re
 import signal
 import threading
 import time
@@ -537,3 +539,44 @@ def test_without_a_branch_nothing_is_compared(taken_over):
     site.run("rotate", "sap", expect=0)
     assert site.marker()["branch"] == "b"
     site.settled()
+
+
+# ---- The manual -------------------------------------------------------------
+
+def manual():
+    with open(os.path.join(HERE, "..", "..", "docs", "lakebase.md")) as f:
+        return f.read()
+
+
+def sentences_of_the_sources():
+    """Every string of the C sources, adjacent literals joined."""
+    text = ""
+    for path in glob.glob(os.path.join(HERE, "..", "..", "src", "*", "*.c")):
+        with open(path) as f:
+            text += re.sub(r'"\s*\n\s*"', "", f.read())
+    return text.replace('\\"', '"').replace("%s ", "").replace("%s", "")
+
+
+def test_the_manual_quotes_what_keyturn_says():
+    table = manual().split("## What it says, and what to do")[1]
+    texts = [text for line in table.splitlines() if line.startswith("| `")
+             for text in re.findall(r"`([^`]+)`", line.split("|")[1])]
+    assert len(texts) > 15
+    said = sentences_of_the_sources()
+    for text in texts:
+        for part in re.split(r"\.\.\.|log_statement = all|ep-\S+|5432", text):
+            part = part.strip(" '\"")
+            if len(part) > 6 and "SQLSTATE XX000" not in part:
+                found = part in said
+                assert found, part
+
+
+def test_the_manuals_configuration_is_one(site, tmp_path):
+    blocks = re.findall(r"```ini\n(.*?)```", manual(), re.S)
+    text = "\n".join(blocks).replace("cluster = dev", "cluster = dev").replace(
+        "token:lakebase-dev", "token:lakebase-admin")
+    file = tmp_path / "keyturn.conf"
+    file.write_text(text)
+    done = site.run("--config", str(file), "config", "show", expect=0,
+                    configured=False)
+    assert "sap_engagement_dev" in done.out
