@@ -34,8 +34,11 @@ enum status store_aws_read_labels(struct store_aws *s, const char *name,
 					  why);
 	}
 	doc_free(answer);
-	if (st == STATUS_OK)
+	if (st == STATUS_OK) {
 		store_aws_known_remember(s->known, name, ret);
+		if (ret->left[0])
+			store_aws_known_set_left(s->known, name, ret->left);
+	}
 	return st;
 }
 

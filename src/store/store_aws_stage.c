@@ -123,9 +123,12 @@ static enum status read_base(struct store_aws *s, const char *name,
 	enum status st;
 
 	store_aws_known_left(s->known, name, real);
-	if (real[0] &&
-	    store_aws_read_content(s, name, real, ret, NULL) == STATUS_OK)
-		return STATUS_OK;
+	if (real[0]) {
+		st = store_aws_read_content(s, name, real, ret, why);
+		/* Of what is no object there are no keys to keep. */
+		if (st != STATUS_CORRUPT && st != STATUS_NOT_FOUND)
+			return st;
+	}
 	st = store_aws_read_id(s, name, current, real, why);
 	if (st != STATUS_OK)
 		return st;

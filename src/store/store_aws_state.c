@@ -204,6 +204,7 @@ void store_aws_state_promoted(struct store_aws_state *s, const char *id,
 	add(s, id, real, STORE_LABEL_CURRENT, now_us);
 	text_copy(s->current, sizeof(s->current), real);
 	s->plain = false; /* not told of this one */
+	s->left[0] = '\0';
 	finish(s);
 }
 
@@ -260,13 +261,15 @@ static const char *tag_of(const struct doc *described, const char *wanted)
  * else moved it, or a rotator died before it tagged. */
 static void read_tags(struct store_aws_state *s, const struct doc *described)
 {
+	const char *keys = tag_of(described, STORE_AWS_STATE_TAG_KEYS);
 	int64_t at;
 
 	if (strcmp(tag_of(described, STORE_AWS_STATE_TAG_VERSION),
 		   s->current) != 0)
 		return;
-	s->plain = strcmp(tag_of(described, STORE_AWS_STATE_TAG_KEYS),
-			  "none") == 0;
+	s->plain = strcmp(keys, STORE_AWS_STATE_KEYS_NONE) == 0;
+	if (!s->plain && strcmp(keys, STORE_AWS_STATE_KEYS_KEPT) != 0)
+		text_copy(s->left, sizeof(s->left), keys);
 	if (now_parse(tag_of(described, STORE_AWS_STATE_TAG_ROTATED), &at) != 0)
 		return;
 	for (size_t i = 0; i < s->state.n; i++)

@@ -30,7 +30,10 @@ struct store_aws_state {
 						* "": nothing has AWSCURRENT */
 	bool exists;
 	bool plain; /* our tags: CURRENT has no keys but ours */
-	char flag;  /* of enum below */
+	char left[STORE_AWS_STATE_ID_SIZE]; /* our tags: CURRENT was moved back
+					     * from it, and the keys are there;
+					     * or "" */
+	char flag;			    /* of enum below */
 };
 
 /* Tags that tell other tools of a rotation.  Those of time and keys are about
@@ -38,7 +41,12 @@ struct store_aws_state {
 #define STORE_AWS_STATE_TAG_VERSION "keyturn:version"
 #define STORE_AWS_STATE_TAG_ROTATED "keyturn:last-rotated"
 #define STORE_AWS_STATE_TAG_DUE	    "keyturn:next-due"
-#define STORE_AWS_STATE_TAG_KEYS    "keyturn:other-keys" /* "none", "kept" */
+#define STORE_AWS_STATE_TAG_KEYS \
+	"keyturn:other-keys" /* NONE, KEPT, or AWS's
+							  * id of the version
+							  * that has them */
+#define STORE_AWS_STATE_KEYS_NONE "none"
+#define STORE_AWS_STATE_KEYS_KEPT "kept"
 
 enum store_aws_state_flag {
 	STORE_AWS_STATE_OURS = 'o',

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 enum status store_aws_tag_add(struct doc *tags, const char *pair,
 			      struct reason *why)
 {
@@ -45,14 +47,20 @@ static enum status add_one_tag(struct doc *tags, const char *key,
 	return st;
 }
 
-static bool is_plain(struct store_aws *s, const char *name, const char *id)
+/* Where the next rotation finds the keys that it must keep. */
+static void where_keys(struct store_aws *s, const char *name, const char *id,
+		       char value[STORE_AWS_STATE_ID_SIZE])
 {
 	struct doc *content =
 		store_aws_known_recall_content(s->known, name, id);
 	bool plain = content && store_aws_content_is_plain(content);
 
 	doc_free(content);
-	return plain;
+	store_aws_known_left(s->known, name, value);
+	if (!value[0])
+		text_copy(value, STORE_AWS_STATE_ID_SIZE,
+			  plain ? STORE_AWS_STATE_KEYS_NONE :
+				  STORE_AWS_STATE_KEYS_KEPT);
 }
 
 /* The tags that tell other tools of a rotation; NULL without memory. */
@@ -60,11 +68,12 @@ static struct doc *news(struct store_aws *s, const char *name, const char *id)
 {
 	int64_t now = aws_call_now(&s->api.wire), due = INT64_MAX;
 	struct doc *tags = doc_new_array();
-	char stamp[NOW_STAMP_SIZE];
+	char stamp[NOW_STAMP_SIZE], keys[STORE_AWS_STATE_ID_SIZE];
 	enum status st;
 
 	if (!tags)
 		return NULL;
+	where_keys(s, name, id, keys);
 	st = add_one_tag(tags, STORE_AWS_STATE_TAG_VERSION, id);
 	if (st == STATUS_OK)
 		st = add_one_tag(tags, STORE_AWS_STATE_TAG_ROTATED,
@@ -76,8 +85,7 @@ static struct doc *news(struct store_aws *s, const char *name, const char *id)
 				 due == INT64_MAX ? "by command" :
 						    now_stamp(due, stamp));
 	if (st == STATUS_OK)
-		st = add_one_tag(tags, STORE_AWS_STATE_TAG_KEYS,
-				 is_plain(s, name, id) ? "none" : "kept");
+		st = add_one_tag(tags, STORE_AWS_STATE_TAG_KEYS, keys);
 	if (st == STATUS_OK)
 		return tags;
 	doc_free(tags);

@@ -7,9 +7,9 @@
  *
  *   clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
  *     -Isrc tests/fuzz/fuzz_aws_sts.c src/aws/aws_[^p]*.c src/aws/aws_pro*.c \
- *     src/xml/xml.c src/json/doc*.c src/http/http*.c src/crypto/[ds]*.c \
- *     $(ls src/base/[!w]*.c) -lcurl -ljansson -lexpat -lcrypto -lm \
- *     -o fuzz_aws_sts \
+ *     src/xml/xml.c src/json/doc*.c src/http/http*.c src/crypto/[cds]*.c \
+ *     $(ls src/base/[!w]*.c) -lcurl -ljansson -lexpat -lssl -lcrypto \
+ *     -lm -pthread -o fuzz_aws_sts \
  *     && ./fuzz_aws_sts -max_total_time=60 NEW tests/fuzz/aws_sts
  */
 #include <ctype.h>

@@ -182,12 +182,27 @@ def test_a_key_that_somebody_adds_by_hand_is_kept(taken_over):
     taken_over.settled()
 
 
+@pytest.mark.parametrize("skip", range(4))
+def test_a_key_added_by_hand_survives_a_run_that_fails(taken_over, double,
+                                                       skip):
+    """Also between the moving back of AWSCURRENT and the new version."""
+    client, name = taken_over.client, taken_over.secret_id()
+    value = {**taken_over.value(), "added": "by hand"}
+    client.put_secret_value(SecretId=name, SecretString=json.dumps(value))
+    double.fault("GetSecretValue", "DecryptionFailure", 1000, skip=skip)
+    taken_over.run("rotate", "sap")
+    double.faults.clear()
+    taken_over.run("rotate", "sap", expect=0)
+    assert taken_over.value()["added"] == "by hand"
+    taken_over.settled()
+
+
 @pytest.fixture(scope="module")
 def turns(folder):
     return program.build(
         folder, "aws_turns", ("store", "aws", "http", "json", "xml", "lite",
                               "crypto", "base"),
-        ("curl", "jansson", "expat", "sqlite3", "crypto", "m"),
+        ("curl", "jansson", "expat", "sqlite3", "ssl", "crypto", "m"),
         without=("store_vault",))
 
 

@@ -33,8 +33,8 @@ def tool(folder):
     return program.build(folder, "aws_whoami",
                          ("aws", "http", "json", "xml", "crypto", "base",
                           "store", "lite"),
-                         ("curl", "jansson", "expat", "sqlite3", "crypto",
-                          "m"))
+                         ("curl", "jansson", "expat", "sqlite3", "ssl",
+                          "crypto", "m"))
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso",
 def test_the_names_of_all_regions_are_those_of_botocore(folder):
     names = program.build(folder, "aws_names",
                           ("aws", "http", "json", "xml", "crypto", "base"),
-                          ("curl", "jansson", "expat", "crypto", "m"))
+                          ("curl", "jansson", "expat", "ssl", "crypto", "m"))
     loader = botocore.session.get_session().get_component("data_loader")
     partitions = loader.load_data("partitions")
     assert {p["id"] for p in partitions["partitions"]} == set(PARTITIONS)
