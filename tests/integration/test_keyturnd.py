@@ -15,8 +15,9 @@ import pytest
 
 from rig.daemon import QUICK, Daemon, binary, overdue
 from rig.server import wait_for
+from test_memory import as_nobody, give, peek
 
-FAILED_RUNS = "select count(*) from run where status <> 'OK' and role = ?"
+__all__ = ["peek"]  # a fixture
 
 
 @pytest.fixture
@@ -547,28 +548,63 @@ def test_the_command_beside_it(managed):
     managed.settled()
 
 
-def test_nobody_looks_into_it(managed):
-    daemon = Daemon(managed).ready()
+@pytest.fixture
+def of_nobody(managed, folder):
+    """A site whose keyturnd is run by an ordinary user who may write cores:
+    (site, that program)."""
+    copy = os.path.join(folder, "keyturnd-of-nobody")
+    shutil.copy2(binary(managed), copy)
+    os.chmod(copy, 0o755)
+    with open(copy + ".sh", "w") as f:
+        f.write("#!/bin/sh\nulimit -c unlimited 2>/dev/null\n"
+                f"exec {' '.join(as_nobody())} {copy} \"$@\"\n")
+    os.chmod(copy + ".sh", 0o755)
+    os.chmod(os.path.dirname(managed.folder), 0o711)
+    give(managed, 65534)
+    yield managed, copy + ".sh"
+    give(managed, os.geteuid())
+
+
+def test_a_process_of_the_same_user_cannot_look_into_it(of_nobody, peek):
+    site, program = of_nobody
+    daemon = Daemon(site, binary_file=program)
+    daemon.wait_log("started: 1 roles")
+    with open(f"/proc/{daemon.pid}/status") as f:
+        assert "Uid:\t0\t" not in f.read()
+    ways = peek(daemon.pid)
+    assert ways and set(ways.values()) == {False}, ways
+    for name in ("maps", "mem", "environ", "fd"):
+        assert os.stat(f"/proc/{daemon.pid}/{name}").st_uid == 0, name
     with open(f"/proc/{daemon.pid}/limits") as f:
         (line,) = [x for x in f if x.startswith("Max core file size")]
     assert line.split()[4] == "0"
-    for name in ("maps", "mem", "environ", "fd"):
-        assert os.stat(f"/proc/{daemon.pid}/{name}").st_uid == 0, name
-    daemon.stop()
+    os.kill(daemon.pid, signal.SIGSEGV)
+    _, status = os.waitpid(daemon.pid, 0)
+    daemon.process.returncode = os.waitstatus_to_exitcode(status)
+    assert os.WTERMSIG(status) == signal.SIGSEGV
+    assert not os.WCOREDUMP(status)
+    daemon.finish()
 
 
 def test_it_listens_to_nobody(managed):
-    daemon = Daemon(managed).ready()
-    daemon.manager.wait_line("STATUS=1 roles")
-    sockets = {os.readlink(f"/proc/{daemon.pid}/fd/{fd}")
-               for fd in os.listdir(f"/proc/{daemon.pid}/fd")
-               if os.path.exists(f"/proc/{daemon.pid}/fd/{fd}")}
-    inodes = {s[8:-1] for s in sockets if s.startswith("socket:")}
-    for table in ("tcp", "tcp6", "udp", "udp6", "unix"):
-        with open(f"/proc/{daemon.pid}/net/{table}") as f:
-            for row in f:
-                assert not inodes.intersection(row.split()), row
-    daemon.stop()
+    before = managed.current()
+    overdue(managed)
+    calls = managed.next_file("calls")
+    wrapper = os.path.join(managed.folder, "traced")
+    with open(wrapper, "w") as f:
+        f.write("#!/bin/sh\nexec strace -f -qq -e signal=none "
+                f"-e trace=bind,listen,connect -o {calls} "
+                f'{binary(managed)} "$@"\n')
+    os.chmod(wrapper, 0o755)
+    daemon = Daemon(managed, binary_file=wrapper)
+    rotated(managed, before)
+    with open(f"/proc/{daemon.pid}/task/{daemon.pid}/children") as f:
+        os.kill(int(f.read().split()[0]), signal.SIGTERM)
+    assert daemon.finish().exit == 0
+    with open(calls) as f:
+        text = f.read()
+    assert " connect(" in text
+    assert " listen(" not in text and " bind(" not in text
 
 
 @pytest.mark.parametrize("argv,exit", [(["--help"], 0), (["extra"], 2),

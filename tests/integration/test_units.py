@@ -162,9 +162,8 @@ def test_what_keyturnd_calls_is_let_through(units, new_site):
     wait_for(lambda: os.path.exists(told) and os.path.exists(metrics),
              "hook and metrics", 30)
     # strace passes no signal on: its child is told.
-    child = int(subprocess.run(
-        ["pgrep", "-P", str(daemon.pid)], capture_output=True,
-        text=True).stdout.split()[0])
+    with open(f"/proc/{daemon.pid}/task/{daemon.pid}/children") as f:
+        child = int(f.read().split()[0])
     os.kill(child, 1)
     daemon.wait_log("the new configuration is in force")
     os.kill(child, 15)
