@@ -462,7 +462,8 @@ def test_a_secret_that_others_filled_up_is_kept_or_refused(taken_over):
     taken_over.run("rotate", "sap", expect=0)
     taken_over.settled()
     assert taken_over.value()["map"] == "x" * 100_000
-    taken_over.kv.patch(taken_over.path(), {"map": "x" * 1_100_000},
+    taken_over.kv.patch(taken_over.path(), {
+        "map": "x" * 600_000, "other": "x" * 600_000},
                         mount_point=taken_over.mount)
     was = taken_over.versions()
     sentence(taken_over.run("rotate", "sap"), 7,

@@ -8,4 +8,5 @@ EXTRA_DIST += \
 	tests/mutations/engine.list \
 	tests/mutations/run \
 	tests/mutations/simulate \
+	tests/mutations/vault-writes-without-comparing.mutation \
 	tests/mutations/zombies-are-not-ended.mutation
