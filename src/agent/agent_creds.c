@@ -13,10 +13,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "agent/agent_creds.h"
 #include "agent/agent_internal.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "format/format.h"
 
 /* A unit may wait while it starts; then it starts without. */
 #define WAIT_US (20 * NOW_SECOND)
@@ -40,11 +40,6 @@ char *agent_creds_name(int fd)
 	return strndup(at.sun_path + 1, len);
 }
 
-struct wanted {
-	char unit[108], role[108];
-	enum format_kind kind;
-};
-
 static bool read_kind(const char *suffix, enum format_kind *ret)
 {
 	static const struct {
@@ -64,13 +59,13 @@ static bool read_kind(const char *suffix, enum format_kind *ret)
 }
 
 /* "adf9d86b6eda275e/unit/app.service/sap.password" */
-static bool read_name(const char *name, struct wanted *w)
+bool agent_creds_read(const char *name, struct agent_creds_wanted *w)
 {
 	size_t digits = strspn(name, "0123456789abcdef");
 	const char *unit, *id, *dot;
 
-	if (digits < 1 || digits > 16 ||
-	    strncmp(name + digits, "/unit/", 6) != 0)
+	if (strlen(name) >= AGENT_CREDS_NAME_SIZE || digits < 1 ||
+	    digits > 16 || strncmp(name + digits, "/unit/", 6) != 0)
 		return false;
 	unit = name + digits + 6;
 	id = strchr(unit, '/');
@@ -140,10 +135,11 @@ enum agent_outcome agent_creds(struct agent *a, struct agent_client *c,
 	const struct agent_role *role;
 	enum agent_outcome outcome;
 	char whom[160];
-	struct wanted w;
+	struct agent_creds_wanted w;
 	int64_t stale;
 
-	if (c->peer.uid != 0 || !c->credential || !read_name(c->credential, &w))
+	if (c->peer.uid != 0 || !c->credential ||
+	    !agent_creds_read(c->credential, &w))
 		return refuse(c, "that is not how systemd asks");
 	role = agent_roster_find(a->roster, w.role);
 	if (!role || !role->secret || !agent_roster_unit(role, w.unit))

@@ -8,7 +8,7 @@ libagent_a_SOURCES = \
 	src/agent/agent_client.c \
 	src/agent/agent_config.c \
 	src/agent/agent_couriers.c src/agent/agent_couriers.h \
-	src/agent/agent_creds.c \
+	src/agent/agent_creds.c src/agent/agent_creds.h \
 	src/agent/agent_errand.c src/agent/agent_errand.h \
 	src/agent/agent_keep.c \
 	src/agent/agent_listen.c \

@@ -20,6 +20,11 @@ tests_fuzz_fuzz_aws_sts_LDADD = libaws.a libhttp.a libjson.a libxml.a \
 	libcrypto.a libbase.a $(CURL_LIBS) $(JANSSON_LIBS) $(EXPAT_LIBS) \
 	$(OPENSSL_LIBS) -lm
 
+check_PROGRAMS += tests/fuzz/fuzz_creds
+tests_fuzz_fuzz_creds_SOURCES = tests/fuzz/fuzz_creds.c \
+	tests/fuzz/fuzz_main.c
+tests_fuzz_fuzz_creds_LDADD = $(AGENT_LIBS) $(AGENT_OUTSIDE)
+
 TESTS += tests/fuzz/fuzz
 dist_check_SCRIPTS += tests/fuzz/fuzz
 

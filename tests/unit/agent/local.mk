@@ -2,6 +2,7 @@
 AGENT_TESTS = \
 	tests/unit/agent/test_agent_cache \
 	tests/unit/agent/test_agent_rules \
+	tests/unit/agent/test_agent_sandbox \
 	tests/unit/agent/test_agent_trail
 check_PROGRAMS += $(AGENT_TESTS)
 TESTS += $(AGENT_TESTS)
@@ -22,4 +23,10 @@ tests_unit_agent_test_agent_trail_SOURCES = \
 	tests/unit/agent/test_agent_trail.c
 tests_unit_agent_test_agent_trail_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_agent_test_agent_trail_LDADD = $(AGENT_LIBS) $(CMOCKA_LIBS) \
+	$(AGENT_OUTSIDE)
+
+tests_unit_agent_test_agent_sandbox_SOURCES = \
+	tests/unit/agent/test_agent_sandbox.c
+tests_unit_agent_test_agent_sandbox_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_agent_test_agent_sandbox_LDADD = $(AGENT_LIBS) $(CMOCKA_LIBS) \
 	$(AGENT_OUTSIDE)

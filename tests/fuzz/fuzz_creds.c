@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Any name of a peer is refused, or is exactly what systemd would have bound:
+ * put together again it is the same.  `make check` feeds the corpus through
+ * fuzz_main.c; fuzz_wire.c says how to search.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent_creds.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char *suffix(enum format_kind kind)
+{
+	return kind == FORMAT_RAW    ? "password" :
+	       kind == FORMAT_PGPASS ? "pgpass" :
+				       "json";
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct agent_creds_wanted w;
+	char again[512];
+	char *name = malloc(size + 1);
+	size_t digits;
+
+	if (!name)
+		abort();
+	memcpy(name, data, size);
+	name[size] = '\0';
+	if (agent_creds_read(name, &w)) {
+		digits = strspn(name, "0123456789abcdef");
+		snprintf(again, sizeof(again), "%.*s/unit/%s/%s.%s",
+			 (int)digits, name, w.unit, w.role, suffix(w.kind));
+		if (digits > 16 || strcmp(again, name) != 0)
+			abort();
+	}
+	free(name);
+	return 0;
+}
