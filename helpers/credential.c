@@ -99,7 +99,7 @@ static int docker_error(struct reason *why)
 
 int main(int argc, char **argv)
 {
-	/* harden_process() would put /dev/null there, where a password would be
+	/* harden_before_exec() would put /dev/null there, where a password would be
 	 * written "successfully". */
 	bool silent = fcntl(STDOUT_FILENO, F_GETFD) < 0;
 	struct credential_before *before = credential_exec_before();
@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 	secret_short_lived();
 	if (before == NULL)
 		reason_set(&why, STATUS_NO_MEMORY, "no memory");
-	else if (harden_process(&why) == STATUS_OK)
+	else if (harden_before_exec(&why) == STATUS_OK)
 		e = credential_options_parse(
 			argc, argv, getenv("KEYTURN_SOCKET"), &o, &why);
 	if (e == CREDENTIAL_OK && silent && o.command != CREDENTIAL_EXEC) {

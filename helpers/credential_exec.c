@@ -250,7 +250,7 @@ static bool make_environment(struct command *c,
 	return true;
 }
 
-/* Give back what harden_process() and the arena took. */
+/* Give back what harden_before_exec() and the arena took. */
 static void restore(const struct credential_before *b)
 {
 	setrlimit(RLIMIT_CORE, &b->core);

@@ -76,9 +76,20 @@ static enum status clean_environment(struct reason *why)
 	return STATUS_OK;
 }
 
-enum status harden_process(struct reason *why)
+static enum status forbid_core(bool for_good, struct reason *why)
 {
-	struct rlimit core;
+	struct rlimit core = { 0, 0 };
+
+	if ((!for_good && getrlimit(RLIMIT_CORE, &core) != 0) ||
+	    (core.rlim_cur = 0, setrlimit(RLIMIT_CORE, &core) != 0))
+		return reason_set(why, STATUS_ERROR,
+				  "cannot forbid core files: %s",
+				  strerror(errno));
+	return STATUS_OK;
+}
+
+static enum status harden(bool for_good, struct reason *why)
+{
 	enum status s;
 
 	/* RLIMIT_CORE alone is not enough: a piped core_pattern ignores it. */
@@ -86,21 +97,24 @@ enum status harden_process(struct reason *why)
 		return reason_set(why, STATUS_ERROR,
 				  "cannot make the process undumpable: %s",
 				  strerror(errno));
-	/* The hard limit stays: who starts another program has to give it its
-	 * own limit back, and nobody but root could raise this one again. */
-	if (getrlimit(RLIMIT_CORE, &core) == 0)
-		core.rlim_cur = 0;
-	else
-		core = (struct rlimit){ 0, 0 };
-	if (setrlimit(RLIMIT_CORE, &core) != 0)
-		return reason_set(why, STATUS_ERROR,
-				  "cannot forbid core files: %s",
-				  strerror(errno));
+	s = forbid_core(for_good, why);
+	if (s != STATUS_OK)
+		return s;
 	umask(077);
 	s = open_standard_descriptors(why);
 	if (s != STATUS_OK)
 		return s;
 	return clean_environment(why);
+}
+
+enum status harden_process(struct reason *why)
+{
+	return harden(true, why);
+}
+
+enum status harden_before_exec(struct reason *why)
+{
+	return harden(false, why);
 }
 
 __attribute__((noinline)) void harden_scrub_stack(void)

@@ -17,6 +17,10 @@
  */
 enum status harden_process(struct reason *why);
 
+/* The same, but the hard limit of core files stays: who starts another program
+ * has to give it its own limit back, and only root could raise that one. */
+enum status harden_before_exec(struct reason *why);
+
 /* Overwrite about 16 KiB of dead stack below the caller (section 4.2 rule 6). */
 void harden_scrub_stack(void);
 
