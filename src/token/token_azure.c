@@ -171,9 +171,8 @@ static enum status mint(struct token_source *source, struct token *ret,
 		goto out;
 	t.expires_us = end_of(&answer, t.issued_us);
 	if (t.expires_us < 0 ||
-	    doc_secret(doc_get(answer.doc, "access_token"), TOKEN_SECRET_MAX,
-		       &t.secret) != STATUS_OK ||
-	    text_has_control(secret_bytes(t.secret), secret_len(t.secret))) {
+	    token_web_secret(doc_get(answer.doc, "access_token"),
+			     TOKEN_SECRET_MAX, &t.secret) != STATUS_OK) {
 		token_free(&t);
 		s = reason_set(why, STATUS_CORRUPT,
 			       "[token %s]: the answer has no token, or does "

@@ -125,9 +125,9 @@ static enum status take(struct databricks *d, const struct token_web_answer *a,
 	struct token t = { .secret = NULL };
 	enum status s;
 
-	s = doc_secret(doc_get(a->doc, "token"), TOKEN_SECRET_MAX, &t.secret);
-	if (s != STATUS_OK || until < 0 ||
-	    text_has_control(secret_bytes(t.secret), secret_len(t.secret))) {
+	s = token_web_secret(doc_get(a->doc, "token"), TOKEN_SECRET_MAX,
+			     &t.secret);
+	if (s != STATUS_OK || until < 0) {
 		token_free(&t);
 		return reason_set(why, STATUS_CORRUPT,
 				  "[token %s]: the workspace's answer has no "

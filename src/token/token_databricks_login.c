@@ -139,15 +139,12 @@ static enum status take(struct token_web *w, struct token_databricks_login *l,
 	struct secret *token = NULL;
 	int64_t life, margin;
 
-	if (doc_secret(doc_get(answer, "access_token"), SECRET_MAX, &token) !=
-		    STATUS_OK ||
-	    text_has_control(secret_bytes(token), secret_len(token))) {
-		secret_free(token);
+	if (token_web_secret(doc_get(answer, "access_token"), SECRET_MAX,
+			     &token) != STATUS_OK)
 		return reason_set(why, STATUS_CORRUPT,
 				  "[token %s]: the answer of %s holds no "
 				  "access token",
 				  w->name, provider);
-	}
 	life = (seconds > 0 ? seconds : 300) * NOW_SECOND;
 	margin = life / 2 < MARGIN_US ? life / 2 : MARGIN_US;
 	token_databricks_login_forget(l);
@@ -318,8 +315,8 @@ static enum status github(struct token_web *w,
 	snprintf(url, sizeof(url), "%s%saudience=%s", address,
 		 strchr(address, '?') ? "&" : "?", encoded);
 	s = token_web_call(w, &call, &a, why);
-	if (s == STATUS_OK &&
-	    doc_secret(doc_get(a.doc, "value"), SECRET_MAX, ret) != STATUS_OK)
+	if (s == STATUS_OK && token_web_secret(doc_get(a.doc, "value"),
+					       SECRET_MAX, ret) != STATUS_OK)
 		s = reason_set(why, STATUS_CORRUPT,
 			       "[token %s]: GitHub's token service gives no "
 			       "token",

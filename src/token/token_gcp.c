@@ -260,9 +260,8 @@ static enum status take(struct gcp *g, const struct token_web_answer *a,
 	int64_t in = token_web_seconds(doc_get(a->doc, "expires_in"));
 
 	if (in <= 0 ||
-	    doc_secret(doc_get(a->doc, "access_token"), TOKEN_SECRET_MAX,
-		       &t->secret) != STATUS_OK ||
-	    text_has_control(secret_bytes(t->secret), secret_len(t->secret)))
+	    token_web_secret(doc_get(a->doc, "access_token"), TOKEN_SECRET_MAX,
+			     &t->secret) != STATUS_OK)
 		return reason_set(why, STATUS_CORRUPT,
 				  "[token %s]: the answer has no token, or "
 				  "does not say when it expires",

@@ -309,6 +309,23 @@ int64_t token_web_seconds(const struct doc *d)
 	return strtoll(text, NULL, 10);
 }
 
+enum status token_web_secret(const struct doc *d, size_t max,
+			     struct secret **ret)
+{
+	struct secret *secret = NULL;
+	enum status s = doc_secret(d, max, &secret);
+
+	if (s == STATUS_NO_MEMORY)
+		return s;
+	if (s != STATUS_OK || secret_len(secret) == 0 ||
+	    text_has_control(secret_bytes(secret), secret_len(secret))) {
+		secret_free(secret);
+		return STATUS_NOT_FOUND;
+	}
+	*ret = secret;
+	return STATUS_OK;
+}
+
 enum status token_web_form(struct secret *form, const char *name,
 			   const void *value, size_t n)
 {

@@ -76,6 +76,11 @@ int64_t token_web_time(const struct doc *d);
 /* Seconds as a number or a string of digits; -1 when it is neither. */
 int64_t token_web_seconds(const struct doc *d);
 
+/* A secret that can be sent in a header or as a password; STATUS_NOT_FOUND when
+ * d is no string, empty, longer than max or holds a control character. */
+enum status token_web_secret(const struct doc *d, size_t max,
+			     struct secret **ret);
+
 /* "Bearer " of a token, for http_header. */
 #define TOKEN_WEB_BEARER(token)                     \
 	{                                           \

@@ -85,6 +85,7 @@ class Workspace:
         self.access_life = 3600  # of access tokens
         self.expires_in = int    # how the token endpoint spells it
         self.expired_is_403 = False
+        self.number = None       # told in databricks-config
         self.config = True       # /.well-known/databricks-config is there
         self.token_key = randomness.token_bytes(32)
         self.federation_key = randomness.token_bytes(32)
@@ -257,7 +258,8 @@ def databricks_config(w, r):
     if not w.config:
         raise Refusal(404, body="<html><pre>not found</pre></html>")
     return {"oidc_endpoint": w.url + "/oidc", "account_id": "",
-            "host_type": "workspace", "cloud": "aws"}
+            "host_type": "workspace", "cloud": "aws",
+            **({"workspace_id": w.number} if w.number else {})}
 
 
 def discovery(w, r):

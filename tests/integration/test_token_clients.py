@@ -177,6 +177,16 @@ def test_python_s_library_sends_the_workspace_s_number_as_keyturn_does(
     same(our_calls, their_calls)
 
 
+def test_the_number_that_the_host_tells_is_sent_as_python_s_library_does(
+        site, place):
+    double = place.double
+    double.number = "88"
+    _, their_calls = requests(
+        double, lambda: python(place, "postgres", PROJECT), MINT)
+    _, our_calls = requests(double, site.json, MINT)
+    same(our_calls, their_calls)
+
+
 def test_python_s_library_lists_as_keyturn_does(site, place):
     double = place.double
     for i in range(3):

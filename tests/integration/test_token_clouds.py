@@ -13,6 +13,8 @@ from datetime import datetime, timedelta, timezone
 import botocore.auth
 import botocore.session
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "doubles"))
@@ -227,6 +229,25 @@ def test_a_bad_key_is_said_to_be_one(site, clouds, around, authority, text,
                                      sentence):
     gcp(site, authority, key_file=key_file(site, text))
     assert sentence in site.token(expect=2, environment=around).err
+
+
+def pem(key):
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption()).decode()
+
+
+@pytest.mark.parametrize("make", [
+    lambda: rsa.generate_private_key(public_exponent=65537, key_size=1024),
+    lambda: ec.generate_private_key(ec.SECP256R1()),
+])
+def test_a_weak_key_or_another_kind_is_refused(site, clouds, around, authority,
+                                               make):
+    gcp(site, authority, key_file=key_file(site, clouds.key_file(
+        private_key=pem(make()))))
+    assert "it is no private RSA key of 2048 to 8192 bits" in site.token(
+        expect=2, environment=around).err
+    assert not clouds.calls
 
 
 def test_a_key_that_others_may_read_is_refused(site, clouds, around,

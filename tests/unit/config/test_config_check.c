@@ -15,6 +15,47 @@
 #define CLUSTER "[cluster main]\nconninfo = host=db\n"
 #define ROLE	"[role r]\ncluster = main\n"
 
+#define LAKE "[token lake]\ntype = databricks\n"
+
+static void a_token_s_settings_are_of_its_type(void **state)
+{
+	(void)state;
+	config_tree_load(LAKE "endpoint = projects/p/branches/b/endpoints/e\n"
+			      "ttl = 15m\nreaders = user:app\n"
+			      "[sink app]\ntoken = lake\n"
+			      "file = pgpass /x/y\n");
+	config_tree_bad("[token lake]\ntype = oracle\n",
+			"2: [token lake] type: must be databricks, aws-rds, "
+			"azure or gcp");
+	config_tree_bad("[token lake]\nttl = 15m\n",
+			"1: [token lake] lacks the setting \"type\"");
+	config_tree_bad("[token lake]\ntype = gcp\nttl = 15m\n",
+			"3: [token lake] ttl: has no effect in a token of "
+			"type gcp");
+	config_tree_bad(LAKE "ttl = 4m\n",
+			"3: [token lake] ttl: must be 5m to 1h, or 0s");
+	config_tree_bad(LAKE "auth = managed-identity\n",
+			"3: [token lake] auth: must be one of oauth-m2m pat "
+			"file-oidc env-oidc github-oidc");
+	config_tree_bad(LAKE "client_secret_file = dose0123\n",
+			"3: [token lake] client_secret_file: must be an "
+			"absolute path or credential:NAME; secrets are never "
+			"settings");
+	config_tree_bad(LAKE "endpoint = e\ninstance = i\n",
+			"4: [token lake] instance: is of Lakebase Provisioned "
+			"and endpoint of Autoscaling; set one of them");
+	config_tree_bad(LAKE "readers = app\n",
+			"3: [token lake] readers: \"app\" is none of "
+			"user:NAME, uid:N, group:NAME, gid:N");
+	config_tree_bad("[token db]\ntype = aws-rds\nhost = db\n",
+			"1: [token db] needs user");
+	config_tree_bad(LAKE "port = 70000\n",
+			"3: [token lake] port: 70000 is out of range, 1 to "
+			"65535");
+	config_tree_bad("[sink app]\ntoken = lake\nfile = env /x\n",
+			"2: [sink app] token: there is no [token lake]");
+}
+
 static void a_bad_number_is_refused(void **state)
 {
 	(void)state;
@@ -431,6 +472,7 @@ static void ten_thousand_roles_are_found_by_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_token_s_settings_are_of_its_type),
 		TEST(a_bad_number_is_refused),
 		TEST(a_number_out_of_range_names_the_range),
 		TEST(a_bad_duration_is_refused),
