@@ -216,8 +216,8 @@ def turns(folder):
     done = subprocess.run(
         [*shlex.split(os.environ.get("CC", "cc")), "-std=gnu11",
          "-D_GNU_SOURCE", "-pthread", "-I", os.path.join(SOURCE, "src"),
-         "-o", out, *sources, "-lcurl", "-ljansson", "-lsqlite3", "-lssl", "-lcrypto",
-         "-lm"], capture_output=True, text=True)
+         "-o", out, *sources, "-lcurl", "-ljansson", "-lsqlite3", "-lssl",
+         "-lcrypto", "-lm"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return out
 
