@@ -211,7 +211,7 @@ static void check_sink(struct check *k, const struct sink *sink)
 
 /* Does the store's CURRENT log in? */
 static void check_login(struct check *k, const struct runner_job *j,
-			const char *id)
+			const char *id, bool pending)
 {
 	struct store_entry entry = { .password = NULL };
 	enum target_login login = TARGET_LOGIN_NO_EVIDENCE;
@@ -238,6 +238,11 @@ static void check_login(struct check *k, const struct runner_job *j,
 			   "password (trust, peer or cert in pg_hba.conf): a "
 			   "login proves nothing; mend the rule");
 		failed(k, "login", STATUS_REFUSED, &why);
+	} else if (pending && j->target->doubts) {
+		say(k, WARN, "drift",
+		    "the store's current password does not log in, and a "
+		    "commit that failed may have made the staged one live; "
+		    "keyturn recover applies that again");
 	} else {
 		reason_set(&why, STATUS_REFUSED,
 			   "the store's current password does not log in: it "
@@ -309,7 +314,9 @@ static void check_drift(struct check *k, const struct runner_job *j,
 			    "an older version is live: the database was "
 			    "restored; keyturn recover re-points and rotates");
 	else if (current)
-		check_login(k, j, current->id);
+		check_login(k, j, current->id,
+			    store_find_label(&state, STORE_LABEL_PENDING) !=
+				    NULL);
 }
 
 static void check_cluster(struct check *k, const struct runner_job *j)
@@ -364,6 +371,48 @@ static void check_role(struct check *k, const struct config_group *role)
 /* ---- tokens ---- */
 
 /* A mint is the only proof that minting works; what nobody got runs out. */
+static void token_finding(void *arg, enum token_severity severity,
+			  const char *topic, const char *sentence)
+{
+	struct check *k = arg;
+	struct reason why;
+
+	if (severity != TOKEN_FAIL) {
+		say(k, severity == TOKEN_WARN ? WARN : NOTE, topic, sentence);
+		return;
+	}
+	reason_set(&why, STATUS_REFUSED, "%s", sentence);
+	failed(k, topic, STATUS_REFUSED, &why);
+}
+
+/* What the issuer knows of the clusters whose administrator is this token. */
+static void check_around(struct check *k, const struct config_group *token,
+			 struct token_cache *cache)
+{
+	const struct config *c = backends_config(k->cli->backends);
+	char admin[CONFIG_NAME_MAX + 8];
+
+	snprintf(admin, sizeof(admin), "token:%s", config_name(token));
+	for (size_t i = 0; i < config_count(c, CONFIG_SECTION_cluster); i++) {
+		const struct config_group *g =
+			config_at(c, CONFIG_SECTION_cluster, i);
+		struct target *target = NULL;
+		struct reason why = { "" };
+		enum status s;
+
+		if (strcmp(config_string(g, CONFIG_cluster_admin), admin) != 0)
+			continue;
+		s = workshop_target(k->cli->workshop, config_name(g), &target,
+				    &why);
+		if (s == STATUS_OK)
+			s = token_cache_look(cache, target->host, token_finding,
+					     k, &why);
+		/* The database may be in order all the same. */
+		if (s != STATUS_OK)
+			say(k, WARN, "workspace", why.text);
+	}
+}
+
 static void check_token(struct check *k, const struct config_group *g)
 {
 	struct token t = { .secret = NULL };
@@ -389,6 +438,7 @@ static void check_token(struct check *k, const struct config_group *g)
 		t.scope);
 	say(k, OK, topic, sentence);
 	token_free(&t);
+	check_around(k, g, cache);
 }
 
 static void check_file(void *arg, const struct refresh_outcome *o)

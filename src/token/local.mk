@@ -8,7 +8,7 @@ libtoken_a_SOURCES = \
 	src/token/token_databricks.c src/token/token_databricks.h \
 	src/token/token_databricks_find.c \
 	src/token/token_databricks_internal.h \
-	src/token/token_databricks_login.c \
+	src/token/token_databricks_login.c src/token/token_databricks_look.c \
 	src/token/token_databricks_profile.c \
 	src/token/token_databricks_profile.h \
 	src/token/token_databricks_settings.c \

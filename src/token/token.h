@@ -37,6 +37,11 @@ void token_free(struct token *t); /* wipes; takes NULL */
 
 struct token_source;
 
+/* One finding of `check`: a sentence and how to mend it. */
+enum token_severity { TOKEN_NOTE, TOKEN_WARN, TOKEN_FAIL };
+typedef void token_finding_fn(void *arg, enum token_severity severity,
+			      const char *topic, const char *sentence);
+
 struct token_source_ops {
 	const char *type; /* "databricks" */
 
@@ -46,6 +51,12 @@ struct token_source_ops {
 	 * answer makes no sense.  ret->secret is the caller's.
 	 */
 	enum status (*mint)(struct token_source *s, struct token *ret,
+			    struct reason *why);
+
+	/* Look at what the issuer knows of the database at `host`; changes
+	 * nothing.  NULL when it knows nothing. */
+	enum status (*look)(struct token_source *s, const char *host,
+			    token_finding_fn *finding, void *arg,
 			    struct reason *why);
 
 	void (*close)(struct token_source *s);
@@ -73,6 +84,11 @@ void token_cache_free(struct token_cache *c);
  */
 enum status token_cache_get(struct token_cache *c, int64_t min_life_us,
 			    struct token *ret, struct reason *why);
+
+/* The source's look(), in turn with minting. */
+enum status token_cache_look(struct token_cache *c, const char *host,
+			     token_finding_fn *finding, void *arg,
+			     struct reason *why);
 
 /* The server refused this token (its id): never hand it out again. */
 void token_cache_refuse(struct token_cache *c, const char *id);

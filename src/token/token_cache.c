@@ -227,3 +227,25 @@ void token_cache_refuse(struct token_cache *c, const char *id)
 		token_free(&c->token);
 	pthread_mutex_unlock(&c->lock);
 }
+
+enum status token_cache_look(struct token_cache *c, const char *host,
+			     token_finding_fn *finding, void *arg,
+			     struct reason *why)
+{
+	enum status s;
+
+	if (!c->source->ops->look)
+		return STATUS_OK;
+	/* A source does one thing at a time. */
+	pthread_mutex_lock(&c->lock);
+	while (c->refreshing)
+		pthread_cond_wait(&c->done, &c->lock);
+	c->refreshing = true;
+	pthread_mutex_unlock(&c->lock);
+	s = c->source->ops->look(c->source, host, finding, arg, why);
+	pthread_mutex_lock(&c->lock);
+	c->refreshing = false;
+	pthread_cond_broadcast(&c->done);
+	pthread_mutex_unlock(&c->lock);
+	return s;
+}

@@ -204,6 +204,27 @@ static enum status mint(struct token_source *source, struct token *ret,
 	return STATUS_OK;
 }
 
+static enum status look(struct token_source *source, const char *host,
+			token_finding_fn *finding, void *arg,
+			struct reason *why)
+{
+	struct databricks *d = (struct databricks *)source;
+	const struct token_databricks_look k = { &d->web, &d->login, host,
+						 finding, arg };
+	const char *endpoint = NULL;
+	enum status s = STATUS_OK;
+
+	token_web_begin(&d->web);
+	if (d->n_instances == 0) {
+		s = resolve(d, &endpoint, why);
+		if (s == STATUS_OK)
+			s = token_databricks_look_endpoint(&k, endpoint, why);
+	}
+	for (size_t i = 0; i < d->n_instances && s == STATUS_OK; i++)
+		s = token_databricks_look_instance(&k, d->instances[i], why);
+	return s;
+}
+
 static void close_source(struct token_source *source)
 {
 	struct databricks *d = (struct databricks *)source;
@@ -222,6 +243,7 @@ static void close_source(struct token_source *source)
 static const struct token_source_ops ops = {
 	.type = "databricks",
 	.mint = mint,
+	.look = look,
 	.close = close_source,
 };
 

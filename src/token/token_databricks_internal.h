@@ -89,4 +89,21 @@ enum status token_databricks_find(struct token_web *w,
 				  const char *host, char *ret, size_t size,
 				  struct reason *why);
 
+/* ---- token_databricks_look.c ---- */
+
+struct token_databricks_look {
+	struct token_web *web;
+	struct token_databricks_login *login;
+	const char *host; /* where the cluster is reached */
+	token_finding_fn *finding;
+	void *arg;
+};
+
+enum status token_databricks_look_endpoint(
+	const struct token_databricks_look *k, const char *endpoint,
+	struct reason *why);
+enum status token_databricks_look_instance(
+	const struct token_databricks_look *k, const char *instance,
+	struct reason *why);
+
 #endif

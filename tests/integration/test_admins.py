@@ -222,6 +222,14 @@ class Workspace:
         self.life = 3600
         self.spoil = 0  # how many of the next tokens are no good
         self.down = False
+        self.native = {"enable_pg_native_login": True}
+        self.endpoint = {"current_state": "IDLE",
+                         "hosts": {"host": "127.0.0.1"}}
+        self.knows = {  # what GET answers
+            "projects/p": {"name": "projects/p", "status": self.native},
+            "projects/p/branches/production/endpoints/primary": {
+                "name": "projects/p/branches/production/endpoints/primary",
+                "status": self.endpoint}}
         workspace = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -240,7 +248,15 @@ class Workspace:
                 self.wfile.write(data)
 
             def do_GET(self):
-                self.send_error(404)
+                path = self.path.removeprefix("/api/2.0/postgres/")
+                known = path in workspace.knows
+                data = json.dumps(workspace.knows[path] if known else {
+                    "error_code": "NOT_FOUND", "message": "?"}).encode()
+                self.send_response(200 if known else 404)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0),
                                                       Handler)
@@ -310,6 +326,47 @@ def test_the_administrator_may_be_a_token(minted):
     site.settled()
     assert [body["endpoint"] for _, body in site.workspace.asked] == \
         ["projects/p/branches/production/endpoints/primary"]
+    site.run("check", expect=0)
+
+
+def test_check_tells_what_the_workspace_knows(minted):
+    site = minted
+    site.run("rotate", "sap", expect=0)
+    done = site.run("check", expect=0)
+    assert "native roles may log in to projects/p" in done.out
+    assert "endpoints/primary is IDLE" in done.out
+    assert "this is projects/p/branches/production" in done.out
+    # The marker has that branch, too, from the token's endpoint.
+    assert site.marker()["branch"] == "projects/p/branches/production"
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda w: w.native.update(enable_pg_native_login=False),
+     ["native login", "switch enable_pg_native_login on"]),
+    (lambda w: w.endpoint.update(disabled=True), ["endpoint", "disabled"]),
+    (lambda w: w.endpoint.update(hosts={
+        "host": "ep-a.example", "read_write_pooled_host": "127.0.0.1"}),
+     ["pooler", "name ep-a.example in conninfo"]),
+    (lambda w: w.endpoint.update(hosts={
+        "host": "ep-a.example", "read_only_host": "127.0.0.1"}),
+     ["read-only", "ep-a.example"]),
+], ids=["native", "disabled", "pooler", "read-only"])
+def test_check_names_the_cause_before_a_login_fails(minted, change, words):
+    site = minted
+    site.run("rotate", "sap", expect=0)
+    change(site.workspace)
+    finding(site.run("check"), *words)
+
+
+def test_check_lives_with_a_workspace_that_tells_nothing(minted):
+    site = minted
+    site.run("rotate", "sap", expect=0)
+    site.workspace.native.clear()
+    site.workspace.endpoint.update(hosts={"host": "elsewhere.example"})
+    done = site.run("check", expect=0)
+    assert "does not say whether native roles may log in" in done.out
+    assert "is no host of" in done.out
+    site.workspace.knows.clear()
     site.run("check", expect=0)
 
 

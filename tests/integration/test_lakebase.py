@@ -262,6 +262,9 @@ def test_commits_that_keep_failing_leave_a_candidate_and_never_a_third(
         (site.must_log_in if forward else site.must_not_log_in)(
             candidate.password)
     assert site.status()["open_run"]
+    if forward:
+        assert "keyturn recover applies that again" in \
+            site.run("check", expect=0).out
     done = site.run("rotate", "sap", expect=UNKNOWN)
     assert new_ids(site, before) == {candidate.id}
     plane.heal()
