@@ -85,7 +85,9 @@ static void close_source(struct token_source *s)
 	((struct world *)s)->closed = true;
 }
 
-static const struct token_source_ops ops = { "fake", mint, close_source };
+static const struct token_source_ops ops = { .type = "fake",
+					     .mint = mint,
+					     .close = close_source };
 
 static int begin(void **state)
 {
