@@ -181,6 +181,10 @@ struct agent_call {
 	struct wire_out out;
 };
 
+/* agent_authorise.c: may the peer do this, with the role that the request names?
+ * OK: k->role is set where the operation is about one. */
+enum wire_result agent_authorise(struct agent_call *k, enum agent_right right);
+
 /* Begin the reply. */
 enum agent_outcome agent_request_answer(struct agent_call *k,
 					enum wire_result result);

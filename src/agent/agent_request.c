@@ -66,100 +66,6 @@ bool agent_request_wait(struct agent_call *k, int64_t limit_us)
 	return true;
 }
 
-/* ---- Who may ------------------------------------------------------------- */
-
-struct names {
-	char role[AGENT_NAME_SIZE], user[256], host[256], port[8], dbname[64],
-		realm[CONFIG_NAME_MAX + 1];
-};
-
-static void read_names(const struct wire_message *m, struct names *n)
-{
-	wire_text(m, WIRE_TAG_ROLE, n->role, sizeof(n->role));
-	wire_text(m, WIRE_TAG_USER, n->user, sizeof(n->user));
-	wire_text(m, WIRE_TAG_HOST, n->host, sizeof(n->host));
-	wire_text(m, WIRE_TAG_PORT, n->port, sizeof(n->port));
-	wire_text(m, WIRE_TAG_DBNAME, n->dbname, sizeof(n->dbname));
-	wire_text(m, WIRE_TAG_REALM, n->realm, sizeof(n->realm));
-}
-
-/* By what is known of a connection, among the roles over which the peer has the
- * right; that there are others is told as DENIED. */
-static enum wire_result find_by_connection(struct agent_call *k,
-					   const struct names *n,
-					   enum agent_right right)
-{
-	const struct agent_roster_query q = { .user = n->user,
-					      .host = n->host,
-					      .port = n->port,
-					      .dbname = n->dbname,
-					      .realm = n->realm };
-	const struct agent_roster *r = k->a->roster;
-	enum wire_result result = WIRE_RESULT_NOT_FOUND;
-
-	if (!n->user[0])
-		return WIRE_RESULT_BAD_REQUEST;
-	for (size_t i = 0; i < agent_roster_count(r); i++) {
-		struct agent_role *role = agent_roster_at(r, i);
-
-		if (!agent_roster_matches(role, &q))
-			continue;
-		if (!agent_roster_may(role, right, &k->c->peer)) {
-			if (result == WIRE_RESULT_NOT_FOUND)
-				result = WIRE_RESULT_DENIED;
-			continue;
-		}
-		if (k->role)
-			return WIRE_RESULT_AMBIGUOUS;
-		k->role = role;
-		result = WIRE_RESULT_OK;
-	}
-	return result;
-}
-
-static enum wire_result find_role(struct agent_call *k, enum agent_right right)
-{
-	struct names n;
-
-	read_names(&k->m, &n);
-	if (!n.role[0])
-		return find_by_connection(k, &n, right);
-	k->role = agent_roster_find(k->a->roster, n.role);
-	if (!k->role)
-		return WIRE_RESULT_NOT_FOUND;
-	/* A role that is named is still one of that connection. */
-	if (n.user[0] || n.realm[0]) {
-		const struct agent_roster_query q = { .user = n.user,
-						      .host = n.host,
-						      .port = n.port,
-						      .dbname = n.dbname,
-						      .realm = n.realm };
-
-		if (!agent_roster_matches(k->role, &q))
-			return WIRE_RESULT_NOT_FOUND;
-	}
-	return agent_roster_may(k->role, right, &k->c->peer) ?
-		       WIRE_RESULT_OK :
-		       WIRE_RESULT_DENIED;
-}
-
-/* Whoever has no right at all learns nothing; others learn what there is. */
-static enum wire_result authorise(struct agent_call *k)
-{
-	enum agent_right right = requests[k->m.operation].right;
-
-	if (right == AGENT_RIGHT_NOBODY)
-		return WIRE_RESULT_OK;
-	if (right == AGENT_RIGHT_ADMIN)
-		return k->c->through == AGENT_SOURCE_ADMIN ? WIRE_RESULT_OK :
-							     WIRE_RESULT_DENIED;
-	if (!agent_roster_knows(k->a->roster, &k->c->peer))
-		return WIRE_RESULT_DENIED;
-	if (k->m.operation == WIRE_LIST)
-		return WIRE_RESULT_OK;
-	return find_role(k, right);
-}
-
 enum agent_outcome agent_request(struct agent *a, struct agent_client *c,
 				 const void *frame, size_t len, size_t *ret_len)
 {
@@ -174,7 +80,7 @@ enum agent_outcome agent_request(struct agent *a, struct agent_client *c,
 		say(&k, WIRE_RESULT_BAD_REQUEST, why.text);
 		outcome = AGENT_REPLY_AND_CLOSE;
 	} else {
-		result = authorise(&k);
+		result = agent_authorise(&k, requests[k.m.operation].right);
 		if (result != WIRE_RESULT_OK && k.m.operation == WIRE_VERIFY)
 			agent_verify_nobody(&k);
 		outcome = result == WIRE_RESULT_OK ?

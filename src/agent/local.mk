@@ -3,8 +3,10 @@
 noinst_LIBRARIES += libagent.a
 libagent_a_SOURCES = \
 	src/agent/agent.c src/agent/agent.h src/agent/agent_internal.h \
+	src/agent/agent_authorise.c \
 	src/agent/agent_brake.c src/agent/agent_brake.h \
 	src/agent/agent_cache.c src/agent/agent_cache.h \
+	src/agent/agent_cache_answer.c src/agent/agent_cache_internal.h \
 	src/agent/agent_client.c \
 	src/agent/agent_config.c \
 	src/agent/agent_couriers.c src/agent/agent_couriers.h \
