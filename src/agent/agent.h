@@ -37,8 +37,8 @@ enum status agent_run(struct agent *a, struct reason *why);
 void agent_free(struct agent *a);
 
 /* Only check the configuration. */
-enum status agent_check(const char *config_path, struct reason *why);
+enum status agent_config_check(const char *config_path, struct reason *why);
 /* Make the key that signs the agent's audit. */
-enum status agent_init(const char *config_path, struct reason *why);
+enum status agent_config_init(const char *config_path, struct reason *why);
 
 #endif

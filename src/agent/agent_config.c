@@ -249,7 +249,7 @@ void agent_config_stop(struct agent *a)
 
 /* ---- Without serving ----------------------------------------------------- */
 
-enum status agent_check(const char *config_path, struct reason *why)
+enum status agent_config_check(const char *config_path, struct reason *why)
 {
 	struct agent_roster *roster = NULL;
 	struct config *config = NULL;
@@ -263,7 +263,7 @@ enum status agent_check(const char *config_path, struct reason *why)
 	return s;
 }
 
-enum status agent_init(const char *config_path, struct reason *why)
+enum status agent_config_init(const char *config_path, struct reason *why)
 {
 	struct config *config = NULL;
 	enum status s;

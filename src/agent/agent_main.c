@@ -91,9 +91,9 @@ int main(int argc, char **argv)
 		else if (o.version)
 			puts("keyturn-agent " PACKAGE_VERSION);
 		else if (o.check)
-			s = agent_check(o.config, &why);
+			s = agent_config_check(o.config, &why);
 		else if (o.init)
-			s = agent_init(o.config, &why);
+			s = agent_config_init(o.config, &why);
 		else
 			s = serve(o.config, &why);
 	}
