@@ -3,10 +3,14 @@
 EXTRA_DIST += \
 	tests/mutations/apply-commits-without-waiting.mutation \
 	tests/mutations/claims-of-the-living-are-taken.mutation \
+	tests/mutations/clear-goes-over-unverified-tls.mutation \
+	tests/mutations/failed-commit-in-clear-is-final.mutation \
 	tests/mutations/marker-fence-ignores-the-claim.mutation \
 	tests/mutations/marker-fence-is-not-checked.mutation \
 	tests/mutations/engine.list \
+	tests/mutations/passwords-in-clear-are-not-checked.mutation \
 	tests/mutations/run \
 	tests/mutations/simulate \
+	tests/mutations/waking-is-a-wrong-password.mutation \
 	tests/mutations/vault-writes-without-comparing.mutation \
 	tests/mutations/zombies-are-not-ended.mutation

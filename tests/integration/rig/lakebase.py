@@ -145,6 +145,7 @@ class Proxy:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(*authority.issue("proxy"))
         self.says = []
+        self.late_says = []
         self.remembered = {}  # role -> how often the new one is refused yet
         self.logins = []  # (role, sqlstate or "ok")
         self.as_neon = True  # wrong passwords are XX000
@@ -175,8 +176,10 @@ class Proxy:
 
     stop = sleep
 
-    def say(self, sqlstate, text, times=1):
-        self.says += [(sqlstate, text)] * times
+    def say(self, sqlstate, text, times=1, late=False):
+        """`late`: when the password has been sent."""
+        (self.late_says if late else self.says).extend(
+            [(sqlstate, text)] * times)
 
     def remember(self, role, refusals):
         """A twin of the role keeps its present password."""
@@ -249,8 +252,13 @@ class Proxy:
                 fields = error_fields(body)
                 self._refused(client, role, stale, fields, kind, body)
                 return False
-            send(client, kind, body)
             method = struct.unpack("!i", body[:4])[0] if kind == b"R" else -1
+            if method == 0 and self.late_says:
+                sqlstate, text = self.late_says.pop(0)
+                self.logins.append((role, sqlstate))
+                client.sendall(error_response(sqlstate, text))
+                return False
+            send(client, kind, body)
             if method == 0:
                 self.logins.append((role, "ok"))
                 return True
