@@ -13,9 +13,10 @@
  * its id, and only one of the two holds the claim in the database.
  *
  * A rotation in the steady state is DescribeSecret, PutSecretValue,
- * GetSecretValue (the read-back of bytes; nothing cheaper shows them) and
- * UpdateSecretVersionStage.  A process that has not seen CURRENT yet reads it
- * once more, for the keys in it that are not ours and are kept.
+ * GetSecretValue (the read-back of bytes; nothing cheaper shows them),
+ * UpdateSecretVersionStage, and TagResource to announce it.  CURRENT is read
+ * once more, for the keys in it that are not ours and are kept, by a process
+ * that neither made it nor is told by the tags that there are none.
  *
  * The canary of this store is its credentials: a secret made and deleted for
  * each would cost money, and the first step that a rotation takes after it is
