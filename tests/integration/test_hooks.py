@@ -242,7 +242,7 @@ def test_a_webhook_goes_over_tls_that_is_verified(site, authority):
     ("command = /bin/true\nevents = rotate", '"rotate" is no event'),
     ("url = https://x/", "secret_file"),
     ("url = http://example.com/\nsecret_file = /k", "https://"),
-    ("url = https://me:word@x/\nsecret_file = /k", "x"),
+    ("url = https://me:word@x/\nsecret_file = /k", "must not hold a user"),
 ])
 def test_a_hook_that_cannot_work_is_a_mistake(site, hook, says):
     configure(site, f"[hook bad]\n{hook}\n")
