@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: PostgreSQL
 # Run by `./dev test`: tests/mutations/run BUILD.
 EXTRA_DIST += \
+	tests/mutations/agent-hands-out-what-is-not-recorded.mutation \
+	tests/mutations/agent-lets-verifiers-read.mutation \
+	tests/mutations/agent-takes-older-versions.mutation \
 	tests/mutations/apply-commits-without-waiting.mutation \
 	tests/mutations/claims-of-the-living-are-taken.mutation \
 	tests/mutations/clear-goes-over-unverified-tls.mutation \
