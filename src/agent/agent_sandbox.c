@@ -74,20 +74,6 @@ static const char *const wanted[] = {
 	"epoll_pwait", "epoll_pwait2"
 };
 
-static const char *const programs_want[] = { "execve",
-					     "vfork",
-					     "fork",
-					     "wait4",
-					     "waitid",
-					     "waitpid",
-					     "setsid",
-					     "chdir",
-					     "setpgid",
-					     "pidfd_open",
-					     "pidfd_send_signal",
-					     "fchdir",
-					     "rt_sigsuspend" };
-
 /* What intruders do first. */
 static const char *const forbidden[] = { "execve",
 					 "execveat",
@@ -153,11 +139,8 @@ static int rules(scmp_filter_ctx ctx, bool programs)
 {
 	int error = 0;
 
-	for (size_t i = 0; i < COUNT(wanted) && error == 0; i++)
+	for (size_t i = 0; !programs && i < COUNT(wanted) && error == 0; i++)
 		error = rule(ctx, SCMP_ACT_ALLOW, wanted[i]);
-	for (size_t i = 0; programs && i < COUNT(programs_want) && error == 0;
-	     i++)
-		error = rule(ctx, SCMP_ACT_ALLOW, programs_want[i]);
 	for (size_t i = 0; i < COUNT(forbidden) && error == 0; i++) {
 		if (programs && strcmp(forbidden[i], "execve") == 0)
 			continue;
@@ -168,7 +151,10 @@ static int rules(scmp_filter_ctx ctx, bool programs)
 
 enum status agent_sandbox_enter(bool programs, struct reason *why)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	/* A program inherits the filter, and nobody knows what it has a use
+	 * for. */
+	scmp_filter_ctx ctx = seccomp_init(programs ? SCMP_ACT_ALLOW :
+						      SCMP_ACT_ERRNO(ENOSYS));
 	int error = ctx ? rules(ctx, programs) : -ENOMEM;
 
 	if (error == 0)
