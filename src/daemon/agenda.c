@@ -295,8 +295,6 @@ void agenda_begin(struct agenda *a, struct agenda_role *r, int64_t now)
 	r->probing = in_doubt(a, r);
 	r->began_at = now;
 	r->for_owner = r->asked;
-	if (r->asked)
-		r->asked_at = now;
 }
 
 static void pause_role(struct agenda *a, struct agenda_role *r, int64_t now)
@@ -350,6 +348,8 @@ void agenda_end(struct agenda *a, struct agenda_role *r, enum status outcome,
 		r->failures = 0;
 		r->not_before = 0;
 		r->wanted = false;
+		if (r->for_owner)
+			r->asked_at = r->began_at;
 		break;
 	case STATUS_NOTHING_DUE:
 		r->wanted = false;

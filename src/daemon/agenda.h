@@ -43,8 +43,9 @@ struct agenda_role {
 	bool wanted;	       /* a run should begin at begin_at */
 	bool frozen, untaken;
 	int64_t begin_at;
-	bool asked;	  /* its owner wants a rotation */
-	int64_t asked_at; /* when one that was asked for began last, -1: never */
+	bool asked;	   /* its owner wants a rotation */
+	int64_t asked_at;  /* when the last good one that was asked for
+				began, -1: never */
 	unsigned failures; /* in a row, that are the role's own */
 	int64_t not_before;
 	bool running, probing, for_owner; /* for_owner: the run was asked for */

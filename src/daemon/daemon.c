@@ -130,6 +130,16 @@ static int64_t sooner(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* When the clerk has something to do next: look, or open the ledger. */
+static int64_t clerk_wakes(const struct daemon *d)
+{
+	const struct agenda_site *ledger =
+		&d->agenda->sites[AGENDA_SITE_LEDGER];
+
+	return !d->shop->ledger || ledger->failures > 0 ? ledger->not_before :
+							  d->next_look;
+}
+
 /* How long nothing can happen by time alone. */
 static int64_t rest(const struct daemon *d, int64_t now, int64_t wake,
 		    int64_t watchdog)
@@ -139,7 +149,7 @@ static int64_t rest(const struct daemon *d, int64_t now, int64_t wake,
 	if (watchdog > 0)
 		until = sooner(until, now + watchdog / 2);
 	if (!d->clerk_busy && !d->stopping)
-		until = sooner(until, d->next_look);
+		until = sooner(until, clerk_wakes(d));
 	if (d->stopping)
 		until = sooner(until, d->stop_at);
 	return until - now > SHORTEST ? until - now : SHORTEST;

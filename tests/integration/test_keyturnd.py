@@ -241,12 +241,20 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def switches(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(),
+                             re.M)[1])
+
+
 def is_calm(daemon, seconds=2.0):
     """It waits without spinning, and without a flood of messages."""
     lines, cpu = len(daemon.log()), cpu_seconds(daemon.pid)
+    woken = switches(daemon.pid)
     time.sleep(seconds)
     assert daemon.process.poll() is None, daemon.log()
     assert cpu_seconds(daemon.pid) - cpu < 0.2 * seconds
+    assert switches(daemon.pid) - woken < 25 * seconds
     assert len(daemon.log()) - lines < 4000
 
 
@@ -278,6 +286,19 @@ def test_it_starts_without_its_ledger_and_waits_for_it(managed):
     daemon.wait_log("ledger.db.*nothing is rotated, tried again")
     is_calm(daemon, 1)
     os.chmod(os.path.join(managed.state, "ledger.db"), 0o600)
+    rotated(managed, before)
+    daemon.stop()
+    managed.settled()
+
+
+def test_a_new_configuration_may_name_the_right_ledger(managed):
+    before = managed.current()
+    overdue(managed)
+    reconfigure(managed, "/ledger.db", "/nowhere/ledger.db")
+    daemon = Daemon(managed).ready()
+    daemon.wait_log("nowhere.*nothing is rotated, tried again")
+    reconfigure(managed, "/nowhere/ledger.db", "/ledger.db")
+    daemon.hang_up()
     rotated(managed, before)
     daemon.stop()
     managed.settled()

@@ -374,6 +374,20 @@ static void requests_of_an_owner_are_spaced(void **state)
 	assert_non_null(begin_next());
 }
 
+static void a_request_that_failed_waits_for_its_pause_only(void **state)
+{
+	(void)state;
+	a = make(&limits, 1, 1);
+	learn(role("r0"), false);
+	assert_true(agenda_ask(a, role("r0")));
+	assert_non_null(begin_next());
+	agenda_end(a, role("r0"), STATUS_BUSY, now += S);
+	assert_int_equal(wakes(), now + 10 * S);
+	now += 10 * S;
+	assert_non_null(begin_next());
+	assert_true(role("r0")->for_owner);
+}
+
 static void a_start_goes_on_with_the_pause_that_was_under_way(void **state)
 {
 	struct agenda_finding f = { .wanted = true, .failures = 3 };
@@ -477,6 +491,7 @@ int main(void)
 		T(a_frozen_role_is_left_alone_until_it_is_thawed),
 		T(a_role_that_was_never_taken_over_is_not_rotated_on_request),
 		T(requests_of_an_owner_are_spaced),
+		T(a_request_that_failed_waits_for_its_pause_only),
 		T(a_start_goes_on_with_the_pause_that_was_under_way),
 		T(due_roles_are_spread_and_interrupted_ones_are_not),
 		T(a_suspended_machine_begins_what_is_due_once),
