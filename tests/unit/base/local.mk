@@ -80,3 +80,10 @@ TESTS += tests/unit/base/test_backoff
 tests_unit_base_test_backoff_SOURCES = tests/unit/base/test_backoff.c
 tests_unit_base_test_backoff_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_backoff_LDADD = libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_secret_source
+TESTS += tests/unit/base/test_secret_source
+tests_unit_base_test_secret_source_SOURCES = \
+	tests/unit/base/test_secret_source.c
+tests_unit_base_test_secret_source_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_secret_source_LDADD = libbase.a $(CMOCKA_LIBS)
