@@ -380,6 +380,24 @@ static enum status check_pgpass(const struct format_credential *c,
 	return STATUS_OK;
 }
 
+/*
+ * PgBouncer 1.18, which Debian has, takes 2047 bytes; at a longer password it
+ * gives the file up, and everybody behind that line is locked out.
+ */
+static enum status check_userlist(const struct format_credential *c,
+				  struct reason *why)
+{
+	size_t n = secret_len(c->password);
+
+	if (n <= FORMAT_USERLIST_MAX)
+		return STATUS_OK;
+	return reason_set(why, STATUS_REFUSED,
+			  "the password of %s has %zu bytes; PgBouncer's "
+			  "auth_file takes %d, and one that is longer locks "
+			  "others out",
+			  c->username, n, FORMAT_USERLIST_MAX);
+}
+
 static enum status check(enum format_kind kind,
 			 const struct format_credential *c, struct reason *why)
 {
@@ -389,6 +407,8 @@ static enum status check(enum format_kind kind,
 		st = check_fields(kind, c, why);
 	if (st == STATUS_OK && kind == FORMAT_PGPASS)
 		st = check_pgpass(c, why);
+	if (st == STATUS_OK && kind == FORMAT_USERLIST)
+		st = check_userlist(c, why);
 	return st;
 }
 

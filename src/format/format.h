@@ -20,6 +20,9 @@ enum format_kind {
 	FORMAT_COUNT
 };
 
+/* The longest password in a userlist. */
+#define FORMAT_USERLIST_MAX 2047
+
 struct format_credential {
 	const char *host;     /* "" when unknown */
 	const char *port;     /* decimal, "" for 5432 */

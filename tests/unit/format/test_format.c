@@ -146,6 +146,27 @@ static void a_quote_in_a_userlist_is_doubled(void **state)
 	secret_free(password);
 }
 
+static void a_password_that_breaks_an_auth_file_is_refused(void **state)
+{
+	static char longest[FORMAT_USERLIST_MAX + 2];
+	struct secret *password;
+	struct format_credential c;
+	char *got;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(longest) - 1; i++)
+		longest[i] = 'x';
+	password = secret_of(longest, FORMAT_USERLIST_MAX);
+	c = plain(password);
+	got = rendered(FORMAT_USERLIST, &c);
+	free(got);
+	secret_free(password);
+	password = secret_of(longest, FORMAT_USERLIST_MAX + 1);
+	c = plain(password);
+	assert_refused(FORMAT_USERLIST, &c, "locks others out");
+	secret_free(password);
+}
+
 /* What libpq reads from a URI or a conninfo string under a keyword. */
 static char *libpq_value(const char *conninfo, const char *keyword)
 {
@@ -508,6 +529,8 @@ int main(void)
 		cmocka_unit_test(each_format_has_its_known_shape),
 		cmocka_unit_test(what_is_not_known_is_left_out),
 		cmocka_unit_test(a_quote_in_a_userlist_is_doubled),
+		cmocka_unit_test(
+			a_password_that_breaks_an_auth_file_is_refused),
 		cmocka_unit_test(libpq_reads_back_uri_and_conninfo),
 		cmocka_unit_test(libpq_finds_the_password_in_a_pgpass_line),
 		cmocka_unit_test(a_shell_and_systemd_read_env_alike),
