@@ -143,7 +143,7 @@ static void sign_checkpoint(struct agent_scribe *s, bool now)
 static void write_some(struct agent_scribe *s)
 {
 	struct reason why = { "" };
-	struct list batch = { NULL };
+	struct list batch = { .first = NULL };
 	struct agent_scribe_line *l;
 	enum status st;
 
