@@ -729,8 +729,8 @@ static void names_that_cannot_be_quoted_safely_are_refused(void **state)
 		"\xc3",
 		"a\xc0\x27; DROP ROLE x",
 		"\xed\xa0\x80",
-		"abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz_"
-		"x",
+		("abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwx"
+		 "yz_x"),
 	};
 	struct secret *quoted = NULL, *value = NULL;
 	struct reason why;

@@ -12,4 +12,4 @@ tests_unit_token_test_token_parse_SOURCES = \
 tests_unit_token_test_token_parse_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_token_test_token_parse_LDADD = libtoken.a libaws.a libhttp.a \
 	libjson.a libxml.a libcrypto.a libbase.a $(CURL_LIBS) $(JANSSON_LIBS) \
-	$(EXPAT_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+	$(EXPAT_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS) -lm
