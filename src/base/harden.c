@@ -15,7 +15,7 @@
 
 #include "base/secret.h"
 
-#define SCRUB_BYTES    (16 * 1024)
+#define SCRUB_BYTES    (64 * 1024) /* states of a store lie between us and it */
 #define NAME_MAX_BYTES 256
 
 extern char **environ;
@@ -117,9 +117,57 @@ enum status harden_before_exec(struct reason *why)
 	return harden(false, why);
 }
 
+#if defined(__x86_64__)
+/* String functions keep what they compared in vector registers, and the dynamic
+ * linker saves these on the stack when a library calls a function for the first
+ * time, at the end of the program too. */
+__attribute__((noinline, target("avx512f"))) static void forget_upper(void)
+{
+	__asm__ volatile("vpxorq %%zmm16, %%zmm16, %%zmm16\n\t"
+			 "vpxorq %%zmm17, %%zmm17, %%zmm17\n\t"
+			 "vpxorq %%zmm18, %%zmm18, %%zmm18\n\t"
+			 "vpxorq %%zmm19, %%zmm19, %%zmm19\n\t"
+			 "vpxorq %%zmm20, %%zmm20, %%zmm20\n\t"
+			 "vpxorq %%zmm21, %%zmm21, %%zmm21\n\t"
+			 "vpxorq %%zmm22, %%zmm22, %%zmm22\n\t"
+			 "vpxorq %%zmm23, %%zmm23, %%zmm23\n\t"
+			 "vpxorq %%zmm24, %%zmm24, %%zmm24\n\t"
+			 "vpxorq %%zmm25, %%zmm25, %%zmm25\n\t"
+			 "vpxorq %%zmm26, %%zmm26, %%zmm26\n\t"
+			 "vpxorq %%zmm27, %%zmm27, %%zmm27\n\t"
+			 "vpxorq %%zmm28, %%zmm28, %%zmm28\n\t"
+			 "vpxorq %%zmm29, %%zmm29, %%zmm29\n\t"
+			 "vpxorq %%zmm30, %%zmm30, %%zmm30\n\t"
+			 "vpxorq %%zmm31, %%zmm31, %%zmm31" ::
+				 : "memory");
+}
+
+__attribute__((noinline, target("avx"))) static void forget_lower(void)
+{
+	__asm__ volatile("vzeroall" ::
+				 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
+				   "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+				   "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+				   "xmm15", "memory");
+}
+
+static void forget_registers(void)
+{
+	if (__builtin_cpu_supports("avx512f"))
+		forget_upper();
+	if (__builtin_cpu_supports("avx"))
+		forget_lower();
+}
+#else
+static void forget_registers(void)
+{
+}
+#endif
+
 __attribute__((noinline)) void harden_scrub_stack(void)
 {
 	unsigned char dead[SCRUB_BYTES];
 
 	secret_wipe(dead, sizeof(dead));
+	forget_registers();
 }

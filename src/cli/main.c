@@ -67,5 +67,6 @@ int main(int argc, char **argv)
 	backends_free(c.backends);
 	config_free(c.config);
 	text_free(&help);
+	harden_scrub_stack(); /* what a store's description left below us */
 	return status_exit(s);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/harden.h"
 #include "base/text.h"
 #include "http/http_internal.h"
 
@@ -372,6 +373,7 @@ enum status http_try(struct http *h, const struct http_request *req,
 	s = perform(h, c, req, url, timeout_us, headers, &response, ret_outcome,
 		    why);
 	http_give(h, c);
+	harden_scrub_stack(); /* what TLS left below us */
 out:
 	curl_slist_free_all(headers);
 	if (s == STATUS_OK)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/harden.h"
 #include "store/store_vault_internal.h"
 
 #define MARGIN_US (10 * NOW_SECOND)
@@ -516,6 +517,7 @@ enum status store_vault_auth_call(struct store_vault *v,
 out:
 	secret_free(token);
 	secret_free(newer);
+	harden_scrub_stack(); /* what the parser and TLS left below us */
 	return s;
 }
 
