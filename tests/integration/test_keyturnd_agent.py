@@ -251,15 +251,15 @@ def test_metrics_are_whole_whenever_they_are_read(taken_over):
     site.configure(keyturn=QUICK + f"metrics = {file}\n")
     daemon = Daemon(site).ready()
     wait_for(lambda: metrics(file), "the first metrics")
-    end = time.monotonic() + 3
+    end = time.monotonic() + 60
     seen = set()
-    while time.monotonic() < end:
+    while len(seen) < 3:
+        assert time.monotonic() < end, seen
         found = metrics(file)
         assert ("keyturn_agent_push_failures_total", ()) in found
         assert ("keyturn_role_backoff_seconds", (
             ("cluster", "main"), ("role", "sap"))) in found
         seen.add(found["keyturn_written_timestamp_seconds", ()])
-    assert len(seen) > 1
     daemon.stop()
 
 
