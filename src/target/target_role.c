@@ -313,7 +313,8 @@ static enum status explain(const struct making *m, size_t done,
 			   const char *sqlstate, enum status st,
 			   struct reason *why)
 {
-	if (done >= m->n - 1)
+	/* All of it is one batch: who lost the session knows of no step. */
+	if (st == STATUS_UNKNOWN || done >= m->n - 1)
 		return reason_set(why, STATUS_UNKNOWN,
 				  "cluster %s: whether role %s was made is not "
 				  "known; keyturn check tells",
