@@ -288,6 +288,10 @@ static enum status read_wrapper(struct change *c, const struct pg_result *r,
 
 	if (said[0] == '\0')
 		return STATUS_OK;
+	/* Whoever answered: only a code may get into a sentence. */
+	if (strlen(said) != 5 ||
+	    strspn(said, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5)
+		said = "XX000";
 	if (pg_classify(said) == PG_CLASS_TRANSIENT)
 		st = STATUS_CLUSTER_UNAVAILABLE;
 	reason_set(why, st, "the server refused a statement (SQLSTATE %s)",
