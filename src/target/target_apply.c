@@ -76,12 +76,15 @@ static void add_fence_sql(struct text *t, const struct change *c)
 	else
 		add_swap_sql(t, s);
 	/* A backend that is ended while it waits inside the function logs the
-	 * statement as CONTEXT: it shall not wait. */
+	 * statement as CONTEXT: it shall not wait, nor end by itself when we
+	 * are gone. */
 	if (c->plain)
 		text_add(t, ", pg_catalog.set_config('password_encryption', "
 			    "'scram-sha-256', true), "
 			    "pg_catalog.set_config('lock_timeout', '250ms', "
-			    "true) ");
+			    "true), (SELECT pg_catalog.set_config(g.name, '0', "
+			    "true) FROM pg_catalog.pg_settings g WHERE g.name "
+			    "= 'client_connection_check_interval') ");
 	if (none)
 		target_none_held_sql(t);
 	else

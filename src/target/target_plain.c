@@ -39,6 +39,7 @@
 	"'debug_print_parse', 'debug_print_plan', 'debug_print_rewritten'," \
 	"'pg_stat_statements.track', 'pg_stat_statements.track_utility', "  \
 	"'pg_stat_monitor.pgsm_track', 'pgaudit.log', "                     \
+	"'log_lock_waits', 'deadlock_timeout', "                            \
 	"'auto_explain.log_min_duration') ORDER BY 1"
 
 /* Settings and the values that show no parameter and no nested statement. */
@@ -59,7 +60,11 @@ static const struct {
 	{ "pg_stat_monitor.pgsm_track", { "top", "none" }, false },
 	{ "pgaudit.log", { "none", "" }, false },
 	{ "auto_explain.log_min_duration", { "-1" }, false },
+	{ "log_lock_waits", { "off" }, false },
 };
+
+/* Twice what a wait can last, and half of the default. */
+#define LOCK_WAIT_MIN_MS 500
 
 #define LEAKS (sizeof(leaks) / sizeof(*leaks))
 
@@ -78,6 +83,7 @@ static bool is_harmless(const struct pg_result *r, size_t row,
 {
 	const char *length = setting(r, "log_parameter_max_length");
 	const char *utility = setting(r, "pg_stat_statements.track_utility");
+	const char *wait = setting(r, "deadlock_timeout"); /* milliseconds */
 	size_t i;
 
 	for (i = 0; i < 3 && leaks[row].harmless[i] != NULL; i++)
@@ -85,6 +91,11 @@ static bool is_harmless(const struct pg_result *r, size_t row,
 			return true;
 	if (leaks[row].parameters && length != NULL && strcmp(length, "0") == 0)
 		return true;
+	/* It speaks after deadlock_timeout, and no wait gets there: the lock
+	 * timeout is 250 ms (target_apply.c). */
+	if (strcmp(leaks[row].name, "log_lock_waits") == 0)
+		return wait != NULL &&
+		       strtol(wait, NULL, 10) >= LOCK_WAIT_MIN_MS;
 	return strcmp(leaks[row].name, "pg_stat_statements.track") == 0 &&
 	       utility != NULL && strcmp(utility, "off") == 0;
 }
