@@ -38,6 +38,7 @@ struct change {
 	bool plain;		       /* it is sent in clear instead */
 	char fingerprint[2 * DIGEST_SIZE + 1];
 	bool refused_verifier; /* definitely, and nothing was changed */
+	bool rolled_back;
 	size_t done; /* statements of the first round trip that succeeded */
 };
 
@@ -173,6 +174,9 @@ static void roll_back(struct change *c)
 {
 	char sqlstate[PG_SQLSTATE_SIZE];
 
+	if (c->rolled_back)
+		return;
+	c->rolled_back = true;
 	if (!pg_alive(c->s->pg) ||
 	    target_postgres_run(c->p, c->s, "ROLLBACK", 0, NULL, NULL, sqlstate,
 				NULL) != STATUS_OK)
@@ -240,13 +244,22 @@ static enum status explain_check(struct change *c, struct reason *why)
 	const char *params[] = { c->s->claim_oid, c->role };
 	char sqlstate[PG_SQLSTATE_SIZE];
 	struct pg_result *r = NULL;
+	enum status st;
 	bool same;
 
-	(void)target_postgres_run(
+	/* Nothing is answered inside a transaction that has failed. */
+	roll_back(c);
+	st = target_postgres_run(
 		c->p, c->s,
 		"SELECT FROM pg_catalog.pg_roles r WHERE r.oid = $1::oid "
 		"AND r.rolname = $2::pg_catalog.name",
 		2, params, &r, sqlstate, NULL);
+	if (st != STATUS_OK)
+		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+				  "cluster %s: the change of role %s failed "
+				  "its check, and why could not be asked; "
+				  "nothing was changed",
+				  c->p->name, c->role);
 	same = pg_rows(r) == 1;
 	pg_result_free(r);
 	if (same)
@@ -342,7 +355,7 @@ static enum status first_trip(struct change *c, struct reason *why)
 	size_t n, i;
 	unsigned notices = pg_notices(s->pg);
 	char sqlstate[PG_SQLSTATE_SIZE];
-	enum status st;
+	enum status st, said = STATUS_OK;
 
 	add_fence_sql(&fence, c);
 	add_check_sql(&check, c);
@@ -356,7 +369,13 @@ static enum status first_trip(struct change *c, struct reason *why)
 	st = pg_run_many(s->pg, many, n,
 			 c->p->o.statement_timeout_us + TARGET_MARGIN_US,
 			 &c->done, sqlstate, why);
-	if (st != STATUS_OK) {
+	/* The function's word comes first: a check that failed after it may
+	 * have failed because of it. */
+	if (c->plain && many[STEP_ALTER].result != NULL)
+		said = read_wrapper(c, many[STEP_ALTER].result, why);
+	if (said != STATUS_OK) {
+		st = said;
+	} else if (st != STATUS_OK) {
 		st = explain_first(c, st, sqlstate, why);
 	} else if (pg_notices(s->pg) != notices) {
 		st = reason_set(why, STATUS_REFUSED,
@@ -364,8 +383,6 @@ static enum status first_trip(struct change *c, struct reason *why)
 				"taking the password of role %s; it was rolled "
 				"back, the server's log has the text",
 				c->p->name, c->role);
-	} else if (c->plain) {
-		st = read_wrapper(c, many[STEP_ALTER].result, why);
 	}
 	for (i = 0; i < n; i++)
 		pg_result_free(many[i].result);
@@ -428,6 +445,7 @@ static enum status change(struct change *c, struct reason *why)
 {
 	enum status st = STATUS_OK;
 
+	c->rolled_back = false;
 	if (c->plain)
 		st = target_plain_ready(c->p, c->s, why);
 	else if (c->password != NULL)

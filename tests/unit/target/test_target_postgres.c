@@ -1320,6 +1320,89 @@ static void a_server_that_rejects_the_password_says_rejected(void **state)
 	sql("ALTER ROLE postgres RESET ALL");
 }
 
+static void a_server_that_keeps_another_verifier_is_told(void **state)
+{
+	struct target_session *s = session(target);
+	char one[RANDOM_UUID_SIZE], version[RANDOM_UUID_SIZE];
+	struct target_marker m;
+	struct reason why = { "" };
+
+	(void)state;
+	new_role("changed_role");
+	must_claim(target, s, "changed_role", one, &m);
+	/* As if an extension had changed what was stored. */
+	sql("ALTER FUNCTION pg_catalog.sha256(bytea) RENAME TO sha256_kept");
+	sql("CREATE FUNCTION pg_catalog.sha256(bytea) RETURNS bytea "
+	    "LANGUAGE sql AS 'SELECT ''other''::bytea'");
+	assert_int_equal(apply(target, s, "changed_role", one, WRONG, version,
+			       &why),
+			 STATUS_REFUSED);
+	sql("DROP FUNCTION pg_catalog.sha256(bytea)");
+	sql("ALTER FUNCTION pg_catalog.sha256_kept(bytea) RENAME TO sha256");
+	assert_non_null(strstr(why.text, "did not store the verifier"));
+	assert_int_equal(login_as(target, "changed_role", OLD),
+			 TARGET_LOGIN_RIGHT);
+	/* The claim and its session are as good as before. */
+	assert_int_equal(apply(target, s, "changed_role", one, PASSWORD,
+			       version, &why),
+			 STATUS_OK);
+	target->ops->release(target, s, true);
+}
+
+static struct target *open_in_clear(void)
+{
+	char conninfo[1024];
+	struct target_postgres_options o = {
+		.name = "clear",
+		.conninfo = conninfo,
+		.admin_passfile = passfile,
+		.send = TARGET_SEND_PLAIN,
+		.random = entropy_openssl(),
+	};
+	struct target *t = NULL;
+	struct reason why = { "" };
+
+	conninfo_for("postgres", "postgres", conninfo, sizeof(conninfo));
+	if (target_postgres_open(&o, &t, &why) != STATUS_OK)
+		fail_msg("%s", why.text);
+	return t;
+}
+
+static void a_lock_is_a_lock_when_the_role_has_no_verifier_yet(void **state)
+{
+	struct target *t;
+	struct target_session *s;
+	struct pg *blocker = superuser_session();
+	char one[RANDOM_UUID_SIZE], version[RANDOM_UUID_SIZE];
+	char sqlstate[PG_SQLSTATE_SIZE];
+	struct target_marker m;
+	struct reason why = { "" };
+
+	(void)state;
+	sql("ALTER ROLE postgres SET log_parameter_max_length = 0");
+	sql("DROP ROLE IF EXISTS bare_role");
+	sql("CREATE ROLE bare_role LOGIN");
+	t = open_in_clear();
+	s = session(t);
+	must_claim(t, s, "bare_role", one, &m);
+	pg_run(blocker, "BEGIN", 0, NULL, NOW_SECOND, NULL, sqlstate, &why);
+	assert_int_equal(pg_run(blocker,
+				"ALTER ROLE bare_role CONNECTION LIMIT 5", 0,
+				NULL, NOW_SECOND, NULL, sqlstate, &why),
+			 STATUS_OK);
+	assert_int_equal(apply(t, s, "bare_role", one, WRONG, version, &why),
+			 STATUS_CLUSTER_UNAVAILABLE);
+	assert_non_null(strstr(why.text, "SQLSTATE 55P03"));
+	pg_close(blocker);
+	assert_int_equal(apply(t, s, "bare_role", one, PASSWORD, version, &why),
+			 STATUS_OK);
+	assert_int_equal(login_as(t, "bare_role", PASSWORD),
+			 TARGET_LOGIN_RIGHT);
+	t->ops->release(t, s, true);
+	t->ops->close(t);
+	sql("ALTER ROLE postgres RESET ALL");
+}
+
 /* ---- preflight ---- */
 
 struct heard {
@@ -1652,6 +1735,9 @@ int main(void)
 		cmocka_unit_test(a_marker_table_of_somebody_else_is_not_used),
 		cmocka_unit_test(
 			a_server_that_rejects_the_password_says_rejected),
+		cmocka_unit_test(a_server_that_keeps_another_verifier_is_told),
+		cmocka_unit_test(
+			a_lock_is_a_lock_when_the_role_has_no_verifier_yet),
 		cmocka_unit_test(preflight_lets_a_sound_role_pass),
 		cmocka_unit_test(preflight_refuses_what_cannot_be_rotated),
 		cmocka_unit_test(
