@@ -90,7 +90,8 @@ enum status token_cache_look(struct token_cache *c, const char *host,
 			     token_finding_fn *finding, void *arg,
 			     struct reason *why);
 
-/* The server refused this token (its id): never hand it out again. */
+/* The server refused this token (its id): never hand it out again, nor for five
+ * minutes the same bytes under a new id (STATUS_DENIED). */
 void token_cache_refuse(struct token_cache *c, const char *id);
 
 #endif

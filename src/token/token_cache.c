@@ -19,6 +19,10 @@
 #define BACK_OFF_US	  (INT64_C(60) * NOW_SECOND)
 #define FIRST_BACK_OFF_US (INT64_C(1) * NOW_SECOND)
 
+/* Metadata services give the same token for hours.  What a server refused it
+ * may take later, once somebody has granted what was missing. */
+#define REFUSED_US (INT64_C(5) * 60 * NOW_SECOND)
+
 struct token_cache {
 	struct token_source *source;
 	const struct now *now;
@@ -34,6 +38,8 @@ struct token_cache {
 	int64_t back_off_us; /* of the hard kind */
 	enum status failed;
 	struct reason failure;
+	struct secret *refused; /* the last token that a server refused */
+	int64_t refused_us;	/* boot clock */
 };
 
 enum status token_cache_new(struct token_source *source, const struct now *now,
@@ -61,6 +67,7 @@ void token_cache_free(struct token_cache *c)
 		return;
 	c->source->ops->close(c->source);
 	token_free(&c->token);
+	secret_free(c->refused);
 	pthread_cond_destroy(&c->done);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
@@ -99,6 +106,12 @@ static enum status copy(const struct token_cache *c, struct token *ret,
 	return STATUS_OK;
 }
 
+static bool was_refused(const struct token_cache *c, const struct token *t)
+{
+	return c->refused && now_boot(c->now) - c->refused_us < REFUSED_US &&
+	       secret_equal(c->refused, t->secret);
+}
+
 /* A new token takes the old one's place, whatever life that has: the source
  * knows best.  One that has none is an answer that makes no sense. */
 static enum status keep(struct token_cache *c, struct token *t,
@@ -111,6 +124,13 @@ static enum status keep(struct token_cache *c, struct token *t,
 				  "[token %s]: a new token is expired already; "
 				  "is this host's clock right?",
 				  c->source->name);
+	if (was_refused(c, t))
+		return reason_set(
+			why, STATUS_DENIED,
+			"[token %s]: the source gives the token "
+			"again that the server has just refused; does "
+			"the server know this identity?",
+			c->source->name);
 	if (t->id[0] == '\0' && random_uuid(c->random, t->id) != STATUS_OK)
 		return reason_set(why, STATUS_ERROR,
 				  "[token %s]: no randomness for an id",
@@ -223,8 +243,13 @@ enum status token_cache_get(struct token_cache *c, int64_t min_life_us,
 void token_cache_refuse(struct token_cache *c, const char *id)
 {
 	pthread_mutex_lock(&c->lock);
-	if (c->token.secret && strcmp(c->token.id, id) == 0)
+	if (c->token.secret && strcmp(c->token.id, id) == 0) {
+		secret_free(c->refused);
+		c->refused = c->token.secret;
+		c->refused_us = now_boot(c->now);
+		c->token.secret = NULL;
 		token_free(&c->token);
+	}
 	pthread_mutex_unlock(&c->lock);
 }
 

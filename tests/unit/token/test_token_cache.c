@@ -24,6 +24,7 @@ struct world {
 	enum status fails;
 	_Atomic int minted;
 	_Atomic int working, most_working;
+	bool same; /* mint gives one token under ever new ids */
 	bool slow; /* mint waits for `release` */
 	bool closed;
 	_Atomic bool release;
@@ -75,7 +76,7 @@ static enum status mint(struct token_source *s, struct token *ret,
 		return reason_set(why, w->fails, "the source says no");
 	*ret = (struct token){ .issued_us = w->wall,
 			       .expires_us = w->wall + w->life };
-	snprintf(text, sizeof(text), "token-%d", w->minted);
+	snprintf(text, sizeof(text), "token-%d", w->same ? 1 : w->minted);
 	assert_int_equal(secret_new(32, &ret->secret), STATUS_OK);
 	return secret_set(ret->secret, text, strlen(text));
 }
@@ -292,6 +293,47 @@ static void a_refused_token_is_not_given_again(void **state)
 	token_free(&t);
 }
 
+static void a_refused_token_is_not_given_under_a_new_id(void **state)
+{
+	struct world *w = *state;
+	struct token t = { .secret = NULL };
+	struct reason why = { "" };
+
+	w->same = true;
+	assert_int_equal(token_cache_get(w->cache, 0, &t, NULL), STATUS_OK);
+	token_cache_refuse(w->cache, t.id);
+	token_free(&t);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(token_cache_get(w->cache, 0, &t, &why),
+				 STATUS_DENIED);
+	assert_non_null(strstr(why.text, "just refused"));
+	assert_null(t.secret);
+	/* The source is not hammered, and not given up. */
+	assert_int_equal(w->minted, 2);
+	pass(w, S);
+	assert_int_equal(given(w, 0), 0);
+	assert_int_equal(w->minted, 3);
+	/* Another one is taken at once. */
+	w->same = false;
+	pass(w, 2 * S);
+	assert_int_equal(given(w, 0), 4);
+}
+
+static void a_refused_token_may_be_tried_again_later(void **state)
+{
+	struct world *w = *state;
+	struct token t = { .secret = NULL };
+
+	w->same = true;
+	assert_int_equal(token_cache_get(w->cache, 0, &t, NULL), STATUS_OK);
+	token_cache_refuse(w->cache, t.id);
+	token_free(&t);
+	pass(w, 5 * MINUTE - S);
+	assert_int_equal(given(w, 0), 0);
+	pass(w, S);
+	assert_int_equal(given(w, 0), 1);
+}
+
 static void every_token_has_an_id_of_its_own(void **state)
 {
 	struct world *w = *state;
@@ -386,6 +428,8 @@ int main(void)
 		TEST(a_token_that_is_over_already_is_no_token),
 		TEST(a_clock_that_is_set_back_gives_no_life),
 		TEST(a_refused_token_is_not_given_again),
+		TEST(a_refused_token_is_not_given_under_a_new_id),
+		TEST(a_refused_token_may_be_tried_again_later),
 		TEST(every_token_has_an_id_of_its_own),
 		TEST(many_askers_are_one_refresh),
 		TEST(who_has_life_enough_does_not_wait_for_a_refresh),
