@@ -182,19 +182,22 @@ static bool again(void *arg, const struct http_response *r)
 	return r->code >= 400 && is_limit(r);
 }
 
-static int64_t skew(struct token_web *w, const struct http_response *r)
+/* The answer was made some time between the question and its arrival: of the
+ * differences that this allows, the least. */
+int64_t token_web_skew(int64_t date_us, int64_t asked_us, int64_t now_us)
 {
-	int64_t d;
+	int64_t d = date_us - now_us;
 
-	if (r->date_us < 0)
+	if (date_us < 0)
 		return 0;
-	d = r->date_us - now_wall(w->now);
+	if (d < 0)
+		d = date_us < asked_us ? date_us - asked_us : 0;
 	return d > -SKEW_MIN_US && d < SKEW_MIN_US ? 0 : d;
 }
 
 static enum status read_answer(struct token_web *w,
 			       const struct token_web_call *c,
-			       const struct http_response *r,
+			       const struct http_response *r, int64_t asked_us,
 			       struct token_web_answer *a, struct reason *why)
 {
 	enum status s = doc_parse(r->body, r->body_n, c->whom, &a->doc, NULL);
@@ -204,7 +207,7 @@ static enum status read_answer(struct token_web *w,
 		a->doc = NULL;
 	}
 	a->code = r->code;
-	a->skew_us = skew(w, r);
+	a->skew_us = token_web_skew(r->date_us, asked_us, now_wall(w->now));
 	if (r->code < 200 || r->code > 299)
 		return refuse(w, c, r, a, why);
 	if (!a->doc)
@@ -242,6 +245,7 @@ enum status token_web_call(struct token_web *w, const struct token_web_call *c,
 		.arg = (void *)c,
 	};
 	struct http_response r = { .code = 0 };
+	int64_t asked = now_wall(w->now);
 	enum status s;
 
 	*ret = (struct token_web_answer){ .code = 0 };
@@ -251,7 +255,7 @@ enum status token_web_call(struct token_web *w, const struct token_web_call *c,
 				  w->name, c->whom);
 	s = http_call(w->http, &req, &retry, &r, NULL, why);
 	if (s == STATUS_OK)
-		s = read_answer(w, c, &r, ret, why);
+		s = read_answer(w, c, &r, asked, ret, why);
 	else if (s == STATUS_UNKNOWN)
 		s = reason_wrap(why, STATUS_STORE_UNAVAILABLE, "[token %s]: %s",
 				w->name, c->whom);

@@ -70,6 +70,10 @@ enum status token_web_call(struct token_web *w, const struct token_web_call *c,
 			   struct token_web_answer *ret, struct reason *why);
 void token_web_free(struct token_web_answer *a);
 
+/* A server's clock minus ours, by the Date of an answer (-1: none): never more
+ * below zero than the time the answer took leaves certain; 0 when about equal. */
+int64_t token_web_skew(int64_t date_us, int64_t asked_us, int64_t now_us);
+
 /* RFC 3339 with any fraction; -1 when d is no such string. */
 int64_t token_web_time(const struct doc *d);
 

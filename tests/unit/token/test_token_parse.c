@@ -265,6 +265,24 @@ static void rds_tokens_are_those_of_the_vectors(void **state)
 	}
 }
 
+/* What a token with an expiry by the server's clock is said to live until, by
+ * ours: until - skew. */
+static void a_slow_answer_makes_no_token_live_longer(void **state)
+{
+	const int64_t s = NOW_SECOND, at = INT64_C(1790000000) * s;
+
+	(void)state;
+	/* Clocks agree; it took 10 seconds, after the Date or before it. */
+	assert_true(token_web_skew(at, at, at + 10 * s) >= 0);
+	assert_true(token_web_skew(at + 4 * s, at, at + 10 * s) >= 0);
+	assert_true(token_web_skew(at - s, at - s / 2, at + 10 * s) >= 0);
+	/* Ours is a minute ahead: what the answer took does not count. */
+	assert_int_equal(token_web_skew(at, at + 60 * s, at + 70 * s), -60 * s);
+	/* Ours is a minute behind. */
+	assert_int_equal(token_web_skew(at + 60 * s, at - s, at), 60 * s);
+	assert_int_equal(token_web_skew(-1, at, at), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +294,7 @@ int main(void)
 		cmocka_unit_test(a_profile_file_must_be_private),
 		cmocka_unit_test(a_time_may_have_any_fraction),
 		cmocka_unit_test(seconds_may_be_a_number_or_text),
+		cmocka_unit_test(a_slow_answer_makes_no_token_live_longer),
 		cmocka_unit_test(a_form_is_percent_encoded),
 		cmocka_unit_test(rds_tokens_are_those_of_the_vectors),
 	};
