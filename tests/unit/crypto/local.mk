@@ -36,3 +36,10 @@ tests_unit_crypto_test_sigv4_SOURCES = tests/unit/crypto/test_sigv4.c \
 tests_unit_crypto_test_sigv4_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_crypto_test_sigv4_LDADD = libcrypto.a libbase.a $(OPENSSL_LIBS) \
 	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/crypto/test_chain
+TESTS += tests/unit/crypto/test_chain
+tests_unit_crypto_test_chain_SOURCES = tests/unit/crypto/test_chain.c
+tests_unit_crypto_test_chain_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_crypto_test_chain_LDADD = libcrypto.a libbase.a $(OPENSSL_LIBS) \
+	$(CMOCKA_LIBS)
