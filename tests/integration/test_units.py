@@ -95,6 +95,24 @@ def test_the_agent_sees_who_asks_and_keeps_its_cache(units):
                      "admin": ("0600", "keyturn")}
 
 
+def test_no_two_users_own_one_state_directory(units):
+    """systemd gives a state directory, with all in it, to the unit's user."""
+    owned = {}
+    for name in SERVICES:
+        found = settings(units / (name + ".service"))
+        owned.setdefault(found["StateDirectory"][0], set()).add(name)
+    assert owned == {"keyturn": {"keyturnd", "keyturn-rotate"},
+                     "keyturn-agent": {"keyturn-agent"}}
+    agent = settings(units / "keyturn-agent.service")
+    assert agent["ReadWritePaths"] == ["-/var/lib/keyturn"]
+    with open(os.path.join(SOURCE, "systemd", "sysusers.d",
+                           "keyturn.conf")) as f:
+        users = [line.split()[1] for line in f if line.startswith("u ")]
+    assert users == ["keyturn", "keyturn-agent"]
+    with open(os.path.join(SOURCE, "docs", "agent.md")) as f:
+        assert "ledger = /var/lib/keyturn-agent/" in f.read()
+
+
 # ---- what the filter of system calls lets through ---------------------------------
 
 def call_sets():
