@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Datagrams to the service manager; must never block or end the service. */
+/* Datagrams to the service manager; must never end the service, or block it but
+ * for the moment that READY=1 is worth. */
 #include "base/notify.h"
 
 #include <errno.h>
@@ -16,6 +17,10 @@
 
 #define MESSAGE_MAX 4096
 #define FDS_MAX	    64
+/* Without READY=1 a start or a reload counts as failed: for as many tries, with a
+ * pause between them, the manager may have no room for it. */
+#define READY_TRIES 100
+#define READY_PAUSE 10000000L /* ns */
 
 bool notify_wanted(void)
 {
@@ -40,22 +45,30 @@ static enum status address(struct sockaddr_un *ret, socklen_t *ret_n)
 	return STATUS_OK;
 }
 
-static enum status send_message(struct msghdr *m)
+static enum status send_message(struct msghdr *m, int tries)
 {
+	const struct timespec pause = { .tv_nsec = READY_PAUSE };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	ssize_t done;
 
 	if (fd < 0)
 		return STATUS_ERROR;
-	do
+	for (;;) {
 		done = sendmsg(fd, m, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (done < 0 && errno == EINTR);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done >= 0 || (errno != EAGAIN && errno != ENOBUFS) ||
+		    --tries <= 0)
+			break;
+		nanosleep(&pause, NULL);
+	}
 	close(fd);
 	return done < 0 ? STATUS_ERROR : STATUS_OK;
 }
 
 static enum status send_with(const char *state, const int *fds, size_t n_fds)
 {
+	static const char ready[] = "READY=1";
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int) * FDS_MAX)];
@@ -80,7 +93,9 @@ static enum status send_with(const char *state, const int *fds, size_t n_fds)
 		memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
 	}
 	if (s == STATUS_OK)
-		s = send_message(&m);
+		s = send_message(&m, strncmp(state, ready, strlen(ready)) == 0 ?
+					     READY_TRIES :
+					     1);
 	errno = saved;
 	return s;
 }

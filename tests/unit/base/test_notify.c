@@ -10,9 +10,11 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/notify.h"
@@ -130,6 +132,49 @@ static void a_full_socket_does_not_block(void **state)
 	assert_int_equal(s, STATUS_ERROR);
 }
 
+static void *make_room(void *arg)
+{
+	const struct timespec a_little = { .tv_nsec = 50000000L };
+
+	(void)arg;
+	nanosleep(&a_little, NULL);
+	return strcmp(heard(), "WATCHDOG=1") == 0 ? arg : NULL;
+}
+
+static void readiness_is_not_lost_on_a_full_socket(void **state)
+{
+	enum status s = STATUS_OK;
+	const char *last = "", *next;
+	pthread_t manager_reads;
+	void *right = NULL;
+
+	for (int i = 0; i < 100000 && s == STATUS_OK; i++)
+		s = notify_send("WATCHDOG=1");
+	assert_int_equal(s, STATUS_ERROR);
+	assert_int_equal(
+		pthread_create(&manager_reads, NULL, make_room, &state), 0);
+	s = notify_send("READY=1");
+	assert_int_equal(pthread_join(manager_reads, &right), 0);
+	assert_ptr_equal(right, &state);
+	assert_int_equal(s, STATUS_OK);
+	while (*(next = heard()))
+		last = strcmp(next, "READY=1") == 0 ? "ready" : "other";
+	assert_string_equal(last, "ready");
+}
+
+static void a_manager_that_never_reads_is_not_waited_for(void **state)
+{
+	struct timespec from, to;
+
+	(void)state;
+	while (notify_send("WATCHDOG=1") == STATUS_OK)
+		;
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	assert_int_equal(notify_send("READY=1"), STATUS_ERROR);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	assert_true(to.tv_sec - from.tv_sec < 20);
+}
+
 static void descriptors_are_handed_over_and_forgotten(void **state)
 {
 	union {
@@ -195,6 +240,8 @@ int main(void)
 		T(a_reload_carries_the_time),
 		T(nobody_listening_is_no_failure),
 		T(a_full_socket_does_not_block),
+		T(readiness_is_not_lost_on_a_full_socket),
+		T(a_manager_that_never_reads_is_not_waited_for),
 		T(descriptors_are_handed_over_and_forgotten),
 		T(the_watchdog_is_fed_twice_in_its_time),
 #undef T
