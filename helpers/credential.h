@@ -242,6 +242,9 @@ int credential_exec(struct credential_agent *a,
  */
 int credential_run(void (*child)(void *), void *arg);
 
+/* Were we told to end while a child ran?  SIGHUP, SIGINT, SIGQUIT, SIGTERM. */
+bool credential_run_stopped(void);
+
 /* End as the status says: with its exit code, or by its signal. */
 int credential_run_exit(int status);
 

@@ -101,6 +101,14 @@ static enum credential_exit write_line(int fd,
 	struct secret *line = NULL;
 	enum credential_exit e = CREDENTIAL_OK;
 
+	/* A line for any host would give the password to any server. */
+	if (*host == '\0') {
+		reason_set(why, STATUS_REFUSED,
+			   "the list of hosts, \"%s\", has an empty one; say "
+			   "which with --role and --host",
+			   a->key.host);
+		return CREDENTIAL_ERROR;
+	}
 	if (strcmp(host, "/tmp") == 0 ||
 	    strcmp(host, "/var/run/postgresql") == 0)
 		c.host = "localhost";
@@ -157,7 +165,6 @@ static enum credential_exit make_passfile(const struct credential_answer *a,
 			   "secret, and a passfile needs one");
 		return CREDENTIAL_ERROR;
 	}
-	/* A line for any host would give the password to any server. */
 	if (!*a->key.host) {
 		reason_set(why, STATUS_REFUSED,
 			   "the agent knows no host to go with the secret; say "
@@ -358,7 +365,8 @@ static int run_twice(struct credential_agent *a,
 	e = run_once(answer, o, before, &status, why);
 	if (e != CREDENTIAL_OK)
 		return e;
-	if (!WIFEXITED(status) || !o->retry_on[WEXITSTATUS(status)] || !*first)
+	if (!WIFEXITED(status) || !o->retry_on[WEXITSTATUS(status)] ||
+	    !*first || credential_run_stopped())
 		return credential_run_exit(status);
 	credential_ask_forget(answer);
 	if (!superseded(a, o, answer, first))

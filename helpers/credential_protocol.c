@@ -239,7 +239,14 @@ static enum credential_exit serve_stream(struct credential_agent *a,
 		got = read(STDIN_FILENO, line + n, sizeof(line) - n);
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got <= 0)
+		if (got < 0) {
+			/* The last path may be half of one. */
+			reason_set(why, STATUS_ERROR,
+				   "cannot read standard input: %s",
+				   strerror(errno));
+			return CREDENTIAL_ERROR;
+		}
+		if (got == 0)
 			break;
 		n += (size_t)got;
 		while (e == CREDENTIAL_OK &&

@@ -16,7 +16,7 @@ static const int passed_on[] = { SIGHUP,  SIGINT,  SIGQUIT,
 
 #define N_PASSED_ON (sizeof(passed_on) / sizeof(passed_on[0]))
 
-static volatile sig_atomic_t child_pid;
+static volatile sig_atomic_t child_pid, stopped;
 
 /* What the kernel sends (Ctrl-C) goes to the whole foreground group, so the
  * child has it already. */
@@ -25,6 +25,8 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 	int saved = errno;
 
 	(void)context;
+	if (sig != SIGUSR1 && sig != SIGUSR2)
+		stopped = 1;
 	if (info->si_code <= 0 && child_pid > 0)
 		kill((pid_t)child_pid, sig);
 	errno = saved;
@@ -88,6 +90,11 @@ int credential_run(void (*child)(void *), void *arg)
 	sigaction(SIGCHLD, &chld, NULL);
 	errno = e;
 	return status;
+}
+
+bool credential_run_stopped(void)
+{
+	return stopped != 0;
 }
 
 int credential_run_exit(int status)

@@ -324,6 +324,17 @@ def test_bad_input_does_not_reach_the_agent(caller):
     assert caller.asked == []
 
 
+def test_a_stream_of_paths_that_cannot_be_read_is_a_failure(caller):
+    folder = os.open(caller.folder, os.O_RDONLY)
+    try:
+        process = caller.popen("get", "-f", "summon", stdin=folder)
+        _, err = process.communicate(timeout=30)
+    finally:
+        os.close(folder)
+    assert process.returncode == 1 and b"cannot read standard input" in err
+    assert caller.asked == []
+
+
 # Both as the same user, who owns both: attach, read the memory, end with a
 # core file.
 PRYING = """
@@ -458,6 +469,13 @@ def test_each_host_of_a_list_has_its_line(caller):
     assert [line.split(":")[0] for line in seen["pgpass"].splitlines()] == [
         "a", "b", "localhost"]
     assert seen["environment"]["PGHOST"] == "a,b,/var/run/postgresql"
+
+
+@pytest.mark.parametrize("hosts", ["db1,", ",db1", "db1,,db2"])
+def test_an_empty_host_of_a_list_is_not_any_host(caller, hosts):
+    caller.answer = lambda *_: secret(HOST=hosts)
+    done = caller.run("exec", "-r", "sap", "--", "true", expect=1)
+    assert hosts in done.stderr and "--host" in done.stderr
 
 
 def test_a_password_for_no_known_host_is_not_for_any(caller):
@@ -604,6 +622,21 @@ def test_a_command_that_failed_for_a_rotation_is_run_once_more(caller):
     assert [(o, r.get("VERSION"), r.get("NOT_VERSION"))
             for o, r in caller.agent.requests] == [
         ("GET", None, None), ("FEEDBACK", FIRST, None), ("GET", None, FIRST)]
+
+
+@pytest.mark.parametrize("sig", [signal.SIGHUP, signal.SIGINT,
+                                 signal.SIGQUIT, signal.SIGTERM])
+def test_a_command_that_was_told_to_stop_is_not_run_again(caller, sig):
+    Rotation(caller, changes=True)
+    process = caller.popen(
+        "exec", "-r", "sap", "--retry=9", "--wait", "1s", "--", "sh", "-c",
+        "trap 'exit 9' HUP INT QUIT TERM; echo up; "
+        "while :; do sleep 0.05; done")
+    assert process.stdout.readline() == b"up\n"
+    process.send_signal(sig)
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (9, b"")
+    assert caller.asked == ["GET"]
 
 
 def test_a_command_is_never_run_a_third_time(caller):
