@@ -68,6 +68,7 @@ static enum status timed_out(struct reason *why, const char *path,
 
 struct trust {
 	uid_t own;
+	uid_t root;   /* the owner of "/" if that is UID_UNMAPPED, else 0 */
 	uid_t folder; /* the owner of the socket's folder */
 };
 
@@ -99,8 +100,8 @@ static enum status cannot_look(struct reason *why, const char *path)
 
 /*
  * One folder on the way to the socket.  Who may write to a folder may put
- * another socket into it; a sticky one (/tmp) is passed through when what is
- * below it belongs to root or to us.
+ * another socket into it, and its owner may always; a sticky one (/tmp) is
+ * passed through when what is below it belongs to root or to us.
  */
 static enum status check_folder(const char *path, bool last, bool *below_sticky,
 				struct trust *t, struct reason *why)
@@ -120,6 +121,12 @@ static enum status check_folder(const char *path, bool last, bool *below_sticky,
 	}
 	if (!S_ISDIR(st.st_mode))
 		return untrusted(why, path, "is no folder");
+	/* In a user namespace that does not know root. */
+	if (path[1] == '\0' && st.st_uid == UID_UNMAPPED)
+		t->root = UID_UNMAPPED;
+	if (!last && st.st_uid != 0 && st.st_uid != t->own &&
+	    st.st_uid != t->root)
+		return untrusted(why, path, "belongs to another user");
 	*below_sticky = (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
 	if (*below_sticky && (last || !(st.st_mode & S_ISVTX)))
 		return untrusted(why, path, "may be written by others");
@@ -390,7 +397,7 @@ enum status wire_client_call(const char *socket_path, const void *request,
 			     struct reason *why)
 {
 	struct deadline d = deadline_in(timeout_ms);
-	struct trust trust;
+	struct trust trust = { 0 };
 	enum status s;
 	int fd = -1;
 

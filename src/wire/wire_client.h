@@ -10,7 +10,7 @@
  * called listen()) must be root, the owner of the folder that the socket is in,
  * or our own effective uid; and neither that folder nor one above it may be
  * writable by others (a sticky one above, as /tmp, may, if what is below it is
- * root's or ours).
+ * root's or ours); those above must be root's or ours.
  */
 #ifndef KEYTURN_WIRE_CLIENT_H
 #define KEYTURN_WIRE_CLIENT_H

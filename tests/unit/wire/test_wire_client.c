@@ -539,6 +539,43 @@ static void a_folder_above_that_others_may_write_is_not_trusted(void **state)
 	fake_agent_stop(agent);
 }
 
+/* Its owner could put another folder there.  Deeper than right below /tmp, where
+ * the owner counts for another reason. */
+static void a_folder_above_that_is_another_users_is_not_trusted(void **state)
+{
+	static const uid_t others[] = { 12345, 65534 };
+	const struct fake_agent_options o = { .act = FAKE_AGENT_ANSWER,
+					      .bytes = good,
+					      .n = n_good };
+	struct fake_agent *agent = fake_agent_start(&o);
+	char top[] = "/tmp/test_wire.XXXXXX", above[32], moved[40], path[64];
+	struct asked a;
+
+	(void)state;
+	assert_non_null(mkdtemp(top));
+	snprintf(above, sizeof(above), "%s/a", top);
+	snprintf(moved, sizeof(moved), "%s/run", above);
+	snprintf(path, sizeof(path), "%s/agent.sock", moved);
+	assert_int_equal(mkdir(above, 0755), 0);
+	assert_int_equal(rename(fake_agent_folder(agent), moved), 0);
+	ask_at(path, PATIENCE_MS, &a);
+	assert_string_equal(status_name(a.s), "OK");
+	/* Only root can give it away. */
+	for (size_t i = 0; geteuid() == 0 && i < 2; i++) {
+		if (chown(above, others[i], 0) < 0) {
+			/* Root of a user namespace that has no such user. */
+			assert_int_equal(errno, EINVAL);
+			continue;
+		}
+		ask_at(path, PATIENCE_MS, &a);
+		assert_string_equal(status_name(a.s), "DENIED");
+	}
+	assert_int_equal(rename(moved, fake_agent_folder(agent)), 0);
+	rmdir(above);
+	rmdir(top);
+	fake_agent_stop(agent);
+}
+
 static void a_file_in_the_sockets_place_is_not_trusted(void **state)
 {
 	char folder[] = "/tmp/test_wire.XXXXXX", path[64];
@@ -737,6 +774,9 @@ int main(void)
 			make_good),
 		cmocka_unit_test_setup(
 			a_folder_above_that_others_may_write_is_not_trusted,
+			make_good),
+		cmocka_unit_test_setup(
+			a_folder_above_that_is_another_users_is_not_trusted,
 			make_good),
 		cmocka_unit_test_setup(
 			a_file_in_the_sockets_place_is_not_trusted, make_good),
