@@ -133,8 +133,9 @@ static int refuse_option(pam_handle_t *pamh, const char *fault,
 
 /* ---- The file of conf= --------------------------------------------------- */
 
-/* Root's own regular file that nobody else may write (as pam_u2f's conf=); a
- * link or a device in its place is not opened at all. */
+/* A regular file of root's, or of who we are (an ordinary user's service), that
+ * nobody else may write; a link or a device in its place is not opened at
+ * all. */
 static const char *open_private(const char *path, int *ret_fd)
 {
 	struct stat st;
@@ -151,7 +152,8 @@ static const char *open_private(const char *path, int *ret_fd)
 		return NULL;
 	}
 	close(fd);
-	return "must be a regular file of root's that nobody else may write";
+	return "must be a regular file of root's or of the calling user's that "
+	       "nobody else may write";
 }
 
 static const char *read_file(const char *path, char *buf, size_t *ret_len)

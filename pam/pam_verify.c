@@ -106,8 +106,8 @@ static struct pam_answer ask(const struct pam_options *o,
 	return answer;
 }
 
-/* Who is turned away can fill a log, so what may be noise is kept quiet, and
- * the name of an unknown role is never written: people type passwords there. */
+/* Who is turned away can fill a log, so what may be noise is kept quiet, and a
+ * name that may be no role's is never written: people type passwords there. */
 static void tell(pam_handle_t *pamh, const struct pam_options *o,
 		 const struct attempt *a, const struct pam_answer *answer,
 		 const struct reason *why)
@@ -131,6 +131,11 @@ static void tell(pam_handle_t *pamh, const struct pam_options *o,
 		if (!o->quiet)
 			pam_syslog(pamh, LOG_INFO, "no such role; rhost=%s",
 				   a->rhost);
+		break;
+	case WIRE_RESULT_DENIED:
+	case WIRE_RESULT_BAD_REQUEST:
+		pam_syslog(pamh, LOG_NOTICE, "rhost=%s: %s", a->rhost,
+			   why->text);
 		break;
 	default:
 		pam_syslog(pamh, LOG_NOTICE, "role %s rhost=%s: %s", a->user,

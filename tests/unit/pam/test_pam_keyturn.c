@@ -663,6 +663,18 @@ static void no_password_and_no_unknown_name_is_logged(void **state)
 	assert_null(strstr(pam_rig_log(), users[1]));
 }
 
+static void a_name_that_may_be_no_roles_is_not_logged(void **state)
+{
+	struct pam_rig *r = *state;
+
+	pam_rig_auth(r, "denied", "wrong");
+	pam_rig_auth(r, "malformed", "wrong");
+	assert_non_null(strstr(pam_rig_log(), "not permitted"));
+	assert_non_null(strstr(pam_rig_log(), "request is malformed"));
+	assert_null(strstr(pam_rig_log(), "role denied"));
+	assert_null(strstr(pam_rig_log(), "role malformed"));
+}
+
 static void quiet_says_nothing_of_unknown_roles(void **state)
 {
 	struct pam_rig *r = *state;
@@ -1247,6 +1259,7 @@ int main(void)
 		TEST(where_a_login_comes_from_is_passed_on_and_made_harmless),
 		TEST(the_users_name_is_never_changed),
 		TEST(no_password_and_no_unknown_name_is_logged),
+		TEST(a_name_that_may_be_no_roles_is_not_logged),
 		TEST(quiet_says_nothing_of_unknown_roles),
 		TEST(a_silent_caller_is_told_nothing),
 		TEST(an_absent_agent_closes_the_door),
