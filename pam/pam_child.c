@@ -22,25 +22,22 @@
 static bool become(const struct pam_child_user *u)
 {
 	uid_t r, e, s;
+	gid_t gr, ge, gs;
 
-	if (geteuid() == 0 || getuid() == 0) {
-		if (geteuid() == 0 && u->groups != NULL &&
-		    setgroups(u->n_groups, u->groups) < 0)
-			return false;
-		if (setresgid(u->gid, u->gid, u->gid) < 0 ||
-		    setresuid(u->uid, u->uid, u->uid) < 0)
-			return false;
-	} else if (geteuid() != u->uid) {
-		/* Set-user-id of somebody else's. */
-		if (setresuid(u->uid, u->uid, u->uid) < 0)
-			return false;
-	}
+	if (geteuid() == 0 && u->groups != NULL &&
+	    setgroups(u->n_groups, u->groups) < 0)
+		return false;
+	/* The groups first: who has given up root cannot. */
+	if (setresgid(u->gid, u->gid, u->gid) < 0 ||
+	    setresuid(u->uid, u->uid, u->uid) < 0)
+		return false;
 	/* Our memory is not for that user: no ptrace, no /proc/PID/mem.  The
 	 * kernel has seen to it with the change, unless told otherwise. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return false;
 	return getresuid(&r, &e, &s) == 0 && r == u->uid && e == u->uid &&
-	       s == u->uid;
+	       s == u->uid && getresgid(&gr, &ge, &gs) == 0 && gr == u->gid &&
+	       ge == u->gid && gs == u->gid;
 }
 
 static void child(const struct pam_child_user *user, int fd,

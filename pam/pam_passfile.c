@@ -24,14 +24,22 @@
 #define ROLE_SIZE  128
 #define VALUE_SIZE 256
 
+/* Why a role is not in the file, the worst last. */
+enum bad {
+	BAD_NONE,
+	BAD_NOT_FOR_USER, /* no fault of the agent's */
+	BAD_ANSWER,
+	BAD_LINE /* a role that the file cannot hold */
+};
+
 struct writer {
 	const struct pam_passfile_work *work;
 	struct timespec begun;
 	struct pam_child_report *report;
-	int fd;		       /* the new file; -1 until there is a role */
-	struct pam_answer bad; /* the first answer that gave no role */
+	int fd;	      /* the new file; -1 until there is a role */
+	enum bad bad; /* the first of the worst */
+	int bad_code; /* PAM_* of a session without a role */
 	struct reason bad_why;
-	bool has_bad;
 };
 
 /* ---- The file ------------------------------------------------------------ */
@@ -127,37 +135,83 @@ static bool is_any(const char *value)
 	return strcmp(value, "*") == 0;
 }
 
-/* False for what a pgpass file would say differently. */
-static bool put_line(struct line *l, const struct wire_message *m)
-{
-	char host[VALUE_SIZE], port[8], dbname[64], user[VALUE_SIZE];
+struct login {
+	char hosts[VALUE_SIZE], port[8], dbname[64], user[VALUE_SIZE];
 	const char *password;
-	size_t n = 0;
+	size_t n;
+};
 
-	wire_text(m, WIRE_TAG_HOST, host, sizeof(host));
-	if (!wire_text(m, WIRE_TAG_PORT, port, sizeof(port)))
-		snprintf(port, sizeof(port), "5432");
-	wire_text(m, WIRE_TAG_DBNAME, dbname, sizeof(dbname));
-	password = wire_find(m, WIRE_TAG_PASSWORD, &n);
-	if (!wire_text(m, WIRE_TAG_USER, user, sizeof(user)) || !password ||
-	    n == 0 || is_any(host) || is_any(dbname) || is_any(user) ||
-	    host[0] == '#' || host[0] == ' ' || password[n - 1] == ' ')
+/* The next host of a list that is not empty, NULL behind the last. */
+static char *next_host(char **list)
+{
+	char *host;
+
+	do
+		host = strsep(list, ",");
+	while (host != NULL && host[0] == '\0');
+	return host;
+}
+
+static bool hosts_fit(const struct login *g)
+{
+	char hosts[VALUE_SIZE], *list = hosts, *host;
+	bool some = false;
+
+	memcpy(hosts, g->hosts, sizeof(hosts));
+	while ((host = next_host(&list)) != NULL) {
+		if (is_any(host) || host[0] == '#' || host[0] == ' ')
+			return false;
+		some = true;
+	}
+	/* A line for any host would give the password to any server. */
+	return some;
+}
+
+/* False for what a pgpass file would say differently. */
+static bool read_login(const struct wire_message *m, struct login *ret)
+{
+	*ret = (struct login){ .n = 0 };
+	wire_text(m, WIRE_TAG_HOST, ret->hosts, sizeof(ret->hosts));
+	if (!wire_text(m, WIRE_TAG_PORT, ret->port, sizeof(ret->port)))
+		snprintf(ret->port, sizeof(ret->port), "5432");
+	wire_text(m, WIRE_TAG_DBNAME, ret->dbname, sizeof(ret->dbname));
+	if (is_any(ret->dbname))
 		return false;
+	if (ret->dbname[0] == '\0')
+		snprintf(ret->dbname, sizeof(ret->dbname), "*");
+	ret->password = wire_find(m, WIRE_TAG_PASSWORD, &ret->n);
+	return wire_text(m, WIRE_TAG_USER, ret->user, sizeof(ret->user)) &&
+	       !is_any(ret->user) && ret->password && ret->n > 0 &&
+	       ret->password[ret->n - 1] != ' ' && hosts_fit(ret);
+}
+
+static void put_line(struct line *l, const struct login *g, const char *host)
+{
 	/* libpq looks its own socket folder up by this name. */
 	if (strcmp(host, "/var/run/postgresql") == 0 ||
 	    strcmp(host, "/tmp") == 0)
-		snprintf(host, sizeof(host), "localhost");
+		host = "localhost";
 	l->len = 0;
-	if (host[0] == '\0')
-		snprintf(host, sizeof(host), "*");
-	if (dbname[0] == '\0')
-		snprintf(dbname, sizeof(dbname), "*");
 	put(l, host, strlen(host), ':');
-	put(l, port, strlen(port), ':');
-	put(l, dbname, strlen(dbname), ':');
-	put(l, user, strlen(user), ':');
-	put(l, password, n, '\n');
-	return true;
+	put(l, g->port, strlen(g->port), ':');
+	put(l, g->dbname, strlen(g->dbname), ':');
+	put(l, g->user, strlen(g->user), ':');
+	put(l, g->password, g->n, '\n');
+}
+
+/* libpq looks up each host of a list. */
+static int write_login(struct writer *w, struct login *g)
+{
+	char *list = g->hosts, *host;
+	int rc = PAM_SUCCESS;
+	struct line line;
+
+	while (rc == PAM_SUCCESS && (host = next_host(&list)) != NULL) {
+		put_line(&line, g, host);
+		rc = write_all(w, line.bytes, line.len);
+	}
+	explicit_bzero(&line, sizeof(line));
+	return rc;
 }
 
 /* ---- Roles --------------------------------------------------------------- */
@@ -172,14 +226,25 @@ static struct pam_answer ask(struct writer *w, struct wire_out *out,
 			     reply, size, m, why);
 }
 
-static void note_bad(struct writer *w, const struct pam_answer *a,
+static void note_bad(struct writer *w, enum bad bad, int code,
 		     const struct reason *why)
 {
-	if (w->has_bad)
+	if (bad <= w->bad)
 		return;
-	w->has_bad = true;
-	w->bad = *a;
+	w->bad = bad;
+	w->bad_code = code == PAM_SUCCESS ? PAM_SESSION_ERR : code;
 	w->bad_why = *why;
+}
+
+static void note_answer(struct writer *w, const struct pam_answer *a,
+			const struct reason *why)
+{
+	bool not_for_user = a->status == STATUS_OK &&
+			    (a->result == WIRE_RESULT_DENIED ||
+			     a->result == WIRE_RESULT_NOT_FOUND);
+
+	note_bad(w, not_for_user ? BAD_NOT_FOR_USER : BAD_ANSWER,
+		 pam_agent_code(w->work->o, a), why);
 }
 
 /* PAM_SUCCESS also when the role cannot be had: others may. */
@@ -190,26 +255,31 @@ static int add_role(struct writer *w, const char *role)
 	struct pam_answer a;
 	struct reason why;
 	struct wire_out out;
-	struct line line;
+	struct login login;
 	int rc = PAM_SUCCESS;
 
 	wire_begin(&out, request, sizeof(request), WIRE_GET);
 	wire_put_text(&out, WIRE_TAG_ROLE, role);
 	a = ask(w, &out, reply, sizeof(reply), &m, &why);
 	if (a.status != STATUS_OK || a.result != WIRE_RESULT_OK) {
-		note_bad(w, &a, &why);
+		note_answer(w, &a, &why);
 		return PAM_SUCCESS;
 	}
-	if (put_line(&line, &m)) {
+	if (read_login(&m, &login)) {
 		if (w->fd < 0)
 			rc = make_file(w);
 		if (rc == PAM_SUCCESS)
-			rc = write_all(w, line.bytes, line.len);
+			rc = write_login(w, &login);
 		if (rc == PAM_SUCCESS)
 			w->report->done++;
+	} else {
+		reason_set(&why, STATUS_REFUSED,
+			   "role %s has no host, or a value that a pgpass file "
+			   "cannot hold",
+			   role);
+		note_bad(w, BAD_LINE, PAM_SESSION_ERR, &why);
 	}
 	explicit_bzero(reply, sizeof(reply));
-	explicit_bzero(&line, sizeof(line));
 	return rc;
 }
 
@@ -232,18 +302,26 @@ static int add_roles(struct writer *w, char after[ROLE_SIZE])
 	a = ask(w, &out, reply, sizeof(reply), &m, &why);
 	after[0] = '\0';
 	if (a.status != STATUS_OK || a.result != WIRE_RESULT_OK) {
-		note_bad(w, &a, &why);
+		note_answer(w, &a, &why);
 		return PAM_SUCCESS;
 	}
-	while (rc == PAM_SUCCESS && w->report->done < ROLES_MAX &&
-	       wire_entry(&m, &at, &entry)) {
+	while (rc == PAM_SUCCESS && wire_entry(&m, &at, &entry)) {
 		if (!wire_text(&entry, WIRE_TAG_ROLE, role, sizeof(role)))
 			continue;
 		if (wire_number(&m, WIRE_TAG_MORE, 0) == 1)
 			memcpy(after, role, sizeof(role));
 		wire_text(&entry, WIRE_TAG_REALM, of, sizeof(of));
-		if (realm == NULL || strcmp(realm, of) == 0)
-			rc = add_role(w, role);
+		if (realm != NULL && strcmp(realm, of) != 0)
+			continue;
+		if (w->report->done == ROLES_MAX) {
+			reason_set(&why, STATUS_REFUSED,
+				   "the user may list more than %d roles",
+				   ROLES_MAX);
+			note_bad(w, BAD_ANSWER, PAM_SESSION_ERR, &why);
+			after[0] = '\0';
+			break;
+		}
+		rc = add_role(w, role);
 	}
 	return rc;
 }
@@ -254,11 +332,9 @@ static int no_role(struct writer *w)
 	const struct pam_answer none = { .status = STATUS_OK,
 					 .result = WIRE_RESULT_NOT_FOUND };
 
-	/* A user who may have nothing is no fault of the agent's. */
-	if (w->has_bad && !(w->bad.status == STATUS_OK &&
-			    w->bad.result == WIRE_RESULT_DENIED)) {
+	if (w->bad > BAD_NOT_FOR_USER) {
 		w->report->why = w->bad_why;
-		return pam_agent_code(o, &w->bad);
+		return w->bad_code;
 	}
 	reason_set(&w->report->why, STATUS_NOT_FOUND,
 		   "the user may read no role");
@@ -278,7 +354,7 @@ void pam_passfile_write(void *arg, struct pam_child_report *report)
 	while (rc == PAM_SUCCESS && after[0] != '\0');
 	if (rc == PAM_SUCCESS && report->done == 0)
 		rc = no_role(&w);
-	else if (rc == PAM_SUCCESS && w.has_bad)
+	else if (rc == PAM_SUCCESS && w.bad > BAD_NOT_FOR_USER)
 		report->why = w.bad_why;
 	if (rc != PAM_SUCCESS && w.fd >= 0)
 		unlinkat(w.work->folder, report->name, 0);

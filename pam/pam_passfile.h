@@ -16,9 +16,10 @@ struct pam_passfile_work {
  * The work of pam_child_run(); arg is a struct pam_passfile_work.  Removes the
  * files of sessions whose process is gone, asks the agent for the roles that
  * this user may have, and writes a new file of mode 0600.  In the report: its
- * name, how many roles it holds, and PAM_SUCCESS; PAM_USER_UNKNOWN (PAM_IGNORE
- * with ignore_unknown_role) when there is none; PAM_AUTHINFO_UNAVAIL
- * (PAM_IGNORE with ignore_unavail); PAM_SESSION_ERR.
+ * name, how many roles it holds, PAM_SUCCESS, and why it lacks one that the user
+ * may have, if it does; PAM_USER_UNKNOWN (PAM_IGNORE with ignore_unknown_role)
+ * when there is none; PAM_AUTHINFO_UNAVAIL (PAM_IGNORE with ignore_unavail);
+ * PAM_SESSION_ERR.
  */
 void pam_passfile_write(void *arg, struct pam_child_report *report);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Asks for a rotation; must never do so with the rights of a set-user-id
- * program instead of those of the user who called it. */
+/* Asks for a rotation; must never do so with the rights of a set-user-id or
+ * set-group-id program instead of those of the user who called it. */
 #include "pam/pam_rotate.h"
 
 #include <syslog.h>
@@ -62,7 +62,8 @@ int pam_rotate_ask(pam_handle_t *pamh, const struct pam_options *o, int flags)
 	rc = pam_agent_user(pamh, w.user, sizeof(w.user));
 	if (rc != PAM_SUCCESS)
 		return rc;
-	if (geteuid() == getuid()) {
+	/* The agent goes by both: a set-group-id program has more, too. */
+	if (geteuid() == getuid() && getegid() == getgid()) {
 		ask(&w, &report);
 	} else {
 		rc = pam_child_run(&caller, o->timeout_ms, ask, &w, &report,

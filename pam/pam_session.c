@@ -172,8 +172,10 @@ static int provision(pam_handle_t *pamh, const struct pam_options *o,
 		     const char *folder, const struct passwd *pw)
 {
 	gid_t groups[GROUPS_MAX];
+	/* Who is not root has no other group to become. */
 	struct pam_child_user user = { .uid = pw->pw_uid,
-				       .gid = pw->pw_gid,
+				       .gid = geteuid() == 0 ? pw->pw_gid :
+							       getgid(),
 				       .groups = groups };
 	struct pam_child_report report = { 0 };
 	struct pam_passfile_work work = { .o = o, .opener = getpid() };
@@ -189,19 +191,28 @@ static int provision(pam_handle_t *pamh, const struct pam_options *o,
 	user.n_groups = groups_of(pw, groups, GROUPS_MAX);
 	rc = pam_child_run(&user, o->timeout_ms, pam_passfile_write, &work,
 			   &report, &why);
-	close(work.folder);
 	if (rc == PAM_SUCCESS) {
 		rc = report.code;
 		why = report.why;
 	}
-	if (rc == PAM_SUCCESS)
+	if (rc == PAM_SUCCESS) {
 		rc = remember(pamh, folder, pw->pw_uid, report.name);
+		if (rc != PAM_SUCCESS) {
+			unlinkat(work.folder, report.name, 0);
+			reason_set(&why, STATUS_ERROR,
+				   "the file cannot be handed over");
+		}
+	}
+	close(work.folder);
 	if (rc == PAM_SYSTEM_ERR)
 		rc = PAM_SESSION_ERR;
 	if (rc != PAM_SUCCESS && rc != PAM_IGNORE &&
 	    !(rc == PAM_USER_UNKNOWN && o->quiet))
 		pam_syslog(pamh, LOG_ERR, "session: %s", why.text);
-	else if (o->debug)
+	else if (rc == PAM_SUCCESS && why.text[0] != '\0')
+		pam_syslog(pamh, LOG_WARNING, "session: a role is missing: %s",
+			   why.text);
+	if (o->debug && (rc == PAM_SUCCESS || rc == PAM_IGNORE))
 		pam_syslog(pamh, LOG_DEBUG, "session: %u roles in %s",
 			   report.done, report.name);
 	return rc;

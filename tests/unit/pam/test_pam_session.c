@@ -37,10 +37,15 @@ struct site {
 	char own[400]; /* the user's folder */
 	char victim[64];
 	struct pam_rig_talk talk;
-	bool page;    /* LIST in two replies */
-	bool none;    /* nothing to list */
-	bool refused; /* every GET */
-	bool away;    /* one of the GETs */
+	bool page;	   /* LIST in two replies */
+	bool none;	   /* nothing to list */
+	bool refused;	   /* every GET */
+	bool away;	   /* one of the GETs */
+	bool mixed;	   /* the first GET is denied, all others are away */
+	bool denied;	   /* the first GET */
+	bool alone;	   /* only the first role is listed */
+	bool many;	   /* it is listed once more than a file holds */
+	const char *hosts; /* of the first role; NULL: as above */
 };
 
 /* ---- An agent with some roles ---------------------------------------------- */
@@ -66,9 +71,15 @@ static void list(struct site *s, const struct wire_message *m,
 		first = 2;
 	else if (s->page)
 		last = 2;
+	else if (s->alone)
+		last = 1;
 	wire_put_number(out, WIRE_TAG_RESULT, WIRE_RESULT_OK);
 	if (last == 2)
 		wire_put_number(out, WIRE_TAG_MORE, 1);
+	for (size_t i = 0; i < (s->many ? 64 : 0); i++) {
+		wire_put_text(out, WIRE_TAG_ROLE, roles[0].role);
+		wire_put_text(out, WIRE_TAG_REALM, roles[0].realm);
+	}
 	for (size_t i = first; i < last; i++) {
 		wire_put_text(out, WIRE_TAG_ROLE, roles[i].role);
 		wire_put_text(out, WIRE_TAG_REALM, roles[i].realm);
@@ -84,18 +95,19 @@ static void get(struct site *s, const struct wire_message *m,
 	wire_text(m, WIRE_TAG_ROLE, name, sizeof(name));
 	while (i < ROLES && strcmp(roles[i].role, name) != 0)
 		i++;
-	if (i == ROLES || s->refused) {
+	if (i == ROLES || s->refused || (i == 0 && (s->mixed || s->denied))) {
 		wire_put_number(out, WIRE_TAG_RESULT, WIRE_RESULT_DENIED);
 		return;
 	}
-	if (s->away && i == 1) {
+	if (s->mixed || (s->away && i == 1)) {
 		wire_put_number(out, WIRE_TAG_RESULT, WIRE_RESULT_UNAVAILABLE);
 		return;
 	}
 	wire_put_number(out, WIRE_TAG_RESULT, WIRE_RESULT_OK);
 	wire_put_text(out, WIRE_TAG_ROLE, roles[i].role);
 	wire_put_text(out, WIRE_TAG_USER, roles[i].user);
-	wire_put_text(out, WIRE_TAG_HOST, roles[i].host);
+	wire_put_text(out, WIRE_TAG_HOST,
+		      i == 0 && s->hosts ? s->hosts : roles[i].host);
 	wire_put_text(out, WIRE_TAG_PORT, roles[i].port);
 	wire_put_text(out, WIRE_TAG_DBNAME, roles[i].dbname);
 	wire_put_text(out, WIRE_TAG_PASSWORD, roles[i].password);
@@ -364,6 +376,82 @@ static void a_role_that_cannot_be_had_does_not_hinder_others(void **state)
 	s->away = true;
 	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
 	assert_content(passfile(h), ERP SAP);
+	assert_non_null(strstr(pam_rig_log(), "a role is missing"));
+	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+	pam_end(h, PAM_SUCCESS);
+}
+
+static void a_role_that_is_not_the_users_is_not_missed(void **state)
+{
+	struct site *s = *state;
+	pam_handle_t *h = handle(s);
+
+	s->denied = true;
+	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
+	assert_content(passfile(h), ODD SAP);
+	assert_null(strstr(pam_rig_log(), "missing"));
+	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+	pam_end(h, PAM_SUCCESS);
+}
+
+static void a_refused_role_does_not_hide_that_others_are_away(void **state)
+{
+	struct site *s = *state;
+	pam_handle_t *h;
+
+	s->mixed = true;
+	pam_rig_alone(s->r, "timeout=5000 ignore_unknown_role");
+	h = handle(s);
+	assert_pam(pam_open_session(h, 0), PAM_AUTHINFO_UNAVAIL);
+	pam_end(h, PAM_AUTHINFO_UNAVAIL);
+	assert_int_equal(files_in(s->own), 0);
+}
+
+static void each_host_of_a_list_has_a_line(void **state)
+{
+	struct site *s = *state;
+	pam_handle_t *h = handle(s);
+
+	s->alone = true;
+	s->hosts = ",a,,/tmp,";
+	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
+	assert_content(passfile(h), "a:5433:shop:erp:Erp-1.x\n"
+				    "localhost:5433:shop:erp:Erp-1.x\n");
+	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+	pam_end(h, PAM_SUCCESS);
+}
+
+static void a_password_for_no_known_host_is_not_for_any(void **state)
+{
+	static const char *const hosts[] = { "", ",", "a,*", "#a" };
+	struct site *s = *state;
+	pam_handle_t *h;
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+		s->hosts = hosts[i];
+		s->alone = false;
+		pam_rig_log_clear();
+		h = handle(s);
+		assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
+		assert_content(passfile(h), ODD SAP);
+		assert_non_null(strstr(pam_rig_log(), "role erp has no host"));
+		assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+		/* And without another one there is no session. */
+		s->alone = true;
+		assert_pam(pam_open_session(h, 0), PAM_SESSION_ERR);
+		assert_int_equal(files_in(s->own), 0);
+		pam_end(h, PAM_SESSION_ERR);
+	}
+}
+
+static void more_roles_than_a_file_holds_are_told_of(void **state)
+{
+	struct site *s = *state;
+	pam_handle_t *h = handle(s);
+
+	s->many = true;
+	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
+	assert_non_null(strstr(pam_rig_log(), "more than 64 roles"));
 	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
 	pam_end(h, PAM_SUCCESS);
 }
@@ -778,6 +866,31 @@ static void a_rotation_is_asked_for_by_who_called_the_program(void **state)
 	assert_int_equal(fake_agent_client(s->r->agent), s->pw->pw_uid);
 }
 
+/* A set-group-id program: its group may ask for more than its caller. */
+static int change_with_another_group(void *arg)
+{
+	struct site *s = arg;
+	pam_handle_t *h = handle(s);
+
+	if (geteuid() == 0) {
+		CHILD_CHECK(setresgid(s->pw->pw_gid, 0, 0) == 0);
+		CHILD_CHECK(setresuid(s->pw->pw_uid, s->pw->pw_uid,
+				      s->pw->pw_uid) == 0);
+	}
+	CHILD_CHECK(pam_chauthtok(h, PAM_SILENT) == PAM_SUCCESS);
+	return 0;
+}
+
+static void a_rotation_is_not_asked_for_by_the_programs_group(void **state)
+{
+	struct site *s = *state;
+	gid_t own = geteuid() == 0 ? s->pw->pw_gid : getgid();
+
+	assert_int_equal(child_run(change_with_another_group, s), 0);
+	assert_int_equal(fake_agent_client(s->r->agent), s->pw->pw_uid);
+	assert_int_equal(fake_agent_client_group(s->r->agent), own);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -791,6 +904,11 @@ int main(void)
 		TEST(all_pages_of_the_list_are_read),
 		TEST(realm_chooses_the_roles_of_one_cluster),
 		TEST(a_role_that_cannot_be_had_does_not_hinder_others),
+		TEST(a_role_that_is_not_the_users_is_not_missed),
+		TEST(a_refused_role_does_not_hide_that_others_are_away),
+		TEST(each_host_of_a_list_has_a_line),
+		TEST(a_password_for_no_known_host_is_not_for_any),
+		TEST(more_roles_than_a_file_holds_are_told_of),
 		TEST(a_user_without_a_role_is_unknown),
 		TEST(an_account_that_does_not_exist_gets_no_session),
 		TEST(an_agent_that_does_not_answer_fails_the_session_in_time),
@@ -805,6 +923,7 @@ int main(void)
 		TEST(closed_standard_descriptors_stay_closed),
 		TEST(what_works_as_the_user_cannot_be_looked_into),
 		TEST(a_rotation_is_asked_for_by_who_called_the_program),
+		TEST(a_rotation_is_not_asked_for_by_the_programs_group),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

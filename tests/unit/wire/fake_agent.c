@@ -39,7 +39,7 @@ struct fake_agent {
 	bool threaded;
 	atomic_uint connections;
 	atomic_uint requests;
-	atomic_uint client;
+	atomic_uint client, client_group;
 };
 
 /* False when the test is over. */
@@ -126,6 +126,7 @@ static void note_client(struct fake_agent *a, int fd)
 
 	NEED(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0);
 	a->client = peer.uid;
+	a->client_group = peer.gid;
 }
 
 static void *run(void *arg)
@@ -234,4 +235,9 @@ unsigned fake_agent_requests(struct fake_agent *a)
 uid_t fake_agent_client(struct fake_agent *a)
 {
 	return a->client;
+}
+
+gid_t fake_agent_client_group(struct fake_agent *a)
+{
+	return a->client_group;
 }

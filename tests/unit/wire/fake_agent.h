@@ -38,7 +38,8 @@ const char *fake_agent_path(const struct fake_agent *a);
 /* How many connections were taken, and how many whole requests read. */
 unsigned fake_agent_connections(struct fake_agent *a);
 unsigned fake_agent_requests(struct fake_agent *a);
-/* The uid of who connected last. */
+/* The uid and the gid of who connected last. */
 uid_t fake_agent_client(struct fake_agent *a);
+gid_t fake_agent_client_group(struct fake_agent *a);
 
 #endif
