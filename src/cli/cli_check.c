@@ -325,7 +325,7 @@ static void check_cluster(struct check *k, const struct runner_job *j)
 	struct reason why;
 	enum status s;
 
-	s = runner_self_open(j, &session, &why);
+	s = runner_self_open(j, &session, NULL, &why);
 	if (s != STATUS_OK) {
 		failed(k, "cluster", s, &why);
 		return;

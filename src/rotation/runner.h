@@ -96,10 +96,13 @@ void runner_free(struct runner *r);
 /*
  * Open a session for a job as its run would: as the cluster's admin or, where
  * there is none, as the role, with what the store has.  STATUS_STORE_UNAVAILABLE
- * and STATUS_CORRUPT are the store's, others the target's.
+ * and STATUS_CORRUPT are the store's, others the target's.  ret_revision, when
+ * not NULL: of the state that gave the role's passwords, "" with an admin.
  */
 enum status runner_self_open(const struct runner_job *job,
-			     struct target_session **ret, struct reason *why);
+			     struct target_session **ret,
+			     char ret_revision[STORE_REVISION_SIZE],
+			     struct reason *why);
 
 /* All steps of a job.  Returns ret->status. */
 enum status runner_run(struct runner_env *env, const struct runner_job *job,

@@ -35,7 +35,7 @@ static enum engine_event target_event(enum status s)
 static enum status open_session(struct runner *r, struct reason *why)
 {
 	runner_drop_session(r, false);
-	return runner_self_open(r->job, &r->session, why);
+	return runner_self_open(r->job, &r->session, r->login_revision, why);
 }
 
 enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
@@ -92,7 +92,8 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 	bool again = r->claim[0] != '\0';
 	enum status s;
 
-	if (r->session_bad || !r->session) {
+	/* Where a login tells what is live, a claim lost was that, too. */
+	if (r->session_bad || !r->session || (again && t->unmarked)) {
 		s = open_session(r, why);
 		if (s == STATUS_REFUSED || s == STATUS_CONFIG)
 			return ENGINE_ON_REFUSED;
@@ -158,11 +159,14 @@ static enum engine_event branched(const struct runner *r, const char *live,
 {
 	if (!*live || !store_find_id(&r->state, live))
 		return ENGINE_ON_NEVER;
-	reason_set(why, STATUS_REFUSED,
-		   "cluster %s is another branch than the marker of role %s "
-		   "was written on, and this secret is that one's: give the "
-		   "branch a [role] section of its own, with rolname = %s",
-		   r->job->target->name, r->job->role, r->job->rolname);
+	reason_set(
+		why, STATUS_REFUSED,
+		"cluster %s is another branch than the marker of role %s "
+		"was written on, and this secret is that one's: give the "
+		"branch a [role] section of its own, with rolname = %s; if "
+		"it took that one's place (restored, or named anew), keyturn "
+		"rotate --emergency makes the secret its own",
+		r->job->target->name, r->job->role, r->job->rolname);
 	return ENGINE_ON_BRANCHED;
 }
 
@@ -190,6 +194,85 @@ static enum engine_event look(struct runner *r, struct reason *why)
 	return ENGINE_ON_BUSY;
 }
 
+/*
+ * Without a marker a login says what is live, and that was before the claim:
+ * whoever wrote the store in between may have changed it since.  A new login
+ * tells; what is given up with the session is nobody's to take over.
+ */
+static bool login_is_old(struct runner *r, struct reason *why)
+{
+	bool old = r->job->target->unmarked && r->login_revision[0] &&
+		   strcmp(r->login_revision, r->state.revision) != 0;
+
+	r->login_revision[0] = '\0'; /* from now on only we write */
+	if (!old)
+		return false;
+	reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+		   "another rotation of role %s ended between this one's login "
+		   "and its claim",
+		   r->job->role);
+	r->session_bad = true;
+	r->claim[0] = '\0';
+	return true;
+}
+
+/* May a proxy still refuse CURRENT, because it remembers what was before? */
+static bool proxy_may_remember(const struct runner *r)
+{
+	const struct store_version *v = store_find_id(&r->state, r->current);
+
+	return v && now_wall(r->env->o.now) - v->created_us <
+			    r->job->refusal_wait_us + r->job->prove_deadline_us;
+}
+
+/*
+ * An older version is live: a restore.  Where only a login said so, and through
+ * a proxy that remembers passwords, one with CURRENT is asked for, too: taken,
+ * CURRENT is what is live (RIGHT).
+ */
+static enum engine_event older_live(struct runner *r, const char *live,
+				    struct reason *why)
+{
+	enum engine_event ev;
+
+	if (r->job->target->unmarked && r->job->refusal_wait_us > 0 &&
+	    r->current[0]) {
+		ev = runner_login_probe(r, why);
+		if (ev == ENGINE_ON_RIGHT || ev == ENGINE_ON_STORE_DOWN ||
+		    ev == ENGINE_ON_CORRUPT)
+			return ev;
+		if (ev != ENGINE_ON_WRONG || proxy_may_remember(r)) {
+			reason_set(why, STATUS_BUSY,
+				   "role %s logs in with an older password, "
+				   "which a proxy may remember: whether the "
+				   "store's current one is dead cannot be told "
+				   "yet; try again later",
+				   r->job->role);
+			return ENGINE_ON_BUSY;
+		}
+		reason_clear(why);
+		text_copy(r->version, sizeof(r->version), live);
+	}
+	runner_ledger_note(
+		r, "restore", live, STATUS_OK,
+		"an older version is live: the database was restored; "
+		"CURRENT is pointed at it, then the role is rotated",
+		-1, false, NULL);
+	return ENGINE_ON_RING_LIVE;
+}
+
+static enum engine_event pending_doubted(const struct runner *r,
+					 struct reason *why)
+{
+	if (r->job->mode == ENGINE_MODE_IMPORT)
+		reason_set(why, STATUS_REFUSED,
+			   "the outcome of a rotation of role %s is open, and "
+			   "its password may still become live after an "
+			   "import; keyturn recover %s first",
+			   r->job->role, r->job->role);
+	return ENGINE_ON_PENDING_DOUBTED;
+}
+
 enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 {
 	const char *live = r->marker.live_version;
@@ -213,6 +296,8 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 		/* Another process may have moved on since: only the store
 		 * itself may say that a version is not CURRENT. */
 	} while (r->state.remembered && strcmp(current, live) != 0);
+	if (login_is_old(r, why))
+		return ENGINE_ON_CLUSTER_DOWN;
 	if (ours_open && *live && strcmp(live, r->own) == 0 &&
 	    strcmp(current, r->own) == 0)
 		return ENGINE_ON_PROMOTED;
@@ -232,27 +317,21 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 	if (!*live && *current)
 		return ENGINE_ON_UNMARKED;
 	if (!*live)
-		return doubted ? ENGINE_ON_PENDING_DOUBTED : ENGINE_ON_NEVER;
+		return doubted ? pending_doubted(r, why) : ENGINE_ON_NEVER;
 	v = store_find_id(&r->state, live);
 	if (!v)
 		return foreign(r, why);
 	text_copy(r->version, sizeof(r->version), live);
-	switch (v->label) {
-	case STORE_LABEL_CURRENT:
-		if (doubted)
-			return ENGINE_ON_PENDING_DOUBTED;
-		return *pending ? ENGINE_ON_PENDING_DEAD :
-				  ENGINE_ON_CURRENT_LIVE;
-	case STORE_LABEL_PENDING:
+	if (v->label == STORE_LABEL_PENDING)
 		return ENGINE_ON_PENDING_LIVE;
-	default:
-		runner_ledger_note(
-			r, "restore", live, STATUS_OK,
-			"an older version is live: the database was restored; "
-			"CURRENT is pointed at it, then the role is rotated",
-			-1, false, NULL);
-		return ENGINE_ON_RING_LIVE;
+	if (v->label != STORE_LABEL_CURRENT) {
+		ev = older_live(r, live, why);
+		if (ev != ENGINE_ON_RIGHT)
+			return ev;
 	}
+	if (doubted)
+		return pending_doubted(r, why);
+	return *pending ? ENGINE_ON_PENDING_DEAD : ENGINE_ON_CURRENT_LIVE;
 }
 
 static enum engine_event apply(struct runner *r, const struct secret *password,

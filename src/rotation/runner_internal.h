@@ -31,6 +31,9 @@ struct runner {
 	struct engine engine;
 	struct target_session *session;
 	bool session_bad;
+	/* The store when the session logged in, where there is no marker; ""
+	 * once that login is known to be younger than what it tells. */
+	char login_revision[STORE_REVISION_SIZE];
 	char run[RANDOM_UUID_SIZE];
 	char claim[RANDOM_UUID_SIZE];
 	char version[RANDOM_UUID_SIZE]; /* the version at hand */

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 #define CANDIDATES 5
 
 struct candidates {
@@ -58,23 +60,43 @@ static enum status collect(struct candidates *c, const struct runner_job *job,
 	return s;
 }
 
+/* From the store itself: by an old memory of it the passwords offered would be
+ * old ones, and refused. */
+static enum status describe(const struct runner_job *job,
+			    struct store_state *state, struct reason *why)
+{
+	struct store *store = job->store;
+	enum status s;
+
+	s = store->ops->describe(store, job->role, state, why);
+	if (s == STATUS_OK && state->remembered)
+		s = store->ops->describe(store, job->role, state, why);
+	return s;
+}
+
 enum status runner_self_open(const struct runner_job *job,
-			     struct target_session **ret, struct reason *why)
+			     struct target_session **ret,
+			     char ret_revision[STORE_REVISION_SIZE],
+			     struct reason *why)
 {
 	struct target *t = job->target;
 	struct candidates c = { .n = 0 };
 	struct store_state state;
 	enum status s;
 
+	if (ret_revision)
+		ret_revision[0] = '\0';
 	if (!t->self)
 		return t->ops->open(t, ret, why);
-	s = job->store->ops->describe(job->store, job->role, &state, why);
+	s = describe(job, &state, why);
 	if (s == STATUS_OK)
 		s = collect(&c, job, &state, why);
 	else if (s != STATUS_CORRUPT)
 		s = STATUS_STORE_UNAVAILABLE;
 	if (s == STATUS_OK)
 		s = t->ops->open_as(t, job->rolname, c.of, c.n, ret, why);
+	if (s == STATUS_OK && ret_revision)
+		text_copy(ret_revision, STORE_REVISION_SIZE, state.revision);
 	for (size_t i = 0; i < CANDIDATES; i++)
 		secret_free(c.owned[i]);
 	return s;

@@ -218,7 +218,9 @@ struct target {
 	 * (services that forward it, rotation-safety.md X13): a left-over
 	 * PENDING is then applied again, never dropped. */
 	bool doubts;
-	bool self; /* no admin: sessions are opened with open_as() */
+	bool self;     /* no admin: sessions are opened with open_as() */
+	bool unmarked; /* no marker: live_version is what logged in, and may be
+			  older than the claim */
 };
 
 #endif

@@ -174,6 +174,7 @@ static enum status describe(struct target_postgres *p)
 						     p->dbname;
 	p->target.sslmode = pg_info_get(info, "sslmode");
 	p->target.self = p->o.admin == TARGET_ADMIN_SELF;
+	p->target.unmarked = p->o.marker == TARGET_MARKER_NONE;
 	p->target.doubts = p->o.send != TARGET_SEND_SCRAM ||
 			   p->o.marker == TARGET_MARKER_NONE;
 	return st;

@@ -156,6 +156,26 @@ def test_one_rotator_at_a_time(own):
     site.settled()
 
 
+@pytest.mark.parametrize("command", ["rotate", "recover"])
+def test_a_login_before_the_claim_is_no_news(own, command):
+    """Another rotation comes and goes between a run's login and its claim: what
+    logged in is dead by then, and no restored database."""
+    site = own
+    site.run("rotate", "sap", expect=0)
+    late = site.stop_before(
+        lambda e: e.sends and site.server.keyturn_backends() != [],
+        command, "sap")
+    site.run("rotate", "sap", expect=0)
+    fresh = site.settled()
+    while late.process.returncode is None:
+        late.go_on()
+        late.wait_stopped()
+    done = late.finish()
+    assert done.exit == 0, done.text
+    assert (site.settled().id == fresh.id) == (command == "recover")
+    assert "restore" not in site.kinds()
+
+
 def test_kill_9_anywhere_in_a_rotation_by_the_role_itself(own):
     site = own
     site.run("rotate", "sap", expect=0)

@@ -537,6 +537,23 @@ def test_the_server_may_say_which_branch_it_is(branches):
     site.run("rotate", "sap", expect=0)
 
 
+def test_a_branch_restored_in_place_gets_its_secret_by_command(taken_over):
+    """It is another branch by name: a person says that it is not a child."""
+    site = taken_over
+    site.configure(cluster="branch = before\n")
+    site.run("rotate", "sap", expect=0)
+    before = site.versions()
+    site.configure(cluster="branch = after\n")
+    sentence(site.run("rotate", "sap"), REFUSED, "rotate --emergency")
+    site.run("recover", "sap", expect=REFUSED)
+    assert site.versions() == before
+    site.run("rotate", "--emergency", "sap", expect=0)
+    assert site.marker()["branch"] == "after"
+    site.settled()
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
 def test_without_a_branch_nothing_is_compared(taken_over):
     site = taken_over
     assert site.marker()["branch"] is None

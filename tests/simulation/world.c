@@ -357,6 +357,7 @@ void world_forwards(struct world *w)
 void world_no_marker(struct world *w)
 {
 	w->none = w->target.self = w->target.doubts = true;
+	w->target.unmarked = true;
 }
 
 void world_free(struct world *w)

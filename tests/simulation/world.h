@@ -113,6 +113,7 @@ struct world {
 	bool reject;	/* the server rejects passwords */
 	bool none;	/* no marker: the role connects, and a login tells */
 	bool forwards;	/* a commit that fails has changed the password */
+	bool remembers; /* the next describe is from an old memory */
 	bool polite;	/* the claim of a living session is waited for */
 	int64_t lag_us; /* how long a proxy remembers the password before */
 	unsigned random_from, random_until; /* these draws fail; 0: none */

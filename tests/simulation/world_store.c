@@ -191,7 +191,11 @@ static enum status s_describe(struct store *s, const char *name,
 	st = read_status(f);
 	w->stale_reads += f == FATE_LIE;
 	if (st == STATUS_OK) /* the lie is a stale read */
-		fill_state(f == FATE_LIE ? &w->store_before : &w->store, ret);
+		fill_state(f == FATE_LIE || w->remembers ? &w->store_before :
+							   &w->store,
+			   ret);
+	ret->remembered = w->remembers;
+	w->remembers = false;
 	return st;
 }
 
