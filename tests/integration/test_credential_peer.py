@@ -628,8 +628,10 @@ def test_a_command_that_failed_for_a_rotation_is_run_once_more(caller):
                                  signal.SIGQUIT, signal.SIGTERM])
 def test_a_command_that_was_told_to_stop_is_not_run_again(caller, sig):
     Rotation(caller, changes=True)
+    ran = os.path.join(caller.folder, "ran")
     process = caller.popen(
         "exec", "-r", "sap", "--retry=9", "--wait", "1s", "--", "sh", "-c",
+        f"test -e {ran} && exit 3; : >{ran}; "
         "trap 'exit 9' HUP INT QUIT TERM; echo up; "
         "while :; do sleep 0.05; done")
     assert process.stdout.readline() == b"up\n"
