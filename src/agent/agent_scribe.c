@@ -30,6 +30,7 @@ struct agent_scribe {
 	pthread_mutex_t lock; /* over all below */
 	pthread_cond_t work;
 	struct list queue, written, failed, owed;
+	unsigned late; /* owed, or tried again right now */
 	bool stop, retry, broken;
 	char why[REASON_MAX];
 	int64_t checkpoint_us;
@@ -154,6 +155,12 @@ static void write_some(struct agent_scribe *s)
 	pthread_mutex_lock(&s->lock);
 	remember(s, st, &why);
 	while ((l = take(&batch)) != NULL) {
+		if (!l->ticket) {
+			bool late = st != STATUS_OK;
+
+			s->late = s->late - l->late + late;
+			l->late = late;
+		}
 		if (st == STATUS_OK)
 			append(&s->written, l);
 		else
@@ -228,10 +235,10 @@ void agent_scribe_free(struct agent_scribe *s)
 	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->thread, NULL);
-	if (s->owed.n > 0)
+	if (s->late > 0)
 		log_line(LOG_LEVEL_ERROR,
 			 "%u counts of hand-outs could not be recorded",
-			 s->owed.n);
+			 s->late);
 	clear(&s->queue);
 	clear(&s->written);
 	clear(&s->failed);
@@ -250,6 +257,7 @@ bool agent_scribe_write(struct agent_scribe *s,
 	if (!copy)
 		return false;
 	*copy = *line;
+	copy->late = false;
 	pthread_mutex_lock(&s->lock);
 	room = s->queue.n < QUEUE_MAX;
 	if (room) {
@@ -286,7 +294,7 @@ unsigned agent_scribe_owed(struct agent_scribe *s, char *ret_why, size_t size)
 	unsigned n;
 
 	pthread_mutex_lock(&s->lock);
-	n = s->owed.n;
+	n = s->late;
 	text_copy(ret_why, size, s->why);
 	pthread_mutex_unlock(&s->lock);
 	return n;

@@ -20,6 +20,7 @@ struct agent_scribe_line {
 	uid_t uid;
 	pid_t pid;
 	bool stale;
+	bool late; /* a count that could not be written, and is not yet */
 	char kind[16], operation[16], status[16];
 	char role[128], version[RANDOM_UUID_SIZE], whom[416];
 };
@@ -42,7 +43,8 @@ struct agent_scribe_line *agent_scribe_done(struct agent_scribe *s,
 					    bool *ret_written);
 void agent_scribe_line_free(struct agent_scribe_line *l);
 
-/* How many counts could not be written, and why.  Try them again. */
+/* How many counts could not be written and are not yet, and why.  Try them
+ * again. */
 unsigned agent_scribe_owed(struct agent_scribe *s, char *ret_why, size_t size);
 void agent_scribe_retry(struct agent_scribe *s);
 

@@ -142,7 +142,7 @@ static struct entry *begin(struct agent_trail *t,
 	size_t b = hash_line(l) % BUCKETS;
 	struct entry *e;
 
-	if (t->n >= ENTRIES_MAX)
+	if (t->n >= ENTRIES_MAX && t->owed == 0)
 		agent_trail_flush(t);
 	e = t->n < ENTRIES_MAX ? calloc(1, sizeof(*e)) : NULL;
 	if (!e)
@@ -205,7 +205,8 @@ void agent_trail_note(struct agent_trail *t, const struct agent_act *act)
 		begin(t, &l, false);
 }
 
-/* Remove entries for which it is time; those with a count write it first. */
+/* Remove entries for which it is time; those with a count write it first.  While
+ * counts are owed no others are made: they grow where they are. */
 static void sweep(struct agent_trail *t, bool all)
 {
 	int64_t now = now_boot(t->now);
@@ -220,7 +221,8 @@ static void sweep(struct agent_trail *t, bool all)
 
 			if (e->state == ENTRY_WRITING ||
 			    (!all && now - e->since_us < life) ||
-			    (e->more > 0 && !write_count(t, e))) {
+			    (e->more > 0 &&
+			     (t->owed > 0 || !write_count(t, e)))) {
 				at = &e->next;
 				continue;
 			}
@@ -285,6 +287,7 @@ void agent_trail_free(struct agent_trail *t)
 
 	if (!t)
 		return;
+	t->owed = 0; /* the last try */
 	agent_trail_flush(t);
 	agent_scribe_free(t->scribe);
 	for (size_t b = 0; b < BUCKETS; b++) {

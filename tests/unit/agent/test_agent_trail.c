@@ -30,7 +30,8 @@ struct world {
 	pthread_mutex_t lock; /* over all below */
 	bool refuse;
 	unsigned commits, checkpoints;
-	struct text events; /* a line each */
+	size_t most_refused; /* events in one commit */
+	struct text events;  /* a line each */
 };
 
 static enum status note(struct ledger *l, const struct ledger_event *events,
@@ -42,6 +43,8 @@ static enum status note(struct ledger *l, const struct ledger_event *events,
 
 	pthread_mutex_lock(&w->lock);
 	assert_true(durable);
+	if (w->refuse && n > w->most_refused)
+		w->most_refused = n;
 	if (w->refuse)
 		s = reason_set(why, STATUS_LEDGER_UNAVAILABLE, "disk full");
 	else
@@ -299,6 +302,68 @@ static void a_note_is_written_and_not_waited_for(void **state)
 			 "previous password, from 10.0.0.7\\x1b[2J, 2 more)\n");
 }
 
+/* Checking goes on while the audit cannot be written. */
+static void what_is_counted_meanwhile_is_one_count(void **state)
+{
+	struct world *w = *state;
+	struct agent_act verify = get;
+	uint64_t ticket = 0;
+
+	verify.kind = "verify";
+	verify.operation = "VERIFY";
+	agent_trail_note(w->trail, &verify);
+	agent_trail_note(w->trail, &verify);
+	collect(w);
+	refuse(w, true);
+	w->us += AGENT_TRAIL_WINDOW_US;
+	agent_trail_tick(w->trail); /* the first count fails */
+	collect(w);
+	agent_trail_note(w->trail, &verify);
+	collect(w);
+	for (int i = 0; i < 50; i++) {
+		agent_trail_note(w->trail, &verify);
+		w->us += AGENT_TRAIL_WINDOW_US;
+		agent_trail_tick(w->trail);
+		collect(w);
+		assert_int_equal(hand_out(w, &get, &ticket),
+				 AGENT_TRAIL_BROKEN);
+	}
+	assert_int_equal(w->most_refused, 1);
+	refuse(w, false);
+	w->us += NOW_SECOND;
+	agent_trail_tick(w->trail);
+	collect(w);
+	agent_trail_tick(w->trail);
+	collect(w);
+	pthread_mutex_lock(&w->lock);
+	assert_non_null(strstr(text_str(&w->events), ", 1 more)"));
+	assert_non_null(strstr(text_str(&w->events), ", 50 more)"));
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void the_end_tries_what_is_owed_once_more(void **state)
+{
+	struct world *w = *state;
+	struct agent_act other = get;
+
+	other.role = "other";
+	hand_out_first(w, &get);
+	hand_out_again(w, &get);
+	w->us += AGENT_TRAIL_WINDOW_US / 2;
+	hand_out_first(w, &other);
+	hand_out_again(w, &other);
+	hand_out_again(w, &other);
+	refuse(w, true);
+	w->us += AGENT_TRAIL_WINDOW_US / 2;
+	agent_trail_tick(w->trail); /* the count of one of them */
+	collect(w);
+	refuse(w, false);
+	agent_trail_free(w->trail);
+	w->trail = NULL;
+	assert_non_null(strstr(text_str(&w->events), ", 1 more)"));
+	assert_non_null(strstr(text_str(&w->events), ", 2 more)"));
+}
+
 static void the_end_writes_what_is_left_and_signs(void **state)
 {
 	struct world *w = *state;
@@ -360,6 +425,8 @@ int main(void)
 		TEST(what_cannot_be_recorded_is_not_handed_out),
 		TEST(a_count_that_cannot_be_written_stops_everything),
 		TEST(a_note_is_written_and_not_waited_for),
+		TEST(what_is_counted_meanwhile_is_one_count),
+		TEST(the_end_tries_what_is_owed_once_more),
 		TEST(the_end_writes_what_is_left_and_signs),
 		TEST(an_hour_later_a_checkpoint_is_signed),
 		TEST(many_at_once_share_commits),
