@@ -22,6 +22,10 @@
 #include "base/notify.h"
 #include "base/text.h"
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+
 #define MAGIC	   "keyturn-cache-2\n"
 #define MAGIC_SIZE (sizeof(MAGIC) - 1)
 #define HEAD_SIZE  (MAGIC_SIZE + sizeof(uint64_t) + DIGEST_SIZE)
@@ -246,6 +250,16 @@ static void name_of(uint64_t number, char ret[8])
 	text_copy(ret, 8, number % 2 ? "cache-1" : "cache-0");
 }
 
+/* Older kernels do not know that it is not to be executed. */
+static int new_memfd(void)
+{
+	const char *name = "keyturn-cache";
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd = memfd_create(name, flags | MFD_NOEXEC_SEAL);
+
+	return fd < 0 && errno == EINVAL ? memfd_create(name, flags) : fd;
+}
+
 void agent_keep_save(struct agent *a, bool now)
 {
 	int64_t age = now_boot(a->now) - a->kept_us;
@@ -258,7 +272,7 @@ void agent_keep_save(struct agent *a, bool now)
 		return;
 	a->kept_us = now_boot(a->now);
 	a->keep = false;
-	fd = memfd_create("keyturn-cache", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = new_memfd();
 	if (fd < 0)
 		return;
 	name_of(number, name);
@@ -279,10 +293,13 @@ static bool read_all(int fd, off_t at, void *p, size_t n)
 	return pread(fd, p, n, at) == (ssize_t)n;
 }
 
-/* One of ours: it cannot change while we read it. */
+/* One of ours: it cannot change while we read it.  The kernel may have sealed
+ * more (F_SEAL_EXEC). */
 static bool is_sealed(int fd)
 {
-	return fcntl(fd, F_GET_SEALS) == SEALS;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & SEALS) == SEALS;
 }
 
 static bool read_head(struct agent *a, int fd, uint64_t *ret_number)
