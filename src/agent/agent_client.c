@@ -11,12 +11,13 @@
 #include "agent/agent_internal.h"
 #include "base/log.h"
 
-#define REQUEST_US  (1 * NOW_SECOND)  /* from its first byte to its last */
-#define IDLE_US	    (30 * NOW_SECOND) /* between requests */
-#define ACCEPTS	    64		      /* in one turn */
-#define BACK_OFF_US (NOW_SECOND / 10)
-#define STRANGERS   8  /* connections of a user without any right */
-#define RESERVED    16 /* beside `clients`, for the other sockets */
+#define REQUEST_US   (1 * NOW_SECOND)  /* from its first byte to its last */
+#define IDLE_US	     (30 * NOW_SECOND) /* between requests */
+#define ACCEPTS	     64		       /* in one turn */
+#define BACK_OFF_US  (NOW_SECOND / 10)
+#define STRANGERS    8	/* connections of a user without any right */
+#define STRANGERS_OF 8	/* all of them together have this part of `clients` */
+#define RESERVED     16 /* beside `clients`, for the other sockets */
 
 /* ---- Who has how many ---------------------------------------------------- */
 
@@ -44,26 +45,34 @@ static struct agent_tally *tally_of(struct agent *a, uid_t uid)
 /* Who has no right can only be told so, and needs few; some are kept free for
  * systemd and the rotator. */
 static bool count_in(struct agent *a, const struct agent_watch *listener,
-		     const struct agent_peer *p)
+		     const struct agent_peer *p, bool *ret_stranger)
 {
 	struct agent_tally *t = tally_of(a, p->uid);
 	unsigned all = a->settings.clients, own = a->settings.clients_per_user;
+	bool stranger = listener->source == AGENT_SOURCE_AGENT &&
+			!agent_roster_knows(a->roster, p);
 
 	if (listener->source != AGENT_SOURCE_AGENT)
 		all += RESERVED;
-	else if (own > STRANGERS && !agent_roster_knows(a->roster, p))
+	if (stranger && own > STRANGERS)
 		own = STRANGERS;
 	if (!t || a->n_clients >= all || t->n >= own)
 		return false;
+	/* One person may be many users (subuid(5)). */
+	if (stranger && a->n_strangers >= a->settings.clients / STRANGERS_OF)
+		return false;
 	t->n++;
 	a->n_clients++;
+	a->n_strangers += stranger;
+	*ret_stranger = stranger;
 	return true;
 }
 
-static void count_out(struct agent *a, uid_t uid)
+static void count_out(struct agent *a, uid_t uid, bool stranger)
 {
 	tally_of(a, uid)->n--;
 	a->n_clients--;
+	a->n_strangers -= stranger;
 }
 
 /* ---- Coming and going ---------------------------------------------------- */
@@ -98,7 +107,7 @@ static void drop(struct agent *a, struct agent_client *c)
 		a->clients = c->next;
 	if (c->next)
 		c->next->before = c->before;
-	count_out(a, c->peer.uid);
+	count_out(a, c->peer.uid, c->stranger);
 	agent_rules_forget(&c->peer);
 	secret_free(c->frame);
 	free(c->credential);
@@ -157,6 +166,7 @@ static bool accept_one(struct agent *a, struct agent_watch *listener)
 	struct agent_peer peer = { 0 };
 	struct agent_client *c = NULL;
 	enum agent_outcome outcome;
+	bool stranger = false;
 	size_t len = 0;
 
 	if (fd < 0) {
@@ -168,10 +178,13 @@ static bool accept_one(struct agent *a, struct agent_watch *listener)
 		return errno == EINTR || errno == ECONNABORTED;
 	}
 	if (agent_rules_peer(fd, &peer, NULL) == STATUS_OK &&
-	    may_come(a, listener, &peer) && count_in(a, listener, &peer)) {
+	    may_come(a, listener, &peer) &&
+	    count_in(a, listener, &peer, &stranger)) {
 		c = add(a, fd, listener, &peer);
 		if (!c)
-			count_out(a, peer.uid);
+			count_out(a, peer.uid, stranger);
+		else
+			c->stranger = stranger;
 	}
 	if (!c) {
 		a->refused++;

@@ -56,8 +56,9 @@ struct agent_client {
 	const struct agent_secret
 		*waits_for; /* compared only, never followed */
 	bool waits_for_trail;
-	bool pressed; /* it has asked for a newer answer already */
-	bool again;   /* run it in this turn */
+	bool pressed;  /* it has asked for a newer answer already */
+	bool stranger; /* counted as one without any right */
+	bool again;    /* run it in this turn */
 	uint64_t ticket;
 };
 
@@ -94,7 +95,7 @@ struct agent {
 	int64_t accept_us; /* boot: until then no accept(); 0 */
 
 	struct agent_client *clients, *gone;
-	unsigned n_clients, n_parked;
+	unsigned n_clients, n_strangers, n_parked;
 	struct agent_tally *tallies;
 	size_t n_tallies;
 	bool any_again;

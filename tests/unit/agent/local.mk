@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 AGENT_TESTS = \
 	tests/unit/agent/test_agent_cache \
+	tests/unit/agent/test_agent_client \
 	tests/unit/agent/test_agent_rules \
 	tests/unit/agent/test_agent_sandbox \
 	tests/unit/agent/test_agent_trail
@@ -29,4 +30,10 @@ tests_unit_agent_test_agent_sandbox_SOURCES = \
 	tests/unit/agent/test_agent_sandbox.c
 tests_unit_agent_test_agent_sandbox_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_agent_test_agent_sandbox_LDADD = $(AGENT_LIBS) $(CMOCKA_LIBS) \
+	$(AGENT_OUTSIDE)
+
+tests_unit_agent_test_agent_client_SOURCES = \
+	tests/unit/agent/test_agent_client.c
+tests_unit_agent_test_agent_client_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_agent_test_agent_client_LDADD = $(AGENT_LIBS) $(CMOCKA_LIBS) \
 	$(AGENT_OUTSIDE)
