@@ -103,7 +103,9 @@ void agent_cache_send(struct agent_cache *c, struct agent_secret *s,
 	e->serial = s->serial;
 	text_copy(e->name, sizeof(e->name), s->name);
 	text_copy(e->store, sizeof(e->store), s->store);
-	text_copy(e->have_current, sizeof(e->have_current), s->current.id);
+	if (!agent_cache_lacks(s))
+		text_copy(e->have_current, sizeof(e->have_current),
+			  s->current.id);
 	text_copy(e->have_previous, sizeof(e->have_previous), s->previous.id);
 	e->want_content = s->want_content;
 	e->want_previous = s->want_previous;
@@ -122,6 +124,8 @@ bool agent_cache_press(struct agent_cache *c, struct agent_secret *s,
 {
 	int64_t now = now_boot(c->now);
 
+	if (least_us > 0 && s->failed && (s->busy || now < s->next_us))
+		return s->busy;
 	if (s->pressed_us > 0 && now - s->pressed_us < least_us) {
 		/* Soon enough, by itself. */
 		if (s->next_us > s->pressed_us + least_us)
@@ -131,6 +135,14 @@ bool agent_cache_press(struct agent_cache *c, struct agent_secret *s,
 	s->pressed_us = now;
 	agent_cache_send(c, s, true);
 	return true;
+}
+
+void agent_cache_soon(struct agent_cache *c, struct agent_secret *s, int64_t us)
+{
+	int64_t at = now_boot(c->now) + us;
+
+	if (!s->failed && s->next_us > at)
+		s->next_us = at;
 }
 
 void agent_cache_push(struct agent_cache *c, struct agent_secret *s,
@@ -190,11 +202,10 @@ static void ask_anew(struct agent_secret *s)
 	s->again = s->busy;
 }
 
-static void forget_current(struct agent_secret *s)
+bool agent_cache_lacks(const struct agent_secret *s)
 {
-	s->current.id[0] = '\0';
-	s->answered = false;
-	ask_anew(s);
+	return s->current.id[0] && ((s->want_clear && !s->password) ||
+				    (s->want_content && !s->current.has_mac));
 }
 
 enum status agent_cache_want(struct agent_cache *c,
@@ -217,10 +228,6 @@ enum status agent_cache_want(struct agent_cache *c,
 		s->beside = c->by_name[bucket(s->name)];
 		c->by_name[bucket(s->name)] = s;
 	}
-	/* What is held is not enough any more: fetch it anew. */
-	if (s->current.id[0] && ((wish->want_clear && !s->password) ||
-				 (wish->want_content && !s->current.has_mac)))
-		forget_current(s);
 	if (wish->want_previous && !s->previous.has_mac) {
 		s->previous.id[0] = '\0';
 		ask_anew(s);
@@ -233,6 +240,9 @@ enum status agent_cache_want(struct agent_cache *c,
 	s->want_content = wish->want_content;
 	s->want_clear = wish->want_clear;
 	s->want_previous = wish->want_previous;
+	/* What is held is not enough any more, and still is the newest. */
+	if (agent_cache_lacks(s))
+		ask_anew(s);
 	*ret = s;
 	return STATUS_OK;
 }

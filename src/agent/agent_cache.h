@@ -131,11 +131,16 @@ void agent_cache_answer(struct agent_cache *c, struct agent_errand *e);
 /* Send what is due, drop what is too stale.  Call about every second. */
 void agent_cache_tick(struct agent_cache *c);
 
-/* A client needs it newer than it is.  At most one errand in
- * AGENT_CACHE_PRESS_US for each secret comes of it; none when the last answer
- * or wish is younger than that, and then false. */
+/* A client needs it newer than it is.  At most one errand in least_us for each
+ * secret comes of it; none when the last wish is younger than that, or when the
+ * last errand failed and the next is not due, and then false unless one is under
+ * way.  0 is for those who count for themselves: no wish is too early. */
 bool agent_cache_press(struct agent_cache *c, struct agent_secret *s,
 		       int64_t least_us);
+
+/* A client waits: ask within us, unless the last errand failed. */
+void agent_cache_soon(struct agent_cache *c, struct agent_secret *s,
+		      int64_t us);
 
 /* The rotator says that version is current; "" when it did not say. */
 void agent_cache_push(struct agent_cache *c, struct agent_secret *s,
@@ -153,6 +158,9 @@ enum agent_cache_has {
 enum agent_cache_has agent_cache_look(const struct agent_cache *c,
 				      const struct agent_secret *s,
 				      int64_t *ret_stale_s);
+
+/* Is less held of the current version than is wanted?  It is being fetched. */
+bool agent_cache_lacks(const struct agent_secret *s);
 
 /* Digest a password under the cache's key. */
 enum status agent_cache_digest(const struct agent_cache *c, const void *p,

@@ -53,12 +53,16 @@ static bool is_newer(const struct agent_secret *s,
 
 /* An answer that looks older is believed when it stays, or was announced. */
 static bool believe(const struct agent_cache *c, struct agent_secret *s,
+		    const struct store_state *state,
 		    const struct store_version *current)
 {
+	const struct store_version *ours = store_find_id(state, s->current.id);
 	const char *id = current ? current->id : "";
 	int64_t now = now_boot(c->now);
 
-	if (current && strcmp(s->pushed, id) == 0)
+	/* Where ours is PENDING, the announced one is from before ours. */
+	if (current && strcmp(s->pushed, id) == 0 &&
+	    !(ours && ours->label == STORE_LABEL_PENDING))
 		return true;
 	if (!s->doubted_us || strcmp(s->doubted, id) != 0) {
 		text_copy(s->doubted, sizeof(s->doubted), id);
@@ -99,6 +103,23 @@ static void take_previous(const struct agent_cache *c, struct agent_secret *s,
 	s->previous = v;
 }
 
+/* The content of the current version. */
+static void take_content(const struct agent_cache *c, struct agent_secret *s,
+			 struct agent_errand *e)
+{
+	text_copy(s->current.username, sizeof(s->current.username),
+		  e->current.username);
+	text_copy(s->host, sizeof(s->host), e->current.host);
+	text_copy(s->port, sizeof(s->port), e->current.port);
+	text_copy(s->dbname, sizeof(s->dbname), e->current.dbname);
+	digest(c, e->current.password, &s->current);
+	if (s->want_clear) {
+		secret_free(s->password);
+		s->password = e->current.password;
+		e->current.password = NULL;
+	}
+}
+
 /* Another version is current.  It became so after the store last confirmed the
  * one before, and not before it was made. */
 static void take_current(const struct agent_cache *c, struct agent_secret *s,
@@ -115,18 +136,9 @@ static void take_current(const struct agent_cache *c, struct agent_secret *s,
 	text_copy(v.id, sizeof(v.id), current->id);
 	secret_free(s->password);
 	s->password = NULL;
-	if (e->has_current) {
-		text_copy(v.username, sizeof(v.username), e->current.username);
-		text_copy(s->host, sizeof(s->host), e->current.host);
-		text_copy(s->port, sizeof(s->port), e->current.port);
-		text_copy(s->dbname, sizeof(s->dbname), e->current.dbname);
-		digest(c, e->current.password, &v);
-		if (s->want_clear) {
-			s->password = e->current.password;
-			e->current.password = NULL;
-		}
-	}
 	s->current = v;
+	if (e->has_current)
+		take_content(c, s, e);
 }
 
 /* What the store says is not taken. */
@@ -163,11 +175,14 @@ static void take(struct agent_cache *c, struct agent_secret *s,
 	s->answered = true;
 	s->changed = false;
 	if (!e->token && !is_newer(s, &e->state, current) &&
-	    !believe(c, s, current)) {
+	    !believe(c, s, &e->state, current)) {
 		doubt(s, current);
 		return;
 	}
 	s->doubted_us = 0;
+	/* An announcement is good for one answer to a later question. */
+	if (!s->again)
+		s->pushed[0] = '\0';
 	if (!current) {
 		s->changed = s->current.id[0] != '\0';
 		agent_cache_drop(s);
@@ -179,6 +194,9 @@ static void take(struct agent_cache *c, struct agent_secret *s,
 			return; /* asked for less than is wanted now */
 		take_current(c, s, e, current);
 		s->changed = true;
+	} else if (e->has_current && agent_cache_lacks(s)) {
+		take_content(c, s, e);
+		s->changed = true; /* worth keeping */
 	}
 	take_previous(c, s, e,
 		      store_find_label(&e->state, STORE_LABEL_PREVIOUS));
@@ -187,8 +205,6 @@ static void take(struct agent_cache *c, struct agent_secret *s,
 	s->expires_us = e->expires_us;
 	s->checked_us = now_boot(c->now);
 	s->seen_us = now_wall(c->now);
-	if (strcmp(s->pushed, s->current.id) == 0)
-		s->pushed[0] = '\0';
 }
 
 void agent_cache_answer(struct agent_cache *c, struct agent_errand *e)

@@ -258,7 +258,7 @@ static void begin(struct agent *a, struct agent_client *c, const void *frame,
 	c->begun_us = now_boot(a->now);
 	c->until_us = 0;
 	c->waits_for = NULL;
-	c->waits_for_trail = c->pressed = c->again = false;
+	c->waits_for_trail = c->pressed = c->asked = c->again = false;
 	c->ticket = 0;
 	outcome = agent_request(a, c, frame, len, &reply_len);
 	if (outcome == AGENT_PARK && !c->frame &&

@@ -148,8 +148,13 @@ enum agent_outcome agent_creds(struct agent *a, struct agent_client *c,
 	case AGENT_CACHE_COMING:
 	case AGENT_CACHE_NOTHING:
 		if (wait_for(a, c, role)) {
-			agent_cache_press(a->cache, role->secret,
-					  AGENT_CACHE_PRESS_US);
+			if (!c->asked)
+				agent_cache_press(a->cache, role->secret,
+						  AGENT_CACHE_PRESS_US);
+			else
+				agent_cache_soon(a->cache, role->secret,
+						 WAIT_US / 4);
+			c->asked = true;
 			return AGENT_PARK;
 		}
 		return refuse(c, "no secret can be had now");
@@ -157,8 +162,11 @@ enum agent_outcome agent_creds(struct agent *a, struct agent_client *c,
 	case AGENT_CACHE_STALE:
 		break;
 	}
-	if (!role->secret->password)
+	if (!role->secret->password) {
+		if (!role->secret->failed && wait_for(a, c, role))
+			return AGENT_PARK; /* the role's first units */
 		return refuse(c, "no secret can be had now");
+	}
 	text_escape(whom, sizeof(whom), w.unit, strlen(w.unit));
 	outcome =
 		agent_request_record(a, c, role, "CREDENTIAL", stale > 0, whom);

@@ -57,6 +57,7 @@ struct agent_client {
 		*waits_for; /* compared only, never followed */
 	bool waits_for_trail;
 	bool pressed;  /* it has asked for a newer answer already */
+	bool asked;    /* the same, for another version than one it knows */
 	bool stranger; /* counted as one without any right */
 	bool again;    /* run it in this turn */
 	uint64_t ticket;

@@ -17,6 +17,10 @@
 #define TOKEN_US   (10 * NOW_SECOND) /* between two that clients cause */
 #define ROTATE_US  (60 * NOW_SECOND)
 #define ENTRY_ROOM 1100 /* the longest entry of LIST */
+/* Who waits for less is there for a rotation that goes on: the store is asked
+ * some times more.  Who waits for longer gets what refresh and push bring. */
+#define BRIDGE_US    (30 * NOW_SECOND)
+#define BRIDGE_TURNS 4
 
 typedef enum agent_outcome handler_fn(struct agent_call *k);
 
@@ -195,6 +199,21 @@ static bool unwanted(const struct agent_call *k)
 	return old && strlen(id) == n && memcmp(id, old, n) == 0;
 }
 
+/* Have the store asked, for one who waits for another answer. */
+static void press(struct agent_call *k, int64_t wait)
+{
+	struct agent_secret *s = k->role->secret;
+
+	if (!k->c->asked)
+		agent_cache_press(k->a->cache, s, AGENT_CACHE_PRESS_US);
+	else if (wait < BRIDGE_US)
+		agent_cache_soon(k->a->cache, s,
+				 wait / BRIDGE_TURNS > AGENT_CACHE_PRESS_US ?
+					 wait / BRIDGE_TURNS :
+					 AGENT_CACHE_PRESS_US);
+	k->c->asked = true;
+}
+
 /* The role's secret, or what is to be said instead.  AGENT_REPLY with *ret_stale
  * when there is one that is wanted. */
 static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
@@ -213,7 +232,7 @@ static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
 		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
 	case AGENT_CACHE_NOTHING:
 		if (agent_request_wait(k, wait)) {
-			agent_cache_press(k->a->cache, s, AGENT_CACHE_PRESS_US);
+			press(k, wait);
 			return AGENT_PARK;
 		}
 		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
@@ -222,7 +241,7 @@ static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
 		break;
 	}
 	if (unwanted(k)) {
-		agent_cache_press(k->a->cache, s, AGENT_CACHE_PRESS_US);
+		press(k, wait);
 		if (agent_request_wait(k, wait))
 			return AGENT_PARK;
 		return agent_request_answer(k, WIRE_RESULT_TIMEOUT);
@@ -266,8 +285,11 @@ static enum agent_outcome do_GET(struct agent_call *k)
 	outcome = look(k, &stale, &answered);
 	if (outcome == AGENT_PARK || answered)
 		return outcome;
-	if (!s->password)
+	if (!s->password) {
+		if (!s->failed && agent_request_wait(k, FIRST_US))
+			return AGENT_PARK; /* the role's first readers */
 		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+	}
 	outcome = check_life(k);
 	if (outcome == AGENT_CLOSE)
 		return say(k, WIRE_RESULT_UNAVAILABLE,

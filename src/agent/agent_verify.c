@@ -153,8 +153,11 @@ enum agent_outcome agent_verify(struct agent_call *k)
 	case AGENT_CACHE_STALE:
 		break;
 	}
-	if (!k->role->secret->current.has_mac)
+	if (!k->role->secret->current.has_mac) {
+		if (!k->role->secret->failed && agent_request_wait(k, FIRST_US))
+			return AGENT_PARK; /* the role's first verifiers */
 		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+	}
 	if (agent_brake_on(k->a->brake, &t.who, set->wrong_passwords,
 			   k->now_us))
 		return answer(k, &t, WIRE_RESULT_LIMITED, stale > 0);

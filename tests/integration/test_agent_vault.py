@@ -5,6 +5,7 @@ what it does when that lies, lags or is away."""
 import os
 import tempfile
 import threading
+import time
 
 import pytest
 
@@ -89,6 +90,23 @@ def test_many_clients_are_one_question(new, site):
     one = len(set(secrets_read(calls)))
     # At once, and perhaps once more after a second.
     assert 0 < len(secrets_read(calls)) <= 2 * one, calls
+
+
+def test_who_waits_for_long_asks_the_store_once(new, site):
+    """`keyturn-credential watch` waits half a minute, again and again."""
+    agent = new()
+    version = agent.get()["VERSION"]
+    with agent.connect() as sock:
+        with site.gate.watch() as calls:
+            sock.sendall(wire.request("GET", role="sap", not_version=version,
+                                      wait_ms=30000))
+            time.sleep(3)  # in which nothing more happens
+        asked = secrets_read(calls)
+        assert asked and len(asked) == len(set(asked)), calls
+        # The rotator's word ends the wait.
+        site.run("rotate", "sap", expect=0)
+        agent.push(version=site.current().id)
+        assert wire.read_reply(sock, "GET")["VERSION"] == site.current().id
 
 
 def test_waiting_clients_find_a_rotation_that_nobody_told_of(new, site):

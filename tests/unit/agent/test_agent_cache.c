@@ -322,6 +322,58 @@ static void clients_cause_one_errand_a_second(void **state)
 	assert_true(w->urgent);
 }
 
+/* Nor does one who waits make it come sooner. */
+static void clients_do_not_shorten_the_back_off(void **state)
+{
+	struct world *w = *state;
+	int64_t due;
+	unsigned before;
+
+	begin(w);
+	w->away = STATUS_STORE_UNAVAILABLE;
+	poll(w);
+	for (int i = 0; i < 3; i++) {
+		pass(w, w->secret->next_us - boot(w));
+		answer(w);
+	}
+	before = w->n_sent;
+	due = w->secret->next_us;
+	while (boot(w) + NOW_SECOND < due) {
+		assert_false(agent_cache_press(w->cache, w->secret,
+					       AGENT_CACHE_PRESS_US));
+		assert_false(agent_cache_press(w->cache, w->secret,
+					       AGENT_CACHE_WRONG_US));
+		agent_cache_soon(w->cache, w->secret, NOW_SECOND);
+		pass(w, NOW_SECOND);
+	}
+	assert_int_equal(w->n_sent, before);
+	assert_int_equal(w->secret->next_us, due);
+	/* While the next one is under way it is waited for, and not doubled. */
+	pass(w, due - boot(w));
+	assert_true(
+		agent_cache_press(w->cache, w->secret, AGENT_CACHE_PRESS_US));
+	answer(w);
+	assert_int_equal(w->n_sent, before + 1);
+	/* The rotator's word is another matter. */
+	agent_cache_push(w->cache, w->secret, "");
+	assert_int_equal(w->n_sent, before + 2);
+}
+
+static void who_waits_has_the_store_asked_in_time_and_not_at_once(void **state)
+{
+	struct world *w = *state;
+	unsigned before;
+
+	begin(w);
+	before = w->n_sent;
+	agent_cache_soon(w->cache, w->secret, 5 * NOW_SECOND);
+	agent_cache_soon(w->cache, w->secret, 9 * NOW_SECOND);
+	pass(w, 5 * NOW_SECOND - 1);
+	assert_int_equal(w->n_sent, before);
+	pass(w, 1);
+	assert_int_equal(w->n_sent, before + 1);
+}
+
 static void an_outage_makes_it_stale_and_then_ends_it(void **state)
 {
 	struct world *w = *state;
@@ -502,6 +554,53 @@ static void the_rotators_word_ends_the_doubt(void **state)
 	assert_holds(w, 6);
 }
 
+/* The announced one has been superseded: its announcement says no more. */
+static void an_announcement_ends_with_the_next_answer(void **state)
+{
+	struct world *w = *state;
+
+	begin(w);
+	agent_cache_push(w->cache, w->secret, id_of(8));
+	has(w, 9, 8, 0);
+	answer(w);
+	assert_holds(w, 9);
+	has(w, 8, 7, 0); /* a replica that lags */
+	poll(w);
+	assert_holds(w, 9);
+	assert_int_equal(look(w), AGENT_CACHE_STALE);
+}
+
+/* An answer to a question from before it does not end it. */
+static void an_announcement_outlives_the_errand_under_way(void **state)
+{
+	struct world *w = *state;
+	struct agent_errand *early;
+
+	begin(w);
+	pass(w, REFRESH * 2);
+	early = w->sent;
+	w->sent = NULL;
+	agent_errand_run(early, &w->store);
+	agent_cache_push(w->cache, w->secret, id_of(6));
+	agent_cache_answer(w->cache, early);
+	assert_holds(w, 7);
+	has(w, 6, 5, 0);
+	answer(w);
+	assert_holds(w, 6);
+}
+
+static void an_announced_view_from_before_ours_is_not_believed(void **state)
+{
+	struct world *w = *state;
+
+	begin(w);
+	agent_cache_push(w->cache, w->secret, id_of(6));
+	has(w, 6, 5, 7);
+	answer(w);
+	assert_holds(w, 7);
+	assert_int_equal(look(w), AGENT_CACHE_STALE);
+}
+
 static void a_push_of_what_the_store_does_not_say_changes_nothing(void **state)
 {
 	struct world *w = *state;
@@ -564,14 +663,46 @@ static void what_is_only_checked_is_not_held_in_clear(void **state)
 	assert_int_equal(w->fetches, 1);
 	/* When somebody may read it, it is fetched. */
 	want(w, true, false);
-	assert_int_equal(look(w), AGENT_CACHE_COMING);
+	assert_true(agent_cache_lacks(w->secret));
 	pass(w, 0);
 	answer(w);
+	assert_false(agent_cache_lacks(w->secret));
 	assert_holds(w, 7);
 	/* And the other way round it is forgotten. */
 	want(w, false, false);
 	assert_null(w->secret->password);
 	assert_int_equal(look(w), AGENT_CACHE_FRESH);
+}
+
+/* Nor does an older view get in while the content is not there. */
+static void first_readers_in_an_outage_take_nothing_from_others(void **state)
+{
+	struct world *w = *state;
+	unsigned char mac[DIGEST_SIZE];
+
+	want(w, false, false);
+	pass(w, 0);
+	answer(w);
+	agent_cache_digest(w->cache, "password-7", 10, mac);
+	w->away = STATUS_STORE_UNAVAILABLE;
+	want(w, true, false);
+	pass(w, 0);
+	answer(w);
+	assert_int_equal(look(w), AGENT_CACHE_STALE);
+	assert_string_equal(w->secret->current.id, id_of(7));
+	assert_true(w->secret->current.has_mac);
+	assert_memory_equal(w->secret->current.mac, mac, sizeof(mac));
+	w->away = STATUS_OK;
+	has(w, 6, 5, 7);
+	poll(w);
+	assert_string_equal(w->secret->current.id, id_of(7));
+	assert_null(w->secret->password);
+	has(w, 7, 6, 0);
+	poll(w);
+	assert_holds(w, 7);
+	assert_int_equal(look(w), AGENT_CACHE_FRESH);
+	/* It was no rotation. */
+	assert_int_equal(w->secret->since_us, EPOCH + 7 * NOW_SECOND);
 }
 
 /* An errand that was sent before the wish does not fulfil it. */
@@ -731,6 +862,8 @@ int main(void)
 		TEST(a_rotation_is_taken_over),
 		TEST(the_store_is_asked_once_at_a_time),
 		TEST(clients_cause_one_errand_a_second),
+		TEST(clients_do_not_shorten_the_back_off),
+		TEST(who_waits_has_the_store_asked_in_time_and_not_at_once),
 		TEST(an_outage_makes_it_stale_and_then_ends_it),
 		TEST(a_store_that_hangs_makes_it_stale_as_well),
 		TEST(retries_back_off_to_a_minute),
@@ -742,10 +875,14 @@ int main(void)
 		TEST(an_older_view_that_stays_is_believed_in_the_end),
 		TEST(an_older_view_that_changes_is_doubted_anew),
 		TEST(the_rotators_word_ends_the_doubt),
+		TEST(an_announcement_ends_with_the_next_answer),
+		TEST(an_announcement_outlives_the_errand_under_way),
+		TEST(an_announced_view_from_before_ours_is_not_believed),
 		TEST(a_push_of_what_the_store_does_not_say_changes_nothing),
 		TEST(a_current_that_is_gone_is_doubted_and_then_dropped),
 		TEST(current_since_is_when_the_store_last_said_otherwise),
 		TEST(what_is_only_checked_is_not_held_in_clear),
+		TEST(first_readers_in_an_outage_take_nothing_from_others),
 		TEST(a_wish_during_an_errand_is_another_errand),
 		TEST(a_secret_that_is_not_wanted_is_dropped),
 		TEST(a_cancelled_errand_is_sent_again),
