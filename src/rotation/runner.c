@@ -22,7 +22,8 @@ enum status runner_env_new(const struct runner_env_options *o,
 	env->o = *o;
 	pthread_mutex_init(&env->lock, NULL);
 	pthread_mutex_init(&env->control, NULL);
-	pthread_mutex_init(&env->canary, NULL);
+	for (size_t i = 0; i < RUNNER_STORES; i++)
+		pthread_mutex_init(&env->canary[i].lock, NULL);
 	*ret_env = env;
 	return STATUS_OK;
 }
@@ -33,7 +34,8 @@ void runner_env_free(struct runner_env *env)
 		return;
 	pthread_mutex_destroy(&env->lock);
 	pthread_mutex_destroy(&env->control);
-	pthread_mutex_destroy(&env->canary);
+	for (size_t i = 0; i < RUNNER_STORES; i++)
+		pthread_mutex_destroy(&env->canary[i].lock);
 	free(env);
 }
 

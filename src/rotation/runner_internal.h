@@ -11,7 +11,8 @@
 
 #include "rotation/runner.h"
 
-#define RUNNER_SEEN 16
+#define RUNNER_SEEN   16
+#define RUNNER_STORES 16 /* beyond that some share a lock */
 
 struct runner_env {
 	struct runner_env_options o;
@@ -22,7 +23,10 @@ struct runner_env {
 	} seen[RUNNER_SEEN];
 	size_t next_seen;
 	pthread_mutex_t control; /* one wrong-password control at a time */
-	pthread_mutex_t canary;	 /* one canary at a time */
+	struct {
+		const void *of;	      /* a store */
+		pthread_mutex_t lock; /* one canary of it at a time */
+	} canary[RUNNER_STORES];
 };
 
 struct runner {

@@ -103,19 +103,34 @@ static void fill_entry(const struct runner *r, struct store_entry *e)
 	e->password = r->password;
 }
 
+/* A store that hangs is waited for by nobody who has another one. */
+static pthread_mutex_t *canary_lock(struct runner_env *env, const void *store)
+{
+	size_t i = 0;
+
+	pthread_mutex_lock(&env->lock);
+	while (i < RUNNER_STORES - 1 && env->canary[i].of &&
+	       env->canary[i].of != store)
+		i++;
+	env->canary[i].of = store;
+	pthread_mutex_unlock(&env->lock);
+	return &env->canary[i].lock;
+}
+
 /* One canary per store and minute, whatever the number of jobs. */
 enum status runner_store_canary(struct runner *r, struct reason *why)
 {
 	struct store *s = r->job->store;
+	pthread_mutex_t *lock = canary_lock(r->env, s);
 	enum status st = STATUS_OK;
 
-	pthread_mutex_lock(&r->env->canary);
+	pthread_mutex_lock(lock);
 	if (!runner_seen_lately(r->env, s)) {
 		st = s->ops->canary(s, why);
 		if (st == STATUS_OK)
 			runner_saw(r->env, s, CANARY_LIFE);
 	}
-	pthread_mutex_unlock(&r->env->canary);
+	pthread_mutex_unlock(lock);
 	return st;
 }
 
