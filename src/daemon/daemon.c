@@ -161,6 +161,7 @@ static void loop(struct daemon *d, int signals)
 	struct pollfd fds[] = { { .fd = signals, .events = POLLIN },
 				{ .fd = d->wake_fd, .events = POLLIN } };
 	uint64_t rings;
+	bool quiet;
 
 	for (;;) {
 		now = now_boot(now_system());
@@ -171,14 +172,16 @@ static void loop(struct daemon *d, int signals)
 		wake = INT64_MAX;
 		if (!d->stopping)
 			wake = daemon_errands_begin(d, now);
+		/* Before the clerk, who then sees the last requests. */
+		quiet = d->stopping && push_hush(d->push);
 		daemon_errands_clerk(d, now);
 		say_status(d);
 		if (watchdog > 0 && now - fed >= watchdog / 2) {
 			notify_send("WATCHDOG=1");
 			fed = now;
 		}
-		if (d->stopping &&
-		    ((d->runs == 0 && !d->clerk_busy) || now >= d->stop_at))
+		if (d->stopping && ((d->runs == 0 && !d->clerk_busy && quiet) ||
+				    now >= d->stop_at))
 			return;
 		poll(fds, 2, (int)(rest(d, now, wake, watchdog) / 1000));
 	}

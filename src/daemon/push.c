@@ -47,6 +47,8 @@ struct push {
 	struct telling *list;
 	size_t n;
 	unsigned failed;
+	bool hushed; /* no TAKE any more */
+	bool taking; /* one is under way */
 	bool ending;
 };
 
@@ -146,12 +148,35 @@ static struct telling *next_due(struct push *p, int64_t now, int64_t *ret_wake)
 	return NULL;
 }
 
+/* At the end an agent that does not answer is waited for once, and not for each
+ * telling.  Under the lock. */
+static void give_up(struct push *p)
+{
+	struct telling *t;
+
+	if (p->n > 0 && p->away) {
+		p->failed += (unsigned)p->n;
+		log_line(LOG_LEVEL_WARN,
+			 "the agent could not be told of %zu more new "
+			 "passwords; it will find them in the store",
+			 p->n);
+	}
+	while ((t = p->list) != NULL) {
+		p->list = t->next;
+		free(t);
+	}
+	p->n = 0;
+}
+
 /* Put back for later, unless there is newer word of that role.  Under the
  * lock. */
 static void later(struct push *p, struct telling *t)
 {
-	struct telling *other = p->list;
+	struct telling *other;
 
+	if (p->ending && (p->away || t->absent))
+		give_up(p);
+	other = p->list;
 	while (other && strcmp(other->role, t->role) != 0)
 		other = other->next;
 	if (other || p->ending || ++t->attempts >= ATTEMPTS) {
@@ -191,21 +216,25 @@ static void *work(void *arg)
 	struct push *p = arg;
 	int64_t next_take = 0, now, wake;
 	struct telling *t;
+	bool done;
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
 		now = now_boot(now_system());
+		if (p->hushed)
+			next_take = now + PAUSE_MAX;
 		wake = next_take;
 		t = next_due(p, now, &wake);
 		if (t || (now >= next_take && !p->ending)) {
-			bool done = false;
-
+			done = false;
+			p->taking = !t;
 			pthread_mutex_unlock(&p->lock);
 			if (t)
 				done = tell(p, t);
 			else
 				take(p);
 			pthread_mutex_lock(&p->lock);
+			p->taking = false;
 			if (!t)
 				next_take = now_boot(now_system()) + TAKE_US;
 			else if (done)
@@ -279,6 +308,19 @@ void push_tell(struct push *p, const char *role, const char *version)
 	}
 	pthread_cond_signal(&p->changed);
 	pthread_mutex_unlock(&p->lock);
+}
+
+bool push_hush(struct push *p)
+{
+	bool quiet;
+
+	if (!p)
+		return true;
+	pthread_mutex_lock(&p->lock);
+	p->hushed = true;
+	quiet = !p->taking;
+	pthread_mutex_unlock(&p->lock);
+	return quiet;
 }
 
 unsigned push_failed(struct push *p)

@@ -7,6 +7,8 @@
 #ifndef KEYTURN_PUSH_H
 #define KEYTURN_PUSH_H
 
+#include <stdbool.h>
+
 #include "base/random.h"
 #include "base/reason.h"
 
@@ -23,10 +25,16 @@ enum status push_start(const char *socket_path, const struct random *random,
 /* `version` of the role is current now.  Does not wait.  Takes NULL. */
 void push_tell(struct push *p, const char *role, const char *version);
 
+/* Ask the agent for no more requests: what is not taken stays there for the next
+ * start.  True when no question is under way any more, and every request has
+ * been handed over.  Does not wait.  Takes NULL. */
+bool push_hush(struct push *p);
+
 /* How many tellings came to nothing so far.  Takes NULL. */
 unsigned push_failed(struct push *p);
 
-/* Tell what is left to tell once more, wait, release.  Takes NULL. */
+/* Tell what is left to tell once more, unless the agent does not answer, wait,
+ * release.  Takes NULL. */
 void push_free(struct push *p);
 
 #endif
