@@ -39,6 +39,7 @@ void agenda_free(struct agenda *a)
 	if (!a)
 		return;
 	free(a->roles);
+	free(a->gone);
 	free(a->sites);
 	free(a);
 }
@@ -79,23 +80,42 @@ struct agenda_role *agenda_find(const struct agenda *a, const char *role)
 	return bsearch(role, a->roles, a->n_roles, sizeof(*a->roles), by_name);
 }
 
+static void carry(struct agenda *a, const struct agenda_role *was)
+{
+	struct agenda_role *r = agenda_find(a, was->name);
+
+	if (!r) {
+		/* It may come back before its run ends. */
+		if (was->running && a->gone)
+			a->gone[a->n_gone++] = *was;
+		return;
+	}
+	r->known = was->known;
+	r->asked = was->asked;
+	r->asked_at = was->asked_at;
+	r->running = was->running;
+	r->probing = was->probing;
+	r->for_owner = was->for_owner;
+	r->began_at = was->began_at;
+	r->ended_at = was->ended_at;
+}
+
 void agenda_inherit(struct agenda *a, const struct agenda *old)
 {
-	for (size_t i = 0; i < old->n_roles; i++) {
-		const struct agenda_role *was = &old->roles[i];
-		struct agenda_role *r = agenda_find(a, was->name);
+	a->gone = calloc(old->n_roles + old->n_gone + 1, sizeof(*a->gone));
+	for (size_t i = 0; i < old->n_roles; i++)
+		carry(a, &old->roles[i]);
+	for (size_t i = 0; i < old->n_gone; i++)
+		carry(a, &old->gone[i]);
+}
 
-		if (!r)
-			continue;
-		r->known = was->known;
-		r->asked = was->asked;
-		r->asked_at = was->asked_at;
-		r->running = was->running;
-		r->probing = was->probing;
-		r->for_owner = was->for_owner;
-		r->began_at = was->began_at;
-		r->ended_at = was->ended_at;
-	}
+void agenda_end_gone(struct agenda *a, const char *role)
+{
+	for (size_t i = 0; i < a->n_gone; i++)
+		if (strcmp(a->gone[i].name, role) == 0) {
+			a->gone[i] = a->gone[--a->n_gone];
+			return;
+		}
 }
 
 /* ---- sites ---------------------------------------------------------------- */

@@ -62,6 +62,8 @@ struct agenda {
 	const struct random *random; /* NULL: no chance (tests) */
 	struct agenda_role *roles;   /* by name */
 	size_t n_roles;
+	struct agenda_role *gone; /* not configured any more, but running */
+	size_t n_gone;
 	struct agenda_site *sites;
 	size_t n_sites;
 };
@@ -79,6 +81,9 @@ void agenda_add(struct agenda *a, const char *role, const char *cluster,
 /* What goes on in spite of a new configuration: runs, and what was asked for.
  * Pauses end: who changes the configuration wants to see what comes of it. */
 void agenda_inherit(struct agenda *a, const struct agenda *old);
+
+/* A run ended of a role that was running when its configuration went. */
+void agenda_end_gone(struct agenda *a, const char *role);
 
 struct agenda_role *agenda_find(const struct agenda *a, const char *role);
 

@@ -473,6 +473,33 @@ static void a_new_configuration_ends_pauses_and_no_run(void **state)
 	assert_null(begin_next());
 }
 
+static void a_role_that_went_and_came_back_still_runs(void **state)
+{
+	struct agenda *was;
+
+	(void)state;
+	a = make(&limits, 2, 1);
+	want_all();
+	assert_ptr_equal(begin_next(), role("r0"));
+	assert_ptr_equal(begin_next(), role("r1"));
+	for (size_t n = 0; n <= 2; n += 2) { /* none configured, then both */
+		was = a;
+		a = make(&limits, n, 1);
+		agenda_inherit(a, was);
+		agenda_free(was);
+		if (n == 0)
+			agenda_end_gone(a, "r1");
+	}
+	want_all();
+	assert_true(role("r0")->running);
+	assert_false(role("r1")->running);
+	assert_ptr_equal(begin_next(), role("r1"));
+	assert_null(begin_next());
+	agenda_end(a, role("r0"), STATUS_OK, now);
+	learn(role("r0"), true);
+	assert_ptr_equal(begin_next(), role("r0"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -496,6 +523,7 @@ int main(void)
 		T(due_roles_are_spread_and_interrupted_ones_are_not),
 		T(a_suspended_machine_begins_what_is_due_once),
 		T(a_new_configuration_ends_pauses_and_no_run),
+		T(a_role_that_went_and_came_back_still_runs),
 #undef T
 	};
 
