@@ -41,13 +41,19 @@ void daemon_errands_do(void *arg, void *thing)
 void daemon_errands_request(void *arg, const char *role)
 {
 	struct daemon *d = arg;
+	bool room;
 
 	pthread_mutex_lock(&d->lock);
-	if (d->n_requests < DAEMON_REQUESTS_MAX &&
-	    text_copy(d->requests[d->n_requests], AGENDA_NAME_SIZE, role) ==
-		    STATUS_OK)
+	room = d->n_requests < DAEMON_REQUESTS_MAX;
+	if (room && text_copy(d->requests[d->n_requests], AGENDA_NAME_SIZE,
+			      role) == STATUS_OK)
 		d->n_requests++;
 	pthread_mutex_unlock(&d->lock);
+	if (!room)
+		log_line(LOG_LEVEL_WARN,
+			 "%s: its owner asked for a rotation, but %d requests "
+			 "wait already: it must be asked for again",
+			 role, DAEMON_REQUESTS_MAX);
 	ring(d);
 }
 
@@ -201,6 +207,19 @@ static void take_look(struct daemon *d, size_t i, const struct errand_look *l,
 	agenda_learn(d->agenda, &d->agenda->roles[i], &l->finding, now);
 }
 
+/* One that is away is tried by one role at a time, and the jobs are left to the
+ * others. */
+static void judge_store(struct daemon *d, size_t i, const struct errand *e,
+			int64_t now)
+{
+	struct agenda_site *s = &d->agenda->sites[d->agenda->roles[i].store];
+
+	if (e->looks[i].store_there)
+		agenda_site_good(s);
+	else if (e->looks[i].store_away && s->failures == 0)
+		agenda_site_failed(d->agenda, s, e->began, now);
+}
+
 static void looked(struct daemon *d, struct errand *e, int64_t now)
 {
 	int64_t wall = now_wall(now_system());
@@ -213,8 +232,14 @@ static void looked(struct daemon *d, struct errand *e, int64_t now)
 		ledger_failed(d, e->began, now, &e->why);
 		return;
 	}
-	for (size_t i = 0; i < d->agenda->n_roles; i++)
+	for (size_t i = 0; i < d->agenda->n_roles; i++) {
+		judge_store(d, i, e, now);
 		take_look(d, i, &e->looks[i], now);
+	}
+	for (size_t i = 0; i < d->agenda->n_roles; i++)
+		if (e->looks[i].asked)
+			agenda_ask(d->agenda, &d->agenda->roles[i]);
+	d->recalled = true;
 	d->next_due_us = INT64_MAX;
 	for (size_t i = 0; i < d->agenda->n_roles; i++)
 		if (d->looks[i].next_due_us > wall &&
@@ -275,8 +300,9 @@ static void ran(struct daemon *d, struct errand *e, int64_t now)
 
 	d->runs--;
 	d->changed = true;
-	/* A role that the configuration has no more just ended. */
-	if (role && role->running) {
+	if (!role) {
+		agenda_end_gone(d->agenda, e->role);
+	} else if (role->running) {
 		agenda_end(d->agenda, role, s, now);
 		take_look(d, (size_t)(role - d->agenda->roles), &e->looks[0],
 			  now);
@@ -447,10 +473,13 @@ void daemon_errands_clerk(struct daemon *d, int64_t now)
 	bool away = !d->shop->ledger || ledger->failures > 0;
 	struct errand *e = NULL;
 
-	if (d->clerk_busy || d->stopping)
+	if (d->clerk_busy)
 		return;
+	/* Also at the end: what was taken from the agent is nowhere else. */
 	if (requested(d, &e)) {
 		give_clerk(d, e, now);
+	} else if (d->stopping) {
+		return;
 	} else if (d->reload) {
 		load(d, now);
 	} else if (away && now >= ledger->not_before) {
@@ -463,6 +492,7 @@ void daemon_errands_clerk(struct daemon *d, int64_t now)
 		if (errand_new(ERRAND_LOOK, d->shop, &e) != STATUS_OK)
 			return;
 		e->checkpoint = d->checkpoint;
+		e->recall = !d->recalled;
 		d->checkpoint = false;
 		d->next_due_us = INT64_MAX;
 		give_clerk(d, e, now);

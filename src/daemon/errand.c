@@ -2,6 +2,7 @@
 /* Does what may take time; must never touch what the scheduler decides by. */
 #include "daemon/errand.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,12 @@
 /* How often the store is asked for roles that the ledger does not know: only a
  * lost ledger could have made them known, and who takes one over writes it. */
 #define STORE_AGAIN (600 * NOW_SECOND)
+/* A store that was away is not asked by looks for so long: each question may take
+ * its whole timeout.  Meanwhile runs try it, which hold up nobody. */
+#define STORE_RETRY (15 * NOW_SECOND)
+/* How long a wish survives that cannot be done. */
+#define ASKED_FOR   (7 * 86400 * NOW_SECOND)
+#define KEY_SIZE    (AGENDA_NAME_SIZE + 8)
 #define METRICS_MAX ((size_t)64 << 20)
 
 enum status errand_new(enum errand_kind kind, struct shop *shop,
@@ -66,12 +73,58 @@ static struct errand_look look_of(const struct due *d, int64_t taken_at)
 		.next_due_us = d->next_us,
 		.failures = k->failures,
 		.open = k->open_run[0] != '\0',
+		.store_away = d->doubt == STATUS_STORE_UNAVAILABLE,
 	};
 }
 
 static bool is_ledgers(enum status s)
 {
 	return s == STATUS_LEDGER_UNAVAILABLE || s == STATUS_AUDIT_BROKEN;
+}
+
+/* ---- what owners asked for ------------------------------------------------- */
+
+/* Known to the ledger until it is done, so that it outlives keyturnd. */
+static bool recall(struct errand *e, const char *role, int64_t *ret_us)
+{
+	struct ledger *l = e->shop->ledger;
+	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE];
+
+	snprintf(key, sizeof(key), "asked.%s", role);
+	if (l->ops->recall(l, key, now_wall(now_system()), value, NULL) !=
+	    STATUS_OK)
+		return false;
+	*ret_us = strtoll(value, NULL, 10);
+	return true;
+}
+
+static enum status remember(struct errand *e, int64_t at_us, int64_t until_us,
+			    struct reason *why)
+{
+	struct ledger *l = e->shop->ledger;
+	char key[KEY_SIZE], value[32];
+
+	snprintf(key, sizeof(key), "asked.%s", e->role);
+	snprintf(value, sizeof(value), "%lld", (long long)at_us);
+	return l->ops->remember(l, key, value, until_us, why);
+}
+
+/* By the wall clock. */
+static int64_t began(const struct errand *e)
+{
+	return now_wall(now_system()) - (now_boot(now_system()) - e->began);
+}
+
+/* Done, or never to be done; what was asked for since it began is not. */
+static void forget(struct errand *e)
+{
+	enum status s = e->result.status;
+	int64_t at;
+
+	if (s != STATUS_OK && s != STATUS_NOTHING_DUE && s != STATUS_FROZEN)
+		return;
+	if (recall(e, e->role, &at) && at <= began(e))
+		remember(e, at, 0, NULL);
 }
 
 /* ---- a run ----------------------------------------------------------------- */
@@ -91,6 +144,8 @@ static void run(struct errand *e)
 		return;
 	due_run(e->shop->workshop, role, e->requested, &like, NULL, NULL,
 		&e->result, &before, &after);
+	if (e->requested)
+		forget(e);
 	e->moved = e->result.version[0] && before.doubt == STATUS_OK &&
 		   strcmp(e->result.version, before.known.version) != 0;
 	/* Nothing is newer than this; what is in doubt is not known at all. */
@@ -100,26 +155,48 @@ static void run(struct errand *e)
 
 /* ---- a look ---------------------------------------------------------------- */
 
-/* As due_look(), but the store is not asked each time. */
+/* What can be said of a role without its store, if anything. */
+static enum status look_aside(struct errand *e, size_t i, bool away,
+			      struct due *ret, struct reason *why)
+{
+	struct ledger *l = e->shop->ledger;
+	struct due d = { .mode = ENGINE_MODE_RECOVER };
+	enum status s;
+
+	s = l->ops->role(l, config_name(e->shop->roles[i]), &d.known, why);
+	if (s == STATUS_NOT_FOUND && !away) {
+		d.untaken = true;
+	} else if (away && (s == STATUS_NOT_FOUND ||
+			    (s == STATUS_OK && d.known.rotated_us == 0))) {
+		d.doubt = STATUS_STORE_UNAVAILABLE;
+		d.wanted = true;
+	} else {
+		return STATUS_NOT_FOUND;
+	}
+	*ret = d;
+	return STATUS_OK;
+}
+
+/* As due_look(), but a store is not asked each time, and one that is away not
+ * for each of its roles. */
 static enum status look_at(struct errand *e, size_t i, struct due *d,
 			   struct reason *why)
 {
-	struct ledger *l = e->shop->ledger;
-	int64_t *asked = &e->shop->store_asked[i];
-	int64_t now = now_boot(now_system());
 	const struct config_group *role = e->shop->roles[i];
+	int64_t *asked = &e->shop->store_asked[i];
+	int64_t *away_at = shop_store_away(e->shop, role);
+	int64_t now = now_boot(now_system());
+	bool lately = *asked > 0 && now - *asked < STORE_AGAIN;
+	bool away = *away_at > 0 && now - *away_at < STORE_RETRY;
 	enum status s;
 
-	if (*asked > 0 && now - *asked < STORE_AGAIN) {
-		*d = (struct due){ .mode = ENGINE_MODE_RECOVER };
-		s = l->ops->role(l, config_name(role), &d->known, why);
-		if (s == STATUS_NOT_FOUND) {
-			d->untaken = true;
-			return STATUS_OK;
-		}
-	}
+	if ((lately || away) &&
+	    look_aside(e, i, away && !lately, d, why) == STATUS_OK)
+		return STATUS_OK;
 	s = due_look(e->shop->workshop, role, now_wall(now_system()), d, why);
 	*asked = s == STATUS_OK && d->untaken ? now : 0;
+	if (s == STATUS_OK && d->doubt == STATUS_STORE_UNAVAILABLE)
+		*away_at = now_boot(now_system());
 	return s;
 }
 
@@ -154,6 +231,7 @@ static void look(struct errand *e)
 	struct ledger *l = e->shop->ledger;
 	struct due d;
 	enum status s = STATUS_OK;
+	int64_t asked_at;
 
 	for (size_t i = 0; i < e->shop->n_roles && s == STATUS_OK; i++) {
 		int64_t taken_at = now_boot(now_system());
@@ -161,8 +239,15 @@ static void look(struct errand *e)
 		s = look_at(e, i, &d, &e->why);
 		if (s == STATUS_OK && is_ledgers(d.doubt))
 			s = d.doubt;
-		if (s == STATUS_OK)
+		if (s == STATUS_OK) {
 			e->looks[i] = look_of(&d, taken_at);
+			e->looks[i].store_there = d.untaken &&
+						  e->shop->store_asked[i] >=
+							  taken_at;
+		}
+		if (s == STATUS_OK && e->recall)
+			e->looks[i].asked = recall(
+				e, config_name(e->shop->roles[i]), &asked_at);
 	}
 	if (s == STATUS_OK)
 		s = look_at_hooks(e, &e->why);
@@ -212,6 +297,10 @@ static void note(struct errand *e)
 					 .took_us = -1 };
 
 	e->status = l->ops->note(l, &ev, 1, true, &e->why);
+	if (e->status == STATUS_OK)
+		e->status = remember(e, began(e),
+				     now_wall(now_system()) + ASKED_FOR,
+				     &e->why);
 }
 
 static void write_text(struct errand *e)

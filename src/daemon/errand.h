@@ -29,6 +29,9 @@ struct errand_look {
 	int64_t next_due_us; /* wall clock, 0: none */
 	unsigned failures;
 	bool open;
+	bool store_away,
+		store_there; /* LOOK: the store did not answer, or did */
+	bool asked;	     /* LOOK: for a rotation, before keyturnd's start */
 };
 
 struct errand_hook {
@@ -56,6 +59,7 @@ struct errand {
 	struct errand_hook *hooks;
 	size_t n_hooks;
 	bool checkpoint; /* sign one */
+	bool recall;	 /* what owners asked for before the start */
 	/* RUN */
 	struct runner_result result;
 	bool moved; /* another version is current now */

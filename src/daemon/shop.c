@@ -51,7 +51,10 @@ static enum status make(struct loaded *l, struct shop **ret, struct reason *why)
 	s->n_roles = n;
 	s->roles = calloc(n + 1, sizeof(*s->roles));
 	s->store_asked = calloc(n + 1, sizeof(*s->store_asked));
-	st = s->roles && s->store_asked ?
+	s->store_away =
+		calloc(config_count(l->config, CONFIG_SECTION_store) + 1,
+		       sizeof(*s->store_away));
+	st = s->roles && s->store_asked && s->store_away ?
 		     backends_new(l->config, &s->backends, why) :
 		     reason_set(why, STATUS_NO_MEMORY, "out of memory");
 	if (st != STATUS_OK) {
@@ -155,8 +158,21 @@ void shop_free(struct shop *s)
 	backends_free(s->backends);
 	free(s->roles);
 	free(s->store_asked);
+	free(s->store_away);
 	release(((struct shop_inside *)s)->loaded);
 	free(s);
+}
+
+int64_t *shop_store_away(const struct shop *s, const struct config_group *role)
+{
+	const char *name = config_string(role, CONFIG_role_store);
+	size_t i = 0, n = config_count(s->config, CONFIG_SECTION_store);
+
+	while (i < n && strcmp(config_name(config_at(s->config,
+						     CONFIG_SECTION_store, i)),
+			       name) != 0)
+		i++;
+	return &s->store_away[i];
 }
 
 int64_t shop_duration_us(const struct shop *s, enum config_key k)

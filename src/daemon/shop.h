@@ -21,6 +21,8 @@ struct shop {
 	struct courier *courier; /* NULL without hooks, too */
 	int64_t *store_asked; /* boot clock: when the store was asked for a role
 				 that the ledger does not know; by LOOK only */
+	int64_t *store_away;  /* one a [store], as store_asked: when it was last
+				 found unavailable, 0: it was not */
 };
 
 /* Load and check a configuration; opens nothing. */
@@ -43,6 +45,9 @@ void shop_drop(struct shop *s);
 bool shop_idle(struct shop *s);
 /* Takes NULL; it must be idle, or the program at its end. */
 void shop_free(struct shop *s);
+
+/* Where it is kept when the store of a role was away. */
+int64_t *shop_store_away(const struct shop *s, const struct config_group *role);
 
 /* A setting of [keyturn]. */
 int64_t shop_duration_us(const struct shop *s, enum config_key k);

@@ -350,6 +350,38 @@ def test_a_store_that_is_away_is_waited_for(managed):
     managed.settled()
 
 
+def test_a_store_that_hangs_does_not_stall_another(new_managed):
+    """Eight new roles in a store that takes connections and never answers: it is
+    not asked for one after the other."""
+    site = new_managed()
+    token = os.path.join(site.folder, "token")
+    with open(token, "w", opener=lambda p, f: os.open(p, f, 0o600)) as f:
+        f.write("s.none\n")
+    with open(site.configuration) as f:
+        text = f.read()
+    role = text[text.index("[role sap]"):].split("\n[", 1)[0]
+    with blackhole() as port:
+        text += (f"\n[store hung]\ntype = vault\ntimeout = 1s\n"
+                 f"address = https://127.0.0.1:{port}\n"
+                 f"token_file = {token}\n")
+        for i in range(8):
+            # Looked at before sap.
+            text += "\n" + re.sub(r"(?m)^sink.*\n?", "", role).replace(
+                "[role sap]", f"[role new{i}]") + "\nstore = hung\n"
+        with open(site.configuration, "w") as f:
+            f.write(text)
+        overdue(site)
+        before = site.current()
+        begun = time.monotonic()
+        daemon = Daemon(site).ready()
+        rotated(site, before)
+        assert time.monotonic() - begun < 20, daemon.log()
+        daemon.wait_log("new.: the secret store is unavailable")
+        daemon.process.kill()
+        daemon.finish()
+    site.settled()
+
+
 def test_failures_are_paused_for_and_shown(managed):
     before = managed.current()
     with blackhole() as port:

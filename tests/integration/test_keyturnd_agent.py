@@ -2,8 +2,10 @@
 """keyturnd and the agent on its host: new passwords are pushed, what owners ask
 for is rotated.  And its metrics, read with Prometheus's own parser."""
 
+import contextlib
 import os
 import socket
+import sqlite3
 import threading
 import time
 
@@ -150,6 +152,79 @@ def test_requests_are_spaced_and_only_for_what_is_managed(taken_over, script):
     assert len(script.refreshed) >= 2
     site.run("thaw", "sap", expect=0)
     site.settled()
+
+
+def wish(site):
+    """Is a request remembered?"""
+    with contextlib.closing(sqlite3.connect(
+            os.path.join(site.state, "ledger.db"), timeout=20)) as db:
+        return db.execute(
+            "select count(*) from memory where key = 'asked.sap' and "
+            "until_us > ?", (time.time_ns() // 1000,)).fetchone()[0] == 1
+
+
+def test_what_was_asked_for_outlives_a_restart(taken_over, script):
+    site = taken_over
+    scripted(site, script)
+    with open(site.configuration) as f:
+        good = f.read()
+    before = site.current()
+    with open(site.configuration, "w") as f:
+        f.write(good.replace(f"port={site.server.port}", "port=1"))
+    daemon = Daemon(site).ready()
+    daemon.manager.wait_line("STATUS=1 roles")
+    script.take = ["sap"]
+    daemon.wait_log("sap: the cluster is unavailable")
+    wait_for(lambda: wish(site), "the ledger's memory")
+    daemon.stop()
+    assert site.current().id == before.id
+    with open(site.configuration, "w") as f:
+        f.write(good)
+    daemon = Daemon(site).ready()
+    daemon.wait_log("sap: rotated .asked for by the role's owner.")
+    assert site.current().id != before.id
+    # And is done once.
+    wait_for(lambda: not wish(site), "the end of the memory")
+    daemon.stop()
+    site.settled()
+
+
+def test_an_agent_that_hangs_does_not_hold_up_the_end(taken_over, new_agent):
+    """Each telling would be waited for two seconds."""
+    site = taken_over
+    agent = new_agent(site, refresh="1h")
+    with_agent(site, agent)
+    daemon = Daemon(site).ready()
+    daemon.manager.wait_line("STATUS=1 roles")
+    os.kill(agent.process.pid, 19)
+    try:
+        overdue(site)
+        daemon.wait_log("sap: rotated")
+        daemon.wait_log("the agent does not answer")
+        begun = time.monotonic()
+        daemon.stop()
+        assert time.monotonic() - begun < 12
+    finally:
+        os.kill(agent.process.pid, 18)
+
+
+def test_more_requests_than_can_wait_are_said(taken_over, script):
+    site = taken_over
+    scripted(site, script)
+    before = site.current()
+    with sqlite3.connect(os.path.join(site.state, "ledger.db"),
+                         isolation_level=None) as db:
+        daemon = Daemon(site).ready()
+        daemon.manager.wait_line("STATUS=1 roles: 0 in work")
+        # The first is being recorded, and the rest wait.
+        db.execute("begin immediate")
+        script.take = ["sap"] * 300
+        daemon.wait_log("sap: its owner asked for a rotation, but 256 requests "
+                        "wait already")
+        db.execute("rollback")
+    db.close()
+    wait_for(lambda: site.current().id != before.id, "the rotation", 40)
+    daemon.stop(timeout=60)
 
 
 def test_an_agent_that_lies_costs_nothing_but_a_line(taken_over, script):
