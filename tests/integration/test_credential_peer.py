@@ -624,8 +624,16 @@ def test_a_command_that_failed_for_a_rotation_is_run_once_more(caller):
         ("GET", None, None), ("FEEDBACK", FIRST, None), ("GET", None, FIRST)]
 
 
-@pytest.mark.parametrize("sig", [signal.SIGHUP, signal.SIGINT,
-                                 signal.SIGQUIT, signal.SIGTERM])
+STOPS = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
+
+
+def hear_stops():
+    """A job in the background of a script was started to ignore some."""
+    for sig in STOPS:
+        signal.signal(sig, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("sig", STOPS)
 def test_a_command_that_was_told_to_stop_is_not_run_again(caller, sig):
     Rotation(caller, changes=True)
     ran = os.path.join(caller.folder, "ran")
@@ -633,7 +641,7 @@ def test_a_command_that_was_told_to_stop_is_not_run_again(caller, sig):
         "exec", "-r", "sap", "--retry=9", "--wait", "1s", "--", "sh", "-c",
         f"test -e {ran} && exit 3; : >{ran}; "
         "trap 'exit 9' HUP INT QUIT TERM; echo up; "
-        "while :; do sleep 0.05; done")
+        "while :; do sleep 0.05; done", preexec_fn=hear_stops)
     assert process.stdout.readline() == b"up\n"
     process.send_signal(sig)
     out, _ = process.communicate(timeout=30)
