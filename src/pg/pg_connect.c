@@ -26,6 +26,10 @@
 	"-c default_transaction_isolation=read\\ committed " \
 	"-c client_min_messages=notice -c standard_conforming_strings=on"
 
+/* libpq's default for require_auth, which has no word of its own: "" is refused
+ * since 16, and leaving it out lets PGREQUIREAUTH decide. */
+#define ANY_AUTH "password,md5,gss,sspi,scram-sha-256,none"
+
 struct attempt {
 	const struct pg_login *login;
 	struct pg *pg;
@@ -109,9 +113,12 @@ static const char *own_value(const struct pg_login *l, const char *keyword)
 							  "any" },
 		/* "none" lets a server in that does not ask: the report then
 		 * says so (used_password), which "required" would hide. */
-		{ "require_auth", l->password == NULL ? NULL :
+		{ "require_auth", l->password == NULL ? ANY_AUTH :
 				  l->clear ? "password,scram-sha-256,none" :
 					     "scram-sha-256,none" },
+		{ "sslcertmode", pg_info_get(info, "sslcertmode")[0] != '\0' ?
+					 NULL :
+					 "allow" },
 		{ "min_protocol_version", "3.0" },
 		{ "max_protocol_version", "3.0" },
 	};
@@ -169,6 +176,62 @@ static enum status spell_out(const struct pg_login *l, struct text *t)
 	return text_status(t);
 }
 
+/* Does this libpq take these options?  Nothing can be at that path, so its
+ * message then holds the path, and otherwise what it did not like. */
+static bool takes(const char *keyword, const char *value)
+{
+	const char *keywords[] = { "host", keyword, NULL };
+	const char *values[] = { PG_NOWHERE, value, NULL };
+	PGconn *c = PQconnectStartParams(keywords, values, 0);
+	bool taken = c == NULL || strstr(PQerrorMessage(c), PG_NOWHERE) != NULL;
+
+	PQfinish(c);
+	return taken;
+}
+
+/*
+ * The first keyword whose value this libpq refuses by itself, or NULL.  libpq
+ * says so only in a text that it translates.  The hosts and their ports are
+ * judged together, by pg_info_parse().
+ */
+static enum status find_refused(const char *conninfo, char *ret_keyword,
+				size_t size)
+{
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	const PQconninfoOption *o;
+
+	ret_keyword[0] = '\0';
+	if (options == NULL)
+		return STATUS_NO_MEMORY;
+	for (o = options; o->keyword != NULL; o++)
+		if (o->val != NULL && strcmp(o->keyword, "host") != 0 &&
+		    strcmp(o->keyword, "hostaddr") != 0 &&
+		    strchr(o->val, ',') == NULL && !takes(o->keyword, o->val)) {
+			snprintf(ret_keyword, size, "%s", o->keyword);
+			break;
+		}
+	PQconninfoFree(options);
+	return STATUS_OK;
+}
+
+/* After a start that failed before there was a socket: was it for a value that
+ * libpq refuses? */
+static enum status check_taken(const char *conninfo, struct reason *why)
+{
+	char keyword[64];
+	enum status st = find_refused(conninfo, keyword, sizeof(keyword));
+	int version = PQlibVersion();
+
+	if (st != STATUS_OK)
+		return reason_set(why, st, "out of memory");
+	if (keyword[0] == '\0')
+		return STATUS_OK;
+	return reason_set(why, STATUS_CONFIG,
+			  "conninfo: libpq %d.%d does not take the value of "
+			  "\"%s\"; correct it or leave it out",
+			  version / 10000, version % 10000, keyword);
+}
+
 static enum status check_login(const struct pg_login *l, struct reason *why)
 {
 	struct stat st;
@@ -217,6 +280,8 @@ static enum status start(struct attempt *a, struct reason *why)
 		st = reason_set(why, STATUS_NO_MEMORY, "out of memory");
 		goto out;
 	}
+	if (PQstatus(a->pg->conn) == CONNECTION_BAD)
+		st = check_taken(text_str(&t), why);
 	/* The text is read for its hints (pg_hint.c), and kept to ourselves. */
 	PQsetErrorVerbosity(a->pg->conn, PQERRORS_VERBOSE);
 	PQsetNoticeProcessor(a->pg->conn, count_notice, a->pg);

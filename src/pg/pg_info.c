@@ -181,6 +181,40 @@ static enum status check_options(const struct pg_info *info, struct reason *why)
 	return STATUS_OK;
 }
 
+static size_t list_length(const char *list)
+{
+	size_t n = 1;
+
+	for (; *list != '\0'; list++)
+		n += *list == ',';
+	return n;
+}
+
+/* libpq wants as many of each, but for one port of all hosts. */
+static enum status check_lists(const struct pg_info *info, struct reason *why)
+{
+	const char *host = given(info->options, "host");
+	const char *addr = given(info->options, "hostaddr");
+	const char *port = given(info->options, "port");
+	size_t n = addr != NULL ? list_length(addr) :
+		   host != NULL ? list_length(host) :
+				  1;
+
+	if (addr != NULL && host != NULL &&
+	    list_length(addr) != list_length(host))
+		return reason_set(why, STATUS_CONFIG,
+				  "conninfo: host lists %zu and hostaddr %zu; "
+				  "write one address for each host",
+				  list_length(host), list_length(addr));
+	if (port != NULL && list_length(port) != 1 && list_length(port) != n)
+		return reason_set(
+			why, STATUS_CONFIG,
+			"conninfo: port lists %zu and host %zu; write "
+			"one port, or one for each host",
+			list_length(port), n);
+	return STATUS_OK;
+}
+
 enum status pg_info_parse(const char *conninfo, bool insecure,
 			  struct pg_info **ret_info, struct reason *why)
 {
@@ -200,6 +234,8 @@ enum status pg_info_parse(const char *conninfo, bool insecure,
 		goto out;
 	}
 	st = check_options(info, why);
+	if (st == STATUS_OK)
+		st = check_lists(info, why);
 	if (st == STATUS_OK)
 		st = choose_sslmode(info, insecure, why);
 	if (st == STATUS_OK)

@@ -169,6 +169,34 @@ def test_a_transaction_limit_of_the_administrator_does_not_end_it(site):
     site.settled()
 
 
+# ---- A newer libpq -----------------------------------------------------------
+
+def test_the_client_library_may_be_of_that_version(site):
+    """It asks each keyword's value more closely than the one before."""
+    programs = programs_of(version_of(site.server),
+                           os.path.join(site.folder, "wheel"))
+    library = os.path.join(os.path.dirname(programs), "lib")
+    used = subprocess.run(["ldd", site.binary], capture_output=True, text=True,
+                          check=True, env={"LD_LIBRARY_PATH": library}).stdout
+    assert f"{library}/libpq.so" in used, used
+    site.environment["LD_LIBRARY_PATH"] = library
+    # What a user's shell has set decides nothing.
+    site.environment["PGSSLCERTMODE"] = "require"
+    site.environment["PGREQUIREAUTH"] = "!scram-sha-256"
+    site.run("check", "sap", expect=0)
+    site.run("rotate", "sap", expect=0)
+    site.must_not_log_in(FIRST_PASSWORD)
+    site.settled()
+
+
+def test_a_value_that_libpq_refuses_is_named(site):
+    site.configure(conninfo=site.conninfo(channel_binding="perhaps"))
+    with nothing_changed(site, "sap"):
+        line = sentence(site.run("rotate", "sap"), REFUSED, "sap",
+                        "libpq", "channel_binding")
+    assert "perhaps" not in line and "port" not in line, line
+
+
 # ---- Who may change a role --------------------------------------------------
 
 def test_who_made_the_role_may_rotate_it(site):

@@ -589,6 +589,84 @@ static void values_are_read_and_absent_ones_are_empty(void **state)
 	pg_info_free(NULL);
 }
 
+static enum status fails_to_connect(const char *conninfo, struct reason *why)
+{
+	struct pg_info *info = NULL;
+	enum status st;
+	struct pg_login login = { .timeout_us = 5000000, .user = "sap" };
+
+	assert_int_equal(pg_info_parse(conninfo, false, &info, why), STATUS_OK);
+	login.info = info;
+	login.application_name = "test";
+	st = pg_connect(&login, NULL, NULL, why);
+	pg_info_free(info);
+	return st;
+}
+
+/* What stands where nothing was given: also in a libpq that is newer than we
+ * are, and with a password, a passfile and neither. */
+static void libpq_takes_each_value_that_we_spell_out(void **state)
+{
+	struct reason why;
+
+	(void)state;
+	/* A folder without a socket. */
+	assert_int_equal(fails_to_connect("host=/dev/null dbname=d", &why),
+			 STATUS_CLUSTER_UNAVAILABLE);
+	setenv("PGREQUIREAUTH", "!none", 1);
+	setenv("PGSSLCERTMODE", "require", 1);
+	assert_int_equal(fails_to_connect("host=/dev/null dbname=d", &why),
+			 STATUS_CLUSTER_UNAVAILABLE);
+	unsetenv("PGREQUIREAUTH");
+	unsetenv("PGSSLCERTMODE");
+}
+
+static void a_value_that_libpq_refuses_is_named(void **state)
+{
+	static const char *const keywords[] = { "channel_binding",
+						"ssl_min_protocol_version",
+						"port" };
+	struct text t = text_make(256);
+	struct reason why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(keywords) / sizeof(*keywords); i++) {
+		text_reset(&t);
+		text_printf(&t, "host=/dev/null dbname=d %s=perhaps",
+			    keywords[i]);
+		assert_int_equal(fails_to_connect(text_str(&t), &why),
+				 STATUS_CONFIG);
+		assert_non_null(strstr(why.text, keywords[i]));
+		assert_null(strstr(why.text, "perhaps"));
+	}
+	text_free(&t);
+}
+
+static void hosts_and_ports_that_do_not_match_are_refused(void **state)
+{
+	static const char *const rows[] = {
+		"host=127.0.0.1,::1 port=1,2,3",
+		"host=127.0.0.1 port=1,2",
+		"port=1,2",
+		"host=a,b hostaddr=127.0.0.1",
+	};
+	struct pg_info *info = NULL;
+	struct reason why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		assert_int_equal(pg_info_parse(rows[i], false, &info, &why),
+				 STATUS_CONFIG);
+		assert_non_null(strstr(why.text, "lists"));
+	}
+	assert_int_equal(pg_info_parse("host=127.0.0.1,::1 port=1", false,
+				       &info, &why),
+			 STATUS_OK);
+	pg_info_free(info);
+}
+
 /* ---- classes and quoting ---- */
 
 static void every_sqlstate_has_its_class(void **state)
@@ -775,6 +853,9 @@ int main(void)
 		cmocka_unit_test(
 			sslmode_is_verify_full_unless_the_host_is_local),
 		cmocka_unit_test(values_are_read_and_absent_ones_are_empty),
+		cmocka_unit_test(libpq_takes_each_value_that_we_spell_out),
+		cmocka_unit_test(a_value_that_libpq_refuses_is_named),
+		cmocka_unit_test(hosts_and_ports_that_do_not_match_are_refused),
 		cmocka_unit_test(every_sqlstate_has_its_class),
 		cmocka_unit_test(a_refused_login_is_read_from_libpqs_text),
 		cmocka_unit_test(
