@@ -13,6 +13,9 @@ TESTS += $(LINTS)
 dist_check_SCRIPTS += $(LINTS)
 EXTRA_DIST += tests/lint/generated.list tests/tally.py
 
+# A Debian of its own in a folder, for the stages that need another machine.
+EXTRA_DIST += tests/root/make tests/root/enter
+
 include tests/unit/base/local.mk
 include tests/unit/crypto/local.mk
 include tests/unit/json/local.mk
