@@ -130,7 +130,8 @@ struct credential_options {
 
 /*
  * argv as main() got it; argv[0] may be the name of a protocol.  `socket` is
- * what the environment says, or NULL.  Strings point into argv.
+ * what the environment says, or NULL.  Strings point into argv.  After a failure
+ * only ret->form is set.
  */
 enum credential_exit credential_options_parse(int argc, char **argv,
 					      const char *socket,

@@ -30,8 +30,6 @@
 /* Scripts use low numbers (`exec 3>file`), bash the last ones below 256. */
 #define PASSFILE_FD_FROM 100
 
-#define HOSTS_MAX 16
-
 extern char **environ;
 
 struct credential_before {
@@ -126,7 +124,6 @@ static enum credential_exit write_lines(int fd,
 {
 	char hosts[sizeof(a->key.host)], *host = hosts, *comma;
 	enum credential_exit e;
-	int n = 0;
 
 	memcpy(hosts, a->key.host, sizeof(hosts));
 	do {
@@ -135,7 +132,7 @@ static enum credential_exit write_lines(int fd,
 			*comma = '\0';
 		e = write_line(fd, a, host, why);
 		host = comma != NULL ? comma + 1 : NULL;
-	} while (e == CREDENTIAL_OK && host != NULL && ++n < HOSTS_MAX);
+	} while (e == CREDENTIAL_OK && host != NULL);
 	return e;
 }
 
@@ -149,6 +146,30 @@ static enum credential_exit seal(int fd, struct reason *why)
 		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) !=
 	    0)
 		return failed(why, "seal the passfile");
+	return CREDENTIAL_OK;
+}
+
+static void name_passfile(char *ret, size_t n, const char *before, int fd)
+{
+	snprintf(ret, n, "%s/proc/self/fd/%d", before, fd);
+}
+
+/* libpq only warns, and then asks for a password. */
+static enum credential_exit check_passfile(int fd, struct reason *why)
+{
+	char path[64];
+	int again;
+
+	name_passfile(path, sizeof(path), "", fd);
+	again = open(path, O_RDONLY | O_CLOEXEC);
+	if (again < 0) {
+		reason_set(why, STATUS_ERROR,
+			   "the command could not open its passfile, %s: %s; "
+			   "is /proc mounted here?",
+			   path, strerror(errno));
+		return CREDENTIAL_ERROR;
+	}
+	close(again);
 	return CREDENTIAL_OK;
 }
 
@@ -187,8 +208,12 @@ static enum credential_exit make_passfile(const struct credential_answer *a,
 		close(fd);
 		fd = high;
 	}
-	*ret_fd = fd;
-	return CREDENTIAL_OK;
+	e = check_passfile(fd, why);
+	if (e != CREDENTIAL_OK)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return e;
 }
 
 /* ---- The command ------------------------------------------------------------- */
@@ -208,12 +233,57 @@ static bool is_named(const char *entry, const char *name, size_t n)
 	return strncmp(entry, name, n) == 0 && entry[n] == '=';
 }
 
-static bool has(const struct credential_before *b, const char *name)
+/* What the caller has set, or NULL. */
+static const char *caller_has(const struct credential_before *b,
+			      const char *name)
 {
 	for (size_t i = 0; i < b->n; i++)
 		if (is_named(b->environment[i], name, strlen(name)))
+			return b->environment[i] + strlen(name) + 1;
+	return NULL;
+}
+
+/* Is the word one of a list, "a,b"? */
+static bool is_listed(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+	const char *at = list;
+
+	for (; (at = strstr(at, word)) != NULL; at++)
+		if ((at == list || at[-1] == ',') &&
+		    (at[n] == '\0' || at[n] == ','))
 			return true;
 	return false;
+}
+
+/* It stays, and libpq will then find no password. */
+static void warn_of_another(const char *name, const char *set,
+			    const char *known)
+{
+	if (set != NULL && *set && *known && strcmp(set, known) != 0 &&
+	    !is_listed(known, set))
+		log_line(LOG_LEVEL_WARN,
+			 "%s is set to \"%s\", and the password is for \"%s\" "
+			 "only; unset %s, or say which with --host, --port",
+			 name, set, known, name);
+}
+
+/* A passfile belongs to us, and libpq opens it as whom the command is then. */
+static void warn_of_another_user(const char *command)
+{
+	static const char *const programs[] = { "su",	"runuser", "sudo",
+						"doas", "gosu",	   "su-exec" };
+	const char *slash = strrchr(command, '/');
+	const char *name = slash != NULL ? slash + 1 : command;
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
+		if (strcmp(name, programs[i]) == 0)
+			log_line(
+				LOG_LEVEL_WARN,
+				"what %s runs as another user cannot open the "
+				"passfile; turn it round: %s ... " CREDENTIAL_PROGRAM
+				" exec ...",
+				name, name);
 }
 
 /* What the caller has set stays, but for what would come before our passfile:
@@ -244,11 +314,15 @@ static bool make_environment(struct command *c,
 	for (size_t i = 0; i < c->before->n; i++)
 		if (stays(c->before->environment[i]))
 			c->environment[n++] = c->before->environment[i];
-	snprintf(c->set[SET_PASSFILE], sizeof(c->set[0]),
-		 "PGPASSFILE=/proc/self/fd/%d", c->fd);
+	name_passfile(c->set[SET_PASSFILE], sizeof(c->set[0]),
+		      "PGPASSFILE=", c->fd);
 	c->environment[n++] = c->set[SET_PASSFILE];
 	for (int i = SET_HOST; i < N_SET; i++) {
-		if (!*wanted[i].value || has(c->before, wanted[i].name))
+		const char *set = caller_has(c->before, wanted[i].name);
+
+		if (i <= SET_USER)
+			warn_of_another(wanted[i].name, set, wanted[i].value);
+		if (!*wanted[i].value || set != NULL)
 			continue;
 		snprintf(c->set[i], sizeof(c->set[i]), "%s=%s", wanted[i].name,
 			 wanted[i].value);
@@ -268,6 +342,7 @@ static void restore(const struct credential_before *b)
 /* Become the command, or say why not: the exit code shells use. */
 static int become(struct command *c)
 {
+	warn_of_another_user(c->argv[0]);
 	restore(c->before);
 	execvpe(c->argv[0], c->argv, c->environment);
 	log_line(LOG_LEVEL_ERROR, "cannot run %s: %s", c->argv[0],
@@ -308,6 +383,41 @@ static void release(struct command *c)
 }
 
 /* ---- --retry ----------------------------------------------------------------- */
+
+/* What the first run reads the second would have to read again. */
+struct input {
+	bool lasting; /* a terminal, a file or /dev/null */
+	off_t begin;  /* of a file, else -1 */
+};
+
+static struct input look_at_input(void)
+{
+	struct input in = { .begin = -1 };
+	struct stat st, null;
+
+	if (fstat(STDIN_FILENO, &st) != 0)
+		return in;
+	if (S_ISREG(st.st_mode))
+		in.begin = lseek(STDIN_FILENO, 0, SEEK_CUR);
+	in.lasting = in.begin >= 0 || isatty(STDIN_FILENO) ||
+		     (S_ISCHR(st.st_mode) && stat("/dev/null", &null) == 0 &&
+		      st.st_rdev == null.st_rdev);
+	return in;
+}
+
+/* A second run on half an input would succeed at half of the work. */
+static bool may_read_again(const struct input *in, const char *command)
+{
+	if (in->lasting && (in->begin < 0 || lseek(STDIN_FILENO, in->begin,
+						   SEEK_SET) == in->begin))
+		return true;
+	log_line(LOG_LEVEL_WARN,
+		 "%s is not run again: the first run may have read of its "
+		 "standard input, which is no file; give it a file or "
+		 "</dev/null",
+		 command);
+	return false;
+}
 
 /*
  * Is there another version than the one the command was given?  That is the
@@ -359,6 +469,7 @@ static int run_twice(struct credential_agent *a,
 		     struct credential_answer *answer, struct reason *why)
 {
 	char first[sizeof(answer->version)];
+	struct input in = look_at_input();
 	int status = 0, e;
 
 	memcpy(first, answer->version, sizeof(first));
@@ -369,7 +480,8 @@ static int run_twice(struct credential_agent *a,
 	    !*first || credential_run_stopped())
 		return credential_run_exit(status);
 	credential_ask_forget(answer);
-	if (!superseded(a, o, answer, first))
+	if (!superseded(a, o, answer, first) ||
+	    !may_read_again(&in, o->argv[0]))
 		return credential_run_exit(status);
 	log_line(LOG_LEVEL_INFO,
 		 "%s ended with exit code %d, and version %s is superseded by "

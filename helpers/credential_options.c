@@ -296,7 +296,7 @@ static enum credential_exit take_options(int argc, char **argv,
 	return e;
 }
 
-static enum credential_exit take_command(const char *word, bool git,
+static enum credential_exit take_command(const char *word,
 					 struct credential_options *o,
 					 struct reason *why)
 {
@@ -307,9 +307,15 @@ static enum credential_exit take_command(const char *word, bool git,
 			return CREDENTIAL_OK;
 		}
 	/* git may learn operations that we do not know: gitcredentials(7). */
-	if (git) {
+	if (o->form == CREDENTIAL_FORM_GIT) {
 		o->command = CREDENTIAL_IGNORE;
 		return CREDENTIAL_OK;
+	}
+	if (o->form == CREDENTIAL_FORM_DOCKER) {
+		reason_set(why, STATUS_USAGE,
+			   "docker-credential-keyturn: unknown action: %s",
+			   word);
+		return CREDENTIAL_USAGE;
 	}
 	return usage(why, "there is no command", word);
 }
@@ -357,6 +363,13 @@ static enum credential_exit check(struct credential_options *o, int words,
 			return usage(why, "exec needs a command", "");
 		if (o->form != CREDENTIAL_FORM_RAW)
 			return usage(why, "exec takes no --format", "");
+		/* getopt's word for it, which nobody expects. */
+		if (strcmp(o->argv[-1], "--retry") == 0 &&
+		    o->argv[0][strspn(o->argv[0], "0123456789,")] == '\0')
+			return usage(why,
+				     "exit codes stand behind a \"=\": "
+				     "--retry=CODES, not --retry",
+				     o->argv[0]);
 		/* fall through */
 	case CREDENTIAL_WATCH:
 		if (!credential_key_names_a_role(&o->key))
@@ -411,6 +424,7 @@ enum credential_exit credential_options_parse(int argc, char **argv,
 	if (argc < 1)
 		return usage(why, "there is no command", "");
 	o.form = form_of_program(argv[0]);
+	ret->form = o.form; /* which says where its errors go */
 	summon = o.form == CREDENTIAL_FORM_SUMMON;
 	opterr = 0;
 	optind = 0; /* GNU: forget an earlier scan */
@@ -418,8 +432,7 @@ enum credential_exit credential_options_parse(int argc, char **argv,
 	if (e != CREDENTIAL_OK)
 		return e;
 	if (o.command == CREDENTIAL_COMMAND_NONE && !summon && optind < argc) {
-		e = take_command(argv[optind++], o.form == CREDENTIAL_FORM_GIT,
-				 &o, why);
+		e = take_command(argv[optind++], &o, why);
 		if (e == CREDENTIAL_OK && o.command != CREDENTIAL_IGNORE)
 			e = take_options(argc, argv, &o, why);
 		if (e != CREDENTIAL_OK)

@@ -207,6 +207,11 @@ static enum credential_exit serve_path(struct credential_agent *a,
 	e = credential_request_summon(path, n, &key, &field, why);
 	if (e == CREDENTIAL_OK)
 		e = credential_ask_secret(a, o, &key, &answer, why);
+	if (e == CREDENTIAL_NOT_FOUND && *key.realm)
+		reason_wrap(why, STATUS_NOT_FOUND,
+			    "\"%s\" is no field of a role, so taken for a role "
+			    "of cluster \"%s\"",
+			    key.role, key.realm);
 	if (e == CREDENTIAL_OK)
 		e = field_value(&answer, field, &value, why);
 	if (e == CREDENTIAL_OK && coded)

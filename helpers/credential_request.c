@@ -21,6 +21,18 @@ static enum credential_exit not_ours(struct reason *why)
 	return CREDENTIAL_NOT_FOUND;
 }
 
+/* A caller that names no host must be able to send what it gets anywhere. */
+static enum credential_exit needs_host(const struct credential_key *k,
+				       struct reason *why)
+{
+	if (*k->host)
+		return CREDENTIAL_OK;
+	reason_set(why, STATUS_NOT_FOUND,
+		   "the request has no host, and a password for none is not "
+		   "given");
+	return CREDENTIAL_NOT_FOUND;
+}
+
 /* ---- git -------------------------------------------------------------------- */
 
 struct piece {
@@ -102,8 +114,10 @@ enum credential_exit credential_request_git(const char *bytes, size_t n,
 			   "the request has no username");
 		return CREDENTIAL_NOT_FOUND;
 	}
-	*ret = k;
-	return CREDENTIAL_OK;
+	e = needs_host(&k, why);
+	if (e == CREDENTIAL_OK)
+		*ret = k;
+	return e;
 }
 
 bool credential_request_git_is_whole(const char *bytes, size_t n)
@@ -138,6 +152,8 @@ enum credential_exit credential_request_docker(
 	if (!text_is_utf8(bytes, n))
 		return bad(why, "has a URL that is not UTF-8");
 	e = credential_key_uri(&k, bytes, n, why);
+	if (e == CREDENTIAL_OK)
+		e = needs_host(&k, why);
 	if (e != CREDENTIAL_OK)
 		return e;
 	memcpy(ret_url, bytes, n);
@@ -156,11 +172,21 @@ enum credential_exit credential_request_docker_store(const char *bytes,
 		{ "Username", user, sizeof(user) },
 	};
 	const char *fault = credential_json_read(bytes, n, wanted, 2);
+	struct credential_key k = { 0 };
 
 	if (fault != NULL)
 		return bad(why, fault);
-	if (*url && *user)
-		return CREDENTIAL_OK;
+	if (*url && *user) {
+		/* "Stored" would have docker forget where it really is. */
+		if (credential_key_uri(&k, url, strlen(url), why) ==
+		    CREDENTIAL_OK)
+			return CREDENTIAL_OK;
+		reason_set(why, STATUS_REFUSED,
+			   "keyturn keeps passwords of PostgreSQL's roles "
+			   "only; name another helper for this server in "
+			   "credHelpers");
+		return CREDENTIAL_ERROR;
+	}
 	reason_set(why, STATUS_USAGE, "%s",
 		   *url ? CREDENTIAL_REQUEST_NO_USER :
 			  CREDENTIAL_REQUEST_NO_URL);
@@ -184,6 +210,8 @@ enum credential_exit credential_request_bazel(const char *bytes, size_t n,
 	if (!*uri)
 		return bad(why, "has no \"uri\"");
 	e = credential_key_uri(&k, uri, strlen(uri), why);
+	if (e == CREDENTIAL_OK)
+		e = needs_host(&k, why);
 	if (e == CREDENTIAL_OK)
 		*ret = k;
 	return e;

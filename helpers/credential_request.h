@@ -12,7 +12,7 @@
 #define CREDENTIAL_REQUEST_NOT_HERE "credentials not found in native keychain"
 
 /* All of them: CREDENTIAL_NOT_FOUND when the request is none of ours (another
- * protocol's URL), CREDENTIAL_USAGE when it is malformed. */
+ * protocol's URL) or names no host, CREDENTIAL_USAGE when it is malformed. */
 
 /* key=value lines to an empty line or the end (git-credential(1)). */
 enum credential_exit credential_request_git(const char *bytes, size_t n,
@@ -27,7 +27,8 @@ enum credential_exit credential_request_docker(
 	const char *bytes, size_t n, struct credential_key *ret,
 	char ret_url[CREDENTIAL_URI_SIZE], struct reason *why);
 
-/* {"ServerURL","Username","Secret"} of store. */
+/* {"ServerURL","Username","Secret"} of store; CREDENTIAL_ERROR when that is
+ * another's server, whose password would be lost. */
 enum credential_exit credential_request_docker_store(const char *bytes,
 						     size_t n,
 						     struct reason *why);

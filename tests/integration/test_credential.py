@@ -380,6 +380,13 @@ def test_docker_gets_its_json_and_its_errors(helper, taken_over):
     assert docker("get", "\n", 1) == "no credentials server URL\n"
     assert docker("store", '{"ServerURL":"x","Secret":"y"}', 1) \
         == "no credentials username\n"
+    assert docker("fetch", "", 1) \
+        == "docker-credential-keyturn: unknown action: fetch\n"
+    foreign = {"ServerURL": "registry.example.com", "Username": "a"}
+    said = docker("store", json.dumps({**foreign, "Secret": "y"}), 1)
+    assert "credHelpers" in said and "y" not in said.split(), said
+    assert docker("get", "postgresql://sap@/", 1) \
+        == "credentials not found in native keychain\n"
     stored = json.dumps({"ServerURL": url, "Username": "sap", "Secret": "y"})
     assert docker("store", stored) == "" and docker("erase", url) == ""
     assert docker("version").startswith("docker-credential-keyturn (")
@@ -407,6 +414,8 @@ def test_summon_calls_and_streams(helper, taken_over):
     assert call("sap/username") == "sap"
     assert call("main/sap/version") == current.id
     assert call("nobody", 3) == call("other/sap", 3) == ""
+    done = helper.run("keyturn-summon", "sap/nofield", expect=3)
+    assert '"nofield" is no field' in done.err, done.err
     with psycopg.connect(call("sap/uri"), passfile="/dev/null",
                          sslrootcert=helper.environment["PGSSLROOTCERT"]):
         pass

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -60,8 +61,11 @@ class Caller:
             env={**self.environment, **(environment or {})}, **options)
 
     def run(self, *argv, stdin=b"", expect=None, secret_out=False, **options):
-        process = self.popen(*argv, **{"stdin": subprocess.PIPE, **options})
-        out, err = process.communicate(stdin, 30)
+        """stdin: what to send through a pipe, or a descriptor."""
+        piped = isinstance(stdin, bytes)
+        process = self.popen(
+            *argv, stdin=subprocess.PIPE if piped else stdin, **options)
+        out, err = process.communicate(stdin if piped else None, 30)
         assert PASSWORD.encode() not in err
         if not secret_out and process.returncode != 0:
             assert PASSWORD.encode() not in (out or b"")
@@ -471,6 +475,44 @@ def test_each_host_of_a_list_has_its_line(caller):
     assert seen["environment"]["PGHOST"] == "a,b,/var/run/postgresql"
 
 
+def test_no_host_of_a_long_list_is_left_out(caller):
+    hosts = [f"db{i}" for i in range(40)]
+    caller.answer = lambda *_: secret(HOST=",".join(hosts))
+    seen = show(caller)
+    assert [line.split(":")[0] for line in seen["pgpass"].splitlines()] == hosts
+
+
+@pytest.mark.parametrize("name, value", [
+    ("PGHOST", "elsewhere"), ("PGPORT", "6432"), ("PGUSER", "other")])
+def test_a_setting_that_the_passfile_does_not_cover_is_told(caller, name,
+                                                            value):
+    caller.answer = lambda *_: secret(HOST="db1,db2")
+    done = caller.run("exec", "-r", "sap", "--", "true", expect=0,
+                      environment={name: value})
+    assert name in done.stderr and value in done.stderr
+    done = caller.run("exec", "-r", "sap", "--", "true", expect=0,
+                      environment={"PGHOST": "db2", "PGPORT": "5432",
+                                   "PGUSER": "sap"})
+    assert done.stderr == ""
+
+
+def test_a_command_that_changes_its_user_is_told_the_other_way_round(caller):
+    program = os.path.join(caller.folder, "su")
+    os.symlink("/bin/true", program)
+    done = caller.run("exec", "-r", "sap", "--", program, "-c", "psql",
+                      expect=0)
+    assert "su ... keyturn-credential exec" in done.stderr
+
+
+def test_without_proc_the_passfile_is_missed_before_the_command_runs(caller):
+    helper = shlex.quote(caller.binary)
+    done = caller.run(
+        "--user", "--map-root-user", "--mount", "--", "sh", "-c",
+        f"mount -t tmpfs none /proc && exec {helper} exec -r sap -- echo ran",
+        program="unshare", expect=1)
+    assert "/proc" in done.stderr and "ran" not in done.stdout
+
+
 @pytest.mark.parametrize("hosts", ["db1,", ",db1", "db1,,db2"])
 def test_an_empty_host_of_a_list_is_not_any_host(caller, hosts):
     caller.answer = lambda *_: secret(HOST=hosts)
@@ -602,13 +644,13 @@ FAILS = ("echo run >>{count}; read word; echo $word; "
          'test $(wc -l <{count}) -gt {times} || exit {code}')
 
 
-def fails(caller, times, code=2, retry="--retry"):
+def fails(caller, times, code=2, retry="--retry", stdin=subprocess.DEVNULL):
     count = os.path.join(caller.folder, "count")
     if os.path.exists(count):
         os.unlink(count)
     done = caller.run("exec", "-r", "sap", retry, "--wait", "1s", "--", "sh",
                       "-c", FAILS.format(count=count, times=times, code=code),
-                      stdin=b"one\ntwo\nthree\n")
+                      stdin=stdin)
     with open(count) as f:
         return done, len(f.readlines())
 
@@ -617,11 +659,30 @@ def test_a_command_that_failed_for_a_rotation_is_run_once_more(caller):
     Rotation(caller, changes=True)
     done, runs = fails(caller, times=1)
     assert (done.returncode, runs) == (0, 2), done
-    # The second run gets the rest of standard input, as documented.
     assert SECOND in done.stderr and FIRST in done.stderr
     assert [(o, r.get("VERSION"), r.get("NOT_VERSION"))
             for o, r in caller.agent.requests] == [
         ("GET", None, None), ("FEEDBACK", FIRST, None), ("GET", None, FIRST)]
+
+
+def test_a_pipe_that_was_read_is_not_read_again(caller):
+    Rotation(caller, changes=True)
+    done, runs = fails(caller, times=1, stdin=b"one\ntwo\n")
+    assert (done.returncode, runs) == (2, 1), done
+    assert "not run again" in done.stderr and "/dev/null" in done.stderr
+
+
+def test_a_file_is_read_again_from_where_the_first_run_began(caller):
+    Rotation(caller, changes=True)
+    name = os.path.join(caller.folder, "input")
+    with open(name, "w+") as f:
+        f.write("skipped\none\ntwo\n")
+    fd = os.open(name, os.O_RDONLY)
+    os.lseek(fd, len("skipped\n"), os.SEEK_SET)
+    done, runs = fails(caller, times=1, stdin=fd)
+    os.close(fd)
+    assert (done.returncode, runs) == (0, 2), done
+    assert done.stdout == "one\none\n"
 
 
 STOPS = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]

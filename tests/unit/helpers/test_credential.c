@@ -156,6 +156,9 @@ static void protocols_go_by_the_name_of_the_program(void **state)
 	assert_int_equal(parse(&o, &why, "docker-credential-keyturn", "fetch",
 			       NULL),
 			 CREDENTIAL_USAGE);
+	assert_int_equal(o.form, CREDENTIAL_FORM_DOCKER);
+	assert_string_equal(why.text,
+			    "docker-credential-keyturn: unknown action: fetch");
 }
 
 static void what_makes_no_sense_is_refused_with_a_sentence(void **state)
@@ -166,6 +169,7 @@ static void what_makes_no_sense_is_refused_with_a_sentence(void **state)
 		{ "get" },
 		{ "get", "-r", "" },
 		{ "get", "-r", "a", "b" },
+		{ "exec", "-r", "a", "--retry", "2", "psql" },
 		{ "get", "-r", "a\nb" },
 		{ "get", "-r", "a", "--format", "yaml" },
 		{ "get", "-r", "a", "--port", "0" },
@@ -445,6 +449,26 @@ static void docker_asks_by_a_url(void **state)
 			 CREDENTIAL_NOT_FOUND);
 }
 
+static void a_request_without_a_host_is_not_answered(void **state)
+{
+	static const char uri[] = "{\"uri\":\"postgresql://sap@/shop\"}";
+	char given[CREDENTIAL_URI_SIZE];
+	struct credential_key k;
+	struct reason why;
+
+	(void)state;
+	assert_int_equal(GIT("protocol=postgresql\nusername=sap\n"),
+			 CREDENTIAL_NOT_FOUND);
+	assert_int_equal(GIT("protocol=postgresql\nhost=\nusername=sap\n"),
+			 CREDENTIAL_NOT_FOUND);
+	assert_int_equal(credential_request_docker("postgresql://sap@/shop", 22,
+						   &k, given, &why),
+			 CREDENTIAL_NOT_FOUND);
+	assert_int_equal(credential_request_bazel(uri, sizeof(uri) - 1, &k,
+						  &why),
+			 CREDENTIAL_NOT_FOUND);
+}
+
 static enum credential_exit store(const char *s, struct reason *why)
 {
 	return credential_request_docker_store(s, strlen(s), why);
@@ -455,10 +479,15 @@ static void docker_stores_in_vain_but_is_told_of_mistakes(void **state)
 	struct reason why;
 
 	(void)state;
-	assert_int_equal(store("{\"ServerURL\":\"a\",\"Username\":\"b\","
-			       "\"Secret\":\"c\"}",
+	assert_int_equal(store("{\"ServerURL\":\"postgresql://b@a\","
+			       "\"Username\":\"b\",\"Secret\":\"c\"}",
 			       &why),
 			 CREDENTIAL_OK);
+	assert_int_equal(store("{\"ServerURL\":\"registry.example.com\","
+			       "\"Username\":\"b\",\"Secret\":\"c\"}",
+			       &why),
+			 CREDENTIAL_ERROR);
+	assert_non_null(strstr(why.text, "credHelpers"));
 	assert_int_equal(store("{\"Username\":\"b\",\"Secret\":\"c\"}", &why),
 			 CREDENTIAL_USAGE);
 	assert_string_equal(why.text, "no credentials server URL");
@@ -659,6 +688,7 @@ int main(void)
 		cmocka_unit_test(json_that_is_none_is_refused),
 		cmocka_unit_test(git_asks_by_its_attributes),
 		cmocka_unit_test(docker_asks_by_a_url),
+		cmocka_unit_test(a_request_without_a_host_is_not_answered),
 		cmocka_unit_test(docker_stores_in_vain_but_is_told_of_mistakes),
 		cmocka_unit_test(summon_asks_by_a_path),
 		cmocka_unit_test(bazel_asks_by_a_uri_in_json),
