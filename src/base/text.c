@@ -207,9 +207,16 @@ bool text_is_utf8(const char *s, size_t n)
 	return true;
 }
 
-static bool is_control(unsigned char c)
+/* U+0080 to U+009F are C2 80 to C2 9F: terminals obey U+009B as ESC [. */
+size_t text_control_length(const char *s, size_t n)
 {
-	return c < 0x20 || c == 0x7F;
+	const unsigned char *p = (const unsigned char *)s;
+
+	if (n == 0)
+		return 0;
+	if (p[0] < 0x20 || p[0] == 0x7F)
+		return 1;
+	return n > 1 && p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0 ? 2 : 0;
 }
 
 bool text_has_control(const char *s, size_t n)
@@ -217,23 +224,18 @@ bool text_has_control(const char *s, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (is_control((unsigned char)s[i]))
+		if (text_control_length(s + i, n - i) > 0)
 			return true;
 	return false;
 }
 
-/*
- * One character of src as it may be shown.  U+0080 to U+009F (C2 80 to C2 9F)
- * count as control characters here: terminals obey U+009B as ESC [.
- */
+/* One character of src as it may be shown. */
 static size_t shown(const char *s, size_t n, char out[9], size_t *ret_len)
 {
 	static const char digits[] = "0123456789abcdef";
 	size_t len = text_utf8_length(s, n), i, used = len > 0 ? len : 1;
-	bool c1 = len == 2 && (unsigned char)s[0] == 0xC2 &&
-		  (unsigned char)s[1] < 0xA0;
 
-	if (len > 0 && !c1 && !(len == 1 && is_control((unsigned char)*s))) {
+	if (len > 0 && text_control_length(s, n) == 0) {
 		memcpy(out, s, len);
 		*ret_len = len;
 		return used;

@@ -48,7 +48,11 @@ bool text_is_utf8(const char *s, size_t n);
 /* Bytes of the valid UTF-8 sequence at the start of s; 0 when there is none. */
 size_t text_utf8_length(const char *s, size_t n);
 
-/* Does s hold a byte 0x00-0x1F or 0x7F? */
+/* Bytes of the control character at the start of s, U+0000 to U+001F or U+007F
+ * to U+009F in UTF-8; 0 when there is none. */
+size_t text_control_length(const char *s, size_t n);
+
+/* Does s hold one of them? */
 bool text_has_control(const char *s, size_t n);
 
 /*

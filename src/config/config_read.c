@@ -130,11 +130,22 @@ static bool line_is_clean(struct reading *r, const char *p, const char *end)
 		if (byte == '\0')
 			return refuse(r, "the line holds a NUL byte; is this "
 					 "a configuration file?");
-		if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
+		switch (byte == '\t' ? 0 :
+					text_control_length(
+						c, (size_t)(end - c))) {
+		case 0:
+			break;
+		case 1:
 			return refuse(r,
 				      "the line holds the control character "
 				      "0x%02x",
 				      byte);
+		default:
+			return refuse(r,
+				      "the line holds the control character "
+				      "U+%04X",
+				      (unsigned char)c[1]);
+		}
 	}
 	if (!text_is_utf8(p, (size_t)(end - p)))
 		return refuse(r, "the line is not valid UTF-8");

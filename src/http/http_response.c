@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
 #include "http/http_internal.h"
 
 #define HEADERS_MAX ((size_t)64 * 1024)
@@ -57,14 +58,9 @@ static int64_t parse_retry_after(const char *s, int64_t now_us)
 /* What does not fit, or holds a control character, counts as absent. */
 static void keep(char *dst, size_t size, const char *value, size_t n)
 {
-	size_t i;
-
 	dst[0] = '\0';
-	if (n >= size)
+	if (n >= size || text_has_control(value, n))
 		return;
-	for (i = 0; i < n; i++)
-		if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f)
-			return;
 	memcpy(dst, value, n);
 	dst[n] = '\0';
 }

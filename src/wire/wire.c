@@ -83,20 +83,6 @@ int wire_result_exit(unsigned result)
 
 /* ---- Checking ------------------------------------------------------------ */
 
-/* C1 controls are two bytes in UTF-8; a terminal obeys them all the same. */
-static bool has_control(const char *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if (c < 0x20 || c == 0x7f)
-			return true;
-		if (c == 0xc2 && i + 1 < n && (unsigned char)s[i + 1] < 0xa0)
-			return true;
-	}
-	return false;
-}
-
 /* One spelling for each number: no sign but '-', no zero in front. */
 static bool read_number(const char *s, size_t n, int64_t *ret)
 {
@@ -159,7 +145,7 @@ static const char *value_fault(unsigned operation, bool reply, unsigned tag,
 		return "is empty";
 	if (f->kind == KIND_NUMBER)
 		return read_number(value, n, &number) ? NULL : "is no number";
-	if (has_control(value, n))
+	if (text_has_control(value, n))
 		return "holds a control character";
 	return text_is_utf8(value, n) ? NULL : "is not UTF-8";
 }

@@ -137,6 +137,21 @@ static void control_characters_are_found(void **state)
 
 		assert_int_equal(text_has_control(s, 2), c < 0x20 || c == 0x7f);
 	}
+	/* Those of two bytes, and nothing that only begins or goes on alike. */
+	for (c = 0; c < 256; c++) {
+		char s[3] = { 'a', (char)0xC2, (char)c };
+
+		assert_int_equal(text_has_control(s, 3),
+				 c < 0x20 || (c >= 0x7f && c < 0xA0));
+		s[1] = (char)0xC3;
+		assert_int_equal(text_has_control(s, 3), c < 0x20 || c == 0x7f);
+	}
+	assert_false(text_has_control("\xC2", 1));
+	assert_false(text_has_control("\xC3\xA9 \xC2\xA7", 5));
+	assert_int_equal(text_control_length("\xC2\x85", 2), 2);
+	assert_int_equal(text_control_length("\xC2\x85", 1), 0);
+	assert_int_equal(text_control_length("\x7f", 1), 1);
+	assert_int_equal(text_control_length("", 0), 0);
 	assert_false(text_has_control("abc", 3));
 	assert_false(text_has_control("", 0));
 }
