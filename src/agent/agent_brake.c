@@ -30,8 +30,8 @@ void agent_brake_free(struct agent_brake *b)
 	free(b);
 }
 
-enum status agent_brake_who(const struct agent_cache *c, uid_t uid,
-			    const char *role, const char *rhost,
+enum status agent_brake_who(const struct agent_cache *c, const char *what,
+			    uid_t uid, const char *role, const char *rhost,
 			    struct agent_brake_who *ret)
 {
 	unsigned char mac[DIGEST_SIZE];
@@ -39,8 +39,9 @@ enum status agent_brake_who(const struct agent_cache *c, uid_t uid,
 	enum status s;
 
 	/* Neither may hold a control character. */
-	snprintf(text, sizeof(text), "brake\n%lu\n%s\n%s", (unsigned long)uid,
-		 role, rhost);
+	snprintf(text, sizeof(text), "%s\n%lu\n%s%s%s", what,
+		 (unsigned long)uid, role, rhost ? "\n" : "",
+		 rhost ? rhost : "");
 	s = agent_cache_digest(c, text, strlen(text), mac);
 	if (s == STATUS_OK)
 		memcpy(ret->id, mac, sizeof(ret->id));
@@ -59,34 +60,53 @@ static size_t set_of(const struct agent_brake_who *who)
 	return ((size_t)who->id[0] << 8 | who->id[1]) % SETS;
 }
 
-bool agent_brake_on(const struct agent_brake *b,
-		    const struct agent_brake_who *who, unsigned limit,
-		    int64_t now_us)
+static struct place *find(struct agent_brake *b,
+			  const struct agent_brake_who *who)
 {
-	const struct place *p = b->places[set_of(who)];
+	struct place *p = b->places[set_of(who)];
 
 	for (int i = 0; i < PLACES; i++)
 		if (memcmp(p[i].id, who->id, sizeof(who->id)) == 0)
-			return level_now(&p[i], limit, now_us) > limit - 1;
-	return false;
+			return &p[i];
+	return NULL;
+}
+
+bool agent_brake_on(struct agent_brake *b, const struct agent_brake_who *who,
+		    unsigned limit, int64_t now_us)
+{
+	const struct place *p = find(b, who);
+
+	return p && level_now(p, limit, now_us) > limit - 1;
 }
 
 void agent_brake_wrong(struct agent_brake *b, const struct agent_brake_who *who,
 		       unsigned limit, int64_t now_us)
 {
-	struct place *p = b->places[set_of(who)], *least = p;
+	struct place *p = find(b, who), *least = b->places[set_of(who)];
 
-	for (int i = 0; i < PLACES; i++) {
-		if (memcmp(p[i].id, who->id, sizeof(who->id)) == 0) {
-			p[i].level = level_now(&p[i], limit, now_us) + 1;
-			p[i].at_us = now_us;
-			return;
-		}
+	if (p) {
+		p->level = level_now(p, limit, now_us) + 1;
+		p->at_us = now_us;
+		return;
+	}
+	p = least;
+	for (int i = 1; i < PLACES; i++)
 		if (level_now(&p[i], limit, now_us) <
 		    level_now(least, limit, now_us))
 			least = &p[i];
-	}
 	memcpy(least->id, who->id, sizeof(who->id));
 	least->level = 1;
 	least->at_us = now_us;
+}
+
+void agent_brake_back(struct agent_brake *b, const struct agent_brake_who *who,
+		      unsigned limit, int64_t now_us)
+{
+	struct place *p = find(b, who);
+	double level = p ? level_now(p, limit, now_us) : 0;
+
+	if (!p)
+		return;
+	p->level = level > 1 ? level - 1 : 0;
+	p->at_us = now_us;
 }

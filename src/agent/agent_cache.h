@@ -30,10 +30,8 @@
 #include "crypto/digest.h"
 
 #define AGENT_CACHE_DOUBT_US (120 * NOW_SECOND)
-/* The least time between two errands that clients cause; wrong passwords are
- * counted, and so may ask sooner. */
+/* The least time between two errands that clients cause. */
 #define AGENT_CACHE_PRESS_US (1 * NOW_SECOND)
-#define AGENT_CACHE_WRONG_US (NOW_SECOND / 5)
 
 struct agent_version {
 	char id[RANDOM_UUID_SIZE]; /* "" for none */

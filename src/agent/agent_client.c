@@ -93,6 +93,9 @@ static void end(struct agent *a, struct agent_client *c)
 {
 	if (c->state == AGENT_CLIENT_GONE)
 		return;
+	if (c->state == AGENT_CLIENT_PARKED && c->frame)
+		agent_request_leave(a, c, secret_bytes(c->frame),
+				    secret_len(c->frame));
 	set_state(a, c, AGENT_CLIENT_GONE);
 	close(c->watch.fd);
 	c->gone = a->gone;
@@ -227,22 +230,25 @@ static bool send_reply(struct agent *a, struct agent_client *c, size_t len)
 static void finish(struct agent *a, struct agent_client *c,
 		   enum agent_outcome outcome, size_t len)
 {
-	switch (outcome) {
-	case AGENT_PARK:
+	if (outcome == AGENT_PARK) {
 		if (c->state != AGENT_CLIENT_PARKED)
 			set_state(a, c, AGENT_CLIENT_PARKED);
 		return;
+	}
+	/* Whatever becomes of the reply, the request is done with. */
+	set_state(a, c, AGENT_CLIENT_IDLE);
+	switch (outcome) {
 	case AGENT_REPLY:
 		if (!send_reply(a, c, len))
 			break;
 		secret_free(c->frame);
 		c->frame = NULL;
-		set_state(a, c, AGENT_CLIENT_IDLE);
 		return;
 	case AGENT_REPLY_AND_CLOSE:
 		send_reply(a, c, len);
 		break;
 	case AGENT_CLOSE:
+	case AGENT_PARK:
 		break;
 	}
 	end(a, c);
@@ -259,6 +265,7 @@ static void begin(struct agent *a, struct agent_client *c, const void *frame,
 	c->until_us = 0;
 	c->waits_for = NULL;
 	c->waits_for_trail = c->pressed = c->asked = c->again = false;
+	c->counted = false;
 	c->ticket = 0;
 	outcome = agent_request(a, c, frame, len, &reply_len);
 	if (outcome == AGENT_PARK && !c->frame &&
@@ -376,6 +383,10 @@ void agent_client_turn(struct agent *a)
 
 	if (a->any_again) {
 		a->any_again = false;
+		/* What was counted may be taken back, for the others' good. */
+		for (c = a->clients; c; c = c->next)
+			if (c->again && c->counted)
+				run_again(a, c);
 		for (c = a->clients; c; c = c->next)
 			if (c->again)
 				run_again(a, c);

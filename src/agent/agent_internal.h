@@ -50,7 +50,7 @@ struct agent_client {
 	struct secret *frame; /* what has come of a request, or what waits */
 	char *credential;     /* creds.sock: the peer's name */
 
-	/* The request that waits, or runs. */
+	/* The request that waits, or runs; begin() clears it. */
 	int64_t begun_us; /* boot: when it had come */
 	int64_t until_us; /* boot: when it is over */
 	const struct agent_secret
@@ -58,6 +58,8 @@ struct agent_client {
 	bool waits_for_trail;
 	bool pressed;  /* it has asked for a newer answer already */
 	bool asked;    /* the same, for another version than one it knows */
+	bool counted;  /* its password was wrong when it was first compared */
+	bool left;     /* it is gone: nothing is waited for any more */
 	bool stranger; /* counted as one without any right */
 	bool again;    /* run it in this turn */
 	uint64_t ticket;
@@ -166,6 +168,10 @@ enum agent_outcome {
 enum agent_outcome agent_request(struct agent *a, struct agent_client *c,
 				 const void *frame, size_t len,
 				 size_t *ret_len);
+
+/* Its client is gone while it waited: do what is owed for it. */
+void agent_request_leave(struct agent *a, struct agent_client *c,
+			 const void *frame, size_t len);
 
 /* agent_creds.c: what systemd's LoadCredential= gets. */
 enum agent_outcome agent_creds(struct agent *a, struct agent_client *c,

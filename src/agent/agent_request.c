@@ -62,7 +62,7 @@ bool agent_request_wait(struct agent_call *k, int64_t limit_us)
 {
 	struct agent_client *c = k->c;
 
-	if (k->now_us >= c->begun_us + limit_us)
+	if (c->left || k->now_us >= c->begun_us + limit_us)
 		return false;
 	c->until_us = c->begun_us + limit_us;
 	c->waits_for = k->role->secret;
@@ -98,6 +98,20 @@ enum agent_outcome agent_request(struct agent *a, struct agent_client *c,
 	/* What a store holds cannot be carried. */
 	say(&k, WIRE_RESULT_UNAVAILABLE, "what the store holds is malformed");
 	return wire_end(&k.out, ret_len) == STATUS_OK ? outcome : AGENT_CLOSE;
+}
+
+/* Who hangs up before the answer has had a guess compared all the same. */
+void agent_request_leave(struct agent *a, struct agent_client *c,
+			 const void *frame, size_t len)
+{
+	struct wire_message m;
+	size_t reply_len;
+
+	if (wire_parse(frame, len, false, &m, NULL) != STATUS_OK ||
+	    m.operation != WIRE_VERIFY)
+		return;
+	c->left = true;
+	agent_request(a, c, frame, len, &reply_len);
 }
 
 /* ---- Handing out --------------------------------------------------------- */

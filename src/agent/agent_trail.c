@@ -140,11 +140,12 @@ static struct entry *begin(struct agent_trail *t,
 			   const struct agent_scribe_line *l, bool waits)
 {
 	size_t b = hash_line(l) % BUCKETS;
+	size_t most = waits ? ENTRIES_MAX : ENTRIES_MAX / 2;
 	struct entry *e;
 
-	if (t->n >= ENTRIES_MAX && t->owed == 0)
+	if (t->n >= most && t->owed == 0)
 		agent_trail_flush(t);
-	e = t->n < ENTRIES_MAX ? calloc(1, sizeof(*e)) : NULL;
+	e = t->n < most ? calloc(1, sizeof(*e)) : NULL;
 	if (!e)
 		return NULL;
 	e->line = *l;
@@ -203,6 +204,14 @@ void agent_trail_note(struct agent_trail *t, const struct agent_act *act)
 		e->more++;
 	else
 		begin(t, &l, false);
+}
+
+bool agent_trail_has(struct agent_trail *t, const struct agent_act *act)
+{
+	struct agent_scribe_line l;
+
+	line_of(act, &l);
+	return find(t, &l) != NULL;
 }
 
 /* Remove entries for which it is time; those with a count write it first.  While

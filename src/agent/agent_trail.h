@@ -64,8 +64,11 @@ enum agent_trail_may agent_trail_hand_out(struct agent_trail *t,
 					  const struct agent_act *act,
 					  uint64_t *ticket);
 
-/* Record or count, and do not wait. */
+/* Record or count, and do not wait.  Hand-outs have half of the room to
+ * themselves. */
 void agent_trail_note(struct agent_trail *t, const struct agent_act *act);
+/* Would it only be counted? */
+bool agent_trail_has(struct agent_trail *t, const struct agent_act *act);
 
 /* Take in what the writer has done; true when those who wait should ask
  * again. */

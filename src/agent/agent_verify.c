@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Compares what somebody typed with what is held as a digest; must never take
- * longer or shorter for what it finds. */
+ * longer or shorter for what it finds, nor look at a guess that is not counted:
+ * a wrong one counts from the first comparison, before anything is waited for,
+ * and is taken back when it turns out to be newer than what was held. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,11 +12,17 @@
  * the first answer at all. */
 #define ASK_US	 (NOW_SECOND / 2)
 #define FIRST_US (5 * NOW_SECOND)
+/* RHOST is what the client says.  So from all of them together no more than so
+ * many times `wrong_passwords` are looked at, and no more than so many hosts a
+ * minute have events of their own in the audit. */
+#define ALL_HOSTS     10
+#define ROWS_REJECTED 16
+#define ROWS_FINE     256
 
 struct attempt {
 	char user[256], rhost[256], service[64];
 	unsigned char mac[DIGEST_SIZE];
-	struct agent_brake_who who;
+	struct agent_brake_who who, all;
 };
 
 static bool equal(const unsigned char *a, const unsigned char *b)
@@ -38,8 +46,10 @@ static bool read_attempt(struct agent_call *k, const char *role,
 	wire_text(&k->m, WIRE_TAG_SERVICE, t->service, sizeof(t->service));
 	return agent_cache_digest(cache, typed ? typed : "", n, t->mac) ==
 		       STATUS_OK &&
-	       agent_brake_who(cache, k->c->peer.uid, role, t->rhost,
+	       agent_brake_who(cache, "wrong", k->c->peer.uid, role, t->rhost,
 			       &t->who) == STATUS_OK &&
+	       agent_brake_who(cache, "wrong", k->c->peer.uid, role, NULL,
+			       &t->all) == STATUS_OK &&
 	       typed;
 }
 
@@ -75,12 +85,79 @@ static enum wire_result compare(const struct agent_call *k,
 			  WIRE_RESULT_MISMATCH;
 }
 
+/* ---- The count ----------------------------------------------------------- */
+
+static bool is_limited(const struct agent_call *k, const struct attempt *t)
+{
+	unsigned limit = k->a->settings.wrong_passwords;
+
+	return agent_brake_on(k->a->brake, &t->who, limit, k->now_us) ||
+	       agent_brake_on(k->a->brake, &t->all, limit * ALL_HOSTS,
+			      k->now_us);
+}
+
+static void count(struct agent_call *k, const struct attempt *t)
+{
+	unsigned limit = k->a->settings.wrong_passwords;
+
+	if (k->c->counted)
+		return;
+	agent_brake_wrong(k->a->brake, &t->who, limit, k->now_us);
+	agent_brake_wrong(k->a->brake, &t->all, limit * ALL_HOSTS, k->now_us);
+	k->c->counted = true;
+}
+
+static void take_back(struct agent_call *k, const struct attempt *t)
+{
+	unsigned limit = k->a->settings.wrong_passwords;
+
+	if (!k->c->counted)
+		return;
+	agent_brake_back(k->a->brake, &t->who, limit, k->now_us);
+	agent_brake_back(k->a->brake, &t->all, limit * ALL_HOSTS, k->now_us);
+	k->c->counted = false;
+}
+
+/* ---- The audit ----------------------------------------------------------- */
+
+static const char *words_of(enum wire_result result)
+{
+	switch (result) {
+	case WIRE_RESULT_OK:
+		return "current password";
+	case WIRE_RESULT_OK_PREVIOUS:
+		return "previous password";
+	case WIRE_RESULT_LIMITED:
+		return "too many wrong passwords";
+	default:
+		return "wrong password";
+	}
+}
+
+static bool is_fine(enum wire_result result)
+{
+	return result == WIRE_RESULT_OK || result == WIRE_RESULT_OK_PREVIOUS;
+}
+
+/* With many hosts in a minute the others share one event. */
+static bool too_many_rows(struct agent_call *k, enum wire_result result)
+{
+	unsigned limit = is_fine(result) ? ROWS_FINE : ROWS_REJECTED;
+	struct agent_brake_who rows;
+
+	if (agent_brake_who(k->a->cache, words_of(result), k->c->peer.uid,
+			    k->role->name, NULL, &rows) != STATUS_OK ||
+	    agent_brake_on(k->a->brake, &rows, limit, k->now_us))
+		return true;
+	agent_brake_wrong(k->a->brake, &rows, limit, k->now_us);
+	return false;
+}
+
 static void record(struct agent_call *k, const struct attempt *t,
 		   enum wire_result result, bool stale)
 {
 	const struct agent_secret *s = k->role->secret;
-	bool fine = result == WIRE_RESULT_OK ||
-		    result == WIRE_RESULT_OK_PREVIOUS;
+	bool fine = is_fine(result);
 	char whom[416];
 	struct agent_act act = {
 		.kind = "verify",
@@ -96,28 +173,34 @@ static void record(struct agent_call *k, const struct attempt *t,
 		.whom = whom,
 	};
 
-	snprintf(whom, sizeof(whom), "%s%s%s%s%s",
-		 result == WIRE_RESULT_OK_PREVIOUS ? "previous password" :
-		 result == WIRE_RESULT_OK	   ? "current password" :
-		 result == WIRE_RESULT_LIMITED ? "too many wrong passwords" :
-						 "wrong password",
+	snprintf(whom, sizeof(whom), "%s%s%s%s%s", words_of(result),
 		 t->rhost[0] ? ", from " : "", t->rhost,
 		 t->service[0] ? ", service " : "", t->service);
+	if (!agent_trail_has(k->a->trail, &act) && too_many_rows(k, result))
+		snprintf(whom, sizeof(whom), "%s, from further hosts",
+			 words_of(result));
 	agent_trail_note(k->a->trail, &act);
+}
+
+/* ---- The answer ---------------------------------------------------------- */
+
+/* Is the store about to say what is current? */
+static bool is_asked(const struct agent_call *k)
+{
+	const struct agent_secret *s = k->role->secret;
+
+	return s->busy || (!s->failed && s->next_us < k->c->begun_us + ASK_US);
 }
 
 /* A wrong password may be one that is newer than what we hold: the store is
  * asked, once in a while, and the login waits for it. */
 static bool ask_again(struct agent_call *k)
 {
-	struct agent_secret *s = k->role->secret;
-
-	if (k->c->pressed)
-		return s->busy && agent_request_wait(k, ASK_US);
+	if (!k->c->pressed)
+		agent_cache_press(k->a->cache, k->role->secret,
+				  AGENT_CACHE_PRESS_US);
 	k->c->pressed = true;
-	return k->now_us - s->checked_us >= AGENT_CACHE_WRONG_US &&
-	       agent_cache_press(k->a->cache, s, AGENT_CACHE_WRONG_US) &&
-	       agent_request_wait(k, ASK_US);
+	return is_asked(k) && agent_request_wait(k, ASK_US);
 }
 
 static enum agent_outcome answer(struct agent_call *k, const struct attempt *t,
@@ -135,7 +218,6 @@ static enum agent_outcome answer(struct agent_call *k, const struct attempt *t,
 
 enum agent_outcome agent_verify(struct agent_call *k)
 {
-	const struct agent_settings *set = &k->a->settings;
 	enum wire_result result;
 	struct attempt t;
 	int64_t stale;
@@ -158,15 +240,19 @@ enum agent_outcome agent_verify(struct agent_call *k)
 			return AGENT_PARK; /* the role's first verifiers */
 		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
 	}
-	if (agent_brake_on(k->a->brake, &t.who, set->wrong_passwords,
-			   k->now_us))
+	if (!k->c->counted && is_limited(k, &t)) {
+		/* What the others have tried may be a newer password. */
+		if (is_asked(k) && agent_request_wait(k, ASK_US))
+			return AGENT_PARK;
 		return answer(k, &t, WIRE_RESULT_LIMITED, stale > 0);
+	}
 	result = compare(k, &t);
 	if (result == WIRE_RESULT_MISMATCH) {
+		count(k, &t);
 		if (ask_again(k))
 			return AGENT_PARK;
-		agent_brake_wrong(k->a->brake, &t.who, set->wrong_passwords,
-				  k->now_us);
+	} else {
+		take_back(k, &t);
 	}
 	return answer(k, &t, result, stale > 0);
 }
@@ -182,5 +268,5 @@ void agent_verify_nobody(struct agent_call *k)
 	previous = equal(t.mac, nothing[1]);
 	(void)current;
 	(void)previous;
-	agent_brake_on(k->a->brake, &t.who, 1, k->now_us);
+	is_limited(k, &t);
 }

@@ -130,9 +130,9 @@ static bool line_is_clean(struct reading *r, const char *p, const char *end)
 		if (byte == '\0')
 			return refuse(r, "the line holds a NUL byte; is this "
 					 "a configuration file?");
-		switch (byte == '\t' ? 0 :
-					text_control_length(
-						c, (size_t)(end - c))) {
+		switch (byte == '\t' ?
+				0 :
+				text_control_length(c, (size_t)(end - c))) {
 		case 0:
 			break;
 		case 1:

@@ -222,6 +222,35 @@ def test_wrong_passwords_are_limited_for_each_remote_host(taken_over,
     assert agent.verify(right, rhost="10.0.0.7") == "OK"
 
 
+def test_guesses_from_ever_other_hosts_are_limited_and_fill_no_audit(
+        taken_over, new_agent):
+    """Where a login comes from is what the client says."""
+    agent = new_agent(taken_over, agent="wrong_passwords = 3")
+    right = taken_over.current().password
+    with agent.connect() as sock:
+        seen = [wire.call(sock, "VERIFY", role="sap", password=f"guess-{i}",
+                          rhost=f"10.0.{i // 250}.{i % 250}").result
+                for i in range(2000)]
+        assert seen[:25] == ["MISMATCH"] * 25
+        assert seen.count("MISMATCH") < 100
+        assert set(seen[100:]) <= {"MISMATCH", "LIMITED"}
+        # Nor does the right one from another host tell whether it is right.
+        wait_for(lambda: wire.call(sock, "VERIFY", role="sap", rhost="::1",
+                                   password=right).result == "LIMITED",
+                 "the limit")
+    assert agent.get().result == "OK"
+    agent.stop()
+    events = agent.events("verify")
+    assert len(events) < 150
+    times = 0
+    for event in events:
+        more = event["detail"].split(", ")[-1]
+        times += int(more.split()[0]) if more.endswith(" more") else 1
+    assert times >= 2001
+    assert any("too many wrong passwords, from further hosts" in e["detail"]
+               for e in events)
+
+
 def test_a_verify_of_another_login_name_is_not_that_roles(agent, taken_over):
     right = taken_over.current().password
     assert agent.call("VERIFY", role="sap", user="sap",

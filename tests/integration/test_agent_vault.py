@@ -66,6 +66,19 @@ def test_it_serves_and_follows_the_store(new, site):
     site.must_log_in(agent.get()["PASSWORD"])
 
 
+def test_a_value_that_the_wire_does_not_carry_hides_no_other_role(new, site):
+    """U+0085 is a control character to terminals."""
+    value, record = site.value(), site.record()
+    write(site, {**value, "host": "db\u0085.example.com"}, record)
+    agent = new()
+    assert agent.call("GET", role="sap").result == "UNAVAILABLE"
+    reply = agent.call("LIST")
+    assert reply.result == "OK"
+    assert [e["ROLE"] for e in reply.entries] == ["sap"]
+    wait_for(lambda: "holds a control character" in agent.said(),
+             "a word of that")
+
+
 def test_many_clients_are_one_question(new, site):
     agent = new()
     agent.get()
@@ -107,6 +120,85 @@ def test_who_waits_for_long_asks_the_store_once(new, site):
         site.run("rotate", "sap", expect=0)
         agent.push(version=site.current().id)
         assert wire.read_reply(sock, "GET")["VERSION"] == site.current().id
+
+
+def test_wrong_passwords_ask_the_store_once_a_second(new, site):
+    agent = new(agent="wrong_passwords = 10000")
+    agent.get()
+    with site.gate.watch() as calls:
+        begun = time.monotonic()
+        while time.monotonic() < begun + 3:
+            assert agent.verify("wrong") == "MISMATCH"
+            time.sleep(0.05)
+        took = time.monotonic() - begun
+    asked = secrets_read(calls)
+    one = len(set(asked))
+    assert one and len(asked) <= one * (1 + took), (asked, took)
+
+
+def guess_and_hang_up(agent, **fields):
+    with agent.connect() as sock:
+        sock.sendall(wire.request("VERIFY", role="sap", **fields))
+    # It has seen that by its answer to the next one.
+    assert agent.call("VERSION").result == "OK"
+
+
+def test_a_guess_counts_though_its_client_hangs_up(new, site):
+    """While the agent asks a store that is slow for a newer password."""
+    agent = new(agent="wrong_passwords = 5")
+    right = site.current().password
+    assert agent.verify(right, rhost="10.0.0.7") == "OK"
+    site.gate.fault("*", "", "hang-before", times=9999)
+    for i in range(20):
+        guess_and_hang_up(agent, password=f"guess-{i}", rhost="10.0.0.7")
+    assert agent.verify(right, rhost="10.0.0.7") == "LIMITED"
+    assert agent.verify(right, rhost="10.0.0.8") == "OK"
+    site.gate.clear()
+    agent.stop()
+    said = {}
+    for event in agent.events("verify"):
+        words = event["detail"].split(", ")
+        times = int(words[-1].split()[0]) if words[-1].endswith(" more") \
+            else 1
+        said[words[2]] = said.get(words[2], 0) + times
+    assert said["wrong password"] == 5
+    assert said["too many wrong passwords"] == 16
+
+
+def test_guesses_at_the_same_time_are_counted_before_the_store_answers(
+        new, site):
+    agent = new(agent="wrong_passwords = 5")
+    agent.get()
+    site.gate.fault("*", "", "hang-before", times=9999)
+    socks = [agent.connect() for _ in range(30)]
+    for i, sock in enumerate(socks):
+        sock.sendall(wire.request("VERIFY", role="sap", rhost="10.0.0.7",
+                                  password=f"guess-{i}"))
+    results = []
+    for sock in socks:
+        with sock:
+            results.append(wire.read_reply(sock, "VERIFY").result)
+    assert sorted(set(results)) == ["LIMITED", "MISMATCH"]
+    assert results.count("MISMATCH") == 5
+    site.gate.clear()
+
+
+def test_many_logins_with_a_newer_password_are_no_guesses(new, site):
+    """They all wait for the store, and none is held against the others."""
+    agent = new(agent="wrong_passwords = 5")
+    agent.get()
+    site.run("rotate", "sap", expect=0)
+    right = site.current().password
+    site.gate.fault("*", "", lambda: time.sleep(0.1), times=9999)
+    socks = [agent.connect() for _ in range(30)]
+    for sock in socks:
+        sock.sendall(wire.request("VERIFY", role="sap", rhost="10.0.0.7",
+                                  password=right))
+    for sock in socks:
+        with sock:
+            assert wire.read_reply(sock, "VERIFY").result == "OK"
+    site.gate.clear()
+    assert agent.verify(right, rhost="10.0.0.7") == "OK"
 
 
 def test_waiting_clients_find_a_rotation_that_nobody_told_of(new, site):
