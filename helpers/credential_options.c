@@ -428,6 +428,9 @@ enum credential_exit credential_options_parse(int argc, char **argv,
 	summon = o.form == CREDENTIAL_FORM_SUMMON;
 	opterr = 0;
 	optind = 0; /* GNU: forget an earlier scan */
+	/* Alone it can be no host. */
+	if (argc == 2 && strcmp(argv[1], "-h") == 0)
+		argv[1] = "--help";
 	e = take_options(argc, argv, &o, why);
 	if (e != CREDENTIAL_OK)
 		return e;

@@ -18,7 +18,7 @@ static const char usage[] =
 	"  --check        only look whether the configuration is good\n"
 	"  --init         make the key that signs the agent's audit\n"
 	"  --version      print the version\n"
-	"  --help         print this\n";
+	"  --help, -h     print this\n";
 
 struct options {
 	const char *config;

@@ -134,6 +134,7 @@ static void set_flag(struct cli_options *o, const char *name)
 		{ "json", &o->json },
 		{ "quiet", &o->quiet },
 		{ "help", &o->help },
+		{ "version", &o->version },
 		{ "due", &o->due },
 		{ "all", &o->all },
 		{ "dry_run", &o->dry_run },
@@ -222,7 +223,7 @@ enum status cli_parse(struct cli *c, int argc, char **argv)
 				     .cluster = "" };
 	optind = 0; /* start over, GNU style */
 	s = parse_options(c, argc, argv, true);
-	if (s != STATUS_OK || (c->o.help && optind >= argc))
+	if (s != STATUS_OK || ((c->o.help || c->o.version) && optind >= argc))
 		return s;
 	if (optind >= argc)
 		return reason_set(&c->why, STATUS_USAGE,

@@ -5,6 +5,7 @@
 #include "base/harden.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "config.h"
 
 static enum status run(struct cli *c)
 {
@@ -58,6 +59,9 @@ int main(int argc, char **argv)
 		s = cli_parse(&c, argc, argv);
 	if (s == STATUS_OK && c.o.help) {
 		cli_help(c.command, &help);
+		s = cli_print(&c, &help);
+	} else if (s == STATUS_OK && c.o.version) {
+		text_add(&help, "keyturn " PACKAGE_VERSION "\n");
 		s = cli_print(&c, &help);
 	} else if (s == STATUS_OK)
 		s = run(&c);

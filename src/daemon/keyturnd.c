@@ -7,6 +7,7 @@
 
 #include "base/harden.h"
 #include "base/log.h"
+#include "config.h"
 #include "config/config.h"
 #include "daemon/daemon.h"
 
@@ -15,10 +16,12 @@ static const char usage[] =
 	"Rotates the passwords of PostgreSQL roles when they are due; see "
 	"keyturnd(8).\n\n"
 	"  --config FILE  Read FILE instead of " CONFIG_DEFAULT_PATH ".\n"
-	"  --help         Explain it.\n";
+	"  --version      Print the version.\n"
+	"  --help, -h     Explain it.\n";
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
+	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -42,6 +45,9 @@ int main(int argc, char **argv)
 			config = optarg;
 		} else if (got == 'h') {
 			fputs(usage, stdout);
+			return EXIT_SUCCESS;
+		} else if (got == 'V') {
+			puts("keyturnd " PACKAGE_VERSION);
 			return EXIT_SUCCESS;
 		} else {
 			return status_exit(STATUS_USAGE);

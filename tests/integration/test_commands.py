@@ -71,6 +71,21 @@ def test_every_command_explains_itself(new_site, subtests):
                     assert option in done.out, option
 
 
+@pytest.mark.parametrize("program", ["keyturn", "keyturnd", "keyturn-agent",
+                                     "keyturn-credential"])
+def test_every_program_tells_its_version_and_explains_itself(tools, program):
+    path = os.path.join(os.path.dirname(tools.binary), program)
+
+    def said(option):
+        return subprocess.run([path, option],
+                              stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, check=True).stdout
+    assert re.fullmatch(rf"{program} [0-9]+\.[0-9]+\.[0-9]+\n",
+                        said("--version"))
+    assert said("-h").startswith(f"usage: {program} ")
+    assert said("-h") == said("--help")
+
+
 def test_help_needs_no_configuration_and_touches_nothing(new_site, tmp_path):
     site = new_site(roles=())
     done = plain(site, "--config", str(tmp_path / "none"), "rotate", "--help",

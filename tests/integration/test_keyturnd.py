@@ -660,8 +660,8 @@ def test_it_listens_to_nobody(managed):
     assert " listen(" not in text and " bind(" not in text
 
 
-@pytest.mark.parametrize("argv,exit", [(["--help"], 0), (["extra"], 2),
-                                       (["--nothing"], 2)])
+@pytest.mark.parametrize("argv,exit", [(["--help"], 0), (["-h"], 0),
+                                       (["extra"], 2), (["--nothing"], 2)])
 def test_its_options(managed, argv, exit):
     done = Daemon(managed, *argv).finish()
     assert done.exit == exit

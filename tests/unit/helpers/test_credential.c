@@ -79,6 +79,22 @@ static void the_environment_names_the_socket_unless_an_option_does(void **state)
 	assert_string_equal(o.socket, WIRE_AGENT_SOCKET);
 }
 
+static void h_alone_asks_for_help_and_is_a_host_otherwise(void **state)
+{
+	struct credential_options o;
+	struct reason why;
+
+	(void)state;
+	assert_int_equal(PARSE("-h", NULL), CREDENTIAL_OK);
+	assert_int_equal(o.command, CREDENTIAL_HELP);
+	assert_int_equal(PARSE("get", "-r", "sap", "-h", "db", NULL),
+			 CREDENTIAL_OK);
+	assert_string_equal(o.key.host, "db");
+	/* An unset variable behind it is no question for help. */
+	assert_int_equal(PARSE("get", "-r", "sap", "-h", NULL),
+			 CREDENTIAL_USAGE);
+}
+
 static void exec_leaves_the_words_of_the_command_alone(void **state)
 {
 	struct credential_options o;
@@ -675,6 +691,8 @@ int main(void)
 		cmocka_unit_test(options_may_stand_before_the_command),
 		cmocka_unit_test(
 			the_environment_names_the_socket_unless_an_option_does),
+		cmocka_unit_test(
+			h_alone_asks_for_help_and_is_a_host_otherwise),
 		cmocka_unit_test(exec_leaves_the_words_of_the_command_alone),
 		cmocka_unit_test(retry_takes_exit_codes),
 		cmocka_unit_test(protocols_go_by_the_name_of_the_program),
