@@ -12,7 +12,7 @@ KEYTURN_PAM_FILES = \
 	pam/pam_verify.c pam/pam_verify.h \
 	src/base/reason.c src/base/status.c src/base/text.c \
 	src/wire/wire.c src/wire/wire_client.c
-KEYTURN_PAM_COMPILE = $(AM_CFLAGS) $(PAM_CFLAGS) -fPIC -ffunction-sections \
+KEYTURN_PAM_COMPILE = $(AM_CFLAGS) -fPIC -ffunction-sections \
 	-fdata-sections
 KEYTURN_PAM_LINK = $(HARDEN_LDFLAGS) -shared -Wl,--gc-sections \
 	-Wl,--version-script=$(top_srcdir)/pam/pam_keyturn.map

@@ -657,7 +657,7 @@ def refuse_module(folder):
          "-I", include.stdout.strip(), "-o", target,
          os.path.join(HERE, "refuse.c")], capture_output=True, text=True)
     assert done.returncode == 0, \
-        f"install postgresql-server-dev-15 (./dev test does): {done.stderr}"
+        f"install postgresql-server-dev-all (./dev test does): {done.stderr}"
     return target
 
 

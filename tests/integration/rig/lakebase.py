@@ -35,7 +35,7 @@ def compile_module(name, source_folder, target_folder):
          os.path.join(source_folder, name + ".c")],
         capture_output=True, text=True)
     assert done.returncode == 0, \
-        f"install postgresql-server-dev-15 (./dev test does): {done.stderr}"
+        f"install postgresql-server-dev-all (./dev test does): {done.stderr}"
     os.chmod(target, 0o755)
     return target
 
