@@ -34,7 +34,8 @@ struct cli_options {
 	const char *owner, *in_database, *oauth, *cluster;
 	const char *grants[TARGET_GRANTS_MAX + 1];
 	size_t n_grants;
-	bool json, quiet, help, version, due, all, dry_run, emergency, force, pem;
+	bool json, quiet, help, version, due, all, dry_run, emergency, force,
+		pem;
 };
 
 struct cli {

@@ -691,8 +691,7 @@ int main(void)
 		cmocka_unit_test(options_may_stand_before_the_command),
 		cmocka_unit_test(
 			the_environment_names_the_socket_unless_an_option_does),
-		cmocka_unit_test(
-			h_alone_asks_for_help_and_is_a_host_otherwise),
+		cmocka_unit_test(h_alone_asks_for_help_and_is_a_host_otherwise),
 		cmocka_unit_test(exec_leaves_the_words_of_the_command_alone),
 		cmocka_unit_test(retry_takes_exit_codes),
 		cmocka_unit_test(protocols_go_by_the_name_of_the_program),
