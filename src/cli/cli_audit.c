@@ -55,15 +55,14 @@ enum status cli_audit(struct cli *c)
 		s = cli_open_ledger(c, BACKENDS_LEDGER_READ);
 	if (s != STATUS_OK)
 		return s;
-	if (!verify) {
+	if (verify)
+		s = c->ledger->ops->verify(c->ledger, &verdict, &c->why);
+	else
 		s = c->ledger->ops->export(c->ledger, export_line, c, &c->why);
-		if (s == STATUS_OK && fflush(stdout) != 0)
-			s = reason_set(&c->why, STATUS_ERROR,
-				       "cannot write to standard output");
-		return s;
-	}
-	s = c->ledger->ops->verify(c->ledger, &verdict, &c->why);
-	if (s == STATUS_OK || s == STATUS_AUDIT_BROKEN)
+	if (verify && (s == STATUS_OK || s == STATUS_AUDIT_BROKEN))
 		print_verdict(c, &verdict, s == STATUS_OK);
+	if (s == STATUS_OK && fflush(stdout) != 0)
+		s = reason_set(&c->why, STATUS_ERROR,
+			       "cannot write to standard output");
 	return s;
 }

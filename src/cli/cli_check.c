@@ -502,7 +502,8 @@ enum status cli_check(struct cli *c)
 			   k.fails == 1 ? " stops" : "s stop");
 	}
 	if (fflush(stdout) != 0)
-		s = STATUS_ERROR;
+		s = reason_set(&c->why, STATUS_ERROR,
+			       "cannot write to standard output");
 out:
 	free(roles);
 	return s;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Entry of `keyturn`: harden, parse, run one command, say why it failed. */
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/harden.h"
 #include "base/log.h"
@@ -47,9 +49,30 @@ static enum status run(struct cli *c)
 	return STATUS_USAGE;
 }
 
+/* Is what it prints all that a command does?  Its output would be lost. */
+static bool only_prints(const struct cli *c)
+{
+	switch (c->command) {
+	case CLI_check:
+	case CLI_status:
+	case CLI_history:
+	case CLI_report:
+	case CLI_get:
+	case CLI_token:
+	case CLI_cluster:
+	case CLI_audit:
+	case CLI_config:
+		return true;
+	default:
+		return c->o.help;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct text help = text_make(16384);
+	/* harden_process() puts /dev/null there, which takes everything. */
+	bool silent = fcntl(STDOUT_FILENO, F_GETFD) < 0;
 	struct cli c = { 0 };
 	enum status s;
 
@@ -57,6 +80,10 @@ int main(int argc, char **argv)
 	s = harden_process(&c.why);
 	if (s == STATUS_OK)
 		s = cli_parse(&c, argc, argv);
+	if (s == STATUS_OK && silent && only_prints(&c))
+		s = reason_set(&c.why, STATUS_ERROR,
+			       "standard output is closed; send it to a file, "
+			       "or to /dev/null");
 	if (s == STATUS_OK && c.o.help) {
 		cli_help(c.command, &help);
 		s = cli_print(&c, &help);

@@ -430,6 +430,42 @@ def test_pgbouncer_follows_rotations_from_elsewhere(clients, pooler,
     clients.keep(err)
 
 
+def failing_get(clients):
+    """keyturn-credential as it is, but for a `get` that fails."""
+    real = os.path.realpath(os.path.join(clients.names, "keyturn-credential"))
+    path = os.path.join(clients.names, "keyturn-credential")
+    os.unlink(path)
+    with open(path, "w") as f:
+        f.write(f"""#!/bin/sh
+test "$1" != get || {{ echo get >>{clients.path("asked")}; exit 5; }}
+exec {real} "$@"
+""")
+    os.chmod(path, 0o755)
+
+
+def test_a_password_that_cannot_be_had_replaces_none(clients, pooler):
+    script = pooler.script("pgbouncer-rotate.sh", "shop")
+    follow = pooler.script("pgbouncer-follow.sh")
+    pooler.start()
+    clients.run("sh", script, expect=0)
+    with open(pooler.list) as f:
+        before = f.read()
+    assert '"sap" "' in before and '"sap" ""' not in before
+    failing_get(clients)
+    done = clients.run("sh", script)
+    assert done.code == 5, done
+    process = clients.popen("sh", follow, start_new_session=True)
+    try:
+        wait_for(lambda: open(clients.path("asked")).read().count("get") >= 3,
+                 "the second script to ask again")
+        assert process.poll() is None
+    finally:
+        os.killpg(process.pid, 15)
+        process.communicate(timeout=30)
+    with open(pooler.list) as f:
+        assert f.read() == before
+
+
 # -- systemd and cron ----------------------------------------------------------
 
 def unit(text):

@@ -755,9 +755,27 @@ def test_a_closed_standard_output_does_not_stop_a_rotation(taken_over):
     assert site.settled().id != before.id
 
 
+ONLY_PRINT = (["status"], ["history"], ["check"], ["audit", "export"],
+              ["audit", "verify"], ["config", "show"], ["report", "uses"])
+
+
+def test_a_result_that_nobody_can_read_is_a_failure(taken_over, subtests):
+    site = taken_over
+    handed_out = site.kinds().count("handout")
+    for argv in (*ONLY_PRINT, ["get", "sap"], ["--help"]):
+        with subtests.test(" ".join(argv)):
+            done = subprocess.run(
+                ["sh", "-c", 'exec "$0" "$@" >&-', site.binary, "--config",
+                 site.configuration, *argv], stderr=subprocess.PIPE, text=True,
+                env=site.environment)
+            assert done.returncode == 1, done
+            assert "standard output is closed" in done.stderr
+    # Nothing was handed out, so nothing is recorded.
+    assert site.kinds().count("handout") == handed_out
+
+
 def test_a_full_standard_output_is_a_failure(taken_over, subtests):
-    for argv in (["status"], ["history"], ["audit", "export"],
-                 ["config", "show"]):
+    for argv in ONLY_PRINT:
         with subtests.test(" ".join(argv)), open("/dev/full", "w") as full:
             done = subprocess.run(
                 [taken_over.binary, "--config", taken_over.configuration,
