@@ -466,6 +466,55 @@ def test_a_password_that_cannot_be_had_replaces_none(clients, pooler):
         assert f.read() == before
 
 
+# -- containers ----------------------------------------------------------------
+
+def in_a_container(clients, mount, command):
+    """A shell in a mount namespace of its own, with `mount` done there; it
+    waits for a line before it runs `command`."""
+    process = clients.popen(
+        "unshare", "--user", "--map-root-user", "--mount", "sh", "-ec",
+        f"mount --bind {mount}; echo up; read go; {command}", stdin=-1)
+    assert process.stdout.readline() == b"up\n"
+
+    def go_on():
+        out, err = process.communicate(b"\n", timeout=30)
+        return process.returncode, out, err
+    return go_on
+
+
+def test_a_mounted_folder_follows_and_a_mounted_file_does_not(clients,
+                                                              taken_over):
+    old = taken_over.current().password
+    sink = os.path.join(taken_over.sinks, "sap.pgpass")
+    inside = clients.path("inside")
+    os.mkdir(inside)
+    single = clients.write_file("single", "")
+    folder = in_a_container(clients, f"{taken_over.sinks} {inside}",
+                            f"cat {inside}/sap.pgpass")
+    file = in_a_container(clients, f"{sink} {single}", f"cat {single}")
+    clients.rotate()
+    new = taken_over.current().password
+    code, out, _ = folder()
+    assert code == 0 and new in out.decode() and old not in out.decode()
+    # What the page warns of.
+    code, out, _ = file()
+    assert code == 0 and old in out.decode()
+
+
+def test_a_mounted_folder_reaches_an_agent_that_was_restarted(clients):
+    inside = clients.path("inside")
+    os.mkdir(inside)
+    os.chmod(inside, 0o755)
+    folder = in_a_container(
+        clients, f"{clients.agent.sockets} {inside}",
+        f"keyturn-credential get --role sap --socket {inside}/agent.sock")
+    clients.agent.stop()
+    clients.agent.start()
+    code, out, err = folder()
+    assert code == 0, err
+    assert clients.site.current().password in out.decode()
+
+
 # -- systemd and cron ----------------------------------------------------------
 
 def unit(text):

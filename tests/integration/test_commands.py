@@ -659,6 +659,18 @@ def test_config_show_names_values_and_where_they_come_from(taken_over):
     assert "30d" in json.dumps(shown)
 
 
+def test_the_pages_recommend_no_strategy_that_is_refused(new_site):
+    site = new_site()
+    docs = os.path.join(os.path.dirname(__file__), "..", "..", "docs")
+    for name in sorted(os.listdir(docs)):
+        with open(os.path.join(docs, name), errors="replace") as f:
+            found = re.findall(r"\bstrategy\s*=\s*(\w+)", f.read())
+        for word in found:
+            site.configure(role_settings=f"strategy = {word}")
+            done = site.run("config", "show")
+            assert done.exit == 0, f"{name}: {done.text}"
+
+
 def test_config_reference_has_every_setting(shared_site):
     done = shared_site.run("config", "reference")
     assert done.exit == 0, done.text
