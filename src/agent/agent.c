@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/agent_sandbox.h"
+#include "agent/agent_scribe.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -144,6 +145,20 @@ static enum status make_loop(struct agent *a, struct reason *why)
 	return STATUS_OK;
 }
 
+/* What was asked for before the start and not taken. */
+static void recall_requests(struct agent *a, struct ledger *ledger)
+{
+	char key[AGENT_SCRIBE_KEY_SIZE], value[LEDGER_TEXT_SIZE];
+
+	for (size_t i = 0; i < agent_roster_count(a->roster); i++) {
+		struct agent_role *role = agent_roster_at(a->roster, i);
+
+		agent_scribe_key(role->name, key);
+		role->asked = ledger->ops->recall(ledger, key, now_wall(a->now),
+						  value, NULL) == STATUS_OK;
+	}
+}
+
 /* The ledger stays the one that the agent was started with. */
 static enum status make_trail(struct agent *a, struct reason *why)
 {
@@ -159,6 +174,8 @@ static enum status make_trail(struct agent *a, struct reason *why)
 				    &ledger, &lost, why);
 	if (s == STATUS_OK && lost)
 		log_line(LOG_LEVEL_INFO, "a new ledger was begun");
+	if (s == STATUS_OK)
+		recall_requests(a, ledger);
 	if (s == STATUS_OK)
 		s = agent_trail_new(ledger, a->now, agent_wake, a, &a->trail,
 				    why);

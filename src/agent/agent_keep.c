@@ -260,30 +260,39 @@ static int new_memfd(void)
 	return fd < 0 && errno == EINVAL ? memfd_create(name, flags) : fd;
 }
 
+static bool save(struct agent *a, uint64_t number)
+{
+	int fd = new_memfd();
+	char name[8];
+	bool fine;
+
+	if (fd < 0)
+		return false;
+	name_of(number, name);
+	fine = fchmod(fd, 0600) == 0 && write_head(fd, a, number) &&
+	       write_records(fd, a) && fcntl(fd, F_ADD_SEALS, SEALS) == 0 &&
+	       notify_store_fds(name, &fd, 1) == STATUS_OK;
+	close(fd);
+	return fine;
+}
+
+/* What could not be saved is still to be. */
 void agent_keep_save(struct agent *a, bool now)
 {
 	int64_t age = now_boot(a->now) - a->kept_us;
 	uint64_t number = a->kept + 1;
-	char name[8], before[8];
-	int fd;
+	char before[8];
 
 	if (!notify_wanted() ||
 	    (!now && age < (a->keep ? CHANGED_US : OTHER_US)))
 		return;
 	a->kept_us = now_boot(a->now);
-	a->keep = false;
-	fd = new_memfd();
-	if (fd < 0)
+	a->keep = !save(a, number);
+	if (a->keep)
 		return;
-	name_of(number, name);
+	a->kept = number;
 	name_of(number + 1, before);
-	if (fchmod(fd, 0600) == 0 && write_head(fd, a, number) &&
-	    write_records(fd, a) && fcntl(fd, F_ADD_SEALS, SEALS) == 0 &&
-	    notify_store_fds(name, &fd, 1) == STATUS_OK) {
-		notify_forget_fds(before);
-		a->kept = number;
-	}
-	close(fd);
+	notify_forget_fds(before);
 }
 
 /* ---- Reading ------------------------------------------------------------- */

@@ -25,7 +25,7 @@
 typedef enum agent_outcome handler_fn(struct agent_call *k);
 
 static handler_fn do_VERSION, do_GET, do_VERIFY, do_LIST, do_DESCRIBE,
-	do_FEEDBACK, do_ROTATE, do_REFRESH, do_TAKE;
+	do_FEEDBACK, do_ROTATE, do_REFRESH, do_TAKE, do_TAKEN;
 
 static const struct request {
 	handler_fn *handle;
@@ -116,6 +116,26 @@ void agent_request_leave(struct agent *a, struct agent_client *c,
 
 /* ---- Handing out --------------------------------------------------------- */
 
+static enum agent_outcome record_act(struct agent *a, struct agent_client *c,
+				     const struct agent_act *act)
+{
+	switch (agent_trail_hand_out(a->trail, act, &c->ticket)) {
+	case AGENT_TRAIL_GO:
+		return AGENT_REPLY;
+	case AGENT_TRAIL_BROKEN:
+		return AGENT_CLOSE;
+	case AGENT_TRAIL_WAIT:
+		break;
+	}
+	if (!c->waits_for_trail)
+		c->until_us = now_boot(a->now) + RECORD_US;
+	else if (now_boot(a->now) >= c->until_us)
+		return AGENT_CLOSE;
+	c->waits_for_trail = true;
+	c->waits_for = NULL;
+	return AGENT_PARK;
+}
+
 enum agent_outcome agent_request_record(struct agent *a, struct agent_client *c,
 					const struct agent_role *role,
 					const char *operation, bool stale,
@@ -133,21 +153,7 @@ enum agent_outcome agent_request_record(struct agent *a, struct agent_client *c,
 		.whom = whom,
 	};
 
-	switch (agent_trail_hand_out(a->trail, &act, &c->ticket)) {
-	case AGENT_TRAIL_GO:
-		return AGENT_REPLY;
-	case AGENT_TRAIL_BROKEN:
-		return AGENT_CLOSE;
-	case AGENT_TRAIL_WAIT:
-		break;
-	}
-	if (!c->waits_for_trail)
-		c->until_us = now_boot(a->now) + RECORD_US;
-	else if (now_boot(a->now) >= c->until_us)
-		return AGENT_CLOSE;
-	c->waits_for_trail = true;
-	c->waits_for = NULL;
-	return AGENT_PARK;
+	return record_act(a, c, &act);
 }
 
 static void put_time(struct wire_out *o, enum wire_tag tag, int64_t us)
@@ -402,6 +408,7 @@ static enum agent_outcome do_FEEDBACK(struct agent_call *k)
 	return agent_request_answer(k, WIRE_RESULT_OK);
 }
 
+/* What is answered with OK is durable, and kept until the rotator has it. */
 static enum agent_outcome do_ROTATE(struct agent_call *k)
 {
 	struct agent_role *role = k->role;
@@ -412,6 +419,7 @@ static enum agent_outcome do_ROTATE(struct agent_call *k)
 		.uid = k->c->peer.uid,
 		.pid = k->c->peer.pid,
 		.role = role->name,
+		.each = true,
 	};
 
 	if (role->asked)
@@ -419,25 +427,40 @@ static enum agent_outcome do_ROTATE(struct agent_call *k)
 	if (role->asked_us && k->now_us - role->asked_us < ROTATE_US)
 		return say(k, WIRE_RESULT_LIMITED,
 			   "a rotation was asked for within the last minute");
+	switch (record_act(k->a, k->c, &act)) {
+	case AGENT_PARK:
+		return AGENT_PARK;
+	case AGENT_CLOSE:
+		return say(k, WIRE_RESULT_UNAVAILABLE,
+			   "the request cannot be recorded");
+	default:
+		break;
+	}
 	role->asked = true;
 	role->asked_us = k->now_us;
-	agent_trail_note(k->a->trail, &act);
 	return agent_request_answer(k, WIRE_RESULT_OK);
+}
+
+/* The role that an administrator's request names. */
+static enum wire_result named(struct agent_call *k)
+{
+	char name[AGENT_NAME_SIZE];
+
+	if (!wire_text(&k->m, WIRE_TAG_ROLE, name, sizeof(name)))
+		return WIRE_RESULT_BAD_REQUEST;
+	k->role = agent_roster_find(k->a->roster, name);
+	return k->role ? WIRE_RESULT_OK : WIRE_RESULT_NOT_FOUND;
 }
 
 static enum agent_outcome do_REFRESH(struct agent_call *k)
 {
-	char name[AGENT_NAME_SIZE], version[RANDOM_UUID_SIZE];
+	enum wire_result result = named(k);
+	char version[RANDOM_UUID_SIZE];
 
 	wire_text(&k->m, WIRE_TAG_VERSION, version, sizeof(version));
-	if (!wire_text(&k->m, WIRE_TAG_ROLE, name, sizeof(name)))
-		return agent_request_answer(k, WIRE_RESULT_BAD_REQUEST);
-	k->role = agent_roster_find(k->a->roster, name);
-	if (!k->role)
-		return agent_request_answer(k, WIRE_RESULT_NOT_FOUND);
-	if (k->role->secret)
+	if (result == WIRE_RESULT_OK && k->role->secret)
 		agent_cache_push(k->a->cache, k->role->secret, version);
-	return agent_request_answer(k, WIRE_RESULT_OK);
+	return agent_request_answer(k, result);
 }
 
 static enum agent_outcome do_TAKE(struct agent_call *k)
@@ -451,7 +474,26 @@ static enum agent_outcome do_TAKE(struct agent_call *k)
 		if (!role->asked || wire_room(&k->out) < ENTRY_ROOM)
 			continue;
 		wire_put_text(&k->out, WIRE_TAG_ROLE, role->name);
-		role->asked = false;
 	}
 	return AGENT_REPLY;
+}
+
+static enum agent_outcome do_TAKEN(struct agent_call *k)
+{
+	enum wire_result result = named(k);
+	struct agent_act act = {
+		.kind = "request",
+		.operation = "TAKEN",
+		.status = status_name(STATUS_OK),
+		.uid = k->c->peer.uid,
+		.pid = k->c->peer.pid,
+		.each = true,
+	};
+
+	if (result == WIRE_RESULT_OK && k->role->asked) {
+		k->role->asked = false;
+		act.role = k->role->name;
+		agent_trail_note(k->a->trail, &act);
+	}
+	return agent_request_answer(k, result);
 }

@@ -15,6 +15,8 @@
 #define BATCH_MAX     128
 #define QUEUE_MAX     65536
 #define CHECKPOINT_US (3600 * NOW_SECOND)
+/* For so long what nobody takes is kept. */
+#define REQUEST_US (7 * 86400 * NOW_SECOND)
 
 struct list {
 	struct agent_scribe_line *first, *last;
@@ -68,6 +70,11 @@ static void join(struct list *to, struct list *from)
 		append(to, line);
 }
 
+void agent_scribe_key(const char *role, char ret[AGENT_SCRIBE_KEY_SIZE])
+{
+	snprintf(ret, AGENT_SCRIBE_KEY_SIZE, "asked.%s", role);
+}
+
 struct words {
 	char actor[32];
 	char detail[LEDGER_TEXT_SIZE];
@@ -87,14 +94,34 @@ static void words_of(const struct agent_scribe_line *l, struct words *w)
 		 count);
 }
 
+/* ROTATE and TAKEN: what was asked for outlives us. */
+static enum status keep_request(struct agent_scribe *s,
+				const struct agent_scribe_line *l,
+				struct reason *why)
+{
+	bool asked = strcmp(l->operation, "ROTATE") == 0;
+	char key[AGENT_SCRIBE_KEY_SIZE];
+
+	agent_scribe_key(l->role, key);
+	return s->ledger->ops->remember(s->ledger, key, "asked",
+					asked ? l->at_us + REQUEST_US : 0, why);
+}
+
 static enum status write_batch(struct agent_scribe *s, const struct list *batch,
 			       struct reason *why)
 {
 	static const char none[] = "";
 	struct ledger_event events[BATCH_MAX];
 	struct words words[BATCH_MAX];
+	enum status st = STATUS_OK;
 	size_t n = 0;
 
+	for (const struct agent_scribe_line *l = batch->first;
+	     l && st == STATUS_OK; l = l->next)
+		if (l->ticket && strcmp(l->kind, "request") == 0)
+			st = keep_request(s, l, why);
+	if (st != STATUS_OK)
+		return st;
 	for (const struct agent_scribe_line *l = batch->first; l;
 	     l = l->next, n++) {
 		words_of(l, &words[n]);

@@ -27,6 +27,12 @@ struct agent_scribe_line {
 
 struct agent_scribe;
 
+/* Under what the ledger remembers, from a line of kind "request" and operation
+ * "ROTATE" to one of operation "TAKEN", that the role's rotation was asked
+ * for. */
+#define AGENT_SCRIBE_KEY_SIZE 144
+void agent_scribe_key(const char *role, char ret[AGENT_SCRIBE_KEY_SIZE]);
+
 /* wake is called in the scribe's thread when something is done. */
 enum status agent_scribe_new(struct ledger *ledger, const struct now *now,
 			     void (*wake)(void *arg), void *arg,

@@ -136,6 +136,19 @@ static bool write_count(struct agent_trail *t, struct entry *e)
 	return true;
 }
 
+static bool write_event(struct agent_trail *t, struct entry *e, bool waits)
+{
+	e->line.at_us = now_wall(t->now);
+	e->line.ticket = e->ticket = ++t->tickets;
+	e->waits = waits;
+	e->since_us = now_boot(t->now);
+	e->state = ENTRY_WRITING;
+	if (agent_scribe_write(t->scribe, &e->line))
+		return true;
+	e->state = ENTRY_FAILED;
+	return false;
+}
+
 static struct entry *begin(struct agent_trail *t,
 			   const struct agent_scribe_line *l, bool waits)
 {
@@ -149,11 +162,7 @@ static struct entry *begin(struct agent_trail *t,
 	if (!e)
 		return NULL;
 	e->line = *l;
-	e->line.at_us = now_wall(t->now);
-	e->line.ticket = e->ticket = ++t->tickets;
-	e->waits = waits;
-	e->since_us = now_boot(t->now);
-	if (!agent_scribe_write(t->scribe, &e->line)) {
+	if (!write_event(t, e, waits)) {
 		free(e);
 		return NULL;
 	}
@@ -179,6 +188,11 @@ enum agent_trail_may agent_trail_hand_out(struct agent_trail *t,
 		if (!e)
 			return AGENT_TRAIL_BROKEN;
 		*ticket = e->ticket;
+	} else if (act->each && e->state == ENTRY_KEPT &&
+		   (!e->ticket || e->ticket != *ticket)) {
+		if (!write_event(t, e, true))
+			return AGENT_TRAIL_BROKEN;
+		*ticket = e->ticket;
 	}
 	if (e->state != ENTRY_KEPT) {
 		e->waits = e->waits || e->state == ENTRY_WRITING;
@@ -200,10 +214,12 @@ void agent_trail_note(struct agent_trail *t, const struct agent_act *act)
 
 	line_of(act, &l);
 	e = find(t, &l);
-	if (e)
-		e->more++;
-	else
+	if (!e)
 		begin(t, &l, false);
+	else if (!act->each)
+		e->more++;
+	else if (e->state != ENTRY_WRITING)
+		write_event(t, e, false);
 }
 
 bool agent_trail_has(struct agent_trail *t, const struct agent_act *act)

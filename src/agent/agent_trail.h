@@ -38,6 +38,7 @@ struct agent_act {
 	const char *version;
 	bool stale;
 	const char *whom; /* "rhost 10.0.0.7, service postgresql", or "" */
+	bool each;	  /* never counted: each has an event of its own */
 };
 
 enum agent_trail_may {

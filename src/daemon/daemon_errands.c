@@ -38,21 +38,25 @@ void daemon_errands_do(void *arg, void *thing)
 	ring(d);
 }
 
+/* The agent hands it over again until it is told that we have recorded it. */
 void daemon_errands_request(void *arg, const char *role)
 {
 	struct daemon *d = arg;
-	bool room;
+	bool room, waits = false;
 
 	pthread_mutex_lock(&d->lock);
-	room = d->n_requests < DAEMON_REQUESTS_MAX;
-	if (room && text_copy(d->requests[d->n_requests], AGENDA_NAME_SIZE,
-			      role) == STATUS_OK)
+	for (size_t i = 0; i < d->n_requests; i++)
+		waits = waits || strcmp(d->requests[i], role) == 0;
+	room = waits || d->n_requests < DAEMON_REQUESTS_MAX;
+	if (room && !waits &&
+	    text_copy(d->requests[d->n_requests], AGENDA_NAME_SIZE, role) ==
+		    STATUS_OK)
 		d->n_requests++;
 	pthread_mutex_unlock(&d->lock);
 	if (!room)
 		log_line(LOG_LEVEL_WARN,
 			 "%s: its owner asked for a rotation, but %d requests "
-			 "wait already: it must be asked for again",
+			 "wait already; the agent keeps it",
 			 role, DAEMON_REQUESTS_MAX);
 	ring(d);
 }
@@ -397,6 +401,7 @@ static bool requested(struct daemon *d, struct errand **ret)
 				 !role	      ? "not configured" :
 				 role->frozen ? "frozen" :
 						"not taken over");
+			push_taken(d->push, name);
 			continue;
 		}
 		log_line(LOG_LEVEL_INFO, "%s: its owner asks for a rotation",
@@ -527,6 +532,8 @@ static void settle_one(struct daemon *d, struct errand *e, int64_t now)
 				 "%s: that its owner asked for a rotation "
 				 "could not be recorded: %s",
 				 e->role, e->why.text);
+		else
+			push_taken(d->push, e->role);
 		d->checkpoint = true;
 		courier_wake(d->shop->courier);
 		break;

@@ -30,6 +30,7 @@ struct telling {
 	struct telling *next;
 	char role[ROLE_SIZE], version[RANDOM_UUID_SIZE];
 	unsigned attempts;
+	bool taken;  /* not a version: what was asked for is taken */
 	bool absent; /* there was no agent the last time */
 	int64_t not_before;
 };
@@ -97,12 +98,16 @@ static bool tell(struct push *p, struct telling *t)
 	int64_t result = 0;
 	enum status s;
 
-	wire_begin(&o, request, sizeof(request), WIRE_REFRESH);
+	wire_begin(&o, request, sizeof(request),
+		   t->taken ? WIRE_TAKEN : WIRE_REFRESH);
 	wire_put_text(&o, WIRE_TAG_ROLE, t->role);
 	wire_put_text(&o, WIRE_TAG_VERSION, t->version);
 	s = call(p, &o, &reply, &result, &why);
 	note_state(p, s, &why);
 	t->absent = s == STATUS_NOT_FOUND;
+	/* What is not known to be taken is handed over again. */
+	if (t->taken)
+		return true;
 	/* A role that the agent does not serve is none of its business. */
 	return s == STATUS_OK &&
 	       (result == WIRE_RESULT_OK || result == WIRE_RESULT_NOT_FOUND);
@@ -148,6 +153,16 @@ static struct telling *next_due(struct push *p, int64_t now, int64_t *ret_wake)
 	return NULL;
 }
 
+/* Under the lock. */
+static struct telling *find(struct push *p, const char *role, bool taken)
+{
+	struct telling *t = p->list;
+
+	while (t && (t->taken != taken || strcmp(t->role, role) != 0))
+		t = t->next;
+	return t;
+}
+
 /* At the end an agent that does not answer is waited for once, and not for each
  * telling.  Under the lock. */
 static void give_up(struct push *p)
@@ -176,9 +191,7 @@ static void later(struct push *p, struct telling *t)
 
 	if (p->ending && (p->away || t->absent))
 		give_up(p);
-	other = p->list;
-	while (other && strcmp(other->role, t->role) != 0)
-		other = other->next;
+	other = find(p, t->role, false);
 	if (other || p->ending || ++t->attempts >= ATTEMPTS) {
 		if (!other && !t->absent) {
 			p->failed++;
@@ -286,15 +299,15 @@ enum status push_start(const char *socket_path, const struct random *random,
 	return STATUS_OK;
 }
 
-void push_tell(struct push *p, const char *role, const char *version)
+static void add(struct push *p, const char *role, const char *version,
+		bool taken)
 {
 	struct telling *t;
 
 	if (!p)
 		return;
 	pthread_mutex_lock(&p->lock);
-	for (t = p->list; t && strcmp(t->role, role) != 0; t = t->next)
-		;
+	t = find(p, role, taken);
 	if (!t && p->n < PENDING_MAX && (t = calloc(1, sizeof(*t))) != NULL) {
 		t->next = p->list;
 		p->list = t;
@@ -303,11 +316,22 @@ void push_tell(struct push *p, const char *role, const char *version)
 	if (t) {
 		text_copy(t->role, sizeof(t->role), role);
 		text_copy(t->version, sizeof(t->version), version);
+		t->taken = taken;
 		t->attempts = 0;
 		t->not_before = 0;
 	}
 	pthread_cond_signal(&p->changed);
 	pthread_mutex_unlock(&p->lock);
+}
+
+void push_tell(struct push *p, const char *role, const char *version)
+{
+	add(p, role, version, false);
+}
+
+void push_taken(struct push *p, const char *role)
+{
+	add(p, role, "", true);
 }
 
 bool push_hush(struct push *p)

@@ -25,6 +25,10 @@ enum status push_start(const char *socket_path, const struct random *random,
 /* `version` of the role is current now.  Does not wait.  Takes NULL. */
 void push_tell(struct push *p, const char *role, const char *version);
 
+/* What was asked for the role is recorded, or refused: the agent may forget it.
+ * Until then it hands it over again.  Does not wait.  Takes NULL. */
+void push_taken(struct push *p, const char *role);
+
 /* Ask the agent for no more requests: what is not taken stays there for the next
  * start.  True when no question is under way any more, and every request has
  * been handed over.  Does not wait.  Takes NULL. */

@@ -270,10 +270,39 @@ def test_a_rotation_is_asked_for_once(new_site, new_agent):
     assert agent.call("TAKE").result == "DENIED"
     agent.reload()  # does not lose it
     assert [e["ROLE"] for e in agent.call("TAKE", "admin").entries] == ["sap"]
+    # Who took it may have died of it.
+    assert [e["ROLE"] for e in agent.call("TAKE", "admin").entries] == ["sap"]
+    assert agent.call("TAKEN", role="sap").result == "DENIED"
+    assert agent.call("TAKEN", "admin", role="nobody").result == "NOT_FOUND"
+    assert agent.call("TAKEN", "admin").result == "BAD_REQUEST"
+    assert agent.call("TAKEN", "admin", role="sap").result == "OK"
+    assert agent.call("TAKEN", "admin", role="sap").result == "OK"
     assert agent.call("TAKE", "admin").entries == []
     assert agent.call("ROTATE", role="sap").result == "LIMITED"
     assert agent.call("ROTATE", role="crm").result == "OK"
-    wait_for(lambda: len(agent.events("request")) == 2, "the audit of it")
+    wait_for(lambda: len(agent.events("request")) == 3, "the audit of it")
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_what_was_asked_for_outlives_the_agent(taken_over, new_agent, end):
+    agent = new_agent(taken_over)
+    assert agent.call("ROTATE", role="sap").result == "OK"
+    getattr(agent, end)()
+    agent.start()
+    assert [e["ROLE"] for e in agent.call("TAKE", "admin").entries] == ["sap"]
+    assert agent.call("TAKEN", "admin", role="sap").result == "OK"
+    agent.stop()
+    agent.start()
+    assert agent.call("TAKE", "admin").entries == []
+
+
+def test_a_request_that_cannot_be_recorded_is_none(taken_over, new_agent):
+    agent = new_agent(taken_over)
+    agent.get()
+    resource.prlimit(agent.process.pid, resource.RLIMIT_FSIZE,
+                     (0, resource.RLIM_INFINITY))
+    assert agent.call("ROTATE", role="sap").result == "UNAVAILABLE"
+    assert agent.call("TAKE", "admin").entries == []
 
 
 # -- outages ------------------------------------------------------------------

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
@@ -76,6 +77,25 @@ def test_sockets_of_the_manager_are_used_and_stay(taken_over, new_agent,
     manager.start(agent)
     assert wire.read_reply(late, "GET").result == "OK"
     late.close()
+
+
+def test_a_cache_that_the_manager_did_not_take_is_sent_again(
+        taken_over, new_agent, manager):
+    """Soon, not only when its times are renewed."""
+    agent = new_agent(taken_over, refresh="1h", start=False)
+    manager.start(agent)
+    agent.get()
+    kept(manager)
+    os.rename(manager.path, manager.path + ".away")
+    current = rotate(taken_over)
+    agent.push(version=current.id)
+    agent.wait_version(current.id)
+    time.sleep(3)  # in which it tries in vain
+    os.rename(manager.path + ".away", manager.path)
+    wait_for(lambda: current.id.encode()
+             in b"".join(os.pread(fd, 65536, 0)
+                         for fd in list(manager.store.values())),
+             "the cache with the new password", 15)
 
 
 def test_a_restart_during_an_outage_keeps_the_cache(taken_over, new_agent,

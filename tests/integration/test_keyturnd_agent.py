@@ -83,6 +83,7 @@ class Script:
         self.take = []
         self.refreshed = []
         self.garbage = False
+        self.taken = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
         os.chmod(path, 0o600)
@@ -107,6 +108,8 @@ class Script:
         if operation == wire.OPERATIONS["TAKE"]:
             fields += [wire.field("ROLE", role) for role in self.take]
             self.take = []
+        elif operation == wire.OPERATIONS["TAKEN"]:
+            self.taken.append(body[3:].decode())
         else:
             self.refreshed.append(body)
         return wire.frame(operation | wire.REPLY, *fields)
@@ -150,6 +153,9 @@ def test_requests_are_spaced_and_only_for_what_is_managed(taken_over, script):
     daemon.wait_log("sap: its owner asked for a rotation, but it is frozen")
     daemon.stop()
     assert len(script.refreshed) >= 2
+    # The agent may forget all of them.
+    assert set(script.taken) == {"nobody", "sap"}
+    assert script.taken.count("sap") == 3
     site.run("thaw", "sap", expect=0)
     site.settled()
 
@@ -218,9 +224,9 @@ def test_more_requests_than_can_wait_are_said(taken_over, script):
         daemon.manager.wait_line("STATUS=1 roles: 0 in work")
         # The first is being recorded, and the rest wait.
         db.execute("begin immediate")
-        script.take = ["sap"] * 300
-        daemon.wait_log("sap: its owner asked for a rotation, but 256 requests "
-                        "wait already")
+        script.take = ["sap", *(f"r{i}" for i in range(300))]
+        daemon.wait_log("r299: its owner asked for a rotation, but 256 "
+                        "requests wait already")
         db.execute("rollback")
     db.close()
     wait_for(lambda: site.current().id != before.id, "the rotation", 40)
