@@ -181,6 +181,7 @@ static enum status check_marker(struct target_postgres *p,
 	char sqlstate[PG_SQLSTATE_SIZE];
 	struct pg_result *r = NULL;
 	bool schema, may_create, table, usable;
+	char fault[TARGET_SENTENCE_SIZE];
 	enum status st;
 
 	if (p->o.marker == TARGET_MARKER_NONE) {
@@ -192,11 +193,8 @@ static enum status check_marker(struct target_postgres *p,
 		return STATUS_OK;
 	}
 	if (s->marker_state == TARGET_MARKER_UNTRUSTED) {
-		add(f, TARGET_FAIL, "marker",
-		    "%s or its schema belongs to a role that could run its own "
-		    "code in it; make keyturn's admin the owner of both, or "
-		    "choose another marker_schema",
-		    s->marker);
+		target_marker_prepare_fault(s, fault, sizeof(fault));
+		add(f, TARGET_FAIL, "marker", "%s", fault);
 		return STATUS_OK;
 	}
 	st = target_postgres_run(p, s, MARKER_SQL, 1, params, &r, sqlstate,

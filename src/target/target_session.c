@@ -19,29 +19,19 @@
 #define WAKE_FIRST_US	(NOW_SECOND / 10)
 #define WAKE_LONGEST_US (2 * NOW_SECOND)
 
-#define FACTS_SQL                                                             \
-	"SELECT pg_catalog.pg_backend_pid(), "                                \
-	"(SELECT a.backend_start FROM pg_catalog.pg_stat_activity a"          \
-	" WHERE a.pid = pg_catalog.pg_backend_pid()), "                       \
-	"pg_catalog.has_column_privilege('pg_catalog.pg_authid',"             \
-	" 'rolpassword', 'SELECT')"                                           \
-	" AND pg_catalog.has_column_privilege('pg_catalog.pg_authid', 'oid'," \
-	" 'SELECT')"                                                          \
-	" AND pg_catalog.has_column_privilege('pg_catalog.pg_authid',"        \
-	" 'rolname', 'SELECT'), "                                             \
-	"pg_catalog.current_setting('synchronous_commit'), "                  \
-	"pg_catalog.current_setting('scram_iterations', true), "              \
-	"(SELECT CASE WHEN c.relkind <> 'r' THEN 'untrusted'"                 \
-	" WHEN pg_catalog.bool_and(o.rolname = current_user OR o.rolsuper"    \
-	" OR EXISTS (SELECT FROM pg_catalog.pg_auth_members am"               \
-	" JOIN pg_catalog.pg_roles me ON me.oid = am.member"                  \
-	" WHERE am.roleid = o.oid AND me.rolname = current_user))"            \
-	" THEN 'ready' ELSE 'untrusted' END"                                  \
-	" FROM pg_catalog.pg_class c"                                         \
-	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"           \
-	" JOIN pg_catalog.pg_roles o ON o.oid IN (c.relowner, n.nspowner)"    \
-	" WHERE n.nspname = $1::pg_catalog.name AND c.relname = 'marker'"     \
-	" GROUP BY c.relkind), "                                              \
+#define FACTS_SQL                                                                        \
+	"SELECT pg_catalog.pg_backend_pid(), "                                           \
+	"(SELECT a.backend_start FROM pg_catalog.pg_stat_activity a"                     \
+	" WHERE a.pid = pg_catalog.pg_backend_pid()), "                                  \
+	"pg_catalog.has_column_privilege('pg_catalog.pg_authid',"                        \
+	" 'rolpassword', 'SELECT')"                                                      \
+	" AND pg_catalog.has_column_privilege('pg_catalog.pg_authid', 'oid',"            \
+	" 'SELECT')"                                                                     \
+	" AND pg_catalog.has_column_privilege('pg_catalog.pg_authid',"                   \
+	" 'rolname', 'SELECT'), "                                                        \
+	"pg_catalog.current_setting('synchronous_commit'), "                             \
+	"pg_catalog.current_setting('scram_iterations', true), " TARGET_MARKER_STATE_SQL \
+	", "                                                                             \
 	"pg_catalog.current_setting('neon.timeline_id', true)"
 
 #define SETTINGS_SQL                                                       \
@@ -150,7 +140,6 @@ static enum status read_facts(struct target_postgres *p,
 			      const struct pg_result *r, struct reason *why)
 {
 	const char *sync = pg_value(r, 0, 3);
-	const char *state = pg_value(r, 0, 5);
 
 	s->pooled = strtol(pg_value(r, 0, 0), NULL, 10) !=
 		    pg_backend_pid(s->pg);
@@ -160,11 +149,7 @@ static enum status read_facts(struct target_postgres *p,
 	if (strcmp(sync, "remote_apply") != 0)
 		sync = "on";
 	s->iterations = choose_iterations(p, pg_value(r, 0, 4));
-	s->marker_state = TARGET_MARKER_MISSING;
-	if (strcmp(state, "ready") == 0)
-		s->marker_state = TARGET_MARKER_READY;
-	else if (strcmp(state, "untrusted") == 0)
-		s->marker_state = TARGET_MARKER_UNTRUSTED;
+	target_marker_prepare_note(s, pg_value(r, 0, 5));
 	/* What cannot be kept whole is not compared. */
 	(void)text_copy(s->branch, sizeof(s->branch),
 			p->branch != NULL ? p->branch : pg_value(r, 0, 6));

@@ -257,6 +257,28 @@ def test_without_both_rights_the_sentence_names_both(strange):
     site.settled("erp")
 
 
+def test_who_made_a_role_does_not_trust_it_with_the_marker(site):
+    """Since 16 the administrator is a member of each role that it made."""
+    site.run("rotate", "sap", expect=0)
+    for what in "table keyturn.marker", "schema keyturn":
+        site.server.sql(f"alter {what} owner to sap", dbname=site.database)
+    refused(site, "sap", "marker", "belongs to role sap", "OWNER TO")
+
+
+def test_default_privileges_give_no_partner_the_marker(site):
+    with site.server.connect(site.database) as c:
+        c.execute(f"set session authorization {ADMIN}")
+        c.execute("alter default privileges grant all on tables to sap")
+        c.execute("alter default privileges grant all on schemas to sap")
+    site.run("rotate", "sap", expect=0)
+    assert site.server.sql(
+        "select has_any_column_privilege('sap', 'keyturn.marker', 'select'), "
+        "has_table_privilege('sap', 'keyturn.marker', 'trigger'), "
+        "has_schema_privilege('sap', 'keyturn', 'usage, create')",
+        dbname=site.database) == [(False, False, False)]
+    site.settled()
+
+
 def test_a_superuser_is_never_rotated(strange):
     strange.server.sql("alter role erp superuser")
     refused(strange, "erp", "role", "superuser")
