@@ -22,6 +22,7 @@
 #define TTL_US	       (60 * MINUTE_US)
 #define TTL_AWS_RDS_US (15 * MINUTE_US)
 #define SINK_PREFIX    "sink:"
+#define TRIAL_BYTES    1024 /* about what a token has */
 
 struct file {
 	const struct config_group *group;
@@ -204,6 +205,8 @@ static const char *or_else(const struct config_group *g, enum config_key k,
 	return config_is_set(g, k) ? config_string(g, k) : otherwise;
 }
 
+/* Into the file; or, when ret_changed is NULL, only find out whether it would
+ * go. */
 static enum status deliver(const struct file *f, const struct token *t,
 			   bool *ret_changed, struct reason *why)
 {
@@ -221,7 +224,26 @@ static enum status deliver(const struct file *f, const struct token *t,
 	c.dbname = or_else(f->group, CONFIG_sink_dbname, c.dbname);
 	c.username = or_else(f->group, CONFIG_sink_user, c.username);
 	c.sslmode = or_else(f->group, CONFIG_sink_sslmode, c.sslmode);
+	if (!ret_changed)
+		return sink_try(&f->sink, &d, why);
 	return sink_deliver(&f->sink, &d, ret_changed, why);
+}
+
+/* None is minted for it: who gets a token is in the audit. */
+static enum status try_deliver(const struct file *f, struct reason *why)
+{
+	struct token t = { .secret = NULL };
+	enum status s = secret_new(TRIAL_BYTES, &t.secret);
+
+	for (size_t i = 0; i < TRIAL_BYTES && s == STATUS_OK; i++)
+		s = secret_append(t.secret, "0", 1);
+	if (s != STATUS_OK)
+		return reason_set(why, s, "no locked memory for a trial");
+	snprintf(t.id, sizeof(t.id), "trial");
+	snprintf(t.user, sizeof(t.user), "trial");
+	s = deliver(f, &t, NULL, why);
+	token_free(&t);
+	return s;
 }
 
 /*
@@ -394,7 +416,7 @@ void refresh_ready(struct refresh *r, refresh_fn *fn, void *arg)
 		struct refresh_outcome o = outcome(f);
 		struct reason why = { "" };
 
-		o.status = sink_ready(&f->sink, &why);
+		o.status = try_deliver(f, &why);
 		o.detail = o.status == STATUS_OK ? "" : why.text;
 		fn(arg, &o);
 	}

@@ -72,8 +72,8 @@ enum status refresh_only(struct refresh *r, const char *name,
  * an alarm? */
 bool refresh_look(struct refresh *r, refresh_fn *fn, void *arg);
 
-/* Could each file be delivered to?  fn is told, with status and detail; nothing
- * but the sinks' lock files is changed. */
+/* Could each file be delivered to?  sink_try() with a stand-in for a token; fn
+ * is told, with status and detail. */
 void refresh_ready(struct refresh *r, refresh_fn *fn, void *arg);
 
 #endif

@@ -60,29 +60,44 @@ static int rename_new(int folder, const char *from, const char *to)
 	return 0;
 }
 
-/* Write a temporary file and give it its name; replace says whether there may
- * be one of that name. */
+/* What becomes of the temporary file once it is written. */
+enum then { THEN_REPLACE, THEN_CREATE, THEN_NOTHING };
+
+static int put_in_place(int folder, const char *temp, const char *name,
+			enum then then)
+{
+	switch (then) {
+	case THEN_REPLACE:
+		return renameat(folder, temp, folder, name);
+	case THEN_CREATE:
+		return rename_new(folder, temp, name);
+	case THEN_NOTHING:
+		break;
+	}
+	return unlinkat(folder, temp, 0);
+}
+
+/* Write a temporary file, with the attributes of `like` unless that is -1, and
+ * give it its name. */
 static enum status put(int folder, const char *path, const char *name,
 		       const void *bytes, size_t n,
-		       const struct file_owner *owner, bool replace,
+		       const struct file_owner *owner, int like, enum then then,
 		       struct reason *why)
 {
 	char temp[FILE_TEMP_NAME_SIZE];
 	enum status s;
-	int fd, failed;
+	int fd;
 
 	file_temp_sweep(folder);
 	fd = file_temp_open(folder, temp);
 	if (fd < 0)
 		return file_fail(why, "create a temporary file beside", path);
-	s = file_temp_fill(fd, path, bytes, n, owner, why);
+	s = file_temp_fill(fd, path, bytes, n, owner, like, why);
 	if (s != STATUS_OK) {
 		unlinkat(folder, temp, 0);
 		goto out;
 	}
-	failed = replace ? renameat(folder, temp, folder, name) :
-			   rename_new(folder, temp, name);
-	if (failed) {
+	if (put_in_place(folder, temp, name, then) != 0) {
 		s = errno == EEXIST ?
 			    reason_set(why, STATUS_REFUSED,
 				       "%s exists; it is not overwritten",
@@ -91,7 +106,7 @@ static enum status put(int folder, const char *path, const char *name,
 		unlinkat(folder, temp, 0);
 		goto out;
 	}
-	if (fsync(folder) != 0)
+	if (then != THEN_NOTHING && fsync(folder) != 0)
 		s = reason_set(why, STATUS_ERROR,
 			       "%s was written, but its folder not to disk: %s",
 			       path, strerror(errno));
@@ -100,36 +115,80 @@ out:
 	return s;
 }
 
+/* The file that is to be replaced; *ret_fd is -1 when there is none. */
+static enum status open_present(int folder, const char *path, const char *name,
+				int *ret_fd, struct reason *why)
+{
+	struct stat st;
+	int fd;
+
+	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		if (errno != ENOENT)
+			return file_fail(why, "look at", path);
+		*ret_fd = -1;
+		return STATUS_OK;
+	}
+	if (!S_ISREG(st.st_mode))
+		return reason_set(why, STATUS_REFUSED,
+				  "%s is %s, not a regular file; it is "
+				  "not replaced",
+				  path,
+				  S_ISLNK(st.st_mode) ? "a symbolic link" :
+							"something else");
+	fd = openat(folder, name,
+		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return file_fail(why, "look at the attributes of", path);
+	*ret_fd = fd;
+	return STATUS_OK;
+}
+
+static enum status replace(int folder, const char *path, const void *bytes,
+			   size_t n, const struct file_owner *owner,
+			   enum then then, struct reason *why)
+{
+	char unused[PATH_MAX], name[NAME_MAX + 1];
+	int like = -1;
+	enum status s = file_folder_split(path, unused, name, why);
+
+	if (s == STATUS_OK)
+		s = file_folder_check(folder, unused, why);
+	if (s == STATUS_OK)
+		s = open_present(folder, path, name, &like, why);
+	if (s == STATUS_OK && then == THEN_NOTHING)
+		s = file_try_rename(folder, path, name, why);
+	if (s == STATUS_OK)
+		s = put(folder, path, name, bytes, n, owner, like, then, why);
+	file_close(like);
+	return s;
+}
+
+enum status file_replace_at(int folder, const char *path, const void *bytes,
+			    size_t n, const struct file_owner *owner,
+			    struct reason *why)
+{
+	return replace(folder, path, bytes, n, owner, THEN_REPLACE, why);
+}
+
+enum status file_try_at(int folder, const char *path, const void *bytes,
+			size_t n, const struct file_owner *owner,
+			struct reason *why)
+{
+	return replace(folder, path, bytes, n, owner, THEN_NOTHING, why);
+}
+
 enum status file_replace(const char *path, const void *bytes, size_t n,
 			 const struct file_owner *owner, struct reason *why)
 {
 	char folder[PATH_MAX], name[NAME_MAX + 1];
-	struct stat st;
 	enum status s;
 	int fd = -1;
 
 	s = file_folder_split(path, folder, name, why);
-	if (s != STATUS_OK)
-		return s;
-	s = file_folder_open(folder, &fd, why);
-	if (s != STATUS_OK)
-		return s;
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		if (!S_ISREG(st.st_mode)) {
-			s = reason_set(why, STATUS_REFUSED,
-				       "%s is %s, not a regular file; it is "
-				       "not replaced",
-				       path,
-				       S_ISLNK(st.st_mode) ? "a symbolic link" :
-							     "something else");
-			goto out;
-		}
-	} else if (errno != ENOENT) {
-		s = file_fail(why, "look at", path);
-		goto out;
-	}
-	s = put(fd, path, name, bytes, n, owner, true, why);
-out:
+	if (s == STATUS_OK)
+		s = file_folder_open(folder, &fd, why);
+	if (s == STATUS_OK)
+		s = file_replace_at(fd, path, bytes, n, owner, why);
 	file_close(fd);
 	return s;
 }
@@ -154,7 +213,7 @@ enum status file_create(const char *path, const void *bytes, size_t n,
 		s = reason_set(why, STATUS_REFUSED,
 			       "%s exists; it is not overwritten", path);
 	else
-		s = put(fd, path, name, bytes, n, &owner, false, why);
+		s = put(fd, path, name, bytes, n, &owner, -1, THEN_CREATE, why);
 	file_close(fd);
 	return s;
 }

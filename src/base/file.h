@@ -36,6 +36,27 @@ struct file_owner {
 enum status file_replace(const char *path, const void *bytes, size_t n,
 			 const struct file_owner *owner, struct reason *why);
 
+/*
+ * The same in a folder that is open already (O_RDONLY), so that its path is
+ * resolved once; path is for sentences, and its last part is the file's name.
+ * What the present file has of ACL, security label and user attributes goes
+ * over to the new one; the mode is owner's nevertheless, and with it the mask
+ * of the ACL.
+ */
+enum status file_replace_at(int folder, const char *path, const void *bytes,
+			    size_t n, const struct file_owner *owner,
+			    struct reason *why);
+
+/*
+ * Would file_replace_at() do it?  All of it but the rename: the temporary file
+ * is written to disk and removed.  What a rename would stumble over is
+ * STATUS_REFUSED with how to mend it: a mount point, a file or folder that is
+ * immutable or append-only (chattr), another's file in a sticky folder.
+ */
+enum status file_try_at(int folder, const char *path, const void *bytes,
+			size_t n, const struct file_owner *owner,
+			struct reason *why);
+
 /* The same for a file that must not exist yet, which is STATUS_REFUSED: the
  * file appears whole or not at all.  mode is exact, whatever the umask. */
 enum status file_create(const char *path, const void *bytes, size_t n,

@@ -101,10 +101,25 @@ static int open_no_symlinks(const char *folder)
 	return (int)fd;
 }
 
+enum status file_folder_check(int fd, const char *folder, struct reason *why)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return file_fail(why, "look at the folder", folder);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
+	    (st.st_mode & S_ISVTX) == 0)
+		return reason_set(why, STATUS_REFUSED,
+				  "the folder %s can be written by others "
+				  "(mode %04o); chmod go-w it",
+				  folder, (unsigned)st.st_mode & 07777);
+	return STATUS_OK;
+}
+
 enum status file_folder_open(const char *folder, int *ret_fd,
 			     struct reason *why)
 {
-	struct stat st;
+	enum status s;
 	int fd;
 
 	fd = open_no_symlinks(folder);
@@ -115,20 +130,10 @@ enum status file_folder_open(const char *folder, int *ret_fd,
 				  folder);
 	if (fd < 0)
 		return file_fail(why, "open the folder", folder);
-	if (fstat(fd, &st) != 0) {
-		enum status s = file_fail(why, "look at the folder", folder);
-
+	s = file_folder_check(fd, folder, why);
+	if (s != STATUS_OK)
 		close(fd);
-		return s;
-	}
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
-	    (st.st_mode & S_ISVTX) == 0) {
-		close(fd);
-		return reason_set(why, STATUS_REFUSED,
-				  "the folder %s can be written by others "
-				  "(mode %04o); chmod go-w it",
-				  folder, (unsigned)st.st_mode & 07777);
-	}
-	*ret_fd = fd;
-	return STATUS_OK;
+	else
+		*ret_fd = fd;
+	return s;
 }

@@ -38,6 +38,23 @@ int file_folder_step(int at, const char *name, int flags);
 enum status file_folder_open(const char *folder, int *ret_fd,
 			     struct reason *why);
 
+/* The part of that which is about others who may write. */
+enum status file_folder_check(int fd, const char *folder, struct reason *why);
+
+/* --- file_like.c --------------------------------------------------------- */
+
+/* The ACL, security label and user attributes of the file `from` to the file
+ * `to`, which has no others of those kinds afterwards; path is for sentences.
+ * A file system that has none is no error. */
+enum status file_like_copy(int from, int to, const char *path,
+			   struct reason *why);
+
+/* --- file_try.c ---------------------------------------------------------- */
+
+/* What a rename over name would stumble over; STATUS_REFUSED with the cure. */
+enum status file_try_rename(int folder, const char *path, const char *name,
+			    struct reason *why);
+
 /* --- file_temp.c --------------------------------------------------------- */
 
 /* A new empty file in the folder, open and locked.  The lock says that its
@@ -50,9 +67,10 @@ int file_temp_open(int folder, char *name);
  */
 void file_temp_sweep(int folder);
 
-/* Content, owner and mode of the temporary file, on disk. */
+/* Content, owner and mode of the temporary file, on disk; and the attributes of
+ * the file `like`, which is -1 when there is none. */
 enum status file_temp_fill(int fd, const char *path, const void *bytes,
-			   size_t n, const struct file_owner *owner,
+			   size_t n, const struct file_owner *owner, int like,
 			   struct reason *why);
 
 #endif

@@ -118,14 +118,22 @@ void file_temp_sweep(int folder)
 }
 
 enum status file_temp_fill(int fd, const char *path, const void *bytes,
-			   size_t n, const struct file_owner *owner,
+			   size_t n, const struct file_owner *owner, int like,
 			   struct reason *why)
 {
+	/* Before it is given away, after which it may not be ours to change,
+	 * and before its mode, which an ACL would change. */
+	if (like >= 0) {
+		enum status s = file_like_copy(like, fd, path, why);
+
+		if (s != STATUS_OK)
+			return s;
+	}
 	if (owner != NULL &&
 	    (owner->uid != (uid_t)-1 || owner->gid != (gid_t)-1) &&
 	    fchown(fd, owner->uid, owner->gid) != 0)
 		return file_fail(why, "set the owner of", path);
-	if (owner != NULL && fchmod(fd, owner->mode & 07777) != 0)
+	if (fchmod(fd, owner != NULL ? owner->mode & 07777 : 0600) != 0)
 		return file_fail(why, "set the mode of", path);
 	if (write_all(fd, bytes, n) != 0)
 		return file_fail(why, "write", path);

@@ -6,9 +6,11 @@ libbase_a_SOURCES = \
 	src/base/encode.c src/base/encode.h \
 	src/base/file.c src/base/file.h \
 	src/base/file_folder.c src/base/file_internal.h \
+	src/base/file_like.c \
 	src/base/file_make_folder.c \
 	src/base/file_read.c \
 	src/base/file_temp.c \
+	src/base/file_try.c \
 	src/base/harden.c src/base/harden.h \
 	src/base/log.c src/base/log.h \
 	src/base/notify.c src/base/notify.h \

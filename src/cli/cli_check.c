@@ -198,15 +198,19 @@ static void check_schedule(struct check *k, const struct config_group *role)
 	schedule_free(schedule);
 }
 
-static void check_sink(struct check *k, const struct sink *sink)
+static void check_sink(struct check *k, const struct runner_job *j,
+		       const struct sink *sink)
 {
 	struct reason why;
-	enum status s = sink_ready(sink, &why);
+	enum status s = runner_sink_try(j, sink, &why);
+	char sentence[sizeof(sink->path) + 64];
 
-	/* A bad sink stops no rotation; what reads it goes stale. */
-	if (s == STATUS_OK)
-		reason_set(&why, s, "%s: can be written", sink->path);
-	say(k, s == STATUS_OK ? OK : WARN, "sink", why.text);
+	if (s != STATUS_OK) {
+		failed(k, "sink", s, &why);
+		return;
+	}
+	snprintf(sentence, sizeof(sentence), "%s: can be replaced", sink->path);
+	say(k, OK, "sink", sentence);
 }
 
 /* Does the store's CURRENT log in? */
@@ -356,7 +360,7 @@ static void check_role(struct check *k, const struct config_group *role)
 		check_policy(k, &j.policy);
 		check_schedule(k, role);
 		for (size_t i = 0; i < j.job.n_sinks; i++)
-			check_sink(k, &j.sinks[i]);
+			check_sink(k, &j.job, &j.sinks[i]);
 		check_store(k, config_string(role, CONFIG_role_store),
 			    j.job.store);
 		check_cluster(k, &j.job);

@@ -104,6 +104,11 @@ enum status runner_self_open(const struct runner_job *job,
 			     char ret_revision[STORE_REVISION_SIZE],
 			     struct reason *why);
 
+/* Could the job's next version be delivered to this sink?  sink_try() with what
+ * it would carry, and a stand-in for the password. */
+enum status runner_sink_try(const struct runner_job *job,
+			    const struct sink *sink, struct reason *why);
+
 /* All steps of a job.  Returns ret->status. */
 enum status runner_run(struct runner_env *env, const struct runner_job *job,
 		       runner_watch_fn *watch, void *arg,

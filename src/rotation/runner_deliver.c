@@ -9,6 +9,9 @@
 /* How often the store may move on while we deliver, before that is enough. */
 #define ROUNDS 3
 
+/* A version id of the usual length. */
+#define ANY_VERSION "00000000-0000-0000-0000-000000000000"
+
 struct delivery {
 	struct format_credential credential;
 	bool overrule;
@@ -116,4 +119,50 @@ enum engine_event runner_deliver_sinks(struct runner *r, struct reason *why)
 		return ENGINE_ON_OK;
 	*why = d.first;
 	return ENGINE_ON_FAILED;
+}
+
+/* With a stand-in, so that no password is on disk before it is in the store. */
+enum status runner_sink_try(const struct runner_job *job,
+			    const struct sink *sink, struct reason *why)
+{
+	const struct target *t = job->target;
+	struct secret *stand_in = NULL;
+	struct format_credential credential = {
+		.host = t->host,
+		.port = t->port,
+		.dbname = job->dbname ? job->dbname : t->dbname,
+		.username = job->rolname,
+		.version = ANY_VERSION,
+		.sslmode = t->sslmode,
+	};
+	const struct sink_delivery d = { .role = job->role,
+					 .version = ANY_VERSION,
+					 .credential = &credential };
+	enum status s = secret_new(job->policy->length, &stand_in);
+
+	for (unsigned i = 0; i < job->policy->length && s == STATUS_OK; i++)
+		s = secret_append(stand_in, "0", 1);
+	credential.password = stand_in;
+	if (s != STATUS_OK)
+		reason_set(why, s, "role %s: no locked memory for a trial",
+			   job->role);
+	else
+		s = sink_try(sink, &d, why);
+	secret_free(stand_in);
+	return s;
+}
+
+/*
+ * The last look before a password is made: a consumer whose file cannot be
+ * written would be locked out by it.  A password that leaked goes all the same.
+ */
+enum status runner_deliver_try(const struct runner *r, struct reason *why)
+{
+	enum status s = STATUS_OK;
+
+	if (r->job->emergency)
+		return STATUS_OK;
+	for (size_t i = 0; i < r->job->n_sinks && s == STATUS_OK; i++)
+		s = runner_sink_try(r->job, &r->job->sinks[i], why);
+	return s;
 }

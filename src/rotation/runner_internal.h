@@ -110,6 +110,8 @@ enum engine_event runner_login_prove(struct runner *r, struct reason *why);
 /* ---- runner_deliver.c ---- */
 
 enum engine_event runner_deliver_sinks(struct runner *r, struct reason *why);
+/* Could a password be delivered to every sink?  Not asked in an emergency. */
+enum status runner_deliver_try(const struct runner *r, struct reason *why);
 
 /* ---- runner_ledger.c ---- */
 

@@ -22,6 +22,7 @@
 struct change {
 	const struct sink_delivery *delivery;
 	const char *role;
+	bool trial; /* all of it but the rename */
 };
 
 static bool is_in_step(const struct sink_file *f, const struct file_owner *o,
@@ -68,10 +69,11 @@ static enum status attempt(struct sink_file *f, const struct sink *s,
 				s->path);
 		goto out;
 	}
-	st = file_replace(s->path, secret_bytes(new), secret_len(new), &owner,
-			  why);
+	st = (c->trial ? file_try_at :
+			 file_replace_at)(f->folder, s->path, secret_bytes(new),
+					  secret_len(new), &owner, why);
 	if (st == STATUS_OK)
-		*ret_changed = true;
+		*ret_changed = !c->trial;
 	else
 		st = reason_wrap(why, st, "sink");
 out:
@@ -107,26 +109,22 @@ static enum status change(const struct sink *s, const struct change *c,
 enum status sink_deliver(const struct sink *s, const struct sink_delivery *d,
 			 bool *ret_changed, struct reason *why)
 {
-	const struct change c = { d, d->role };
+	const struct change c = { .delivery = d, .role = d->role };
 
 	return change(s, &c, ret_changed, why);
 }
 
-enum status sink_ready(const struct sink *s, struct reason *why)
+enum status sink_try(const struct sink *s, const struct sink_delivery *d,
+		     struct reason *why)
 {
-	struct secret *content = NULL;
-	struct file_owner owner;
-	struct sink_file f;
-	enum status st;
+	struct sink_delivery any = *d;
+	const struct change c = { .delivery = &any,
+				  .role = d->role,
+				  .trial = true };
+	bool changed = false;
 
-	st = sink_file_open(&f, s, why);
-	if (st == STATUS_OK)
-		st = sink_file_read(&f, &content, why);
-	if (st == STATUS_OK)
-		st = sink_file_owner(&f, s, &owner, why);
-	secret_free(content);
-	sink_file_close(&f);
-	return st;
+	any.overrule = true;
+	return change(s, &c, &changed, why);
 }
 
 enum status sink_look(const struct sink *s, const char *role,
@@ -171,7 +169,7 @@ enum status sink_look(const struct sink *s, const char *role,
 enum status sink_withdraw(const struct sink *s, const char *role,
 			  bool *ret_changed, struct reason *why)
 {
-	const struct change c = { NULL, role };
+	const struct change c = { .role = role };
 
 	return change(s, &c, ret_changed, why);
 }

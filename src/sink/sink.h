@@ -68,10 +68,18 @@ enum status sink_deliver(const struct sink *s, const struct sink_delivery *d,
 			 bool *ret_changed, struct reason *why);
 
 /*
- * Could it be delivered to?  Opens, locks and reads as sink_deliver() does and
- * changes nothing (but for the lock file).
+ * Could it be delivered to?  Does all that sink_deliver() does, up to the
+ * rename, with a credential as the next one will be: its password may be a
+ * stand-in of the same length, version and epoch any.  Renders, writes a
+ * temporary file to disk and removes it, and looks at what the rename would
+ * stumble over; changes nothing (but for the lock file).  For `keyturn check`,
+ * a rotation before it makes a password, and whoever tries a failed sink again.
+ *
+ * Statuses as of sink_deliver(), but no STATUS_CONFLICT for a higher epoch; and
+ * STATUS_REFUSED for what cannot be replaced (a mount point, chattr +i or +a).
  */
-enum status sink_ready(const struct sink *s, struct reason *why);
+enum status sink_try(const struct sink *s, const struct sink_delivery *d,
+		     struct reason *why);
 
 /* What a file holds of a role. */
 struct sink_held {

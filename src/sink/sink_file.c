@@ -88,8 +88,17 @@ static enum status open_folder(struct sink_file *f, struct reason *why)
 		f->folder = next;
 	}
 	free(copy);
-	if (st == STATUS_OK &&
-	    (f->folder < 0 || fstat(f->folder, &f->folder_stat) != 0))
+	if (st != STATUS_OK)
+		return st;
+	/* The descriptor so far can only be looked up from, not synced. */
+	next = f->folder < 0 ? -1 :
+			       openat(f->folder, ".",
+				      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (next >= 0) {
+		close(f->folder);
+		f->folder = next;
+	}
+	if (next < 0 || fstat(f->folder, &f->folder_stat) != 0)
 		st = fail(why, "open its folder", f->path);
 	return st;
 }

@@ -77,6 +77,7 @@ EXTRA_DIST += tests/integration/rig/token_site.py \
 	tests/integration/test_token.py \
 	tests/integration/test_token_clients.py
 EXTRA_DIST += tests/integration/test_admins.py
+EXTRA_DIST += tests/integration/test_sinks.py
 EXTRA_DIST += tests/integration/test_token_login.py
 EXTRA_DIST += tests/doubles/clouds.py tests/integration/test_token_clouds.py
 EXTRA_DIST += tests/integration/test_cluster_ca.py

@@ -302,7 +302,8 @@ class Timeline:
             e.number for e in effects
             if e.number > connects[1] and not e.sends))
         self.writes = [e.number for e in effects if e.call == "write"
-                       and e.target.startswith(site.sinks)]
+                       and e.target.startswith(site.sinks)
+                       and e.number > connects[1]]
         assert self.writes
         self.close = max(e.number for e in effects if e.sends)
         self.end = effects[-1].number

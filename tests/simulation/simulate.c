@@ -58,7 +58,7 @@ static const char *const act_names[] = {
 	"role",	 "intent",   "canary",	"open",	    "preflight", "claim",
 	"look",	 "describe", "fetch",	"stage",    "apply",	 "adopt",
 	"prove", "control",  "inspect", "evidence", "promote",	 "retire",
-	"sink",	 "freeze",   "close",
+	"try",	 "sink",     "freeze",	"close",
 };
 
 #define ACTS (sizeof(act_names) / sizeof(act_names[0]))
@@ -1466,6 +1466,32 @@ static void a_sink_that_cannot_be_written_does_not_fail_the_run(void **state)
 	world_free(&w);
 }
 
+static void a_sink_that_could_not_take_it_stops_the_run_before_it_begins(
+	void **state)
+{
+	char before[WORLD_PASSWORD];
+
+	(void)state;
+	for (int emergency = 0; emergency < 2; emergency++) {
+		struct plan p = one_fault("try", FATE_DOWN, ALWAYS);
+		static struct world w;
+
+		prepare(&w, SCENE_MANAGED, false);
+		snprintf(before, sizeof(before), "%s", w.db.password);
+		under(&w, &p);
+		/* A password that leaked goes whatever its consumers have. */
+		assert_int_equal(run(&w, 0, emergency ? EMERGENCY : ROTATE),
+				 emergency ? STATUS_OK : STATUS_REFUSED);
+		assert_int_equal(strcmp(w.db.password, before) == 0,
+				 !emergency);
+		assert_true(world_settled(&w));
+		w.fate = NULL;
+		assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+		assert_string_not_equal(w.db.password, before);
+		world_free(&w);
+	}
+}
+
 /* ---- storms ---- */
 
 static enum fate stormy(struct world *w, const char *act, void *arg)
@@ -1603,7 +1629,7 @@ static void the_checks_notice_each_defence_that_is_switched_off(void **state)
 		char violation[200] = "";
 		uint64_t seed;
 
-		for (seed = 1; seed < 4000; seed++)
+		for (seed = 1; seed < 40000; seed++)
 			if (!storm(seed, (enum world_mutation)m, 400,
 				   violation))
 				break;
@@ -1668,6 +1694,8 @@ static const struct CMUnitTest tests[] = {
 		who_was_fenced_does_not_stage_over_what_is_applied_again),
 	cmocka_unit_test(a_living_rotator_is_waited_for_but_not_by_recover),
 	cmocka_unit_test(a_sink_that_cannot_be_written_does_not_fail_the_run),
+	cmocka_unit_test(
+		a_sink_that_could_not_take_it_stops_the_run_before_it_begins),
 	cmocka_unit_test(without_randomness_nothing_is_made_up),
 	cmocka_unit_test(every_single_fault_is_survived),
 	cmocka_unit_test(

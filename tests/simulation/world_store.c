@@ -381,3 +381,20 @@ enum status __wrap_sink_deliver(const struct sink *s,
 		return STATUS_OK;
 	return reason_set(why, STATUS_REFUSED, "the sink cannot be written");
 }
+
+enum status __wrap_sink_try(const struct sink *s, const struct sink_delivery *d,
+			    struct reason *why);
+
+enum status __wrap_sink_try(const struct sink *s, const struct sink_delivery *d,
+			    struct reason *why)
+{
+	struct world *w = sink_world;
+	enum fate f = FATE_DOWN;
+
+	(void)s, (void)d;
+	if (!world_dead(w))
+		f = world_fate(w, "try");
+	if (f == FATE_GOOD)
+		return STATUS_OK;
+	return reason_set(why, STATUS_REFUSED, "the sink could not be written");
+}

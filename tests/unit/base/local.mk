@@ -38,6 +38,7 @@ TESTS += tests/unit/base/test_file
 tests_unit_base_test_file_SOURCES = tests/unit/base/test_file.c
 tests_unit_base_test_file_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_base_test_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_file_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=statx
 tests_unit_base_test_file_LDADD = libbase.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/base/test_log

@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -151,6 +152,120 @@ static void a_file_is_replaced_whole_with_owner_and_mode(void **state)
 	assert_content(at("f"), "new");
 	assert_int_equal(file_replace(at("f"), NULL, 0, NULL, &why), STATUS_OK);
 	assert_content(at("f"), "");
+}
+
+/* An ACL that lets user 12345 read; linux/posix_acl_xattr.h. */
+static const unsigned char let_read[] = {
+	2,  0, 0, 0,			   /* version */
+	1,  0, 6, 0, 255,  255,	 255, 255, /* owner rw- */
+	2,  0, 4, 0, 0x39, 0x30, 0,   0,   /* user 12345 r-- */
+	4,  0, 0, 0, 255,  255,	 255, 255, /* group --- */
+	16, 0, 4, 0, 255,  255,	 255, 255, /* mask r-- */
+	32, 0, 0, 0, 255,  255,	 255, 255, /* others --- */
+};
+#define ACL	    "system.posix_acl_access"
+#define DEFAULT_ACL "system.posix_acl_default"
+
+static void what_others_gave_the_old_file_goes_over_to_the_new_one(void **state)
+{
+	struct file_owner owner = { (uid_t)-1, (gid_t)-1, 0640 };
+	unsigned char got[sizeof(let_read) + 8];
+	struct stat before, after;
+	bool labels;
+
+	(void)state;
+	assert_int_equal(replace(at("f"), "old"), STATUS_OK);
+	assert_int_equal(setxattr(at("f"), ACL, let_read, sizeof(let_read), 0),
+			 0);
+	/* tmpfs has these only on newer kernels. */
+	labels = setxattr(at("f"), "user.label", "mine", 4, 0) == 0;
+	assert_true(labels || errno == ENOTSUP);
+	assert_int_equal(stat(at("f"), &before), 0);
+	assert_int_equal(file_replace(at("f"), "new", 3, &owner, &why),
+			 STATUS_OK);
+	assert_content(at("f"), "new");
+	assert_int_equal(stat(at("f"), &after), 0);
+	assert_true(before.st_ino != after.st_ino);
+	assert_int_equal(getxattr(at("f"), ACL, got, sizeof(got)),
+			 sizeof(let_read));
+	assert_memory_equal(got, let_read, sizeof(let_read));
+	assert_int_equal(getxattr(at("f"), "user.label", got, sizeof(got)),
+			 labels ? 4 : -1);
+	/* The mode is what was asked for, and masks the ACL. */
+	assert_int_equal(replace(at("f"), "newer"), STATUS_OK);
+	assert_int_equal(mode_of(at("f")), 0600);
+}
+
+static void the_folder_s_acl_gives_no_right_that_the_old_file_did_not(
+	void **state)
+{
+	struct file_owner owner = { (uid_t)-1, (gid_t)-1, 0640 };
+	unsigned char got[sizeof(let_read) + 8];
+
+	(void)state;
+	assert_int_equal(replace(at("f"), "old"), STATUS_OK);
+	assert_int_equal(
+		setxattr(top, DEFAULT_ACL, let_read, sizeof(let_read), 0), 0);
+	assert_int_equal(file_replace(at("f"), "new", 3, &owner, &why),
+			 STATUS_OK);
+	assert_int_equal(getxattr(at("f"), ACL, got, sizeof(got)), -1);
+	assert_int_equal(mode_of(at("f")), 0640);
+}
+
+static const char *flagged; /* "" is the folder */
+static uint64_t flag;
+
+/* chattr needs root and a file system that has it. */
+int __real_statx(int folder, const char *name, int flags, unsigned mask,
+		 struct statx *x);
+int __wrap_statx(int folder, const char *name, int flags, unsigned mask,
+		 struct statx *x);
+int __wrap_statx(int folder, const char *name, int flags, unsigned mask,
+		 struct statx *x)
+{
+	int done = __real_statx(folder, name, flags, mask, x);
+
+	if (done == 0 && flagged != NULL && strcmp(name, flagged) == 0)
+		x->stx_attributes |= flag;
+	return done;
+}
+
+static enum status try_at(const char *name)
+{
+	int folder = open(top, O_RDONLY | O_DIRECTORY);
+	enum status s = file_try_at(folder, at(name), "new", 3, NULL, &why);
+
+	close(folder);
+	return s;
+}
+
+static void a_trial_names_what_a_rename_would_stumble_over(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t flag;
+		const char *cure;
+	} cases[] = {
+		{ "f", STATX_ATTR_IMMUTABLE, "chattr -i" },
+		{ "f", STATX_ATTR_APPEND, "chattr -a" },
+		{ "f", STATX_ATTR_MOUNT_ROOT, "mount the folder" },
+		{ "", STATX_ATTR_IMMUTABLE, "chattr -i" },
+		{ "", STATX_ATTR_APPEND, "chattr -a" },
+	};
+
+	(void)state;
+	assert_int_equal(replace(at("f"), "old"), STATUS_OK);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		flagged = cases[i].name;
+		flag = cases[i].flag;
+		assert_int_equal(try_at("f"), STATUS_REFUSED);
+		assert_non_null(strstr(why.text, cases[i].cure));
+	}
+	flagged = NULL;
+	assert_int_equal(try_at("f"), STATUS_OK);
+	assert_int_equal(try_at("other"), STATUS_OK);
+	assert_content(at("f"), "old");
+	assert_int_equal(entries(top), 1);
 }
 
 static void a_path_may_be_relative(void **state)
@@ -617,6 +732,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FILE_TEST(a_new_file_is_private),
 		FILE_TEST(a_file_is_replaced_whole_with_owner_and_mode),
+		FILE_TEST(
+			what_others_gave_the_old_file_goes_over_to_the_new_one),
+		FILE_TEST(
+			the_folder_s_acl_gives_no_right_that_the_old_file_did_not),
+		FILE_TEST(a_trial_names_what_a_rename_would_stumble_over),
 		FILE_TEST(a_path_may_be_relative),
 		FILE_TEST(what_names_no_file_is_refused),
 		FILE_TEST(only_a_regular_file_is_replaced),

@@ -13,11 +13,13 @@
 #include <fcntl.h>
 #include <libpq-fe.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -776,6 +778,127 @@ static void who_may_not_give_a_file_away_is_told_so(void **state)
 			  "db.example.com:5432:shop:sap:" PASSWORD "\n");
 }
 
+static enum status try_it(const struct place *p, const char *host,
+			  struct reason *why)
+{
+	struct format_credential c = credential(p);
+	struct sink_delivery d = { "sap", "v9", 0, &c, false };
+
+	c.host = host;
+	return sink_try(&p->sink, &d, why);
+}
+
+/* In the folder, with . and .. */
+static int count_names(const struct place *p)
+{
+	DIR *dir = opendir(p->folder);
+	int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static void a_trial_changes_nothing_and_leaves_nothing(void **state)
+{
+	struct place *p = *state;
+	struct stat before, after;
+
+	assert_int_equal(try_it(p, "h", NULL), STATUS_OK);
+	assert_int_equal(access(p->sink.path, F_OK), -1);
+	/* A higher epoch is nothing against the next version. */
+	assert_delivered(p, "sap", "v1", 7);
+	assert_int_equal(stat(p->sink.path, &before), 0);
+	assert_int_equal(try_it(p, "h", NULL), STATUS_OK);
+	assert_int_equal(stat(p->sink.path, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_int_equal(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
+	assert_int_equal(count_names(p), 4); /* the file and its lock */
+}
+
+static void a_trial_refuses_what_a_delivery_would(void **state)
+{
+	struct place *p = *state;
+	struct reason why;
+
+	assert_int_equal(try_it(p, "*", &why), STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "would match any"));
+	put(p, "# keyturn role=sap version=v1\n");
+	assert_int_equal(try_it(p, "h", &why), STATUS_CORRUPT);
+	put(p, "");
+	assert_int_equal(try_it(p, "h", &why), STATUS_OK);
+	assert_int_equal(chmod(p->folder, 0770), 0);
+	assert_int_equal(try_it(p, "h", &why), STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "can be written by others"));
+}
+
+/* In a child with mounts of its own. */
+static void with_mounts(struct place *p, void (*test)(struct place *p))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (unshare(CLONE_NEWNS) != 0 ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+			_exit(125);
+		remember_password(p);
+		test(p);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* The file that a container was given. */
+static void try_a_mount_point(struct place *p)
+{
+	struct reason why;
+
+	if (mount(p->sink.path, p->sink.path, NULL, MS_BIND, NULL) != 0)
+		_exit(125);
+	if (try_it(p, "h", &why) != STATUS_REFUSED ||
+	    strstr(why.text, "mount the folder") == NULL)
+		_exit(1);
+}
+
+static void try_a_full_disk(struct place *p)
+{
+	static const char filler[4096] = "x";
+	struct reason why;
+	char name[96];
+	int fd;
+
+	if (mount("none", p->folder, "tmpfs", 0, "size=16k,mode=0700") != 0)
+		_exit(125);
+	if (try_it(p, "h", &why) != STATUS_OK)
+		_exit(1);
+	snprintf(name, sizeof(name), "%s/filler", p->folder);
+	fd = open(name, O_WRONLY | O_CREAT, 0600);
+	while (fd >= 0 && write(fd, filler, sizeof(filler)) > 0)
+		;
+	if (fd < 0 || errno != ENOSPC)
+		_exit(125);
+	if (try_it(p, "h", &why) != STATUS_ERROR ||
+	    strstr(why.text, strerror(ENOSPC)) == NULL || count_names(p) != 4 ||
+	    access(p->sink.path, F_OK) == 0)
+		_exit(2);
+}
+
+static void a_trial_sees_a_mount_point_and_a_full_disk(void **state)
+{
+	struct place *p = *state;
+
+	put(p, "# mine\n");
+	with_mounts(p, try_a_mount_point);
+	with_mounts(p, try_a_full_disk);
+	assert_content(p, "# mine\n");
+}
+
 static void assert_owner(const struct place *p, uid_t uid, gid_t gid)
 {
 	struct stat st;
@@ -1095,6 +1218,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest of_root[] = {
 		TEST(root_gives_the_file_to_whom_it_belongs),
 		TEST(a_planted_file_of_another_owner_is_refused),
+		TEST(a_trial_sees_a_mount_point_and_a_full_disk),
 	};
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_file_is_private_and_complete),
@@ -1122,6 +1246,8 @@ int main(int argc, char **argv)
 		TEST(what_the_format_refuses_is_not_written),
 		TEST(a_mode_that_libpq_ignores_is_refused),
 		TEST(who_may_not_give_a_file_away_is_told_so),
+		TEST(a_trial_changes_nothing_and_leaves_nothing),
+		TEST(a_trial_refuses_what_a_delivery_would),
 		TEST(a_folder_that_others_can_write_is_refused),
 		TEST(writers_wait_for_each_other),
 		TEST(a_lock_that_is_never_given_back_is_a_timeout),

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Files of consumers, from configuration to what their programs read."""
+
+import os
+
+from rig.verdict import finding, nothing_changed, sentence
+
+REFUSED = 6
+
+
+def test_a_sink_that_cannot_be_replaced_refuses_the_rotation(taken_over):
+    """What a delivery would say, before there is a password to deliver."""
+    site = taken_over
+    os.chmod(site.sinks, 0o777)
+    with nothing_changed(site):
+        sentence(site.run("rotate", "sap"), REFUSED, site.sinks, "chmod go-w")
+        finding(site.run("check"), "chmod go-w")
+    # A leaked password goes, whatever its consumers have.
+    leaked = site.current()
+    done = site.run("rotate", "--emergency", "--reason", "leak", "sap",
+                    expect=0)
+    assert "a sink is not in step" in done.text
+    assert site.current().id != leaked.id
+    site.must_log_in(site.current().password)
+    os.chmod(site.sinks, 0o755)
+    site.run("check", expect=0)
+    site.run("recover", "sap", expect=0)
+    assert site.sink() == site.current().password
+
+
+def test_a_rotation_that_was_interrupted_is_finished_whatever_the_sink_says(
+        taken_over):
+    site = taken_over
+    before = site.marker()["live_version"]
+    site.stop_before(lambda e: e.sends and
+                     site.marker()["live_version"] != before,
+                     "rotate", "sap").kill()
+    os.chmod(site.sinks, 0o777)
+    site.run("recover", "sap", expect=0)
+    assert site.current().id == site.marker()["live_version"] != before
+    site.must_log_in(site.current().password)
+    os.chmod(site.sinks, 0o755)
