@@ -5,11 +5,9 @@
  */
 #include "assembly/courier.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +17,7 @@
 
 #include "base/backoff.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "hook/hook.h"
 #include "store/store_key.h"
 
@@ -135,34 +134,19 @@ static void drop_lock(struct route *r)
 
 /* ---- sleeping and waking ------------------------------------------------- */
 
-static struct timespec in(int64_t us)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += us / NOW_SECOND;
-	t.tv_nsec += us % NOW_SECOND * 1000;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_nsec -= 1000000000L;
-		t.tv_sec++;
-	}
-	return t;
-}
-
 /* True when the thread is to go on.  A wake ends a rest, and no pause after a
  * failure. */
 static bool nap(struct route *r, int64_t us, enum doing doing)
 {
 	struct courier *c = r->courier;
-	const struct timespec until = in(us);
+	const struct timespec until = thread_after(us);
 	bool go_on;
 
 	pthread_mutex_lock(&c->lock);
 	r->doing = doing;
 	pthread_cond_broadcast(&c->changed);
 	while (!c->stopping && !(doing == RESTING && r->awake))
-		if (pthread_cond_timedwait(&c->changed, &c->lock, &until) ==
-		    ETIMEDOUT)
+		if (!thread_wait(&c->changed, &c->lock, &until))
 			break;
 	if (doing == RESTING)
 		r->awake = false;
@@ -401,17 +385,13 @@ enum status courier_check(const struct config *config, struct reason *why)
 
 static enum status start_route(struct route *r, struct reason *why)
 {
-	sigset_t all, before;
 	int rc;
 
 	/* The place is found before anything new is recorded.  A ledger that is
 	 * away is asked again by the thread. */
 	if (take_lock(r) && find_place(r, NULL) != STATUS_OK)
 		drop_lock(r);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&r->thread, NULL, work, r);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	rc = thread_start(&r->thread, work, r);
 	if (rc != 0)
 		return reason_set(why, STATUS_NO_MEMORY,
 				  "no thread for hook %s: %s", r->state.hook,
@@ -441,7 +421,6 @@ enum status courier_start(const struct config *config, struct ledger *ledger,
 {
 	size_t n = config_count(config, CONFIG_SECTION_hook);
 	struct courier *c = NULL;
-	pthread_condattr_t a;
 	enum status s = STATUS_OK;
 
 	*ret = NULL;
@@ -459,10 +438,7 @@ enum status courier_start(const struct config *config, struct ledger *ledger,
 	c->tell = tell;
 	c->arg = arg;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_init(&a);
-	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->changed, &a);
-	pthread_condattr_destroy(&a);
+	thread_cond_init(&c->changed);
 	for (size_t i = 0; i < n && s == STATUS_OK; i++)
 		s = open_route(c, i, why);
 	for (size_t i = 0; i < n && s == STATUS_OK; i++)
@@ -499,15 +475,14 @@ static bool all_settled(const struct courier *c)
 
 void courier_drain(struct courier *c, int64_t limit_us)
 {
-	const struct timespec until = in(limit_us);
+	const struct timespec until = thread_after(limit_us);
 
 	if (!c)
 		return;
 	courier_wake(c);
 	pthread_mutex_lock(&c->lock);
 	while (!all_settled(c))
-		if (pthread_cond_timedwait(&c->changed, &c->lock, &until) ==
-		    ETIMEDOUT)
+		if (!thread_wait(&c->changed, &c->lock, &until))
 			break;
 	pthread_mutex_unlock(&c->lock);
 }

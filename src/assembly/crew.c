@@ -4,9 +4,10 @@
 #include "assembly/crew.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+
+#include "base/thread.h"
 
 struct crew {
 	crew_work_fn *work;
@@ -42,16 +43,10 @@ static void *live(void *arg)
 	return NULL;
 }
 
-/* Signals are for the thread that waits for them. */
 static bool start_thread(struct crew *c)
 {
-	sigset_t all, before;
-	int rc;
+	int rc = thread_start(&c->threads[c->started], live, c);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&c->threads[c->started], NULL, live, c);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	c->started += rc == 0;
 	return rc == 0;
 }

@@ -13,6 +13,7 @@
 #include "assembly/crew.h"
 #include "assembly/due.h"
 #include "base/now.h"
+#include "base/thread.h"
 
 #define TICK_US (200 * 1000)
 
@@ -267,13 +268,8 @@ static void run_all(struct pool *p, struct crew *crew)
 		begin_some(p, crew);
 		if (p->running == 0 && (stopping || p->first >= p->n))
 			break;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += TICK_US * 1000L;
-		if (until.tv_nsec >= 1000000000L) {
-			until.tv_nsec -= 1000000000L;
-			until.tv_sec++;
-		}
-		pthread_cond_timedwait(&p->ended, &p->lock, &until);
+		until = thread_after(TICK_US);
+		thread_wait(&p->ended, &p->lock, &until);
 		if (p->n > 1)
 			draw_progress(p);
 	}
@@ -325,7 +321,7 @@ void pool_run(struct cli *c, const struct pool_task *tasks, size_t n,
 	if (jobs > 1 && several_clusters(tasks, n))
 		p.per_cluster = jobs - 1;
 	pthread_mutex_init(&p.lock, NULL);
-	pthread_cond_init(&p.ended, NULL);
+	thread_cond_init(&p.ended);
 	catch_signals(&old_int, &old_term);
 	/* More than jobs: one that has reported may be on its way still. */
 	crew_new(CREW_MAX, run_task, &p, &crew);

@@ -3,9 +3,7 @@
  * remembered in the ledger, over reloads and restarts, for a day. */
 #include "daemon/feed.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +13,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 /* When to run next is said by the wall clock, which may jump. */
 #define NAP_SECONDS 2
@@ -142,13 +141,10 @@ static void note(void *arg, const struct refresh_outcome *o)
 
 static void nap(struct feed *f)
 {
-	struct timespec until;
+	const struct timespec until = thread_after(NAP_SECONDS * NOW_SECOND);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += NAP_SECONDS;
 	while (!f->stopping)
-		if (pthread_cond_timedwait(&f->changed, &f->lock, &until) ==
-		    ETIMEDOUT)
+		if (!thread_wait(&f->changed, &f->lock, &until))
 			break;
 }
 
@@ -174,19 +170,11 @@ static void *work(void *arg)
 
 static enum status start_thread(struct feed *f, struct reason *why)
 {
-	pthread_condattr_t a;
-	sigset_t all, before;
 	int rc;
 
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_condattr_init(&a);
-	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-	pthread_cond_init(&f->changed, &a);
-	pthread_condattr_destroy(&a);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&f->thread, NULL, work, f);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	thread_cond_init(&f->changed);
+	rc = thread_start(&f->thread, work, f);
 	if (rc == 0)
 		return STATUS_OK;
 	pthread_cond_destroy(&f->changed);

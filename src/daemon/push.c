@@ -3,9 +3,7 @@
  * for it. */
 #include "daemon/push.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +13,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "wire/wire_client.h"
 
 #define TIMEOUT_MS  2000
@@ -212,16 +211,9 @@ static void later(struct push *p, struct telling *t)
 
 static void rest(struct push *p, int64_t us)
 {
-	struct timespec until;
+	const struct timespec until = thread_after(us);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += us / NOW_SECOND;
-	until.tv_nsec += us % NOW_SECOND * 1000;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_nsec -= 1000000000L;
-		until.tv_sec++;
-	}
-	pthread_cond_timedwait(&p->changed, &p->lock, &until);
+	thread_wait(&p->changed, &p->lock, &until);
 }
 
 static void *work(void *arg)
@@ -269,8 +261,6 @@ enum status push_start(const char *socket_path, const struct random *random,
 		       struct reason *why)
 {
 	struct push *p = calloc(1, sizeof(*p));
-	pthread_condattr_t a;
-	sigset_t all, before;
 	int rc;
 
 	if (!p)
@@ -280,14 +270,8 @@ enum status push_start(const char *socket_path, const struct random *random,
 	p->request = request;
 	p->arg = arg;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_condattr_init(&a);
-	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->changed, &a);
-	pthread_condattr_destroy(&a);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&p->thread, NULL, work, p);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	thread_cond_init(&p->changed);
+	rc = thread_start(&p->thread, work, p);
 	if (rc != 0) {
 		pthread_cond_destroy(&p->changed);
 		pthread_mutex_destroy(&p->lock);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/now.h"
+#include "base/thread.h"
 
 /* PQcancel() has no deadline of its own, so it gets a thread that may be left
  * behind, and the caller waits this long for it. */
@@ -51,14 +52,11 @@ static void *cancel_thread(void *arg)
 
 static void cancel_wait(struct canceller *c)
 {
-	struct timespec until;
+	const struct timespec until = thread_after(CANCEL_WAIT_US);
 	bool done;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += CANCEL_WAIT_US / NOW_SECOND;
 	pthread_mutex_lock(&c->lock);
-	while (!c->done &&
-	       pthread_cond_timedwait(&c->ended, &c->lock, &until) == 0)
+	while (!c->done && thread_wait(&c->ended, &c->lock, &until))
 		;
 	done = c->done;
 	c->abandoned = true;
@@ -71,20 +69,15 @@ static void cancel_wait(struct canceller *c)
 static void cancel(struct pg *pg)
 {
 	struct canceller *c = calloc(1, sizeof(*c));
-	pthread_attr_t attr;
-	pthread_t thread;
-	bool started = false;
+	bool started;
 
 	if (c == NULL)
 		return;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->ended, NULL);
+	thread_cond_init(&c->ended);
 	c->cancel = PQgetCancel(pg->conn);
-	if (c->cancel != NULL && pthread_attr_init(&attr) == 0) {
-		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-		started = pthread_create(&thread, &attr, cancel_thread, c) == 0;
-		pthread_attr_destroy(&attr);
-	}
+	started = c->cancel != NULL &&
+		  thread_start(NULL, cancel_thread, c) == 0;
 	if (started)
 		cancel_wait(c);
 	else

@@ -76,6 +76,12 @@ tests_unit_base_test_notify_SOURCES = tests/unit/base/test_notify.c
 tests_unit_base_test_notify_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_notify_LDADD = libbase.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/base/test_thread
+TESTS += tests/unit/base/test_thread
+tests_unit_base_test_thread_SOURCES = tests/unit/base/test_thread.c
+tests_unit_base_test_thread_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_thread_LDADD = libbase.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/base/test_backoff
 TESTS += tests/unit/base/test_backoff
 tests_unit_base_test_backoff_SOURCES = tests/unit/base/test_backoff.c
