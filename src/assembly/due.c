@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "assembly/turn.h"
+#include "base/backoff.h"
 #include "base/text.h"
 
 /* When the schedule says so; a role without one only by command. */
@@ -28,6 +29,22 @@ static enum status ask_schedule(struct workshop *w,
 	return STATUS_OK;
 }
 
+/* A sink that was left behind is tried again after a pause that grows. */
+static bool may_deliver(struct workshop *w, const struct ledger_role *known,
+			int64_t now_us)
+{
+	const struct config_group *g =
+		config_find(backends_config(workshop_backends(w)),
+			    CONFIG_SECTION_keyturn, "");
+	int64_t pause =
+		backoff_us(NULL, config_duration_us(g, CONFIG_keyturn_backoff),
+			   config_duration_us(g, CONFIG_keyturn_backoff_max),
+			   known->failures);
+
+	return now_us < known->last_run_us ||
+	       now_us - known->last_run_us >= pause;
+}
+
 enum status due_look(struct workshop *w, const struct config_group *role,
 		     int64_t now_us, struct due *ret, struct reason *why)
 {
@@ -46,7 +63,9 @@ enum status due_look(struct workshop *w, const struct config_group *role,
 		d.wanted = true;
 		s = STATUS_OK;
 	} else {
-		d.wanted = d.known.open_run[0] != '\0';
+		d.behind = d.known.undelivered_us > 0;
+		d.wanted = d.known.open_run[0] ||
+			   (d.behind && may_deliver(w, &d.known, now_us));
 		s = ask_schedule(w, role, now_us, &d, why);
 	}
 	if (s == STATUS_OK)

@@ -11,6 +11,8 @@
 struct due {
 	bool wanted; /* a run should begin now, of this mode */
 	enum engine_mode mode;
+	bool behind;	   /* a sink has not what is current; while it is not
+			      wanted the next attempt waits */
 	bool untaken;	   /* never taken over: only a person begins with it */
 	int64_t next_us;   /* wall clock of the next due point, in the past when
 			    it was missed; 0: none */

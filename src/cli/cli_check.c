@@ -345,11 +345,26 @@ static void check_cluster(struct check *k, const struct runner_job *j)
 	j->target->ops->release(j->target, session, s == STATUS_OK);
 }
 
+/* What earlier runs and people left. */
+static void check_known(struct check *k)
+{
+	struct ledger *l = k->cli->ledger;
+	struct ledger_role known;
+
+	if (l->ops->role(l, k->role, &known, NULL) != STATUS_OK)
+		return;
+	if (known.frozen)
+		say(k, WARN, "frozen", known.frozen_reason);
+	if (known.undelivered_us)
+		say(k, WARN, "sinks",
+		    "a sink has not the current password; keyturn recover "
+		    "delivers it again");
+}
+
 static void check_role(struct check *k, const struct config_group *role)
 {
 	struct workshop_job j;
 	struct reason why;
-	struct ledger_role known;
 	enum status s;
 
 	k->role = config_name(role);
@@ -365,10 +380,7 @@ static void check_role(struct check *k, const struct config_group *role)
 			    j.job.store);
 		check_cluster(k, &j.job);
 	}
-	if (k->cli->ledger->ops->role(k->cli->ledger, k->role, &known, NULL) ==
-		    STATUS_OK &&
-	    known.frozen)
-		say(k, WARN, "frozen", known.frozen_reason);
+	check_known(k);
 	workshop_job_free(&j);
 }
 

@@ -15,7 +15,8 @@
 struct choice {
 	struct pool_task *tasks;
 	size_t n;
-	size_t fresh; /* roles that --due leaves alone: never taken over */
+	size_t fresh;  /* roles that --due leaves alone: never taken over */
+	size_t behind; /* ... whose sinks are tried again later */
 };
 
 static enum status parse_number(struct cli *c, const char *what, const char *s,
@@ -76,6 +77,7 @@ static enum status choose(struct cli *c, struct choice *ret)
 				.mode = d.mode
 			};
 		ret->fresh += d.untaken;
+		ret->behind += d.behind && !d.wanted;
 	}
 	free(roles);
 	return s;
@@ -218,7 +220,7 @@ static enum status run_choice(struct cli *c, const struct choice *choice,
 enum status cli_rotate(struct cli *c)
 {
 	struct secret *password = NULL;
-	struct choice choice = { NULL, 0, 0 };
+	struct choice choice = { .tasks = NULL };
 	unsigned jobs = 1;
 	enum status s;
 
@@ -240,6 +242,13 @@ enum status cli_rotate(struct cli *c)
 			 "%zu roles were never taken over; --due leaves them "
 			 "alone: rotate or import them by name",
 			 choice.fresh);
+	if (choice.n == 0 && choice.behind) {
+		s = reason_set(&c->why, STATUS_UNDELIVERED,
+			       "%zu roles wait for their next attempt; keyturn "
+			       "recover ROLE makes it now",
+			       choice.behind);
+		goto out;
+	}
 	/* No error: what cron mails every hour is soon not read any more. */
 	if (choice.n == 0) {
 		s = STATUS_NOTHING_DUE;

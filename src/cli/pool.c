@@ -85,6 +85,7 @@ static const char *what_happened(const struct runner_result *r,
 	if (mode == ENGINE_MODE_RECOVER)
 		return r->finished_earlier ? "recovered: finished" :
 		       r->undone	   ? "recovered: undone" :
+		       r->delivered	   ? "recovered: delivered" :
 					     "nothing to recover";
 	if (r->finished_earlier)
 		return fresh ? "finished the interrupted rotation, and rotated" :
@@ -110,10 +111,6 @@ static void result_json(struct text *t, const char *role,
 		text_add_json(t, r->why.text);
 	else
 		text_add(t, "null");
-	if (r->status == STATUS_OK && r->sink_bad) {
-		text_add(t, ",\"warning\":");
-		text_add_json(t, r->why.text);
-	}
 	text_printf(t, ",\"seconds\":%.6f}\n", (double)r->took_us / NOW_SECOND);
 }
 
@@ -127,13 +124,11 @@ static void print_result(struct pool *p, const struct pool_task *task,
 	else if (r->status != STATUS_OK)
 		text_printf(&t, "%s: %s: %s\n", task->role,
 			    status_sentence(r->status), r->why.text);
-	else if (!p->cli->o.quiet || r->sink_bad)
-		text_printf(&t, "%s: %s, version %s, %.3f s%s%s\n", task->role,
+	else if (!p->cli->o.quiet)
+		text_printf(&t, "%s: %s, version %s, %.3f s\n", task->role,
 			    what_happened(r, task->mode, p->like->fresh),
 			    r->version[0] ? r->version : "none",
-			    (double)r->took_us / NOW_SECOND,
-			    r->sink_bad ? "; a sink is not in step: " : "",
-			    r->sink_bad ? r->why.text : "");
+			    (double)r->took_us / NOW_SECOND);
 	clear_progress(p);
 	fwrite(text_str(&t), 1, t.len, stdout);
 	fflush(stdout);

@@ -374,6 +374,14 @@ void agenda_end(struct agenda *a, struct agenda_role *r, enum status outcome,
 	case STATUS_NOTHING_DUE:
 		r->wanted = false;
 		break;
+	case STATUS_UNDELIVERED:
+		/* It was rotated; what is left to do is found out by a look. */
+		agenda_site_good(&a->sites[r->cluster]);
+		pause_role(a, r, now);
+		r->wanted = false;
+		if (r->for_owner)
+			r->asked_at = r->began_at;
+		break;
 	case STATUS_FROZEN:
 		r->frozen = true;
 		r->wanted = false;

@@ -268,7 +268,10 @@ static const char *what_happened(const struct runner_result *r, bool moved)
 		return "finished what was interrupted";
 	if (r->undone)
 		return "undid what was interrupted";
-	return moved ? "rotated" : "in order";
+	if (moved)
+		return "rotated";
+	return r->delivered ? "a sink that was behind is in step again" :
+			      "in order";
 }
 
 static void log_run(struct daemon *d, const struct errand *e,
@@ -279,14 +282,11 @@ static void log_run(struct daemon *d, const struct errand *e,
 	int64_t until;
 
 	if (r->status == STATUS_OK) {
-		log_line(r->sink_bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-			 "%s: %s%s, version %s, %.3f s%s%s", e->role,
-			 what_happened(r, e->moved),
+		log_line(LOG_LEVEL_INFO, "%s: %s%s, version %s, %.3f s",
+			 e->role, what_happened(r, e->moved),
 			 e->requested ? " (" ERRAND_REQUESTED ")" : "",
 			 r->version[0] ? r->version : "none",
-			 (double)r->took_us / NOW_SECOND,
-			 r->sink_bad ? "; a sink is not in step: " : "",
-			 r->sink_bad ? r->why.text : "");
+			 (double)r->took_us / NOW_SECOND);
 		return;
 	}
 	until = role ? agenda_pause(d->agenda, role) : 0;

@@ -72,6 +72,7 @@ static struct errand_look look_of(const struct due *d, int64_t taken_at)
 		.rotated_us = k->rotated_us,
 		.next_due_us = d->next_us,
 		.failures = k->failures,
+		.behind = d->behind,
 		.open = k->open_run[0] != '\0',
 		.store_away = d->doubt == STATUS_STORE_UNAVAILABLE,
 	};
@@ -121,7 +122,8 @@ static void forget(struct errand *e)
 	enum status s = e->result.status;
 	int64_t at;
 
-	if (s != STATUS_OK && s != STATUS_NOTHING_DUE && s != STATUS_FROZEN)
+	if (s != STATUS_OK && s != STATUS_NOTHING_DUE && s != STATUS_FROZEN &&
+	    s != STATUS_UNDELIVERED)
 		return;
 	if (recall(e, e->role, &at) && at <= began(e))
 		remember(e, at, 0, NULL);

@@ -28,7 +28,7 @@ struct errand_look {
 	int64_t rotated_us;  /* wall clock, 0: never */
 	int64_t next_due_us; /* wall clock, 0: none */
 	unsigned failures;
-	bool open;
+	bool open, behind; /* begun and not closed; a sink is not in step */
 	bool store_away,
 		store_there; /* LOOK: the store did not answer, or did */
 	bool asked;	     /* LOOK: for a rotation, before keyturnd's start */

@@ -71,6 +71,11 @@ static double untaken(const struct gauge_view *v, size_t i)
 	return v->looks[i].finding.untaken;
 }
 
+static double behind(const struct gauge_view *v, size_t i)
+{
+	return v->looks[i].behind;
+}
+
 static double interrupted(const struct gauge_view *v, size_t i)
 {
 	return v->looks[i].open && !v->agenda->roles[i].running;
@@ -122,6 +127,8 @@ static void roles(const struct gauge_view *v, struct text *t)
 		  "1: not rotated until a person thaws it.", frozen);
 	each_role(v, t, "role_untaken",
 		  "1: never rotated or imported, so left alone.", untaken);
+	each_role(v, t, "role_undelivered",
+		  "1: a sink has not the current password.", behind);
 	each_role(v, t, "role_interrupted",
 		  "1: a run was begun and not closed.", interrupted);
 	each_role(v, t, "role_running", "1: it is being worked on.", running);

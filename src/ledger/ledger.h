@@ -40,7 +40,9 @@ struct ledger_role {
 	char last_status[32]; /* status_name() of the last run, "" for none */
 	int64_t last_run_us;
 	char last_error[LEDGER_TEXT_SIZE];
-	unsigned failures; /* in a row */
+	unsigned failures;	/* in a row */
+	int64_t undelivered_us; /* since when a sink has not what is current,
+				   0: all have it */
 };
 
 /* One step of one run, or one hand-out, as the audit records it. */

@@ -58,7 +58,12 @@ static const char tables[] = "CREATE TABLE role("
 			     " until_us INTEGER NOT NULL"
 			     ") STRICT, WITHOUT ROWID;";
 
-static const char *const schema[] = { tables, audit_trail_schema, NULL };
+/* Since when a sink of the role has not what is current; 0: all have it. */
+static const char undelivered[] = "ALTER TABLE role ADD COLUMN"
+				  " undelivered_us INTEGER NOT NULL DEFAULT 0;";
+
+static const char *const schema[] = { tables, audit_trail_schema, undelivered,
+				      NULL };
 
 enum status ledger_sqlite_translate(enum status st, struct reason *why)
 {

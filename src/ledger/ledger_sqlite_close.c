@@ -81,9 +81,9 @@ static enum status end_run(struct lite_tx *tx, const struct closed *c,
 static const char role_after_run[] =
 	"INSERT INTO role(role, version, rotated_us, epoch, frozen, "
 	"frozen_us, frozen_reason, open_run, open_since_us, last_status, "
-	"last_run_us, last_error, failures) "
+	"last_run_us, last_error, failures, undelivered_us) "
 	"VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, iif(?13, ?12, ''), iif(?13, ?14, "
-	"0), ?8, ?9, ?10, ?11) "
+	"0), ?8, ?9, ?10, ?11, ?16) "
 	"ON CONFLICT(role) DO UPDATE SET "
 	"version = iif(excluded.rotated_us >= rotated_us, excluded.version, "
 	"version), rotated_us = max(rotated_us, excluded.rotated_us), "
@@ -96,7 +96,8 @@ static const char role_after_run[] =
 	"excluded.open_since_us), "
 	"last_status = excluded.last_status, "
 	"last_run_us = excluded.last_run_us, "
-	"last_error = excluded.last_error, failures = excluded.failures";
+	"last_error = excluded.last_error, failures = excluded.failures, "
+	"undelivered_us = excluded.undelivered_us";
 
 static enum status close_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
@@ -113,6 +114,7 @@ static enum status close_in(struct lite_tx *tx, void *arg, struct reason *why)
 	lite_bind_int(q, 13, c->keep_open);
 	lite_bind_int(q, 14, c->begun_us);
 	lite_bind_int(q, 15, !c->keep_open && strcmp(c->status, "OK") == 0);
+	lite_bind_int(q, 16, c->role->undelivered_us);
 	return lite_exec(q, NULL, why);
 }
 

@@ -78,6 +78,14 @@ void runner_drop_password(struct runner *r)
 	r->password = NULL;
 }
 
+enum status runner_outcome(const struct runner *r)
+{
+	const struct engine *e = &r->engine;
+
+	return e->outcome == STATUS_OK && e->sink_bad ? STATUS_UNDELIVERED :
+							e->outcome;
+}
+
 static enum engine_event perform(struct runner *r, struct reason *why)
 {
 	switch (r->engine.state) {
@@ -236,11 +244,11 @@ const struct engine *runner_engine(const struct runner *r)
 void runner_result(const struct runner *r, struct runner_result *ret)
 {
 	*ret = r->result;
-	ret->status = r->engine.outcome;
+	ret->status = runner_outcome(r);
 	ret->finished_earlier = r->engine.finished;
 	ret->undone = r->engine.undone;
 	ret->restored = r->engine.restored;
-	ret->sink_bad = r->engine.sink_bad;
+	ret->delivered = ret->status == STATUS_OK && r->role.undelivered_us > 0;
 	text_copy(ret->version, sizeof(ret->version), r->current);
 	text_copy(ret->run, sizeof(ret->run), r->run);
 }

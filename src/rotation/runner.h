@@ -67,7 +67,7 @@ struct runner_result {
 	bool finished_earlier; /* an interrupted rotation was finished */
 	bool undone;	       /* a left-over PENDING was retired */
 	bool restored;	       /* a database restore was seen */
-	bool sink_bad;	       /* a sink could not be written */
+	bool delivered;	       /* a sink that was behind is in step again */
 	int64_t took_us;
 	int64_t step_us[ENGINE_STATE_COUNT]; /* time spent in each state */
 };

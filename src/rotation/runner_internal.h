@@ -66,6 +66,10 @@ void runner_drop_session(struct runner *r, bool clean);
 /* Wipe the password at hand. */
 void runner_drop_password(struct runner *r);
 
+/* How the run ends, or stands: the engine's outcome, or STATUS_UNDELIVERED for
+ * a good one that left a sink behind. */
+enum status runner_outcome(const struct runner *r);
+
 /* ---- runner_store.c ---- */
 
 /* A read that fails is a store that is away, unless it is damaged. */

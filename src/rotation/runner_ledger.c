@@ -83,15 +83,18 @@ static void remember_role(struct runner *r, struct ledger_role *role)
 		role->epoch = r->epoch;
 	role->last_run_us = now_wall(r->env->o.now);
 	text_copy(role->last_status, sizeof(role->last_status),
-		  status_name(e->outcome));
-	/* The sentence may be a sink's on an otherwise good run. */
+		  status_name(runner_outcome(r)));
 	if (text_copy(role->last_error, sizeof(role->last_error),
 		      r->result.why.text) != STATUS_OK)
 		role->last_error[0] = '\0';
-	if (e->outcome == STATUS_OK)
+	if (runner_outcome(r) == STATUS_OK) {
 		role->failures = 0;
-	else
-		role->failures++;
+		role->undelivered_us = 0;
+		return;
+	}
+	role->failures++;
+	if (e->sink_bad && role->undelivered_us == 0)
+		role->undelivered_us = role->last_run_us;
 }
 
 /*
@@ -123,6 +126,8 @@ static const char *achieved(const struct runner *r)
 								    "recovered";
 	if (e->undone)
 		return "recovered";
+	if (runner_outcome(r) == STATUS_OK && r->role.undelivered_us > 0)
+		return "recovered";
 	if (e->outcome != STATUS_OK || !r->role.open_run[0])
 		return NULL;
 	/* Someone moved CURRENT and died before he could say so. */
@@ -132,7 +137,6 @@ static const char *achieved(const struct runner *r)
 enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 {
 	struct ledger *l = r->env->o.ledger;
-	const struct engine *e = &r->engine;
 	struct text steps = text_make(LEDGER_TEXT_SIZE - 1);
 	const struct ledger_event ev = {
 		.at_us = now_wall(r->env->o.now),
@@ -152,7 +156,7 @@ enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 	remember_role(r, &role);
 	steps_text(r, &steps);
 	s = l->ops->close_run(l, r->run, &ev, ev.kind != NULL, &role,
-			      status_name(e->outcome), r->current,
+			      status_name(runner_outcome(r)), r->current,
 			      role.last_error, text_str(&steps), keeps_open(r),
 			      why);
 	text_free(&steps);

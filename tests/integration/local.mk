@@ -71,6 +71,7 @@ EXTRA_DIST += tests/integration/rig/daemon.py \
 	tests/integration/test_keyturnd.py \
 	tests/integration/test_keyturnd_agent.py \
 	tests/integration/test_keyturnd_tokens.py \
+	tests/integration/test_undelivered.py \
 	tests/integration/test_units.py
 EXTRA_DIST += tests/integration/rig/token_site.py \
 	tests/integration/test_refresh.py \

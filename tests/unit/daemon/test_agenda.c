@@ -388,6 +388,28 @@ static void a_request_that_failed_waits_for_its_pause_only(void **state)
 	assert_true(role("r0")->for_owner);
 }
 
+static void a_sink_left_behind_is_no_reason_to_rotate_again(void **state)
+{
+	struct agenda_role *r;
+
+	(void)state;
+	a = make(&limits, 1, 1);
+	r = role("r0");
+	learn(r, false);
+	assert_true(agenda_ask(a, r));
+	assert_ptr_equal(begin_next(), r);
+	agenda_end(a, r, STATUS_UNDELIVERED, now);
+	assert_null(begin_next());
+	assert_int_equal(r->failures, 1);
+	now += 200 * S;
+	assert_null(begin_next());
+	/* A look finds that the sink may be tried again. */
+	learn(r, true);
+	assert_ptr_equal(begin_next(), r);
+	agenda_end(a, r, STATUS_OK, now);
+	assert_int_equal(r->failures, 0);
+}
+
 static void a_start_goes_on_with_the_pause_that_was_under_way(void **state)
 {
 	struct agenda_finding f = { .wanted = true, .failures = 3 };
@@ -519,6 +541,7 @@ int main(void)
 		T(a_role_that_was_never_taken_over_is_not_rotated_on_request),
 		T(requests_of_an_owner_are_spaced),
 		T(a_request_that_failed_waits_for_its_pause_only),
+		T(a_sink_left_behind_is_no_reason_to_rotate_again),
 		T(a_start_goes_on_with_the_pause_that_was_under_way),
 		T(due_roles_are_spread_and_interrupted_ones_are_not),
 		T(a_suspended_machine_begins_what_is_due_once),
