@@ -326,6 +326,7 @@ static void check_drift(struct check *k, const struct runner_job *j,
 static void check_cluster(struct check *k, const struct runner_job *j)
 {
 	struct target_session *session = NULL;
+	size_t fails = k->fails;
 	struct reason why;
 	enum status s;
 
@@ -340,7 +341,7 @@ static void check_cluster(struct check *k, const struct runner_job *j)
 	if (s == STATUS_OK) {
 		say(k, OK, "preflight", "the role can be rotated");
 		check_drift(k, j, session);
-	} else if (s != STATUS_REFUSED)
+	} else if (k->fails == fails)
 		failed(k, "preflight", s, &why);
 	j->target->ops->release(j->target, session, s == STATUS_OK);
 }

@@ -86,7 +86,12 @@ struct pg_login {
 			       settings are sent, since a pooler refuses them */
 	int64_t timeout_us; /* for the whole connection set-up */
 	const char *application_name;
+	unsigned lift; /* PG_LIFT_*: limits of the role that are lifted; a
+			  server that does not know one refuses the session */
 };
+
+#define PG_LIFT_IDLE_SESSION 1u /* from 14 on */
+#define PG_LIFT_TRANSACTION  2u /* from 17 on */
 
 struct pg_login_report {
 	char sqlstate[PG_SQLSTATE_SIZE]; /* "" when no server error came */
@@ -102,7 +107,7 @@ struct pg_login_report {
 
 /*
  * Connect.  The session has client_encoding UTF8, search_path '', TimeZone UTC,
- * isolation READ COMMITTED (not when `probe`), a NOTICE
+ * isolation READ COMMITTED and no time limits (not when `probe`), a NOTICE
  * processor that counts and drops, tcp_user_timeout and keepalives,
  * gssencmode=disable, require_auth where libpq knows it.  On failure the
  * report says what the server said and `why` says what to do; *ret_pg is set

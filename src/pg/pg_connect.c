@@ -18,13 +18,21 @@
 #include "base/text.h"
 
 #define CONNINFO_MAX 16384
+#define PG_CURE_SIZE 192 /* a statement with two names */
 
-/* What a session of ours must not inherit from ALTER ROLE or ALTER DATABASE:
- * the start-up packet outranks both. */
-#define SESSION_OPTIONS                                      \
-	"-c search_path= -c TimeZone=UTC -c DateStyle=ISO "  \
-	"-c default_transaction_isolation=read\\ committed " \
-	"-c client_min_messages=notice -c standard_conforming_strings=on"
+/*
+ * What a session of ours must not inherit from ALTER ROLE or ALTER DATABASE:
+ * the start-up packet outranks both.  Limits too: a statement that sets them
+ * could itself be ended by one.
+ */
+#define SESSION_OPTIONS                                                    \
+	"-c search_path= -c TimeZone=UTC -c DateStyle=ISO "                \
+	"-c default_transaction_isolation=read\\ committed "               \
+	"-c client_min_messages=notice -c standard_conforming_strings=on " \
+	"-c statement_timeout=0 -c lock_timeout=0 "                        \
+	"-c idle_in_transaction_session_timeout=0"
+#define LIFT_IDLE_SESSION " -c idle_session_timeout=0"
+#define LIFT_TRANSACTION  " -c transaction_timeout=0"
 
 /* libpq's default for require_auth, which has no word of its own: "" is refused
  * since 16, and leaving it out lets PGREQUIREAUTH decide. */
@@ -81,6 +89,14 @@ static void add_option(struct text *t, const char *keyword, const char *value)
 	text_add(t, "' ");
 }
 
+/* By pg_login's `lift`. */
+static const char *const session_options[] = {
+	SESSION_OPTIONS,
+	SESSION_OPTIONS LIFT_IDLE_SESSION,
+	SESSION_OPTIONS LIFT_TRANSACTION,
+	SESSION_OPTIONS LIFT_IDLE_SESSION LIFT_TRANSACTION,
+};
+
 /* Ours for this keyword, or NULL when the conninfo or the default decides. */
 static const char *own_value(const struct pg_login *l, const char *keyword)
 {
@@ -106,7 +122,7 @@ static const char *own_value(const struct pg_login *l, const char *keyword)
 		{ "keepalives_interval", "5" },
 		{ "keepalives_count", "3" },
 		{ "tcp_user_timeout", "20000" },
-		{ "options", l->probe ? "" : SESSION_OPTIONS },
+		{ "options", l->probe ? "" : session_options[l->lift & 3] },
 		/* One host: pg_connect() looks itself, to say what is wrong. */
 		{ "target_session_attrs",
 		  l->read_write && info->multiple_hosts ? "read-write" :
@@ -485,6 +501,47 @@ static enum status ask_writable(struct pg *pg, int64_t timeout_us,
 	return st;
 }
 
+/*
+ * Read-only by default, but whose doing is it?  The server's: another one is
+ * wanted.  A role's or a database's: the statement that undoes it.
+ */
+static enum status refuse_read_only(struct pg *pg, int64_t timeout_us,
+				    struct reason *why)
+{
+	const char *user = PQuser(pg->conn), *database = PQdb(pg->conn);
+	struct pg_result *rows = NULL;
+	char sqlstate[PG_SQLSTATE_SIZE], cure[PG_CURE_SIZE];
+	const char *source = "";
+
+	if (pg_run(pg,
+		   "SELECT g.source FROM pg_catalog.pg_settings g WHERE "
+		   "g.name OPERATOR(pg_catalog.=) "
+		   "'default_transaction_read_only'",
+		   0, NULL, timeout_us, &rows, sqlstate, NULL) == STATUS_OK &&
+	    pg_rows(rows) == 1)
+		source = pg_value(rows, 0, 0);
+	if (strcmp(source, "user") == 0)
+		snprintf(cure, sizeof(cure), "run ALTER ROLE \"%s\" RESET",
+			 user);
+	else if (strcmp(source, "database user") == 0)
+		snprintf(cure, sizeof(cure),
+			 "run ALTER ROLE \"%s\" IN DATABASE \"%s\" RESET", user,
+			 database);
+	else if (strcmp(source, "database") == 0)
+		snprintf(cure, sizeof(cure), "run ALTER DATABASE \"%s\" RESET",
+			 database);
+	else if (strcmp(source, "global") == 0)
+		snprintf(cure, sizeof(cure), "run ALTER ROLE ALL RESET");
+	else
+		snprintf(cure, sizeof(cure),
+			 "name a writable server, or mend its");
+	pg_result_free(rows);
+	return reason_set(why, STATUS_REFUSED,
+			  "%s port %s is read-only; %s "
+			  "default_transaction_read_only",
+			  pg->host, pg->port, cure);
+}
+
 static enum status check_writable(struct pg *pg, int64_t timeout_us,
 				  struct reason *why)
 {
@@ -502,11 +559,7 @@ static enum status check_writable(struct pg *pg, int64_t timeout_us,
 				"conninfo, or all hosts",
 				pg->host, pg->port);
 	else if (st == STATUS_OK && read_only)
-		st = reason_set(why, STATUS_REFUSED,
-				"%s port %s is read-only "
-				"(default_transaction_read_only); name a "
-				"writable server",
-				pg->host, pg->port);
+		st = refuse_read_only(pg, timeout_us, why);
 	return st;
 }
 

@@ -151,6 +151,7 @@ struct target_postgres {
 	struct pg_info **infos; /* [0] is the admin's */
 	size_t n_infos;
 	atomic_bool plain; /* AUTO: the server has refused a verifier */
+	atomic_uint lift;  /* PG_LIFT_*: limits that ended a session of ours */
 
 	pthread_mutex_t lock; /* of what follows */
 	struct target_session *idle;
@@ -188,6 +189,9 @@ enum status target_session_connect(struct target_postgres *p,
 				   const char *dbname, struct pg **ret_pg,
 				   struct reason *why);
 void target_session_drop_idle(struct target_postgres *p);
+/* After a 42501: says which object of the catalog we may not use, if one. */
+void target_session_denied(struct target_postgres *p, struct target_session *s,
+			   struct reason *why);
 
 /* Close idle sessions that are dead, or whose claim could not be given up:
  * while they live, they hold it. */

@@ -550,23 +550,33 @@ enum status target_preflight(struct target *t, struct target_session *s,
 {
 	struct target_postgres *p = target_postgres_of(t);
 	struct target_findings *f = calloc(1, sizeof(*f));
+	struct reason told = { "" };
 	enum status st;
 
 	if (f == NULL)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	st = check_cluster(p, s, f, why);
+	st = check_cluster(p, s, f, &told);
 	/* A name that SQL would cut is a finding like others. */
 	if (st == STATUS_OK &&
-	    target_postgres_check_name(role, why) != STATUS_OK)
+	    target_postgres_check_name(role, NULL) != STATUS_OK)
 		add(f, TARGET_FAIL, "role",
 		    "a role name has 1 to 63 bytes of UTF-8 without control "
 		    "characters; correct it");
 	else if (st == STATUS_OK)
-		st = check_role(p, s, role, f, why);
-	if (st == STATUS_OK)
+		st = check_role(p, s, role, f, &told);
+	/* What the server would not tell is one, too. */
+	if (st == STATUS_REFUSED) {
+		target_session_denied(p, s, &told);
+		add(f, TARGET_FAIL, "rights", "%s", told.text);
+		st = STATUS_OK;
+	}
+	if (st == STATUS_OK) {
 		st = report(p, f, finding, arg, why);
-	else
-		reason_wrap(why, st, "cluster %s, preflight", p->name);
+	} else {
+		reason_wrap(&told, st, "cluster %s, preflight", p->name);
+		if (why != NULL)
+			*why = told;
+	}
 	/* A read changes nothing, lost or not. */
 	if (st == STATUS_UNKNOWN)
 		st = STATUS_CLUSTER_UNAVAILABLE;

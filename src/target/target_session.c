@@ -32,7 +32,8 @@
 	"pg_catalog.current_setting('synchronous_commit'), "                             \
 	"pg_catalog.current_setting('scram_iterations', true), " TARGET_MARKER_STATE_SQL \
 	", "                                                                             \
-	"pg_catalog.current_setting('neon.timeline_id', true)"
+	"pg_catalog.current_setting('neon.timeline_id', true), "                         \
+	"current_user, session_user"
 
 #define SETTINGS_SQL                                                       \
 	"SELECT pg_catalog.set_config('lock_timeout', $1, false), "        \
@@ -153,6 +154,16 @@ static enum status read_facts(struct target_postgres *p,
 	/* What cannot be kept whole is not compared. */
 	(void)text_copy(s->branch, sizeof(s->branch),
 			p->branch != NULL ? p->branch : pg_value(r, 0, 6));
+	/* Acting as another (SET role) one does not see oneself. */
+	if (pg_is_null(r, 0, 1) &&
+	    strcmp(pg_value(r, 0, 7), pg_value(r, 0, 8)) != 0)
+		return reason_set(why, STATUS_REFUSED,
+				  "keyturn's admin %s acts as role %s (ALTER "
+				  "ROLE ... SET role), which may not see when "
+				  "a session began; run GRANT "
+				  "pg_read_all_stats TO \"%s\"",
+				  pg_value(r, 0, 8), pg_value(r, 0, 7),
+				  pg_value(r, 0, 7));
 	if (pg_is_null(r, 0, 1) ||
 	    text_copy(s->backend_start, sizeof(s->backend_start),
 		      pg_value(r, 0, 1)) != STATUS_OK ||
@@ -191,9 +202,62 @@ static const char *settings_sql(int version, bool check_client)
 	return SETTINGS_SQL;
 }
 
+/* What every session may read and call where nobody has revoked it.  In the
+ * order of the list, as the statement that gives it back. */
+#define DENIED_SQL                                                          \
+	"SELECT current_user, pg_catalog.string_agg('GRANT ' || d.what || " \
+	"' TO ' || pg_catalog.quote_ident(current_user), '; ' "             \
+	"ORDER BY d.what) FROM (SELECT 'SELECT ON pg_catalog.' || v.name "  \
+	"FROM pg_catalog.unnest('{pg_attrdef,pg_attribute,"                 \
+	"pg_class,pg_constraint,pg_database,pg_index,"                      \
+	"pg_inherits,pg_locks,pg_namespace,pg_rewrite,pg_roles,"            \
+	"pg_settings,pg_stat_activity,pg_trigger,pg_type}'::text[]) "       \
+	"v(name) WHERE NOT pg_catalog.has_table_privilege('pg_catalog.' "   \
+	"|| v.name, 'SELECT') UNION ALL SELECT 'EXECUTE ON FUNCTION "       \
+	"pg_catalog.' || f.name FROM pg_catalog.unnest(ARRAY["              \
+	"'aclexplode(aclitem[])', 'pg_advisory_xact_lock(bigint)', "        \
+	"'pg_show_all_settings()', 'pg_stat_get_activity(integer)', "       \
+	"'set_config(text,text,boolean)']) f(name) WHERE NOT "              \
+	"pg_catalog.has_function_privilege('pg_catalog.' || f.name, "       \
+	"'EXECUTE')) d(what)"
+
+void target_session_denied(struct target_postgres *p, struct target_session *s,
+			   struct reason *why)
+{
+	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_result *r = NULL;
+
+	if (target_postgres_run(p, s, DENIED_SQL, 0, NULL, &r, sqlstate,
+				NULL) == STATUS_OK &&
+	    pg_rows(r) == 1 && !pg_is_null(r, 0, 1))
+		reason_set(why, STATUS_REFUSED,
+			   "keyturn's admin %s lacks what all users have by "
+			   "default; run in the database of conninfo, as a "
+			   "superuser: %s",
+			   pg_value(r, 0, 0), pg_value(r, 0, 1));
+	pg_result_free(r);
+}
+
+/*
+ * A session that ends at once may have met a limit of its role or database that
+ * not every server knows, so that the start-up packet does not lift it before
+ * the server's version is known: is it worth another try?
+ */
+static bool lift(struct target_postgres *p, unsigned lifted, int version)
+{
+	unsigned limits = 0;
+
+	if (version >= 140000)
+		limits |= PG_LIFT_IDLE_SESSION;
+	if (version >= 170000)
+		limits |= PG_LIFT_TRANSACTION;
+	p->lift |= limits;
+	return (lifted & limits) != limits;
+}
+
 /* One round trip: read what the server is, then make the session ours. */
 static enum status set_up(struct target_postgres *p, struct target_session *s,
-			  struct reason *why)
+			  unsigned lifted, bool *ret_again, struct reason *why)
 {
 	char lock[24], statement[24], sqlstate[PG_SQLSTATE_SIZE];
 	const char *facts_params[] = { s->schema };
@@ -228,6 +292,9 @@ static enum status set_up(struct target_postgres *p, struct target_session *s,
 	pg_result_free(many[1].result);
 	if (st == STATUS_OK)
 		st = quote_marker(s, why);
+	if (st == STATUS_REFUSED && strcmp(sqlstate, "42501") == 0)
+		target_session_denied(p, s, why);
+	*ret_again = st == STATUS_UNKNOWN && lift(p, lifted, version);
 	/* Nothing was changed anywhere, whatever happened here. */
 	if (st == STATUS_UNKNOWN)
 		st = STATUS_CLUSTER_UNAVAILABLE;
@@ -256,6 +323,9 @@ static enum status connect_awake(struct target_postgres *p,
 
 	for (;;) {
 		st = pg_connect(login, ret_pg, report, why);
+		/* Another, older server may be there now. */
+		if (st != STATUS_OK)
+			p->lift = 0;
 		if (st == STATUS_OK || report->hint != PG_HINT_WAKING ||
 		    now_boot(p->o.now) + sleep_us > until)
 			return st;
@@ -359,6 +429,7 @@ enum status target_session_connect(struct target_postgres *p,
 		.read_write = true,
 		.timeout_us = p->o.connect_timeout_us,
 		.application_name = "keyturn",
+		.lift = p->lift,
 	};
 
 	if (p->target.self)
@@ -375,6 +446,8 @@ enum status target_session_open(struct target *t, struct target_session **ret,
 {
 	struct target_postgres *p = target_postgres_of(t);
 	struct target_session *s = take_idle(p);
+	unsigned lifted;
+	bool again = true;
 	enum status st;
 
 	if (s != NULL) {
@@ -384,9 +457,15 @@ enum status target_session_open(struct target *t, struct target_session **ret,
 	st = new_session(p, NULL, &s, why);
 	if (st != STATUS_OK)
 		return st;
-	st = target_session_connect(p, NULL, &s->pg, why);
-	if (st == STATUS_OK)
-		st = set_up(p, s, why);
+	while (again) {
+		again = false;
+		lifted = p->lift;
+		pg_close(s->pg);
+		s->pg = NULL;
+		st = target_session_connect(p, NULL, &s->pg, why);
+		if (st == STATUS_OK)
+			st = set_up(p, s, lifted, &again, why);
+	}
 	if (st != STATUS_OK) {
 		session_free(s);
 		return reason_wrap(why, st, "cluster %s", p->name);
@@ -432,8 +511,10 @@ enum status target_session_open_as(struct target *t, const char *role,
 		.read_write = true,
 		.timeout_us = p->o.connect_timeout_us,
 		.application_name = "keyturn",
+		.lift = p->lift,
 	};
 	enum status st = target_postgres_check_name(role, why);
+	bool again = true;
 	size_t i = 0;
 
 	if (st == STATUS_OK)
@@ -451,9 +532,16 @@ enum status target_session_open_as(struct target *t, const char *role,
 	if (st != STATUS_OK &&
 	    (i == n && (n == 0 || refused_password(&report))))
 		st = nobody(p, role, n, why);
-	if (st == STATUS_OK) {
+	if (st == STATUS_OK)
 		text_copy(s->live, sizeof(s->live), candidates[i - 1].version);
-		st = set_up(p, s, why);
+	while (st == STATUS_OK && again) {
+		st = set_up(p, s, login.lift, &again, why);
+		if (!again)
+			break;
+		pg_close(s->pg);
+		s->pg = NULL;
+		login.lift = p->lift;
+		st = connect_awake(p, &login, &s->pg, &report, why);
 	}
 	if (st != STATUS_OK) {
 		session_free(s);

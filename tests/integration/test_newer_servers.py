@@ -197,6 +197,19 @@ def test_a_value_that_libpq_refuses_is_named(site):
     assert "perhaps" not in line and "port" not in line, line
 
 
+@pytest.mark.parametrize("limit", ["statement_timeout", "lock_timeout",
+                                   "idle_session_timeout",
+                                   "transaction_timeout"])
+def test_a_limit_of_no_time_at_all_does_not_stop_the_session(site, limit):
+    server = site.server
+    if version_of(server) < 17 and limit == "transaction_timeout":
+        limit = "idle_in_transaction_session_timeout"
+    server.sql(f"alter role {ADMIN} set {limit} = '1ms'")
+    site.run("check", "sap", expect=0)
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
 # ---- Who may change a role --------------------------------------------------
 
 def test_who_made_the_role_may_rotate_it(site):
