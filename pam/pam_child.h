@@ -11,13 +11,10 @@
 
 #include "base/reason.h"
 
-#define PAM_CHILD_NAME_MAX 64
-
 /* What the child tells us; it fits into one write to a pipe. */
 struct pam_child_report {
-	int code;		       /* PAM_* */
-	unsigned done;		       /* how many it did */
-	char name[PAM_CHILD_NAME_MAX]; /* of the file that it made */
+	int code;      /* PAM_* */
+	unsigned done; /* how many it did */
 	struct reason why;
 };
 
@@ -33,9 +30,10 @@ struct pam_child_user {
 /*
  * Run work(arg, report) in a child with these ids and none other, real,
  * effective and saved; it must end by itself within timeout_ms and is killed
- * a little later.  It may only use what may be used after fork() in a process
- * with threads: no allocation, no lock.  With ids that we have already (and may
- * not change) it runs all the same.
+ * a little later, and not waited for if that does not end it either.  It may only
+ * use what may be used after fork() in a process with threads: no allocation, no
+ * lock, little stack.  With ids that we have already (and may not change) it runs
+ * all the same.
  *
  * PAM_SUCCESS and the report; else PAM_SYSTEM_ERR or PAM_AUTHINFO_UNAVAIL (too
  * late), and why.  The process keeps its signal handlers, its mask and its

@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Writes what libpq reads as a pgpass file.  Runs in a child of a process that
- * may have threads: must never allocate, nor leave a file that is half written.
+ * may have threads, and those small stacks: must never allocate, nor write half
+ * a line.
  */
 #include "pam/pam_passfile.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "pam/pam_agent.h"
 
-#define PREFIX	   "pgpass."
-#define NAMES_MAX  100	 /* sessions of one process */
-#define ROLES_MAX  64	 /* in one file */
-#define LINE_SIZE  67584 /* a secret of 32 KiB, every byte escaped, and names */
-#define ROLE_SIZE  128
+#define ROLE_SIZE  PAM_PASSFILE_ROLE
 #define VALUE_SIZE 256
 
 /* Why a role is not in the file, the worst last. */
@@ -36,98 +27,27 @@ struct writer {
 	const struct pam_passfile_work *work;
 	struct timespec begun;
 	struct pam_child_report *report;
-	int fd;	      /* the new file; -1 until there is a role */
-	enum bad bad; /* the first of the worst */
-	int bad_code; /* PAM_* of a session without a role */
+	unsigned n_later; /* roles that the agent has not at hand */
+	enum bad bad;	  /* the first of the worst */
+	int bad_code;	  /* PAM_* of a session without a role */
 	struct reason bad_why;
+	struct pam_answer answer; /* of the last one that is for later */
+	struct reason answer_why;
 };
-
-/* ---- The file ------------------------------------------------------------ */
-
-/* Files of processes that are gone.  kill() sees other users' processes even
- * where /proc hides them. */
-static void sweep(int folder)
-{
-	char buf[4096] __attribute__((aligned(8)));
-	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ssize_t n, at;
-
-	while (fd >= 0 && (n = getdents64(fd, buf, sizeof(buf))) > 0) {
-		for (at = 0; at < n;) {
-			const struct dirent64 *e =
-				(const struct dirent64 *)(buf + at);
-			int pid, end = 0;
-
-			at += e->d_reclen;
-			if (sscanf(e->d_name, PREFIX "%9d.%*9d%n", &pid,
-				   &end) != 1 ||
-			    e->d_name[end] != '\0' || end == 0 || pid <= 0)
-				continue;
-			if (kill(pid, 0) < 0 && errno == ESRCH)
-				unlinkat(folder, e->d_name, 0);
-		}
-	}
-	if (fd >= 0)
-		close(fd);
-}
-
-static int make_file(struct writer *w)
-{
-	char *name = w->report->name;
-	int i;
-
-	for (i = 0; i < NAMES_MAX && w->fd < 0; i++) {
-		snprintf(name, PAM_CHILD_NAME_MAX, PREFIX "%d.%d",
-			 (int)w->work->opener, i);
-		w->fd = openat(w->work->folder, name,
-			       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
-				       O_CLOEXEC,
-			       0600);
-		if (w->fd < 0 && errno != EEXIST)
-			break;
-	}
-	/* The umask of the program may have taken bits away. */
-	if (w->fd >= 0 && fchmod(w->fd, 0600) == 0)
-		return PAM_SUCCESS;
-	reason_set(&w->report->why, STATUS_ERROR, "cannot make the file: %s",
-		   strerrordesc_np(errno));
-	return PAM_SESSION_ERR;
-}
-
-static int write_all(struct writer *w, const char *bytes, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(w->fd, bytes, n);
-
-		if (done > 0) {
-			bytes += done;
-			n -= (size_t)done;
-		} else if (done < 0 && errno != EINTR) {
-			reason_set(&w->report->why, STATUS_ERROR,
-				   "cannot write the file: %s",
-				   strerrordesc_np(errno));
-			return PAM_SESSION_ERR;
-		}
-	}
-	return PAM_SUCCESS;
-}
 
 /* ---- A line -------------------------------------------------------------- */
 
-struct line {
-	char bytes[LINE_SIZE];
-	size_t len;
-};
-
 /* One value with libpq's two escapes (consumers.md section 3.1). */
-static void put(struct line *l, const char *value, size_t n, char after)
+static void put(struct pam_passfile_memory *m, const char *value, size_t n,
+		char after)
 {
-	for (size_t i = 0; i < n && l->len + 3 < sizeof(l->bytes); i++) {
+	for (size_t i = 0; i < n && m->len + 3 < sizeof(m->text); i++) {
 		if (value[i] == ':' || value[i] == '\\')
-			l->bytes[l->len++] = '\\';
-		l->bytes[l->len++] = value[i];
+			m->text[m->len++] = '\\';
+		m->text[m->len++] = value[i];
 	}
-	l->bytes[l->len++] = after;
+	if (m->len < sizeof(m->text))
+		m->text[m->len++] = after;
 }
 
 static bool is_any(const char *value)
@@ -185,33 +105,36 @@ static bool read_login(const struct wire_message *m, struct login *ret)
 	       ret->password[ret->n - 1] != ' ' && hosts_fit(ret);
 }
 
-static void put_line(struct line *l, const struct login *g, const char *host)
+static void put_line(struct pam_passfile_memory *m, const struct login *g,
+		     const char *host)
 {
-	/* libpq looks its own socket folder up by this name. */
-	if (strcmp(host, "/var/run/postgresql") == 0 ||
-	    strcmp(host, "/tmp") == 0)
-		host = "localhost";
-	l->len = 0;
-	put(l, host, strlen(host), ':');
-	put(l, g->port, strlen(g->port), ':');
-	put(l, g->dbname, strlen(g->dbname), ':');
-	put(l, g->user, strlen(g->user), ':');
-	put(l, g->password, g->n, '\n');
+	put(m, host, strlen(host), ':');
+	put(m, g->port, strlen(g->port), ':');
+	put(m, g->dbname, strlen(g->dbname), ':');
+	put(m, g->user, strlen(g->user), ':');
+	put(m, g->password, g->n, '\n');
 }
 
-/* libpq looks up each host of a list. */
-static int write_login(struct writer *w, struct login *g)
+/* libpq looks up each host of a list.  False, and nothing is written, when there
+ * is no room for it. */
+static bool put_login(struct pam_passfile_memory *m, struct login *g)
 {
 	char *list = g->hosts, *host;
-	int rc = PAM_SUCCESS;
-	struct line line;
+	size_t before = m->len;
 
-	while (rc == PAM_SUCCESS && (host = next_host(&list)) != NULL) {
-		put_line(&line, g, host);
-		rc = write_all(w, line.bytes, line.len);
+	while ((host = next_host(&list)) != NULL) {
+		put_line(m, g, host);
+		/* Its own socket folder libpq looks up by this name. */
+		if (strcmp(host, "/var/run/postgresql") == 0 ||
+		    strcmp(host, "/tmp") == 0)
+			put_line(m, g, "localhost");
 	}
-	explicit_bzero(&line, sizeof(line));
-	return rc;
+	/* The last bytes are kept free, so that a cut can be seen. */
+	if (m->len + 4 < sizeof(m->text))
+		return true;
+	explicit_bzero(&m->text[before], m->len - before);
+	m->len = before;
+	return false;
 }
 
 /* ---- Roles --------------------------------------------------------------- */
@@ -247,65 +170,69 @@ static void note_answer(struct writer *w, const struct pam_answer *a,
 		 pam_agent_code(w->work->o, a), why);
 }
 
-/* PAM_SUCCESS also when the role cannot be had: others may. */
-static int add_role(struct writer *w, const char *role)
+/* Ask for it; at most wait_ms for what the agent has to get first.  False: it
+ * has not got it now. */
+static bool add_role(struct writer *w, const char *role, unsigned wait_ms)
 {
-	unsigned char request[WIRE_REQUEST_MAX], reply[WIRE_REPLY_MAX];
+	struct pam_passfile_memory *mem = w->work->m;
 	struct wire_message m = { 0 };
 	struct pam_answer a;
 	struct reason why;
 	struct wire_out out;
 	struct login login;
-	int rc = PAM_SUCCESS;
+	bool fine;
 
-	wire_begin(&out, request, sizeof(request), WIRE_GET);
+	wire_begin(&out, mem->request, sizeof(mem->request), WIRE_GET);
 	wire_put_text(&out, WIRE_TAG_ROLE, role);
-	a = ask(w, &out, reply, sizeof(reply), &m, &why);
+	wire_put_number(&out, WIRE_TAG_WAIT_MS, wait_ms);
+	a = ask(w, &out, mem->reply, sizeof(mem->reply), &m, &why);
+	if (a.status == STATUS_OK && (a.result == WIRE_RESULT_UNAVAILABLE ||
+				      a.result == WIRE_RESULT_TIMEOUT)) {
+		w->answer = a;
+		w->answer_why = why;
+		return false;
+	}
 	if (a.status != STATUS_OK || a.result != WIRE_RESULT_OK) {
 		note_answer(w, &a, &why);
-		return PAM_SUCCESS;
+		return true;
 	}
-	if (read_login(&m, &login)) {
-		if (w->fd < 0)
-			rc = make_file(w);
-		if (rc == PAM_SUCCESS)
-			rc = write_login(w, &login);
-		if (rc == PAM_SUCCESS)
-			w->report->done++;
-	} else {
-		reason_set(&why, STATUS_REFUSED,
-			   "role %s has no host, or a value that a pgpass file "
-			   "cannot hold",
-			   role);
-		note_bad(w, BAD_LINE, PAM_SESSION_ERR, &why);
+	fine = read_login(&m, &login) && put_login(mem, &login);
+	explicit_bzero(mem->reply, sizeof(mem->reply));
+	explicit_bzero(&login, sizeof(login));
+	if (fine) {
+		w->report->done++;
+		return true;
 	}
-	explicit_bzero(reply, sizeof(reply));
-	return rc;
+	reason_set(&why, STATUS_REFUSED,
+		   "role %s has no host, or a value that a pgpass file cannot "
+		   "hold",
+		   role);
+	note_bad(w, BAD_LINE, PAM_SESSION_ERR, &why);
+	return true;
 }
 
 /* One reply of LIST; `after` becomes its last role, or "" when it was the
  * last reply. */
-static int add_roles(struct writer *w, char after[ROLE_SIZE])
+static void add_roles(struct writer *w, char after[ROLE_SIZE])
 {
-	unsigned char request[WIRE_REQUEST_MAX], reply[WIRE_REPLY_MAX];
+	struct pam_passfile_memory *mem = w->work->m;
 	const char *realm = w->work->o->realm;
 	struct wire_message m = { 0 }, entry;
 	struct pam_answer a;
 	struct reason why;
 	struct wire_out out;
 	char role[ROLE_SIZE], of[41];
-	int rc = PAM_SUCCESS;
 	size_t at = 0;
 
-	wire_begin(&out, request, sizeof(request), WIRE_LIST);
+	wire_begin(&out, mem->request, sizeof(mem->request), WIRE_LIST);
 	wire_put_text(&out, WIRE_TAG_AFTER, after);
-	a = ask(w, &out, reply, sizeof(reply), &m, &why);
+	a = ask(w, &out, mem->list, sizeof(mem->list), &m, &why);
 	after[0] = '\0';
 	if (a.status != STATUS_OK || a.result != WIRE_RESULT_OK) {
 		note_answer(w, &a, &why);
-		return PAM_SUCCESS;
+		return;
 	}
-	while (rc == PAM_SUCCESS && wire_entry(&m, &at, &entry)) {
+	while (wire_entry(&m, &at, &entry)) {
 		if (!wire_text(&entry, WIRE_TAG_ROLE, role, sizeof(role)))
 			continue;
 		if (wire_number(&m, WIRE_TAG_MORE, 0) == 1)
@@ -313,17 +240,29 @@ static int add_roles(struct writer *w, char after[ROLE_SIZE])
 		wire_text(&entry, WIRE_TAG_REALM, of, sizeof(of));
 		if (realm != NULL && strcmp(realm, of) != 0)
 			continue;
-		if (w->report->done == ROLES_MAX) {
+		if (w->report->done + w->n_later == PAM_PASSFILE_ROLES) {
 			reason_set(&why, STATUS_REFUSED,
 				   "the user may list more than %d roles",
-				   ROLES_MAX);
+				   PAM_PASSFILE_ROLES);
 			note_bad(w, BAD_ANSWER, PAM_SESSION_ERR, &why);
 			after[0] = '\0';
 			break;
 		}
-		rc = add_role(w, role);
+		if (!add_role(w, role, 0))
+			memcpy(mem->later[w->n_later++], role, sizeof(role));
 	}
-	return rc;
+}
+
+/* A store that does not answer takes its share, and no other role's. */
+static void add_later(struct writer *w)
+{
+	for (unsigned i = 0; i < w->n_later; i++) {
+		unsigned left =
+			pam_agent_left(&w->begun, w->work->o->timeout_ms);
+
+		if (!add_role(w, w->work->m->later[i], left / (w->n_later - i)))
+			note_answer(w, &w->answer, &w->answer_why);
+	}
 }
 
 static int no_role(struct writer *w)
@@ -343,20 +282,15 @@ static int no_role(struct writer *w)
 
 void pam_passfile_write(void *arg, struct pam_child_report *report)
 {
-	struct writer w = { .work = arg, .report = report, .fd = -1 };
+	struct writer w = { .work = arg, .report = report };
 	char after[ROLE_SIZE] = "";
-	int rc;
 
 	clock_gettime(CLOCK_MONOTONIC, &w.begun);
-	sweep(w.work->folder);
 	do
-		rc = add_roles(&w, after);
-	while (rc == PAM_SUCCESS && after[0] != '\0');
-	if (rc == PAM_SUCCESS && report->done == 0)
-		rc = no_role(&w);
-	else if (rc == PAM_SUCCESS && w.bad > BAD_NOT_FOR_USER)
+		add_roles(&w, after);
+	while (after[0] != '\0');
+	add_later(&w);
+	report->code = report->done > 0 ? PAM_SUCCESS : no_role(&w);
+	if (report->done > 0 && w.bad > BAD_NOT_FOR_USER)
 		report->why = w.bad_why;
-	if (rc != PAM_SUCCESS && w.fd >= 0)
-		unlinkat(w.work->folder, report->name, 0);
-	report->code = rc;
 }

@@ -201,9 +201,9 @@ static void put_role(struct agent_call *k, struct agent_role *role,
 }
 
 /* How long this request may wait for what it wants. */
-static int64_t patience(const struct agent_call *k)
+static int64_t patience(const struct agent_call *k, int64_t otherwise_us)
 {
-	int64_t ms = wire_number(&k->m, WIRE_TAG_WAIT_MS, 0);
+	int64_t ms = wire_number(&k->m, WIRE_TAG_WAIT_MS, otherwise_us / 1000);
 
 	if (ms < 0)
 		ms = 0;
@@ -240,14 +240,14 @@ static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
 			       bool *ret_answered)
 {
 	struct agent_secret *s = k->role->secret;
-	int64_t wait = patience(k);
+	int64_t wait = patience(k, 0);
 
 	*ret_answered = true;
 	if (!s) /* a token that nobody reads is not minted */
 		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
 	switch (agent_cache_look(k->a->cache, s, ret_stale)) {
 	case AGENT_CACHE_COMING:
-		if (agent_request_wait(k, wait > FIRST_US ? wait : FIRST_US))
+		if (agent_request_wait(k, patience(k, FIRST_US)))
 			return AGENT_PARK;
 		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
 	case AGENT_CACHE_NOTHING:
@@ -284,7 +284,8 @@ static enum agent_outcome check_life(struct agent_call *k)
 		return AGENT_REPLY;
 	if (!k->c->pressed && k->now_us - s->minted_us < TOKEN_US && !s->busy)
 		return AGENT_CLOSE;
-	if ((k->c->pressed && !s->busy) || !agent_request_wait(k, FIRST_US))
+	if ((k->c->pressed && !s->busy) ||
+	    !agent_request_wait(k, patience(k, FIRST_US)))
 		return AGENT_CLOSE;
 	if (!k->c->pressed) {
 		s->minted_us = k->now_us;
@@ -306,7 +307,7 @@ static enum agent_outcome do_GET(struct agent_call *k)
 	if (outcome == AGENT_PARK || answered)
 		return outcome;
 	if (!s->password) {
-		if (!s->failed && agent_request_wait(k, FIRST_US))
+		if (!s->failed && agent_request_wait(k, patience(k, FIRST_US)))
 			return AGENT_PARK; /* the role's first readers */
 		return agent_request_answer(k, WIRE_RESULT_UNAVAILABLE);
 	}

@@ -359,6 +359,9 @@ timeout = 60s
     begun = time.monotonic()
     for _ in range(50):
         assert agent.get().result == "OK"
+    # Who does not want to wait for the other does not.
+    for i in range(9):
+        assert agent.get(f"hung{i}", wait_ms=0).result == "UNAVAILABLE"
     rotate(taken_over)
     agent.push()
     agent.reload()  # while errands are under way

@@ -20,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -45,6 +47,7 @@ struct site {
 	bool denied;	   /* the first GET */
 	bool alone;	   /* only the first role is listed */
 	bool many;	   /* it is listed once more than a file holds */
+	bool hangs;	   /* the first role's store does not answer */
 	const char *hosts; /* of the first role; NULL: as above */
 };
 
@@ -95,6 +98,13 @@ static void get(struct site *s, const struct wire_message *m,
 	wire_text(m, WIRE_TAG_ROLE, name, sizeof(name));
 	while (i < ROLES && strcmp(roles[i].role, name) != 0)
 		i++;
+	if (i == 0 && s->hangs) {
+		/* As the agent waits for it. */
+		usleep((useconds_t)wire_number(m, WIRE_TAG_WAIT_MS, 5000) *
+		       1000);
+		wire_put_number(out, WIRE_TAG_RESULT, WIRE_RESULT_UNAVAILABLE);
+		return;
+	}
 	if (i == ROLES || s->refused || (i == 0 && (s->mixed || s->denied))) {
 		wire_put_number(out, WIRE_TAG_RESULT, WIRE_RESULT_DENIED);
 		return;
@@ -149,6 +159,7 @@ static void empty(const char *path)
 			continue;
 		snprintf(inner, sizeof(inner), "%s/%s", path, e->d_name);
 		if (unlink(inner) < 0) {
+			umount2(inner, MNT_DETACH | UMOUNT_NOFOLLOW);
 			empty(inner);
 			rmdir(inner);
 		}
@@ -218,6 +229,24 @@ static pam_handle_t *handle(struct site *s)
 	return pam_rig_handle(s->r, "alone", s->user, &s->talk);
 }
 
+/* The way to the build tree may be closed to the session's user. */
+static bool is_closed_to(const struct site *s)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		return false;
+	pid = fork();
+	if (pid == 0) {
+		if (setgid(s->pw->pw_gid) || setuid(s->pw->pw_uid))
+			_exit(2);
+		_exit(access(FOLDER "/..", X_OK) ? 1 : 0);
+	}
+	waitpid(pid, &status, 0);
+	return status != 0;
+}
+
 /* How many files there are in a folder. */
 static unsigned files_in(const char *path)
 {
@@ -253,7 +282,10 @@ static void assert_content(const char *path, const char *content)
 
 #define ERP "db.example.com:5433:shop:erp:Erp-1.x\n"
 #define ODD "\\:\\:1:5432:a\\\\b:od\\:d:p\\:a\\\\s\n"
-#define SAP "localhost:5432:*:sap:Sap-1.y\n"
+/* Debian's libpq looks its own folder up as localhost, others' by its name. */
+#define SAP                                        \
+	"/var/run/postgresql:5432:*:sap:Sap-1.y\n" \
+	"localhost:5432:*:sap:Sap-1.y\n"
 
 /* ---- Opening and closing ------------------------------------------------------ */
 
@@ -416,6 +448,7 @@ static void each_host_of_a_list_has_a_line(void **state)
 	s->hosts = ",a,,/tmp,";
 	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
 	assert_content(passfile(h), "a:5433:shop:erp:Erp-1.x\n"
+				    "/tmp:5433:shop:erp:Erp-1.x\n"
 				    "localhost:5433:shop:erp:Erp-1.x\n");
 	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
 	pam_end(h, PAM_SUCCESS);
@@ -525,6 +558,21 @@ static void an_agent_that_does_not_answer_fails_the_session_in_time(
 	assert_int_equal(files_in(s->own), 0);
 }
 
+static void a_store_that_hangs_takes_no_other_roles_time(void **state)
+{
+	struct site *s = *state;
+	pam_handle_t *h;
+
+	s->hangs = true;
+	pam_rig_alone(s->r, "timeout=700");
+	h = handle(s);
+	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
+	assert_content(passfile(h), ODD SAP);
+	assert_non_null(strstr(pam_rig_log(), "a role is missing"));
+	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+	pam_end(h, PAM_SUCCESS);
+}
+
 static void nothing_logged_is_a_secret(void **state)
 {
 	struct site *s = *state;
@@ -557,7 +605,7 @@ static void make_file(const struct site *s, const char *name)
 static void files_of_processes_that_are_gone_are_removed(void **state)
 {
 	struct site *s = *state;
-	pam_handle_t *h = handle(s);
+	pam_handle_t *h = handle(s), *other = handle(s);
 	char dead[64], alive[64];
 	pid_t pid = fork();
 
@@ -566,17 +614,120 @@ static void files_of_processes_that_are_gone_are_removed(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	snprintf(dead, sizeof(dead), "pgpass.%d.0", (int)pid);
 	snprintf(alive, sizeof(alive), "pgpass.%d.0", (int)getppid());
-	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
-	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+	assert_pam(pam_open_session(other, 0), PAM_SUCCESS);
 	make_file(s, dead);
 	make_file(s, alive);
 	make_file(s, "pgpass.1x.0");
 	make_file(s, "mine");
 	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
-	assert_int_equal(files_in(s->own), 4); /* all but the dead one's */
+	assert_int_equal(files_in(s->own), 5); /* all but the dead one's */
 	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+	assert_pam(pam_close_session(other, 0), PAM_SUCCESS);
 	assert_int_equal(files_in(s->own), 3);
 	pam_end(h, PAM_SUCCESS);
+	pam_end(other, PAM_SUCCESS);
+}
+
+/* The process that opened the session ends, and a child of it goes on; in another
+ * PID namespace it looks the same. */
+static void a_session_in_the_background_keeps_its_file(void **state)
+{
+	struct site *s = *state;
+	pam_handle_t *h = handle(s);
+	int ends[2], up[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(pipe(up), 0);
+	pid = fork();
+	if (pid == 0) {
+		int rc = pam_open_session(h, 0);
+
+		close(ends[1]);
+		if (rc == PAM_SUCCESS && fork() == 0) {
+			/* Until the test is over. */
+			if (write(up[1], "x", 1) == 1)
+				rc = (int)read(ends[0], &byte, 1);
+		}
+		_exit(rc);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(read(up[0], &byte, 1), 1);
+	assert_int_equal(files_in(s->own), 1);
+	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
+	assert_int_equal(files_in(s->own), 2);
+	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+	assert_int_equal(files_in(s->own), 1);
+	/* With it goes what it held. */
+	close(ends[1]);
+	close(up[1]);
+	assert_int_equal(read(up[0], &byte, 1), 0);
+	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
+	assert_int_equal(files_in(s->own), 1);
+	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+	pam_end(h, PAM_SUCCESS);
+	close(ends[0]);
+	close(up[0]);
+}
+
+static bool may_mount(const struct site *s)
+{
+	return mount("none", s->victim, "tmpfs", 0, NULL) == 0 &&
+	       umount(s->victim) == 0;
+}
+
+/* Write into the own folder until there is no room; the bytes that fit. */
+static int fill(void *arg)
+{
+	static const char block[65536];
+	struct site *s = arg;
+	char path[500];
+	size_t n = 0;
+	ssize_t done;
+	int fd;
+
+	CHILD_CHECK(setgid(s->pw->pw_gid) == 0);
+	CHILD_CHECK(setuid(s->pw->pw_uid) == 0);
+	snprintf(path, sizeof(path), "%s/mine", s->own);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	CHILD_CHECK(fd >= 0);
+	while ((done = write(fd, block, sizeof(block))) > 0 && n < 1u << 24)
+		n += (size_t)done;
+	CHILD_CHECK(done < 0 && errno == ENOSPC);
+	CHILD_CHECK(n <= 1u << 20);
+	CHILD_CHECK(unlink(path) == 0);
+	return 0;
+}
+
+static void a_user_cannot_fill_what_the_system_needs(void **state)
+{
+	struct site *s = *state;
+	pam_handle_t *h = handle(s), *other = handle(s);
+	struct stat st, above;
+
+	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
+	assert_int_equal(stat(s->own, &st), 0);
+	assert_int_equal(stat(FOLDER, &above), 0);
+	if (may_mount(s)) {
+		assert_true(st.st_dev != above.st_dev);
+		/* The way to the build tree may be closed to that user. */
+		if (!is_closed_to(s))
+			assert_int_equal(child_run(fill, s), 0);
+		/* It leaves with the last session. */
+		assert_pam(pam_open_session(other, 0), PAM_SUCCESS);
+		assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+		assert_content(passfile(other), ERP ODD SAP);
+		assert_pam(pam_close_session(other, 0), PAM_SUCCESS);
+		assert_int_equal(stat(s->own, &st), 0);
+		assert_true(st.st_dev == above.st_dev);
+		assert_null(strstr(pam_rig_log(), "no tmpfs"));
+	} else {
+		assert_true(geteuid() != 0 ||
+			    strstr(pam_rig_log(), "no tmpfs can be mounted"));
+	}
+	pam_end(h, PAM_SUCCESS);
+	pam_end(other, PAM_SUCCESS);
 }
 
 struct elsewhere {
@@ -601,19 +752,8 @@ static void another_process_of_the_user_may_close_the_session(void **state)
 {
 	struct elsewhere e = { .s = *state };
 
-	/* The way to the build tree may be closed to that user. */
-	if (geteuid() == 0 && access(FOLDER "/..", X_OK) == 0) {
-		int status = fork();
-
-		if (status == 0) {
-			if (setgid(e.s->pw->pw_gid) || setuid(e.s->pw->pw_uid))
-				_exit(2);
-			_exit(access(FOLDER "/..", X_OK) ? 1 : 0);
-		}
-		waitpid(status, &status, 0);
-		if (status != 0)
-			return;
-	}
+	if (is_closed_to(e.s))
+		return;
 	e.h = handle(e.s);
 	assert_pam(pam_open_session(e.h, 0), PAM_SUCCESS);
 	assert_int_equal(child_run(close_as_the_user, &e), 0);
@@ -669,19 +809,20 @@ static void a_user_folder_that_is_not_private_is_refused(void **state)
 static void a_link_in_the_files_place_is_not_followed(void **state)
 {
 	struct site *s = *state;
-	pam_handle_t *h = handle(s);
+	pam_handle_t *h = handle(s), *other = handle(s);
 	char link[500], target[100];
 
-	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
-	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+	assert_pam(pam_open_session(other, 0), PAM_SUCCESS);
 	snprintf(target, sizeof(target), "%s/target", s->victim);
-	snprintf(link, sizeof(link), "%s/pgpass.%d.0", s->own, (int)getpid());
+	snprintf(link, sizeof(link), "%s/pgpass.%d.1", s->own, (int)getpid());
 	assert_int_equal(symlink(target, link), 0);
 	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
 	assert_string_not_equal(passfile(h), link);
 	assert_int_equal(files_in(s->victim), 0);
 	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+	assert_pam(pam_close_session(other, 0), PAM_SUCCESS);
 	pam_end(h, PAM_SUCCESS);
+	pam_end(other, PAM_SUCCESS);
 }
 
 struct race {
@@ -699,7 +840,7 @@ static void *race_for_the_file(void *arg)
 	snprintf(target, sizeof(target), "%s/target", race->s->victim);
 	for (unsigned i = 0; !race->over; i++) {
 		snprintf(link, sizeof(link), "%s/pgpass.%d.%u", race->s->own,
-			 (int)getpid(), i % 3);
+			 (int)getpid(), 1 + i % 3);
 		if (symlink(target, link) == 0)
 			unlink(link);
 	}
@@ -709,12 +850,11 @@ static void *race_for_the_file(void *arg)
 static void a_race_for_the_file_gains_nothing(void **state)
 {
 	struct race race = { .s = *state };
-	pam_handle_t *h = handle(race.s);
+	pam_handle_t *h = handle(race.s), *other = handle(race.s);
 	pthread_t thread;
 	struct stat st;
 
-	assert_pam(pam_open_session(h, 0), PAM_SUCCESS);
-	assert_pam(pam_close_session(h, 0), PAM_SUCCESS);
+	assert_pam(pam_open_session(other, 0), PAM_SUCCESS);
 	assert_int_equal(
 		pthread_create(&thread, NULL, race_for_the_file, &race), 0);
 	for (unsigned i = 0; i < 200; i++) {
@@ -727,7 +867,9 @@ static void a_race_for_the_file_gains_nothing(void **state)
 	race.over = true;
 	pthread_join(thread, NULL);
 	assert_int_equal(files_in(race.s->victim), 0);
+	assert_pam(pam_close_session(other, 0), PAM_SUCCESS);
 	pam_end(h, PAM_SUCCESS);
+	pam_end(other, PAM_SUCCESS);
 }
 
 /* ---- The process around it ----------------------------------------------------------- */
@@ -845,6 +987,74 @@ static void what_works_as_the_user_cannot_be_looked_into(void **state)
 	assert_int_equal(files_in(s->own), 0);
 }
 
+static void *open_and_close(void *arg)
+{
+	pam_handle_t *h = arg;
+
+	if (pam_open_session(h, 0) != PAM_SUCCESS ||
+	    pam_close_session(h, 0) != PAM_SUCCESS)
+		return arg;
+	return NULL;
+}
+
+static void a_thread_with_a_small_stack_can_open_a_session(void **state)
+{
+	pam_handle_t *h = handle(*state);
+	void *failed = h;
+	pthread_attr_t a;
+	pthread_t thread;
+
+	pthread_attr_init(&a);
+	assert_int_equal(pthread_attr_setstacksize(&a, (size_t)128 * 1024), 0);
+	assert_int_equal(pthread_create(&thread, &a, open_and_close, h), 0);
+	pthread_join(thread, &failed);
+	pthread_attr_destroy(&a);
+	if (failed != NULL)
+		fail_msg("%s", pam_rig_log());
+	pam_end(h, PAM_SUCCESS);
+}
+
+/* A child that does not die, as one that waits for a disk: a debugger keeps it at
+ * its last step. */
+static void a_child_that_does_not_end_is_not_waited_for(void **state)
+{
+	struct site *s = *state;
+	int ends[2], status = -1;
+	pid_t service, worker = 0, tracer;
+	int64_t begun;
+	char byte;
+
+	if (geteuid() != 0) /* it may not be traced by its user */
+		return;
+	s->hangs = true;
+	pam_rig_alone(s->r, "timeout=1000");
+	assert_int_equal(pipe(ends), 0);
+	begun = now_ms();
+	service = fork();
+	if (service == 0)
+		_exit(pam_open_session(handle(s), 0));
+	while ((worker = child_of(service)) == 0)
+		usleep(1000);
+	tracer = fork();
+	if (tracer == 0) {
+		if (ptrace(PTRACE_SEIZE, worker, NULL, PTRACE_O_TRACEEXIT) < 0)
+			_exit(1);
+		/* Never looks at it again. */
+		if (write(ends[1], "x", 1) == 1)
+			pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	assert_int_equal(waitpid(service, &status, 0), service);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), PAM_SUCCESS);
+	assert_true(now_ms() - begun < 4000);
+	kill(tracer, SIGKILL);
+	waitpid(tracer, NULL, 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* A set-user-id program: it is root, its caller is not. */
 static int change_as_a_caller(void *arg)
 {
@@ -912,8 +1122,11 @@ int main(void)
 		TEST(a_user_without_a_role_is_unknown),
 		TEST(an_account_that_does_not_exist_gets_no_session),
 		TEST(an_agent_that_does_not_answer_fails_the_session_in_time),
+		TEST(a_store_that_hangs_takes_no_other_roles_time),
 		TEST(nothing_logged_is_a_secret),
 		TEST(files_of_processes_that_are_gone_are_removed),
+		TEST(a_session_in_the_background_keeps_its_file),
+		TEST(a_user_cannot_fill_what_the_system_needs),
 		TEST(another_process_of_the_user_may_close_the_session),
 		TEST(a_folder_that_is_not_ours_is_refused),
 		TEST(a_user_folder_that_is_not_private_is_refused),
@@ -922,6 +1135,8 @@ int main(void)
 		TEST(a_program_that_looks_after_its_children_is_not_disturbed),
 		TEST(closed_standard_descriptors_stay_closed),
 		TEST(what_works_as_the_user_cannot_be_looked_into),
+		TEST(a_thread_with_a_small_stack_can_open_a_session),
+		TEST(a_child_that_does_not_end_is_not_waited_for),
 		TEST(a_rotation_is_asked_for_by_who_called_the_program),
 		TEST(a_rotation_is_not_asked_for_by_the_programs_group),
 	};
