@@ -73,7 +73,7 @@ def test_a_daemon_is_watched_and_has_no_secret_in_its_environment(units,
     found = settings(units / (service + ".service"))
     assert found["Type"] == ["notify"]
     assert int(found["WatchdogSec"][0]) > 0
-    assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert found["ExecReload"] == ["/bin/sh -c 'kill -HUP $MAINPID'"]
     assert "#LoadCredential=" in text
     assert not {"Environment", "EnvironmentFile", "PassEnvironment"} \
         .intersection(found)
