@@ -5,7 +5,8 @@
  * is no way to refuse but to send nothing.  The name is the peer's own word,
  * which counts because the peer is root; must never be read from another.
  *
- * ID is ROLE.password, ROLE.pgpass or ROLE.json.
+ * ID is ROLE.password, ROLE.pgpass or ROLE.json; ROLE alone is the password,
+ * as people expect of LoadCredential=ROLE:...
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "agent/agent_internal.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "format/format.h"
 
 /* A unit may wait while it starts; then it starts without. */
 #define WAIT_US (20 * NOW_SECOND)
@@ -62,7 +64,8 @@ static bool read_kind(const char *suffix, enum format_kind *ret)
 bool agent_creds_read(const char *name, struct agent_creds_wanted *w)
 {
 	size_t digits = strspn(name, "0123456789abcdef");
-	const char *unit, *id, *dot;
+	const char *unit, *id;
+	size_t n;
 
 	if (strlen(name) >= AGENT_CREDS_NAME_SIZE || digits < 1 ||
 	    digits > 16 || strncmp(name + digits, "/unit/", 6) != 0)
@@ -71,14 +74,40 @@ bool agent_creds_read(const char *name, struct agent_creds_wanted *w)
 	id = strchr(unit, '/');
 	if (!id || id == unit || strchr(id + 1, '/'))
 		return false;
-	dot = strrchr(id + 1, '.');
-	if (!dot || dot == id + 1 || !read_kind(dot, &w->kind))
+	n = strlen(id + 1);
+	if (n == 0)
 		return false;
 	memcpy(w->unit, unit, (size_t)(id - unit));
 	w->unit[id - unit] = '\0';
-	memcpy(w->role, id + 1, (size_t)(dot - id - 1));
-	w->role[dot - id - 1] = '\0';
+	memcpy(w->id, id + 1, n + 1);
 	return true;
+}
+
+/* Whose secret, and in which form.  A role may have a dot in its own name. */
+static const struct agent_role *find(struct agent *a,
+				     struct agent_creds_wanted *w,
+				     enum format_kind *ret_kind,
+				     const char **ret_why)
+{
+	char *dot = strrchr(w->id, '.');
+	const struct agent_role *role = NULL;
+
+	*ret_why = "there is no such role";
+	if (dot && dot != w->id) {
+		bool known = read_kind(dot, ret_kind);
+
+		*dot = '\0';
+		role = agent_roster_find(a->roster, w->id);
+		*dot = '.';
+		if (role && !known)
+			*ret_why = "it ends in no form that there is; write "
+				   "the role alone or with .password, .pgpass "
+				   "or .json";
+		if (role && known)
+			return role;
+	}
+	*ret_kind = FORMAT_RAW;
+	return agent_roster_find(a->roster, w->id);
 }
 
 static enum agent_outcome render(struct agent *a, const struct agent_role *role,
@@ -134,15 +163,19 @@ enum agent_outcome agent_creds(struct agent *a, struct agent_client *c,
 {
 	const struct agent_role *role;
 	enum agent_outcome outcome;
+	enum format_kind kind;
 	char whom[160];
 	struct agent_creds_wanted w;
+	const char *why;
 	int64_t stale;
 
 	if (c->peer.uid != 0 || !c->credential ||
 	    !agent_creds_read(c->credential, &w))
 		return refuse(c, "that is not how systemd asks");
-	role = agent_roster_find(a->roster, w.role);
-	if (!role || !role->secret || !agent_roster_unit(role, w.unit))
+	role = find(a, &w, &kind, &why);
+	if (!role)
+		return refuse(c, why);
+	if (!role->secret || !agent_roster_unit(role, w.unit))
 		return refuse(c, "the unit is not among the role's units");
 	switch (agent_cache_look(a->cache, role->secret, &stale)) {
 	case AGENT_CACHE_COMING:
@@ -172,6 +205,5 @@ enum agent_outcome agent_creds(struct agent *a, struct agent_client *c,
 		agent_request_record(a, c, role, "CREDENTIAL", stale > 0, whom);
 	if (outcome == AGENT_CLOSE)
 		return refuse(c, "the hand-out cannot be recorded");
-	return outcome == AGENT_PARK ? outcome :
-				       render(a, role, w.kind, ret_len);
+	return outcome == AGENT_PARK ? outcome : render(a, role, kind, ret_len);
 }

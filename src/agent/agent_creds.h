@@ -5,13 +5,11 @@
 
 #include <stdbool.h>
 
-#include "format/format.h"
-
 #define AGENT_CREDS_NAME_SIZE 108 /* of an abstract address, with a NUL */
 
 struct agent_creds_wanted {
-	char unit[AGENT_CREDS_NAME_SIZE], role[AGENT_CREDS_NAME_SIZE];
-	enum format_kind kind;
+	char unit[AGENT_CREDS_NAME_SIZE];
+	char id[AGENT_CREDS_NAME_SIZE]; /* a role, maybe with a form behind */
 };
 
 /* "adf9d86b6eda275e/unit/app.service/sap.password", the NUL in front taken

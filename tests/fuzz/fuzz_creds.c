@@ -13,13 +13,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *suffix(enum format_kind kind)
-{
-	return kind == FORMAT_RAW    ? "password" :
-	       kind == FORMAT_PGPASS ? "pgpass" :
-				       "json";
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct agent_creds_wanted w;
@@ -33,8 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	name[size] = '\0';
 	if (agent_creds_read(name, &w)) {
 		digits = strspn(name, "0123456789abcdef");
-		snprintf(again, sizeof(again), "%.*s/unit/%s/%s.%s",
-			 (int)digits, name, w.unit, w.role, suffix(w.kind));
+		snprintf(again, sizeof(again), "%.*s/unit/%s/%s", (int)digits,
+			 name, w.unit, w.id);
 		if (digits > 16 || strcmp(again, name) != 0)
 			abort();
 	}

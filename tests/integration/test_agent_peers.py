@@ -188,6 +188,7 @@ def test_a_unit_gets_its_credential_in_each_form(agent, site):
     current = site.current()
     unit = "app.service"
     assert agent.credential(unit, "sap.password") == current.password.encode()
+    assert agent.credential(unit, "sap") == current.password.encode()
     host, port, dbname = "127.0.0.1", site.server.port, site.database
     assert agent.credential(unit, "sap.pgpass").decode() == \
         f"{host}:{port}:{dbname}:sap:{current.password}\n"
@@ -205,7 +206,8 @@ def test_a_unit_gets_its_credential_in_each_form(agent, site):
     ("other@2.service", "sap.password", "1"),
     ("app.servic", "sap.password", "1"),
     ("app.service", "crm.password", "1"),
-    ("app.service", "sap", "1"),
+    ("app.service", "crm", "1"),
+    ("bad.service", "sap", "1"),
     ("app.service", "sap.", "1"),
     ("app.service", ".password", "1"),
     ("app.service", "sap.env", "1"),
@@ -219,6 +221,16 @@ def test_a_unit_gets_its_credential_in_each_form(agent, site):
 ])
 def test_whatever_else_is_asked_gets_nothing(agent, unit, name, digits):
     assert agent.credential(unit, name, digits=digits) == b""
+
+
+def test_a_form_that_there_is_not_is_named_in_the_log(agent):
+    assert agent.credential("app.service", "sap.txt") == b""
+    wait_for(lambda: "app.service/sap.txt: it ends in no form that there is; "
+             "write the role alone or with .password, .pgpass or .json"
+             in agent.said(), "the sentence")
+    assert agent.credential("app.service", "nobody.json") == b""
+    wait_for(lambda: "app.service/nobody.json: there is no such role"
+             in agent.said(), "the sentence")
 
 
 def test_who_binds_no_name_gets_nothing(agent):
