@@ -46,6 +46,7 @@ include tests/unit/helpers/local.mk
 include tests/fuzz/local.mk
 include tests/simulation/local.mk
 include tests/integration/local.mk
+include tests/systemd/local.mk
 include tests/mutations/local.mk
 include tests/demo/local.mk
 include tests/bench/local.mk
