@@ -25,15 +25,21 @@ struct opened {
 	char name[CONFIG_NAME_MAX + 1];
 	struct store *store;
 	struct opened *next;
+	bool away;		/* it was waited for in vain */
+	struct reason why_away; /* in whose words */
 };
 
 struct backends {
 	const struct config *config;
 	struct ledger *ledger;
+	bool wait_once;
 	pthread_mutex_t lock; /* over stores */
 	struct opened *stores;
 	struct backends_token_set *tokens;
 };
+
+/* What takes less is asked for each role: it costs no wait. */
+#define WAITED (1 * NOW_SECOND)
 
 enum status backends_new(const struct config *config, struct backends **ret,
 			 struct reason *why)
@@ -267,6 +273,7 @@ static enum status open_vault(const struct config *c,
 		.mount = config_string(g, CONFIG_store_mount),
 		.prefix = config_string(g, CONFIG_store_prefix),
 		.namespace = config_string(g, CONFIG_store_namespace),
+		.auth_namespace = config_string(g, CONFIG_store_auth_namespace),
 		.auth = config_string(g, CONFIG_store_auth),
 		.auth_mount = config_string(g, CONFIG_store_auth_mount),
 		.token_from = config_string(g, CONFIG_store_token_file),
@@ -372,6 +379,74 @@ out:
 	return s;
 }
 
+void backends_wait_once(struct backends *b)
+{
+	b->wait_once = true;
+}
+
+/* With the lock held; NULL for one that was not opened. */
+static struct opened *find_opened(struct backends *b, const char *name)
+{
+	struct opened *o = b->stores;
+
+	while (o && strcmp(o->name, name) != 0)
+		o = o->next;
+	return o;
+}
+
+enum status backends_store_away(struct backends *b, const char *name,
+				struct reason *why)
+{
+	enum status s = STATUS_OK;
+	struct opened *o;
+
+	pthread_mutex_lock(&b->lock);
+	o = find_opened(b, name);
+	if (o && o->away)
+		s = reason_set(why, STATUS_STORE_UNAVAILABLE, "%s",
+			       o->why_away.text);
+	pthread_mutex_unlock(&b->lock);
+	return s;
+}
+
+void backends_store_failed(struct backends *b, const char *name,
+			   int64_t waited_us, const struct reason *why)
+{
+	struct opened *o;
+
+	if (!b->wait_once || waited_us < WAITED)
+		return;
+	pthread_mutex_lock(&b->lock);
+	o = find_opened(b, name);
+	if (o && !o->away) {
+		o->away = true;
+		o->why_away = *why;
+	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* describe(), of a store that has not been waited for yet. */
+static enum status describe(struct backends *b, const char *store_name,
+			    const char *role, struct store_state *ret_state,
+			    struct reason *why)
+{
+	struct store *store = NULL;
+	struct reason said = { "" };
+	int64_t begun;
+	enum status s = backends_store(b, store_name, &store, why);
+
+	if (s == STATUS_OK)
+		s = backends_store_away(b, store_name, why);
+	if (s != STATUS_OK)
+		return s;
+	begun = now_boot(now_system());
+	s = store->ops->describe(store, role, ret_state, &said);
+	if (s == STATUS_STORE_UNAVAILABLE)
+		backends_store_failed(b, store_name,
+				      now_boot(now_system()) - begun, &said);
+	return s == STATUS_OK ? s : reason_set(why, s, "%s", said.text);
+}
+
 enum status backends_token(struct backends *b, const char *name,
 			   struct token_cache **ret_cache, struct reason *why)
 {
@@ -406,7 +481,6 @@ enum status backends_remembered(struct backends *b, struct ledger *ledger,
 {
 	const struct store_version *current;
 	struct store_state state;
-	struct store *store = NULL;
 	enum status s;
 
 	s = ledger->ops->role(ledger, config_name(role), ret, why);
@@ -417,10 +491,8 @@ enum status backends_remembered(struct backends *b, struct ledger *ledger,
 		memset(ret, 0, sizeof(*ret)); /* not secret */
 		text_copy(ret->role, sizeof(ret->role), config_name(role));
 	}
-	s = backends_store(b, config_string(role, CONFIG_role_store), &store,
-			   why);
-	if (s == STATUS_OK)
-		s = store->ops->describe(store, config_name(role), &state, why);
+	s = describe(b, config_string(role, CONFIG_role_store),
+		     config_name(role), &state, why);
 	if (s != STATUS_OK)
 		return s;
 	current = store_find_label(&state, STORE_LABEL_CURRENT);

@@ -48,6 +48,23 @@ enum status backends_ledger_verify(struct backends *b, const char *public_key,
 enum status backends_store(struct backends *b, const char *name,
 			   struct store **ret_store, struct reason *why);
 
+/*
+ * For a command that looks at many roles: a store that made one of them wait a
+ * second or longer in vain is not asked for another; it has failed for all.  Not
+ * for programs that go on.  Call before starting threads.
+ */
+void backends_wait_once(struct backends *b);
+
+/* STATUS_STORE_UNAVAILABLE, with what it said, of a store that failed so; else
+ * STATUS_OK.  Thread-safe. */
+enum status backends_store_away(struct backends *b, const char *name,
+				struct reason *why);
+
+/* It was waited for so long and answered with STATUS_STORE_UNAVAILABLE.
+ * Thread-safe. */
+void backends_store_failed(struct backends *b, const char *name,
+			   int64_t waited_us, const struct reason *why);
+
 /* The cache in front of a [token NAME], opened at the first call; it belongs to
  * the backends.  Thread-safe. */
 enum status backends_token(struct backends *b, const char *name,

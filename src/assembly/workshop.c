@@ -553,6 +553,9 @@ void workshop_run(struct workshop *w, const char *role,
 	if (turn_take(w->backends, role, 0, &turn, NULL) != STATUS_OK)
 		turn = -1;
 	ret->status = workshop_job(w, role, &j, &ret->why);
+	if (ret->status == STATUS_OK)
+		ret->status = backends_store_away(w->backends,
+						  j.job.store->name, &ret->why);
 	if (ret->status == STATUS_OK) {
 		j.job.mode = like->mode;
 		j.job.fresh = like->fresh;
@@ -561,6 +564,9 @@ void workshop_run(struct workshop *w, const char *role,
 		j.job.reason = like->reason;
 		j.job.password = like->password;
 		runner_run(w->env, &j.job, watch, arg, ret);
+		if (ret->status == STATUS_STORE_UNAVAILABLE)
+			backends_store_failed(w->backends, j.job.store->name,
+					      ret->took_us, &ret->why);
 	}
 	workshop_job_free(&j);
 	turn_end(turn);

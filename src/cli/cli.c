@@ -267,6 +267,8 @@ enum status cli_open_ledger(struct cli *c, enum backends_ledger mode)
 	if (s == STATUS_OK && !c->backends)
 		s = backends_new(c->config, &c->backends, &c->why);
 	if (s == STATUS_OK)
+		backends_wait_once(c->backends);
+	if (s == STATUS_OK)
 		s = backends_ledger(c->backends, mode, &c->ledger, &lost,
 				    &c->why);
 	if (s == STATUS_OK && lost && !c->o.quiet)

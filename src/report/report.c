@@ -84,7 +84,7 @@ void report_status_line(struct text *t, int role_width,
 		say = k->frozen_reason;
 	else if (state == REPORT_OPEN)
 		say = "interrupted: keyturn recover";
-	else if (state == REPORT_NEW)
+	else if (state == REPORT_NEW && !k->last_error[0])
 		say = "never rotated: keyturn rotate or import it by name";
 	else
 		say = k->last_error;

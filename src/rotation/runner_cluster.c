@@ -136,9 +136,8 @@ static enum engine_event foreign(const struct runner *r, struct reason *why)
 			   role);
 	else if (r->state.note[0])
 		reason_set(why, STATUS_FROZEN,
-			   "role %s: %s; or keyturn thaw, then keyturn rotate "
-			   "--emergency writes over it",
-			   role, r->state.note);
+			   "role %s: %s; keyturn thaw comes first", role,
+			   r->state.note);
 	else
 		reason_set(
 			why, STATUS_FROZEN,

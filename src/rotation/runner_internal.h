@@ -14,6 +14,15 @@
 #define RUNNER_SEEN   16
 #define RUNNER_STORES 16 /* beyond that some share a lock */
 
+struct runner_canary {
+	const void *of;	      /* a store */
+	pthread_mutex_t lock; /* one canary of it at a time; over the rest */
+	const void *failed;   /* the store whose canary failed last */
+	int64_t failed_us;    /* boot clock */
+	enum status status;
+	struct reason why;
+};
+
 struct runner_env {
 	struct runner_env_options o;
 	pthread_mutex_t lock; /* over everything below */
@@ -23,10 +32,7 @@ struct runner_env {
 	} seen[RUNNER_SEEN];
 	size_t next_seen;
 	pthread_mutex_t control; /* one wrong-password control at a time */
-	struct {
-		const void *of;	      /* a store */
-		pthread_mutex_t lock; /* one canary of it at a time */
-	} canary[RUNNER_STORES];
+	struct runner_canary canary[RUNNER_STORES];
 };
 
 struct runner {
@@ -46,7 +52,8 @@ struct runner {
 	struct secret *password;	/* of `version` */
 	struct target_marker marker;
 	struct store_state state;
-	bool state_stale; /* a write's outcome is open: describe anew */
+	bool state_stale;	 /* a write's outcome is open: describe anew */
+	struct reason store_why; /* why the last write failed, or "" */
 	struct ledger_role role;
 	bool regress_noted;
 	int64_t epoch; /* of this claim, never below what the ledger saw */

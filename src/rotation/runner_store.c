@@ -57,11 +57,14 @@ enum status runner_store_describe(struct runner *r, struct reason *why)
 	return STATUS_OK;
 }
 
-/* After a store write: keep the state it returned, or know that we do not. */
-static void wrote(struct runner *r, enum status s)
+/* After a store write: keep the state it returned, or know that we do not, and
+ * why: what decides is read later, and knows no cause. */
+static void wrote(struct runner *r, enum status s, const struct reason *why)
 {
+	reason_clear(&r->store_why);
 	if (s != STATUS_OK) {
 		r->state_stale = true;
+		r->store_why = *why;
 		return;
 	}
 	text_copy(r->current, sizeof(r->current),
@@ -104,7 +107,8 @@ static void fill_entry(const struct runner *r, struct store_entry *e)
 }
 
 /* A store that hangs is waited for by nobody who has another one. */
-static pthread_mutex_t *canary_lock(struct runner_env *env, const void *store)
+static struct runner_canary *canary_of(struct runner_env *env,
+				       const void *store)
 {
 	size_t i = 0;
 
@@ -114,24 +118,43 @@ static pthread_mutex_t *canary_lock(struct runner_env *env, const void *store)
 		i++;
 	env->canary[i].of = store;
 	pthread_mutex_unlock(&env->lock);
-	return &env->canary[i].lock;
+	return &env->canary[i];
+}
+
+/* Of this job; who has waited for another job's takes what came of that. */
+static enum status make_canary(struct runner *r, struct runner_canary *c,
+			       int64_t begun, struct reason *why)
+{
+	struct store *s = r->job->store;
+
+	if (runner_seen_lately(r->env, s))
+		return STATUS_OK;
+	if (c->failed == s && c->failed_us >= begun) {
+		*why = c->why;
+		return c->status;
+	}
+	c->status = s->ops->canary(s, why);
+	if (c->status == STATUS_OK) {
+		runner_saw(r->env, s, CANARY_LIFE);
+		return STATUS_OK;
+	}
+	c->failed = s;
+	c->failed_us = now_boot(r->env->o.now);
+	c->why = *why;
+	return c->status;
 }
 
 /* One canary per store and minute, whatever the number of jobs. */
 enum status runner_store_canary(struct runner *r, struct reason *why)
 {
-	struct store *s = r->job->store;
-	pthread_mutex_t *lock = canary_lock(r->env, s);
-	enum status st = STATUS_OK;
+	struct runner_canary *c = canary_of(r->env, r->job->store);
+	int64_t begun = now_boot(r->env->o.now);
+	enum status s;
 
-	pthread_mutex_lock(lock);
-	if (!runner_seen_lately(r->env, s)) {
-		st = s->ops->canary(s, why);
-		if (st == STATUS_OK)
-			runner_saw(r->env, s, CANARY_LIFE);
-	}
-	pthread_mutex_unlock(lock);
-	return st;
+	pthread_mutex_lock(&c->lock);
+	s = make_canary(r, c, begun, why);
+	pthread_mutex_unlock(&c->lock);
+	return s;
 }
 
 enum engine_event runner_store_resume(struct runner *r, struct reason *why)
@@ -182,7 +205,7 @@ enum engine_event runner_store_stage(struct runner *r, struct reason *why)
 	fill_entry(r, &entry);
 	st = s->ops->stage(s, r->job->role, r->state.revision, r->version,
 			   &entry, &r->state, why);
-	wrote(r, st);
+	wrote(r, st, why);
 	return store_event(st);
 }
 
@@ -199,8 +222,10 @@ enum engine_event runner_store_readback(struct runner *r, struct reason *why)
 	if (strcmp(runner_store_id(r, STORE_LABEL_PENDING), r->version) != 0) {
 		r->state_stale = true; /* look again on the next attempt */
 		reason_set(why, STATUS_STORE_UNAVAILABLE,
-			   "the staged version of role %s is not in the store",
-			   r->job->role);
+			   "the staged version of role %s is not in the "
+			   "store%s%s",
+			   r->job->role, r->store_why.text[0] ? ": " : "",
+			   r->store_why.text);
 		return ENGINE_ON_ABSENT;
 	}
 	memset(&entry, 0, sizeof(entry)); /* not secret */
@@ -233,7 +258,7 @@ static enum engine_event move_current(struct runner *r, struct reason *why)
 		return runner_store_read_event(st);
 	st = s->ops->promote(s, r->job->role, r->state.revision, r->version,
 			     &r->state, why);
-	wrote(r, st);
+	wrote(r, st, why);
 	/* A store that says yes and shows another CURRENT has told nothing. */
 	if (st == STATUS_OK && strcmp(r->current, r->version) != 0) {
 		r->state_stale = true;
@@ -266,8 +291,11 @@ enum engine_event runner_store_confirm(struct runner *r, struct reason *why)
 		r->promoted_us = now_wall(r->env->o.now);
 		return ENGINE_ON_PROMOTED;
 	}
-	if (strcmp(runner_store_id(r, STORE_LABEL_PENDING), r->version) == 0)
+	if (strcmp(runner_store_id(r, STORE_LABEL_PENDING), r->version) == 0) {
+		reason_set(why, STATUS_UNKNOWN, "CURRENT does not move%s%s",
+			   r->store_why.text[0] ? ": " : "", r->store_why.text);
 		return ENGINE_ON_STILL_STAGED;
+	}
 	reason_set(why, STATUS_BUSY,
 		   "another rotation of role %s moved CURRENT on",
 		   r->job->role);
@@ -294,6 +322,6 @@ enum engine_event runner_store_retire(struct runner *r, struct reason *why)
 	text_copy(id, sizeof(id), runner_store_id(r, STORE_LABEL_PENDING));
 	st = s->ops->retire(s, r->job->role, r->state.revision, id, &r->state,
 			    why);
-	wrote(r, st);
+	wrote(r, st, why);
 	return store_event(st);
 }
