@@ -14,8 +14,11 @@ struct check {
 	struct cli *cli;
 	const char *role; /* "" for what concerns all */
 	size_t fails, warns;
-	enum status worst;	/* of the failures */
-	const char *stores[64]; /* looked at already */
+	enum status worst; /* of the failures */
+	struct {
+		const char *name;
+		bool away; /* it is not asked again */
+	} stores[64];	   /* looked at already */
 	size_t n_stores;
 };
 
@@ -108,19 +111,29 @@ static void check_audit(struct check *k)
 	say(k, OK, "audit", sentence);
 }
 
-static void check_store(struct check *k, const char *name, struct store *store)
+/* False when the store is away: who asks it again waits again. */
+static bool check_store(struct check *k, const char *name, struct store *store)
 {
 	char topic[64];
 	struct reason why;
+	int64_t begun;
 	enum status s;
+	size_t i;
 
-	for (size_t i = 0; i < k->n_stores; i++)
-		if (strcmp(k->stores[i], name) == 0)
-			return;
-	if (k->n_stores < 64)
-		k->stores[k->n_stores++] = name;
+	for (i = 0; i < k->n_stores; i++)
+		if (strcmp(k->stores[i].name, name) == 0)
+			return !k->stores[i].away;
 	snprintf(topic, sizeof(topic), "store %s", name);
+	begun = now_boot(now_system());
 	s = store->ops->canary(store, &why);
+	if (s == STATUS_STORE_UNAVAILABLE)
+		backends_store_failed(k->cli->backends, name,
+				      now_boot(now_system()) - begun, &why);
+	if (i < sizeof(k->stores) / sizeof(k->stores[0])) {
+		k->stores[i].name = name;
+		k->stores[i].away = s == STATUS_STORE_UNAVAILABLE;
+		k->n_stores++;
+	}
 	/* AWS has no canary but its credentials (store_aws.h). */
 	if (s == STATUS_OK)
 		say(k, OK, topic,
@@ -130,6 +143,7 @@ static void check_store(struct check *k, const char *name, struct store *store)
 			    "a canary was written, read and deleted");
 	else
 		failed(k, topic, s, &why);
+	return s != STATUS_STORE_UNAVAILABLE;
 }
 
 /* ---- one role ---- */
@@ -175,6 +189,7 @@ static void check_schedule(struct check *k, const struct config_group *role)
 	char stamp[NOW_STAMP_SIZE], sentence[160];
 	int64_t next;
 	struct reason why;
+	enum status s;
 
 	if (workshop_schedule(k->cli->workshop, role, &schedule, &why) !=
 		    STATUS_OK ||
@@ -183,8 +198,13 @@ static void check_schedule(struct check *k, const struct config_group *role)
 		return;
 	}
 	check_quota(k, role, schedule);
-	if (backends_remembered(k->cli->backends, k->cli->ledger, role, &known,
-				&why) != STATUS_OK)
+	s = backends_remembered(k->cli->backends, k->cli->ledger, role, &known,
+				&why);
+	if (s == STATUS_STORE_UNAVAILABLE)
+		say(k, NOTE, "schedule",
+		    "not known until the store answers: the ledger does not "
+		    "know this role");
+	else if (s != STATUS_OK)
 		say(k, NOTE, "schedule",
 		    "not taken over yet: rotate or import it by name");
 	else if ((next = report_next_due(schedule, &known)) == 0)
@@ -196,6 +216,18 @@ static void check_schedule(struct check *k, const struct config_group *role)
 		say(k, OK, "schedule", sentence);
 	}
 	schedule_free(schedule);
+}
+
+/* What the store would refuse a rotation of this role for. */
+static void check_secret(struct check *k, const struct runner_job *j)
+{
+	struct reason why;
+	enum status s = j->store->ops->ready(j->store, j->role, &why);
+
+	if (s == STATUS_OK)
+		say(k, OK, "secret", "the store can take a new version of it");
+	else
+		failed(k, "secret", s, &why);
 }
 
 static void check_sink(struct check *k, const struct runner_job *j,
@@ -323,7 +355,9 @@ static void check_drift(struct check *k, const struct runner_job *j,
 				    NULL);
 }
 
-static void check_cluster(struct check *k, const struct runner_job *j)
+/* stored: the store can be asked what should be live. */
+static void check_cluster(struct check *k, const struct runner_job *j,
+			  bool stored)
 {
 	struct target_session *session = NULL;
 	size_t fails = k->fails;
@@ -340,7 +374,8 @@ static void check_cluster(struct check *k, const struct runner_job *j)
 				      k, &why);
 	if (s == STATUS_OK) {
 		say(k, OK, "preflight", "the role can be rotated");
-		check_drift(k, j, session);
+		if (stored)
+			check_drift(k, j, session);
 	} else if (k->fails == fails)
 		failed(k, "preflight", s, &why);
 	j->target->ops->release(j->target, session, s == STATUS_OK);
@@ -367,6 +402,7 @@ static void check_role(struct check *k, const struct config_group *role)
 	struct workshop_job j;
 	struct reason why;
 	enum status s;
+	bool stored;
 
 	k->role = config_name(role);
 	s = workshop_job(k->cli->workshop, k->role, &j, &why);
@@ -374,12 +410,14 @@ static void check_role(struct check *k, const struct config_group *role)
 		failed(k, "configuration", s, &why);
 	else {
 		check_policy(k, &j.policy);
+		stored = check_store(k, config_string(role, CONFIG_role_store),
+				     j.job.store);
+		if (stored)
+			check_secret(k, &j.job);
 		check_schedule(k, role);
 		for (size_t i = 0; i < j.job.n_sinks; i++)
 			check_sink(k, &j.job, &j.sinks[i]);
-		check_store(k, config_string(role, CONFIG_role_store),
-			    j.job.store);
-		check_cluster(k, &j.job);
+		check_cluster(k, &j.job, stored);
 	}
 	check_known(k);
 	workshop_job_free(&j);

@@ -36,6 +36,7 @@ libstore_a_SOURCES += \
 	src/store/store_vault_label.c \
 	src/store/store_vault_mount.c \
 	src/store/store_vault_path.c \
+	src/store/store_vault_ready.c \
 	src/store/store_vault_source.c \
 	src/store/store_vault_stage.c \
 	src/store/store_vault_view.c

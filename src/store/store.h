@@ -103,6 +103,24 @@ struct store_ops {
 	 * room for one rotation: can this store take a rotation now? */
 	enum status (*canary)(struct store *s, struct reason *why);
 
+	/*
+	 * Can this secret be rotated now?  Asks for all that stage(), fetch(),
+	 * promote() and retire() of it will ask of the store and that can be
+	 * found out without writing:
+	 *   - is it ours to write: no replica, rotated and owned by nobody else,
+	 *     not marked for deletion; is it there, or may it be made?
+	 *   - are the rights granted that those members use on it?
+	 *   - would something delete by the clock what they write?
+	 * What the store does not tell (a right that one may not ask for) is no
+	 * refusal.  A secret whose CURRENT was deleted, or has no password, is
+	 * ready: to write over it is for the caller to decide.  Nothing is
+	 * asked that describe() of this process has just been told; stage()
+	 * refuses for the same reasons.  Never STATUS_UNKNOWN; STATUS_REFUSED
+	 * says what lacks and what to do.
+	 */
+	enum status (*ready)(struct store *s, const char *name,
+			     struct reason *why);
+
 	/* The state of one secret; an unknown name is STATUS_OK with n == 0. */
 	enum status (*describe)(struct store *s, const char *name,
 				struct store_state *ret_state,

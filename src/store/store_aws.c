@@ -36,6 +36,7 @@ static void close_store(struct store *store)
 static const struct store_ops ops = {
 	.type = "aws",
 	.canary = canary,
+	.ready = store_aws_read_ready,
 	.describe = store_aws_read_describe,
 	.fetch = store_aws_read_fetch,
 	.stage = store_aws_stage,

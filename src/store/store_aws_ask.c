@@ -6,13 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* AWS refuses other names, and some ends look like a part of an ARN. */
+/* AWS refuses other names. */
 enum status store_aws_ask_name(struct store_aws *s, const char *name,
 			       char secret[STORE_AWS_SECRET_SIZE],
 			       struct reason *why)
 {
 	size_t n;
 
+	/* A name may end like an ARN, in a hyphen and six characters: AWS finds
+	 * it by the whole name first, and keyturn gives no other. */
 	if (!*name || strlen(name) >= STORE_NAME_SIZE)
 		return reason_set(why, STATUS_REFUSED,
 				  "the name of a secret has 1 to %d bytes",
@@ -24,15 +26,6 @@ enum status store_aws_ask_name(struct store_aws *s, const char *name,
 				  "AWS takes no secret named %s: letters, "
 				  "digits and /_+=.@- only",
 				  secret);
-	if (n > 7 && secret[n - 7] == '-' &&
-	    strspn(secret + n - 6, "abcdefghijklmnopqrstuvwxyz"
-				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == 6)
-		return reason_set(
-			why, STATUS_REFUSED,
-			"the secret's name %s ends in a hyphen and "
-			"six characters, which AWS confuses with the "
-			"end of an ARN: choose another prefix or name",
-			secret);
 	return STATUS_OK;
 }
 

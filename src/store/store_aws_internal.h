@@ -32,8 +32,7 @@ struct store_aws {
 
 /* ---- store_aws_ask.c: requests and answers -------------------------------- */
 
-/* The name in Secrets Manager.  STATUS_REFUSED: AWS refuses it, or takes its
- * end for a part of an ARN. */
+/* The name in Secrets Manager.  STATUS_REFUSED: AWS refuses it. */
 enum status store_aws_ask_name(struct store_aws *s, const char *name,
 			       char secret[STORE_AWS_SECRET_SIZE],
 			       struct reason *why);
@@ -77,6 +76,10 @@ enum status store_aws_read_content(struct store_aws *s, const char *name,
 enum status store_aws_read_writable(struct store_aws *s, const char *name,
 				    char flag, struct reason *why);
 
+/* STATUS_REFUSED: it is not there, and we may not make it. */
+enum status store_aws_read_absent(struct store_aws *s, const char *secret,
+				  struct reason *why);
+
 /*
  * After a write: the state as it must be now, by changing what is remembered of
  * revision, or as AWS says when that is NULL or not remembered.  STATUS_UNKNOWN
@@ -101,6 +104,8 @@ void store_aws_tag_announce(struct store_aws *s, const char *name,
 
 /* ---- members of store_ops ------------------------------------------------------- */
 
+enum status store_aws_read_ready(struct store *store, const char *name,
+				 struct reason *why);
 enum status store_aws_read_describe(struct store *store, const char *name,
 				    struct store_state *ret_state,
 				    struct reason *why);

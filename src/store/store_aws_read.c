@@ -250,3 +250,30 @@ enum status store_aws_read_writable(struct store_aws *s, const char *name,
 	return reason_set(why, STATUS_REFUSED, "the secret %s%s %s", s->prefix,
 			  name, what);
 }
+
+enum status store_aws_read_absent(struct store_aws *s, const char *secret,
+				  struct reason *why)
+{
+	return reason_set(why, STATUS_REFUSED,
+			  "there is no secret %s in %s: make it, or let "
+			  "keyturn (create = yes)",
+			  secret, s->api.region);
+}
+
+enum status store_aws_read_ready(struct store *store, const char *name,
+				 struct reason *why)
+{
+	struct store_aws *s = (struct store_aws *)store;
+	char secret[STORE_AWS_SECRET_SIZE];
+	struct store_aws_state state;
+	enum status st = store_aws_ask_name(s, name, secret, why);
+
+	if (st == STATUS_OK &&
+	    !store_aws_known_recall(s->known, name, NULL, &state))
+		st = store_aws_read_labels(s, name, &state, why);
+	if (st == STATUS_OK)
+		st = store_aws_read_writable(s, name, state.flag, why);
+	if (st == STATUS_OK && !state.exists && !s->create)
+		st = store_aws_read_absent(s, secret, why);
+	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+}

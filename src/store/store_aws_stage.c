@@ -70,11 +70,7 @@ static enum status begin_secret(struct store_aws *s, const char *name,
 
 	if (!exists && !s->create) {
 		doc_free(content);
-		return reason_set(
-			why, STATUS_REFUSED,
-			"there is no secret %s in %s: make it, or let "
-			"keyturn (create = yes)",
-			secret, s->api.region);
+		return store_aws_read_absent(s, secret, why);
 	}
 	empty.password = NULL;
 	body = first_request(s, secret, exists);

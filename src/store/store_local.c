@@ -89,6 +89,14 @@ enum status store_local_check_id(const char *id, struct reason *why)
 	return STATUS_OK;
 }
 
+/* Who may write one secret may write all: the canary has told. */
+static enum status ready(struct store *store, const char *name,
+			 struct reason *why)
+{
+	(void)store;
+	return store_local_check_name(name, why);
+}
+
 static void close_store(struct store *store)
 {
 	struct store_local *s = (struct store_local *)store;
@@ -104,6 +112,7 @@ static void close_store(struct store *store)
 static const struct store_ops ops = {
 	.type = "local",
 	.canary = store_local_canary,
+	.ready = ready,
 	.describe = store_local_read_describe,
 	.fetch = store_local_read_fetch,
 	.stage = store_local_stage,

@@ -141,6 +141,7 @@ static void close_store(struct store *store)
 	free(v->mount);
 	free(v->prefix);
 	free(v->namespace);
+	free(v->auth_namespace);
 	free(v->name);
 	free(v);
 }
@@ -148,6 +149,7 @@ static void close_store(struct store *store)
 static const struct store_ops ops = {
 	.type = "vault",
 	.canary = canary,
+	.ready = store_vault_ready,
 	.describe = describe,
 	.fetch = fetch,
 	.stage = store_vault_stage,
@@ -216,7 +218,7 @@ static bool keep(const char *value, size_t n, char **ret)
 	return *ret != NULL;
 }
 
-/* A slash at the end says nothing here. */
+/* Slashes at the ends say nothing here. */
 static size_t trimmed(const char *s)
 {
 	size_t n = strlen(s);
@@ -226,11 +228,20 @@ static size_t trimmed(const char *s)
 	return n;
 }
 
+static bool keep_namespace(const char *value, char **ret)
+{
+	value += strspn(value, "/");
+	return keep(value, trimmed(value), ret);
+}
+
 static bool keep_strings(struct store_vault *v,
 			 const struct store_vault_options *o)
 {
+	const char *auth = o->auth_namespace;
 	size_t i;
 
+	if (!auth || !auth[0])
+		auth = o->namespace;
 	for (i = 0; i < o->n_addresses; i++) {
 		if (!keep(o->addresses[i], trimmed(o->addresses[i]),
 			  &v->addresses[i]))
@@ -240,7 +251,8 @@ static bool keep_strings(struct store_vault *v,
 	return keep(o->name, strlen(o->name), &v->name) &&
 	       keep(o->mount, trimmed(o->mount), &v->mount) &&
 	       keep(o->prefix, strlen(o->prefix), &v->prefix) &&
-	       keep(o->namespace, trimmed(o->namespace), &v->namespace);
+	       keep_namespace(o->namespace, &v->namespace) &&
+	       keep_namespace(auth, &v->auth_namespace);
 }
 
 static const char *or_null(const char *s)

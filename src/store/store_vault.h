@@ -24,6 +24,9 @@ struct store_vault_options {
 	/* "token", "approle", "kubernetes", "jwt" or "cert". */
 	const char *auth;
 	const char *auth_mount; /* "": named like the method */
+	/* Of the auth method; NULL or "": the same namespace, "/": the server's
+	 * own. */
+	const char *auth_namespace;
 	/* Where a token, secret_id or JWT comes from: an absolute path;
 	 * "credential:NAME", a file in $CREDENTIALS_DIRECTORY; or, for a token
 	 * only, "environment", which is $VAULT_TOKEN. */

@@ -37,6 +37,7 @@ struct store_vault_auth {
 	int64_t expires_us;
 	int64_t renew_us;
 	bool renewable;
+	bool doubted; /* it may not look itself up, and did nothing else yet */
 };
 
 /* ---- setting up -------------------------------------------------------- */
@@ -44,6 +45,19 @@ struct store_vault_auth {
 static bool keep(const char *value, char **ret)
 {
 	*ret = strdup(value ? value : "");
+	return *ret != NULL;
+}
+
+/* "/approle/" is approle: slashes at the ends say nothing. */
+static bool keep_mount(const char *value, char **ret)
+{
+	size_t n;
+
+	value += strspn(value, "/");
+	n = strlen(value);
+	while (n > 0 && value[n - 1] == '/')
+		n--;
+	*ret = strndup(value, n);
 	return *ret != NULL;
 }
 
@@ -73,9 +87,11 @@ static enum status check_needs(const struct store_vault_options *o,
 		s = need(o->token_from, word, "token_file", o->name, why);
 	if (s == STATUS_OK && m == APPROLE)
 		s = need(o->role_id, word, "role_id", o->name, why);
-	if (s == STATUS_OK && m == APPROLE)
-		s = need(o->secret_id_from, word, "secret_id_file", o->name,
-			 why);
+	/* An AppRole need not ask for a secret_id (bind_secret_id). */
+	if (s == STATUS_OK && m == APPROLE && o->secret_id_wrapped)
+		s = need(o->secret_id_from, word,
+			 "secret_id_file when the secret_id is wrapped",
+			 o->name, why);
 	if (s == STATUS_OK && m == APPROLE && o->secret_id_wrapped)
 		s = need(o->auth_role, word,
 			 "auth_role when the secret_id is wrapped", o->name,
@@ -115,9 +131,10 @@ enum status store_vault_auth_new(const struct store_vault_options *o,
 	a->method = m;
 	a->wrapped = o->secret_id_wrapped;
 	pthread_mutex_init(&a->lock, NULL);
-	if (!mount || !mount[0])
+	if (!mount || !mount[strspn(mount, "/")])
 		mount = method_names[m];
-	if (!keep(mount, &a->mount) || !keep(o->token_from, &a->token_from) ||
+	if (!keep_mount(mount, &a->mount) ||
+	    !keep(o->token_from, &a->token_from) ||
 	    !keep(o->secret_id_from, &a->secret_id_from) ||
 	    !keep(o->jwt_from, &a->jwt_from) ||
 	    !keep(o->role_id, &a->role_id) || !keep(o->auth_role, &a->role)) {
@@ -202,6 +219,7 @@ static enum status post(struct store_vault *v, const char *path,
 		.token = token,
 		.body = body,
 		.writes = true, /* a login can use up what it is given */
+		.login = true,
 	};
 	enum status s =
 		body ? store_vault_call(v, &r, ret, why) :
@@ -307,11 +325,12 @@ static enum status login_body(struct store_vault *v, struct store_vault_auth *a,
 	enum status s = body ? STATUS_OK : STATUS_NO_MEMORY;
 
 	if (s == STATUS_OK && a->method == APPROLE) {
-		s = secret_id(v, a, &secret, why);
+		if (a->secret_id_from[0])
+			s = secret_id(v, a, &secret, why);
 		if (s != STATUS_OK)
 			goto out;
 		s = doc_set_text(body, "role_id", a->role_id);
-		if (s == STATUS_OK)
+		if (s == STATUS_OK && secret)
 			s = doc_set_secret(body, "secret_id", secret);
 	} else if (s == STATUS_OK && a->method == CERT) {
 		if (a->role[0])
@@ -336,6 +355,8 @@ out:
 	return s;
 }
 
+/* Without a token Vault answers 403 for a path that it does not know; of the
+ * methods only that of Kubernetes refuses with the same. */
 static enum status explain_login(const struct store_vault *v,
 				 const struct store_vault_auth *a, int code,
 				 struct reason *why)
@@ -344,22 +365,29 @@ static enum status explain_login(const struct store_vault *v,
 		[APPROLE] = "role_id or secret_id is wrong, expired or used "
 			    "up, or this host is not in its CIDR list",
 		[KUBERNETES] = "the service account or its namespace is not "
-			       "bound to the role, or the token has expired",
+			       "bound to the role, or the token has expired, "
+			       "or there is no such auth method (auth_mount)",
 		[JWT] = "the JWT has expired, or its claims do not fit the "
 			"role",
 		[CERT] = "the certificate does not fit a role",
 	};
 
-	if (code == 404 || code == 405)
+	if (code == 404 || code == 405 ||
+	    (code == 403 && a->method != KUBERNETES))
 		return reason_set(why, STATUS_REFUSED,
-				  "store %s: there is no auth method at %s%s%s",
+				  "store %s: there is no auth method at "
+				  "auth/%s%s%s: look at auth_mount and "
+				  "auth_namespace (HTTP %d)",
 				  v->name, a->mount,
-				  v->namespace[0] ? " in namespace " : "",
-				  v->namespace);
+				  v->auth_namespace[0] ? " in namespace " : "",
+				  v->auth_namespace, code);
 	return reason_set(why, STATUS_REFUSED,
 			  "store %s: the %s login at auth/%s is refused (HTTP "
-			  "%d): %s",
+			  "%d): %s%s",
 			  v->name, method_names[a->method], a->mount, code,
+			  a->method == APPROLE && !a->secret_id_from[0] ?
+				  "no secret_id_file is set, and " :
+				  "",
 			  hints[a->method]);
 }
 
@@ -390,13 +418,15 @@ static enum status look_up(struct store_vault *v, struct store_vault_auth *a,
 {
 	struct store_vault_request r = { .method = "GET",
 					 .path = "auth/token/lookup-self",
-					 .token = a->token };
+					 .token = a->token,
+					 .login = true };
 	struct store_vault_answer answer = { 0 };
 	int64_t seconds = 0;
 	enum status s = store_vault_call(v, &r, &answer, why);
 
 	if (s != STATUS_OK)
 		return s;
+	a->doubted = answer.code == 403;
 	if (answer.code == 200) {
 		doc_int(doc_path(answer.doc, "data.ttl"), &seconds);
 		set_life(v, a, seconds,
@@ -416,6 +446,12 @@ static enum status obtain(struct store_vault *v, struct store_vault_auth *a,
 	if (a->method != TOKEN)
 		return login(v, a, why);
 	s = store_vault_source_read(a->token_from, true, &token, why);
+	if (s == STATUS_OK && strchr("\"'", secret_bytes(token)[0])) {
+		secret_free(token);
+		s = reason_set(why, STATUS_CONFIG,
+			       "%s holds quotes: no token of Vault has them",
+			       a->token_from);
+	}
 	if (s != STATUS_OK)
 		return reason_wrap(why, STATUS_REFUSED, "store %s", v->name);
 	secret_free(a->token);
@@ -491,6 +527,30 @@ static enum status token_for(struct store_vault *v, const struct secret *old,
 	return s;
 }
 
+/* Has Vault taken this token for anything?  A token that it does not know and a
+ * policy that lacks are one answer; a token that may not look itself up, and is
+ * refused whatever it asks for, is none. */
+static enum status check_known(struct store_vault *v, int code,
+			       struct reason *why)
+{
+	struct store_vault_auth *a = v->auth;
+	bool doubted;
+
+	pthread_mutex_lock(&a->lock);
+	if (code != 403)
+		a->doubted = false;
+	doubted = a->doubted;
+	pthread_mutex_unlock(&a->lock);
+	if (!doubted)
+		return STATUS_OK;
+	return reason_set(why, STATUS_REFUSED,
+			  "store %s: Vault does not know this token (%s): it "
+			  "is wrong, has expired or was revoked, or may not be "
+			  "used from this host; one whose policies grant "
+			  "nothing looks the same",
+			  v->name, a->token_from);
+}
+
 enum status store_vault_auth_call(struct store_vault *v,
 				  const struct store_vault_request *r,
 				  struct store_vault_answer *ret_answer,
@@ -515,6 +575,10 @@ enum status store_vault_auth_call(struct store_vault *v,
 	with.token = newer;
 	s = store_vault_call(v, &with, ret_answer, why);
 out:
+	if (s == STATUS_OK)
+		s = check_known(v, ret_answer->code, why);
+	if (s != STATUS_OK)
+		store_vault_call_free(ret_answer);
 	secret_free(token);
 	secret_free(newer);
 	harden_scrub_stack(); /* what the parser and TLS left below us */

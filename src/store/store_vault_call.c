@@ -134,18 +134,17 @@ static enum status judge(const struct store_vault *v,
 	case 412:
 		return reason_set(why, s,
 				  "store %s: this node has not caught up with "
-				  "the active one yet (HTTP 412); nothing was "
-				  "changed",
+				  "the active one yet (HTTP 412)",
 				  v->name);
 	case 429:
 		return reason_set(why, s,
 				  "store %s: a rate limit quota is used up "
-				  "(HTTP 429); nothing was changed",
+				  "(HTTP 429)",
 				  v->name);
 	case 503:
 		return reason_set(why, s,
 				  "store %s is sealed, or has no active node "
-				  "(HTTP 503); nothing was changed",
+				  "(HTTP 503)",
 				  v->name);
 	default:
 		if (r->code < 500)
@@ -185,7 +184,7 @@ static enum status redirected(const struct store_vault *v,
 	return reason_set(why, STATUS_STORE_UNAVAILABLE,
 			  "store %s: a standby points to %s, which is not "
 			  "listed; add it to address if the token may be sent "
-			  "there; nothing was changed",
+			  "there",
 			  v->name, to.host);
 }
 
@@ -202,6 +201,7 @@ static enum status send_to(struct store_vault *v, size_t address,
 		{ "Accept", "application/json", NULL },
 	};
 	struct http_retry retry = retry_for(r, v);
+	const char *namespace = r->login ? v->auth_namespace : v->namespace;
 	char url[STORE_VAULT_PATH_SIZE + 512];
 	int n;
 	struct http_request req = {
@@ -223,9 +223,9 @@ static enum status send_to(struct store_vault *v, size_t address,
 	if (r->token)
 		headers[req.n_headers++] =
 			(struct http_header){ "X-Vault-Token", "", r->token };
-	if (v->namespace[0] && !r->placed)
+	if (namespace[0] && !r->placed)
 		headers[req.n_headers++] =
-			(struct http_header){ "X-Vault-Namespace", v->namespace,
+			(struct http_header){ "X-Vault-Namespace", namespace,
 					      NULL };
 	if (body->bytes)
 		headers[req.n_headers++] = (struct http_header){

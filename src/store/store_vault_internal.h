@@ -22,6 +22,7 @@ struct store_vault {
 	char *mount;
 	char *prefix;
 	char *namespace;
+	char *auth_namespace; /* where tokens come from */
 	unsigned ring;
 	int64_t timeout_us;
 	const struct now *now;
@@ -46,6 +47,7 @@ struct store_vault_request {
 	const char *content_type;   /* NULL: application/json */
 	bool writes; /* repeated only when it was certainly not done */
 	bool placed; /* path begins with the namespace; no header names it */
+	bool login;  /* it goes to the namespace of the auth method */
 };
 
 struct store_vault_answer {
@@ -78,7 +80,8 @@ enum status store_vault_auth_new(const struct store_vault_options *o,
 void store_vault_auth_free(struct store_vault_auth *a);
 
 /* store_vault_call() with a token, which is obtained, renewed or, after a 403,
- * obtained anew and the request repeated once: a 403 has no effect. */
+ * obtained anew and the request repeated once: a 403 has no effect.
+ * STATUS_REFUSED: Vault does not know the token. */
 enum status store_vault_auth_call(struct store_vault *v,
 				  const struct store_vault_request *r,
 				  struct store_vault_answer *ret_answer,
@@ -129,20 +132,29 @@ enum status store_vault_path_denied(const struct store_vault *v,
 enum status store_vault_path_odd(const struct store_vault *v, int code,
 				 const char *act, struct reason *why);
 
-/* ---- store_vault_mount.c: the mount and the policy ---------------------- */
+/* ---- store_vault_mount.c: the mount -------------------------------------- */
 
 /* Is the mount there, and of version 2?  Asked once. */
 enum status store_vault_mount_check(struct store_vault *v, struct reason *why);
 
-/* May we write this secret?  STATUS_REFUSED names path and capability. */
-enum status store_vault_mount_grants(struct store_vault *v, const char *name,
-				     struct reason *why);
+/* ---- store_vault_ready.c: what a rotation will need --------------------- */
+
+struct store_vault_view;
+
+/* As store.h's ready() says, of a view; what is found out is noted in it. */
+enum status store_vault_ready_check(struct store_vault *v,
+				    struct store_vault_view *w,
+				    struct reason *why);
+
+enum status store_vault_ready(struct store *store, const char *name,
+			      struct reason *why);
 
 /* ---- store_vault_kv.c: documents --------------------------------------- */
 
 struct store_vault_doc {
 	int64_t version; /* 0: there is none, or no metadata of it */
 	bool deleted;	 /* soft-deleted or destroyed: version counts on */
+	bool destroyed;	 /* and nothing brings it back */
 	bool passing;	 /* it has a deletion time, past or to come */
 	char created[40];
 	struct doc *envelope;
@@ -161,7 +173,9 @@ enum status store_vault_kv_read(struct store_vault *v,
 
 /*
  * Write the whole document (patch false) or merge into it, when its version is
- * `cas`.  data is freed, also on failure.  *ret_version is the new version.
+ * `cas`.  data is freed, also on failure.  *ret_version is the new version;
+ * of CURRENT one that will be deleted by the clock is taken, too: that was
+ * looked at before, and a refusal would only hide that it has moved.
  * STATUS_CONFLICT: refused with a 400; re-reading decides why.
  * STATUS_NOT_FOUND: a patch of what is deleted or not there.
  */
@@ -190,7 +204,9 @@ struct store_vault_view {
 	int64_t b_version;
 	bool a_deleted;
 	bool b_deleted;
-	bool a_passing;	    /* delete_version_after is at work on it */
+	bool a_destroyed;
+	bool a_passing; /* delete_version_after is at work on it */
+	bool b_passing;
 	int64_t b_replaces; /* the deleted version of A that may be replaced */
 	int64_t a_created_us;
 	char current[RANDOM_UUID_SIZE];	 /* "" when A names none */
@@ -207,6 +223,8 @@ struct store_vault_view {
 	bool known;		/* the above is what we last wrote or read */
 	int64_t remember_until; /* boot clock: describe() need not ask */
 	bool capable;		/* the policy lets us write here */
+	int64_t lasting_until;	/* boot clock: no clock deletes it, until then
+				 * this is not asked for again */
 	char held_id[RANDOM_UUID_SIZE];
 	struct store_entry held;       /* the entry of held_id, for promote */
 	int64_t held_version;	       /* of B, at which it was staged; 0 */
@@ -233,6 +251,10 @@ void store_vault_known_load(struct store_vault *v, const char *name,
 void store_vault_known_save(struct store_vault *v,
 			    const struct store_vault_view *new,
 			    int64_t remember_until);
+
+/* Keep what store_vault_ready_check() noted. */
+void store_vault_known_ready(struct store_vault *v,
+			     const struct store_vault_view *found);
 
 /* After a write whose effect is not known: nothing of this secret is. */
 void store_vault_known_forget(struct store_vault *v, const char *name);

@@ -67,6 +67,9 @@ void store_vault_known_save(struct store_vault *v,
 		w->known = true;
 		w->remember_until = remember_until;
 		w->capable = kept.capable || new->capable;
+		w->lasting_until = kept.lasting_until > new->lasting_until ?
+					   kept.lasting_until :
+					   new->lasting_until;
 		w->held = kept.held;
 		text_copy(w->held_id, sizeof(w->held_id), kept.held_id);
 		w->held_version = kept.held_version;
@@ -74,6 +77,21 @@ void store_vault_known_save(struct store_vault *v,
 		w->untold_us = kept.untold_us;
 		w->tell_after = kept.tell_after;
 		w->next = kept.next;
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* Keep what was found out of it. */
+void store_vault_known_ready(struct store_vault *v,
+			     const struct store_vault_view *found)
+{
+	struct store_vault_view *w;
+
+	pthread_mutex_lock(&v->lock);
+	w = store_vault_known_find(v, found->name);
+	if (w) {
+		w->capable = found->capable;
+		w->lasting_until = found->lasting_until;
 	}
 	pthread_mutex_unlock(&v->lock);
 }

@@ -44,6 +44,7 @@ static enum status take_doc(const struct store_vault *v, const char *name,
 	if (!doc_int(doc_get(meta, "version"), &d.version) || d.version < 1)
 		return corrupt(v, name, why);
 	doc_copy(doc_get(meta, "created_time"), d.created, sizeof(d.created));
+	d.destroyed = doc_bool(doc_get(meta, "destroyed"), false);
 	d.passing = doc_text_len(doc_get(meta, "deletion_time")) > 0;
 	d.data = doc_get(outer, "data");
 	if (doc_is(d.data, DOC_NULL) || !d.data) {
@@ -76,7 +77,7 @@ static enum status read_path(struct store_vault *v, enum store_vault_kind kind,
 	else if (answer.upgrading)
 		s = reason_set(why, STATUS_STORE_UNAVAILABLE,
 			       "store %s: the mount is being upgraded to KV "
-			       "version 2; nothing was changed",
+			       "version 2",
 			       v->name);
 	else
 		s = store_vault_path_odd(v, answer.code, "read", why);
@@ -156,8 +157,6 @@ static enum status take_version(const struct store_vault *v,
 				  "store %s: the answer to the write of %s "
 				  "names no version",
 				  v->name, name);
-	/* CURRENT was looked at before anything was staged, and has moved now:
-	 * a refusal would only hide that. */
 	if (kind == STORE_VAULT_CURRENT)
 		return STATUS_OK;
 	return check_lasting(v, name, data, why);
@@ -181,8 +180,7 @@ static enum status judge_write(const struct store_vault *v,
 		if (answer->upgrading)
 			return reason_set(why, STATUS_STORE_UNAVAILABLE,
 					  "store %s: the mount is being "
-					  "upgraded to KV version 2; nothing "
-					  "was changed",
+					  "upgraded to KV version 2",
 					  v->name);
 		return reason_set(why, STATUS_CONFLICT,
 				  "store %s: %s is not at version %lld any "
@@ -351,26 +349,36 @@ static enum status read_canary(struct store_vault *v, const char *name,
 	return s;
 }
 
+/* As a rotation does it: the first time whole, and then merged into. */
+static enum status write_canary(struct store_vault *v, const char *name,
+				const char *id, bool patch, struct reason *why)
+{
+	struct doc *data = doc_new_object();
+	int64_t version;
+
+	if (!data || doc_set_text(data, "canary", id) != STATUS_OK) {
+		doc_free(data);
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	}
+	return store_vault_kv_write(v, STORE_VAULT_RECORD, name, patch,
+				    patch ? 1 : 0, data, &version, why);
+}
+
 enum status store_vault_kv_canary(struct store_vault *v, struct reason *why)
 {
 	char id[RANDOM_UUID_SIZE], name[STORE_NAME_SIZE];
-	struct doc *data;
-	int64_t version;
 	enum status s = random_uuid(v->random, id);
 
 	if (s != STATUS_OK)
 		return reason_set(why, s, "no randomness for a canary");
 	/* A name of its own: two rotators may look at the same time. */
 	snprintf(name, sizeof(name), CANARY_PREFIX "%s", id);
-	data = doc_new_object();
-	if (!data || doc_set_text(data, "canary", id) != STATUS_OK) {
-		doc_free(data);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	}
-	s = store_vault_kv_write(v, STORE_VAULT_RECORD, name, false, 0, data,
-				 &version, why);
+	s = write_canary(v, name, "", false, why);
+	if (s == STATUS_OK)
+		s = write_canary(v, name, id, true, why);
 	/* An unknown canary is nothing that can be relied on. */
-	if (s == STATUS_UNKNOWN || s == STATUS_CONFLICT)
+	if (s == STATUS_UNKNOWN || s == STATUS_CONFLICT ||
+	    s == STATUS_NOT_FOUND)
 		s = STATUS_STORE_UNAVAILABLE;
 	if (s == STATUS_OK)
 		s = read_canary(v, name, id, why);

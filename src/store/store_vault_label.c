@@ -72,13 +72,16 @@ static enum status unknown_version(const struct store_vault *v,
 }
 
 static enum status deleted_current(const struct store_vault *v,
-				   const char *name, struct reason *why)
+				   const struct store_vault_view *w,
+				   struct reason *why)
 {
 	return reason_set(why, STATUS_REFUSED,
-			  "store %s: the current secret of %s was deleted: "
-			  "undelete it, and keyturn recover; or keyturn rotate "
-			  "--emergency writes over it",
-			  v->name, name);
+			  "store %s: the current secret of %s was %s; keyturn "
+			  "rotate --emergency writes over it",
+			  v->name, w->name,
+			  w->a_destroyed ?
+				  "destroyed" :
+				  "deleted: undelete it, and keyturn recover");
 }
 
 static enum status clear_pending(struct store_vault *v,
@@ -144,7 +147,7 @@ static enum status settle_promote(struct store_vault *v, const char *name,
 		return STATUS_OK;
 	}
 	if (w.a_deleted)
-		return deleted_current(v, name, why);
+		return deleted_current(v, &w, why);
 	if (w.a_version != a_version)
 		return store_vault_view_moved(v, name, why);
 	return reason_set(why, STATUS_REFUSED,
@@ -199,7 +202,7 @@ static enum status move_current(struct store_vault *v,
 	if (!store_vault_view_has(w, id))
 		return unknown_version(v, w->name, id, why);
 	if (store_vault_view_halted(w))
-		return deleted_current(v, w->name, why);
+		return deleted_current(v, w, why);
 	s = store_vault_known_held(v, w->name, id, &entry);
 	if (s == STATUS_NOT_FOUND)
 		s = store_vault_view_fetch_record(v, w->name, id, 0, &entry,

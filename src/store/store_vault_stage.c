@@ -190,26 +190,6 @@ static enum status make_record(struct store_vault *v,
 	return STATUS_OK;
 }
 
-/* Before the first write to a name: better now than when the new password is
- * live and CURRENT cannot be moved. */
-static enum status look_before(struct store_vault *v,
-			       struct store_vault_view *w, struct reason *why)
-{
-	enum status s;
-
-	if (w->a_passing && !w->a_deleted)
-		return reason_set(why, STATUS_REFUSED,
-				  "store %s: delete_version_after of %s%s "
-				  "would delete the current secret; set it to "
-				  "0s, on the mount and on the secret",
-				  v->name, v->prefix, w->name);
-	if (w->capable)
-		return STATUS_OK;
-	s = store_vault_mount_grants(v, w->name, why);
-	w->capable = s == STATUS_OK;
-	return s;
-}
-
 /* The cas did not fit, or nothing is known: what does the store say? */
 static enum status settle_stage(struct store_vault *v, const char *name,
 				const char *id, const struct store_entry *entry,
@@ -292,7 +272,9 @@ enum status store_vault_stage(struct store *store, const char *name,
 	} else if (has_moved) {
 		s = store_vault_view_moved(v, name, why);
 	} else {
-		s = look_before(v, &w, why);
+		/* Better now than when the new password is live and CURRENT
+		 * cannot be moved. */
+		s = store_vault_ready_check(v, &w, why);
 		if (s == STATUS_OK)
 			s = write_stage(v, &w, revision, id, entry, &after,
 					why);

@@ -155,6 +155,7 @@ static enum status take_record(const struct store_vault *v,
 
 	w->b_version = b->version;
 	w->b_deleted = b->deleted;
+	w->b_passing = b->passing && !b->deleted;
 	if (!b->data)
 		return STATUS_OK;
 	if (!format || strcmp(format, STORE_VAULT_FORMAT) != 0 ||
@@ -183,7 +184,8 @@ static void take_current(struct store_vault_view *w,
 
 	w->a_version = a->version;
 	w->a_deleted = a->deleted;
-	w->a_passing = a->passing;
+	w->a_destroyed = a->destroyed;
+	w->a_passing = a->passing && !a->deleted;
 	w->a_created_us = parse_time(a->created);
 	if (!take_id(doc_get(a->data, "keyturn_version"), w->current))
 		return;
@@ -288,8 +290,15 @@ void store_vault_view_state(const struct store_vault_view *w,
 	store_vault_view_revision(w, state.revision);
 	if (store_vault_view_halted(w)) {
 		snprintf(state.note, sizeof(state.note),
-			 "the current secret was deleted (version "
-			 "%" PRId64 "): vault kv undelete brings it back",
+			 w->a_destroyed ?
+				 "the current secret was destroyed (version "
+				 "%" PRId64
+				 "), and no undelete brings it back: "
+				 "keyturn rotate --emergency writes over it" :
+				 "the current secret was deleted (version "
+				 "%" PRId64 "): vault kv undelete brings it "
+				 "back, or keyturn rotate --emergency writes "
+				 "over it",
 			 w->a_version);
 		*ret_state = state;
 		return;

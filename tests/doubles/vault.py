@@ -339,7 +339,7 @@ class KeyValue:
 
 class Token:
     def __init__(self, policies, ttl=0, renewable=True, kind="service",
-                 max_ttl=0, uses=0, path="auth/token/create"):
+                 max_ttl=0, uses=0, path="auth/token/create", space=""):
         self.id = ("hvb." if kind == "batch" else "hvs.") \
             + randomness.token_urlsafe(24)
         self.accessor = randomness.token_urlsafe(18)
@@ -355,6 +355,7 @@ class Token:
         self.kind = kind
         self.uses = uses
         self.path = path
+        self.space = space  # its policies are there, and it is good below
 
     def auth(self):
         left = 0 if self.expires is None \
@@ -370,9 +371,10 @@ class Token:
 
 
 class Space:
-    """A namespace: its mounts, methods, policies and tokens."""
+    """A namespace: its mounts, methods and policies."""
 
-    def __init__(self):
+    def __init__(self, name=""):
+        self.name = name
         self.mounts = {"secret/": KeyValue(2)}
         self.methods = {}  # "approle/" -> dict(type, roles, config)
         self.policies = {"default": DEFAULT_POLICY}
@@ -427,8 +429,9 @@ class Double:
         if "root" in token.policies:
             return {"root"}
         best, granted = None, set()
+        path = self.inside(space, token) + path
         for name in token.policies:
-            for rule, words in parse_policy(space.policies.get(name, "")):
+            for rule, words in self.rules(token, name):
                 if not matches(rule, path):
                     continue
                 if best is None or rank(rule) > rank(best):
@@ -437,8 +440,19 @@ class Double:
                     granted |= words
         return {"deny"} if "deny" in granted else granted
 
+    def rules(self, token, policy):
+        return parse_policy(
+            self.spaces[token.space].policies.get(policy, ""))
+
+    @staticmethod
+    def inside(space, token):
+        """What the token's policies call the namespace of a request."""
+        name = space.name[len(token.space):].strip("/")
+        return name + "/" if name else ""
+
     def allow(self, space, token, method, path, query):
-        if token is None:
+        if token is None or not (space.name + "/").startswith(
+                token.space + "/" if token.space else ""):
             raise Refusal(403, "permission denied")
         have = self.capabilities(space, token, path)
         if "root" in have:
@@ -472,6 +486,8 @@ class Double:
             raise Refusal(503, "Vault is sealed")
         if self.standby:
             return 307, {"location": f"{self.standby}/v1/{path}"}
+        if "//" in path:  # as Go's server does, before it looks at the path
+            return 307, {"location": "/v1/" + re.sub("//+", "/", path)}
         if headers.get("X-Vault-Request") != "true":
             raise Refusal(412, 'missing "X-Vault-Request" header')
         name = (headers.get("X-Vault-Namespace") or "").strip("/")
@@ -513,9 +529,10 @@ class Double:
 
     def route(self, space, token, method, path, query, headers, body, peer):
         if path.startswith("auth/token/"):
-            return self.token_call(token, method, path[11:], body)
+            return self.token_call(space, token, method, path[11:], body)
         if path.startswith("auth/"):
-            return self.method_call(space, method, path[5:], body, peer)
+            return self.method_call(space, token, method, path[5:], body,
+                                    peer)
         if path.startswith("sys/"):
             return self.system(space, token, method, path[4:], headers, body)
         for mount in sorted(space.mounts, key=len, reverse=True):
@@ -528,14 +545,14 @@ class Double:
 
     # ---- tokens ------------------------------------------------------------
 
-    def token_call(self, token, method, verb, body):
+    def token_call(self, space, token, method, verb, body):
         if verb == "create":
             made = Token(body.get("policies", token.policies),
                          seconds(body.get("ttl", 2764800)),
                          body.get("renewable", True),
                          body.get("type") or "service",
                          seconds(body.get("explicit_max_ttl", 0)),
-                         body.get("num_uses", 0))
+                         body.get("num_uses", 0), space=space.name)
             self.add_token(made)
             return 200, {"auth": made.auth()}
         if verb == "lookup-self":
@@ -560,6 +577,9 @@ class Double:
                 token.expires = min(token.expires,
                                     token.created + token.max_ttl)
             return 200, {"auth": token.auth()}
+        if verb == "revoke":
+            self.tokens.pop(body.get("token"), None)
+            return 204, None
         if verb == "revoke-self":
             if token.kind == "batch":
                 raise Refusal(400, "batch tokens cannot be revoked")
@@ -569,9 +589,12 @@ class Double:
 
     # ---- auth methods ------------------------------------------------------
 
-    def method_call(self, space, method, path, body, peer):
+    def method_call(self, space, token, method, path, body, peer):
         mount, _, rest = path.partition("/")
         found = space.methods.get(mount + "/")
+        if not found and token is None:
+            # What it does not know is not open to all.
+            raise Refusal(403, "permission denied")
         if not found:
             raise Refusal(404, f'no handler for route "auth/{path}". route '
                           "entry not found.")
@@ -585,7 +608,7 @@ class Double:
                           .replace("default", "service"),
                           max_ttl=seconds(role.get("token_max_ttl", 0)),
                           uses=role.get("token_num_uses", 0),
-                          path=f"auth/{mount}/login")
+                          path=f"auth/{mount}/login", space=space.name)
             self.add_token(token)
             return 200, {"auth": token.auth()}
         return self.method_setup(found, method, rest, body)
@@ -602,6 +625,8 @@ class Double:
                      if r["role_id"] == body["role_id"]), None)
         if not role:
             raise Refusal(400, "invalid role or secret ID")
+        if role.get("bind_secret_id") is False:
+            return role
         if not body.get("secret_id"):
             raise Refusal(400, "missing secret_id")
         secret = role["secret_ids"].get(body["secret_id"])
@@ -690,6 +715,11 @@ class Double:
         """roles: .../role/NAME, and for AppRole what is below it."""
         noun, _, rest = path.partition("/")
         if noun == "config":
+            if found["type"] == "kubernetes" and body.get(
+                    "disable_local_ca_jwt") and not body.get(
+                        "kubernetes_ca_cert"):
+                raise Refusal(400, "kubernetes_ca_cert must be given when "
+                              "disable_local_ca_jwt is true")
             found["config"] = body
             return 204, None
         if noun not in ("role", "certs") or not rest:
@@ -794,7 +824,7 @@ class Double:
             return 204, None
         found = re.fullmatch(r"namespaces/(.+)", path)
         if found:
-            self.spaces.setdefault(found[1], Space())
+            self.spaces.setdefault(found[1], Space(found[1]))
             return 200, {"data": {"path": found[1] + "/"}}
         raise Refusal(404, "unsupported path")
 
@@ -802,10 +832,11 @@ class Double:
         for mount, kv in space.mounts.items():
             if not (path + "/").startswith(mount):
                 continue
+            inside = self.inside(space, token)
             if "root" not in token.policies and not any(
-                    rule.startswith(mount) for name in token.policies
-                    for rule, _ in parse_policy(
-                        space.policies.get(name, ""))):
+                    rule.startswith(inside + mount)
+                    for name in token.policies
+                    for rule, _ in self.rules(token, name)):
                 break
             return 200, {"data": {
                 "path": mount, "type": "kv",

@@ -12,6 +12,7 @@ import pytest
 
 from rig.installation import FIRST_PASSWORD
 from rig.server import wait_for
+from rig.verdict import finding
 from test_aws import (_double, amazon, double, new_aws_site, site,  # noqa: F401
                       taken_over)
 
@@ -421,36 +422,55 @@ def test_a_role_whose_name_aws_refuses_is_said(new_aws_site, double, role):
     refused(site, role, "letters, digits", role=role)
 
 
-def test_a_name_that_aws_confuses_with_an_arn_is_said(new_aws_site, double):
+def test_a_name_that_ends_like_an_arn_is_a_name_as_any_other(new_aws_site):
     name = "sap-abc123"
-    site = new_aws_site(roles=(name,))
-    done = site.run("rotate", name)
-    assert done.exit != 0 and "hyphen" in done.text, done.text
+    site = new_aws_site(roles=(name, "sap"))
+    site.run("rotate", name, "sap", expect=0)
+    finding_none(site.run("check", expect=0))
+    assert site.settled(name) != site.settled("sap")
+    assert site.value(name)["username"] == name
+
+
+def finding_none(done):
+    assert "fail" not in done.out.split(), done.text
+
+
+def refused_by_both(site, *words):
+    """By check, with the same words, and by the rotation."""
+    finding(site.run("check"), "secret", *words)
+    refused(site, *words)
 
 
 def test_a_secret_with_a_rotation_of_its_own_is_refused(new_aws_site, double):
     site = new_aws_site()
     site.seed({"username": "sap", "password": FIRST_PASSWORD})
     double.manager.secrets[site.secret_id()].rotation = True
-    refused(site, "rotation of its own", "cancel-rotate-secret")
+    refused_by_both(site, "rotation of its own", "cancel-rotate-secret")
 
 
 def test_a_secret_of_a_service_is_refused(new_aws_site, double):
     site = new_aws_site()
     site.seed({"username": "sap", "password": FIRST_PASSWORD})
     double.manager.secrets[site.secret_id()].owner = "rds"
-    refused(site, "service of AWS")
+    refused_by_both(site, "service of AWS")
 
 
 def test_a_replica_is_refused(new_aws_site, double):
     site = new_aws_site()
     site.seed({"username": "sap", "password": FIRST_PASSWORD})
     double.manager.secrets[site.secret_id()].primary = "us-east-1"
-    refused(site, "primary region")
+    refused_by_both(site, "primary region")
 
 
 def test_a_secret_marked_for_deletion_is_said(new_aws_site, double):
     site = new_aws_site()
     site.seed({"username": "sap", "password": FIRST_PASSWORD})
     double.manager.secrets[site.secret_id()].deleted = time.time()
-    refused(site, "marked for deletion")
+    refused_by_both(site, "marked for deletion")
+
+
+def test_a_secret_that_is_not_there_and_may_not_be_made_is_said(new_aws_site):
+    site = new_aws_site(store="create = no")
+    refused_by_both(site, f"there is no secret {site.secret_id()}",
+                    "create = yes")
+    assert site.versions() == []

@@ -236,8 +236,10 @@ def test_a_rotation_in_the_steady_state_costs_three_requests(site, turns):
     # Of the last describe, the first is remembered and the second asks.
     assert data[2:] == ["POST", "GET", "POST"] + 4 * [
         "PATCH", "GET", "PATCH"] + ["GET", "GET"]
-    # What other tools are told is not told each time.
-    assert sum("/metadata/" in path for _, path, _ in calls) == 2
+    # What other tools are told is not told each time, nor is it asked each
+    # time whether the clock deletes secret or record.
+    beside = [m for m, path, _ in calls if "/metadata/" in path]
+    assert sorted(beside) == ["GET", "GET", "PATCH", "PATCH"], beside
 
 
 # ---- what others do to the secret --------------------------------------------
@@ -271,9 +273,12 @@ def test_a_destroyed_current_is_written_over_only_by_command(taken_over):
     _, number = taken_over.document(taken_over.path())
     taken_over.kv.destroy_secret_versions(
         taken_over.path(), [number], mount_point=taken_over.mount)
-    frozen(taken_over, "deleted")
+    line = frozen(taken_over, "destroyed", "no undelete brings it back",
+                  "--emergency").text
+    assert "vault kv undelete" not in line
+    finding(taken_over.run("check"), "drift", "destroyed", "--emergency")
     taken_over.run("thaw", "sap", expect=0)
-    frozen(taken_over, "deleted")
+    frozen(taken_over, "destroyed")
     taken_over.run("thaw", "sap", expect=0)
     taken_over.run("rotate", "sap", "--emergency", expect=0)
     taken_over.settled()
@@ -397,6 +402,75 @@ def test_a_passing_fault_costs_no_rotation(taken_over, step, act):
         assert act in ("hang-before", "reset-before", "garbage", "500"), \
             done.text
         heal(taken_over)
+
+
+@pytest.mark.parametrize("act, words", [
+    ("503", "HTTP 503"), ("412", "HTTP 412"), ("429", "HTTP 429"),
+    ("500", "HTTP 500")])
+def test_a_promotion_that_fails_for_long_says_why_and_nothing_untrue(
+        taken_over, act, words):
+    """The consumers' password is dead by then."""
+    was = taken_over.current()
+    _, path = taken_over.step_of("promote")
+    taken_over.gate.fault("PATCH", path, act, times=99)
+    done = taken_over.run("rotate", "sap")
+    taken_over.gate.clear()
+    assert done.exit == 9 and words in done.text, done.text
+    assert "recover" in done.text and "nothing was changed" not in done.text
+    taken_over.must_not_log_in(was.password)
+    taken_over.run("recover", "sap", expect=0)
+    taken_over.settled()
+
+
+def test_a_staging_that_fails_for_long_says_why(taken_over):
+    _, path = taken_over.step_of("stage")
+    taken_over.gate.fault("PATCH", path, "500", times=99)
+    done = taken_over.run("rotate", "sap")
+    taken_over.gate.clear()
+    assert done.exit == 7 and "HTTP 500" in done.text, done.text
+    heal(taken_over)
+
+
+# ---- a store that hangs --------------------------------------------------------
+
+@pytest.fixture
+def hanging(new_vault_site):
+    """Three roles in a Vault that takes connections and says nothing, and one
+    in a store that is well."""
+    roles = ("a", "b", "c")
+    site = new_vault_site(roles=roles, timeout="1s", keyturn="jobs = 2")
+    site.create_role("well")
+    with open(site.configuration, "a") as f:
+        f.write("[role well]\ncluster = main\nstore = local\n")
+    return site
+
+
+def waited(site, *argv):
+    """Run keyturn: (Result, how often it was left waiting)."""
+    with site.gate.watch() as calls:
+        done = site.run(*argv)
+    return done, [c[:2] for c in calls if c[2] == "hang-before"]
+
+
+def test_a_store_that_hangs_is_waited_for_once_by_status(hanging):
+    hanging.gate.fault("*", "", "hang-before", times=999)
+    done, calls = waited(hanging, "status")
+    assert done.exit == 0, done.text
+    assert done.text.count("did not answer in time") == 3, done.text
+    assert len(set(calls)) == 1 and len(calls) <= 3, calls
+
+
+@pytest.mark.parametrize("command", ["check", "rotate"])
+def test_a_store_that_hangs_is_waited_for_once_for_all_roles(hanging, command):
+    hanging.gate.fault("*", "", "hang-before", times=999)
+    argv = (command, "a", "b", "c", "well")
+    done, calls = waited(hanging, *argv)
+    assert done.exit != 0, done.text
+    assert len(set(calls)) == 1 and len(calls) <= 3, calls
+    if command == "rotate":
+        assert done.exit == 4, done.text
+        assert done.text.count("did not answer in time") == 3, done.text
+        hanging.must_not_log_in(FIRST_PASSWORD, "well")
 
 
 @pytest.mark.parametrize("step", ["stage", "promote"])

@@ -11,7 +11,8 @@ import pytest
 
 hvac = pytest.importorskip("hvac")
 
-from rig.verdict import sentence  # noqa: E402
+from rig.verdict import finding, nothing_changed, sentence  # noqa: E402
+from rig.server import wait_for  # noqa: E402
 from rig.jwt import Issuer, TokenReviews  # noqa: E402
 from test_vault import (SOURCE, _vault, doubles,  # noqa: E402,F401
                         new_vault_site, site, taken_over, vault)
@@ -129,6 +130,8 @@ def test_a_right_that_is_missing_is_named_before_anything_is_changed(
                     if c != capability) + '] }\n'
         for path in (taken_over.path(), taken_over.record_path()))
     use_token(taken_over, token_for(taken_over, text))
+    finding(taken_over.run("check"), f'"{capability}" on '
+            f"{taken_over.mount}/data/{taken_over.prefix}")
     done = taken_over.run("rotate", "sap")
     # The same code as any other refusal, but a read is a store that is away.
     assert done.exit in (6, 7), done.text
@@ -156,6 +159,43 @@ def test_a_wrong_secret_id_is_said(site):
     site.configure(auth=role.settings("11111111-2222-3333-4444-555555555555"))
     done = site.run("rotate", "sap")
     sentence(done, 6, "secret_id is wrong, expired or used up", role.mount)
+
+
+@pytest.mark.parametrize("around", ["{}/", "/{}", "//{}//"])
+def test_slashes_around_an_auth_mount_say_nothing(site, around):
+    role = AppRole(site)
+    settings = role.settings(role.new_secret_id())
+    site.configure(auth=settings.replace(
+        f"auth_mount = {role.mount}",
+        f"auth_mount = {around.format(role.mount)}"))
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+def test_an_auth_method_that_is_not_there_is_said(site):
+    """Vault says 403 to who has no token, as it does for any unknown path."""
+    role = AppRole(site)
+    settings = role.settings(role.new_secret_id())
+    site.configure(auth=settings.replace(role.mount, "no-such-method"))
+    line = refused(site, 6, "there is no auth method at auth/no-such-method",
+                   "auth_mount")
+    assert "secret_id" not in line
+
+
+def test_an_approle_that_asks_for_no_secret_id_logs_in(site):
+    role = AppRole(site, bind_secret_id=False,
+                   token_bound_cidrs=["127.0.0.0/8"])
+    site.configure(auth=f"auth = approle\nauth_mount = {role.mount}\n"
+                   f"role_id = {role.role_id}")
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+def test_an_approle_that_asks_for_a_secret_id_says_that_none_is_set(site):
+    role = AppRole(site)
+    site.configure(auth=f"auth = approle\nauth_mount = {role.mount}\n"
+                   f"role_id = {role.role_id}")
+    refused(site, 6, "no secret_id_file is set")
 
 
 def wrapped(site, role, ttl="120s", **body):
@@ -223,12 +263,19 @@ def test_a_jwt_is_read_anew_for_each_login(site):
         sentence(site.run("rotate", "sap"), 6, "its claims do not fit")
 
 
-def test_a_service_account_of_kubernetes_logs_in(site):
+def authority_pem(authority):
+    with open(authority.certificate) as f:
+        return f.read()
+
+
+def test_a_service_account_of_kubernetes_logs_in(site, authority):
     mount, issuer, reviews = enable(site, "kubernetes"), Issuer(), \
         TokenReviews()
     post = site.vault.client.adapter.post
     post(f"/v1/auth/{mount}/config", json={
         "kubernetes_host": reviews.url, "token_reviewer_jwt": issuer.token(),
+        # OpenBao wants one, though the host has no TLS.
+        "kubernetes_ca_cert": authority_pem(authority),
         "disable_local_ca_jwt": True})
     post(f"/v1/auth/{mount}/role/rotator", json={
         "bound_service_account_names": ["keyturn"],
@@ -415,9 +462,77 @@ def test_a_secret_goes_into_its_namespace_or_nowhere(site):
     site.kv = inside.secrets.kv.v2
     site.settled()
 
+
+def test_a_login_may_be_in_a_parent_of_the_secrets_namespace(site):
+    """Its token is good below, by policies that name the way from there."""
+    client = hvac.Client(url=site.vault.url, token=site.vault.token)
+    try:
+        client.sys.create_namespace(path="keyturn-child")
+    except hvac.exceptions.VaultError:
+        # Vault's community edition has none, and says so.
+        site.configure(store="namespace = keyturn-child\nauth_namespace = /")
+        refused(site, 6, "in namespace keyturn-child")
+        return
+    inside = hvac.Client(url=site.vault.url, token=site.vault.token,
+                         namespace="keyturn-child")
+    with contextlib.suppress(hvac.exceptions.InvalidRequest):
+        inside.sys.enable_secrets_engine("kv", path=site.mount,
+                                         options={"version": "2"})
+    role = AppRole(site)
+    give_policy(site, policy_of(site, "rotator").replace(
+        f'"{site.mount}/', f'"keyturn-child/{site.mount}/'))
+    login = role.settings(role.new_secret_id())
+    site.configure(auth=login, store="namespace = /keyturn-child")
+    refused(site, 6, "no auth method", "in namespace keyturn-child",
+            "auth_namespace")
+    site.configure(auth=login,
+                   store="namespace = /keyturn-child\nauth_namespace = /")
+    site.run("rotate", "sap", expect=0)
+    assert site.value() is None
+    site.kv = inside.secrets.kv.v2
+    site.settled()
+    told = site.kv.read_secret_metadata(
+        site.path(), mount_point=site.mount)["data"]["custom_metadata"]
+    assert told["keyturn_version"]
+
+
 def test_a_token_that_vault_does_not_know_is_refused(site):
-    use_token(site, "hvs.this-is-no-token-of-theirs")
-    refused(site, 6, "mount", site.mount)
+    path = use_token(site, "hvs.this-is-no-token-of-theirs")
+    line = refused(site, 6, "Vault does not know this token", path)
+    assert "mount" not in line
+
+
+def test_a_token_that_has_ended_is_told_as_that(taken_over):
+    """Also one that ends while keyturn runs."""
+    token = token_for(taken_over, policy_of(taken_over, "rotator"))
+    use_token(taken_over, token)
+    api = taken_over.vault.client.auth.token
+
+    def end(method, path):
+        if method == "PATCH" and path.endswith("/.keyturn/sap"):
+            taken_over.gate.before = None
+            api.revoke(token)
+    with nothing_changed(taken_over, staged=True):
+        taken_over.gate.before = end
+        for _ in range(2):
+            sentence(taken_over.run("rotate", "sap"), 6,
+                     "Vault does not know this token", "has expired")
+
+
+def test_a_token_with_a_policy_and_without_the_default_one_is_known(site):
+    """It may not look itself up, which is no reason to doubt it."""
+    token = token_for(site, policy_of(site, "rotator")
+                      .replace('"patch"]', '"list"]', 1),
+                      no_default_policy=True)
+    use_token(site, token)
+    line = refused(site, 6, '"patch" on')
+    assert "does not know" not in line
+
+
+@pytest.mark.parametrize("quote", "\"'")
+def test_a_token_in_quotes_is_told_as_that(site, quote):
+    path = use_token(site, quote + site.vault.token + quote)
+    refused(site, 6, path, "holds quotes")
 
 
 def test_a_token_file_that_others_may_read_is_refused(site):
@@ -446,7 +561,7 @@ def test_a_host_that_nobody_knows_is_said(site):
     (503, "sealed"), (429, "rate limit"), (412, "not caught up")])
 def test_a_vault_that_cannot_now_is_deferred(site, status, words):
     site.gate.fault("*", "", status, times=99)
-    line = refused(site, 7, words, "nothing was changed")
+    line = refused(site, 7, words)
     assert "by the gate" not in line, "the peer's words are repeated"
 
 
@@ -512,6 +627,99 @@ def test_versions_that_are_deleted_by_the_clock_are_refused(site):
         refused(site, 6, "delete_version_after")
     finally:
         site.kv.configure(delete_version_after="0s", mount_point=site.mount)
+
+
+def lasting(site, path, value):
+    site.kv.update_metadata(path, delete_version_after=value,
+                            mount_point=site.mount)
+
+
+def switched_off(site, done):
+    """By the very commands that keyturn names, as hvac has them."""
+    for off, number, where in re.findall(
+            r"vault kv (?:metadata put|(undelete)) -mount="
+            + site.mount + r" (?:-delete-version-after=0s"
+            r"|-versions=(\d+)) ([\w./-]+)", done.text.replace("\n", " ")):
+        if off:
+            site.kv.undelete_secret_versions(where, [int(number)],
+                                             mount_point=site.mount)
+        else:
+            lasting(site, where, "0s")
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("which", ["path", "record_path"])
+def test_a_secret_that_is_deleted_by_the_clock_is_refused(site, which, known):
+    """By check and by the rotation, before anything is changed."""
+    use_token(site, token_for(site, policy_of(site, "rotator")))
+    if known:
+        site.run("rotate", "sap", expect=0)
+    path = getattr(site, which)()
+    lasting(site, path, "1h")
+    with nothing_changed(site):
+        said = f"delete_version_after deletes versions of {site.mount}/data/"
+        finding(site.run("check"), said + path)
+        done = site.run("rotate", "sap")
+        sentence(done, 6, said + path)
+    switched_off(site, done)
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+def hiding(site):
+    """A policy that shows no metadata, as it may be from before."""
+    use_token(site, token_for(site, policy_of(site, "rotator")
+                              .replace('"read", "patch"]\n}', '"patch"]\n}')
+                              .replace('"read", "delete"', '"delete"')))
+
+
+@pytest.mark.parametrize("which", ["path", "record_path"])
+def test_what_the_metadata_may_not_tell_the_version_that_is_there_does(
+        site, which):
+    hiding(site)
+    path = getattr(site, which)()
+    site.run("rotate", "sap", expect=0)
+    lasting(site, path, "1h")
+    data, number = site.document(path)
+    site.kv.create_or_update_secret(path, data, cas=number,
+                                    mount_point=site.mount)
+    with nothing_changed(site):
+        finding(site.run("check"), "delete_version_after")
+        done = site.run("rotate", "sap")
+        sentence(done, 6, "delete_version_after", path, "undelete")
+    switched_off(site, done)
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+def test_the_way_out_of_a_secret_that_the_clock_has_deleted_is_named(
+        taken_over):
+    path = taken_over.path()
+    lasting(taken_over, path, "1s")
+    data, number = taken_over.document(path)
+    taken_over.kv.create_or_update_secret(path, data, cas=number,
+                                          mount_point=taken_over.mount)
+    wait_for(lambda: taken_over.value() is None, "the version to be deleted")
+    live = taken_over.live()
+    done = taken_over.run("rotate", "sap")
+    assert done.exit == 5 and "--emergency" in done.text, done.text
+    taken_over.run("thaw", "sap", expect=0)
+    # What would vanish again is not written.
+    done = taken_over.run("rotate", "sap", "--emergency")
+    assert done.exit == 6, done.text
+    assert taken_over.live() == live
+    switched_off(taken_over, done)
+    taken_over.run("rotate", "sap", "--emergency", expect=0)
+    taken_over.settled()
+
+
+def test_a_server_that_cannot_patch_is_refused(taken_over):
+    """Vault before 1.9."""
+    taken_over.gate.fault("PATCH", "", 405, times=99)
+    with nothing_changed(taken_over):
+        finding(taken_over.run("check"), "this server cannot patch")
+        sentence(taken_over.run("rotate", "sap"), 6,
+                 "this server cannot patch")
 
 
 def test_a_method_without_what_it_needs_is_refused(site):

@@ -187,8 +187,7 @@ def test_a_standby_is_not_followed_elsewhere(site, authority, double, scheme):
     elsewhere = Listener()
     double.standby = f"{scheme}://127.0.0.1:{elsewhere.port}"
     site.kv = site.vault.client.secrets.kv.v2
-    refused(site, 7, "standby points to 127.0.0.1", "not listed",
-            "nothing was changed")
+    refused(site, 7, "standby points to 127.0.0.1", "not listed")
     assert not elsewhere.was_asked()
 
 
@@ -209,7 +208,6 @@ def test_a_sealed_vault_changes_nothing_and_goes_on_unsealed(
     double.sealed = True
     done = site.run("rotate", "sap")
     assert done.exit == 7 and "is sealed" in done.text, done.text
-    assert "nothing was changed" in done.text
     double.sealed = False
     assert site.live() == was
     site.run("rotate", "sap", expect=0)
