@@ -15,9 +15,8 @@
 #define IDLE_US	     (30 * NOW_SECOND) /* between requests */
 #define ACCEPTS	     64		       /* in one turn */
 #define BACK_OFF_US  (NOW_SECOND / 10)
-#define STRANGERS    8	/* connections of a user without any right */
-#define STRANGERS_OF 8	/* all of them together have this part of `clients` */
-#define RESERVED     16 /* beside `clients`, for the other sockets */
+#define STRANGERS    8 /* connections of a user without any right */
+#define STRANGERS_OF 8 /* all of them together have this part of `clients` */
 
 /* ---- Who has how many ---------------------------------------------------- */
 
@@ -53,7 +52,7 @@ static bool count_in(struct agent *a, const struct agent_watch *listener,
 			!agent_roster_knows(a->roster, p);
 
 	if (listener->source != AGENT_SOURCE_AGENT)
-		all += RESERVED;
+		all += AGENT_CLIENT_RESERVED;
 	if (stranger && own > STRANGERS)
 		own = STRANGERS;
 	if (!t || a->n_clients >= all || t->n >= own)

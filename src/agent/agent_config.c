@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "agent/agent_internal.h"
 #include "base/log.h"
@@ -16,6 +17,15 @@ struct agent_retired {
 	struct config *config;
 	struct agent_couriers *couriers;
 };
+
+/* The soft limit is the hard one (agent_new()). */
+static size_t descriptors(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (size_t)limit.rlim_cur :
+						       1024;
+}
 
 static void read_settings(const struct config *c, struct agent_settings *ret)
 {
@@ -33,7 +43,48 @@ static void read_settings(const struct config *c, struct agent_settings *ret)
 	};
 }
 
+/* What the process needs for itself: its own files, and for each store the
+ * connections of its couriers, twice while one configuration replaces another. */
+#define OWN_FDS	  64
+#define STORE_FDS (4 * AGENT_COURIERS_THREADS)
+#define LEAST	  8
+
+/* Clients must not take the descriptors of the stores and of the other sockets.
+ * Where the limit is lower than `clients` asks for, every user's share is. */
+static enum status fit_settings(const struct config *c,
+				struct agent_settings *s, struct reason *why)
+{
+	size_t own = OWN_FDS + AGENT_CLIENT_RESERVED +
+		     STORE_FDS * (config_count(c, CONFIG_SECTION_store) +
+				  config_count(c, CONFIG_SECTION_token));
+	size_t have = descriptors(), room;
+
+	room = have > own ? have - own : 0;
+	if (room >= s->clients)
+		return STATUS_OK;
+	if (room < LEAST)
+		return reason_set(why, STATUS_CONFIG,
+				  "%zu open files are allowed, and %zu are "
+				  "needed before a client is served; raise "
+				  "LimitNOFILE= of the unit, or ulimit -n",
+				  have, own + LEAST);
+	log_line(LOG_LEVEL_WARN,
+		 "%zu open files are allowed, which leaves room for %zu "
+		 "connections and not for clients = %u; raise LimitNOFILE= of "
+		 "the unit, or ulimit -n",
+		 have, room, s->clients);
+	s->clients_per_user =
+		(unsigned)(s->clients_per_user * room / s->clients);
+	if (s->clients_per_user < LEAST / 2)
+		s->clients_per_user = LEAST / 2;
+	if (s->clients_per_user > room / 2)
+		s->clients_per_user = (unsigned)room / 2;
+	s->clients = (unsigned)room;
+	return STATUS_OK;
+}
+
 struct made {
+	struct agent_settings settings;
 	struct config *config;
 	struct agent_roster *roster;
 	struct agent_couriers *couriers;
@@ -53,6 +104,10 @@ static enum status make(struct agent *a, struct made *ret, struct reason *why)
 	enum status s;
 
 	s = config_load(a->config_path, &m.config, why);
+	if (s == STATUS_OK) {
+		read_settings(m.config, &m.settings);
+		s = fit_settings(m.config, &m.settings, why);
+	}
 	if (s == STATUS_OK)
 		s = agent_roster_new(m.config, &m.roster, why);
 	if (s == STATUS_OK)
@@ -136,8 +191,8 @@ static enum status use(struct agent *a, struct made *m, struct reason *why)
 	a->config = m->config;
 	a->roster = m->roster;
 	a->couriers = m->couriers;
+	a->settings = m->settings;
 	*m = (struct made){ 0 };
-	read_settings(a->config, &a->settings);
 	agent_cache_set(a->cache, &a->settings.cache);
 	return agent_roster_fill(a->roster, a->cache, why);
 }

@@ -114,10 +114,11 @@ static enum agent_outcome render(struct agent *a, const struct agent_role *role,
 				 enum format_kind kind, size_t *ret_len)
 {
 	const struct agent_secret *s = role->secret;
+	const struct agent_roster_place to = agent_roster_place(role);
 	const struct format_credential credential = {
-		.host = s->host[0] ? s->host : role->host,
-		.port = s->port[0] ? s->port : role->port,
-		.dbname = s->dbname[0] ? s->dbname : role->dbname,
+		.host = to.host,
+		.port = to.port,
+		.dbname = to.dbname,
 		.username = s->current.username[0] ? s->current.username :
 						     role->rolname,
 		.version = s->current.id,

@@ -145,6 +145,7 @@ void agent_listen_stop(struct agent *a);
 void agent_listen_pause(struct agent *a, bool pause);
 
 /* agent_client.c */
+#define AGENT_CLIENT_RESERVED 16 /* beside `clients`, for the other sockets */
 void agent_client_accept(struct agent *a, struct agent_watch *listener);
 void agent_client_ready(struct agent *a, struct agent_client *c,
 			unsigned events);

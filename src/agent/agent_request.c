@@ -180,16 +180,16 @@ static void put_role(struct agent_call *k, struct agent_role *role,
 {
 	static const struct agent_secret nothing;
 	const struct agent_secret *s = role->secret ? role->secret : &nothing;
+	const struct agent_roster_place to = agent_roster_place(role);
 	struct wire_out *o = &k->out;
 
 	wire_put_text(o, WIRE_TAG_ROLE, role->name);
 	wire_put_text(o, WIRE_TAG_USER,
 		      s->current.username[0] ? s->current.username :
 					       role->rolname);
-	wire_put_text(o, WIRE_TAG_HOST, s->host[0] ? s->host : role->host);
-	wire_put_text(o, WIRE_TAG_PORT, s->port[0] ? s->port : role->port);
-	wire_put_text(o, WIRE_TAG_DBNAME,
-		      s->dbname[0] ? s->dbname : role->dbname);
+	wire_put_text(o, WIRE_TAG_HOST, to.host);
+	wire_put_text(o, WIRE_TAG_PORT, to.port);
+	wire_put_text(o, WIRE_TAG_DBNAME, to.dbname);
 	wire_put_text(o, WIRE_TAG_SSLMODE, role->sslmode);
 	wire_put_text(o, WIRE_TAG_REALM, role->realm);
 	wire_put_text(o, WIRE_TAG_VERSION, s->current.id);

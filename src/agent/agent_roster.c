@@ -252,27 +252,61 @@ bool agent_roster_may(const struct agent_role *role, enum agent_right right,
 	return false;
 }
 
-bool agent_roster_unit(const struct agent_role *role, const char *unit)
+/* A template, "app@.service", means each of its instances. */
+static bool is_unit(const char *word, size_t n, const char *unit)
 {
+	const char *at = memchr(word, '@', n);
+	size_t head = at ? (size_t)(at - word) + 1 : 0, tail = n - head;
 	size_t len = strlen(unit);
 
+	if (head == 0 || tail == 0 || word[head] != '.')
+		return n == len && memcmp(word, unit, n) == 0;
+	return len >= n && memcmp(unit, word, head) == 0 &&
+	       memcmp(unit + len - tail, word + head, tail) == 0;
+}
+
+bool agent_roster_unit(const struct agent_role *role, const char *unit)
+{
 	for (const char *w = role->units + strspn(role->units, " "); *w;
 	     w += strspn(w, " ")) {
 		size_t n = strcspn(w, " ");
 
-		if (n == len && memcmp(w, unit, n) == 0)
+		if (is_unit(w, n, unit))
 			return true;
 		w += n;
 	}
 	return false;
 }
 
-/* What is not known of a role does not speak against it. */
-static bool fits(const char *asked, const char *configured, const char *held)
+static const char *either(const char *configured, const char *held)
 {
-	const char *is = held && *held ? held : configured;
+	return configured && *configured ? configured : held;
+}
 
-	return !*asked || !*is || strcmp(asked, is) == 0;
+struct agent_roster_place agent_roster_place(const struct agent_role *role)
+{
+	static const struct agent_secret nothing;
+	const struct agent_secret *s = role->secret ? role->secret : &nothing;
+
+	return (struct agent_roster_place){
+		.host = either(role->host, s->host),
+		.port = either(role->port, s->port),
+		.dbname = either(role->dbname, s->dbname),
+	};
+}
+
+/* What is not known of a role does not speak against it; of a list of hosts each
+ * is one of the role's. */
+static bool fits(const char *asked, const char *is)
+{
+	size_t n = strlen(asked);
+
+	if (n == 0 || !*is || strcmp(asked, is) == 0)
+		return true;
+	for (; *is; is += strcspn(is, ","), is += *is == ',')
+		if (strcspn(is, ",") == n && memcmp(is, asked, n) == 0)
+			return true;
+	return false;
 }
 
 static bool is_user(const struct agent_role *role, const char *user)
@@ -289,10 +323,9 @@ static bool is_user(const struct agent_role *role, const char *user)
 bool agent_roster_matches(const struct agent_role *role,
 			  const struct agent_roster_query *q)
 {
-	const struct agent_secret *s = role->secret;
+	const struct agent_roster_place is = agent_roster_place(role);
 
-	return is_user(role, q->user) && fits(q->realm, role->realm, NULL) &&
-	       fits(q->host, role->host, s ? s->host : NULL) &&
-	       fits(q->port, role->port, s ? s->port : NULL) &&
-	       fits(q->dbname, role->dbname, s ? s->dbname : NULL);
+	return is_user(role, q->user) && fits(q->realm, role->realm) &&
+	       fits(q->host, is.host) && fits(q->port, is.port) &&
+	       fits(q->dbname, is.dbname);
 }

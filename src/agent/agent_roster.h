@@ -26,7 +26,8 @@ struct agent_role {
 	const char *store;   /* the [store NAME], or "token:NAME" */
 	const char *realm;   /* the [cluster NAME], or "" */
 	const char *rolname; /* "" when only the secret knows it */
-	const char *host, *port, *dbname, *sslmode; /* what is configured */
+	/* What is configured; of the first three the secret may know more. */
+	const char *host, *port, *dbname, *sslmode;
 	struct agent_rules readers, verifiers, listers, requesters;
 	const char *units;
 	int64_t grace_us;
@@ -65,6 +66,13 @@ bool agent_roster_knows(const struct agent_roster *r,
 			const struct agent_peer *p);
 bool agent_roster_may(const struct agent_role *role, enum agent_right right,
 		      const struct agent_peer *p);
+/* Where consumers are told to go: where the configuration says, else what the
+ * secret has; "" for what neither knows. */
+struct agent_roster_place {
+	const char *host, *port, *dbname;
+};
+struct agent_roster_place agent_roster_place(const struct agent_role *role);
+
 /* Is unit among the role's? */
 bool agent_roster_unit(const struct agent_role *role, const char *unit);
 

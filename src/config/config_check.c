@@ -447,6 +447,32 @@ static enum status check_grants(const struct config_group *g,
 	return STATUS_OK;
 }
 
+/* What systemd never asks for would be there without effect. */
+static enum status check_units(const struct config_group *g, struct reason *why)
+{
+	static const char *const kinds[] = { ".service", ".socket", ".mount",
+					     ".swap" };
+	const struct config_value *v = config_model_value(g, CONFIG_role_units);
+	const char *w = v ? v->text : "";
+	size_t n, k;
+
+	for (w += strspn(w, " "); *w; w += n, w += strspn(w, " ")) {
+		n = strcspn(w, " ");
+		for (k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
+			if (n > strlen(kinds[k]) &&
+			    memcmp(w + n - strlen(kinds[k]), kinds[k],
+				   strlen(kinds[k])) == 0)
+				break;
+		if (k == sizeof(kinds) / sizeof(*kinds))
+			return refuse(why, g, v,
+				      "%.*s is no unit that can load a "
+				      "credential; write its whole name, as in "
+				      "app.service",
+				      (int)n, w);
+	}
+	return STATUS_OK;
+}
+
 static enum status check_role(const struct config *c,
 			      const struct config_group *g, struct reason *why)
 {
@@ -472,6 +498,8 @@ static enum status check_role(const struct config *c,
 	s = check_quota(c, g, why);
 	if (s == STATUS_OK)
 		s = check_grants(g, why);
+	if (s == STATUS_OK)
+		s = check_units(g, why);
 	return s == STATUS_OK ? check_timing(g, why) : s;
 }
 

@@ -97,6 +97,13 @@ static const char *const session_options[] = {
 	SESSION_OPTIONS LIFT_IDLE_SESSION LIFT_TRANSACTION,
 };
 
+/* Ours, or NULL when the conninfo has its own. */
+static const char *unless_given(const struct pg_info *info, const char *keyword,
+				const char *ours)
+{
+	return pg_info_get(info, keyword)[0] != '\0' ? NULL : ours;
+}
+
 /* Ours for this keyword, or NULL when the conninfo or the default decides. */
 static const char *own_value(const struct pg_login *l, const char *keyword)
 {
@@ -113,15 +120,20 @@ static const char *own_value(const struct pg_login *l, const char *keyword)
 		{ "passfile", l->passfile != NULL ? l->passfile : PG_NOWHERE },
 		{ "sslmode", l->tls_only ? "require" : info->sslmode },
 		{ "sslrootcert", l->tls_only ? PG_NOWHERE : info->sslrootcert },
-		{ "application_name", l->application_name },
+		{ "application_name",
+		  unless_given(info, "application_name", l->application_name) },
 		{ "client_encoding", "UTF8" },
 		{ "gssencmode", "disable" },
 		{ "connect_timeout", "0" }, /* the poll loop has the deadline */
-		{ "keepalives", "1" },
-		{ "keepalives_idle", "10" },
-		{ "keepalives_interval", "5" },
-		{ "keepalives_count", "3" },
-		{ "tcp_user_timeout", "20000" },
+		{ "keepalives", unless_given(info, "keepalives", "1") },
+		{ "keepalives_idle",
+		  unless_given(info, "keepalives_idle", "10") },
+		{ "keepalives_interval",
+		  unless_given(info, "keepalives_interval", "5") },
+		{ "keepalives_count",
+		  unless_given(info, "keepalives_count", "3") },
+		{ "tcp_user_timeout",
+		  unless_given(info, "tcp_user_timeout", "20000") },
 		{ "options", l->probe ? "" : session_options[l->lift & 3] },
 		/* One host: pg_connect() looks itself, to say what is wrong. */
 		{ "target_session_attrs",

@@ -34,6 +34,7 @@ static const struct {
 	{ "replication", "leave it out" },
 	{ "target_session_attrs", "keyturn always asks for a writable server" },
 	{ "client_encoding", "it is always UTF8" },
+	{ "connect_timeout", "use the setting connect_timeout" },
 	{ "gssencmode", "Kerberos is not used; leave it out" },
 	{ "gsslib", "Kerberos is not used; leave it out" },
 	{ "krbsrvname", "Kerberos is not used; leave it out" },

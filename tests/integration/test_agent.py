@@ -4,6 +4,7 @@ the store is away."""
 
 import json
 import os
+import re
 import resource
 import socket
 import time
@@ -52,6 +53,48 @@ def test_the_current_secret_is_handed_out(agent, taken_over):
     assert "STALE" not in reply and "EXPIRES_AT" not in reply
     taken_over.must_log_in(reply["PASSWORD"])
     assert agent.call("VERSION")["SERVER"].startswith("keyturn-agent ")
+
+
+def test_where_to_go_is_what_the_configuration_says(taken_over, new_agent):
+    """Consumers may come by another way than the rotator."""
+    agent = new_agent(taken_over, cluster="host = a.example.com,b.example.com\n"
+                                          "port = 6432",
+                      roles={"sap": everything() + "\ndbname = warehouse"})
+    reply = agent.get()
+    assert (reply["HOST"], reply["PORT"], reply["DBNAME"]) == \
+        ("a.example.com,b.example.com", "6432", "warehouse")
+    for host in ("a.example.com", "b.example.com",
+                 "a.example.com,b.example.com"):
+        assert agent.call("GET", user="sap", host=host, port="6432",
+                          dbname="warehouse").result == "OK"
+    for other in (dict(host="127.0.0.1"), dict(host="a.example"),
+                  dict(port="5432"), dict(dbname=taken_over.database)):
+        assert agent.call("GET", user="sap", **other).result == "NOT_FOUND"
+
+
+def test_few_descriptors_are_shared_out(taken_over, new_agent):
+    """One user's connections leave room for others, for the rotator and for the
+    store."""
+    agent = new_agent(taken_over, refresh="1s", start=False)
+    agent.start(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE,
+                                                   (128, 128)))
+    assert re.search(r"128 open files are allowed, which leaves room for \d+ "
+                     r"connections and not for clients = 2048", agent.said())
+    idle = [agent.connect() for _ in range(150)]
+    with wire.connect(agent.path("admin")) as sock:
+        current = rotate(taken_over)
+        assert wire.call(sock, "REFRESH", role="sap",
+                         version=current.id).result == "OK"
+        for sock in idle:
+            sock.close()
+    agent.wait_version(current.id)
+    with open(f"/proc/{agent.process.pid}/limits") as f:
+        assert "128" in next(line for line in f if "open files" in line)
+    agent.stop()
+    agent.start(ready=False, preexec=lambda: resource.setrlimit(
+        resource.RLIMIT_NOFILE, (90, 90)))
+    assert agent.process.wait(20) == 2
+    assert "LimitNOFILE" in agent.said()
 
 
 def test_roles_are_listed_and_described_without_a_secret(new_site, new_agent):

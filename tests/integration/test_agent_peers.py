@@ -23,7 +23,7 @@ ROLES = {
 verifiers = uid:{VERIFIER}
 listers = uid:{LISTER}
 requesters = uid:{REQUESTER}
-units = app.service other@1.service""",
+units = app.service other@1.service many@.service""",
     "crm": "readers = uid:9999",
 }
 # Who may do what with "sap".
@@ -195,8 +195,11 @@ def test_a_unit_gets_its_credential_in_each_form(agent, site):
     found = json.loads(agent.credential(unit, "sap.json"))
     assert found["password"] == current.password
     assert found["username"] == "sap" and found["version"] == current.id
-    assert agent.credential("other@1.service", "sap.password", digits="0") \
-        == current.password.encode()
+    # An instance by its name, and every one of a template.
+    for unit in ("other@1.service", "many@1.service", "many@x-2.service",
+                 "many@.service"):
+        assert agent.credential(unit, "sap.password", digits="0") \
+            == current.password.encode()
     wait_for(lambda: any("CREDENTIAL, fresh, app.service" in e["detail"]
                          for e in agent.events("handout")), "its audit")
 
@@ -204,6 +207,9 @@ def test_a_unit_gets_its_credential_in_each_form(agent, site):
 @pytest.mark.parametrize("unit, name, digits", [
     ("bad.service", "sap.password", "1"),
     ("other@2.service", "sap.password", "1"),
+    ("many@1.socket", "sap.password", "1"),
+    ("many.service", "sap.password", "1"),
+    ("any@1.service", "sap.password", "1"),
     ("app.servic", "sap.password", "1"),
     ("app.service", "crm.password", "1"),
     ("app.service", "crm", "1"),

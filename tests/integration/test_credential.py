@@ -24,8 +24,7 @@ ROTATIONS = 100
 
 @pytest.fixture
 def agent(taken_over, new_agent):
-    return new_agent(taken_over, host="127.0.0.1",
-                     port=str(taken_over.server.port),
+    return new_agent(taken_over,
                      roles={"sap": everything() + "\nevery = 30d"})
 
 
@@ -351,7 +350,7 @@ def test_git_fills_and_rejects_through_it(helper, agent, taken_over):
 
 def test_git_reject_makes_the_agent_ask_the_store(taken_over, new_agent,
                                                   folder):
-    agent = new_agent(taken_over, refresh="1h", host="127.0.0.1")
+    agent = new_agent(taken_over, refresh="1h")
     helper = Helper(agent, taken_over, tempfile.mkdtemp(dir=folder))
     old = helper.get().out.strip()
     taken_over.run("rotate", "sap", expect=0)

@@ -37,6 +37,18 @@ def test_a_rotation_in_the_steady_state_costs_one_login_and_no_failure(
     assert taken_over.server.logins(mark, "sap") == (1, 0)
 
 
+def test_sessions_have_the_name_that_conninfo_gives_them(taken_over):
+    site = taken_over
+    site.configure(conninfo=site.conninfo(application_name="rotator-7"))
+    mark = site.server.mark()
+    site.run("rotate", "sap", expect=0)
+    names = set(re.findall(r"connection authorized: user=(\S+) .*?"
+                           r"application_name=(\S+)",
+                           site.server.log_since(mark)))
+    assert {name for _, name in names} == {"rotator-7"}
+    site.settled()
+
+
 def test_the_wrong_password_control_is_made_when_it_is_not_remembered(
         new_site):
     site = new_site(keyturn="control_interval = 0s")

@@ -28,8 +28,6 @@ key = {keys}/store.key
 
 [cluster main]
 conninfo = {conninfo}
-host = {host}
-port = {port}
 dbname = {dbname}
 sslmode = verify-full
 {cluster}
@@ -52,7 +50,7 @@ class Agent:
 
     def __init__(self, site, sockets, roles=None, refresh="1s", agent="",
                  more="", cluster="", store_settings="", binary=None,
-                 host="db.example.com", port="6432", users=None):
+                 users=None):
         self.site = site
         self.users = users
         self.binary = binary or os.path.join(os.path.dirname(site.binary),
@@ -66,8 +64,7 @@ class Agent:
                             **{k: v for k, v in os.environ.items()
                                if k.endswith("SAN_OPTIONS")}}
         self.settings = dict(refresh=refresh, agent=agent, more=more,
-                             cluster=cluster, store_settings=store_settings,
-                             host=host, port=port)
+                             cluster=cluster, store_settings=store_settings)
         self.roles = roles if roles is not None else \
             {name: everything() for name in site.roles()}
         self.configure()

@@ -417,6 +417,20 @@ static void a_grant_that_is_not_understood_is_refused(void **state)
 	}
 }
 
+static void a_unit_that_never_asks_is_refused(void **state)
+{
+	(void)state;
+	config_tree_load(CLUSTER ROLE "units = app.service app@.service "
+				      "app@1.service x.socket srv.mount\n");
+	config_tree_bad(CLUSTER ROLE "units = a.service app\n",
+			"5: [role r] units: app is no unit that can load a "
+			"credential; write its whole name, as in app.service");
+	config_tree_bad(CLUSTER ROLE "units = .service app.timer\n",
+			"5: [role r] units: .service is no unit that can load "
+			"a credential; write its whole name, as in "
+			"app.service");
+}
+
 static void grants_are_read_word_by_word(void **state)
 {
 	const char *at = "user:sapjob  uid:0 group:a-b gid:4294967294 ";
@@ -500,6 +514,7 @@ int main(void)
 		TEST(secrets_are_found_in_both_forms),
 		TEST(a_bad_port_or_sslmode_is_refused),
 		TEST(a_grant_that_is_not_understood_is_refused),
+		TEST(a_unit_that_never_asks_is_refused),
 		TEST(grants_are_read_word_by_word),
 		TEST(ten_thousand_roles_are_found_by_name),
 	};

@@ -492,6 +492,7 @@ static void a_conninfo_that_would_change_who_we_are_is_refused(void **state)
 		"host=/tmp replication=database",
 		"host=/tmp target_session_attrs=any",
 		"host=/tmp client_encoding=SJIS",
+		"host=/tmp connect_timeout=3",
 		"host=/tmp gssencmode=require",
 		"host=/tmp sslpassword=hunter2",
 		"host=/tmp nonsense=hunter2",
