@@ -91,8 +91,7 @@ enum status file_read_private(const char *path, size_t max,
 		goto out;
 	s = secret_new(st.st_size > 0 ? (size_t)st.st_size : 1, &content);
 	if (s != STATUS_OK) {
-		reason_set(why, s, "no locked memory for %s: %s", path,
-			   status_sentence(s));
+		reason_set(why, s, "no locked memory for %s", path);
 		goto out;
 	}
 	s = read_secret(fd, path, content, why);

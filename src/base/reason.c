@@ -13,9 +13,17 @@
  * and ends in "...". */
 #define RAW_MAX (2 * REASON_MAX)
 
+static _Thread_local char shortage[REASON_MAX / 2];
+
+void reason_shortage(const char *remedy)
+{
+	snprintf(shortage, sizeof(shortage), "%s", remedy);
+}
+
 enum status reason_set(struct reason *why, enum status s, const char *fmt, ...)
 {
 	char raw[RAW_MAX];
+	size_t n;
 	va_list ap;
 
 	if (why == NULL)
@@ -24,6 +32,9 @@ enum status reason_set(struct reason *why, enum status s, const char *fmt, ...)
 	if (vsnprintf(raw, sizeof(raw), fmt, ap) < 0)
 		raw[0] = '\0';
 	va_end(ap);
+	n = strlen(raw);
+	if (s == STATUS_NO_MEMORY && shortage[0] != '\0')
+		snprintf(raw + n, sizeof(raw) - n, ": %s", shortage);
 	text_escape(why->text, sizeof(why->text), raw, strlen(raw));
 	return s;
 }

@@ -12,12 +12,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/reason.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447 /* the same on every architecture that has it */
@@ -127,6 +130,7 @@ static unsigned char *map_memfd_secret(size_t n, bool *ret_try_mlock)
 		map = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	error = errno;
 	close(fd);
+	errno = error;
 	if (map == MAP_FAILED) {
 		*ret_try_mlock = error != EAGAIN && error != ENOMEM;
 		return NULL;
@@ -145,7 +149,10 @@ static unsigned char *map_locked(size_t n)
 		return NULL;
 	/* Not mlock(): the sanitizers make that one do nothing. */
 	if (mlock2(map + page, n - 2 * page, 0) != 0) {
+		int error = errno;
+
 		munmap(map, n);
+		errno = error;
 		return NULL;
 	}
 	return protect(map, n) ? map : NULL;
@@ -180,7 +187,7 @@ static struct secret_chunk *chunk_new(size_t map_bytes)
 		return NULL;
 	c->map = map_some(map_bytes);
 	if (c->map == NULL) {
-		free(c);
+		free(c); /* which leaves errno */
 		return NULL;
 	}
 	c->map_bytes = map_bytes;
@@ -225,11 +232,39 @@ static bool chunk_find(struct secret_chunk *c, size_t need, size_t *ret_first)
 	return false;
 }
 
+/* Who reads it can raise the limit, where it is one, or open the filter. */
+static void say_shortage(int error)
+{
+	struct rlimit limit = { 0 };
+	char text[256];
+
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (error == ENOSYS || (error == EPERM && limit.rlim_cur > 0))
+		snprintf(text, sizeof(text),
+			 "a filter of system calls keeps this process from "
+			 "locking memory: allow mlock or memfd_secret "
+			 "(systemd: SystemCallFilter=@memlock; containers: the "
+			 "seccomp profile)");
+	else if (limit.rlim_cur == RLIM_INFINITY ||
+		 (error != EAGAIN && error != ENOMEM && error != EPERM))
+		text[0] = '\0';
+	else
+		snprintf(
+			text, sizeof(text),
+			"this process may lock %llu KiB: raise that (systemd: "
+			"LimitMEMLOCK=; containers: --ulimit memlock=; shells: "
+			"ulimit -l), or let it lock without a limit (--cap-add "
+			"IPC_LOCK)",
+			(unsigned long long)limit.rlim_cur / 1024);
+	reason_shortage(text);
+}
+
 bool secret_arena_take(struct secret *s, size_t need)
 {
 	struct secret_chunk *c;
 	size_t first = 0;
 	bool found = false;
+	int error = 0;
 
 	pthread_once(&prepared, prepare);
 	pthread_mutex_lock(&arena.lock);
@@ -240,6 +275,7 @@ bool secret_arena_take(struct secret *s, size_t need)
 		}
 	if (!found) {
 		c = chunk_grow(need);
+		error = errno;
 		found = c != NULL && chunk_find(c, need, &first);
 	}
 	if (found) {
@@ -252,6 +288,8 @@ bool secret_arena_take(struct secret *s, size_t need)
 		s->generation = arena.generation;
 	}
 	pthread_mutex_unlock(&arena.lock);
+	if (!found)
+		say_shortage(error);
 	return found;
 }
 

@@ -35,6 +35,26 @@ MASKS = {"raw": 0, "inner pad": 0x36, "outer pad": 0x5c}
 STRIDE = 4  # each FRAGMENT has a piece of STRIDE + 1 bytes that begins there
 
 
+# ---- Where nothing can be locked --------------------------------------------
+
+def test_a_want_of_locked_memory_names_the_limit_and_what_raises_it(site):
+    wrapper = os.path.join(site.folder, "without-memory")
+    # Root has no limit with that capability.
+    drop = "setpriv --bounding-set=-ipc_lock " if os.geteuid() == 0 else ""
+    with open(wrapper, "w") as f:
+        f.write("#!/bin/sh\nexec prlimit --memlock=0:0 "
+                f'{drop}{site.binary} "$@"\n')
+    os.chmod(wrapper, 0o755)
+    site.binary, real = wrapper, site.binary
+    done = site.run("rotate", "sap")
+    site.binary = real
+    assert done.exit != 0
+    assert "this process may lock 0 KiB: raise that (systemd: " \
+        "LimitMEMLOCK=; containers: --ulimit memlock=; shells: ulimit -l), " \
+        "or let it lock without a limit (--cap-add IPC_LOCK)" in done.text
+    assert "out of memory" not in done.text
+
+
 # ---- Nobody may look --------------------------------------------------------
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/harden.h"
+#include "base/reason.h"
 #include "base/secret.h"
 #include "tests/unit/base/child.h"
 #include "tests/unit/base/deny.h"
@@ -329,6 +330,16 @@ static int limit_locked(rlim_t soft, rlim_t hard)
 	return setrlimit(RLIMIT_MEMLOCK, &limit);
 }
 
+/* Does what is said of a want of memory name the remedy? */
+static bool said(const char *remedy)
+{
+	struct reason why;
+
+	reason_set(&why, STATUS_NO_MEMORY, "no locked memory for a key");
+	return strncmp(why.text, "no locked memory for a key: ", 28) == 0 &&
+	       strstr(why.text, remedy) != NULL;
+}
+
 static int exhaust(void *arg)
 {
 	struct secret *s[64] = { NULL };
@@ -343,6 +354,8 @@ static int exhaust(void *arg)
 	CHILD_CHECK(n >= 4 && n < 9);
 	CHILD_CHECK(s[n] == NULL);
 	CHILD_CHECK(secret_new(60000, &s[n]) == STATUS_NO_MEMORY);
+	CHILD_CHECK(said("may lock 512 KiB: raise that (systemd: "
+			 "LimitMEMLOCK=; containers: --ulimit memlock="));
 	/* What was given back can be had again, time after time. */
 	for (again = 0; again < 100; again++) {
 		secret_free(s[0]);
@@ -360,6 +373,29 @@ static void memory_that_cannot_be_locked_is_refused_cleanly(void **state)
 	(void)state;
 	assert_int_equal(child_run(exhaust, NULL), 0);
 	assert_int_equal(child_run(exhaust, &state), 0);
+}
+
+static int refused_by_a_filter(void *arg)
+{
+	struct secret *s = NULL;
+	struct reason why;
+
+	(void)arg;
+	CHILD_CHECK(deny_syscall(SYS_memfd_secret) == 0);
+	CHILD_CHECK(deny_syscall(SYS_mlock) == 0);
+	CHILD_CHECK(secret_new(1, &s) == STATUS_NO_MEMORY);
+	CHILD_CHECK(said("a filter of system calls"));
+	CHILD_CHECK(said("SystemCallFilter=@memlock"));
+	/* Of other failures nothing is said. */
+	reason_set(&why, STATUS_ERROR, "no");
+	CHILD_CHECK(strcmp(why.text, "no") == 0);
+	return 0;
+}
+
+static void a_filter_that_forbids_locking_is_named(void **state)
+{
+	(void)state;
+	assert_int_equal(child_run(refused_by_a_filter, NULL), 0);
 }
 
 static int need_the_hard_limit(void *arg)
@@ -689,6 +725,7 @@ int main(void)
 		cmocka_unit_test(a_short_lived_program_has_locked_memory),
 		cmocka_unit_test(
 			memory_that_cannot_be_locked_is_refused_cleanly),
+		cmocka_unit_test(a_filter_that_forbids_locking_is_named),
 		cmocka_unit_test(
 			a_forked_child_has_none_of_its_parents_secrets),
 		cmocka_unit_test(many_small_secrets_share_a_chunk),
