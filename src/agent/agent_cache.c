@@ -45,10 +45,26 @@ void agent_cache_free(struct agent_cache *c)
 	free(c);
 }
 
+int64_t agent_cache_spread(struct agent_cache *c, int64_t us)
+{
+	c->random ^= c->random << 13;
+	c->random ^= c->random >> 7;
+	c->random ^= c->random << 17;
+	return us - us / 10 + (int64_t)(c->random % (uint64_t)(us / 5 + 1));
+}
+
+/* What was planned under a longer interval comes within the new one. */
 void agent_cache_set(struct agent_cache *c,
 		     const struct agent_cache_settings *settings)
 {
+	int64_t now = now_boot(c->now), at;
+
 	c->settings = *settings;
+	for (struct agent_secret *s = c->first; s; s = s->next) {
+		at = now + agent_cache_spread(c, settings->refresh_us);
+		if (s->next_us > at)
+			s->next_us = at;
+	}
 }
 
 const struct secret *agent_cache_key(const struct agent_cache *c)
@@ -303,13 +319,17 @@ enum agent_cache_has agent_cache_look(const struct agent_cache *c,
 				      int64_t *ret_stale_s)
 {
 	int64_t age = now_boot(c->now) - s->checked_us;
+	/* What was to be looked at later was not refused by a store. */
+	int64_t planned_us = s->planned_us > c->settings.refresh_us ?
+				     s->planned_us :
+				     c->settings.refresh_us;
 
 	*ret_stale_s = 0;
 	if (!s->current.id[0] ||
 	    (s->expires_us > 0 && now_wall(c->now) >= s->expires_us))
 		return s->answered ? AGENT_CACHE_NOTHING : AGENT_CACHE_COMING;
 	if (!s->failed && !s->doubted_us && s->answered &&
-	    age <= 2 * c->settings.refresh_us)
+	    age <= 2 * planned_us)
 		return AGENT_CACHE_FRESH;
 	*ret_stale_s = age / NOW_SECOND > 0 ? age / NOW_SECOND : 1;
 	return age <= c->settings.max_stale_us ? AGENT_CACHE_STALE :

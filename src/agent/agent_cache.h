@@ -70,6 +70,7 @@ struct agent_secret {
 	bool news;	    /* why, or that it is over, should be said */
 	bool answered;	    /* at all, since the agent was started */
 	int64_t next_us;    /* boot: the next errand by itself */
+	int64_t planned_us; /* the interval when the store last confirmed it */
 	int64_t pressed_us; /* boot: the last that a client caused */
 	unsigned failures;
 	struct reason why; /* of the last failure */

@@ -8,15 +8,6 @@
 
 #define RETRY_MOST_US (60 * NOW_SECOND)
 
-/* us, a tenth more or less: ten thousand secrets are not asked for at once. */
-static int64_t spread(struct agent_cache *c, int64_t us)
-{
-	c->random ^= c->random << 13;
-	c->random ^= c->random >> 7;
-	c->random ^= c->random << 17;
-	return us - us / 10 + (int64_t)(c->random % (uint64_t)(us / 5 + 1));
-}
-
 static void plan_next(struct agent_cache *c, struct agent_secret *s)
 {
 	int64_t wait = c->settings.refresh_us;
@@ -29,8 +20,10 @@ static void plan_next(struct agent_cache *c, struct agent_secret *s)
 			retry = RETRY_MOST_US;
 		if (retry < wait)
 			wait = retry;
+	} else {
+		s->planned_us = wait;
 	}
-	s->next_us = now_boot(c->now) + spread(c, wait);
+	s->next_us = now_boot(c->now) + agent_cache_spread(c, wait);
 }
 
 static bool is_newer(const struct agent_secret *s,

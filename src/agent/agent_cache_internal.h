@@ -19,6 +19,9 @@ struct agent_cache {
 	struct agent_secret *by_name[AGENT_CACHE_BUCKETS];
 };
 
+/* us, a tenth more or less: ten thousand secrets are not asked for at once. */
+int64_t agent_cache_spread(struct agent_cache *c, int64_t us);
+
 /* NULL: it is not wanted. */
 struct agent_secret *agent_cache_find(const struct agent_cache *c,
 				      const char *name, const char *store);

@@ -174,6 +174,15 @@ def test_a_push_is_as_good_as_a_poll(taken_over, new_agent):
     assert agent.call("REFRESH", role="sap").result == "DENIED"  # not admin
 
 
+def test_a_shorter_refresh_counts_from_the_reload_on(taken_over, new_agent):
+    agent = new_agent(taken_over, refresh="1h")
+    agent.get()
+    agent.configure(refresh="1s")
+    agent.reload()
+    assert "STALE" not in agent.get()
+    agent.wait_version(rotate(taken_over).id)
+
+
 def test_feedback_asks_the_store_again(taken_over, new_agent):
     agent = new_agent(taken_over, refresh="1h")
     old = agent.get()["VERSION"]

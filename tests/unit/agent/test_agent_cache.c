@@ -288,6 +288,40 @@ static void a_rotation_is_taken_over(void **state)
 	assert_memory_equal(w->secret->previous.mac, mac, sizeof(mac));
 }
 
+static void a_shorter_interval_counts_at_once(void **state)
+{
+	const struct agent_cache_settings shorter = { NOW_SECOND, MAX_STALE };
+	struct world *w = *state;
+	unsigned before;
+
+	begin(w);
+	w->us += REFRESH / 2;
+	before = w->n_sent;
+	agent_cache_set(w->cache, &shorter);
+	/* The store was not asked, so it did not refuse either. */
+	assert_int_equal(look(w), AGENT_CACHE_FRESH);
+	pass(w, NOW_SECOND / 2);
+	assert_int_equal(w->n_sent, before);
+	has(w, 8, 7, 0);
+	pass(w, NOW_SECOND);
+	assert_int_equal(w->n_sent, before + 1);
+	answer(w);
+	assert_holds(w, 8);
+	/* From then on a store that is not heard of is noticed as soon. */
+	w->us += 3 * NOW_SECOND;
+	assert_int_equal(look(w), AGENT_CACHE_STALE);
+}
+
+static void a_longer_interval_puts_nothing_off(void **state)
+{
+	const struct agent_cache_settings longer = { 10 * REFRESH, MAX_STALE };
+	struct world *w = *state;
+
+	begin(w);
+	agent_cache_set(w->cache, &longer);
+	poll(w);
+}
+
 static void the_store_is_asked_once_at_a_time(void **state)
 {
 	struct world *w = *state;
@@ -858,6 +892,8 @@ int main(void)
 		TEST(the_first_answer_is_held),
 		TEST(what_is_held_is_not_fetched_again),
 		TEST(a_rotation_is_taken_over),
+		TEST(a_shorter_interval_counts_at_once),
+		TEST(a_longer_interval_puts_nothing_off),
 		TEST(the_store_is_asked_once_at_a_time),
 		TEST(clients_cause_one_errand_a_second),
 		TEST(clients_do_not_shorten_the_back_off),
