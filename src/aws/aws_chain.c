@@ -169,8 +169,8 @@ static enum status from_instance(struct aws_chain *c, const char *profile,
 				 int depth, struct aws_key *ret,
 				 struct reason *why)
 {
-	(void)profile, (void)depth;
-	return aws_metadata_instance(c->wire, ret, why);
+	(void)depth;
+	return aws_metadata_instance(c->wire, c->files, profile, ret, why);
 }
 
 /* --- roles ----------------------------------------------------------------- */
@@ -281,6 +281,7 @@ static enum status source_key(struct aws_chain *c, const char *profile,
 		from_role,    from_identity,	from_credentials_file,
 		from_process, from_config_file, NULL
 	};
+	struct reason said = { "" };
 	enum status s;
 
 	if (strcmp(from, "Environment") == 0)
@@ -288,7 +289,7 @@ static enum status source_key(struct aws_chain *c, const char *profile,
 	else if (strcmp(from, "EcsContainer") == 0)
 		s = from_container(c, profile, depth, ret, why);
 	else if (strcmp(from, "Ec2InstanceMetadata") == 0)
-		s = from_instance(c, profile, depth, ret, why);
+		s = from_instance(c, profile, depth, ret, &said);
 	else if (*from)
 		return reason_set(why, STATUS_CONFIG,
 				  "AWS profile %s: credential_source is none "
@@ -307,8 +308,11 @@ static enum status source_key(struct aws_chain *c, const char *profile,
 	if (s == STATUS_NOT_FOUND)
 		s = reason_set(why, STATUS_CONFIG,
 			       "AWS profile %s: its source %s has no "
-			       "credentials",
-			       profile, *from ? from : source);
+			       "credentials%s%s",
+			       profile, *from ? from : source,
+			       said.text[0] ? ": " : "", said.text);
+	else if (s != STATUS_OK && said.text[0])
+		reason_set(why, s, "%s", said.text);
 	return s;
 }
 
@@ -373,17 +377,19 @@ enum status aws_chain_obtain(struct aws_chain *c, struct aws_key *ret,
 					  from_container,
 					  from_instance,
 					  NULL };
+	struct reason said = { "" };
 	enum status s = STATUS_NOT_FOUND;
 
 	if (!c->explicit)
-		s = from_environment(c, c->profile, 0, ret, why);
+		s = from_environment(c, c->profile, 0, ret, &said);
 	if (s == STATUS_NOT_FOUND)
-		s = try_links(c, links, c->profile, 0, ret, why);
+		s = try_links(c, links, c->profile, 0, ret, &said);
+	/* The instance is the last that was asked. */
 	if (s == STATUS_NOT_FOUND)
-		s = reason_set(why, STATUS_CONFIG,
-			       "there are no AWS credentials: none in the "
-			       "environment, in profile %s, from a container "
-			       "or from the instance",
-			       c->profile);
-	return s;
+		return reason_set(why, STATUS_CONFIG,
+				  "there are no AWS credentials: none in the "
+				  "environment, in profile %s or from a "
+				  "container, nor from the instance: %s",
+				  c->profile, said.text);
+	return s == STATUS_OK ? s : reason_set(why, s, "%s", said.text);
 }

@@ -106,6 +106,7 @@ enum status aws_credentials_region(struct aws_credentials *c,
 				   struct reason *why)
 {
 	const char *set = aws_environment_get("AWS_REGION");
+	struct reason said = { "" };
 
 	if (!set)
 		set = aws_environment_get("AWS_DEFAULT_REGION");
@@ -114,13 +115,15 @@ enum status aws_credentials_region(struct aws_credentials *c,
 			return STATUS_OK;
 	} else if (aws_profile_text(c->chain.files, c->chain.profile, "region",
 				    region, AWS_REGION_SIZE) ||
-		   aws_metadata_region(c->chain.wire, region, NULL) ==
-			   STATUS_OK) {
+		   aws_metadata_region(c->chain.wire, c->chain.files,
+				       c->chain.profile, region,
+				       &said) == STATUS_OK) {
 		return STATUS_OK;
 	}
 	return reason_set(why, STATUS_CONFIG,
 			  "the AWS region is not known: set region, or "
-			  "AWS_REGION");
+			  "AWS_REGION%s%s",
+			  said.text[0] ? "; " : "", said.text);
 }
 
 /* --- keeping --------------------------------------------------------------- */

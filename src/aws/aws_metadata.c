@@ -50,7 +50,8 @@ out:
 static enum status ask(struct aws_call_wire *w, const char *method,
 		       const char *url, const struct http_header *header,
 		       int64_t timeout_us, unsigned tries, const char *whom,
-		       struct http_response *ret, struct reason *why)
+		       struct http_response *ret,
+		       enum http_outcome *ret_outcome, struct reason *why)
 {
 	const struct http_request req = { .method = method,
 					  .url = url,
@@ -60,7 +61,7 @@ static enum status ask(struct aws_call_wire *w, const char *method,
 					  .response_max = ANSWER_MAX,
 					  .plain_http = true };
 	const struct http_retry retry = { .tries = tries, .unknown = true };
-	enum status s = http_call(w->http, &req, &retry, ret, NULL, why);
+	enum status s = http_call(w->http, &req, &retry, ret, ret_outcome, why);
 
 	if (s == STATUS_UNKNOWN)
 		s = STATUS_STORE_UNAVAILABLE; /* nothing was changed there */
@@ -163,7 +164,7 @@ enum status aws_metadata_container(struct aws_call_wire *w, struct aws_key *ret,
 		return s;
 	header.secret = token;
 	s = ask(w, "GET", url, token ? &header : NULL, CONTAINER_TIMEOUT, 3,
-		whom, &r, why);
+		whom, &r, NULL, why);
 	if (s == STATUS_OK && r.code != 200)
 		s = reason_set(why,
 			       r.code >= 500 || r.code == 429 ?
@@ -180,50 +181,98 @@ enum status aws_metadata_container(struct aws_call_wire *w, struct aws_key *ret,
 
 /* --- instances --------------------------------------------------------------- */
 
-static void instance_url(const char *path, char url[URL_SIZE])
+/* A service of an instance, as this process and this profile are to see it. */
+struct instance {
+	struct aws_call_wire *wire;
+	char base[URL_SIZE / 2]; /* "http://169.254.169.254" */
+};
+
+static const char instance_is[] = "the instance's metadata service";
+
+static struct instance find_instance(struct aws_call_wire *w,
+				     const struct aws_profile *files,
+				     const char *profile)
 {
 	const char *set =
 		aws_environment_get("AWS_EC2_METADATA_SERVICE_ENDPOINT");
 	const char *mode =
 		aws_environment_get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+	char of_profile[URL_SIZE / 2], mode_of_profile[16];
+	struct instance found = { .wire = w };
 	size_t n;
 
+	if (!set &&
+	    aws_profile_text(files, profile, "ec2_metadata_service_endpoint",
+			     of_profile, sizeof(of_profile)))
+		set = of_profile;
+	if (!mode && aws_profile_text(files, profile,
+				      "ec2_metadata_service_endpoint_mode",
+				      mode_of_profile, sizeof(mode_of_profile)))
+		mode = mode_of_profile;
 	if (!set)
 		set = mode && strcasecmp(mode, "ipv6") == 0 ?
 			      "http://[fd00:ec2::254]" :
 			      "http://169.254.169.254";
-	n = strlen(set);
-	while (n > 0 && set[n - 1] == '/')
-		n--;
-	snprintf(url, URL_SIZE, "%.*s%s", (int)(n < 512 ? n : 512), set, path);
+	text_copy(found.base, sizeof(found.base), set);
+	n = strlen(found.base);
+	while (n > 0 && found.base[n - 1] == '/')
+		found.base[--n] = '\0';
+	return found;
+}
+
+static void instance_url(const struct instance *i, const char *path,
+			 char url[URL_SIZE])
+{
+	snprintf(url, URL_SIZE, "%s%s", i->base, path);
+}
+
+/* What kept us from a session.  Only what may be better soon is more than "not
+ * there": off AWS, nothing answers at that address. */
+static enum status no_session(int code, struct reason *why)
+{
+	if (code >= 500 || code == 429)
+		return reason_set(why, STATUS_STORE_UNAVAILABLE,
+				  "%s answers %d to the request for a session",
+				  instance_is, code);
+	return reason_set(why, STATUS_NOT_FOUND,
+			  "%s gives no session (IMDSv2), answer %d%s",
+			  instance_is, code,
+			  code == 403 ? ": is it switched off for this "
+					"instance (HttpEndpoint)?" :
+					"");
 }
 
 /* A session token of the service; without one nothing else is asked: that
  * would be version 1. */
-static enum status instance_session(struct aws_call_wire *w,
+static enum status instance_session(const struct instance *i,
 				    struct secret **ret, struct reason *why)
 {
 	static const struct http_header ttl = {
 		"x-aws-ec2-metadata-token-ttl-seconds", "21600", NULL
 	};
+	enum http_outcome outcome = HTTP_NOT_SENT;
 	struct http_response r = { .code = 0 };
+	struct reason said = { "" };
 	char url[URL_SIZE];
 	enum status s;
 
 	if (aws_environment_is_true("AWS_EC2_METADATA_DISABLED"))
 		return reason_set(why, STATUS_NOT_FOUND,
 				  "AWS_EC2_METADATA_DISABLED is set");
-	instance_url("/latest/api/token", url);
-	s = ask(w, "PUT", url, &ttl, INSTANCE_TIMEOUT, 1,
-		"the instance's metadata service", &r, why);
+	instance_url(i, "/latest/api/token", url);
+	s = ask(i->wire, "PUT", url, &ttl, INSTANCE_TIMEOUT, 1, instance_is, &r,
+		&outcome, &said);
 	if (s != STATUS_OK)
-		return s == STATUS_CONFIG ? s : STATUS_NOT_FOUND;
+		return reason_set(
+			why, s == STATUS_CONFIG ? s : STATUS_NOT_FOUND, "%s%s",
+			said.text,
+			outcome == HTTP_NOT_SENT || s == STATUS_CONFIG ?
+				"" :
+				" (to a container only with an instance's "
+				"HttpPutResponseHopLimit of 2 or more)");
 	if (r.code != 200 || r.body_n == 0 || r.body_n > TOKEN_MAX ||
 	    text_has_control(r.body, r.body_n)) {
-		s = reason_set(why, STATUS_NOT_FOUND,
-			       "the instance's metadata service gives no "
-			       "session (IMDSv2), answer %d",
-			       r.code);
+		s = no_session(r.code, why);
 	} else {
 		s = secret_new(r.body_n, ret);
 		if (s == STATUS_OK)
@@ -233,7 +282,7 @@ static enum status instance_session(struct aws_call_wire *w,
 	return s;
 }
 
-static enum status instance_get(struct aws_call_wire *w,
+static enum status instance_get(const struct instance *i,
 				const struct secret *session, const char *path,
 				struct http_response *ret, struct reason *why)
 {
@@ -242,16 +291,16 @@ static enum status instance_get(struct aws_call_wire *w,
 	char url[URL_SIZE];
 	enum status s;
 
-	instance_url(path, url);
-	s = ask(w, "GET", url, &header, INSTANCE_TIMEOUT, 1,
-		"the instance's metadata service", ret, why);
+	instance_url(i, path, url);
+	s = ask(i->wire, "GET", url, &header, INSTANCE_TIMEOUT, 1, instance_is,
+		ret, NULL, why);
 	if (s != STATUS_OK || ret->code == 200)
 		return s;
-	s = reason_set(
-		why,
-		ret->code == 404 ? STATUS_NOT_FOUND : STATUS_STORE_UNAVAILABLE,
-		"the instance's metadata service answers %d%s", ret->code,
-		ret->code == 404 ? ": the instance has no role" : "");
+	s = reason_set(why,
+		       ret->code == 404 ? STATUS_NOT_FOUND :
+					  STATUS_STORE_UNAVAILABLE,
+		       "%s answers %d%s", instance_is, ret->code,
+		       ret->code == 404 ? ": the instance has no role" : "");
 	http_response_free(ret);
 	return s;
 }
@@ -273,34 +322,36 @@ static bool one_word(const struct http_response *r, char *dst, size_t size)
 	return true;
 }
 
-enum status aws_metadata_instance(struct aws_call_wire *w, struct aws_key *ret,
+enum status aws_metadata_instance(struct aws_call_wire *w,
+				  const struct aws_profile *files,
+				  const char *profile, struct aws_key *ret,
 				  struct reason *why)
 {
+	const struct instance i = find_instance(w, files, profile);
 	static const char base[] =
 		"/latest/meta-data/iam/security-credentials/";
-	static const char whom[] = "the instance's metadata service";
 	char role[128], path[sizeof(base) + sizeof(role)];
 	struct http_response r = { .code = 0 };
 	struct secret *session = NULL;
 	enum status s;
 
-	s = instance_session(w, &session, why);
+	s = instance_session(&i, &session, why);
 	if (s != STATUS_OK)
 		return s;
-	s = instance_get(w, session, base, &r, why);
+	s = instance_get(&i, session, base, &r, why);
 	if (s != STATUS_OK)
 		goto out;
 	if (!one_word(&r, role, sizeof(role))) {
 		s = reason_set(why, STATUS_NOT_FOUND,
-			       "%s: the instance has no role", whom);
+			       "%s: the instance has no role", instance_is);
 		goto out;
 	}
 	http_response_free(&r);
 	snprintf(path, sizeof(path), "%s%s", base, role);
-	s = instance_get(w, session, path, &r, why);
+	s = instance_get(&i, session, path, &r, why);
 	if (s == STATUS_OK)
-		s = aws_metadata_parse(r.body, r.body_n, whom, "Token", ret,
-				       why);
+		s = aws_metadata_parse(r.body, r.body_n, instance_is, "Token",
+				       ret, why);
 out:
 	http_response_free(&r);
 	secret_free(session);
@@ -308,21 +359,23 @@ out:
 }
 
 enum status aws_metadata_region(struct aws_call_wire *w,
+				const struct aws_profile *files,
+				const char *profile,
 				char region[AWS_REGION_SIZE],
 				struct reason *why)
 {
+	const struct instance i = find_instance(w, files, profile);
 	struct http_response r = { .code = 0 };
 	struct secret *session = NULL;
 	enum status s;
 
-	s = instance_session(w, &session, why);
+	s = instance_session(&i, &session, why);
 	if (s == STATUS_OK)
-		s = instance_get(w, session,
+		s = instance_get(&i, session,
 				 "/latest/meta-data/placement/region", &r, why);
 	if (s == STATUS_OK && !one_word(&r, region, AWS_REGION_SIZE))
-		s = reason_set(why, STATUS_NOT_FOUND,
-			       "the instance's metadata service tells no "
-			       "region");
+		s = reason_set(why, STATUS_NOT_FOUND, "%s tells no region",
+			       instance_is);
 	http_response_free(&r);
 	secret_free(session);
 	return s;

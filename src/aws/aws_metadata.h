@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "aws/aws_call.h"
+#include "aws/aws_profile.h"
 
 /* Is AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI set? */
 bool aws_metadata_has_container(void);
@@ -16,11 +17,20 @@ bool aws_metadata_has_container(void);
 enum status aws_metadata_container(struct aws_call_wire *w, struct aws_key *ret,
 				   struct reason *why);
 
-/* STATUS_NOT_FOUND: there is no such service, or no role.  A service that does
- * not know version 2 is no service. */
-enum status aws_metadata_instance(struct aws_call_wire *w, struct aws_key *ret,
+/*
+ * Where the instance's service is: AWS_EC2_METADATA_SERVICE_ENDPOINT (_MODE), or
+ * ec2_metadata_service_endpoint (_mode) of the profile, or AWS's own address.
+ * STATUS_NOT_FOUND: there is no such service, or no role, and the sentence says
+ * how that showed: a service that does not know version 2 is no service.
+ * STATUS_STORE_UNAVAILABLE: it is there and cannot now.
+ */
+enum status aws_metadata_instance(struct aws_call_wire *w,
+				  const struct aws_profile *files,
+				  const char *profile, struct aws_key *ret,
 				  struct reason *why);
 enum status aws_metadata_region(struct aws_call_wire *w,
+				const struct aws_profile *files,
+				const char *profile,
 				char region[AWS_REGION_SIZE],
 				struct reason *why);
 

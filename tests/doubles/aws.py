@@ -407,6 +407,7 @@ class Double:
         self.skew = 0  # this clock minus the test's
         self.imds = None  # role name, or None
         self.imds_v1 = False
+        self.imds_fault = None  # a status for sessions, or "swallowed"
         self.imds_life = 3600
         self.imds_sessions = set()
         self.container = None  # authorization token, or None
@@ -762,6 +763,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self):
         d = self.double
+        if d.imds_fault == "swallowed":  # beyond the hop limit
+            self.wait_for_the_client()
+            self.drop()
+            return
+        if d.imds_fault:
+            self.answer(d.imds_fault, b"", "text/plain")
+            return
         if self.path != "/latest/api/token" or not d.imds or d.imds_v1 or \
                 "X-Forwarded-For" in self.headers or \
                 not self.headers.get("x-aws-ec2-metadata-token-ttl-seconds"):

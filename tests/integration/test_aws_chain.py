@@ -206,7 +206,46 @@ def test_any_links_together_are_those_of_botocore(home, seed):
 
 
 def test_no_link_at_all(home):
-    home.refuses("no AWS credentials", "default")
+    home.refuses("no AWS credentials", "default",
+                 "AWS_EC2_METADATA_DISABLED is set")
+
+
+@pytest.mark.parametrize("fault, words", [
+    ("swallowed", ("did not answer in time", "HttpPutResponseHopLimit")),
+    (403, ("answer 403", "HttpEndpoint")), (404, ("answer 404", "IMDSv2")),
+    (500, ("answers 500",))])
+def test_an_instance_that_gives_no_session_says_how(home, fault, words):
+    """botocore has no credentials then, either."""
+    instance(home)
+    home.double.imds_fault = fault
+    home.refuses("the instance's metadata service", *words)
+
+
+def test_an_instances_service_that_is_not_there_is_said(home):
+    instance(home)
+    home.environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = \
+        "http://127.0.0.1:1"
+    home.refuses("no AWS credentials", "does not accept connections")
+
+
+def test_a_role_by_the_instance_says_what_that_answered(home):
+    instance(home)
+    home.double.imds_fault = 403
+    home.section("config", "profile r", role_arn=ROLE + "c",
+                 credential_source="Ec2InstanceMetadata")
+    home.refuses("Ec2InstanceMetadata", "answer 403", profile="r")
+
+
+def test_a_profile_says_where_the_instances_service_is(home):
+    instance(home)
+    del home.environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"]
+    home.section("config", "default",
+                 ec2_metadata_service_endpoint=home.double.url + "/")
+    assert home.ask()[0] == IMDS
+    # The environment's comes first.
+    home.environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = \
+        "http://127.0.0.1:1"
+    home.refuses("no AWS credentials", "127.0.0.1:1")
 
 
 # -- profiles ------------------------------------------------------------------------
