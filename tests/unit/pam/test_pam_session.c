@@ -13,6 +13,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
@@ -229,19 +231,23 @@ static pam_handle_t *handle(struct site *s)
 	return pam_rig_handle(s->r, "alone", s->user, &s->talk);
 }
 
-/* The way to the build tree may be closed to the session's user. */
+/* The way to the build tree, by all of which libpam loads the module, may be
+ * closed to the session's user. */
 static bool is_closed_to(const struct site *s)
 {
+	char above[] = FOLDER, way[PATH_MAX];
 	int status = 0;
 	pid_t pid;
 
 	if (geteuid() != 0)
 		return false;
+	/* The folder itself may not be there yet. */
+	assert_non_null(realpath(dirname(above), way));
 	pid = fork();
 	if (pid == 0) {
 		if (setgid(s->pw->pw_gid) || setuid(s->pw->pw_uid))
 			_exit(2);
-		_exit(access(FOLDER "/..", X_OK) ? 1 : 0);
+		_exit(access(way, X_OK) ? 1 : 0);
 	}
 	waitpid(pid, &status, 0);
 	return status != 0;
