@@ -448,16 +448,17 @@ void workshop_job_free(struct workshop_job *j)
 	j->sinks = NULL;
 }
 
-/* A file names one host: libpq looks each host of a list up by itself. */
-static enum status one_host(const struct config_group *role,
+/* Consumers are told one port, which is that of every host. */
+static enum status one_port(const struct config_group *role,
 			    const struct workshop_job *j, struct reason *why)
 {
-	if (j->job.n_sinks == 0 || !strchr(j->job.target->host, ','))
+	if (!strchr(j->job.target->port, ','))
 		return STATUS_OK;
 	return reason_set(why, STATUS_CONFIG,
-			  "%s: [role %s] has a sink, but the conninfo of "
-			  "[cluster %s] lists several hosts; set host there to "
-			  "the one that consumers connect to",
+			  "%s: [role %s] is for consumers who are told one "
+			  "port, but the hosts in the conninfo of [cluster %s] "
+			  "have several; set host and port there to those that "
+			  "consumers connect to",
 			  config_where(role), config_name(role),
 			  j->job.target->name);
 }
@@ -489,7 +490,7 @@ enum status workshop_job(struct workshop *w, const char *role,
 	if (s == STATUS_OK)
 		s = workshop_sinks(g, &j->sinks, &j->job.n_sinks, why);
 	if (s == STATUS_OK)
-		s = one_host(g, j, why);
+		s = one_port(g, j, why);
 	if (s != STATUS_OK) {
 		workshop_job_free(j);
 		return s;
@@ -522,6 +523,86 @@ static enum status check_role(struct workshop *w,
 	return s;
 }
 
+/* A file that a section names. */
+struct named {
+	const struct config_group *group;
+	struct sink sink;
+};
+
+static enum status name_files(const struct config *c, struct named *all,
+			      size_t *ret_n, struct reason *why)
+{
+	const struct config_group *g;
+	enum status s = STATUS_OK;
+	size_t n = 0;
+
+	for (size_t i = 0;
+	     s == STATUS_OK && i < config_count(c, CONFIG_SECTION_role); i++) {
+		g = config_at(c, CONFIG_SECTION_role, i);
+		for (size_t k = 0;
+		     s == STATUS_OK && k < config_list_n(g, CONFIG_role_sink);
+		     k++, n++) {
+			all[n].group = g;
+			s = sink_parse(config_list_at(g, CONFIG_role_sink, k),
+				       &all[n].sink, why);
+		}
+	}
+	for (size_t i = 0;
+	     s == STATUS_OK && i < config_count(c, CONFIG_SECTION_sink);
+	     i++, n++) {
+		all[n].group = g = config_at(c, CONFIG_SECTION_sink, i);
+		s = sink_parse(config_string(g, CONFIG_sink_file), &all[n].sink,
+			       why);
+		if (s != STATUS_OK)
+			s = reason_wrap(why, s, "%s: [sink %s] file",
+					config_where(g), config_name(g));
+	}
+	*ret_n = n;
+	return s;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+
+	return strcmp(x->sink.path, y->sink.path);
+}
+
+/* An env file has one password, and a file is of one kind. */
+static enum status check_files(const struct config *c, struct reason *why)
+{
+	size_t n = config_count(c, CONFIG_SECTION_sink);
+	struct named *all;
+	enum status s;
+
+	for (size_t i = 0; i < config_count(c, CONFIG_SECTION_role); i++)
+		n += config_list_n(config_at(c, CONFIG_SECTION_role, i),
+				   CONFIG_role_sink);
+	all = calloc(n + 1, sizeof(*all));
+	if (!all)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	s = name_files(c, all, &n, why);
+	if (s == STATUS_OK)
+		qsort(all, n, sizeof(*all), by_path);
+	for (size_t i = 1; s == STATUS_OK && i < n; i++) {
+		const struct named *a = &all[i - 1], *b = &all[i];
+
+		if (by_path(a, b) == 0 &&
+		    (a->sink.kind != b->sink.kind ||
+		     (a->sink.kind == SINK_ENV && a->group != b->group)))
+			s = reason_set(why, STATUS_CONFIG,
+				       "%s: %s is a sink of %s and, at %s, of "
+				       "%s: a file is of one kind, and an env "
+				       "file holds one password",
+				       config_where(b->group), b->sink.path,
+				       config_name(b->group),
+				       config_where(a->group),
+				       config_name(a->group));
+	}
+	free(all);
+	return s;
+}
+
 enum status workshop_check(struct workshop *w, struct reason *why)
 {
 	const struct config *c = w->config;
@@ -536,6 +617,8 @@ enum status workshop_check(struct workshop *w, struct reason *why)
 	for (size_t i = 0;
 	     s == STATUS_OK && i < config_count(c, CONFIG_SECTION_role); i++)
 		s = check_role(w, config_at(c, CONFIG_SECTION_role, i), why);
+	if (s == STATUS_OK)
+		s = check_files(c, why);
 	if (s == STATUS_OK)
 		s = courier_check(c, why);
 	return s;

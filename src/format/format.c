@@ -11,6 +11,7 @@
 #include "base/text.h"
 
 #define FORMAT_DEFAULT_PORT "5432"
+#define LOCALHOST	    "localhost"
 
 /* Room for keywords and punctuation of any kind. */
 #define FORMAT_OVERHEAD 512
@@ -35,27 +36,94 @@ struct out {
 	enum status failed;
 };
 
-/* A value of the credential, with its length. */
-struct value {
-	const char *s;
-	size_t n;
-};
-
-static struct value value_of(const char *s)
+static struct format_part value_of(const char *s)
 {
-	return (struct value){ s, strlen(s) };
+	return (struct format_part){ s, strlen(s) };
 }
 
-static struct value password_of(const struct format_credential *c)
+static struct format_part password_of(const struct format_credential *c)
 {
-	return (struct value){ secret_bytes(c->password),
-			       secret_len(c->password) };
+	return (struct format_part){ secret_bytes(c->password),
+				     secret_len(c->password) };
 }
 
 static const char *port_of(const struct format_credential *c)
 {
 	return c->port[0] != '\0' ? c->port : FORMAT_DEFAULT_PORT;
 }
+
+/* ---- Hosts ------------------------------------------------------------------- */
+
+/* The next host of a list, which *list moves behind; it is NULL then when that
+ * was the last. */
+static struct format_part next_host(const char **list)
+{
+	const char *comma = strchr(*list, ',');
+	struct format_part host = value_of(*list);
+
+	if (comma != NULL)
+		host.n = (size_t)(comma - *list);
+	*list = comma != NULL ? comma + 1 : NULL;
+	return host;
+}
+
+/* As format_lookup(), and names may come again. */
+static bool any_lookup(const char *list, size_t i, struct format_part *ret)
+{
+	if (list[0] == '\0')
+		return false;
+	while (list != NULL) {
+		struct format_part host = next_host(&list);
+		bool socket = host.n > 0 &&
+			      (host.s[0] == '/' || host.s[0] == '@');
+
+		if (host.n == 0)
+			host = value_of(LOCALHOST);
+		if (i == 0 || (i == 1 && socket)) {
+			*ret = i == 0 ? host : value_of(LOCALHOST);
+			return true;
+		}
+		i -= socket ? 2 : 1;
+	}
+	return false;
+}
+
+static bool same_part(struct format_part a, struct format_part b)
+{
+	return a.n == b.n && memcmp(a.s, b.s, a.n) == 0;
+}
+
+bool format_lookup(const char *hosts, size_t i, struct format_part *ret)
+{
+	struct format_part name, before;
+	bool again;
+
+	for (size_t k = 0; any_lookup(hosts, k, &name); k++) {
+		again = false;
+		for (size_t j = 0; j < k && !again; j++)
+			again = any_lookup(hosts, j, &before) &&
+				same_part(name, before);
+		if (again)
+			continue;
+		if (i-- > 0)
+			continue;
+		*ret = name;
+		return true;
+	}
+	return false;
+}
+
+static size_t count_lookups(const char *hosts)
+{
+	struct format_part unused;
+	size_t n = 0;
+
+	while (format_lookup(hosts, n, &unused))
+		n++;
+	return n;
+}
+
+/* ---- Forms ------------------------------------------------------------------- */
 
 static void put_n(struct out *o, const char *s, size_t n)
 {
@@ -69,7 +137,8 @@ static void put(struct out *o, const char *s)
 }
 
 /* The value, with a backslash before each byte of special. */
-static void put_escaped(struct out *o, struct value v, const char *special)
+static void put_escaped(struct out *o, struct format_part v,
+			const char *special)
 {
 	for (size_t i = 0; i < v.n; i++) {
 		if (strchr(special, v.s[i]) != NULL)
@@ -79,7 +148,7 @@ static void put_escaped(struct out *o, struct value v, const char *special)
 }
 
 /* RFC 3986, byte by byte so that no copy of a password is left behind. */
-static void put_percent(struct out *o, struct value v)
+static void put_percent(struct out *o, struct format_part v)
 {
 	static const char hex[] = "0123456789ABCDEF";
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -99,7 +168,7 @@ static void put_percent(struct out *o, struct value v)
 	}
 }
 
-static void put_json(struct out *o, const char *key, struct value v)
+static void put_json(struct out *o, const char *key, struct format_part v)
 {
 	if (v.n == 0)
 		return;
@@ -124,7 +193,7 @@ static void render_json(struct out *o, const struct format_credential *c)
 	put(o, "}");
 }
 
-static void put_pgpass(struct out *o, struct value v)
+static void put_pgpass(struct out *o, struct format_part v)
 {
 	if (v.n == 0)
 		put(o, "*");
@@ -132,9 +201,10 @@ static void put_pgpass(struct out *o, struct value v)
 		put_escaped(o, v, ":\\");
 }
 
-static void render_pgpass(struct out *o, const struct format_credential *c)
+static void put_pgpass_line(struct out *o, const struct format_credential *c,
+			    struct format_part host)
 {
-	put_pgpass(o, value_of(c->host));
+	put_pgpass(o, host);
 	put(o, ":");
 	put_pgpass(o, value_of(port_of(c)));
 	put(o, ":");
@@ -146,12 +216,20 @@ static void render_pgpass(struct out *o, const struct format_credential *c)
 	put(o, "\n");
 }
 
+static void render_pgpass(struct out *o, const struct format_credential *c)
+{
+	struct format_part host;
+
+	for (size_t i = 0; format_lookup(c->host, i, &host); i++)
+		put_pgpass_line(o, c, host);
+}
+
 /*
  * sh and systemd agree on a single-quoted value without a single quote, and on
  * a double-quoted one with these four escaped.  They disagree on '\'' : after
  * it systemd keeps the next quote as a character.
  */
-static void put_env(struct out *o, const char *key, struct value v)
+static void put_env(struct out *o, const char *key, struct format_part v)
 {
 	bool has_quote = memchr(v.s, '\'', v.n) != NULL;
 
@@ -173,7 +251,7 @@ static void render_env(struct out *o, const struct format_credential *c)
 	put_env(o, "PGSSLMODE", value_of(c->sslmode));
 }
 
-static void put_uri_host(struct out *o, struct value host)
+static void put_uri_host(struct out *o, struct format_part host)
 {
 	bool ipv6 = host.n > 0 && host.s[0] != '/' &&
 		    memchr(host.s, ':', host.n) != NULL;
@@ -187,7 +265,7 @@ static void put_uri_host(struct out *o, struct value host)
 		if (host.s[i] == ':')
 			put(o, ":");
 		else
-			put_percent(o, (struct value){ &host.s[i], 1 });
+			put_percent(o, (struct format_part){ &host.s[i], 1 });
 	}
 	put(o, "]");
 }
@@ -199,10 +277,12 @@ static void render_uri(struct out *o, const struct format_credential *c)
 	put(o, ":");
 	put_percent(o, password_of(c));
 	put(o, "@");
-	put_uri_host(o, value_of(c->host));
-	put(o, ":");
-	put(o, port_of(c));
-	put(o, "/");
+	for (const char *list = c->host; list != NULL;) {
+		put_uri_host(o, next_host(&list));
+		put(o, ":");
+		put(o, port_of(c));
+		put(o, list != NULL ? "," : "/");
+	}
 	put_percent(o, value_of(c->dbname));
 	if (c->sslmode[0] != '\0') {
 		put(o, "?sslmode=");
@@ -210,7 +290,7 @@ static void render_uri(struct out *o, const struct format_credential *c)
 	}
 }
 
-static void put_conninfo(struct out *o, const char *key, struct value v)
+static void put_conninfo(struct out *o, const char *key, struct format_part v)
 {
 	if (v.n == 0)
 		return;
@@ -233,7 +313,7 @@ static void render_conninfo(struct out *o, const struct format_credential *c)
 }
 
 /* PgBouncer's loader.c: a quote is doubled, nothing else is special. */
-static void put_doubled(struct out *o, struct value v)
+static void put_doubled(struct out *o, struct format_part v)
 {
 	put(o, "\"");
 	for (size_t i = 0; i < v.n; i++) {
@@ -254,8 +334,8 @@ static void render_userlist(struct out *o, const struct format_credential *c)
 
 /* A control character would end a line or a string in some reader of each
  * form.  In a pgpass field and a raw file libpq cannot read one at all. */
-static enum status check_value(const char *what, struct value v, bool utf8,
-			       struct reason *why)
+static enum status check_value(const char *what, struct format_part v,
+			       bool utf8, struct reason *why)
 {
 	if (text_has_control(v.s, v.n))
 		return reason_set(why, STATUS_REFUSED,
@@ -275,7 +355,7 @@ static enum status check_values(enum format_kind kind,
 	bool utf8 = kind == FORMAT_JSON || kind == FORMAT_ENV;
 	const struct {
 		const char *what;
-		struct value value;
+		struct format_part value;
 	} all[] = {
 		{ "host", value_of(c->host) },
 		{ "port", value_of(c->port) },
@@ -323,8 +403,7 @@ static bool is_sslmode(const char *s)
 	return false;
 }
 
-static enum status check_fields(enum format_kind kind,
-				const struct format_credential *c,
+static enum status check_fields(const struct format_credential *c,
 				struct reason *why)
 {
 	if (c->port[0] != '\0' && !is_port(c->port))
@@ -335,43 +414,38 @@ static enum status check_fields(enum format_kind kind,
 	if (c->sslmode[0] != '\0' && !is_sslmode(c->sslmode))
 		return reason_set(why, STATUS_REFUSED,
 				  "\"%s\" is no sslmode of libpq", c->sslmode);
-	/* libpq looks up each host of a list for itself, and in a URI a port
-	 * belongs to the last one only. */
-	if ((kind == FORMAT_PGPASS || kind == FORMAT_URI) &&
-	    strchr(c->host, ',') != NULL)
-		return reason_set(why, STATUS_REFUSED,
-				  "format %s cannot carry the list of hosts "
-				  "\"%s\"; name one host",
-				  names[kind], c->host);
 	return STATUS_OK;
 }
 
 /*
  * What is particular to pgpass (consumers.md section 3.1): "*" alone matches
- * anything, "#" in the first column is a comment, pgx and DBeaver trim the
- * line, and libpq looks up its own socket folder as "localhost".
+ * anything, "#" in the first column is a comment, and pgx and DBeaver trim the
+ * line.
  */
 static enum status check_pgpass(const struct format_credential *c,
 				struct reason *why)
 {
-	struct value password = password_of(c);
+	struct format_part password = password_of(c), host;
 
-	if (strcmp(c->host, "*") == 0 || strcmp(c->dbname, "*") == 0 ||
-	    strcmp(c->username, "*") == 0)
+	if (c->host[0] == '\0')
+		return reason_set(why, STATUS_REFUSED,
+				  "the credential of %s has no host, and a "
+				  "pgpass line for any host would give the "
+				  "password to any server; say which host",
+				  c->username);
+	if (strcmp(c->dbname, "*") == 0 || strcmp(c->username, "*") == 0)
 		return reason_set(why, STATUS_REFUSED,
 				  "format pgpass cannot carry the name \"*\": "
 				  "it would match any");
-	if (c->host[0] == '#' || c->host[0] == ' ')
-		return reason_set(why, STATUS_REFUSED,
-				  "format pgpass cannot carry the host \"%s\"",
-				  c->host);
-	if (strcmp(c->host, "/var/run/postgresql") == 0 ||
-	    strcmp(c->host, "/tmp") == 0)
-		return reason_set(why, STATUS_REFUSED,
-				  "format pgpass cannot carry the host \"%s\": "
-				  "libpq looks up its default socket folder as "
-				  "localhost; use host=localhost",
-				  c->host);
+	for (size_t i = 0; format_lookup(c->host, i, &host); i++)
+		if ((host.n == 1 && host.s[0] == '*') || host.s[0] == '#' ||
+		    host.s[0] == ' ')
+			return reason_set(
+				why, STATUS_REFUSED,
+				"format pgpass cannot carry the host "
+				"\"%.*s\"%s",
+				(int)host.n, host.s,
+				host.s[0] == '*' ? ": it would match any" : "");
 	if (password.s[password.n - 1] == ' ')
 		return reason_set(why, STATUS_REFUSED,
 				  "the password of %s ends with a space, which "
@@ -404,7 +478,7 @@ static enum status check(enum format_kind kind,
 	enum status st = check_values(kind, c, why);
 
 	if (st == STATUS_OK)
-		st = check_fields(kind, c, why);
+		st = check_fields(c, why);
 	if (st == STATUS_OK && kind == FORMAT_PGPASS)
 		st = check_pgpass(c, why);
 	if (st == STATUS_OK && kind == FORMAT_USERLIST)
@@ -448,19 +522,25 @@ enum status format_render(enum format_kind kind,
 			  struct secret **ret_bytes, struct reason *why)
 {
 	struct out o = { NULL, STATUS_OK };
-	size_t n;
+	size_t n, lines = 1;
 	enum status st = check(kind, c, why);
 
 	if (st != STATUS_OK)
 		return st;
+	if (kind == FORMAT_PGPASS)
+		lines = count_lookups(c->host);
 	n = strlen(c->host) + strlen(port_of(c)) + strlen(c->dbname) +
 	    strlen(c->username) + strlen(c->version) + strlen(c->sslmode) +
 	    secret_len(c->password);
-	if (n > (SECRET_CAP_MAX - FORMAT_OVERHEAD) / FORMAT_EXPANSION)
+	/* A URI has the port behind each host, which may have one byte. */
+	if (kind == FORMAT_URI)
+		n += strlen(c->host) * (sizeof("65535") + 1);
+	if (n > (SECRET_CAP_MAX - FORMAT_OVERHEAD) / FORMAT_EXPANSION / lines)
 		return reason_set(why, STATUS_LIMIT,
 				  "the credential of %s is too large",
 				  c->username);
-	st = secret_new(n * FORMAT_EXPANSION + FORMAT_OVERHEAD, &o.bytes);
+	st = secret_new(n * FORMAT_EXPANSION * lines + FORMAT_OVERHEAD,
+			&o.bytes);
 	if (st != STATUS_OK)
 		return reason_set(why, st,
 				  "no locked memory for the credential of %s",

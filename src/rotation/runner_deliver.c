@@ -162,7 +162,11 @@ enum status runner_deliver_try(const struct runner *r, struct reason *why)
 
 	if (r->job->emergency)
 		return STATUS_OK;
-	for (size_t i = 0; i < r->job->n_sinks && s == STATUS_OK; i++)
+	for (size_t i = 0; i < r->job->n_sinks && s == STATUS_OK; i++) {
 		s = runner_sink_try(r->job, &r->job->sinks[i], why);
+		/* Another writer is at it, who will come to an end. */
+		if (s == STATUS_TIMEOUT)
+			s = STATUS_OK;
+	}
 	return s;
 }

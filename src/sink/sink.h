@@ -43,14 +43,13 @@ struct sink_delivery {
 };
 
 /*
- * Bring the file in step.  A managed line is preceded by the comment
- * "# keyturn role=<percent-encoded> version=<id> epoch=<n>"; the pair is
- * replaced as a whole.  An env file has several lines there, and after them
- * "# keyturn end role=<percent-encoded>".  In a pgpass file the managed pair
- * is put in front of any foreign line that would match first (libpq takes the
- * first match); in an env file a new block is put last, and in PgBouncer's, where
- * a comment begins with ";", behind any foreign line of the same user (the last
- * one counts).
+ * Bring the file in step.  Managed lines are preceded by the comment
+ * "# keyturn role=<percent-encoded> version=<id> epoch=<n>" and replaced with
+ * it, as sink_edit.h says; whatever else is there stays.  In a pgpass file the
+ * managed block is put in front of any foreign line that would match first
+ * (libpq takes the first match); in an env file behind any that sets one of its
+ * variables, and in PgBouncer's, where a comment begins with ";", behind any
+ * foreign line of the same user (there the last one counts).
  * Nothing is written when bytes, owner and mode would be the same.
  * *ret_changed tells.
  *
@@ -59,7 +58,9 @@ struct sink_delivery {
  * when somebody without our lock keeps changing it.  STATUS_CORRUPT when a
  * marker of the role is damaged.  STATUS_LIMIT over SECRET_CAP_MAX bytes.
  * STATUS_NOT_FOUND without the folder; the file itself need not exist.
- * STATUS_REFUSED for a symbolic link in the path, a file that is not regular,
+ * STATUS_REFUSED when an env file has another role's block, or an auth_file
+ * one of the same user (one partner would log in as the other), for a symbolic
+ * link in the path, a file that is not regular,
  * one that belongs to somebody else than it shall, or an owner that we may not
  * give it to.  Writers on the same host are serialised by a lock file beside
  * the target (".<name>.keyturn-lock"): STATUS_TIMEOUT after 5 s.

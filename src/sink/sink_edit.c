@@ -10,6 +10,7 @@
 
 #include "base/encode.h"
 #include "base/text.h"
+#include "sink/sink_line.h"
 
 /* Each kind's comments begin in their own way. */
 static const char *const markers[] = {
@@ -26,15 +27,13 @@ static const enum format_kind forms[] = {
 	[SINK_PGBOUNCER] = FORMAT_USERLIST,
 };
 
-/* A role's name has at most 63 bytes in PostgreSQL; pairs have two. */
-#define SINK_NAME_MAX 255
-
-struct line {
-	const char *s;
-	size_t n;      /* without the line's end */
-	size_t next;   /* offset of the next line */
-	size_t number; /* from 1 */
+/* What a marker says of the lines behind it. */
+struct mark {
+	size_t lines;		 /* so many at most, in a pgpass or auth file */
+	struct format_part user; /* whose they are, percent-encoded */
 };
+
+#define LINES_MAX 9999
 
 struct block {
 	size_t start, end; /* offsets; start == end when there is none */
@@ -51,21 +50,28 @@ struct edit {
 	const char *bytes;
 	size_t n;
 	const char *any_marker; /* of any role */
-	char marker[MARKER_SIZE + 3 * SINK_NAME_MAX];
-	char end[sizeof(MARKER_END) + 3 * SINK_NAME_MAX];
+	char marker[MARKER_SIZE + 3 * SINK_LINE_NAME_MAX];
+	char end[sizeof(MARKER_END) + 3 * SINK_LINE_NAME_MAX];
+	char user[SINK_LINE_NAME_SIZE]; /* of the credential, if there is one */
 	struct reason *why;
 };
 
 static enum status edit_begin(struct edit *e, enum sink_kind kind,
 			      const char *path, const struct secret *old,
-			      const char *role, struct reason *why)
+			      const char *role, const char *user,
+			      struct reason *why)
 {
 	size_t n = strlen(role);
 
-	if (n == 0 || n > SINK_NAME_MAX)
+	if (n == 0 || n > SINK_LINE_NAME_MAX)
 		return reason_set(why, STATUS_REFUSED,
 				  "a sink needs a role's name of 1 to %d bytes",
-				  SINK_NAME_MAX);
+				  SINK_LINE_NAME_MAX);
+	if (strlen(user) > SINK_LINE_NAME_MAX)
+		return reason_set(why, STATUS_REFUSED,
+				  "role %s, sink %s: its user's name has more "
+				  "than %d bytes",
+				  role, path, SINK_LINE_NAME_MAX);
 	*e = (struct edit){ .kind = kind,
 			    .path = path,
 			    .role = role,
@@ -77,107 +83,156 @@ static enum status edit_begin(struct edit *e, enum sink_kind kind,
 	encode_percent(role, n, e->marker + MARKER_SIZE - 1);
 	memcpy(e->end, MARKER_END, sizeof(MARKER_END));
 	encode_percent(role, n, e->end + sizeof(MARKER_END) - 1);
+	encode_percent(user, strlen(user), e->user);
 	return STATUS_OK;
 }
 
-/* The line that begins at offset `at`, which is less than e->n. */
-static struct line line_at(const struct edit *e, size_t at, size_t number)
+static struct sink_line line_at(const struct edit *e, size_t at, size_t number)
 {
-	struct line l = { e->bytes + at, 0, e->n, number };
-	const char *newline = memchr(l.s, '\n', e->n - at);
-
-	if (newline != NULL)
-		l.next = (size_t)(newline + 1 - e->bytes);
-	l.n = newline != NULL ? (size_t)(newline - l.s) : e->n - at;
-	if (l.n > 0 && l.s[l.n - 1] == '\r')
-		l.n--;
-	return l;
-}
-
-static bool line_begins(const struct line *l, const char *prefix)
-{
-	size_t n = strlen(prefix);
-
-	return l->n >= n && memcmp(l->s, prefix, n) == 0;
-}
-
-static bool line_is(const struct line *l, const char *s)
-{
-	return l->n == strlen(s) && memcmp(l->s, s, l->n) == 0;
+	return sink_line_at(e->bytes, e->n, at, number);
 }
 
 /* Is it this role's marker, well-formed or not? */
-static bool is_marker(const struct edit *e, const struct line *l)
+static bool is_marker(const struct edit *e, const struct sink_line *l)
 {
 	size_t n = strlen(e->marker);
 
-	return line_begins(l, e->marker) && (l->n == n || l->s[n] == ' ');
+	return sink_line_begins(l, e->marker) && (l->n == n || l->s[n] == ' ');
 }
 
-/* " version=<id> epoch=<n>" after the role's name. */
-static bool marker_read(const struct edit *e, const struct line *l,
-			struct block *b)
+/* Take digits; false when there are none, or too many. */
+static bool take_number(const char **s, const char *end, int64_t max,
+			int64_t *ret)
 {
-	static const char version[] = " version=", epoch[] = " epoch=";
-	const char *s = l->s + strlen(e->marker);
-	const char *end = l->s + l->n;
+	const char *from = *s;
 	int64_t n = 0;
 
-	if ((size_t)(end - s) < sizeof(version) ||
-	    memcmp(s, version, sizeof(version) - 1) != 0)
-		return false;
-	s += sizeof(version) - 1;
-	b->version = s;
-	while (s < end && *s != ' ')
-		s++;
-	b->version_n = (size_t)(s - b->version);
-	if ((size_t)(end - s) < sizeof(epoch) ||
-	    memcmp(s, epoch, sizeof(epoch) - 1) != 0)
-		return false;
-	for (s += sizeof(epoch) - 1; s < end; s++) {
-		if (*s < '0' || *s > '9' || n > (INT64_MAX - 9) / 10)
+	for (; *s < end && **s >= '0' && **s <= '9'; (*s)++) {
+		if (n > (max - 9) / 10)
 			return false;
-		n = n * 10 + (*s - '0');
+		n = n * 10 + (**s - '0');
 	}
-	b->epoch = n;
+	*ret = n;
+	return *s > from;
+}
+
+/* Take " name=", or nothing. */
+static bool take_name(const char **s, const char *end, const char *name)
+{
+	size_t n = strlen(name);
+
+	if ((size_t)(end - *s) < n || memcmp(*s, name, n) != 0)
+		return false;
+	*s += n;
 	return true;
 }
 
-static enum status damaged(const struct edit *e, const struct line *marker,
+static struct format_part take_word(const char **s, const char *end)
+{
+	struct format_part word = { *s, 0 };
+
+	while (*s < end && **s != ' ')
+		(*s)++;
+	word.n = (size_t)(*s - word.s);
+	return word;
+}
+
+/*
+ * A marker of any role: " version=<id> epoch=<n>" behind the role's name, then
+ * " lines=<n>" unless that is 1, and " user=<percent-encoded>" unless the role
+ * has that name.
+ */
+static bool marker_read(const struct edit *e, const struct sink_line *l,
+			struct mark *m, struct block *b)
+{
+	const char *s = l->s + strlen(e->any_marker);
+	const char *end = l->s + l->n;
+	struct format_part version;
+	int64_t lines = 1;
+
+	m->user = take_word(&s, end);
+	if (!take_name(&s, end, " version="))
+		return false;
+	version = take_word(&s, end);
+	b->version = version.s;
+	b->version_n = version.n;
+	if (!take_name(&s, end, " epoch=") ||
+	    !take_number(&s, end, INT64_MAX, &b->epoch))
+		return false;
+	if (take_name(&s, end, " lines=") &&
+	    !take_number(&s, end, LINES_MAX, &lines))
+		return false;
+	if (take_name(&s, end, " user="))
+		m->user = take_word(&s, end);
+	m->lines = (size_t)lines;
+	return s == end;
+}
+
+/* Is it one of the lines that this marker is for?  What somebody has put there
+ * in its place is not. */
+static bool is_of(const struct edit *e, const struct mark *m,
+		  const struct sink_line *l)
+{
+	char user[SINK_LINE_NAME_SIZE];
+
+	return m->user.n > 0 && sink_line_user(l, e->kind, user) &&
+	       strlen(user) == m->user.n &&
+	       memcmp(user, m->user.s, m->user.n) == 0;
+}
+
+static enum status damaged(const struct edit *e, const struct sink_line *at,
 			   const char *what)
 {
 	return reason_set(e->why, STATUS_CORRUPT,
 			  "%s line %zu: the block of role %s %s; mend or "
 			  "delete it by hand",
-			  e->path, marker->number, e->role, what);
+			  e->path, at->number, e->role, what);
+}
+
+/* The end of an env block; a line in it that we did not write is somebody's. */
+static enum status env_block_end(const struct edit *e,
+				 const struct sink_line *marker,
+				 size_t *ret_end)
+{
+	struct sink_line l = *marker, foreign = { .s = NULL };
+
+	while (l.next < e->n) {
+		l = line_at(e, l.next, l.number + 1);
+		if (sink_line_is(&l, e->end)) {
+			*ret_end = l.next;
+			return foreign.s == NULL ?
+				       STATUS_OK :
+				       damaged(e, &foreign,
+					       "has a line in it that is not "
+					       "keyturn's");
+		}
+		if (sink_line_begins(&l, e->any_marker))
+			break;
+		if (l.n > 0 && !sink_line_sets(&l) && foreign.s == NULL)
+			foreign = l;
+	}
+	return damaged(e, marker, "has no end");
 }
 
 /* Where the block of a marker ends. */
-static enum status block_end(const struct edit *e, const struct line *marker,
-			     size_t *ret_end)
+static enum status block_end(const struct edit *e, const struct mark *m,
+			     const struct sink_line *marker, size_t *ret_end)
 {
-	struct line l = *marker;
+	struct mark also = { .lines = m->lines,
+			     .user = { e->user, strlen(e->user) } };
+	struct sink_line l = *marker;
+	size_t end = l.next;
 
-	if (e->kind != SINK_ENV) {
-		*ret_end = l.next;
-		if (l.next == e->n)
-			return STATUS_OK;
+	if (e->kind == SINK_ENV)
+		return env_block_end(e, marker, ret_end);
+	for (size_t i = 0; i < m->lines && l.next < e->n; i++) {
 		l = line_at(e, l.next, l.number + 1);
-		/* Somebody took the line out and left its marker. */
-		if (l.n > 0 && l.s[0] != e->any_marker[0])
-			*ret_end = l.next;
-		return STATUS_OK;
-	}
-	while (l.next < e->n) {
-		l = line_at(e, l.next, l.number + 1);
-		if (line_is(&l, e->end)) {
-			*ret_end = l.next;
-			return STATUS_OK;
-		}
-		if (line_begins(&l, e->any_marker))
+		if (!is_of(e, m, &l) && !is_of(e, &also, &l))
 			break;
+		end = l.next;
 	}
-	return damaged(e, marker, "has no end");
+	*ret_end = end;
+	return STATUS_OK;
 }
 
 /* The role's next block from a line on; *number moves along with it. */
@@ -185,21 +240,22 @@ static enum status next_block(const struct edit *e, size_t from, size_t *number,
 			      struct block *ret_block)
 {
 	struct block b = { .start = e->n, .end = e->n };
+	struct mark m;
 	enum status st;
 
 	while (from < e->n) {
-		struct line l = line_at(e, from, ++*number);
+		struct sink_line l = line_at(e, from, ++*number);
 
 		if (!is_marker(e, &l)) {
 			from = l.next;
 			continue;
 		}
-		if (!marker_read(e, &l, &b))
+		if (!marker_read(e, &l, &m, &b))
 			return damaged(e, &l,
 				       "has a marker that is not "
 				       "understood");
 		b.start = from;
-		st = block_end(e, &l, &b.end);
+		st = block_end(e, &m, &l, &b.end);
 		if (st != STATUS_OK)
 			return st;
 		for (const char *c = e->bytes + l.next; c < e->bytes + b.end;
@@ -211,83 +267,113 @@ static enum status next_block(const struct edit *e, size_t from, size_t *number,
 	return STATUS_OK;
 }
 
-/* Take "value:" from a pgpass line; does it match the value, "" being any? */
-static bool take_field(const char **s, const char *end, const char *value)
-{
-	bool any = *value == '\0';
-	bool same = true;
+/* ---- Foreign lines ------------------------------------------------------------ */
 
-	if (end - *s >= 2 && (*s)[0] == '*' && (*s)[1] == ':') {
-		*s += 2;
-		return true;
-	}
-	for (; *s < end && **s != ':'; (*s)++) {
-		if (**s == '\\' && *s + 1 < end)
-			(*s)++;
-		same = same && *value == **s;
-		value += *value != '\0';
-	}
-	if (*s == end)
+/* A walk over the lines that tells those of any role from foreign ones. */
+struct walk {
+	struct sink_line line;
+	size_t at;	  /* the line's offset */
+	bool managed;	  /* it is a marker or belongs to one */
+	bool is_marker;	  /* of any role */
+	struct mark mark; /* the last one */
+	size_t left;	  /* lines that may still follow it */
+	bool inside;	  /* between an env marker and its end */
+};
+
+static bool walk_on(const struct edit *e, struct walk *w)
+{
+	struct block unused;
+	bool follows;
+
+	w->at = w->line.s != NULL ? w->line.next : 0;
+	if (w->at >= e->n)
 		return false;
-	(*s)++;
-	return any || (same && *value == '\0');
+	w->line = line_at(e, w->at, w->line.number + 1);
+	w->is_marker = sink_line_begins(&w->line, e->any_marker) &&
+		       marker_read(e, &w->line, &w->mark, &unused);
+	follows = w->inside || (w->left > 0 && is_of(e, &w->mark, &w->line));
+	w->managed = w->is_marker || follows;
+	if (w->is_marker)
+		w->left = w->mark.lines;
+	else
+		w->left = follows && w->left > 0 ? w->left - 1 : 0;
+	if (e->kind == SINK_ENV)
+		w->inside =
+			w->is_marker ||
+			(w->inside && !sink_line_begins(&w->line, MARKER_END));
+	return true;
 }
 
-/* Would libpq take this line for a connection that the credential is for? */
-static bool line_matches(const struct line *l,
-			 const struct format_credential *c)
-{
-	const char *s = l->s, *end = l->s + l->n;
-	const char *port = c->port[0] != '\0' ? c->port : "5432";
-
-	return l->n > 0 && *s != '#' && take_field(&s, end, c->host) &&
-	       take_field(&s, end, port) && take_field(&s, end, c->dbname) &&
-	       take_field(&s, end, c->username);
-}
-
-/* Is there a foreign line before `to` that would be taken first?  The lines of
+/* Is there a foreign line before `to` that libpq would take first?  The lines of
  * other roles are not foreign: they would only take turns in moving up. */
 static bool is_shadowed(const struct edit *e, size_t to,
 			const struct format_credential *c)
 {
-	bool managed = false;
+	struct walk w = { .managed = false };
 
-	for (size_t at = 0; at < to;) {
-		struct line l = line_at(e, at, 0);
-
-		if (!managed && line_matches(&l, c))
+	while (walk_on(e, &w) && w.at < to)
+		if (!w.managed && sink_line_matches(&w.line, c))
 			return true;
-		managed = line_begins(&l, e->any_marker);
-		at = l.next;
+	return false;
+}
+
+/* Is there a foreign line behind `from` that PgBouncer, or a shell, would take
+ * instead? */
+static bool is_overridden(const struct edit *e, size_t from)
+{
+	struct mark ours = { .user = { e->user, strlen(e->user) } };
+	struct walk w = { .managed = false };
+
+	while (walk_on(e, &w)) {
+		if (w.managed || w.at < from)
+			continue;
+		if (e->kind == SINK_ENV ? sink_line_sets(&w.line) :
+					  is_of(e, &ours, &w.line))
+			return true;
 	}
 	return false;
 }
 
-/* Is there a foreign line of the same user behind `from`, which PgBouncer would
- * take instead? */
-static bool is_overridden(const struct edit *e, size_t from,
-			  const struct format_credential *c)
+/* A file of one password, in an auth_file for each user, cannot serve two
+ * roles: one partner would log in as the other. */
+static enum status check_rivals(const struct edit *e)
 {
-	char user[2 * SINK_NAME_MAX + 4] = "\"";
-	bool managed = false;
-	size_t n = 1;
+	struct walk w = { .managed = false };
 
-	for (const char *p = c->username; *p && n < sizeof(user) - 3; p++) {
-		if (*p == '"')
-			user[n++] = '"';
-		user[n++] = *p;
+	while (e->kind != SINK_PGPASS && walk_on(e, &w)) {
+		if (!sink_line_begins(&w.line, e->any_marker) ||
+		    is_marker(e, &w.line))
+			continue;
+		if (e->kind == SINK_PGBOUNCER &&
+		    (!w.is_marker || w.mark.user.n != strlen(e->user) ||
+		     memcmp(w.mark.user.s, e->user, w.mark.user.n) != 0))
+			continue;
+		return reason_set(
+			e->why, STATUS_REFUSED,
+			"%s line %zu: another role has its block "
+			"there, and of two the last counts; give role "
+			"%s a file of its own, or delete the other's "
+			"block if it has one",
+			e->path, w.line.number, e->role);
 	}
-	user[n++] = '"';
-	user[n] = '\0';
-	for (size_t at = 0; at < e->n;) {
-		struct line l = line_at(e, at, 0);
+	return STATUS_OK;
+}
 
-		if (!managed && at >= from && line_begins(&l, user))
-			return true;
-		managed = line_begins(&l, e->any_marker);
-		at = l.next;
-	}
-	return false;
+/* ---- The new block ------------------------------------------------------------ */
+
+/* What a marker says besides, so that its lines are known again. */
+static void put_mark(const struct edit *e, const struct secret *body,
+		     struct text *head)
+{
+	const char *bytes = secret_bytes(body);
+	size_t lines = 0;
+
+	for (size_t i = 0; i < secret_len(body); i++)
+		lines += bytes[i] == '\n';
+	if (lines != 1)
+		text_printf(head, " lines=%zu", lines);
+	if (strcmp(e->user, e->marker + MARKER_SIZE - 1) != 0)
+		text_printf(head, " user=%s", e->user);
 }
 
 /* The bytes of the new block. */
@@ -295,26 +381,30 @@ static enum status make_block(const struct edit *e,
 			      const struct sink_delivery *d,
 			      struct secret **ret_block)
 {
-	struct text head = text_make(sizeof(e->marker) + 1024);
+	struct text head =
+		text_make(sizeof(e->marker) + sizeof(e->user) + 1024);
 	struct secret *body = NULL, *block = NULL;
-	char version[3 * SINK_NAME_MAX + 1];
+	char version[SINK_LINE_NAME_SIZE];
 	enum status st;
 
-	if (d->version[0] == '\0' || strlen(d->version) > SINK_NAME_MAX ||
+	if (d->version[0] == '\0' || strlen(d->version) > SINK_LINE_NAME_MAX ||
 	    d->epoch < 0)
 		return reason_set(e->why, STATUS_REFUSED,
 				  "role %s: a sink needs a version and an "
 				  "epoch",
 				  e->role);
 	encode_percent(d->version, strlen(d->version), version);
-	text_printf(&head, "%s version=%s epoch=%lld\n", e->marker, version,
-		    (long long)d->epoch);
 	st = format_render(forms[e->kind], d->credential, &body, e->why);
 	if (st != STATUS_OK) {
 		st = reason_wrap(e->why, st, "role %s, sink %s", e->role,
 				 e->path);
 		goto out;
 	}
+	text_printf(&head, "%s version=%s epoch=%lld", e->marker, version,
+		    (long long)d->epoch);
+	if (e->kind != SINK_ENV)
+		put_mark(e, body, &head);
+	text_add(&head, "\n");
 	st = text_status(&head);
 	if (st == STATUS_OK)
 		st = secret_new(head.len + secret_len(body) + sizeof(e->end) +
@@ -456,10 +546,13 @@ enum status sink_edit_put(enum sink_kind kind, const char *path,
 	size_t place = 0;
 	bool found = false;
 	struct edit e;
-	enum status st = edit_begin(&e, kind, path, old, d->role, why);
+	enum status st = edit_begin(&e, kind, path, old, d->role,
+				    d->credential->username, why);
 
 	if (st == STATUS_OK)
 		st = survey(&e, &place, &found, &epoch);
+	if (st == STATUS_OK)
+		st = check_rivals(&e);
 	if (st != STATUS_OK)
 		return st;
 	if (found && epoch > d->epoch && !d->overrule)
@@ -474,7 +567,7 @@ enum status sink_edit_put(enum sink_kind kind, const char *path,
 	if (kind == SINK_PGPASS &&
 	    (!found || is_shadowed(&e, place, d->credential)))
 		place = 0;
-	if (kind == SINK_PGBOUNCER && is_overridden(&e, place, d->credential))
+	if (kind != SINK_PGPASS && is_overridden(&e, place))
 		place = e.n;
 	st = finish(&e, place, block, ret_new);
 	secret_free(block);
@@ -489,7 +582,7 @@ enum status sink_edit_remove(enum sink_kind kind, const char *path,
 	size_t place = 0;
 	bool found = false;
 	struct edit e;
-	enum status st = edit_begin(&e, kind, path, old, role, why);
+	enum status st = edit_begin(&e, kind, path, old, role, "", why);
 
 	if (st == STATUS_OK)
 		st = survey(&e, &place, &found, &epoch);
@@ -505,7 +598,7 @@ enum status sink_edit_look(enum sink_kind kind, const char *path,
 	struct sink_held held = { .found = false };
 	size_t at = 0, number = 0;
 	struct edit e;
-	enum status st = edit_begin(&e, kind, path, content, role, why);
+	enum status st = edit_begin(&e, kind, path, content, role, "", why);
 
 	while (st == STATUS_OK && at < e.n) {
 		struct block b;

@@ -3,13 +3,16 @@
  * The content of a sink's file with one role's block put in or taken out.
  * Pure: bytes in, bytes out.
  *
- * A block is, in a pgpass file, the marker and the line after it:
- *	# keyturn role=<percent-encoded> version=<id> epoch=<n>
+ * A block is, in a pgpass file, the marker and the lines behind it, at most as
+ * many as the marker says (lines=, else one), that are of its user (user=, else
+ * of the role's name); what somebody has put there for another user is foreign:
+ *	# keyturn role=<percent-encoded> version=<id> epoch=<n>[ lines=<n>]
+ *		[ user=<percent-encoded>]                (on the same line)
  *	host:5432:shop:sap:...
  * and in an env file the marker, the assignments, and an end:
  *	# keyturn end role=<percent-encoded>
- * In a PgBouncer auth_file it is the marker, begun with ";", and the line after
- * it.  Every other byte of the file is foreign and stays.
+ * In a PgBouncer auth_file it is as in a pgpass file, the marker begun with
+ * ";".  Every other byte of the file is foreign and stays.
  */
 #ifndef KEYTURN_SINK_EDIT_H
 #define KEYTURN_SINK_EDIT_H
@@ -20,10 +23,14 @@
  * `old` is the content, and path its name for sentences.  The role's block is
  * replaced where it is.  A new one comes first in a pgpass file (libpq takes
  * the first match) and last in an env file (sh and systemd take the last
- * assignment) and in an auth_file.  A block behind a foreign pgpass line that matches one of its
- * connections moves to the top.
+ * assignment) and in an auth_file.  A block behind a foreign pgpass line that
+ * matches one of its connections moves to the top; one before a foreign line
+ * that counts instead of it (a later assignment, a later line of the user) to
+ * the end.
  * STATUS_CONFLICT: a block of the role has a higher epoch.  STATUS_CORRUPT: a
- * marker of the role cannot be read, so nobody knows what is ours.
+ * marker of the role cannot be read, or an env block has somebody's line in it,
+ * so nobody knows what is ours.  STATUS_REFUSED: an env file has a block of
+ * another role, or an auth_file one of the same user.
  * STATUS_LIMIT: the result has more than SECRET_CAP_MAX bytes.  Or what
  * format_render() says.
  */

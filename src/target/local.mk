@@ -7,4 +7,4 @@ libtarget_a_SOURCES = src/target/target.h src/target/target_postgres.h \
 	src/target/target_marker_claim.c src/target/target_marker_internal.h \
 	src/target/target_marker_prepare.c src/target/target_marker_row.c \
 	src/target/target_apply.c src/target/target_plain.c \
-	src/target/target_prove.c
+	src/target/target_prove.c src/target/target_told.c

@@ -66,6 +66,8 @@ static void close_target(struct target *t)
 	free(p->prove_dbname);
 	free(p->marker_schema);
 	free(p->dbname);
+	free(p->host);
+	free(p->port);
 	free(p->branch);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
@@ -158,7 +160,6 @@ static enum status describe(struct target_postgres *p)
 {
 	const struct pg_info *info = p->infos[0];
 	const char *dbname = pg_info_get(info, "dbname");
-	const char *port = pg_info_get(info, "port");
 	enum status st;
 
 	if (dbname[0] == '\0')
@@ -166,10 +167,15 @@ static enum status describe(struct target_postgres *p)
 	if (dbname[0] == '\0')
 		dbname = "postgres";
 	st = text_dup(dbname, &p->dbname);
+	if (st == STATUS_OK)
+		st = target_told_host(pg_info_get(info, "host"),
+				      pg_info_get(info, "hostaddr"), &p->host);
+	if (st == STATUS_OK)
+		st = target_told_port(pg_info_get(info, "port"), &p->port);
 	p->target.ops = &postgres_ops;
 	p->target.name = p->name;
-	p->target.host = pg_info_get(info, "host");
-	p->target.port = port[0] != '\0' ? port : "5432";
+	p->target.host = p->host;
+	p->target.port = p->port;
 	p->target.dbname = p->prove_dbname != NULL ? p->prove_dbname :
 						     p->dbname;
 	p->target.sslmode = pg_info_get(info, "sslmode");

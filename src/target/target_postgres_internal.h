@@ -147,6 +147,8 @@ struct target_postgres {
 	char *prove_dbname;
 	char *marker_schema;
 	char *dbname;
+	char *host; /* what consumers are told */
+	char *port;
 	char *branch;
 	struct pg_info **infos; /* [0] is the admin's */
 	size_t n_infos;
@@ -162,6 +164,19 @@ struct target_postgres {
 };
 
 struct target_postgres *target_postgres_of(struct target *t);
+
+/* ---- target_told.c ---- */
+
+/* What consumers are told of a connection string's host and hostaddr, each of
+ * which may be a list: the host, or the address where there is none, as libpq
+ * looks up passwords.  *ret_host is the caller's to free. */
+enum status target_told_host(const char *host, const char *hostaddr,
+			     char **ret_host);
+
+/* The one port of all hosts; the list when they differ.  To free as well. */
+enum status target_told_port(const char *ports, char **ret_port);
+
+/* ---- target_postgres.c ---- */
 
 /* A role name that SQL will take whole: 1 to 63 bytes of UTF-8. */
 enum status target_postgres_check_name(const char *role, struct reason *why);

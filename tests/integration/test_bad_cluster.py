@@ -209,15 +209,37 @@ def test_a_primary_behind_a_standby_that_lags(new_server, new_site):
     site.must_log_in(before.password, server=standby)
 
 
-def test_hosts_of_which_a_sink_can_name_only_one(taken_over):
+def test_hosts_of_which_consumers_are_told_as_libpq_looks_them_up(taken_over):
+    """A list is a list; the address where there is no name; one port."""
     site = taken_over
     port = site.server.port
+
+    def sink():
+        with open(os.path.join(site.sinks, "sap.pgpass")) as f:
+            return [line.split(":")[:2] for line in f if line[0] != "#"]
+    site.configure(conninfo=site.conninfo(host="127.0.0.1,localhost",
+                                          port=f"{port},{port}"))
+    site.run("rotate", "sap", expect=0)
+    assert sink() == [["127.0.0.1", str(port)], ["localhost", str(port)]]
+    site.run("check", expect=0)
+    password = site.current().password
+    lines = site.run("get", "sap", "--format", "pgpass", expect=0).out
+    assert [x.split(":")[0] for x in lines.splitlines()] == ["127.0.0.1",
+                                                             "localhost"]
+    assert all(x.endswith(":" + password) for x in lines.splitlines())
+    # An address alone has no name that a certificate could be compared with.
+    site.configure(conninfo=site.conninfo(host=None, hostaddr="127.0.0.1",
+                                          sslmode="verify-ca"),
+                   cluster="insecure = yes")
+    site.run("rotate", "sap", expect=0)
+    assert sink() == [["127.0.0.1", str(port)]]
+    site.must_log_in(site.current().password)
     with nothing_changed(site):
         site.configure(conninfo=site.conninfo(host="127.0.0.1,127.0.0.1",
-                                              port=f"{port},{port}"))
+                                              port=f"{port},{port + 1}"))
         sentence(site.run("rotate", "sap"), 2, "keyturn.conf:",
-                 "[role sap]", "lists several hosts", "set host")
-        finding(site.run("check"), "lists several hosts")
+                 "[role sap]", "one port", "set host and port")
+        finding(site.run("check"), "one port")
 
 
 def test_a_server_that_only_reads(taken_over):

@@ -185,11 +185,23 @@ def test_no_field_carries_a_control_character_in_either_direction(caller):
     assert len(caller.asked) == asked
 
 
-@pytest.mark.parametrize("form, host", [("pgpass", "*"), ("pgpass", "a,b"),
-                                        ("uri", "a,b"), ("pgpass", "#x")])
+@pytest.mark.parametrize("form, host", [("pgpass", "*"), ("pgpass", "a,*"),
+                                        ("pgpass", "#x")])
 def test_what_a_form_would_misread_is_refused(caller, form, host):
     caller.answer = lambda *_: secret(HOST=host)
     caller.run("get", "-r", "sap", "-f", form, expect=1)
+
+
+def test_a_list_of_hosts_and_a_socket_folder_fit_every_form(caller):
+    caller.answer = lambda *_: secret(HOST="a,/run/pg")
+    lines = caller.run("get", "-r", "sap", "-f", "pgpass",
+                       expect=0).stdout.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["a", "/run/pg",
+                                                      "localhost"]
+    done = caller.run("get", "-r", "sap", "-f", "uri", expect=0)
+    assert "@a:5432,%2Frun%2Fpg:5432/shop" in done.stdout
+    done = caller.run("get", "-r", "sap", "-f", "env", expect=0)
+    assert "PGHOST='a,/run/pg'" in done.stdout
 
 
 def test_another_user_or_the_unwanted_version_is_not_believed(caller):

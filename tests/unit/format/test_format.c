@@ -112,7 +112,7 @@ static void what_is_not_known_is_left_out(void **state)
 		[FORMAT_RAW] = "x",
 		[FORMAT_JSON] = "{\"engine\":\"postgres\",\"port\":\"5432\","
 				"\"username\":\"sap\",\"password\":\"x\"}",
-		[FORMAT_PGPASS] = "*:5432:*:sap:x\n",
+		[FORMAT_PGPASS] = NULL, /* would be for any server */
 		[FORMAT_ENV] = "PGPORT='5432'\nPGUSER='sap'\n"
 			       "PGPASSWORD='x'\n",
 		[FORMAT_URI] = "postgresql://sap:x@:5432/",
@@ -124,8 +124,13 @@ static void what_is_not_known_is_left_out(void **state)
 
 	(void)state;
 	for (int i = 0; i < FORMAT_COUNT; i++) {
-		char *got = rendered((enum format_kind)i, &c);
+		char *got;
 
+		if (want[i] == NULL) {
+			assert_refused((enum format_kind)i, &c, "has no host");
+			continue;
+		}
+		got = rendered((enum format_kind)i, &c);
 		assert_string_equal(got, want[i]);
 		free(got);
 	}
@@ -194,9 +199,12 @@ static void assert_libpq(const char *conninfo, const char *keyword,
 
 static void libpq_reads_back_uri_and_conninfo(void **state)
 {
-	static const char *const hosts[] = { "db.example.com", "10.0.0.1",
-					     "2001:db8::1", "fe80::1%eth0",
-					     "/var/run/postgresql" };
+	static const char *const hosts[] = {
+		"db.example.com",      "10.0.0.1",
+		"2001:db8::1",	       "fe80::1%eth0",
+		"/var/run/postgresql", "a,2001:db8::2,/run/pg"
+	};
+	static const char *const ports[] = { "5433", "5433,5433,5433" };
 	static const enum format_kind kinds[] = { FORMAT_URI, FORMAT_CONNINFO };
 	struct secret *password = secret_of(NASTY, strlen(NASTY));
 	struct format_credential c = plain(password);
@@ -204,14 +212,15 @@ static void libpq_reads_back_uri_and_conninfo(void **state)
 	(void)state;
 	c.username = "us'er \"x\"; -- @:/\\ \xC3\xA4%41";
 	c.dbname = "d b/?#&='\\\xC3\xB6";
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < 6; i++)
 		for (size_t k = 0; k < 2; k++) {
 			char *got;
 
 			c.host = hosts[i];
 			got = rendered(kinds[k], &c);
 			assert_libpq(got, "host", c.host);
-			assert_libpq(got, "port", "5433");
+			assert_libpq(got, "port",
+				     ports[i == 5 && kinds[k] == FORMAT_URI]);
 			assert_libpq(got, "dbname", c.dbname);
 			assert_libpq(got, "user", c.username);
 			assert_libpq(got, "password", NASTY);
@@ -266,12 +275,87 @@ static void libpq_finds_the_password_in_a_pgpass_line(void **state)
 	assert_string_equal(got, "");
 	free(got);
 	free(line);
-	c.host = c.dbname = c.port = "";
+	c.host = "db";
+	c.dbname = c.port = "";
 	line = rendered(FORMAT_PGPASS, &c);
-	got = libpq_pgpass(line, "any", "5432", "any", c.username);
+	got = libpq_pgpass(line, "db", "5432", "any", c.username);
 	assert_string_equal(got, nasty);
 	free(got);
 	free(line);
+	secret_free(password);
+}
+
+/* The names that libpq looks up for hosts, as lines of a pgpass file. */
+static void assert_lines(const char *hosts, const char *want)
+{
+	struct secret *password = secret_of("x", 1);
+	struct format_credential c = { hosts, "", "", "u", "", "", password };
+	char *got = rendered(FORMAT_PGPASS, &c);
+
+	assert_string_equal(got, want);
+	free(got);
+	secret_free(password);
+}
+
+static void a_pgpass_form_has_a_line_for_all_that_may_be_looked_up(void **state)
+{
+	(void)state;
+	assert_lines("db", "db:5432:*:u:x\n");
+	assert_lines("a,b,a", "a:5432:*:u:x\nb:5432:*:u:x\n");
+	assert_lines("/run/pg", "/run/pg:5432:*:u:x\nlocalhost:5432:*:u:x\n");
+	assert_lines("@pg", "@pg:5432:*:u:x\nlocalhost:5432:*:u:x\n");
+	assert_lines("localhost,/tmp,/var/run/postgresql",
+		     "localhost:5432:*:u:x\n/tmp:5432:*:u:x\n"
+		     "/var/run/postgresql:5432:*:u:x\n");
+	/* An empty one is libpq's default folder, which is "localhost". */
+	assert_lines("a,", "a:5432:*:u:x\nlocalhost:5432:*:u:x\n");
+	assert_lines("2001:db8::1", "2001\\:db8\\:\\:1:5432:*:u:x\n");
+}
+
+/* What this libpq finds for a connection string in what we write for it. */
+static void a_libpq_finds_its_line_for_any_kind_of_host(void **state)
+{
+	static const struct {
+		const char *hosts;
+		const char *conninfo;
+	} cases[] = {
+		{ "/var/run/postgresql", "host=/var/run/postgresql" },
+		{ "/var/run/postgresql", "" }, /* Debian's default */
+		{ "/run/postgresql", "host=/run/postgresql" },
+		{ "/tmp", "host=/tmp" },
+		{ "/tmp", "host=''" },
+		{ "/tmp/a:b", "host='/tmp/a:b'" },
+		{ "@abstract", "host=@abstract" },
+		{ "127.0.0.1", "hostaddr=127.0.0.1" },
+		{ "::1", "hostaddr=::1" },
+		{ "db", "host=db hostaddr=127.0.0.1" },
+		{ "nowhere.invalid,/tmp", "host=nowhere.invalid,/tmp" },
+	};
+	struct secret *password = secret_of("found", 5);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct format_credential c = { cases[i].hosts, "", "",
+					       "sap",	       "", "",
+					       password };
+		char path[] = "/tmp/test_format.XXXXXX";
+		char *lines = rendered(FORMAT_PGPASS, &c), conninfo[256];
+		int fd = mkstemp(path);
+		PGconn *conn;
+
+		assert_int_equal(write(fd, lines, strlen(lines)),
+				 (ssize_t)strlen(lines));
+		close(fd);
+		snprintf(conninfo, sizeof(conninfo),
+			 "user=sap dbname=d port=5432 passfile=%s %s", path,
+			 cases[i].conninfo);
+		conn = PQconnectStart(conninfo);
+		if (strcmp(PQpass(conn), "found") != 0)
+			fail_msg("%s: nothing in %s", conninfo, lines);
+		PQfinish(conn);
+		unlink(path);
+		free(lines);
+	}
 	secret_free(password);
 }
 
@@ -466,15 +550,14 @@ static void what_would_be_read_differently_is_refused(void **state)
 	assert_refused(FORMAT_ENV, &c, "port");
 	c = plain(good), c.sslmode = "none&x=1";
 	assert_refused(FORMAT_URI, &c, "sslmode");
-	c = plain(good), c.host = "a,b";
-	assert_refused(FORMAT_PGPASS, &c, "list of hosts");
-	assert_refused(FORMAT_URI, &c, "list of hosts");
+	c = plain(good), c.host = "a,*";
+	assert_refused(FORMAT_PGPASS, &c, "match any");
+	c = plain(good), c.host = "a, b";
+	assert_refused(FORMAT_PGPASS, &c, "\" b\"");
 	c = plain(good), c.dbname = "*";
 	assert_refused(FORMAT_PGPASS, &c, "match any");
 	c = plain(good), c.host = "#x";
 	assert_refused(FORMAT_PGPASS, &c, "#x");
-	c = plain(good), c.host = "/tmp";
-	assert_refused(FORMAT_PGPASS, &c, "localhost");
 	c = plain(spaced);
 	assert_refused(FORMAT_PGPASS, &c, "ends with a space");
 	c = plain(good), c.dbname = "\xFF\xFE";
@@ -533,6 +616,9 @@ int main(void)
 			a_password_that_breaks_an_auth_file_is_refused),
 		cmocka_unit_test(libpq_reads_back_uri_and_conninfo),
 		cmocka_unit_test(libpq_finds_the_password_in_a_pgpass_line),
+		cmocka_unit_test(
+			a_pgpass_form_has_a_line_for_all_that_may_be_looked_up),
+		cmocka_unit_test(a_libpq_finds_its_line_for_any_kind_of_host),
 		cmocka_unit_test(a_shell_and_systemd_read_env_alike),
 		cmocka_unit_test(a_json_library_reads_back_every_key),
 		cmocka_unit_test(a_control_character_in_any_value_is_refused),

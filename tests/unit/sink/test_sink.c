@@ -261,6 +261,10 @@ static void foreign_lines_keep_every_byte(void **state)
 			size_t n = strlen(foreign[i]);
 			bool changed = false;
 
+			/* An env file is one role's. */
+			if (kind == SINK_ENV &&
+			    strstr(foreign[i], "role=sapx") != NULL)
+				continue;
 			p->sink.kind = (enum sink_kind)kind;
 			put(p, foreign[i]);
 			assert_delivered(p, "sap", "v1", 1);
@@ -293,7 +297,7 @@ static unsigned draw(unsigned bound)
 	return (unsigned)(seed >> 33) % bound;
 }
 
-/* Random files, three roles that come, change and go: what is foreign stays,
+/* Random files, three roles (one in an env file) that come, change and go: what is foreign stays,
  * and each role has one block with its last version. */
 static void any_foreign_content_survives_any_sequence(void **state)
 {
@@ -317,7 +321,7 @@ static void any_foreign_content_survives_any_sequence(void **state)
 			text_add(&foreign, "end\n");
 		put_file(p->sink.path, text_str(&foreign), foreign.len);
 		for (int64_t epoch = 1; epoch < 12; epoch++) {
-			unsigned k = draw(3);
+			unsigned k = p->sink.kind == SINK_ENV ? 0 : draw(3);
 
 			if (draw(4) > 0) {
 				assert_delivered(p, roles[k], "v", epoch);
@@ -392,7 +396,7 @@ static void a_line_that_does_not_match_leaves_ours_in_place(void **state)
 		"db.example.com:5432:shop:sap\n",
 		"#db.example.com:5432:shop:sap:x\n",
 		"**:5432:shop:sap:x\n",
-		"# keyturn role=o version=1 epoch=1\n*:*:*:*:x\n",
+		"# keyturn role=o version=1 epoch=1 user=%2A\n*:*:*:*:x\n",
 	};
 	struct place *p = *state;
 
@@ -507,6 +511,137 @@ static void a_block_that_was_copied_is_replaced_by_one(void **state)
 	assert_content(p, "a\n" PAIR("3") "b\nc");
 }
 
+#define USERLIST(n)                                                          \
+	"; keyturn role=sap version=v" n " epoch=" n "\n\"sap\" \"" PASSWORD \
+	"\"\n"
+
+/* ---- What is ours behind a marker ---- */
+
+static void only_lines_of_the_role_are_taken_for_its_own(void **state)
+{
+	static const char mark[] = "# keyturn role=sap version=v1 epoch=1";
+	static const struct {
+		const char *attributes;
+		const char *behind; /* the marker */
+		const char *stays;
+	} cases[] = {
+		{ "", "h:1:d:sap:old\nother:1:d:sap:mine\n",
+		  "other:1:d:sap:mine\n" },
+		{ "", "h:1:d:somebody:mine\n", "h:1:d:somebody:mine\n" },
+		{ "", "h:1:d:*:mine\n", "h:1:d:*:mine\n" },
+		{ " lines=3", "h:1:d:sap:old\nh:1:d:me:mine\nh:1:d:sap:x\n",
+		  "h:1:d:me:mine\nh:1:d:sap:x\n" },
+		{ " lines=2", "h:1:d:sap:old\ng:1:d:sap:old\ni:1:d:sap:x\n",
+		  "i:1:d:sap:x\n" },
+		/* The role's user was another one then. */
+		{ " user=sap_old", "h:1:d:sap_old:old\nh:1:d:z:x\n",
+		  "h:1:d:z:x\n" },
+	};
+	struct place *p = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct text t = text_make(4096);
+
+		text_printf(&t, "%s%s\n%s", mark, cases[i].attributes,
+			    cases[i].behind);
+		put(p, text_str(&t));
+		assert_delivered(p, "sap", "v2", 2);
+		text_reset(&t);
+		text_printf(&t, PAIR("2") "%s", cases[i].stays);
+		assert_content(p, text_str(&t));
+		text_free(&t);
+	}
+}
+
+static void every_line_of_a_list_of_hosts_is_replaced(void **state)
+{
+	struct place *p = *state;
+	struct format_credential c = credential(p);
+	struct sink_delivery d = { "partner", "v1", 1, &c, false };
+	bool changed = false;
+
+	put(p, "b:5432:shop:sap:stale\n");
+	c.host = "a,b,/run/pg";
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_content(p, "# keyturn role=partner version=v1 epoch=1 lines=4 "
+			  "user=sap\n"
+			  "a:5432:shop:sap:" PASSWORD "\n"
+			  "b:5432:shop:sap:" PASSWORD "\n"
+			  "/run/pg:5432:shop:sap:" PASSWORD "\n"
+			  "localhost:5432:shop:sap:" PASSWORD "\n"
+			  "b:5432:shop:sap:stale\n");
+	d.version = "v2", d.epoch = 2, c.host = "a";
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_content(p, "# keyturn role=partner version=v2 epoch=2 user=sap\n"
+			  "a:5432:shop:sap:" PASSWORD "\n"
+			  "b:5432:shop:sap:stale\n");
+	assert_int_equal(sink_withdraw(&p->sink, "partner", &changed, NULL),
+			 STATUS_OK);
+	assert_content(p, "b:5432:shop:sap:stale\n");
+}
+
+static void what_would_count_instead_of_ours_is_passed(void **state)
+{
+	static const char *const later[] = {
+		"PGPASSWORD=stale\n",
+		"  export\tPGPASSWORD=stale\n",
+		"\tPGUSER='x'\r\n",
+	};
+	static const char *const users[] = {
+		"  \"sap\" \"stale\"\n",
+		"\t\"sap\" \"\"\n",
+	};
+	struct place *p = *state;
+	struct text t = text_make(4096);
+
+	p->sink.kind = SINK_ENV;
+	for (size_t i = 0; i < 3; i++) {
+		text_reset(&t);
+		text_printf(&t, "A=1\n" BLOCK("1") "%s", later[i]);
+		put(p, text_str(&t));
+		assert_delivered(p, "sap", "v2", 2);
+		text_reset(&t);
+		text_printf(&t, "A=1\n%s" BLOCK("2"), later[i]);
+		assert_content(p, text_str(&t));
+	}
+	p->sink.kind = SINK_PGBOUNCER;
+	for (size_t i = 0; i < 2; i++) {
+		text_reset(&t);
+		text_printf(&t, USERLIST("1") "%s", users[i]);
+		put(p, text_str(&t));
+		assert_delivered(p, "sap", "v2", 2);
+		text_reset(&t);
+		text_printf(&t, "%s" USERLIST("2"), users[i]);
+		assert_content(p, text_str(&t));
+	}
+	text_free(&t);
+}
+
+static void a_file_of_one_password_serves_no_second_role(void **state)
+{
+	struct place *p = *state;
+	struct format_credential c = credential(p);
+	struct sink_delivery d = { "other", "v1", 1, &c, false };
+	struct reason why = { "" };
+	bool changed = false;
+
+	p->sink.kind = SINK_ENV;
+	assert_delivered(p, "sap", "v1", 1);
+	c.username = "else";
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why),
+			 STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "a file of its own"));
+	assert_int_equal(sink_try(&p->sink, &d, &why), STATUS_REFUSED);
+	/* An auth_file has one password for each user. */
+	assert_int_equal(unlink(p->sink.path), 0);
+	p->sink.kind = SINK_PGBOUNCER;
+	assert_delivered(p, "sap", "v1", 1);
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why), STATUS_OK);
+	d.role = "third", c.username = "sap";
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why),
+			 STATUS_REFUSED);
+}
+
 static void a_damaged_block_is_refused_and_named_by_its_line(void **state)
 {
 	static const char *const markers[] = {
@@ -535,14 +670,14 @@ static void a_damaged_block_is_refused_and_named_by_its_line(void **state)
 			 "# keyturn role=x version=1 epoch=1\n"
 			 "# keyturn end role=x\n# keyturn end role=sap\n",
 			 1, STATUS_CORRUPT, "no end");
+	assert_untouched(p,
+			 "# keyturn role=sap version=1 epoch=1\nPGUSER='sap'\n"
+			 "B=2\n# keyturn end role=sap\n",
+			 1, STATUS_CORRUPT, "line 3");
 	/* Behind a good block, the line is still counted right. */
 	assert_untouched(p, "A=1\n" BLOCK("1") "\n# keyturn role=sap x\n", 1,
 			 STATUS_CORRUPT, "line 10");
 }
-
-#define USERLIST(n)                                                          \
-	"; keyturn role=sap version=v" n " epoch=" n "\n\"sap\" \"" PASSWORD \
-	"\"\n"
 
 /* PgBouncer takes the last line of a user, and ";" begins a comment. */
 static void an_auth_file_has_the_managed_line_behind_the_user_s_others(
@@ -1008,7 +1143,7 @@ static void writers_wait_for_each_other(void **state)
 		char marker[64];
 
 		snprintf(marker, sizeof(marker),
-			 "# keyturn role=w%d version=v epoch=%d\n", w,
+			 "# keyturn role=w%d version=v epoch=%d user=sap\n", w,
 			 DELIVERIES);
 		assert_non_null(strstr(content_of(p->sink.path), marker));
 	}
@@ -1234,6 +1369,10 @@ int main(int argc, char **argv)
 		TEST(a_shell_reads_the_env_block),
 		TEST(an_older_epoch_never_replaces_a_newer_one),
 		TEST(a_block_that_was_copied_is_replaced_by_one),
+		TEST(only_lines_of_the_role_are_taken_for_its_own),
+		TEST(every_line_of_a_list_of_hosts_is_replaced),
+		TEST(what_would_count_instead_of_ours_is_passed),
+		TEST(a_file_of_one_password_serves_no_second_role),
 		TEST(a_damaged_block_is_refused_and_named_by_its_line),
 		TEST(an_auth_file_has_the_managed_line_behind_the_user_s_others),
 		TEST(what_a_file_holds_can_be_looked_at),
