@@ -35,7 +35,8 @@ struct schedule {
 	bool has_window;
 	int64_t open;  /* seconds of the local day */
 	int64_t close; /* first second after; less than open over midnight */
-	int64_t splay_us;
+	int64_t splay_within_us; /* 0: none */
+	int64_t splay_us;	 /* this role's part of it */
 };
 
 enum status schedule_duration(const char *s, int64_t *ret_us,
@@ -129,6 +130,7 @@ static enum status parse_splay(struct schedule *s,
 				  "splay: \"%s\" is longer than the window "
 				  "\"%s\"",
 				  spec->splay, spec->window);
+	s->splay_within_us = splay;
 	s->splay_us =
 		(int64_t)(name_hash(spec->name) % (uint64_t)(splay / US)) * US;
 	return STATUS_OK;
@@ -251,11 +253,41 @@ static int64_t window_back(const struct schedule *s, int64_t at_us)
 	}
 }
 
+/*
+ * An interval is shifted once, and holds from then on: with a window to the
+ * splay behind its opening ...
+ */
+static int64_t splay_in_window(const struct schedule *s, int64_t after_us,
+			       int64_t due_us)
+{
+	int64_t utc = schedule_civil_floor(due_us, US);
+	int64_t local = utc + schedule_zone_span(s->zone, utc).offset;
+	int64_t due =
+		(utc - schedule_civil_mod(local - s->open, SCHEDULE_DAY)) * US +
+		s->splay_us;
+
+	return due > after_us && window_open(s, due) ? due : due_us;
+}
+
+/* ... and else back, by less than the splay, to points that are a whole part of
+ * the interval from each other, so that the next one is a whole interval away. */
+static int64_t splay_on_grid(const struct schedule *s, int64_t due_us)
+{
+	int64_t parts;
+
+	if (s->splay_within_us == 0)
+		return due_us;
+	parts = (s->every_us - 1) / s->splay_within_us + 1;
+	return due_us -
+	       schedule_civil_mod(due_us - s->splay_us, s->every_us / parts);
+}
+
 static int64_t next_interval(const struct schedule *s, int64_t after_us)
 {
 	int64_t due = window_forward(s, after_us + s->every_us);
 
-	return window_forward(s, due + s->splay_us);
+	return s->has_window ? splay_in_window(s, after_us, due) :
+			       splay_on_grid(s, due);
 }
 
 static int64_t next_cron(const struct schedule *s, int64_t after_us)
@@ -280,6 +312,14 @@ int64_t schedule_next(const struct schedule *s, int64_t after_us)
 		after_us = SCHEDULE_FIRST_US;
 	return s->every_us > 0 ? next_interval(s, after_us) :
 				 next_cron(s, after_us);
+}
+
+/* Clocks that are kept right differ by less. */
+#define AHEAD_US (INT64_C(600) * 1000000)
+
+bool schedule_ahead(int64_t stamp_us, int64_t now_us)
+{
+	return stamp_us > now_us && stamp_us - now_us > AHEAD_US;
 }
 
 bool schedule_due(const struct schedule *s, int64_t last_us, int64_t now_us)

@@ -34,8 +34,11 @@ struct schedule_spec {
 	const char *window; /* "HH:MM-HH:MM" local, may pass midnight, or NULL:
 			       due points outside are moved to its next start */
 	const char *splay;  /* "30m": a fixed offset in [0, splay) derived from
-			       the role's name is added, or NULL; what it takes
-			       out of the window moves to the next start */
+			       the role's name is added to a cron point, or
+			       NULL; what it takes out of the window moves to
+			       the next start.  An interval is shifted by it
+			       once, to an earlier point, or with a window to
+			       that behind its opening, and then holds. */
 	const char *name;   /* the role's name, for splay */
 };
 
@@ -58,6 +61,9 @@ int64_t schedule_next(const struct schedule *s, int64_t after_us);
  * rotation however many points were missed.  With a window only while that is
  * open: a point that was missed is caught up in the next one. */
 bool schedule_due(const struct schedule *s, int64_t last_us, int64_t now_us);
+
+/* Does a stamp lie so far ahead that some clock was, or is, wrong? */
+bool schedule_ahead(int64_t stamp_us, int64_t now_us);
 
 /* The shortest gap between two due points, for `check` (store quotas). */
 int64_t schedule_shortest_us(const struct schedule *s, int64_t now_us);

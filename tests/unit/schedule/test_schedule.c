@@ -251,11 +251,11 @@ static void a_missed_point_waits_for_the_window(void **state)
 static int64_t splay_of(const char *name, const char *splay)
 {
 	struct schedule_zone *z = zone("UTC");
-	struct schedule *s = parsed(&(struct schedule_spec){ .every = "1h",
-							     .splay = splay,
-							     .name = name },
-				    z);
-	int64_t got = schedule_next(s, 0) - H;
+	struct schedule *s = parsed(
+		&(struct schedule_spec){
+			.cron = "0 * * * *", .splay = splay, .name = name },
+		z);
+	int64_t got = schedule_next(s, 0) % H;
 
 	schedule_free(s);
 	schedule_zone_free(z);
@@ -282,6 +282,59 @@ static void a_splay_is_fixed_for_a_name_and_spreads_the_names(void **state)
 	/* A release must not move anybody's due time. */
 	assert_int_equal(splay_of("sap_engagement", "1h"), 2440 * S);
 	assert_int_equal(splay_of("x", "1s"), 0);
+}
+
+static void an_interval_is_shifted_once_and_holds(void **state)
+{
+	static const struct {
+		const char *every, *window, *splay;
+		int64_t us;
+	} cases[] = {
+		{ "30d", NULL, "25d", 30 * D },
+		{ "30d", NULL, "30m", 30 * D },
+		{ "7d", NULL, "50h", 7 * D },
+		{ "15m", NULL, "1h", 15 * MIN },
+		{ "30d", "02:00-04:00", "1h", 30 * D },
+		{ "7d", "22:00-05:00", "7h", 7 * D },
+	};
+	struct schedule_zone *z = zone("UTC");
+	int64_t first = at("2026-11-21T12:34:56Z");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int64_t earliest = INT64_MAX, latest = 0;
+
+		for (int role = 0; role < 200; role++) {
+			char name[32];
+			struct schedule *s;
+			int64_t last, next;
+
+			snprintf(name, sizeof(name), "r%d", role);
+			s = parsed(
+				&(struct schedule_spec){
+					.every = cases[i].every,
+					.window = cases[i].window,
+					.splay = cases[i].splay,
+					.name = name },
+				z);
+			last = schedule_next(s, first);
+			assert_true(last > first);
+			if (!cases[i].window)
+				assert_true(last - first <= cases[i].us);
+			earliest = last < earliest ? last : earliest;
+			latest = last > latest ? last : latest;
+			for (int n = 0; n < 20; n++) {
+				/* It takes a while to begin. */
+				next = schedule_next(s, last + 7 * S);
+				assert_true(next - last == cases[i].us);
+				last = next;
+			}
+			schedule_free(s);
+		}
+		/* And the roles are spread. */
+		assert_true(latest - earliest > 10 * MIN);
+	}
+	schedule_zone_free(z);
 }
 
 static void the_shortest_gap_is_found(void **state)
@@ -836,6 +889,7 @@ int main(void)
 		cmocka_unit_test(a_missed_point_waits_for_the_window),
 		cmocka_unit_test(
 			a_splay_is_fixed_for_a_name_and_spreads_the_names),
+		cmocka_unit_test(an_interval_is_shifted_once_and_holds),
 		cmocka_unit_test(the_shortest_gap_is_found),
 		cmocka_unit_test(durations_are_read_strictly),
 		cmocka_unit_test(
