@@ -135,6 +135,7 @@ static enum status open_ledger(const struct config *c,
 		.sign_public_path = public_key,
 		.now = now_system(),
 	};
+	enum status s;
 
 	if (mode != BACKENDS_LEDGER_READ) {
 		o.sign_key_path = key;
@@ -148,9 +149,15 @@ static enum status open_ledger(const struct config *c,
 			o.sign_public_path = beside;
 		}
 	}
-	return advise(ledger_sqlite_open(&o, ret, why),
-		      o.sign_key_path ? o.sign_key_path : o.sign_public_path,
-		      why);
+	s = advise(ledger_sqlite_open(&o, ret, why),
+		   o.sign_key_path ? o.sign_key_path : o.sign_public_path, why);
+	if (s == STATUS_NOT_FOUND && !o.create)
+		reason_set(why, s,
+			   "there is no ledger %s: bring it back from a "
+			   "backup; if it is lost for good, keyturn recover "
+			   "begins a new one, which knows of no freeze",
+			   o.path);
+	return s;
 }
 
 enum status backends_ledger(struct backends *b, enum backends_ledger mode,
@@ -500,8 +507,7 @@ enum status backends_remembered(struct backends *b, struct ledger *ledger,
 		return STATUS_NOT_FOUND;
 	text_copy(ret->version, sizeof(ret->version), current->id);
 	ret->rotated_us = current->created_us;
-	/* Learning is a convenience: a read-only ledger does not stop us. */
-	ledger->ops->learn(ledger, ret, NULL);
+	ret->learnt = true;
 	return STATUS_OK;
 }
 

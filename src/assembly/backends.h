@@ -85,8 +85,8 @@ int64_t backends_next_due(const struct config *c,
 
 /*
  * What the ledger remembers of a role; when it remembers nothing, what the
- * store knows of it is learnt (a lost ledger).  STATUS_NOT_FOUND for a role
- * that is new to keyturn.
+ * store knows of it (a lost ledger): ret->learnt, and nothing is written.
+ * STATUS_NOT_FOUND for a role that is new to keyturn.
  */
 enum status backends_remembered(struct backends *b, struct ledger *ledger,
 				const struct config_group *role,

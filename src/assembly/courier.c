@@ -25,7 +25,6 @@
 #define POLL_US	    (5 * NOW_SECOND)
 #define BACKOFF	    (1 * NOW_SECOND)
 #define BACKOFF_MAX (300 * NOW_SECOND)
-#define FOREVER	    (INT64_MAX / 2)
 #define PATH_SIZE   1200
 
 enum doing {
@@ -100,7 +99,7 @@ static enum status keep(struct route *r, struct reason *why)
 	snprintf(value, sizeof(value), "%" PRId64 " %u %" PRId64 " %u %.400s",
 		 r->state.seq, r->state.attempts, r->state.since_us,
 		 r->state.lost, r->state.sentence);
-	return l->ops->remember(l, key, value, FOREVER, why);
+	return l->ops->remember(l, key, value, LEDGER_FOREVER, why);
 }
 
 /* ---- one thread at a time, in all processes ------------------------------ */

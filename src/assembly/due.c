@@ -15,13 +15,16 @@ static enum status ask_schedule(struct workshop *w,
 {
 	struct schedule *schedule = NULL;
 	enum status s = workshop_schedule(w, role, &schedule, why);
+	int64_t last_us;
 
 	if (s != STATUS_OK || !schedule)
 		return s;
-	d->next_us = schedule_next(schedule, d->known.rotated_us);
+	d->ahead = schedule_ahead(d->known.rotated_us, now_us);
+	last_us = d->ahead ? 0 : d->known.rotated_us;
+	d->next_us = schedule_next(schedule, last_us);
 	if (d->next_us == INT64_MAX)
 		d->next_us = 0;
-	if (schedule_due(schedule, d->known.rotated_us, now_us)) {
+	if (schedule_due(schedule, last_us, now_us)) {
 		d->mode = ENGINE_MODE_ROTATE;
 		d->wanted = true;
 	}
@@ -62,6 +65,9 @@ enum status due_look(struct workshop *w, const struct config_group *role,
 		d.doubt = s;
 		d.wanted = true;
 		s = STATUS_OK;
+	} else if (d.known.learnt) {
+		d.unseen = !d.known.open_run[0];
+		d.wanted = !d.unseen;
 	} else {
 		d.behind = d.known.undelivered_us > 0;
 		d.wanted = d.known.open_run[0] ||
@@ -86,7 +92,7 @@ static bool still_wanted(const struct due *d, bool asked,
 		ret->status = reason_set(&ret->why, STATUS_FROZEN,
 					 "role %s is frozen: %s", d->known.role,
 					 d->known.frozen_reason);
-	else if (d->untaken || (!d->wanted && !asked))
+	else if (d->untaken || d->unseen || (!d->wanted && !asked))
 		ret->status = STATUS_NOTHING_DUE;
 	return ret->status == STATUS_OK;
 }

@@ -13,6 +13,10 @@ struct due {
 	enum engine_mode mode;
 	bool behind;	   /* a sink has not what is current; while it is not
 			      wanted the next attempt waits */
+	bool unseen;	   /* the store knows it and the ledger does not: it was
+			      lost, and a person has to look first */
+	bool ahead;	   /* it was rotated at a time that is to come: a clock
+			      was wrong, and it counts as due */
 	bool untaken;	   /* never taken over: only a person begins with it */
 	int64_t next_us;   /* wall clock of the next due point, in the past when
 			    it was missed; 0: none */

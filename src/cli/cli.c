@@ -24,9 +24,11 @@ static const struct {
 #undef OPTION
 };
 
-static const struct {
+struct option_row {
 	const char *command, *name, *argument, *help;
-} options[] = {
+};
+
+static const struct option_row options[] = {
 #define COMMAND(name, arguments, help)
 #define OPTION(command, name, argument, help) \
 	{ #command, #name, argument, help },
@@ -163,6 +165,15 @@ static void long_options(enum cli_command command, struct option *ret,
 	ret[n] = (struct option){ .name = NULL };
 }
 
+/* No beginning of --emergency, or of any other switch, stands for it. */
+static bool is_spelled_out(const char *word, const struct option_row *option)
+{
+	char name[NAME_SIZE];
+
+	spell(option->name, name);
+	return *option->argument || strcmp(word + 2, name) == 0;
+}
+
 static enum status parse_options(struct cli *c, int argc, char **argv,
 				 bool stop_at_word)
 {
@@ -188,6 +199,12 @@ static enum status parse_options(struct cli *c, int argc, char **argv,
 				argv[optind - 1],
 				c->command < CLI_COMMAND_COUNT ? "COMMAND " :
 								 "");
+		else if (!is_spelled_out(argv[optind - 1],
+					 &options[got - 1000]))
+			return reason_set(&c->why, STATUS_USAGE,
+					  "option %s is not spelled out; see "
+					  "keyturn COMMAND --help",
+					  argv[optind - 1]);
 		else if (*options[got - 1000].argument)
 			set_text(&c->o, options[got - 1000].name, optarg);
 		else
@@ -271,10 +288,12 @@ enum status cli_open_ledger(struct cli *c, enum backends_ledger mode)
 	if (s == STATUS_OK)
 		s = backends_ledger(c->backends, mode, &c->ledger, &lost,
 				    &c->why);
-	if (s == STATUS_OK && lost && !c->o.quiet)
+	/* Also with --quiet: what was frozen is forgotten. */
+	if (s == STATUS_OK && lost)
 		fprintf(stderr,
 			"keyturn: the ledger was not there and was made "
-			"anew: its history is lost, no password is\n");
+			"anew: its history and what was frozen are lost, no "
+			"password is\n");
 	return s;
 }
 
@@ -315,12 +334,22 @@ void cli_end_hooks(struct cli *c)
 	c->courier = NULL;
 }
 
+static bool is_among(const struct config_group *const *roles, size_t n,
+		     const struct config_group *role)
+{
+	while (n > 0)
+		if (roles[--n] == role)
+			return true;
+	return false;
+}
+
 enum status cli_roles(struct cli *c, const struct config_group ***ret_roles,
 		      size_t *ret_n)
 {
 	size_t n = c->n_args ? c->n_args :
 			       config_count(c->config, CONFIG_SECTION_role);
 	const struct config_group **roles = calloc(n + 1, sizeof(*roles));
+	size_t named = 0;
 	enum status s;
 
 	if (!roles)
@@ -330,14 +359,17 @@ enum status cli_roles(struct cli *c, const struct config_group ***ret_roles,
 			roles[i] = config_at(c->config, CONFIG_SECTION_role, i);
 			continue;
 		}
-		s = backends_role(c->backends, c->args[i], &roles[i], &c->why);
+		s = backends_role(c->backends, c->args[i], &roles[named],
+				  &c->why);
 		if (s != STATUS_OK) {
 			free(roles);
 			return s;
 		}
+		if (!is_among(roles, named, roles[named]))
+			named++;
 	}
 	*ret_roles = roles;
-	*ret_n = n;
+	*ret_n = c->n_args ? named : n;
 	return STATUS_OK;
 }
 

@@ -70,7 +70,7 @@ enum status cli_begin_hooks(struct cli *c);
 void cli_end_hooks(struct cli *c);
 
 /*
- * The [role NAME] groups named by c->args, or all when there are none.
+ * The [role NAME] groups named by c->args, each once, or all when there are none.
  * *ret_roles is the caller's to free().
  */
 enum status cli_roles(struct cli *c, const struct config_group ***ret_roles,

@@ -13,7 +13,7 @@
 struct check {
 	struct cli *cli;
 	const char *role; /* "" for what concerns all */
-	size_t fails, warns;
+	size_t fails, warns, frozen;
 	enum status worst; /* of the failures */
 	struct {
 		const char *name;
@@ -382,15 +382,26 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 }
 
 /* What earlier runs and people left. */
-static void check_known(struct check *k)
+static void check_known(struct check *k, const struct config_group *role)
 {
-	struct ledger *l = k->cli->ledger;
 	struct ledger_role known;
 
-	if (l->ops->role(l, k->role, &known, NULL) != STATUS_OK)
+	if (backends_remembered(k->cli->backends, k->cli->ledger, role, &known,
+				NULL) != STATUS_OK)
 		return;
-	if (known.frozen)
+	if (known.frozen) {
 		say(k, WARN, "frozen", known.frozen_reason);
+		k->frozen++;
+	}
+	if (known.learnt)
+		say(k, WARN, "ledger",
+		    "does not know this role, and the store does: unless it "
+		    "was frozen, keyturn recover takes it on; until then "
+		    "--due and keyturnd leave it alone");
+	if (schedule_ahead(known.rotated_us, now_wall(now_system())))
+		say(k, WARN, "clock",
+		    "the role was last rotated at a time that is to come: a "
+		    "clock was or is wrong; it counts as due");
 	if (known.undelivered_us)
 		say(k, WARN, "sinks",
 		    "a sink has not the current password; keyturn recover "
@@ -419,7 +430,7 @@ static void check_role(struct check *k, const struct config_group *role)
 			check_sink(k, &j.job, &j.sinks[i]);
 		check_cluster(k, &j.job, stored);
 	}
-	check_known(k);
+	check_known(k, role);
 	workshop_job_free(&j);
 }
 
@@ -535,7 +546,7 @@ enum status cli_check(struct cli *c)
 	size_t n = 0;
 	enum status s;
 
-	s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+	s = cli_open_ledger(c, BACKENDS_LEDGER_AGAIN);
 	if (s == STATUS_OK)
 		s = cli_open_workshop(c);
 	if (s == STATUS_OK)
@@ -555,7 +566,10 @@ enum status cli_check(struct cli *c)
 		s = k.worst == STATUS_OK ? STATUS_REFUSED : k.worst;
 		reason_set(&c->why, s, "%zu finding%s a rotation", k.fails,
 			   k.fails == 1 ? " stops" : "s stop");
-	}
+	} else if (k.frozen)
+		s = reason_set(&c->why, STATUS_FROZEN,
+			       "%zu frozen role%s not rotated", k.frozen,
+			       k.frozen == 1 ? " is" : "s are");
 	if (fflush(stdout) != 0)
 		s = reason_set(&c->why, STATUS_ERROR,
 			       "cannot write to standard output");

@@ -21,7 +21,9 @@ enum status cli_freeze(struct cli *c)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "--reason is longer than %d bytes",
 				  LEDGER_TEXT_SIZE - 1);
-	s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+	/* A new ledger has nothing to thaw. */
+	s = cli_open_ledger(c, freeze ? BACKENDS_LEDGER_WRITE :
+					BACKENDS_LEDGER_AGAIN);
 	if (s == STATUS_OK)
 		s = backends_role(c->backends, c->args[0], &role, &c->why);
 	if (s != STATUS_OK)

@@ -15,7 +15,7 @@ enum status cli_get(struct cli *c)
 	if (c->n_args != 1)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "get takes one role name");
-	s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+	s = cli_open_ledger(c, BACKENDS_LEDGER_AGAIN);
 	if (s == STATUS_OK)
 		s = backends_role(c->backends, c->args[0], &role, &c->why);
 	if (s == STATUS_OK)

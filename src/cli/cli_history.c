@@ -3,10 +3,13 @@
 #include "cli/cli.h"
 #include "report/report.h"
 
-#define OUTPUT_MAX ((size_t)64 << 20)
+/* Printed as it comes; the lines of one run are far shorter than the rest. */
+#define PRINT_AT   ((size_t)64 << 10)
+#define OUTPUT_MAX ((size_t)1 << 20)
 
 struct listing {
-	struct text t;
+	struct cli *c;
+	struct text t; /* still to be printed */
 	bool json;
 	size_t n;
 };
@@ -14,6 +17,7 @@ struct listing {
 static enum status add_run(void *arg, const struct ledger_run *run)
 {
 	struct listing *l = arg;
+	enum status s;
 
 	if (l->json) {
 		text_add(&l->t, l->n ? ",\n " : "[");
@@ -21,12 +25,18 @@ static enum status add_run(void *arg, const struct ledger_run *run)
 	} else
 		report_run_lines(&l->t, run);
 	l->n++;
-	return text_status(&l->t);
+	if (l->t.len < PRINT_AT)
+		return text_status(&l->t);
+	s = cli_print(l->c, &l->t);
+	l->t.len = 0;
+	return s;
 }
 
 enum status cli_history(struct cli *c)
 {
-	struct listing l = { .t = text_make(OUTPUT_MAX), .json = c->o.json };
+	struct listing l = { .c = c,
+			     .t = text_make(OUTPUT_MAX),
+			     .json = c->o.json };
 	int64_t since = 0;
 	enum status s;
 
@@ -40,7 +50,7 @@ enum status cli_history(struct cli *c)
 		s = c->ledger->ops->history(c->ledger,
 					    c->n_args ? c->args[0] : NULL,
 					    since, add_run, &l, &c->why);
-	if (l.json)
+	if (s == STATUS_OK && l.json)
 		text_add(&l.t, l.n ? "]\n" : "[]\n");
 	if (s == STATUS_OK)
 		s = cli_print(c, &l.t);

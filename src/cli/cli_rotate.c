@@ -17,6 +17,7 @@ struct choice {
 	size_t n;
 	size_t fresh;  /* roles that --due leaves alone: never taken over */
 	size_t behind; /* ... whose sinks are tried again later */
+	size_t unseen; /* ... the ledger does not know, and the store does */
 };
 
 static enum status parse_number(struct cli *c, const char *what, const char *s,
@@ -34,6 +35,29 @@ static enum status parse_number(struct cli *c, const char *what, const char *s,
 				  what, min, max, s);
 	*ret = v;
 	return STATUS_OK;
+}
+
+/* What --due leaves alone, or does for no usual reason. */
+static void tell_of(struct cli *c, const char *role, const struct due *d)
+{
+	char stamp[NOW_STAMP_SIZE];
+
+	/* Also with --quiet: the ledger was lost, or is another one. */
+	if (d->unseen)
+		log_line(LOG_LEVEL_WARN,
+			 "%s: the store knows this role and the ledger does "
+			 "not; it may have been frozen, so it is not rotated "
+			 "until keyturn recover or rotate names it",
+			 role);
+	else if (d->ahead)
+		log_line(LOG_LEVEL_WARN,
+			 "%s: was last rotated at %s, which is to come: a "
+			 "clock was or is wrong; it counts as due",
+			 role, now_stamp(d->known.rotated_us, stamp));
+	if (d->wanted && d->known.frozen && !c->o.quiet)
+		log_line(LOG_LEVEL_WARN,
+			 "%s: is due and frozen, so it is not rotated: %s",
+			 role, d->known.frozen_reason);
 }
 
 static enum status choose(struct cli *c, struct choice *ret)
@@ -65,7 +89,9 @@ static enum status choose(struct cli *c, struct choice *ret)
 			c->why = why;
 			break;
 		}
-		if (d.wanted)
+		if (c->o.due)
+			tell_of(c, config_name(roles[i]), &d);
+		if (d.wanted && !(c->o.due && d.known.frozen))
 			ret->tasks[ret->n++] = (struct pool_task){
 				.role = config_name(roles[i]),
 				.group = roles[i],
@@ -77,7 +103,8 @@ static enum status choose(struct cli *c, struct choice *ret)
 				.mode = d.mode
 			};
 		ret->fresh += d.untaken;
-		ret->behind += d.behind && !d.wanted;
+		ret->behind += d.behind && !d.wanted && !d.known.frozen;
+		ret->unseen += d.unseen;
 	}
 	free(roles);
 	return s;
@@ -228,7 +255,8 @@ enum status cli_rotate(struct cli *c)
 	if (s == STATUS_OK && c->command == CLI_import)
 		s = read_password(c, &password);
 	if (s == STATUS_OK)
-		s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+		s = cli_open_ledger(c, c->o.dry_run ? BACKENDS_LEDGER_AGAIN :
+						      BACKENDS_LEDGER_WRITE);
 	if (s == STATUS_OK)
 		s = cli_open_workshop(c);
 	if (s == STATUS_OK)
@@ -242,6 +270,12 @@ enum status cli_rotate(struct cli *c)
 			 "%zu roles were never taken over; --due leaves them "
 			 "alone: rotate or import them by name",
 			 choice.fresh);
+	if (choice.n == 0 && choice.unseen) {
+		s = reason_set(&c->why, STATUS_REFUSED,
+			       "%zu roles wait for a person to look",
+			       choice.unseen);
+		goto out;
+	}
 	if (choice.n == 0 && choice.behind) {
 		s = reason_set(&c->why, STATUS_UNDELIVERED,
 			       "%zu roles wait for their next attempt; keyturn "
@@ -260,6 +294,10 @@ enum status cli_rotate(struct cli *c)
 		s = cli_begin_hooks(c);
 		if (s == STATUS_OK)
 			s = run_choice(c, &choice, password, jobs);
+		if (s == STATUS_OK && choice.unseen)
+			s = reason_set(&c->why, STATUS_SOME_FAILED,
+				       "%zu roles wait for a person to look",
+				       choice.unseen);
 	}
 out:
 	cli_end_hooks(c);

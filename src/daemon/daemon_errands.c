@@ -132,6 +132,7 @@ static void put_in_force(struct daemon *d, struct shop *made, bool fresh,
 	d->changed = true;
 	if (!made->ledger)
 		return;
+	d->head_seq = 0; /* the next look says */
 	d->ledger_made = true;
 	d->trouble[0] = '\0';
 	agenda_site_good(&d->agenda->sites[AGENDA_SITE_LEDGER]);
@@ -162,7 +163,8 @@ static void opened(struct daemon *d, struct errand *e, int64_t now)
 	if (e->lost)
 		log_line(LOG_LEVEL_WARN,
 			 "the ledger was not there and was made anew: its "
-			 "history is lost, no password is");
+			 "history and what was frozen are lost, no password "
+			 "is");
 	else if (d->trouble[0])
 		log_line(LOG_LEVEL_INFO, "the ledger is back");
 	put_in_force(d, e->made, e->make, now);
@@ -205,8 +207,21 @@ static void loaded(struct daemon *d, struct errand *e, int64_t now)
 static void take_look(struct daemon *d, size_t i, const struct errand_look *l,
 		      int64_t now)
 {
+	const char *role = d->agenda->roles[i].name;
+
 	if (l->finding.taken_at == 0)
 		return;
+	if (l->unseen && !d->looks[i].unseen)
+		log_line(LOG_LEVEL_WARN,
+			 "%s: the store knows this role and the ledger does "
+			 "not; it may have been frozen, so it is not rotated "
+			 "until keyturn recover or rotate names it",
+			 role);
+	if (l->ahead && !d->looks[i].ahead)
+		log_line(LOG_LEVEL_WARN,
+			 "%s: was last rotated at a time that is to come: a "
+			 "clock was or is wrong; it counts as due",
+			 role);
 	d->looks[i] = *l;
 	agenda_learn(d->agenda, &d->agenda->roles[i], &l->finding, now);
 }
@@ -244,6 +259,8 @@ static void looked(struct daemon *d, struct errand *e, int64_t now)
 		if (e->looks[i].asked)
 			agenda_ask(d->agenda, &d->agenda->roles[i]);
 	d->recalled = true;
+	d->head_seq = e->head_seq;
+	memcpy(d->head, e->head, sizeof(d->head));
 	d->next_due_us = INT64_MAX;
 	for (size_t i = 0; i < d->agenda->n_roles; i++)
 		if (d->looks[i].next_due_us > wall &&
@@ -363,6 +380,8 @@ static void give_clerk(struct daemon *d, struct errand *e, int64_t now)
 	e->began = now;
 	e->actor = d->actor;
 	e->tell = tell_of_hook;
+	e->head_seq = d->head_seq;
+	memcpy(e->head, d->head, sizeof(e->head));
 	if (crew_give(d->clerk, e) != STATUS_OK)
 		errand_free(e);
 	else

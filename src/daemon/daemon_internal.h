@@ -39,10 +39,12 @@ struct daemon {
 	unsigned runs;	   /* under way */
 	bool clerk_busy;
 
-	bool ledger_made;  /* one was opened: from now on it is not made anew */
-	bool looked;	   /* at all roles, since the shop came into force */
-	bool recalled;	   /* what was asked for before the start */
-	int64_t next_look; /* boot clock */
+	bool ledger_made; /* one was opened: from now on it is not made anew */
+	int64_t head_seq; /* the trail's last event that was seen, 0: none */
+	char head[LEDGER_HASH_SIZE];
+	bool looked;	     /* at all roles, since the shop came into force */
+	bool recalled;	     /* what was asked for before the start */
+	int64_t next_look;   /* boot clock */
 	int64_t next_due_us; /* wall clock, INT64_MAX: none */
 	bool checkpoint;     /* something was recorded since the last one */
 

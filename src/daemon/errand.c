@@ -65,7 +65,7 @@ static struct errand_look look_of(const struct due *d, int64_t taken_at)
 		.finding = { .taken_at = taken_at,
 			     .wanted = d->wanted,
 			     .frozen = k->frozen,
-			     .untaken = d->untaken,
+			     .untaken = d->untaken || d->unseen,
 			     .interrupted = k->open_run[0] != '\0',
 			     .failures = k->failures,
 			     .last_ago_us = now - k->last_run_us },
@@ -73,6 +73,8 @@ static struct errand_look look_of(const struct due *d, int64_t taken_at)
 		.next_due_us = d->next_us,
 		.failures = k->failures,
 		.behind = d->behind,
+		.unseen = d->unseen,
+		.ahead = d->ahead,
 		.open = k->open_run[0] != '\0',
 		.store_away = d->doubt == STATUS_STORE_UNAVAILABLE,
 	};
@@ -196,7 +198,7 @@ static enum status look_at(struct errand *e, size_t i, struct due *d,
 	    look_aside(e, i, away && !lately, d, why) == STATUS_OK)
 		return STATUS_OK;
 	s = due_look(e->shop->workshop, role, now_wall(now_system()), d, why);
-	*asked = s == STATUS_OK && d->untaken ? now : 0;
+	*asked = s == STATUS_OK && (d->untaken || d->unseen) ? now : 0;
 	if (s == STATUS_OK && d->doubt == STATUS_STORE_UNAVAILABLE)
 		*away_at = now_boot(now_system());
 	return s;
@@ -243,7 +245,7 @@ static void look(struct errand *e)
 			s = d.doubt;
 		if (s == STATUS_OK) {
 			e->looks[i] = look_of(&d, taken_at);
-			e->looks[i].store_there = d.untaken &&
+			e->looks[i].store_there = (d.untaken || d.unseen) &&
 						  e->shop->store_asked[i] >=
 							  taken_at;
 		}
@@ -255,6 +257,10 @@ static void look(struct errand *e)
 		s = look_at_hooks(e, &e->why);
 	if (s == STATUS_OK && e->checkpoint)
 		s = l->ops->checkpoint(l, &e->why);
+	if (s == STATUS_OK)
+		s = l->ops->head(l, -1, &e->head_seq, e->head, &e->why);
+	if (s == STATUS_NOT_FOUND)
+		s = STATUS_OK;
 	e->status = s;
 }
 
@@ -269,6 +275,30 @@ static bool may_make(const struct errand *e, const struct shop *made)
 		      shop_string(e->shop, CONFIG_keyturn_ledger)) != 0;
 }
 
+/* Another ledger in its place has forgotten what is frozen: it is taken by a
+ * start only, at which a person is near. */
+static enum status recognise(struct errand *e, const struct shop *made)
+{
+	const char *path = shop_string(made, CONFIG_keyturn_ledger);
+	char hash[LEDGER_HASH_SIZE] = "";
+	int64_t seq;
+	enum status s;
+
+	if (e->head_seq == 0 ||
+	    strcmp(path, shop_string(e->shop, CONFIG_keyturn_ledger)) != 0)
+		return STATUS_OK;
+	s = made->ledger->ops->head(made->ledger, e->head_seq, &seq, hash,
+				    &e->why);
+	if ((s == STATUS_OK && strcmp(hash, e->head) == 0) ||
+	    (s != STATUS_OK && s != STATUS_NOT_FOUND))
+		return s;
+	return reason_set(&e->why, STATUS_LEDGER_UNAVAILABLE,
+			  "%s is not the ledger that was there: its trail has "
+			  "not what was event %lld; put the right one back, or "
+			  "start keyturnd anew with this one",
+			  path, (long long)e->head_seq);
+}
+
 static void open_it(struct errand *e)
 {
 	struct shop *made = NULL;
@@ -279,6 +309,10 @@ static void open_it(struct errand *e)
 	if (s == STATUS_OK)
 		s = shop_open(made, may_make(e, made), e->actor, e->tell,
 			      &e->lost, &e->why);
+	if (s == STATUS_OK && (s = recognise(e, made)) != STATUS_OK) {
+		shop_free(made);
+		made = NULL;
+	}
 	e->status = s;
 	if (s == STATUS_OK || (made && e->patient && is_ledgers(s)))
 		e->made = made;

@@ -28,7 +28,8 @@ struct errand_look {
 	int64_t rotated_us;  /* wall clock, 0: never */
 	int64_t next_due_us; /* wall clock, 0: none */
 	unsigned failures;
-	bool open, behind; /* begun and not closed; a sink is not in step */
+	bool open, behind;  /* begun and not closed; a sink is not in step */
+	bool unseen, ahead; /* see struct due */
 	bool store_away,
 		store_there; /* LOOK: the store did not answer, or did */
 	bool asked;	     /* LOOK: for a rotation, before keyturnd's start */
@@ -54,6 +55,10 @@ struct errand {
 	bool lost;    /* ... and was */
 	bool patient; /* LOAD: take it even when its ledger is away, too */
 	struct shop *made;
+	/* LOOK: the trail's end; LOAD, OPEN: what must be in the trail of a ledger
+	 * of the same name, seq 0: anything may. */
+	int64_t head_seq;
+	char head[LEDGER_HASH_SIZE];
 	/* LOOK: one a role; RUN: one */
 	struct errand_look *looks;
 	struct errand_hook *hooks;

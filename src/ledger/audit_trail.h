@@ -38,6 +38,11 @@ enum status audit_trail_append(struct lite_tx *tx, const char *body,
  * STATUS_AUDIT_BROKEN. */
 enum status audit_trail_intact(struct lite_tx *tx, struct reason *why);
 
+/* ledger.h: head. */
+enum status audit_trail_head(struct lite_tx *tx, int64_t seq, int64_t *ret_seq,
+			     char ret_hash[LEDGER_HASH_SIZE],
+			     struct reason *why);
+
 /* ledger.h: checkpoint, verify, export. */
 enum status audit_trail_sign(struct lite_tx *tx,
 			     const struct audit_trail_keys *keys,

@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/encode.h"
+
 enum status audit_trail_walk_broken(struct reason *why, int64_t seq,
 				    const char *what)
 {
@@ -47,6 +49,35 @@ enum status audit_trail_walk_last(struct lite_tx *tx,
 	}
 	*ret_walk = w;
 	return STATUS_OK;
+}
+
+enum status audit_trail_head(struct lite_tx *tx, int64_t seq, int64_t *ret_seq,
+			     char ret_hash[LEDGER_HASH_SIZE],
+			     struct reason *why)
+{
+	struct lite_stmt *q = NULL;
+	const void *hash;
+	enum status st;
+	size_t n = 0;
+
+	st = lite_prepare(tx,
+			  "SELECT seq, hash FROM event WHERE seq = ?1 OR "
+			  "?1 < 0 ORDER BY seq DESC LIMIT 1",
+			  &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_int(q, 1, seq);
+	st = lite_step(q, why);
+	if (st != STATUS_OK)
+		return st;
+	*ret_seq = lite_int(q, 0);
+	hash = lite_blob(q, 1, &n);
+	if (n == DIGEST_SIZE)
+		encode_hex(hash, n, ret_hash);
+	lite_done(q);
+	return n == DIGEST_SIZE ?
+		       STATUS_OK :
+		       audit_trail_walk_broken(why, *ret_seq, "it has no hash");
 }
 
 enum status audit_trail_walk_next(struct lite_stmt *events,

@@ -24,6 +24,9 @@
 
 #define LEDGER_ROLE_SIZE 256
 #define LEDGER_TEXT_SIZE 512
+#define LEDGER_HASH_SIZE 65 /* hex and NUL */
+#define LEDGER_FOREVER	 (INT64_MAX / 2)
+#define LEDGER_LIFE_US	 (INT64_C(31) * 86400 * 1000000)
 
 /* What the ledger remembers of a role between runs: a cache of what marker and
  * store know, plus the schedule and the freeze. */
@@ -43,6 +46,7 @@ struct ledger_role {
 	unsigned failures;	/* in a row */
 	int64_t undelivered_us; /* since when a sink has not what is current,
 				   0: all have it */
+	bool learnt; /* the ledger has nothing of it, and this is the store's */
 };
 
 /* One step of one run, or one hand-out, as the audit records it. */
@@ -81,8 +85,8 @@ struct ledger_verdict {
 	int64_t events;	     /* how many verified */
 	int64_t checkpoints; /* how many signatures verified */
 	int64_t bad_event;   /* sequence number of the first bad one, 0: none */
-	int64_t unsigned_tail; /* events after the last checkpoint */
-	char head[65];	       /* hex of the last good hash */
+	int64_t unsigned_tail;	     /* events after the last checkpoint */
+	char head[LEDGER_HASH_SIZE]; /* of the last good event */
 };
 
 typedef enum status ledger_export_fn(void *arg, const char *json_line);
@@ -128,11 +132,6 @@ struct ledger_ops {
 	enum status (*roles)(struct ledger *l, ledger_role_fn *fn, void *arg,
 			     struct reason *why);
 
-	/* Remember a role seen in marker and store but not here (a lost ledger),
-	 * without an audit event. */
-	enum status (*learn)(struct ledger *l, const struct ledger_role *role,
-			     struct reason *why);
-
 	/* Stop and resume rotation of one role; audited, durable. */
 	enum status (*freeze)(struct ledger *l, const char *role,
 			      const char *actor, const char *reason,
@@ -140,8 +139,12 @@ struct ledger_ops {
 	enum status (*thaw)(struct ledger *l, const char *role,
 			    const char *actor, struct reason *why);
 
-	/* A fact remembered until `until_us` (wrong-password control of a
-	 * cluster, leak preflight, ...): key to small text. */
+	/*
+	 * A fact remembered until `until_us` (wrong-password control of a
+	 * cluster, leak preflight, ...): key to small text.  It lives for
+	 * LEDGER_LIFE_US at most, also when the clock was wrong; or for
+	 * LEDGER_FOREVER.
+	 */
 	enum status (*remember)(struct ledger *l, const char *key,
 				const char *value, int64_t until_us,
 				struct reason *why);
@@ -176,6 +179,15 @@ struct ledger_ops {
 	enum status (*follow)(struct ledger *l, int64_t after, size_t most,
 			      ledger_export_fn *fn, void *arg,
 			      int64_t *ret_last, struct reason *why);
+
+	/*
+	 * What the trail is known by: the number and the hash (in hex) of event
+	 * `seq`, or of the last one for seq < 0.  STATUS_NOT_FOUND: there is no
+	 * such event.
+	 */
+	enum status (*head)(struct ledger *l, int64_t seq, int64_t *ret_seq,
+			    char ret_hash[LEDGER_HASH_SIZE],
+			    struct reason *why);
 
 	void (*close)(struct ledger *l);
 };

@@ -130,7 +130,6 @@ static const struct ledger_ops ops = {
 	.close_run = ledger_sqlite_close,
 	.role = ledger_sqlite_role,
 	.roles = ledger_sqlite_role_each,
-	.learn = ledger_sqlite_role_learn,
 	.freeze = ledger_sqlite_role_freeze,
 	.thaw = ledger_sqlite_role_thaw,
 	.remember = ledger_sqlite_memory_remember,
@@ -140,6 +139,7 @@ static const struct ledger_ops ops = {
 	.verify = ledger_sqlite_audit_verify,
 	.export = ledger_sqlite_audit_export,
 	.follow = ledger_sqlite_audit_follow,
+	.head = ledger_sqlite_audit_head,
 	.close = close_ledger,
 };
 

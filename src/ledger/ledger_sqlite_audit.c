@@ -5,6 +5,8 @@
  */
 #include "ledger/ledger_sqlite_internal.h"
 
+#include <string.h>
+
 static enum status checkpoint_in(struct lite_tx *tx, void *arg,
 				 struct reason *why)
 {
@@ -108,5 +110,33 @@ enum status ledger_sqlite_audit_follow(struct ledger *ledger, int64_t after,
 	if (st != STATUS_OK)
 		return ledger_sqlite_translate(st, why);
 	*ret_last = f.last;
+	return STATUS_OK;
+}
+
+struct heading {
+	int64_t seq;
+	char hash[LEDGER_HASH_SIZE];
+};
+
+static enum status head_in(struct lite_tx *tx, void *arg, struct reason *why)
+{
+	struct heading *h = arg;
+
+	return audit_trail_head(tx, h->seq, &h->seq, h->hash, why);
+}
+
+enum status ledger_sqlite_audit_head(struct ledger *ledger, int64_t seq,
+				     int64_t *ret_seq,
+				     char ret_hash[LEDGER_HASH_SIZE],
+				     struct reason *why)
+{
+	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
+	struct heading h = { .seq = seq };
+	enum status st = lite_read(l->db, head_in, &h, why);
+
+	if (st != STATUS_OK)
+		return ledger_sqlite_translate(st, why);
+	*ret_seq = h.seq;
+	memcpy(ret_hash, h.hash, LEDGER_HASH_SIZE);
 	return STATUS_OK;
 }

@@ -72,6 +72,14 @@ static enum status end_run(struct lite_tx *tx, const struct closed *c,
 	"open_run NOT IN ('', ?12) AND NOT (?15 AND EXISTS (SELECT 1 FROM run " \
 	"WHERE run.run = role.open_run AND run.status = 'BUSY'))"
 
+/* Is the promotion that the run knows of the younger one?  By the epoch, which
+ * no clock can turn; by time where both have the same or know the same version;
+ * and never by a stamp that lies ahead (?17). */
+#define IS_YOUNGER                                                      \
+	"excluded.epoch >= epoch AND (rotated_us > ?17 OR "             \
+	"excluded.rotated_us >= rotated_us OR (excluded.epoch > epoch " \
+	"AND excluded.version <> version))"
+
 /*
  * What the run learned replaces what was remembered, but for what may have
  * changed behind its back: an operator's freeze stays, the epoch never goes
@@ -85,8 +93,8 @@ static const char role_after_run[] =
 	"VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, iif(?13, ?12, ''), iif(?13, ?14, "
 	"0), ?8, ?9, ?10, ?11, ?16) "
 	"ON CONFLICT(role) DO UPDATE SET "
-	"version = iif(excluded.rotated_us >= rotated_us, excluded.version, "
-	"version), rotated_us = max(rotated_us, excluded.rotated_us), "
+	"version = iif(" IS_YOUNGER ", excluded.version, version), "
+	"rotated_us = iif(" IS_YOUNGER ", excluded.rotated_us, rotated_us), "
 	"epoch = max(epoch, excluded.epoch), "
 	"frozen = max(frozen, excluded.frozen), "
 	"frozen_us = iif(frozen, frozen_us, excluded.frozen_us), "
@@ -115,6 +123,7 @@ static enum status close_in(struct lite_tx *tx, void *arg, struct reason *why)
 	lite_bind_int(q, 14, c->begun_us);
 	lite_bind_int(q, 15, !c->keep_open && strcmp(c->status, "OK") == 0);
 	lite_bind_int(q, 16, c->role->undelivered_us);
+	lite_bind_int(q, 17, c->now_us);
 	return lite_exec(q, NULL, why);
 }
 

@@ -152,10 +152,6 @@ enum status ledger_sqlite_role(struct ledger *ledger, const char *name,
 enum status ledger_sqlite_role_each(struct ledger *ledger, ledger_role_fn *fn,
 				    void *arg, struct reason *why);
 
-enum status ledger_sqlite_role_learn(struct ledger *ledger,
-				     const struct ledger_role *r,
-				     struct reason *why);
-
 enum status ledger_sqlite_role_freeze(struct ledger *ledger, const char *name,
 				      const char *actor, const char *reason,
 				      struct reason *why);
@@ -191,5 +187,10 @@ enum status ledger_sqlite_audit_follow(struct ledger *ledger, int64_t after,
 				       size_t most, ledger_export_fn *fn,
 				       void *arg, int64_t *ret_last,
 				       struct reason *why);
+
+enum status ledger_sqlite_audit_head(struct ledger *ledger, int64_t seq,
+				     int64_t *ret_seq,
+				     char ret_hash[LEDGER_HASH_SIZE],
+				     struct reason *why);
 
 #endif

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Small facts that are remembered until a time.  Must never give one back
- * after it.
+ * after it, nor believe a clock that was ahead.
  */
 #include "ledger/ledger_sqlite_internal.h"
 
 #include <string.h>
 
 #include "base/text.h"
+
+#define HOUR_US (3600 * NOW_SECOND)
 
 struct fact {
 	const char *key, *value;
@@ -50,8 +52,12 @@ enum status ledger_sqlite_memory_remember(struct ledger *ledger,
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct fact f = { .key = key,
 			  .value = value,
-			  .until_us = until_us,
 			  .now_us = now_wall(l->now) };
+
+	f.until_us = until_us == LEDGER_FOREVER ||
+				     until_us < f.now_us + LEDGER_LIFE_US ?
+			     until_us :
+			     f.now_us + LEDGER_LIFE_US;
 
 	if (strnlen(value, LEDGER_TEXT_SIZE) == LEDGER_TEXT_SIZE)
 		return reason_set(why, STATUS_LEDGER_UNAVAILABLE,
@@ -69,12 +75,17 @@ static enum status recall_in(struct lite_tx *tx, void *arg, struct reason *why)
 
 	st = lite_prepare(tx,
 			  "SELECT value FROM memory "
-			  "WHERE key = ?1 AND until_us > ?2",
+			  "WHERE key = ?1 AND until_us > ?2 AND "
+			  "(until_us <= ?3 OR until_us = ?4)",
 			  &q, why);
 	if (st != STATUS_OK)
 		return st;
 	lite_bind_text(q, 1, f->key);
 	lite_bind_int(q, 2, f->now_us);
+	/* What would live longer was remembered by a clock that was ahead, by
+	 * more than two clocks may differ. */
+	lite_bind_int(q, 3, f->now_us + LEDGER_LIFE_US + HOUR_US);
+	lite_bind_int(q, 4, LEDGER_FOREVER);
 	st = lite_step(q, why);
 	if (st != STATUS_OK)
 		return st;

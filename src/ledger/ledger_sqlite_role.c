@@ -31,6 +31,7 @@ static void read_role(struct lite_stmt *q, struct ledger_role *r)
 	text_copy(r->last_error, sizeof r->last_error, lite_text(q, 11));
 	r->failures = (unsigned)lite_int(q, 12);
 	r->undelivered_us = lite_int(q, 13);
+	r->learnt = false;
 }
 
 struct role_query {
@@ -108,19 +109,6 @@ enum status ledger_sqlite_role_each(struct ledger *ledger, ledger_role_fn *fn,
 					 ledger_sqlite_translate(st, why);
 }
 
-/* --- learning ------------------------------------------------------------- */
-
-/* What was seen in marker and store: the schedule's and the freeze's part of
- * the row is only set when the role is new. */
-static const char role_learned[] =
-	"INSERT INTO role(role, version, rotated_us, epoch, frozen, "
-	"frozen_us, frozen_reason, last_status, last_run_us, last_error, "
-	"failures) "
-	"VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) "
-	"ON CONFLICT(role) DO UPDATE SET "
-	"version = excluded.version, rotated_us = excluded.rotated_us, "
-	"epoch = max(epoch, excluded.epoch)";
-
 void ledger_sqlite_role_bind(struct lite_stmt *q, const struct ledger_role *r)
 {
 	lite_bind_text(q, 1, r->role);
@@ -134,33 +122,6 @@ void ledger_sqlite_role_bind(struct lite_stmt *q, const struct ledger_role *r)
 	lite_bind_int(q, 9, r->last_run_us);
 	ledger_sqlite_bind_cut(q, 10, r->last_error, LEDGER_TEXT_SIZE);
 	lite_bind_int(q, 11, r->failures);
-}
-
-static enum status learn_in(struct lite_tx *tx, void *arg, struct reason *why)
-{
-	struct lite_stmt *q = NULL;
-	enum status st = lite_prepare(tx, role_learned, &q, why);
-
-	if (st != STATUS_OK)
-		return st;
-	ledger_sqlite_role_bind(q, arg);
-	return lite_exec(q, NULL, why);
-}
-
-enum status ledger_sqlite_role_learn(struct ledger *ledger,
-				     const struct ledger_role *r,
-				     struct reason *why)
-{
-	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
-	struct ledger_role copy = *r;
-	enum status st;
-
-	st = ledger_sqlite_check_key("role name", r->role, LEDGER_ROLE_SIZE,
-				     why);
-	if (st != STATUS_OK)
-		return st;
-	return ledger_sqlite_translate(lite_write(l->db, learn_in, &copy, why),
-				       why);
 }
 
 /* --- freeze and thaw ------------------------------------------------------ */

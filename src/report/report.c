@@ -39,8 +39,10 @@ enum report_state report_state(const struct report_role *r, int64_t now_us)
 		return REPORT_OPEN;
 	if (k->last_status[0] && strcmp(k->last_status, "OK") != 0)
 		return REPORT_FAILED;
-	if (k->rotated_us == 0)
+	if (k->rotated_us == 0 || k->learnt)
 		return REPORT_NEW;
+	if (r->next_due_us > 0 && schedule_ahead(k->rotated_us, now_us))
+		return REPORT_OVERDUE;
 	if (r->next_due_us == 0 || r->next_due_us > now_us)
 		return REPORT_OK;
 	return now_us - r->next_due_us < LATE ? REPORT_DUE : REPORT_OVERDUE;
@@ -75,6 +77,8 @@ void report_status_line(struct text *t, int role_width,
 
 	if (k->rotated_us)
 		now_age(now_us - k->rotated_us, age);
+	if (schedule_ahead(k->rotated_us, now_us))
+		snprintf(age, sizeof(age), "?");
 	if (r->next_due_us) {
 		now_stamp(r->next_due_us, due);
 		due[19] = 'Z'; /* no microseconds for people */
@@ -84,10 +88,16 @@ void report_status_line(struct text *t, int role_width,
 		say = k->frozen_reason;
 	else if (state == REPORT_OPEN)
 		say = "interrupted: keyturn recover";
+	else if (state == REPORT_NEW && k->learnt)
+		say = "the store knows it, this ledger does not: keyturn "
+		      "recover takes it on, unless it was frozen";
 	else if (state == REPORT_NEW && !k->last_error[0])
 		say = "never rotated: keyturn rotate or import it by name";
 	else
 		say = k->last_error;
+	if (!*say && schedule_ahead(k->rotated_us, now_us))
+		say = "last rotated at a time that is to come: a clock was "
+		      "wrong";
 	text_printf(t, "%-*s  %-8s %-9s %-36s  %-20s  %s\n", role_width,
 		    k->role, report_state_name(state), age,
 		    k->version[0] ? k->version : "-", due,

@@ -11,7 +11,8 @@
 #include "schedule/schedule.h"
 
 enum report_state {
-	REPORT_NEW,	/* never taken over: rotate or import it by name */
+	REPORT_NEW,	/* never taken over, or known to the store only: a
+			   person begins with it, by name */
 	REPORT_OK,	/* nothing to do */
 	REPORT_DUE,	/* due since less than an hour */
 	REPORT_OVERDUE, /* due for longer */

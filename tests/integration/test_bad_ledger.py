@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sqlite3
+import time
 
 import pytest
 
@@ -50,6 +51,9 @@ NEEDS = [("rotate", "sap"), ("rotate", "--due"), ("recover", "sap"),
          ("get", "sap"), ("freeze", "sap", "--reason", "test"),
          ("thaw", "sap")]
 READS = [("status",), ("history",), ("audit", "verify"), ("audit", "export")]
+# What needs the ledger, and begins none.
+BEGINS_NONE = READS + [("check",), ("get", "sap"), ("thaw", "sap"),
+                       ("rotate", "--due", "--dry-run")]
 
 
 # ---- Gone -------------------------------------------------------------------
@@ -68,24 +72,42 @@ def test_a_deleted_ledger_loses_no_password(taken_over):
     assert site.run("rotate", "sap", expect=0).err == ""
 
 
-def test_a_deleted_ledger_learns_from_the_store_what_is_not_due(taken_over):
+def test_after_a_lost_ledger_due_waits_until_a_person_has_looked(taken_over):
+    """It was frozen, and only the ledger knew."""
     site = taken_over
+    site.run("freeze", "sap", "--reason", "the partner begs for quiet",
+             expect=0)
+    site.configure(role_settings="rolname = sap")
+    with open(site.configuration) as f:
+        text = f.read()
+    with open(site.configuration, "w") as f:
+        f.write(text.replace("every = 30d", "every = 1s"))
+    time.sleep(1.1)
     current = site.current()
     delete(site)
-    done = site.run("rotate", "--due", expect=3)
-    assert "never taken over" not in done.text
+    done = site.run("rotate", "--due", "--quiet")
+    assert done.exit == REFUSED, done.text
+    assert "the ledger was not there and was made anew" in done.err
+    assert "sap: the store knows this role and the ledger does not" in done.err
+    assert site.run("rotate", "--due", "--quiet").exit == REFUSED
     assert site.current() == current
+    assert site.status()["state"] == "new"
     assert site.status()["version"] == current.id
-    assert site.status()["next_due"] is not None
+    assert re.search("(?m)^warn  sap: ledger: does not know this role",
+                     site.run("check", expect=0).out)
+    site.run("recover", "sap", expect=0)
+    assert site.current() == current
+    site.run("rotate", "--due", "--quiet", expect=0)
+    assert site.settled().id != current.id
 
 
 def test_reading_makes_no_new_ledger(taken_over, subtests):
     site = taken_over
     keep(site)
     delete(site)
-    for command in READS:
+    for command in BEGINS_NONE:
         with subtests.test(" ".join(command)):
-            done = site.run(*command)
+            done = site.run(*command, "--quiet")
             assert not os.path.exists(path(site)), "a reader made a ledger"
             assert done.exit not in (0, 1), done.text
             sentence(done, done.exit, path(site))
@@ -138,7 +160,7 @@ def test_a_ledger_deleted_while_an_operator_froze_the_role_is_loud(taken_over):
     delete(site)
     done = site.run("rotate", "--due")
     assert "the ledger was not there" in done.err, done.text
-    assert "history is lost" in done.err
+    assert "what was frozen are lost" in done.err
     site.run("rotate", "sap", expect=0)
     site.settled()
 

@@ -16,6 +16,7 @@ import time
 
 import pytest
 
+from rig.daemon import overdue
 from rig.installation import FIRST_PASSWORD
 from rig.server import wait_for
 from rig.verdict import finding, line_of, nothing_changed, sentence
@@ -268,6 +269,86 @@ def test_due_rotates_what_is_due_and_else_says_so(new_site):
     assert [line.split(":")[0] for line in done.out.splitlines()] == ["sap"]
     assert site.current("erp") == erp
     site.settled("erp")
+
+
+def test_a_stamp_that_is_to_come_counts_as_due_and_heals(new_site):
+    """A run with the clock ten years ahead, and another with the right one."""
+    site = new_site(roles=("sap", "erp"))
+    site.run("rotate", "--all", expect=0)
+    ten_years = 3650 * 86400 * 10**6
+    with contextlib.closing(sqlite3.connect(
+            os.path.join(site.state, "ledger.db"))) as db, db:
+        db.execute("update role set rotated_us = rotated_us + ? "
+                   "where role = 'sap'", [ten_years])
+        db.execute("update memory set until_us = until_us + ? "
+                   "where key like 'control%'", [ten_years])
+    before = site.current()
+    line = site.run("status", "sap", expect=0).out.splitlines()[1]
+    assert "overdue" in line and "a clock was wrong" in line, line
+    assert re.search("(?m)^warn  sap: clock: ",
+                     site.run("check", "sap", expect=0).out)
+    controls = site.kinds().count("control")
+    done = site.run("rotate", "--due", "--quiet", expect=0)
+    assert "sap: was last rotated at 20" in done.err and \
+        "counts as due" in done.err
+    assert "erp" not in done.text
+    now = site.settled()
+    assert now.id != before.id
+    # What was remembered by that clock is asked anew.
+    assert site.kinds().count("control") > controls
+    status = site.status()
+    assert status["version"] == now.id and status["age_seconds"] < 3600
+    site.run("rotate", "--due", expect=NOTHING_DUE)
+
+
+def test_a_frozen_role_that_is_due_is_told_and_no_failure(new_site):
+    site = new_site(roles=("sap", "erp"))
+    site.run("rotate", "--all", expect=0)
+    site.run("freeze", "sap", "--reason", "winter", expect=0)
+    before = site.current("sap")
+    overdue(site, "sap", "erp")
+    done = site.run("rotate", "--due", expect=0)
+    assert "sap: is due and frozen" in done.err and "winter" in done.err
+    assert [line.split(":")[0] for line in done.out.splitlines()] == ["erp"]
+    assert site.current("sap") == before
+    done = site.run("rotate", "--due", expect=NOTHING_DUE)
+    assert "sap: is due and frozen" in done.err
+    assert site.run("check", "erp").exit == 0
+    done = site.run("check", expect=FROZEN)
+    assert re.search("(?m)^warn  sap: frozen: winter$", done.out)
+
+
+def test_a_role_that_is_named_twice_is_rotated_once(taken_over):
+    runs = taken_over.kinds().count("intent")
+    done = taken_over.run("rotate", "sap", "sap", expect=0)
+    assert len(done.out.splitlines()) == 1
+    assert taken_over.kinds().count("intent") == runs + 1
+
+
+@pytest.mark.parametrize("switch", ["--e", "--emergenc", "--for"])
+def test_no_beginning_of_a_switch_stands_for_it(taken_over, switch):
+    with nothing_changed(taken_over):
+        sentence(taken_over.run("rotate", "sap", switch), USAGE, switch)
+
+
+def test_a_history_of_any_length_is_printed(taken_over):
+    with contextlib.closing(sqlite3.connect(
+            os.path.join(taken_over.state, "ledger.db"))) as db, db:
+        db.execute("""
+            with recursive n(i) as (select 1 union all
+                                    select i + 1 from n where i < 36000)
+            insert into run(run, role, mode, actor, reason, status, error,
+                            begun_us, ended_us)
+            select printf('%036d', i), 'sap', 'rotate', 'uid 0', '', 'ERROR',
+                   replace(hex(zeroblob(250)), '00', char(1, 1)), i, i + 1
+            from n""")
+    done = taken_over.run("history", expect=0)
+    assert len(done.out) > 64 << 20
+    assert done.out.count("  sap  rotate ERROR  ") == 36000
+    done = taken_over.run("history", "--json", expect=0)
+    assert done.out.count('{"run":"') == \
+        36000 + taken_over.kinds().count("intent")
+    assert done.out.endswith("}]\n")
 
 
 def test_all_rotates_all_in_parallel(new_site):

@@ -322,18 +322,55 @@ def test_a_ledger_that_is_locked_is_waited_for(managed):
     managed.settled()
 
 
-def test_a_lost_ledger_is_made_anew_at_a_start_and_learns(managed):
+def test_a_lost_ledger_is_made_anew_at_a_start_and_its_roles_wait(managed):
     before = managed.current()
     for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(managed.state, name))
     daemon = Daemon(managed).ready()
     daemon.wait_log("the ledger was not there and was made anew")
-    daemon.manager.wait_line("STATUS=1 roles: 0 in work")
+    daemon.wait_log("sap: the store knows this role and the ledger does not")
+    assert managed.status()["state"] == "new"
+    # A person looks.
+    managed.run("recover", "sap", expect=0)
+    assert managed.current() == before
     overdue(managed)
     rotated(managed, before)
     daemon.stop()
     managed.settled()
+
+
+def test_another_ledger_in_its_place_is_not_taken(new_managed):
+    """The right one knows that sap is frozen."""
+    managed = new_managed(roles=("sap", "erp"))
+    managed.run("freeze", "sap", "--reason", "quiet", expect=0)
+    sap, erp = managed.current("sap"), managed.current("erp")
+    daemon = Daemon(managed).ready()
+    daemon.manager.wait_line("STATUS=2 roles: 0 in work, 0 failing, 1 frozen")
+    away = managed.state + ".away"
+    os.mkdir(away)
+    for name in os.listdir(managed.state):
+        if name.startswith("ledger.db"):
+            os.rename(os.path.join(managed.state, name),
+                      os.path.join(away, name))
+    daemon.wait_log("nothing is rotated, tried again in")
+    # Somebody makes one, in which nothing is frozen, and both are due.
+    managed.run("recover", expect=0)
+    overdue(managed, "sap", "erp")
+    daemon.wait_log("is not the ledger that was there")
+    is_calm(daemon, 2)
+    assert managed.current("sap") == sap and managed.current("erp") == erp
+    for name in os.listdir(managed.state):
+        if name.startswith("ledger.db"):
+            os.unlink(os.path.join(managed.state, name))
+    for name in os.listdir(away):
+        os.rename(os.path.join(away, name),
+                  os.path.join(managed.state, name))
+    daemon.wait_log("the ledger is back")
+    overdue(managed, "erp")
+    rotated(managed, erp, "erp")
+    daemon.stop()
+    assert managed.current("sap") == sap
 
 
 def test_a_store_that_is_away_is_waited_for(managed):

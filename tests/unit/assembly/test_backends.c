@@ -139,7 +139,7 @@ static void create_refuses_to_overwrite_anything(void **state)
 	config_free(config);
 }
 
-static void a_lost_ledger_is_made_anew_and_learns_from_the_store(void **state)
+static void a_lost_ledger_is_made_anew_and_asks_the_store(void **state)
 {
 	struct ledger_role known;
 	struct world w = { NULL, NULL, NULL, NULL };
@@ -168,6 +168,10 @@ static void a_lost_ledger_is_made_anew_and_learns_from_the_store(void **state)
 			 STATUS_OK);
 	assert_string_equal(known.version, id);
 	assert_true(known.rotated_us > 0);
+	/* Nothing is written: a person has not looked yet. */
+	assert_true(known.learnt);
+	assert_int_equal(w.ledger->ops->role(w.ledger, "sap", &known, NULL),
+			 STATUS_NOT_FOUND);
 	close_world(&w);
 }
 
@@ -321,7 +325,7 @@ int main(void)
 			create_refuses_to_overwrite_anything, make_site,
 			remove_site),
 		cmocka_unit_test_setup_teardown(
-			a_lost_ledger_is_made_anew_and_learns_from_the_store,
+			a_lost_ledger_is_made_anew_and_asks_the_store,
 			make_site, remove_site),
 		cmocka_unit_test_setup_teardown(a_lost_store_is_not_made_anew,
 						make_site, remove_site),

@@ -254,7 +254,7 @@ static void a_run_that_met_another_is_closed_by_the_other(void **state)
 static void a_slower_run_does_not_take_the_version_back(void **state)
 {
 	struct ledger *l = must_open(*state);
-	struct ledger_role r = { .role = "sap", .version = "new" };
+	struct ledger_role r = { .role = "sap", .version = "new", .epoch = 4 };
 	struct reason why = { "" };
 
 	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
@@ -263,7 +263,7 @@ static void a_slower_run_does_not_take_the_version_back(void **state)
 	assert_int_equal(l->ops->close_run(l, id_of(2).s, NULL, 0, &r, "OK",
 					   "new", "", "", false, &why),
 			 STATUS_OK);
-	/* finish() remembers version "v" of time 77. */
+	/* finish() remembers version "v" of time 77 and epoch 3. */
 	assert_int_equal(finish(l, 1, "sap", "BUSY", false, &why), STATUS_OK);
 	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
 	assert_string_equal(r.version, "new");
@@ -295,22 +295,95 @@ static void a_freeze_during_a_run_survives_its_close(void **state)
 	l->ops->close(l);
 }
 
-static void a_lost_ledger_learns_without_thawing(void **state)
+/* A run that promoted `version` at that time closes. */
+static void promoted(struct ledger *l, unsigned n, const char *version,
+		     int64_t at_us, int64_t epoch)
 {
-	struct ledger *l = must_open(*state);
-	struct ledger_role r = { .role = "sap", .version = "w", .epoch = 9 };
+	struct ledger_role r = { .role = "sap",
+				 .rotated_us = at_us,
+				 .epoch = epoch };
+	struct id id = id_of(n);
 	struct reason why = { "" };
 
-	assert_int_equal(l->ops->freeze(l, "sap", "uid 0", "x", &why),
+	snprintf(r.version, sizeof r.version, "%s", version);
+	assert_int_equal(begin(l, n, "sap", &why), STATUS_OK);
+	assert_int_equal(l->ops->close_run(l, id.s, NULL, 0, &r, "OK", version,
+					   "", "", false, &why),
 			 STATUS_OK);
-	assert_int_equal(l->ops->learn(l, &r, &why), STATUS_OK);
-	r.epoch = 4;
-	assert_int_equal(l->ops->learn(l, &r, &why), STATUS_OK);
+}
+
+static void expect_live(struct ledger *l, const char *version, int64_t at_us)
+{
+	struct ledger_role r;
+	struct reason why = { "" };
+
 	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
-	assert_string_equal(r.version, "w");
-	assert_int_equal(r.epoch, 9);
-	assert_true(r.frozen);
-	assert_int_equal(verdict(l, STATUS_OK).events, 1);
+	assert_string_equal(r.version, version);
+	assert_int_equal(r.rotated_us, at_us);
+}
+
+static void promotions_are_ordered_by_epoch_not_by_a_clock(void **state)
+{
+	struct ledger *l = must_open(*state);
+	int64_t now = now_wall(now_system()), year = 365 * 86400 * NOW_SECOND;
+
+	promoted(l, 1, "ahead", now + 10 * year, 5);
+	expect_live(l, "ahead", now + 10 * year);
+	promoted(l, 2, "right", now, 6);
+	expect_live(l, "right", now);
+	/* The clock goes back a little. */
+	promoted(l, 3, "next", now - 1000, 7);
+	expect_live(l, "next", now - 1000);
+	/* A slow run of an older claim, and one that moved nothing. */
+	promoted(l, 4, "old", now - 500, 6);
+	expect_live(l, "next", now - 1000);
+	promoted(l, 5, "next", now - 2000, 8);
+	expect_live(l, "next", now - 1000);
+	l->ops->close(l);
+}
+
+static void no_fact_outlives_the_longest_life_whatever_the_clock(void **state)
+{
+	struct ledger *l = must_open(*state);
+	int64_t now = now_wall(now_system()), year = 365 * 86400 * NOW_SECOND;
+	char value[LEDGER_TEXT_SIZE];
+	struct reason why = { "" };
+
+	assert_int_equal(l->ops->remember(l, "k", "v", now + year, &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->recall(l, "k", now, value, &why), STATUS_OK);
+	assert_int_equal(l->ops->recall(l, "k",
+					now + LEDGER_LIFE_US + year / 12, value,
+					&why),
+			 STATUS_NOT_FOUND);
+	/* Remembered by a clock that is a year ahead of the one that asks. */
+	assert_int_equal(l->ops->recall(l, "k", now - year, value, &why),
+			 STATUS_NOT_FOUND);
+	assert_int_equal(l->ops->remember(l, "k", "v", LEDGER_FOREVER, &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->recall(l, "k", now + 9 * year, value, &why),
+			 STATUS_OK);
+	l->ops->close(l);
+}
+
+static void a_trail_is_known_by_any_of_its_events(void **state)
+{
+	struct ledger *l = must_open(*state);
+	char last[LEDGER_HASH_SIZE] = "", again[LEDGER_HASH_SIZE] = "";
+	struct reason why = { "" };
+	int64_t seq = -1;
+
+	assert_int_equal(l->ops->head(l, -1, &seq, last, &why),
+			 STATUS_NOT_FOUND);
+	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
+	assert_int_equal(l->ops->head(l, -1, &seq, last, &why), STATUS_OK);
+	assert_int_equal(seq, 1);
+	assert_string_equal(verdict(l, STATUS_OK).head, last);
+	assert_int_equal(finish(l, 1, "sap", "OK", false, &why), STATUS_OK);
+	assert_int_equal(l->ops->head(l, 1, &seq, again, &why), STATUS_OK);
+	assert_string_equal(again, last);
+	assert_int_equal(l->ops->head(l, 99, &seq, again, &why),
+			 STATUS_NOT_FOUND);
 	l->ops->close(l);
 }
 
@@ -1013,7 +1086,10 @@ int main(void)
 		WITH_FOLDER(a_run_that_met_another_is_closed_by_the_other),
 		WITH_FOLDER(a_slower_run_does_not_take_the_version_back),
 		WITH_FOLDER(a_freeze_during_a_run_survives_its_close),
-		WITH_FOLDER(a_lost_ledger_learns_without_thawing),
+		WITH_FOLDER(promotions_are_ordered_by_epoch_not_by_a_clock),
+		WITH_FOLDER(
+			no_fact_outlives_the_longest_life_whatever_the_clock),
+		WITH_FOLDER(a_trail_is_known_by_any_of_its_events),
 		WITH_FOLDER(a_fact_is_remembered_until_its_time),
 		WITH_FOLDER(ten_thousand_roles_are_read_at_once),
 		WITH_FOLDER(a_note_waits_for_the_next_durable_one_of_its_run),
