@@ -247,11 +247,11 @@ static void check_sink(struct check *k, const struct runner_job *j,
 
 /* Does the store's CURRENT log in? */
 static void check_login(struct check *k, const struct runner_job *j,
-			const char *id, bool pending)
+			const char *id, bool pending, bool marked)
 {
 	struct store_entry entry = { .password = NULL };
 	enum target_login login = TARGET_LOGIN_NO_EVIDENCE;
-	struct reason why;
+	struct reason why, found;
 	enum status s;
 
 	s = j->store->ops->fetch(j->store, j->role, id, &entry, &why);
@@ -267,7 +267,10 @@ static void check_login(struct check *k, const struct runner_job *j,
 		failed(k, "login", STATUS_CLUSTER_UNAVAILABLE, &why);
 	else if (login == TARGET_LOGIN_RIGHT)
 		say(k, OK, "drift",
-		    "marker and store agree, and the password logs in");
+		    marked ? "marker and store agree, and the password logs "
+			     "in" :
+			     "the password logs in, and the next rotation "
+			     "notes it in the marker");
 	else if (login == TARGET_LOGIN_NOT_ASKED) {
 		reason_set(&why, STATUS_FROZEN,
 			   "the server lets this role in without asking for a "
@@ -280,11 +283,14 @@ static void check_login(struct check *k, const struct runner_job *j,
 		    "commit that failed may have made the staged one live; "
 		    "keyturn recover applies that again");
 	} else {
+		found = why;
 		reason_set(&why, STATUS_REFUSED,
-			   "the store's current password does not log in: it "
-			   "was changed by somebody else; keyturn import ROLE "
-			   "takes the present one over, or keyturn rotate ROLE "
-			   "replaces it");
+			   "the store's current password does not log in (%s): "
+			   "it was changed, or pg_hba.conf wants more than a "
+			   "password. Changed: keyturn import ROLE takes the "
+			   "present one over, or keyturn rotate ROLE replaces "
+			   "it",
+			   found.text);
 		failed(k, "drift", STATUS_REFUSED, &why);
 	}
 }
@@ -323,13 +329,21 @@ static void check_drift(struct check *k, const struct runner_job *j,
 		say(k, NOTE, "branch",
 		    "the role came with a branch of the database, and has the "
 		    "password that it had there; rotate it here");
-	else if (marker.renamed || marker.foreign) {
+	else if (marker.renamed && current && !live) {
+		say(k, NOTE, "drift",
+		    "the role was renamed, made again or moved to another "
+		    "server since its last rotation: a login decides");
+		check_login(k, j, current->id, false, false);
+	} else if ((marker.renamed && !live) || marker.foreign) {
 		reason_set(
-			&why, STATUS_REFUSED,
-			marker.renamed ?
+			&why, STATUS_REFUSED, "%s",
+			marker.renamed && !live ?
 				"the role was renamed, or dropped and created "
 				"again; keyturn import or keyturn rotate "
 				"--emergency" :
+			marker.none ?
+				"somebody took the password away; keyturn "
+				"rotate --emergency sets a new one" :
 				"the password was changed by somebody else; "
 				"keyturn import or keyturn rotate --emergency");
 		failed(k, "drift", STATUS_REFUSED, &why);
@@ -352,7 +366,8 @@ static void check_drift(struct check *k, const struct runner_job *j,
 	else if (current)
 		check_login(k, j, current->id,
 			    store_find_label(&state, STORE_LABEL_PENDING) !=
-				    NULL);
+				    NULL,
+			    marker.live_version[0] != '\0');
 }
 
 /* stored: the store can be asked what should be live. */

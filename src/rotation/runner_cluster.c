@@ -125,9 +125,15 @@ static enum engine_event foreign(const struct runner *r, struct reason *why)
 			why, STATUS_FROZEN,
 			"role %s was renamed, or dropped and created again, "
 			"since its last rotation; check that it is the right "
-			"one, then keyturn import or keyturn rotate "
-			"--emergency",
+			"one, then keyturn thaw, and keyturn import or "
+			"keyturn rotate --emergency",
 			role);
+	else if (r->marker.none)
+		reason_set(why, STATUS_FROZEN,
+			   "somebody took the password of role %s away; if it "
+			   "shall log in again: keyturn thaw, then keyturn "
+			   "rotate --emergency",
+			   role);
 	else if (r->marker.foreign)
 		reason_set(why, STATUS_FROZEN,
 			   "the password of role %s was changed by somebody "
@@ -310,7 +316,12 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 	}
 	if (r->marker.branched)
 		return branched(r, live, why);
-	if (r->marker.renamed || r->marker.foreign)
+	/* A row of another name or oid that names one of our versions is ours
+	 * all the same.  Otherwise it tells nothing, and a login with CURRENT
+	 * does, as where there is no row. */
+	if (r->marker.renamed && !store_find_id(&r->state, live))
+		return *current ? ENGINE_ON_UNMARKED : foreign(r, why);
+	if (r->marker.foreign)
 		return foreign(r, why);
 	doubted = *pending && r->job->target->doubts;
 	if (!*live && *current)

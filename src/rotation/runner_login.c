@@ -114,6 +114,7 @@ static void explain_login(const struct runner *r, enum engine_event ev,
 enum engine_event runner_login_probe(struct runner *r, struct reason *why)
 {
 	struct secret *current = NULL;
+	struct reason found;
 	enum engine_event ev;
 	enum status s;
 
@@ -126,17 +127,25 @@ enum engine_event runner_login_probe(struct runner *r, struct reason *why)
 	ev = login(r, current, false, why);
 	secret_free(current);
 	explain_login(r, ev, why);
+	found = *why; /* which endpoint it was */
 	if (ev == ENGINE_ON_WRONG)
 		reason_set(why, STATUS_FROZEN,
-			   "the marker of role %s is missing and the store's "
-			   "current password does not log in; keyturn thaw, "
-			   "then keyturn import or keyturn rotate --emergency",
-			   r->job->role);
+			   "role %s %s, and the store's current password does "
+			   "not log in (%s); check that it is the right role, "
+			   "then keyturn thaw, and keyturn import or keyturn "
+			   "rotate --emergency",
+			   r->job->role,
+			   r->marker.renamed ?
+				   "was renamed, or dropped and created again, "
+				   "since its last rotation" :
+				   "has no row in the marker table",
+			   found.text);
 	return ev;
 }
 
 enum engine_event runner_login_vouch(struct runner *r, struct reason *why)
 {
+	struct reason found;
 	enum engine_event ev;
 
 	if (random_uuid(r->env->o.random, r->own) != STATUS_OK)
@@ -152,11 +161,12 @@ enum engine_event runner_login_vouch(struct runner *r, struct reason *why)
 			ev = ENGINE_ON_NOT_ASKED;
 	}
 	explain_login(r, ev, why);
+	found = *why;
 	if (ev == ENGINE_ON_WRONG)
 		reason_set(why, STATUS_REFUSED,
 			   "the given password does not log in as role %s; "
-			   "nothing was imported",
-			   r->job->role);
+			   "nothing was imported: %s",
+			   r->job->role, found.text);
 	return ev;
 }
 

@@ -47,8 +47,10 @@ struct target_marker {
 			       where the admin may read pg_authid) */
 	bool branched;	   /* the row was written on another branch of the
 			       database (lakebase.md 3.7) */
+	bool none;	   /* the role has no password (likewise) */
 	bool renamed;	   /* the row's role is now called otherwise, or the
-			       name now belongs to another role */
+			       name now belongs to another role: renamed, made
+			       again, or moved to a server with other oids */
 };
 
 /* One finding of a preflight or of `check`: a sentence and how to mend it. */

@@ -61,13 +61,15 @@ enum status target_marker_inspect(struct target *t, struct target_session *s,
 	if (strcmp(row.kind, "?") == 0)
 		return reason_set(
 			why, STATUS_OK,
-			"role %s looks right; keyturn's admin may not "
+			"role %s looks right, but keyturn's admin may not "
 			"read pg_authid to see whether its password "
-			"was changed by hand",
+			"was changed; or pg_hba.conf wants more of it "
+			"than a password (clientcert=verify-full)",
 			role);
 	return reason_set(why, STATUS_OK,
 			  "role %s looks right: neither expired, NOLOGIN, md5 "
-			  "nor changed by hand",
+			  "nor changed; does pg_hba.conf want more of it than "
+			  "a password (clientcert=verify-full)?",
 			  role);
 }
 

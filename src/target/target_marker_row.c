@@ -83,39 +83,53 @@ void target_marker_row_parse(const struct pg_result *r,
 	m->branched = pg_value(r, 0, 13)[0] == 't';
 	m->foreign = pg_value(r, 0, 14)[0] == 't';
 	text_copy(row->kind, sizeof(row->kind), pg_value(r, 0, 15));
+	m->none = strcmp(row->kind, "none") == 0;
 	text_copy(row->role_oid, sizeof(row->role_oid), pg_value(r, 0, 0));
 }
 
-enum status target_marker_row_missing(struct target_postgres *p,
-				      struct target_session *s,
-				      const char *role, struct reason *why)
+bool target_marker_row_new_name(struct target_postgres *p,
+				struct target_session *s, const char *role,
+				char ret[TARGET_NAME_SIZE])
 {
 	struct text t = text_make(TARGET_MARKER_SQL_MAX);
 	const char *params[] = { role };
 	char sqlstate[PG_SQLSTATE_SIZE];
 	struct pg_result *r = NULL;
+	bool found;
 
 	text_printf(&t,
 		    "SELECT r.rolname FROM %s m JOIN pg_catalog.pg_roles r "
 		    "ON r.oid = m.role_oid WHERE m.role_name = "
 		    "$1::pg_catalog.name AND r.rolname <> m.role_name",
 		    s->marker);
-	if (text_status(&t) == STATUS_OK)
+	if (s->marker_state == TARGET_MARKER_READY &&
+	    text_status(&t) == STATUS_OK)
 		(void)target_postgres_run(p, s, text_str(&t), 1, params, &r,
 					  sqlstate, NULL);
-	if (pg_rows(r) > 0)
-		reason_set(why, STATUS_NOT_FOUND,
-			   "cluster %s: role %s is now called %s; change the "
-			   "configuration or rename it back",
-			   p->name, role, pg_value(r, 0, 0));
-	else
-		reason_set(why, STATUS_NOT_FOUND,
-			   "cluster %s has no role %s; create it or correct "
-			   "the configuration",
-			   p->name, role);
+	found = pg_rows(r) > 0;
+	if (found)
+		(void)text_copy(ret, TARGET_NAME_SIZE, pg_value(r, 0, 0));
 	pg_result_free(r);
 	text_free(&t);
-	return STATUS_NOT_FOUND;
+	return found;
+}
+
+enum status target_marker_row_missing(struct target_postgres *p,
+				      struct target_session *s,
+				      const char *role, struct reason *why)
+{
+	char name[TARGET_NAME_SIZE];
+
+	if (target_marker_row_new_name(p, s, role, name))
+		return reason_set(why, STATUS_NOT_FOUND,
+				  "cluster %s: role %s is now called %s; set "
+				  "rolname = %s in its section, or rename it "
+				  "back",
+				  p->name, role, name, name);
+	return reason_set(why, STATUS_NOT_FOUND,
+			  "cluster %s has no role %s; create it or correct "
+			  "the configuration",
+			  p->name, role);
 }
 
 bool target_marker_row_no_table(const char *sqlstate)

@@ -235,6 +235,10 @@ enum status target_marker_look(struct target *t, struct target_session *s,
 enum status target_marker_inspect(struct target *t, struct target_session *s,
 				  const char *role, struct target_marker *ret,
 				  struct reason *why);
+/* Was the role of this name renamed?  *ret is then its new name. */
+bool target_marker_row_new_name(struct target_postgres *p,
+				struct target_session *s, const char *role,
+				char ret[TARGET_NAME_SIZE]);
 /* The fence of an apply where there is no marker: a select list, and what it
  * counts (target_none.c). */
 void target_none_fence_sql(struct text *t);

@@ -480,7 +480,8 @@ static void check_login(const struct pg_result *r, const char *role,
 		    role);
 	else if (strcmp(kind, "none") == 0)
 		add(f, TARGET_NOTE, "password",
-		    "role %s has no password yet; the next rotation sets one",
+		    "role %s has no password; the first rotation of a role "
+		    "sets one",
 		    role);
 	if (encryption[0] != '\0' && strcmp(encryption, "scram-sha-256") != 0)
 		add(f, TARGET_NOTE, "password",
@@ -495,7 +496,7 @@ static enum status check_role(struct target_postgres *p,
 			      struct target_findings *f, struct reason *why)
 {
 	const char *params[] = { role };
-	char sqlstate[PG_SQLSTATE_SIZE];
+	char sqlstate[PG_SQLSTATE_SIZE], name[TARGET_NAME_SIZE];
 	struct pg_result *r = NULL;
 	enum status st;
 
@@ -504,6 +505,12 @@ static enum status check_role(struct target_postgres *p,
 	if (st == STATUS_OK && pg_rows(r) != 1) {
 		st = reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
 				"the admin's own role is not in pg_roles");
+	} else if (st == STATUS_OK && pg_is_null(r, 0, ROLE_NAME) &&
+		   target_marker_row_new_name(p, s, role, name)) {
+		add(f, TARGET_FAIL, "role",
+		    "role %s is now called %s; set rolname = %s in its "
+		    "section, or rename it back",
+		    role, name, name);
 	} else if (st == STATUS_OK && pg_is_null(r, 0, ROLE_NAME)) {
 		add(f, TARGET_FAIL, "role",
 		    "there is no role %s; create it or correct the "

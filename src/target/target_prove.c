@@ -75,9 +75,16 @@ static void explain(const struct target_postgres *p, size_t endpoint,
 		host = "local socket";
 	switch (login) {
 	case TARGET_LOGIN_WRONG:
+		/* The same words for both. */
 		reason_set(why, STATUS_OK,
-			   "%s port %s refuses the password of role %s", host,
-			   port[0] != '\0' ? port : "5432", role);
+			   "%s port %s refuses the password of role %s%s", host,
+			   port[0] != '\0' ? port : "5432", role,
+			   pg_info_get(p->infos[endpoint], "sslcert")[0] !=
+					   '\0' ?
+				   ", or keyturn's client certificate as the "
+				   "role's (clientcert=verify-full in "
+				   "pg_hba.conf: exempt keyturn's address)" :
+				   "");
 		return;
 	case TARGET_LOGIN_NOT_ASKED:
 		reason_set(why, STATUS_OK,

@@ -492,8 +492,8 @@ static enum status nobody(const struct target_postgres *p, const char *role,
 	return reason_set(why, STATUS_REFUSED,
 			  "cluster %s: role %s changes its own password (admin "
 			  "= self), and none that the store has is taken: it "
-			  "was changed by somebody else; keyturn import takes "
-			  "the present one over",
+			  "was changed, or pg_hba.conf wants more than a "
+			  "password; keyturn import takes the present one over",
 			  p->name, role);
 }
 

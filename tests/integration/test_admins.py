@@ -109,7 +109,7 @@ def test_a_password_changed_by_hand_is_told(own):
     site.set_password("sap", "By.hand-4711-and-long-enough")
     before = site.versions()
     done = site.run("rotate", "sap")
-    sentence(done, REFUSED, "changed by somebody else", "keyturn import")
+    sentence(done, REFUSED, "it was changed", "keyturn import")
     assert site.versions() == before
     site.must_log_in("By.hand-4711-and-long-enough")
     give(site, "By.hand-4711-and-long-enough", 0)

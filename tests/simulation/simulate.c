@@ -1222,12 +1222,38 @@ static void a_probe_leaves_our_password_alone(void **state)
 	world_free(&w);
 }
 
-static void a_renamed_role_is_frozen(void **state)
+static void a_renamed_role_is_known_by_its_version(void **state)
 {
 	static struct world w;
 
 	(void)state;
 	prepare(&w, SCENE_RENAMED, false);
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	assert_int_equal(w.staged, 1);
+	assert_true(world_settled(&w));
+	world_free(&w);
+}
+
+static void a_role_made_again_is_known_by_its_password(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	prepare(&w, SCENE_UNMARKED, false);
+	w.db.renamed = true;
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	assert_int_equal(w.staged, 1);
+	assert_true(world_settled(&w));
+	world_free(&w);
+}
+
+static void a_renamed_role_with_another_password_is_frozen(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	prepare(&w, SCENE_UNMARKED_BY_HAND, false);
+	w.db.renamed = true;
 	assert_int_equal(run(&w, 0, ROTATE), STATUS_FROZEN);
 	assert_int_equal(w.staged, 0);
 	must_converge(&w, LAND_NEVER);
@@ -1689,7 +1715,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_import_is_proved_after_it_is_marked),
 	cmocka_unit_test(a_missing_marker_costs_one_login_and_no_password),
 	cmocka_unit_test(a_probe_leaves_our_password_alone),
-	cmocka_unit_test(a_renamed_role_is_frozen),
+	cmocka_unit_test(a_renamed_role_is_known_by_its_version),
+	cmocka_unit_test(a_role_made_again_is_known_by_its_password),
+	cmocka_unit_test(a_renamed_role_with_another_password_is_frozen),
 	cmocka_unit_test(a_restore_is_repointed_alarmed_and_rotated),
 	cmocka_unit_test(a_store_rolled_back_freezes_and_an_emergency_heals),
 	cmocka_unit_test(finishing_is_enough_when_due),
