@@ -54,15 +54,24 @@ static void add_description(struct text *t, const struct credential_answer *a)
 	text_add(t, a->stale ? ",\"stale\":true}" : ",\"stale\":false}");
 }
 
-/* docker's list: {"URL":"user",...}. */
+/* docker's list: {"URL":"user",...}, what "get" answers: one URL for each host of
+ * a list, and none for a role without one. */
 static void add_docker(struct text *t, const struct credential_answer *a)
 {
+	struct credential_key one = a->key;
 	char url[CREDENTIAL_URI_SIZE];
+	const char *host = a->key.host;
+	size_t n;
 
-	if (!*a->key.user)
-		return;
-	credential_key_to_uri(&a->key, url);
-	add_pair(t, url, a->key.user);
+	for (; *a->key.user && *host; host += n, host += *host == ',') {
+		n = strcspn(host, ",");
+		memcpy(one.host, host, n);
+		one.host[n] = '\0';
+		if (n == 0)
+			continue;
+		credential_key_to_uri(&one, url);
+		add_pair(t, url, one.user);
+	}
 }
 
 /* Ask for each of the names (one a line) and add what comes back. */

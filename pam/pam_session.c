@@ -180,8 +180,16 @@ int pam_session_open(pam_handle_t *pamh, const struct pam_options *o,
 	int rc;
 
 	rc = pam_agent_user(pamh, user, sizeof(user));
-	if (rc != PAM_SUCCESS)
+	if (rc != PAM_SUCCESS) {
+		/* Not the name: people type passwords there. */
+		if (rc == PAM_USER_UNKNOWN)
+			pam_syslog(
+				pamh, LOG_NOTICE,
+				"session: the user's name is empty, longer "
+				"than 255 bytes, no UTF-8 or holds a control "
+				"character");
 		return rc;
+	}
 	/* Here the user is an account of the system: a service's login. */
 	pw = pam_modutil_getpwnam(pamh, user);
 	if (pw == NULL)

@@ -208,15 +208,22 @@ enum status agent_config_load(struct agent *a, struct reason *why)
 	return s;
 }
 
+static bool any_of_type(const struct config *c, enum config_section section,
+			enum config_key key, const char *type)
+{
+	for (size_t i = 0; i < config_count(c, section); i++)
+		if (strcmp(config_string(config_at(c, section, i), key),
+			   type) == 0)
+			return true;
+	return false;
+}
+
 /* AWS's standard chain of credentials has a step that does. */
 bool agent_config_programs(const struct config *c)
 {
-	for (size_t i = 0; i < config_count(c, CONFIG_SECTION_store); i++)
-		if (strcmp(config_string(config_at(c, CONFIG_SECTION_store, i),
-					 CONFIG_store_type),
-			   "aws") == 0)
-			return true;
-	return false;
+	return any_of_type(c, CONFIG_SECTION_store, CONFIG_store_type, "aws") ||
+	       any_of_type(c, CONFIG_SECTION_token, CONFIG_token_type,
+			   "aws-rds");
 }
 
 /* ---- Reading it again ---------------------------------------------------- */
@@ -273,8 +280,9 @@ void agent_config_take(struct agent *a)
 	if (s == STATUS_OK && !a->programs &&
 	    agent_config_programs(r->made.config))
 		log_line(LOG_LEVEL_WARN,
-			 "a store of type aws may have to start a program for "
-			 "its credentials, which needs a restart of the agent");
+			 "a store of type aws, or a token of type aws-rds, may "
+			 "have to start a program for its credentials, which "
+			 "needs a restart of the agent");
 	if (s == STATUS_OK)
 		s = use(a, &r->made, &r->why);
 	free_made(&r->made);

@@ -130,7 +130,7 @@ enum status agent_config_load(struct agent *a, struct reason *why);
 void agent_config_reload(struct agent *a);
 void agent_config_take(struct agent *a);
 void agent_config_stop(struct agent *a);
-/* May one of its stores start a program? */
+/* May one of its stores or tokens start a program? */
 bool agent_config_programs(const struct config *c);
 /* Does nobody look at a former configuration any more? */
 bool agent_config_idle(const struct agent *a);

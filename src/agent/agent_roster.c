@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "assembly/backends.h"
 #include "base/log.h"
@@ -295,16 +296,24 @@ struct agent_roster_place agent_roster_place(const struct agent_role *role)
 	};
 }
 
-/* What is not known of a role does not speak against it; of a list of hosts each
- * is one of the role's. */
+/* What is not known of a role does not speak against it. */
 static bool fits(const char *asked, const char *is)
 {
+	return !*asked || !*is || strcmp(asked, is) == 0;
+}
+
+/* Of a list of hosts each is one of the role's; DNS knows no case. */
+static bool fits_host(const char *asked, const char *is)
+{
+	bool path = asked[0] == '/';
 	size_t n = strlen(asked);
 
-	if (n == 0 || !*is || strcmp(asked, is) == 0)
+	if (fits(asked, is))
 		return true;
 	for (; *is; is += strcspn(is, ","), is += *is == ',')
-		if (strcspn(is, ",") == n && memcmp(is, asked, n) == 0)
+		if (strcspn(is, ",") == n &&
+		    (path ? memcmp(is, asked, n) : strncasecmp(is, asked, n)) ==
+			    0)
 			return true;
 	return false;
 }
@@ -326,6 +335,6 @@ bool agent_roster_matches(const struct agent_role *role,
 	const struct agent_roster_place is = agent_roster_place(role);
 
 	return is_user(role, q->user) && fits(q->realm, role->realm) &&
-	       fits(q->host, is.host) && fits(q->port, is.port) &&
+	       fits_host(q->host, is.host) && fits(q->port, is.port) &&
 	       fits(q->dbname, is.dbname);
 }

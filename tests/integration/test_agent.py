@@ -63,7 +63,7 @@ def test_where_to_go_is_what_the_configuration_says(taken_over, new_agent):
     reply = agent.get()
     assert (reply["HOST"], reply["PORT"], reply["DBNAME"]) == \
         ("a.example.com,b.example.com", "6432", "warehouse")
-    for host in ("a.example.com", "b.example.com",
+    for host in ("a.example.com", "B.Example.COM",
                  "a.example.com,b.example.com"):
         assert agent.call("GET", user="sap", host=host, port="6432",
                           dbname="warehouse").result == "OK"

@@ -138,3 +138,30 @@ def test_an_outage_lasts_no_longer_than_the_token(new, double):
     first = get(agent)
     double.stop()
     assert get(agent)["PASSWORD"] == first["PASSWORD"]
+
+
+def test_an_aws_token_is_signed_with_credentials_of_a_program(site,
+                                                              new_agent):
+    """Which runs inside the agent's own sandbox."""
+    program = os.path.join(site.folder, "give")
+    with open(program, "w") as f:
+        f.write("#!/bin/sh\necho '" + json.dumps(
+            {"Version": 1, "AccessKeyId": "AKIDAGENT",
+             "SecretAccessKey": "of-no-account"}) + "'\n")
+    os.chmod(program, 0o755)
+    shared = os.path.join(site.folder, "aws-config")
+    with open(shared, "w") as f:
+        f.write(f"[default]\ncredential_process = {program}\n")
+    agent = new_agent(site, start=False, roles={}, more=f"""[token db]
+type = aws-rds
+region = eu-central-1
+host = db.abc123.eu-central-1.rds.amazonaws.com
+user = sap
+readers = {ME}
+""")
+    agent.environment.update(AWS_CONFIG_FILE=shared, HOME=site.folder,
+                             AWS_EC2_METADATA_DISABLED="true")
+    agent.start()
+    reply = agent.call("GET", role="token:db")
+    assert reply.result == "OK", agent.said()
+    assert "X-Amz-Credential=AKIDAGENT" in reply["PASSWORD"]

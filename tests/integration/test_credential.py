@@ -391,6 +391,19 @@ def test_docker_gets_its_json_and_its_errors(helper, taken_over):
     assert docker("version").startswith("docker-credential-keyturn (")
 
 
+def test_docker_lists_what_it_gets(taken_over, new_agent, folder):
+    agent = new_agent(taken_over, cluster="host = a.example.com,127.0.0.1")
+    helper = Helper(agent, taken_over, tempfile.mkdtemp(dir=folder))
+    name = "docker-credential-keyturn"
+    end = f"{taken_over.server.port}/{taken_over.database}"
+    listed = json.loads(helper.run(name, "list", expect=0).out)
+    assert listed == {f"postgresql://sap@{host}:{end}": "sap"
+                      for host in ("a.example.com", "127.0.0.1")}
+    for url in (*listed, f"postgresql://sap@A.Example.Com:{end}"):
+        found = json.loads(helper.run(name, "get", stdin=url, expect=0).out)
+        assert found["Secret"] == taken_over.current().password
+
+
 def test_bazel_gets_headers_and_more(helper, taken_over):
     port = taken_over.server.port
     done = helper.run("keyturn-bazel", "get", expect=0, stdin=json.dumps(

@@ -526,6 +526,13 @@ static void an_account_that_does_not_exist_gets_no_session(void **state)
 
 	assert_pam(pam_open_session(h, 0), PAM_USER_UNKNOWN);
 	pam_end(h, PAM_USER_UNKNOWN);
+	/* A name that can be no account's is said, and not repeated. */
+	pam_rig_log_clear();
+	h = pam_rig_handle(s->r, "alone", "J\xf6rg", &s->talk);
+	assert_pam(pam_open_session(h, 0), PAM_USER_UNKNOWN);
+	pam_end(h, PAM_USER_UNKNOWN);
+	assert_non_null(strstr(pam_rig_log(), "no UTF-8"));
+	assert_null(strstr(pam_rig_log(), "rg"));
 	if (geteuid() != 0) {
 		h = pam_rig_handle(s->r, "alone", "root", &s->talk);
 		assert_pam(pam_open_session(h, 0), PAM_SESSION_ERR);
