@@ -306,6 +306,7 @@ static void each_second(struct agent *a)
 	agent_cache_tick(a->cache);
 	agent_trail_tick(a->trail);
 	agent_config_reap(a, false);
+	agent_config_names(a);
 	agent_keep_save(a, false);
 }
 

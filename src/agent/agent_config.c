@@ -43,6 +43,10 @@ static void read_settings(const struct config *c, struct agent_settings *ret)
 	};
 }
 
+/* How soon names are looked up again. */
+#define NAMES_AWAY_US	 (10 * NOW_SECOND)
+#define NAMES_UNKNOWN_US (60 * NOW_SECOND)
+
 /* What the process needs for itself: its own files, and for each store the
  * connections of its couriers, twice while one configuration replaces another. */
 #define OWN_FDS	  64
@@ -109,7 +113,7 @@ static enum status make(struct agent *a, struct made *ret, struct reason *why)
 		s = fit_settings(m.config, &m.settings, why);
 	}
 	if (s == STATUS_OK)
-		s = agent_roster_new(m.config, &m.roster, why);
+		s = agent_roster_new(m.config, false, &m.roster, why);
 	if (s == STATUS_OK)
 		s = backends_new(m.config, &b, why);
 	if (s == STATUS_OK)
@@ -180,21 +184,41 @@ void agent_config_reap(struct agent *a, bool wait)
 	}
 }
 
+/* Who is not known now may be when a directory service answers again, or has
+ * been told of somebody. */
+static void plan_names(struct agent *a)
+{
+	bool away;
+
+	a->names_us = 0;
+	if (agent_roster_unknown(a->roster, &away) > 0)
+		a->names_us = now_boot(a->now) +
+			      (away ? NAMES_AWAY_US : NAMES_UNKNOWN_US);
+}
+
+static enum status use_roster(struct agent *a, struct agent_roster *roster,
+			      struct reason *why)
+{
+	carry_over(a->roster, roster);
+	agent_roster_free(a->roster);
+	a->roster = roster;
+	plan_names(a);
+	return agent_roster_fill(a->roster, a->cache, why);
+}
+
 static enum status use(struct agent *a, struct made *m, struct reason *why)
 {
+	struct agent_roster *roster = m->roster;
 	enum status s = retire(a, why);
 
 	if (s != STATUS_OK)
 		return s;
-	carry_over(a->roster, m->roster);
-	agent_roster_free(a->roster);
 	a->config = m->config;
-	a->roster = m->roster;
 	a->couriers = m->couriers;
 	a->settings = m->settings;
 	*m = (struct made){ 0 };
 	agent_cache_set(a->cache, &a->settings.cache);
-	return agent_roster_fill(a->roster, a->cache, why);
+	return use_roster(a, roster, why);
 }
 
 enum status agent_config_load(struct agent *a, struct reason *why)
@@ -233,6 +257,7 @@ struct agent_reload {
 	struct agent *a;
 	pthread_t thread;
 	atomic_bool done;
+	bool names; /* of the same configuration, and nothing else */
 	enum status status;
 	struct reason why;
 	struct made made;
@@ -242,41 +267,75 @@ static void *read_again(void *arg)
 {
 	struct agent_reload *r = arg;
 
-	r->status = make(r->a, &r->made, &r->why);
+	r->status = r->names ? agent_roster_new(r->a->config, true,
+						&r->made.roster, &r->why) :
+			       make(r->a, &r->made, &r->why);
 	atomic_store(&r->done, true);
 	agent_wake(r->a);
 	return NULL;
 }
 
-void agent_config_reload(struct agent *a)
+static void begin(struct agent *a, bool names)
 {
 	struct agent_reload *r = calloc(1, sizeof(*r));
 
-	a->reload = false;
 	if (!r)
 		return;
 	r->a = a;
-	notify_reloading();
+	r->names = names;
+	if (!names)
+		notify_reloading();
 	if (pthread_create(&r->thread, NULL, read_again, r) != 0) {
 		log_line(LOG_LEVEL_ERROR, "cannot start a thread to read %s",
 			 a->config_path);
-		notify_send("READY=1");
+		if (!names)
+			notify_send("READY=1");
 		free(r);
 		return;
 	}
 	a->reloading = r;
 }
 
-void agent_config_take(struct agent *a)
+void agent_config_reload(struct agent *a)
 {
-	struct agent_reload *r = a->reloading;
-	enum status s;
+	a->reload = false;
+	begin(a, false);
+}
 
-	if (!r || !atomic_load(&r->done))
+void agent_config_names(struct agent *a)
+{
+	if (a->names_us == 0 || now_boot(a->now) < a->names_us || a->reloading)
 		return;
-	pthread_join(r->thread, NULL);
-	a->reloading = NULL;
-	s = r->status;
+	a->names_us = now_boot(a->now) + NAMES_UNKNOWN_US;
+	begin(a, true);
+}
+
+/* A directory that has gone away since takes nobody's rights. */
+static void take_names(struct agent *a, struct agent_reload *r)
+{
+	bool away;
+	size_t before = agent_roster_unknown(a->roster, &away), now = before;
+
+	if (r->status == STATUS_OK)
+		now = agent_roster_unknown(r->made.roster, &away);
+	if (now >= before) {
+		plan_names(a);
+		return;
+	}
+	r->status = use_roster(a, r->made.roster, &r->why);
+	r->made.roster = NULL;
+	agent_client_told_all(a);
+	log_line(LOG_LEVEL_INFO,
+		 "%zu users or groups that were not known have been found",
+		 before - now);
+	if (r->status != STATUS_OK)
+		log_line(LOG_LEVEL_ERROR, "%s", r->why.text);
+}
+
+static void take_config(struct agent *a, struct agent_reload *r)
+{
+	enum status s = r->status;
+
 	if (s == STATUS_OK && !a->programs &&
 	    agent_config_programs(r->made.config))
 		log_line(LOG_LEVEL_WARN,
@@ -285,7 +344,6 @@ void agent_config_take(struct agent *a)
 			 "needs a restart of the agent");
 	if (s == STATUS_OK)
 		s = use(a, &r->made, &r->why);
-	free_made(&r->made);
 	agent_trail_flush(a->trail);
 	/* Who waits is judged by the new rules. */
 	agent_client_told_all(a);
@@ -294,8 +352,23 @@ void agent_config_take(struct agent *a)
 	else
 		log_line(LOG_LEVEL_ERROR,
 			 "the configuration stays as it was: %s", r->why.text);
-	free(r);
 	notify_send("READY=1");
+}
+
+void agent_config_take(struct agent *a)
+{
+	struct agent_reload *r = a->reloading;
+
+	if (!r || !atomic_load(&r->done))
+		return;
+	pthread_join(r->thread, NULL);
+	a->reloading = NULL;
+	if (r->names)
+		take_names(a, r);
+	else
+		take_config(a, r);
+	free_made(&r->made);
+	free(r);
 }
 
 void agent_config_stop(struct agent *a)
@@ -320,7 +393,7 @@ enum status agent_config_check(const char *config_path, struct reason *why)
 
 	s = config_load(config_path, &config, why);
 	if (s == STATUS_OK)
-		s = agent_roster_new(config, &roster, why);
+		s = agent_roster_new(config, false, &roster, why);
 	agent_roster_free(roster);
 	config_free(config);
 	return s;

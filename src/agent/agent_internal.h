@@ -110,6 +110,7 @@ struct agent {
 	struct agent_errand *done;
 
 	int64_t tick_us, second_us, watchdog_us;
+	int64_t names_us; /* boot: names are looked up again; 0 never */
 	bool stopping, reload;
 	bool programs; /* the filter lets programs be started */
 	struct agent_reload *reloading;
@@ -129,6 +130,8 @@ enum status agent_config_load(struct agent *a, struct reason *why);
  * failed all stays as it was. */
 void agent_config_reload(struct agent *a);
 void agent_config_take(struct agent *a);
+/* Look the names up again that were not known, when it is time. */
+void agent_config_names(struct agent *a);
 void agent_config_stop(struct agent *a);
 /* May one of its stores or tokens start a program? */
 bool agent_config_programs(const struct config *c);

@@ -15,15 +15,26 @@ struct agent_roster {
 	struct agent_role *roles; /* by name */
 	size_t n;
 	struct agent_rules anybody; /* all rules together */
+	size_t n_unknown;	    /* names that let nobody in */
+	bool away;		    /* because one could not be looked up */
+	bool quiet;
 };
 
-static void say_unknown(void *arg, const char *word)
-{
-	const struct agent_role *role = arg;
+struct unknown {
+	struct agent_roster *roster;
+	const struct agent_role *role;
+};
 
-	log_line(LOG_LEVEL_WARN,
-		 "%s: this host has no %s, so nobody is let in by that",
-		 role->name, word);
+static void note_unknown(void *arg, bool none, const struct reason *why)
+{
+	const struct unknown *u = arg;
+
+	u->roster->n_unknown++;
+	u->roster->away = u->roster->away || !none;
+	if (!u->roster->quiet)
+		log_line(LOG_LEVEL_WARN,
+			 "%s: %s; nobody is let in by that until it is known",
+			 u->role->name, why->text);
 }
 
 struct grants {
@@ -35,12 +46,13 @@ static enum status read_rules(struct agent_roster *r, struct agent_role *role,
 			      const struct grants *grants, size_t n,
 			      struct reason *why)
 {
+	struct unknown unknown = { r, role };
 	enum status s = STATUS_OK;
 
 	for (size_t i = 0; i < n && s == STATUS_OK; i++) {
 		s = agent_rules_add(grants[i].to,
 				    config_string(role->group, grants[i].key),
-				    say_unknown, role, why);
+				    note_unknown, &unknown, why);
 		if (s == STATUS_OK)
 			s = agent_rules_join(&r->anybody, grants[i].to, why);
 	}
@@ -112,7 +124,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-enum status agent_roster_new(const struct config *config,
+enum status agent_roster_new(const struct config *config, bool quiet,
 			     struct agent_roster **ret, struct reason *why)
 {
 	size_t n_roles = config_count(config, CONFIG_SECTION_role);
@@ -120,6 +132,8 @@ enum status agent_roster_new(const struct config *config,
 	struct agent_roster *r = calloc(1, sizeof(*r));
 	enum status s = STATUS_OK;
 
+	if (r)
+		r->quiet = quiet;
 	if (r)
 		r->roles = calloc(n_roles + n_tokens + 1, sizeof(*r->roles));
 	if (!r || !r->roles)
@@ -188,6 +202,12 @@ enum status agent_roster_fill(struct agent_roster *r, struct agent_cache *c,
 		s = fill_role(&r->roles[i], c, why);
 	agent_cache_want_end(c);
 	return s;
+}
+
+size_t agent_roster_unknown(const struct agent_roster *r, bool *ret_away)
+{
+	*ret_away = r->away;
+	return r->n_unknown;
 }
 
 size_t agent_roster_count(const struct agent_roster *r)

@@ -44,14 +44,18 @@ struct agent_role {
 struct agent_roster;
 
 /* The configuration must outlive it.  Names of users and groups are looked up
- * here, which may take its time. */
-enum status agent_roster_new(const struct config *config,
+ * here, which may take its time; `quiet` logs none that is not known. */
+enum status agent_roster_new(const struct config *config, bool quiet,
 			     struct agent_roster **ret, struct reason *why);
 void agent_roster_free(struct agent_roster *r);
 
 /* Tell the cache what is wanted, and take what it holds. */
 enum status agent_roster_fill(struct agent_roster *r, struct agent_cache *c,
 			      struct reason *why);
+
+/* How many of these names are not known, and whether that is for want of an
+ * answer. */
+size_t agent_roster_unknown(const struct agent_roster *r, bool *ret_away);
 
 /* In the order of their names. */
 size_t agent_roster_count(const struct agent_roster *r);

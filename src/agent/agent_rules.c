@@ -3,22 +3,19 @@
 #include "agent/agent_rules.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/names.h"
 #include "config/config_grant.h"
 
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
 #endif
 
-#define GROUPS_MAX   65536 /* the kernel's NGROUPS_MAX */
-#define NSS_SIZE_MAX ((size_t)1 << 20)
+#define GROUPS_MAX 65536 /* the kernel's NGROUPS_MAX */
 
 /* The kernel says how many there are when the buffer is too small. */
 static enum status read_groups(int fd, struct agent_peer *p, struct reason *why)
@@ -112,52 +109,15 @@ static enum status put(uid_t **ids, size_t *n, uid_t id, struct reason *why)
 	return STATUS_OK;
 }
 
-/* One look into passwd or group; the buffer is the caller's.  ERANGE: more. */
-static int look_up(const struct config_grant *g, char *buf, size_t size,
-		   bool *ret_found, uid_t *ret_id)
-{
-	struct passwd pw, *user = NULL;
-	struct group gr, *group = NULL;
-	int error;
-
-	if (g->group) {
-		error = getgrnam_r(g->name, &gr, buf, size, &group);
-		if (group)
-			*ret_id = group->gr_gid;
-	} else {
-		error = getpwnam_r(g->name, &pw, buf, size, &user);
-		if (user)
-			*ret_id = user->pw_uid;
-	}
-	*ret_found = group || user;
-	return error;
-}
-
 static enum status resolve(const struct config_grant *g, uid_t *ret_id,
 			   struct reason *why)
 {
-	bool found = false;
-	char *buf = NULL;
-	int error;
-
 	if (g->by_id) {
 		*ret_id = g->id;
 		return STATUS_OK;
 	}
-	for (size_t size = 1024; size <= NSS_SIZE_MAX; size *= 4) {
-		char *more = realloc(buf, size);
-
-		if (!more)
-			break;
-		buf = more;
-		error = look_up(g, buf, size, &found, ret_id);
-		if (error != ERANGE)
-			break;
-	}
-	free(buf);
-	return found ? STATUS_OK :
-		       reason_set(why, STATUS_NOT_FOUND, "no %s %s",
-				  g->group ? "group" : "user", g->name);
+	return g->group ? names_group(g->name, ret_id, why) :
+			  names_user(g->name, ret_id, why);
 }
 
 enum status agent_rules_add(struct agent_rules *r, const char *words,
@@ -165,17 +125,15 @@ enum status agent_rules_add(struct agent_rules *r, const char *words,
 			    struct reason *why)
 {
 	struct config_grant g;
-	char word[CONFIG_GRANT_NAME_SIZE + 8];
+	struct reason reason = { "" };
 	enum status s;
 	uid_t id = 0;
 
 	while ((s = config_grant_next(&words, &g, why)) == STATUS_OK) {
-		s = resolve(&g, &id, why);
-		if (s == STATUS_NOT_FOUND) {
-			snprintf(word, sizeof(word), "%s:%s",
-				 g.group ? "group" : "user", g.name);
+		s = resolve(&g, &id, &reason);
+		if (s == STATUS_NOT_FOUND || s == STATUS_ERROR) {
 			if (unknown)
-				unknown(arg, word);
+				unknown(arg, s == STATUS_NOT_FOUND, &reason);
 			continue;
 		}
 		if (s == STATUS_OK && g.group)

@@ -34,10 +34,11 @@ struct agent_rules {
 
 /*
  * Add the words of a setting (config/config_grant.h); names become numbers
- * here.  A name that this host does not know grants nothing and is told to
- * `unknown`, which may be NULL.
+ * here.  A name that is not known (`none`), or cannot be looked up now, grants
+ * nothing and is told to `unknown`, which may be NULL.
  */
-typedef void agent_rules_unknown_fn(void *arg, const char *word);
+typedef void agent_rules_unknown_fn(void *arg, bool none,
+				    const struct reason *why);
 enum status agent_rules_add(struct agent_rules *r, const char *words,
 			    agent_rules_unknown_fn *unknown, void *arg,
 			    struct reason *why);

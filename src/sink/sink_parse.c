@@ -3,19 +3,17 @@
  * Reads the setting "sink".  It must never accept one that would put a
  * password where others can read it.
  */
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "base/text.h"
 #include "sink/sink.h"
 #include "sink/sink_file.h"
 
-#define SETTING_MAX  8192
-#define NAMES_BUFFER 65536 /* a group of many members */
-#define ID_MAX	     UINT32_C(4294967294)
+#define SETTING_MAX 8192
+#define ID_MAX	    UINT32_C(4294967294)
 
 #define DEFAULT_MODE 0600
 
@@ -38,54 +36,36 @@ static bool parse_id(const char *s, uint32_t *ret)
 	return true;
 }
 
-/* A name before a number: a user may be called 1000. */
+/* A name before a number: a user may be called 1000.  When that cannot be asked
+ * it is no mistake in the configuration. */
 static enum status parse_owner(const char *name, struct sink *s,
 			       struct reason *why)
 {
-	char *buffer = malloc(NAMES_BUFFER);
-	struct passwd pw, *found = NULL;
+	enum status st = names_user(name, &s->uid, why);
 	uint32_t id = 0;
-	int error;
 
-	if (buffer == NULL)
-		return reason_set(why, STATUS_NO_MEMORY, "sink: no memory");
-	error = getpwnam_r(name, &pw, buffer, NAMES_BUFFER, &found);
-	if (found != NULL)
-		s->uid = found->pw_uid;
-	free(buffer);
-	if (found != NULL)
-		return STATUS_OK;
-	if (parse_id(name, &id)) {
+	if (st == STATUS_NOT_FOUND && parse_id(name, &id)) {
 		s->uid = id;
 		return STATUS_OK;
 	}
-	return reason_set(why, STATUS_CONFIG, "sink: there is no user \"%s\"%s",
-			  name, error != 0 ? " (the look-up failed)" : "");
+	if (st == STATUS_NOT_FOUND)
+		st = STATUS_CONFIG;
+	return st == STATUS_OK ? st : reason_wrap(why, st, "sink");
 }
 
 static enum status parse_group(const char *name, struct sink *s,
 			       struct reason *why)
 {
-	char *buffer = malloc(NAMES_BUFFER);
-	struct group gr, *found = NULL;
+	enum status st = names_group(name, &s->gid, why);
 	uint32_t id = 0;
-	int error;
 
-	if (buffer == NULL)
-		return reason_set(why, STATUS_NO_MEMORY, "sink: no memory");
-	error = getgrnam_r(name, &gr, buffer, NAMES_BUFFER, &found);
-	if (found != NULL)
-		s->gid = found->gr_gid;
-	free(buffer);
-	if (found != NULL)
-		return STATUS_OK;
-	if (parse_id(name, &id)) {
+	if (st == STATUS_NOT_FOUND && parse_id(name, &id)) {
 		s->gid = id;
 		return STATUS_OK;
 	}
-	return reason_set(why, STATUS_CONFIG,
-			  "sink: there is no group \"%s\"%s", name,
-			  error != 0 ? " (the look-up failed)" : "");
+	if (st == STATUS_NOT_FOUND)
+		st = STATUS_CONFIG;
+	return st == STATUS_OK ? st : reason_wrap(why, st, "sink");
 }
 
 static enum status parse_mode(const char *value, struct sink *s,

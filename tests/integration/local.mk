@@ -31,7 +31,9 @@ EXTRA_DIST += \
 	tests/integration/aws_whoami.c \
 	tests/integration/aws_names.c \
 	tests/integration/aws_turns.c \
+	tests/integration/directory.c \
 	tests/integration/elsewhere.c \
+	tests/integration/test_directory.py \
 	tests/integration/test_aws_endpoints.py \
 	tests/integration/test_aws.py \
 	tests/integration/test_aws_chain.py \

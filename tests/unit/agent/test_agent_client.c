@@ -54,7 +54,8 @@ static void configure(struct world *w, const char *role)
 	if (config_load(path, &w->a.config, &why) != STATUS_OK)
 		fail_msg("%s", why.text);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(agent_roster_new(w->a.config, &w->a.roster, &why),
+	assert_int_equal(agent_roster_new(w->a.config, false, &w->a.roster,
+					  &why),
 			 STATUS_OK);
 }
 

@@ -18,9 +18,10 @@
 
 static int unknown;
 
-static void count_unknown(void *arg, const char *word)
+static void count_unknown(void *arg, bool none, const struct reason *why)
 {
-	assert_string_equal(word, arg);
+	assert_true(none);
+	assert_string_equal(why->text, arg);
 	unknown++;
 }
 
@@ -100,10 +101,12 @@ static void a_name_that_is_unknown_grants_nothing(void **state)
 
 	(void)state;
 	unknown = 0;
-	assert_int_equal(
-		agent_rules_add(&r, "user:nobody-of-that-name", count_unknown,
-				(void *)"user:nobody-of-that-name", NULL),
-		STATUS_OK);
+	assert_int_equal(agent_rules_add(&r, "user:nobody-of-that-name",
+					 count_unknown,
+					 (void *)"there is no user "
+						 "\"nobody-of-that-name\"",
+					 NULL),
+			 STATUS_OK);
 	assert_int_equal(unknown, 1);
 	assert_true(agent_rules_empty(&r));
 	assert_false(agent_rules_match(&r, &root));

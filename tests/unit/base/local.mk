@@ -20,6 +20,12 @@ tests_unit_base_test_encode_SOURCES = tests/unit/base/test_encode.c
 tests_unit_base_test_encode_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_encode_LDADD = libbase.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/base/test_names
+TESTS += tests/unit/base/test_names
+tests_unit_base_test_names_SOURCES = tests/unit/base/test_names.c
+tests_unit_base_test_names_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_names_LDADD = libbase.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/base/test_now
 TESTS += tests/unit/base/test_now
 tests_unit_base_test_now_SOURCES = tests/unit/base/test_now.c
