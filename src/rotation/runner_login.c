@@ -111,6 +111,17 @@ static void explain_login(const struct runner *r, enum engine_event ev,
 			role, role);
 }
 
+/* Of a CURRENT that is not there to be tried. */
+static void name_the_ways_out(struct reason *why)
+{
+	struct reason found = *why;
+
+	reason_set(why, STATUS_CORRUPT,
+		   "%s; keyturn import takes the role's present password over, "
+		   "keyturn rotate --emergency makes a new one",
+		   found.text);
+}
+
 enum engine_event runner_login_probe(struct runner *r, struct reason *why)
 {
 	struct secret *current = NULL;
@@ -122,6 +133,11 @@ enum engine_event runner_login_probe(struct runner *r, struct reason *why)
 		  runner_store_id(r, STORE_LABEL_CURRENT));
 	/* Not into r->password: that is the one we may have staged. */
 	s = runner_store_password(r, r->version, &current, why);
+	/* What is no password does not log in, and by command is written over. */
+	if (s == STATUS_CORRUPT && r->job->emergency)
+		return ENGINE_ON_WRONG;
+	if (s == STATUS_CORRUPT)
+		name_the_ways_out(why);
 	if (s != STATUS_OK)
 		return runner_store_read_event(s);
 	ev = login(r, current, false, why);

@@ -12,7 +12,7 @@ import pytest
 
 from rig.installation import FIRST_PASSWORD
 from rig.server import wait_for
-from rig.verdict import finding
+from rig.verdict import finding, sentence
 from test_aws import (_double, amazon, double, new_aws_site, site,  # noqa: F401
                       taken_over)
 
@@ -474,3 +474,35 @@ def test_a_secret_that_is_not_there_and_may_not_be_made_is_said(new_aws_site):
     refused_by_both(site, f"there is no secret {site.secret_id()}",
                     "create = yes")
     assert site.versions() == []
+
+
+@pytest.mark.parametrize("value", [{}, {"username": "sap", "password": ""},
+                                   {"username": "sap", "password": 4711}])
+@pytest.mark.parametrize("way", ["import", "--emergency"])
+def test_a_secret_without_a_password_says_both_ways_out(new_aws_site, value,
+                                                        way):
+    site = new_aws_site(store="")
+    site.seed({**value, "team": "sales"})
+    line = refused_value(site)
+    assert "keyturn import" in line and "--emergency" in line
+    if way == "import":
+        reader, writer = os.pipe()
+        os.write(writer, FIRST_PASSWORD.encode() + b"\n")
+        os.close(writer)
+        site.run("import", "sap", "--password-fd", str(reader), fds=(reader,),
+                 expect=0)
+        os.close(reader)
+    else:
+        site.run("rotate", "sap", "--emergency", expect=0)
+    site.must_log_in(site.value()["password"])
+    assert site.value()["team"] == "sales"
+    site.run("check", expect=0)
+
+
+def refused_value(site):
+    before = site.value()
+    line = sentence(site.run("rotate", "sap"), 17, site.secret_id(),
+                    'no "password"')
+    assert site.value() == before
+    site.must_log_in(FIRST_PASSWORD)
+    return line
