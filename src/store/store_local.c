@@ -18,7 +18,8 @@
 
 /*
  * label: enum store_label.  seq grows with every staging and promotion of the
- * secret: the ring forgets what has been out of use for longest.
+ * secret: the ring forgets first what was never live, then what has been out of
+ * use for longest.
  */
 static const char *const schema[] = {
 	"CREATE TABLE secret("
@@ -44,7 +45,8 @@ static const char *const schema[] = {
 	" id TEXT PRIMARY KEY NOT NULL,"
 	" sealed BLOB NOT NULL"
 	") STRICT;",
-	NULL
+	/* Has it ever been CURRENT?  Of those from before nobody knows. */
+	"ALTER TABLE version ADD COLUMN lived INTEGER NOT NULL DEFAULT 1;", NULL
 };
 
 enum status store_local_translate(struct store_local *s, enum status st,

@@ -138,9 +138,9 @@ enum status store_local_rows_insert(struct lite_tx *tx,
 
 	st = lite_prepare(tx,
 			  "INSERT INTO version"
-			  "(id, name, label, seq, created_us, sealed) "
+			  "(id, name, label, seq, created_us, sealed, lived) "
 			  "SELECT ?1, ?2, ?3, coalesce(max(seq), 0) + 1, ?4, "
-			  "?5 FROM version WHERE name = ?2",
+			  "?5, 0 FROM version WHERE name = ?2",
 			  &q, why);
 	if (st != STATUS_OK)
 		return st;
@@ -160,7 +160,7 @@ enum status store_local_rows_make_current(struct lite_tx *tx,
 	enum status st;
 
 	st = lite_prepare(tx,
-			  "UPDATE version SET label = ?3, seq = 1 + "
+			  "UPDATE version SET label = ?3, lived = 1, seq = 1 + "
 			  "(SELECT max(seq) FROM version WHERE name = ?1) "
 			  "WHERE id = ?2 AND name = ?1",
 			  &q, why);
@@ -172,7 +172,12 @@ enum status store_local_rows_make_current(struct lite_tx *tx,
 	return lite_exec(q, NULL, why);
 }
 
-/* Only unlabelled versions, and of these the oldest beyond the ring. */
+/*
+ * Only unlabelled versions, and of these the oldest beyond the ring, those first
+ * that were never live: a day of failed runs must not push out what a restored
+ * database may need.  The newest stays whatever it is: it may have been PENDING
+ * until just now, and what became of it is not known to everybody yet.
+ */
 static enum status prune(struct lite_tx *tx, const struct store_local_change *c,
 			 struct reason *why)
 {
@@ -183,7 +188,9 @@ static enum status prune(struct lite_tx *tx, const struct store_local_change *c,
 			  "DELETE FROM version WHERE name = ?1 AND label = 0 "
 			  "AND id NOT IN (SELECT id FROM version "
 			  "WHERE name = ?1 AND label = 0 "
-			  "ORDER BY seq DESC LIMIT ?2)",
+			  "ORDER BY lived OR seq = (SELECT max(seq) FROM "
+			  "version WHERE name = ?1 AND label = 0) DESC, "
+			  "seq DESC LIMIT ?2)",
 			  &q, why);
 	if (st != STATUS_OK)
 		return st;

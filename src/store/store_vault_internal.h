@@ -217,6 +217,7 @@ struct store_vault_view {
 	struct {
 		char id[RANDOM_UUID_SIZE];
 		int64_t created_us;
+		bool lived; /* it was CURRENT, or may have been */
 	} order[STORE_VERSIONS_MAX];
 
 	/* Memory of this process. */

@@ -53,11 +53,13 @@ static enum status compare_content(struct store_vault *v, const char *name,
 }
 
 /* A version of B from an entry; NULL without memory. */
-static struct doc *make_version(const struct store_entry *e, int64_t created_us)
+static struct doc *make_version(const struct store_entry *e, int64_t created_us,
+				bool lived)
 {
 	struct doc *d = doc_new_object();
 
 	if (d && (doc_set_int(d, "created_us", created_us) != STATUS_OK ||
+		  doc_set_bool(d, "lived", lived) != STATUS_OK ||
 		  store_vault_view_put_entry(d, e) != STATUS_OK)) {
 		doc_free(d);
 		return NULL;
@@ -65,35 +67,74 @@ static struct doc *make_version(const struct store_entry *e, int64_t created_us)
 	return d;
 }
 
+static bool is_labelled(const struct store_vault_view *w, const char *id)
+{
+	return strcmp(id, w->current) == 0 || strcmp(id, w->previous) == 0;
+}
+
+/*
+ * Which versions the ring forgets: the oldest beyond its size, those first that
+ * were never CURRENT.  A day of failed runs must not push out what a restored
+ * database may need.  The newest stays whatever it is: it may have been PENDING
+ * until just now.
+ */
+static void choose_forgotten(const struct store_vault *v,
+			     const struct store_vault_view *w,
+			     bool forgotten[STORE_VERSIONS_MAX])
+{
+	size_t newest = w->n, n = 0, i;
+	bool lived = false;
+
+	memset(forgotten, 0, STORE_VERSIONS_MAX * sizeof(*forgotten));
+	for (i = w->n; i > 0; i--)
+		if (!is_labelled(w, w->order[i - 1].id)) {
+			newest = i - 1;
+			n++;
+		}
+	do {
+		for (i = w->n; i > 0 && n > v->ring; i--)
+			if (!forgotten[i - 1] && i - 1 != newest &&
+			    w->order[i - 1].lived == lived &&
+			    !is_labelled(w, w->order[i - 1].id)) {
+				forgotten[i - 1] = true;
+				n--;
+			}
+		lived = !lived;
+	} while (lived);
+}
+
 /* The order after the staging: the new one, what A names, then the others, of
- * which the oldest beyond the ring go. */
+ * which some beyond the ring go. */
 static void reorder(const struct store_vault *v,
 		    const struct store_vault_view *w, const char *id,
 		    int64_t created_us, struct store_vault_view *next)
 {
-	size_t ring = 0, i;
+	bool forgotten[STORE_VERSIONS_MAX];
 	bool labelled;
+	size_t i;
 	int pass;
 
+	choose_forgotten(v, w, forgotten);
 	*next = *w;
 	text_copy(next->pending, sizeof(next->pending), id);
 	text_copy(next->order[0].id, RANDOM_UUID_SIZE, id);
 	next->order[0].created_us = created_us;
+	next->order[0].lived = false;
 	next->n = 1;
 	if (w->current[0] && !w->current_in_b) {
 		text_copy(next->order[1].id, RANDOM_UUID_SIZE, w->current);
 		next->order[1].created_us = w->a_created_us;
+		next->order[1].lived = true;
 		next->n = 2;
 	}
 	next->current_in_b = w->current[0] != '\0';
 	for (pass = 0; pass < 2; pass++) {
 		for (i = 0; i < w->n; i++) {
-			labelled = strcmp(w->order[i].id, w->current) == 0 ||
-				   strcmp(w->order[i].id, w->previous) == 0;
-			if (labelled != (pass == 0) ||
-			    (!labelled && ring++ >= v->ring))
+			labelled = is_labelled(w, w->order[i].id);
+			if (labelled != (pass == 0) || forgotten[i])
 				continue;
-			next->order[next->n++] = w->order[i];
+			next->order[next->n] = w->order[i];
+			next->order[next->n++].lived |= labelled;
 		}
 	}
 }
@@ -115,7 +156,7 @@ static enum status add_lost_current(struct store_vault *v,
 	if (s != STATUS_OK)
 		return s;
 	s = doc_set(versions, w->current,
-		    make_version(&entry, w->a_created_us));
+		    make_version(&entry, w->a_created_us, true));
 	secret_free(entry.password);
 	return s == STATUS_OK ? s : reason_set(why, s, "out of memory");
 }
@@ -150,6 +191,27 @@ static enum status put_forgotten(struct doc *versions,
 	return s;
 }
 
+/* For a PATCH: what A names was CURRENT, which promote() wrote into A only. */
+static enum status put_lived(struct doc *versions,
+			     const struct store_vault_view *w)
+{
+	enum status s = STATUS_OK;
+	struct doc *d;
+	size_t i;
+
+	for (i = 0; i < w->n && s == STATUS_OK; i++) {
+		if (w->order[i].lived || !is_labelled(w, w->order[i].id))
+			continue;
+		d = doc_new_object();
+		s = doc_set_bool(d, "lived", true);
+		if (s == STATUS_OK)
+			s = doc_set(versions, w->order[i].id, d);
+		else
+			doc_free(d);
+	}
+	return s;
+}
+
 static enum status make_record(struct store_vault *v,
 			       const struct store_vault_view *w,
 			       const struct store_vault_view *next,
@@ -160,11 +222,13 @@ static enum status make_record(struct store_vault *v,
 	enum status s;
 
 	s = doc_set(versions, next->order[0].id,
-		    make_version(entry, next->order[0].created_us));
+		    make_version(entry, next->order[0].created_us, false));
 	if (s == STATUS_OK)
 		s = add_lost_current(v, w, versions, why);
 	if (s == STATUS_OK && patch)
 		s = put_forgotten(versions, w, next);
+	if (s == STATUS_OK && patch)
+		s = put_lived(versions, w);
 	if (s == STATUS_OK)
 		s = doc_set_text(data, "format", STORE_VAULT_FORMAT);
 	if (s == STATUS_OK)

@@ -140,6 +140,8 @@ static enum status read_order(struct store_vault_view *w,
 			     &w->order[i].created_us) ||
 		    !doc_is(doc_get(one, "password"), DOC_STRING))
 			return STATUS_CORRUPT;
+		/* Of those from before this was noted nobody knows. */
+		w->order[i].lived = doc_bool(doc_get(one, "lived"), true);
 	}
 	w->n = doc_count(order);
 	return STATUS_OK;

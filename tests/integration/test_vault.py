@@ -112,6 +112,26 @@ def test_superseded_versions_are_previous_and_then_in_the_ring(taken_over):
     taken_over.settled()
 
 
+def test_what_was_never_current_leaves_the_ring_first(taken_over):
+    """A day of failed runs, and a database that is restored to before."""
+    taken_over.configure(store="ring = 4", timeout="1s")
+    lived = [taken_over.current().id]
+    for _ in range(5):
+        taken_over.run("rotate", "sap", expect=0)
+        lived.append(taken_over.current().id)
+    _, path = taken_over.step_of("readback")
+    taken_over.gate.fault("GET", path, "400", times=999)
+    for _ in range(6):
+        assert taken_over.run("rotate", "sap").exit == 7
+    taken_over.gate.clear()
+    kept = [v.id for v in taken_over.versions()]
+    # CURRENT, PREVIOUS, and of the ring all but one that was PENDING just now.
+    assert set(lived[-5:]) <= set(kept), (lived, kept)
+    assert len(kept) == 1 + 2 + 4
+    taken_over.run("rotate", "sap", expect=0)
+    taken_over.settled()
+
+
 def test_keys_of_others_are_kept(taken_over):
     taken_over.kv.patch(taken_over.path(), {"owner": "sales", "port": 5432},
                         mount_point=taken_over.mount)

@@ -367,6 +367,36 @@ static void the_ring_forgets_only_the_oldest_and_no_labelled_one(void **state)
 	s->ops->close(s);
 }
 
+/* Failed runs stage versions that never were live: a restored database needs the
+ * others. */
+static void what_was_never_current_leaves_the_ring_first(void **state)
+{
+	struct store *s = must_open(*state);
+	struct store_state st = { .n = 0 };
+	struct reason why = { "" };
+	unsigned i;
+
+	for (i = 1; i <= RING + 2; i++) {
+		assert_int_equal(stage(s, "sap", &st, id_of(0, i), "p", &why),
+				 STATUS_OK);
+		assert_int_equal(s->ops->promote(s, "sap", st.revision,
+						 id_of(0, i).s, &st, &why),
+				 STATUS_OK);
+	}
+	for (i = 1; i <= 24; i++)
+		assert_int_equal(stage(s, "sap", &st, id_of(1, i), "p", &why),
+				 STATUS_OK);
+	assert_int_equal(st.n, 1 + 2 + RING);
+	/* The one that was PENDING until now is kept, and the oldest went. */
+	assert_int_equal(label_of(&st, id_of(1, 24)), STORE_LABEL_PENDING);
+	assert_int_equal(label_of(&st, id_of(1, 23)), STORE_LABEL_RING);
+	assert_null(store_find_id(&st, id_of(1, 22).s));
+	assert_null(store_find_id(&st, id_of(0, 1).s));
+	for (i = 2; i <= RING; i++)
+		assert_int_equal(label_of(&st, id_of(0, i)), STORE_LABEL_RING);
+	s->ops->close(s);
+}
+
 static void a_ring_out_of_bounds_is_a_configuration_error(void **state)
 {
 	struct reason why = { "" };
@@ -736,6 +766,7 @@ int main(void)
 		WITH_FOLDER(a_superseded_pending_is_kept_in_the_ring),
 		WITH_FOLDER(
 			the_ring_forgets_only_the_oldest_and_no_labelled_one),
+		WITH_FOLDER(what_was_never_current_leaves_the_ring_first),
 		WITH_FOLDER(a_ring_out_of_bounds_is_a_configuration_error),
 		WITH_FOLDER(a_full_ring_of_the_largest_size_is_described_whole),
 		WITH_FOLDER(no_secret_or_login_is_in_the_file),
