@@ -148,6 +148,9 @@ static bool check_store(struct check *k, const char *name, struct store *store)
 
 /* ---- one role ---- */
 
+/* Of a password whose next rotation nobody knows. */
+#define EXPIRY_SOON (30 * 24 * 3600 * NOW_SECOND)
+
 static void check_policy(struct check *k, const struct policy *p)
 {
 	char sentence[160];
@@ -295,6 +298,41 @@ static void check_login(struct check *k, const struct runner_job *j,
 	}
 }
 
+/* A date that no rotation moves: does it come before the next one? */
+static void check_expiry(struct check *k, const struct runner_job *j,
+			 int64_t expires_us)
+{
+	const struct config_group *role =
+		config_find(backends_config(k->cli->backends),
+			    CONFIG_SECTION_role, j->role);
+	struct schedule *schedule = NULL;
+	struct ledger_role known;
+	char date[NOW_STAMP_SIZE], due[NOW_STAMP_SIZE];
+	int64_t next = 0;
+	struct reason why;
+
+	if (expires_us == 0 || !role)
+		return;
+	if (workshop_schedule(k->cli->workshop, role, &schedule, &why) ==
+		    STATUS_OK &&
+	    schedule &&
+	    backends_remembered(k->cli->backends, k->cli->ledger, role, &known,
+				&why) == STATUS_OK)
+		next = report_next_due(schedule, &known);
+	schedule_free(schedule);
+	if (next == 0)
+		next = now_wall(now_system()) + EXPIRY_SOON;
+	if (expires_us > next)
+		return;
+	reason_set(&why, STATUS_REFUSED,
+		   "the password is valid until %s only, and that is before "
+		   "%s; no rotation moves that date: ALTER ROLE \"%s\" VALID "
+		   "UNTIL 'infinity'",
+		   now_stamp(expires_us, date), now_stamp(next, due),
+		   j->rolname);
+	say(k, WARN, "expiry", why.text);
+}
+
 static void check_drift(struct check *k, const struct runner_job *j,
 			struct target_session *session)
 {
@@ -315,6 +353,7 @@ static void check_drift(struct check *k, const struct runner_job *j,
 		failed(k, "drift", s, &why);
 		return;
 	}
+	check_expiry(k, j, marker.expires_us);
 	current = store_find_label(&state, STORE_LABEL_CURRENT);
 	live = store_find_id(&state, marker.live_version);
 	if (!marker.live_version[0] && !current)
@@ -370,6 +409,21 @@ static void check_drift(struct check *k, const struct runner_job *j,
 			    marker.live_version[0] != '\0');
 }
 
+/* What is known of the server that answered. */
+static const char *verified(const struct target *t)
+{
+	if (strchr("/@", t->host[0])) /* or none */
+		return "reachable over a local socket, writable";
+	if (strcmp(t->sslmode, "verify-full") == 0)
+		return "reachable, writable; the certificate's chain and host "
+		       "name are verified";
+	if (strcmp(t->sslmode, "verify-ca") == 0)
+		return "reachable, writable; the certificate's chain is "
+		       "verified, its host name is not (sslmode=verify-ca)";
+	return "reachable, writable; no certificate is verified, so it may be "
+	       "another server (sslmode under verify-ca)";
+}
+
 /* stored: the store can be asked what should be live. */
 static void check_cluster(struct check *k, const struct runner_job *j,
 			  bool stored)
@@ -384,7 +438,7 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 		failed(k, "cluster", s, &why);
 		return;
 	}
-	say(k, OK, "cluster", "reachable, writable, the certificate verified");
+	say(k, OK, "cluster", verified(j->target));
 	s = j->target->ops->preflight(j->target, session, j->rolname, finding,
 				      k, &why);
 	if (s == STATUS_OK) {

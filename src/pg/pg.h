@@ -41,7 +41,8 @@ enum pg_class {
  */
 enum pg_hint {
 	PG_HINT_NONE,
-	PG_HINT_WANTS_PLAINTEXT, /* takes no verifier; nothing was changed */
+	PG_HINT_WANTS_PLAINTEXT,   /* takes no verifier; nothing was changed */
+	PG_HINT_WANTS_VALID_UNTIL, /* with each new password (credcheck) */
 	PG_HINT_WRONG_PASSWORD,
 	PG_HINT_WAKING,	 /* scaled to zero, starting, or its proxy is busy */
 	PG_HINT_DISABLED /* the endpoint cannot be woken */

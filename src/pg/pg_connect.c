@@ -461,8 +461,7 @@ static enum status explain(struct attempt *a, struct reason *why)
 					  "%s port %s %s (SQLSTATE %s)", host,
 					  port, login_sentences[i].sentence,
 					  r->sqlstate);
-	if (r->sqlstate[0] != '\0' && r->hint != PG_HINT_NONE &&
-	    r->hint != PG_HINT_WANTS_PLAINTEXT)
+	if (r->sqlstate[0] != '\0' && r->hint >= PG_HINT_WRONG_PASSWORD)
 		return reason_set(why, hint_status(r->hint), "%s port %s %s",
 				  host, port, hint_sentence(r->hint));
 	if (r->sqlstate[0] != '\0')

@@ -8,8 +8,8 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Texts of Neon's compute and proxy, from which Lakebase descends, and of a
- * PostgreSQL that starts.  `sqlstate` "" is any. */
+/* Texts of Neon's compute and proxy, from which Lakebase descends, of an
+ * extension that judges passwords, and of a PostgreSQL that starts.  `sqlstate` "" is any. */
 static const struct {
 	const char *sqlstate;
 	const char *fragment;
@@ -17,6 +17,9 @@ static const struct {
 } texts[] = {
 	{ "XX000", "only supports being given plaintext passwords",
 	  PG_HINT_WANTS_PLAINTEXT },
+	/* credcheck, whose refusals share one SQLSTATE or have none. */
+	{ "", "password type is not a plain text", PG_HINT_WANTS_PLAINTEXT },
+	{ "", "require a VALID UNTIL option", PG_HINT_WANTS_VALID_UNTIL },
 	{ "XX000", "password authentication failed", PG_HINT_WRONG_PASSWORD },
 	{ "XX000", "endpoint is disabled", PG_HINT_DISABLED },
 	{ "XX000", "endpoint cannot be found", PG_HINT_DISABLED },

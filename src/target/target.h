@@ -40,15 +40,16 @@ struct target_marker {
 	bool found;			     /* there is a row for this role */
 	char live_version[RANDOM_UUID_SIZE]; /* "" when none was ever applied */
 	char claim[RANDOM_UUID_SIZE];
-	int64_t epoch;	   /* grows with each claim */
-	int64_t epoch_was; /* before this claim; 0 when there was no row */
-	bool foreign;	   /* the password in the catalog is not the one that
+	int64_t epoch;	    /* grows with each claim */
+	int64_t epoch_was;  /* before this claim; 0 when there was no row */
+	bool foreign;	    /* the password in the catalog is not the one that
 			       was written with live_version (fingerprint; only
 			       where the admin may read pg_authid) */
-	bool branched;	   /* the row was written on another branch of the
+	bool branched;	    /* the row was written on another branch of the
 			       database (lakebase.md 3.7) */
-	bool none;	   /* the role has no password (likewise) */
-	bool renamed;	   /* the row's role is now called otherwise, or the
+	bool none;	    /* the role has no password (likewise) */
+	int64_t expires_us; /* VALID UNTIL by the wall clock; 0: never */
+	bool renamed;	    /* the row's role is now called otherwise, or the
 			       name now belongs to another role: renamed, made
 			       again, or moved to a server with other oids */
 };

@@ -214,7 +214,18 @@ static enum status explain_alter(struct change *c, enum status st,
 			       pg_hint(c->s->pg) == PG_HINT_WANTS_PLAINTEXT);
 	if (c->refused_verifier)
 		return wants_plain(c, why);
-
+	/* Another password would not help: it is the statement. */
+	if (pg_hint(c->s->pg) == PG_HINT_WANTS_VALID_UNTIL ||
+	    strcmp(sqlstate, TARGET_PLAIN_VALID_UNTIL) == 0)
+		return reason_set(
+			why, STATUS_REFUSED,
+			"cluster %s demands VALID UNTIL with each new "
+			"password (credcheck), and keyturn moves no "
+			"role's date; as a superuser run ALTER ROLE "
+			"... SET credcheck.password_valid_until = 0, "
+			"and credcheck.password_valid_max = 0, for "
+			"keyturn's admin",
+			name);
 	if (rejects_password(sqlstate))
 		return reason_set(why, STATUS_REJECTED,
 				  "cluster %s rejects the password made for "
@@ -232,7 +243,8 @@ static enum status explain_alter(struct change *c, enum status st,
 		return reason_set(why, STATUS_REFUSED,
 				  "cluster %s: keyturn's admin may not change "
 				  "the password of role %s; keyturn check says "
-				  "which right is missing",
+				  "which right is missing (on RDS it may be "
+				  "rds_password)",
 				  name, c->role);
 	return reason_wrap(why, st, "cluster %s, role %s, ALTER ROLE", name,
 			   c->role);

@@ -11,6 +11,11 @@
 
 #define TARGET_MARKER_SQL_MAX 8192
 
+/* When the password of `r` of pg_roles ends, in microseconds; 0: never. */
+#define TARGET_EXPIRES_SQL                                              \
+	"CASE WHEN pg_catalog.isfinite(r.rolvaliduntil) THEN (extract(" \
+	"epoch FROM r.rolvaliduntil) * 1000000)::bigint ELSE 0 END"
+
 /* The row, the catalog and the claim's holder: see target_marker_row_read(). */
 struct target_marker_row {
 	struct target_marker marker;

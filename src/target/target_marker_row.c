@@ -35,7 +35,8 @@ void target_marker_row_sql(struct text *t, const struct target_session *s)
 		"r.rolcanlogin, "
 		"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
 		"false), r.rolvaliduntil, "
-		"coalesce(m.branch <> nullif($2::text, ''), false), ",
+		"coalesce(m.branch <> nullif($2::text, ''), false), " TARGET_EXPIRES_SQL
+		", ",
 		s->marker);
 	if (s->sees_authid)
 		text_add(t,
@@ -81,8 +82,9 @@ void target_marker_row_parse(const struct pg_result *r,
 	text_copy(row->valid_until, sizeof(row->valid_until),
 		  pg_value(r, 0, 12));
 	m->branched = pg_value(r, 0, 13)[0] == 't';
-	m->foreign = pg_value(r, 0, 14)[0] == 't';
-	text_copy(row->kind, sizeof(row->kind), pg_value(r, 0, 15));
+	m->expires_us = strtoll(pg_value(r, 0, 14), NULL, 10);
+	m->foreign = pg_value(r, 0, 15)[0] == 't';
+	text_copy(row->kind, sizeof(row->kind), pg_value(r, 0, 16));
 	m->none = strcmp(row->kind, "none") == 0;
 	text_copy(row->role_oid, sizeof(row->role_oid), pg_value(r, 0, 0));
 }
@@ -152,7 +154,8 @@ static enum status look_at_role(struct target_postgres *p,
 		p, s,
 		"SELECT r.oid, r.rolcanlogin, "
 		"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
-		"false), r.rolvaliduntil FROM pg_catalog.pg_roles r "
+		"false), r.rolvaliduntil, " TARGET_EXPIRES_SQL
+		" FROM pg_catalog.pg_roles r "
 		"WHERE r.rolname = $1::pg_catalog.name",
 		1, params, &r, sqlstate, why);
 	if (st == STATUS_OK && pg_rows(r) == 0)
@@ -168,6 +171,7 @@ static enum status look_at_role(struct target_postgres *p,
 		row->expired = pg_value(r, 0, 2)[0] == 't';
 		text_copy(row->valid_until, sizeof(row->valid_until),
 			  pg_value(r, 0, 3));
+		row->marker.expires_us = strtoll(pg_value(r, 0, 4), NULL, 10);
 		text_copy(row->kind, sizeof(row->kind), "?");
 	}
 	pg_result_free(r);

@@ -64,7 +64,8 @@ enum status target_none_read(struct target_postgres *p,
 		"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
 		"false), r.rolvaliduntil, EXISTS (SELECT FROM " HELD_SQL
 		"AND l.pid = pg_catalog.pg_backend_pid() "
-		"AND l.objid = r.oid) FROM pg_catalog.pg_roles r "
+		"AND l.objid = r.oid), " TARGET_EXPIRES_SQL
+		" FROM pg_catalog.pg_roles r "
 		"WHERE r.rolname = $1::pg_catalog.name",
 		1, params, &r, sqlstate, why);
 	if (st == STATUS_OK && pg_rows(r) == 0)
@@ -86,6 +87,7 @@ enum status target_none_read(struct target_postgres *p,
 		row->expired = pg_value(r, 0, 2)[0] == 't';
 		text_copy(row->valid_until, sizeof(row->valid_until),
 			  pg_value(r, 0, 3));
+		row->marker.expires_us = strtoll(pg_value(r, 0, 5), NULL, 10);
 		text_copy(row->kind, sizeof(row->kind), "?");
 	}
 	pg_result_free(r);

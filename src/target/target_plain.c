@@ -20,7 +20,9 @@
 	"RETURNS text LANGUAGE plpgsql AS $keyturn$ BEGIN "                  \
 	"EXECUTE pg_catalog.format('ALTER ROLE %I PASSWORD %L', $1, $2); "   \
 	"RETURN ''; EXCEPTION WHEN query_canceled OR others THEN "           \
-	"RETURN SQLSTATE; END $keyturn$"
+	"RETURN CASE WHEN SQLERRM LIKE 'require a VALID UNTIL option%' "     \
+	"THEN '" TARGET_PLAIN_VALID_UNTIL "' ELSE SQLSTATE END; "            \
+	"END $keyturn$"
 
 /* What any user may switch off, is. */
 #define QUIET_SQL                                                            \

@@ -15,11 +15,27 @@
 #include "pg/pg.h"
 #include "target/target_postgres.h"
 
-/* Roles that a service itself needs; their passwords are not a partner's. */
-#define TARGET_SERVICE_ROLES                                                \
-	"'postgres', 'rdsadmin', 'rds_superuser', 'cloudsqladmin', "        \
-	"'cloudsqlsuperuser', 'azuresu', 'azure_pg_admin', 'cloud_admin', " \
-	"'neon_superuser', 'databricks_superuser', 'databricks_control_plane'"
+/* Roles that a service itself needs, their passwords are not a partner's: by the
+ * role that tells the service, as LIKE has it.  Elsewhere the names are free. */
+#define TARGET_SERVICE_ROLES                                                  \
+	"(VALUES ('rdsadmin', 'rdsadmin'), ('rdsadmin', 'rds\\_superuser'), " \
+	"('rdsadmin', 'rds\\_replication'), ('rdsadmin', 'rds\\_password'), " \
+	"('rdsadmin', 'rdsproxyadmin'), ('rdsadmin', 'rdstopmgr'), "          \
+	"('cloudsqladmin', 'cloudsqladmin'), "                                \
+	"('cloudsqladmin', 'cloudsqlsuperuser'), "                            \
+	"('cloudsqladmin', 'cloudsqlagent'), "                                \
+	"('cloudsqladmin', 'cloudsqlreplica'), "                              \
+	"('azuresu', 'azuresu'), ('azuresu', 'azure\\_pg\\_admin'), "         \
+	"('azuresu', 'azure\\_superuser'), ('azuresu', 'replication'), "      \
+	"('neon_superuser', 'cloud\\_admin'), "                               \
+	"('neon_superuser', 'neon\\_superuser'), "                            \
+	"('databricks_superuser', 'cloud\\_admin'), "                         \
+	"('databricks_superuser', 'databricks\\_superuser'), "                \
+	"('databricks_superuser', 'databricks\\_control\\_plane'), "          \
+	"('databricks_superuser', 'databricks\\_gateway'), "                  \
+	"('databricks_superuser', 'databricks\\_monitor'), "                  \
+	"('databricks_superuser', 'databricks\\_reader\\_%')) v(sign, name) " \
+	"JOIN pg_catalog.pg_roles g ON g.rolname = v.sign"
 
 #define TARGET_FINDINGS_MAX	48
 #define TARGET_SENTENCE_SIZE	384
@@ -250,6 +266,8 @@ void target_marker_end(struct target_session *s);
 
 /* What a session calls with a role and a password; it gives "" or a SQLSTATE. */
 #define TARGET_PLAIN_CALL "SELECT pg_temp.keyturn_alter_role($1, $2)"
+/* What it gives instead of a SQLSTATE that many refusals share. */
+#define TARGET_PLAIN_VALID_UNTIL "KT002"
 
 /* Is the password of this cluster's roles sent in clear now? */
 bool target_plain_wanted(struct target_postgres *p);

@@ -157,6 +157,35 @@ static enum status check_settings(struct target_postgres *p,
 	return st;
 }
 
+/*
+ * RDS lets only members of rds_password change passwords when this is set.  Asked
+ * for by itself: where the setting may not be shown, nothing is known.
+ */
+static void check_restricted(struct target_postgres *p,
+			     struct target_session *s,
+			     struct target_findings *f)
+{
+	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_result *r = NULL;
+
+	if (target_postgres_run(
+		    p, s,
+		    "SELECT current_user, EXISTS (SELECT FROM "
+		    "pg_catalog.pg_roles r WHERE r.rolname = 'rds_password' "
+		    "AND pg_catalog.pg_has_role(r.oid, 'MEMBER')) WHERE "
+		    "pg_catalog.current_setting("
+		    "'rds.restrict_password_commands', true) IN "
+		    "('on', '1', 'true')",
+		    0, NULL, &r, sqlstate, NULL) == STATUS_OK &&
+	    pg_rows(r) == 1 && pg_value(r, 0, 1)[0] != 't')
+		add(f, TARGET_FAIL, "rights",
+		    "rds.restrict_password_commands is on, and keyturn's admin "
+		    "%s is no member of rds_password; run GRANT rds_password "
+		    "TO \"%s\"",
+		    pg_value(r, 0, 0), pg_value(r, 0, 0));
+	pg_result_free(r);
+}
+
 #define MARKER_SQL                                                        \
 	"SELECT current_user, n.oid IS NOT NULL, "                        \
 	"CASE WHEN n.oid IS NULL THEN pg_catalog.has_database_privilege(" \
@@ -273,6 +302,8 @@ static enum status check_cluster(struct target_postgres *p,
 	check_connection(s, f);
 	target_chain_check(p, s, add_expiry, f);
 	st = check_settings(p, s, f, why);
+	if (st == STATUS_OK)
+		check_restricted(p, s, f);
 	if (st == STATUS_OK && target_plain_wanted(p))
 		st = check_plain(p, s, f, why);
 	if (st == STATUS_OK)
@@ -313,22 +344,22 @@ enum {
 
 /* Who may change a password: until 15 CREATEROLE on all but superusers and
  * replication roles; from 16 CREATEROLE with ADMIN OPTION on the role. */
-#define ROLE_SQL(may, how, kind, join)                                                                      \
-	"SELECT r.rolname, r.rolsuper, r.rolcanlogin, "                                                     \
-	"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), false), "                                \
-	"r.rolvaliduntil, r.rolconnlimit, "                                                                 \
-	"r.rolname IN (current_user, session_user), "                                                       \
-	"r.rolname LIKE 'pg\\_%' OR r.rolname LIKE 'databricks\\_%' OR r.rolname IN (" TARGET_SERVICE_ROLES \
-	"), "                                                                                               \
-	"me.rolsuper OR (" may "), me.rolsuper OR me.rolcreaterole, "                                       \
-	"pg_catalog.pg_has_role(me.oid, r.oid, 'MEMBER WITH ADMIN OPTION'), "                               \
-	"me.rolname, "                                                                                      \
-	"(SELECT pg_catalog.split_part(c, '=', 2) FROM "                                                    \
-	"pg_catalog.unnest(r.rolconfig) c WHERE c LIKE "                                                    \
-	"'password\\_encryption=%'), " kind                                                                 \
-	", CASE WHEN me.rolsuper THEN 'superuser' " how                                                     \
-	" END FROM pg_catalog.pg_roles me "                                                                 \
-	"LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $1::pg_catalog.name " join                          \
+#define ROLE_SQL(may, how, kind, join)                                             \
+	"SELECT r.rolname, r.rolsuper, r.rolcanlogin, "                            \
+	"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), false), "       \
+	"r.rolvaliduntil, r.rolconnlimit, "                                        \
+	"r.rolname IN (current_user, session_user), "                              \
+	"r.rolname LIKE 'pg\\_%' OR EXISTS (SELECT FROM " TARGET_SERVICE_ROLES     \
+	" WHERE r.rolname LIKE v.name), "                                          \
+	"me.rolsuper OR (" may "), me.rolsuper OR me.rolcreaterole, "              \
+	"pg_catalog.pg_has_role(me.oid, r.oid, 'MEMBER WITH ADMIN OPTION'), "      \
+	"me.rolname, "                                                             \
+	"(SELECT pg_catalog.split_part(c, '=', 2) FROM "                           \
+	"pg_catalog.unnest(r.rolconfig) c WHERE c LIKE "                           \
+	"'password\\_encryption=%'), " kind                                        \
+	", CASE WHEN me.rolsuper THEN 'superuser' " how                            \
+	" END FROM pg_catalog.pg_roles me "                                        \
+	"LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $1::pg_catalog.name " join \
 	"WHERE me.rolname = current_user"
 
 #define MAY_15 "me.rolcreaterole AND NOT r.rolsuper AND NOT r.rolreplication"

@@ -16,9 +16,9 @@
 
 #define SQL_MAX	  8192
 #define STEPS_MAX (TARGET_GRANTS_MAX + 5)
-#define RESERVED(r)                                                 \
-	"(" r " LIKE 'pg\\_%' OR " r " LIKE 'databricks\\_%' OR " r \
-	" IN (" TARGET_SERVICE_ROLES "))"
+#define RESERVED(r)                                                         \
+	"(" r " LIKE 'pg\\_%' OR EXISTS (SELECT FROM " TARGET_SERVICE_ROLES \
+	" WHERE " r " LIKE v.name))"
 
 /* Does the role exist, does the group, and is that group, or what it is a member
  * of, more than a partner may have? */

@@ -737,13 +737,97 @@ def test_rules_that_only_complain_are_not_overheard(taken_over, refusing):
                  "rolled back")
 
 
-def test_rules_that_take_no_verifier(taken_over, refusing):
+@pytest.mark.parametrize("code", ["0A000", "28PLN"])
+def test_rules_that_take_no_verifier(taken_over, refusing, code):
     """As credcheck does by default."""
     site = taken_over
-    refusing("0A000", 9)
+    asked = refusing(code, 9)
     with nothing_changed(site, staged=True):
         sentence(site.run("rotate", "sap"), REFUSED, "sap", "verifier",
                  "encrypted_password_allowed")
+    assert asked() == 1
+    # Told that it may, keyturn sends the password then.
+    refusing(code, 1)
+    site.configure(cluster="password_send = auto")
+    site.server.configure(log_statement="ddl")
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+@pytest.mark.parametrize("send", ["scram", "plain"])
+def test_rules_that_want_a_date_are_told_as_that(taken_over, refusing, send):
+    site = taken_over
+    site.configure(cluster=f"password_send = {send}")
+    site.server.configure(log_statement="ddl")
+    asked = refusing("28VAL", 9)
+    with nothing_changed(site, staged=True):
+        sentence(site.run("rotate", "sap"), REFUSED, "VALID UNTIL",
+                 "credcheck.password_valid_until = 0")
+    assert asked() == 1
+
+
+def test_a_right_that_rds_wants_is_named(taken_over):
+    site = taken_over
+    with open(os.path.join(site.server.data, "postgresql.auto.conf"),
+              "a") as f:
+        f.write("rds.restrict_password_commands = 'on'\n")
+    site.server.reload()
+    site.server.sql("create role rds_password")
+    cure = f'GRANT rds_password TO "{ADMIN}"'
+    with nothing_changed(site):
+        finding(site.run("check", "sap"), "rights", cure)
+        sentence(site.run("rotate", "sap"), REFUSED, cure)
+    site.server.sql(cure)
+    site.run("check", "sap", expect=0)
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+@pytest.mark.parametrize("name", ["databricks_replication", "rdsadmin_crm",
+                                  "pgadmin"])
+def test_a_name_like_a_services_is_free_elsewhere(new_site, name):
+    site = new_site(roles=(name,))
+    site.run("check", name, expect=0)
+    site.run("rotate", name, expect=0)
+    site.settled(name)
+
+
+@pytest.mark.parametrize("sign, name", [
+    ("databricks_superuser", "databricks_control_plane"),
+    ("databricks_superuser", "databricks_reader_16384"),
+    ("rdsadmin", "rdsadmin"), ("cloudsqladmin", "cloudsqlagent")])
+def test_a_role_of_the_service_is_never_rotated(new_site, sign, name):
+    site = new_site(roles=(name,))
+    if sign != name:
+        site.server.sql(f"create role {sign}")
+    finding(site.run("check", name), "belongs to")
+    sentence(site.run("rotate", name), REFUSED, name, "belongs to")
+    assert site.versions(name) == []
+
+
+def test_check_says_what_it_verified(site):
+    done = site.run("check", "sap", expect=0)
+    assert "the certificate's chain and host name are verified" in done.out
+    for mode, words in [("verify-ca", "its host name is not"),
+                        ("require", "no certificate is verified"),
+                        ("disable", "no certificate is verified")]:
+        site.configure(conninfo=site.conninfo(sslmode=mode))
+        if mode == "disable":
+            site.server.hba("host all all 127.0.0.1/32 scram-sha-256")
+        done = site.run("check", "sap", expect=0)
+        assert words in done.out and "name are verified" not in done.out
+
+
+def test_a_password_that_ends_before_the_next_rotation_is_a_warning(
+        taken_over):
+    site = taken_over
+    site.server.sql("alter role sap valid until 'tomorrow'")
+    done = site.run("check", "sap", "--quiet", expect=0)
+    assert re.search("^warn .*sap.*expiry.*VALID UNTIL 'infinity'", done.out,
+                     re.M), done.text
+    for date in "infinity", "2999-01-01":
+        site.server.sql(f"alter role sap valid until '{date}'")
+        assert "expiry" not in site.run("check", "sap", expect=0).out
 
 
 def test_passwordcheck_takes_what_keyturn_sends(taken_over):
