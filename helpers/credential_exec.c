@@ -81,8 +81,6 @@ static int new_memfd(void)
 	return fd;
 }
 
-/* libpq looks up each host of a list, and its default socket folder as
- * "localhost" (consumers.md section 3.1). */
 static enum credential_exit write_line(int fd,
 				       const struct credential_answer *a,
 				       const char *host, struct reason *why)
@@ -107,9 +105,6 @@ static enum credential_exit write_line(int fd,
 			   a->key.host);
 		return CREDENTIAL_ERROR;
 	}
-	if (strcmp(host, "/tmp") == 0 ||
-	    strcmp(host, "/var/run/postgresql") == 0)
-		c.host = "localhost";
 	if (format_render(FORMAT_PGPASS, &c, &line, why) != STATUS_OK)
 		return CREDENTIAL_ERROR;
 	if (secret_write_fd(line, fd) != STATUS_OK)

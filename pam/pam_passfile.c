@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/lookup.h"
 #include "pam/pam_agent.h"
 
 #define ROLE_SIZE  PAM_PASSFILE_ROLE
@@ -106,29 +107,26 @@ static bool read_login(const struct wire_message *m, struct login *ret)
 }
 
 static void put_line(struct pam_passfile_memory *m, const struct login *g,
-		     const char *host)
+		     struct lookup_part host)
 {
-	put(m, host, strlen(host), ':');
+	put(m, host.s, host.n, ':');
 	put(m, g->port, strlen(g->port), ':');
 	put(m, g->dbname, strlen(g->dbname), ':');
 	put(m, g->user, strlen(g->user), ':');
 	put(m, g->password, g->n, '\n');
 }
 
-/* libpq looks up each host of a list.  False, and nothing is written, when there
+/* No line for an empty host of a list: nobody knows which that is.  False, and nothing is written, when there
  * is no room for it. */
 static bool put_login(struct pam_passfile_memory *m, struct login *g)
 {
 	char *list = g->hosts, *host;
+	struct lookup_part name;
 	size_t before = m->len;
 
-	while ((host = next_host(&list)) != NULL) {
-		put_line(m, g, host);
-		/* Its own socket folder libpq looks up by this name. */
-		if (strcmp(host, "/var/run/postgresql") == 0 ||
-		    strcmp(host, "/tmp") == 0)
-			put_line(m, g, "localhost");
-	}
+	while ((host = next_host(&list)) != NULL)
+		for (size_t i = 0; lookup_name(host, i, &name); i++)
+			put_line(m, g, name);
 	/* The last bytes are kept free, so that a cut can be seen. */
 	if (m->len + 4 < sizeof(m->text))
 		return true;

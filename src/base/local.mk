@@ -14,6 +14,7 @@ libbase_a_SOURCES = \
 	src/base/harden.c src/base/harden.h \
 	src/base/log.c src/base/log.h \
 	src/base/names.c src/base/names.h \
+	src/base/lookup.c src/base/lookup.h \
 	src/base/notify.c src/base/notify.h \
 	src/base/now.c src/base/now.h \
 	src/base/random.c src/base/random.h \

@@ -13,17 +13,23 @@
  * and ends in "...". */
 #define RAW_MAX (2 * REASON_MAX)
 
-static _Thread_local char shortage[REASON_MAX / 2];
+/* Of programs that hold secrets; the PAM module holds none, and may keep nothing
+ * between two calls, not even in a thread. */
+extern const char *secret_arena_shortage(void) __attribute__((weak));
 
-void reason_shortage(const char *remedy)
+static void add_remedy(char *raw, size_t size)
 {
-	snprintf(shortage, sizeof(shortage), "%s", remedy);
+	const char *remedy = secret_arena_shortage ? secret_arena_shortage() :
+						     "";
+	size_t n = strlen(raw);
+
+	if (remedy[0] != '\0')
+		snprintf(raw + n, size - n, ": %s", remedy);
 }
 
 enum status reason_set(struct reason *why, enum status s, const char *fmt, ...)
 {
 	char raw[RAW_MAX];
-	size_t n;
 	va_list ap;
 
 	if (why == NULL)
@@ -32,9 +38,8 @@ enum status reason_set(struct reason *why, enum status s, const char *fmt, ...)
 	if (vsnprintf(raw, sizeof(raw), fmt, ap) < 0)
 		raw[0] = '\0';
 	va_end(ap);
-	n = strlen(raw);
-	if (s == STATUS_NO_MEMORY && shortage[0] != '\0')
-		snprintf(raw + n, sizeof(raw) - n, ": %s", shortage);
+	if (s == STATUS_NO_MEMORY)
+		add_remedy(raw, sizeof(raw));
 	text_escape(why->text, sizeof(why->text), raw, strlen(raw));
 	return s;
 }

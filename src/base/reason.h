@@ -28,13 +28,6 @@ enum status reason_set(struct reason *why, enum status s, const char *fmt, ...)
 enum status reason_wrap(struct reason *why, enum status s, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/*
- * What else this thread's sentences with STATUS_NO_MEMORY say at their end, as
- * the arena of secrets knows which limit it met; "" for nothing.  Cut to
- * REASON_MAX / 2.
- */
-void reason_shortage(const char *remedy);
-
 /* Forget the sentence. */
 void reason_clear(struct reason *why);
 

@@ -232,31 +232,36 @@ static bool chunk_find(struct secret_chunk *c, size_t need, size_t *ret_first)
 	return false;
 }
 
+static _Thread_local char shortage[REASON_MAX / 2];
+
+const char *secret_arena_shortage(void)
+{
+	return shortage;
+}
+
 /* Who reads it can raise the limit, where it is one, or open the filter. */
 static void say_shortage(int error)
 {
 	struct rlimit limit = { 0 };
-	char text[256];
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (error == ENOSYS || (error == EPERM && limit.rlim_cur > 0))
-		snprintf(text, sizeof(text),
+		snprintf(shortage, sizeof(shortage),
 			 "a filter of system calls keeps this process from "
 			 "locking memory: allow mlock or memfd_secret "
 			 "(systemd: SystemCallFilter=@memlock; containers: the "
 			 "seccomp profile)");
 	else if (limit.rlim_cur == RLIM_INFINITY ||
 		 (error != EAGAIN && error != ENOMEM && error != EPERM))
-		text[0] = '\0';
+		shortage[0] = '\0';
 	else
 		snprintf(
-			text, sizeof(text),
+			shortage, sizeof(shortage),
 			"this process may lock %llu KiB: raise that (systemd: "
 			"LimitMEMLOCK=; containers: --ulimit memlock=; shells: "
 			"ulimit -l), or let it lock without a limit (--cap-add "
 			"IPC_LOCK)",
 			(unsigned long long)limit.rlim_cur / 1024);
-	reason_shortage(text);
 }
 
 bool secret_arena_take(struct secret *s, size_t need)

@@ -26,6 +26,10 @@ bool secret_arena_take(struct secret *s, size_t need);
  * that we were forked from. */
 void secret_arena_give(struct secret *s);
 
+/* What else this thread's sentences with STATUS_NO_MEMORY say at their end: which
+ * limit was met last and how to raise it; "" for nothing. */
+const char *secret_arena_shortage(void);
+
 /* What secret_short_lived() does. */
 void secret_arena_without_memfd(void);
 

@@ -11,7 +11,6 @@
 #include "base/text.h"
 
 #define FORMAT_DEFAULT_PORT "5432"
-#define LOCALHOST	    "localhost"
 
 /* Room for keywords and punctuation of any kind. */
 #define FORMAT_OVERHEAD 512
@@ -36,14 +35,14 @@ struct out {
 	enum status failed;
 };
 
-static struct format_part value_of(const char *s)
+static struct lookup_part value_of(const char *s)
 {
-	return (struct format_part){ s, strlen(s) };
+	return (struct lookup_part){ s, strlen(s) };
 }
 
-static struct format_part password_of(const struct format_credential *c)
+static struct lookup_part password_of(const struct format_credential *c)
 {
-	return (struct format_part){ secret_bytes(c->password),
+	return (struct lookup_part){ secret_bytes(c->password),
 				     secret_len(c->password) };
 }
 
@@ -54,71 +53,12 @@ static const char *port_of(const struct format_credential *c)
 
 /* ---- Hosts ------------------------------------------------------------------- */
 
-/* The next host of a list, which *list moves behind; it is NULL then when that
- * was the last. */
-static struct format_part next_host(const char **list)
-{
-	const char *comma = strchr(*list, ',');
-	struct format_part host = value_of(*list);
-
-	if (comma != NULL)
-		host.n = (size_t)(comma - *list);
-	*list = comma != NULL ? comma + 1 : NULL;
-	return host;
-}
-
-/* As format_lookup(), and names may come again. */
-static bool any_lookup(const char *list, size_t i, struct format_part *ret)
-{
-	if (list[0] == '\0')
-		return false;
-	while (list != NULL) {
-		struct format_part host = next_host(&list);
-		bool socket = host.n > 0 &&
-			      (host.s[0] == '/' || host.s[0] == '@');
-
-		if (host.n == 0)
-			host = value_of(LOCALHOST);
-		if (i == 0 || (i == 1 && socket)) {
-			*ret = i == 0 ? host : value_of(LOCALHOST);
-			return true;
-		}
-		i -= socket ? 2 : 1;
-	}
-	return false;
-}
-
-static bool same_part(struct format_part a, struct format_part b)
-{
-	return a.n == b.n && memcmp(a.s, b.s, a.n) == 0;
-}
-
-bool format_lookup(const char *hosts, size_t i, struct format_part *ret)
-{
-	struct format_part name, before;
-	bool again;
-
-	for (size_t k = 0; any_lookup(hosts, k, &name); k++) {
-		again = false;
-		for (size_t j = 0; j < k && !again; j++)
-			again = any_lookup(hosts, j, &before) &&
-				same_part(name, before);
-		if (again)
-			continue;
-		if (i-- > 0)
-			continue;
-		*ret = name;
-		return true;
-	}
-	return false;
-}
-
 static size_t count_lookups(const char *hosts)
 {
-	struct format_part unused;
+	struct lookup_part unused;
 	size_t n = 0;
 
-	while (format_lookup(hosts, n, &unused))
+	while (lookup_name(hosts, n, &unused))
 		n++;
 	return n;
 }
@@ -137,7 +77,7 @@ static void put(struct out *o, const char *s)
 }
 
 /* The value, with a backslash before each byte of special. */
-static void put_escaped(struct out *o, struct format_part v,
+static void put_escaped(struct out *o, struct lookup_part v,
 			const char *special)
 {
 	for (size_t i = 0; i < v.n; i++) {
@@ -148,7 +88,7 @@ static void put_escaped(struct out *o, struct format_part v,
 }
 
 /* RFC 3986, byte by byte so that no copy of a password is left behind. */
-static void put_percent(struct out *o, struct format_part v)
+static void put_percent(struct out *o, struct lookup_part v)
 {
 	static const char hex[] = "0123456789ABCDEF";
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -168,7 +108,7 @@ static void put_percent(struct out *o, struct format_part v)
 	}
 }
 
-static void put_json(struct out *o, const char *key, struct format_part v)
+static void put_json(struct out *o, const char *key, struct lookup_part v)
 {
 	if (v.n == 0)
 		return;
@@ -193,7 +133,7 @@ static void render_json(struct out *o, const struct format_credential *c)
 	put(o, "}");
 }
 
-static void put_pgpass(struct out *o, struct format_part v)
+static void put_pgpass(struct out *o, struct lookup_part v)
 {
 	if (v.n == 0)
 		put(o, "*");
@@ -202,7 +142,7 @@ static void put_pgpass(struct out *o, struct format_part v)
 }
 
 static void put_pgpass_line(struct out *o, const struct format_credential *c,
-			    struct format_part host)
+			    struct lookup_part host)
 {
 	put_pgpass(o, host);
 	put(o, ":");
@@ -218,9 +158,9 @@ static void put_pgpass_line(struct out *o, const struct format_credential *c,
 
 static void render_pgpass(struct out *o, const struct format_credential *c)
 {
-	struct format_part host;
+	struct lookup_part host;
 
-	for (size_t i = 0; format_lookup(c->host, i, &host); i++)
+	for (size_t i = 0; lookup_name(c->host, i, &host); i++)
 		put_pgpass_line(o, c, host);
 }
 
@@ -229,7 +169,7 @@ static void render_pgpass(struct out *o, const struct format_credential *c)
  * a double-quoted one with these four escaped.  They disagree on '\'' : after
  * it systemd keeps the next quote as a character.
  */
-static void put_env(struct out *o, const char *key, struct format_part v)
+static void put_env(struct out *o, const char *key, struct lookup_part v)
 {
 	bool has_quote = memchr(v.s, '\'', v.n) != NULL;
 
@@ -251,7 +191,7 @@ static void render_env(struct out *o, const struct format_credential *c)
 	put_env(o, "PGSSLMODE", value_of(c->sslmode));
 }
 
-static void put_uri_host(struct out *o, struct format_part host)
+static void put_uri_host(struct out *o, struct lookup_part host)
 {
 	bool ipv6 = host.n > 0 && host.s[0] != '/' &&
 		    memchr(host.s, ':', host.n) != NULL;
@@ -265,7 +205,7 @@ static void put_uri_host(struct out *o, struct format_part host)
 		if (host.s[i] == ':')
 			put(o, ":");
 		else
-			put_percent(o, (struct format_part){ &host.s[i], 1 });
+			put_percent(o, (struct lookup_part){ &host.s[i], 1 });
 	}
 	put(o, "]");
 }
@@ -278,7 +218,7 @@ static void render_uri(struct out *o, const struct format_credential *c)
 	put_percent(o, password_of(c));
 	put(o, "@");
 	for (const char *list = c->host; list != NULL;) {
-		put_uri_host(o, next_host(&list));
+		put_uri_host(o, lookup_next_host(&list));
 		put(o, ":");
 		put(o, port_of(c));
 		put(o, list != NULL ? "," : "/");
@@ -290,7 +230,7 @@ static void render_uri(struct out *o, const struct format_credential *c)
 	}
 }
 
-static void put_conninfo(struct out *o, const char *key, struct format_part v)
+static void put_conninfo(struct out *o, const char *key, struct lookup_part v)
 {
 	if (v.n == 0)
 		return;
@@ -313,7 +253,7 @@ static void render_conninfo(struct out *o, const struct format_credential *c)
 }
 
 /* PgBouncer's loader.c: a quote is doubled, nothing else is special. */
-static void put_doubled(struct out *o, struct format_part v)
+static void put_doubled(struct out *o, struct lookup_part v)
 {
 	put(o, "\"");
 	for (size_t i = 0; i < v.n; i++) {
@@ -334,7 +274,7 @@ static void render_userlist(struct out *o, const struct format_credential *c)
 
 /* A control character would end a line or a string in some reader of each
  * form.  In a pgpass field and a raw file libpq cannot read one at all. */
-static enum status check_value(const char *what, struct format_part v,
+static enum status check_value(const char *what, struct lookup_part v,
 			       bool utf8, struct reason *why)
 {
 	if (text_has_control(v.s, v.n))
@@ -355,7 +295,7 @@ static enum status check_values(enum format_kind kind,
 	bool utf8 = kind == FORMAT_JSON || kind == FORMAT_ENV;
 	const struct {
 		const char *what;
-		struct format_part value;
+		struct lookup_part value;
 	} all[] = {
 		{ "host", value_of(c->host) },
 		{ "port", value_of(c->port) },
@@ -425,7 +365,7 @@ static enum status check_fields(const struct format_credential *c,
 static enum status check_pgpass(const struct format_credential *c,
 				struct reason *why)
 {
-	struct format_part password = password_of(c), host;
+	struct lookup_part password = password_of(c), host;
 
 	if (c->host[0] == '\0')
 		return reason_set(why, STATUS_REFUSED,
@@ -437,7 +377,7 @@ static enum status check_pgpass(const struct format_credential *c,
 		return reason_set(why, STATUS_REFUSED,
 				  "format pgpass cannot carry the name \"*\": "
 				  "it would match any");
-	for (size_t i = 0; format_lookup(c->host, i, &host); i++)
+	for (size_t i = 0; lookup_name(c->host, i, &host); i++)
 		if ((host.n == 1 && host.s[0] == '*') || host.s[0] == '#' ||
 		    host.s[0] == ' ')
 			return reason_set(

@@ -6,9 +6,9 @@
 #ifndef KEYTURN_FORMAT_H
 #define KEYTURN_FORMAT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
+#include "base/lookup.h"
 #include "base/reason.h"
 #include "base/secret.h"
 
@@ -37,31 +37,6 @@ struct format_credential {
 	const struct secret *password; /* never empty */
 };
 
-/* Part of a string. */
-struct format_part {
-	const char *s;
-	size_t n;
-};
-
-/*
- * What libpq looks up in a passfile for these hosts: name number i, from 0;
- * false behind the last.  No name comes twice.  The rule, which whoever writes
- * a passfile keeps (consumers.md section 3.1; fe-connect.c):
- *
- *   - each host of a list by itself, all with the one port;
- *   - a host as it is spelled; hostaddr only where there is no host, so that
- *     a credential's host is the address then;
- *   - an empty host, and the socket folder that libpq was built with, as
- *     "localhost".  Debian's was built with /var/run/postgresql, others with
- *     /tmp or /run/postgresql, and some clients look up any socket folder so:
- *     a socket folder (it begins with "/", or "@") has two lines, its own name
- *     and "localhost".
- *
- * No host at all is none that libpq would look up, but an unknown one: a line
- * for any host ("*") would give the password to any server, and is refused.
- */
-bool format_lookup(const char *hosts, size_t i, struct format_part *ret);
-
 /* "raw", "json", ... to the kind; STATUS_USAGE lists what there is. */
 enum status format_parse(const char *name, enum format_kind *ret_kind,
 			 struct reason *why);
@@ -70,7 +45,7 @@ const char *format_name(enum format_kind kind);
 /*
  * Render c.  STATUS_REFUSED when a value holds a control character or cannot
  * be carried.  A pgpass or userlist line ends with "\n", and pgpass has one for
- * each format_lookup(); env has one "\n" a line, the others end without
+ * each lookup_name(); env has one "\n" a line, the others end without
  * newline.  A list of hosts stays a list in the forms that have one value for
  * it, and is "a:5432,b:5432" in a URI.  Rules: consumers.md section 3.1.
  */

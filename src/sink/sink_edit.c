@@ -30,7 +30,7 @@ static const enum format_kind forms[] = {
 /* What a marker says of the lines behind it. */
 struct mark {
 	size_t lines;		 /* so many at most, in a pgpass or auth file */
-	struct format_part user; /* whose they are, percent-encoded */
+	struct lookup_part user; /* whose they are, percent-encoded */
 };
 
 #define LINES_MAX 9999
@@ -127,9 +127,9 @@ static bool take_name(const char **s, const char *end, const char *name)
 	return true;
 }
 
-static struct format_part take_word(const char **s, const char *end)
+static struct lookup_part take_word(const char **s, const char *end)
 {
-	struct format_part word = { *s, 0 };
+	struct lookup_part word = { *s, 0 };
 
 	while (*s < end && **s != ' ')
 		(*s)++;
@@ -147,7 +147,7 @@ static bool marker_read(const struct edit *e, const struct sink_line *l,
 {
 	const char *s = l->s + strlen(e->any_marker);
 	const char *end = l->s + l->n;
-	struct format_part version;
+	struct lookup_part version;
 	int64_t lines = 1;
 
 	m->user = take_word(&s, end);

@@ -47,7 +47,7 @@ static const char *skip_blanks(const char *s, const char *end)
 
 /* Take "value:" from a pgpass line; does it match the value, "" being any? */
 static bool take_field(const char **s, const char *end,
-		       struct format_part value)
+		       struct lookup_part value)
 {
 	bool any = value.n == 0;
 	bool same = true;
@@ -68,9 +68,9 @@ static bool take_field(const char **s, const char *end,
 	return any || (same && n == value.n);
 }
 
-static struct format_part part_of(const char *s)
+static struct lookup_part part_of(const char *s)
 {
-	return (struct format_part){ s, strlen(s) };
+	return (struct lookup_part){ s, strlen(s) };
 }
 
 bool sink_line_matches(const struct sink_line *l,
@@ -78,11 +78,11 @@ bool sink_line_matches(const struct sink_line *l,
 {
 	const char *port = c->port[0] != '\0' ? c->port : "5432";
 	const char *end = l->s + l->n;
-	struct format_part host;
+	struct lookup_part host;
 
 	if (l->n == 0 || *l->s == '#')
 		return false;
-	for (size_t i = 0; format_lookup(c->host, i, &host); i++) {
+	for (size_t i = 0; lookup_name(c->host, i, &host); i++) {
 		const char *s = l->s;
 
 		if (take_field(&s, end, host) &&

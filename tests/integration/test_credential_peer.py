@@ -483,7 +483,7 @@ def test_each_host_of_a_list_has_its_line(caller):
     caller.answer = lambda *_: secret(HOST="a,b,/var/run/postgresql")
     seen = show(caller)
     assert [line.split(":")[0] for line in seen["pgpass"].splitlines()] == [
-        "a", "b", "localhost"]
+        "a", "b", "/var/run/postgresql", "localhost"]
     assert seen["environment"]["PGHOST"] == "a,b,/var/run/postgresql"
 
 
