@@ -19,6 +19,7 @@
 #include "base/notify.h"
 #include "base/now.h"
 #include "daemon/daemon_internal.h"
+#include "hook/hook.h"
 
 #define TICK	   (2 * NOW_SECOND) /* the longest sleep: clocks may jump */
 #define SHORTEST   (10 * 1000)
@@ -288,12 +289,14 @@ enum status daemon_run(const char *config_path, struct reason *why)
 	loop(d, signals);
 	if (d->runs > 0 || d->clerk_busy) {
 		log_unfinished(d);
+		hook_end(now_system());
 		return d->runs > 0 ? STATUS_UNKNOWN : STATUS_TIMEOUT;
 	}
 	if (!say_goodbye(d)) {
 		log_line(LOG_LEVEL_WARN,
 			 "a hook or a token source still works; "
 			 "it is begun again");
+		hook_end(now_system());
 		return STATUS_TIMEOUT;
 	}
 	log_line(LOG_LEVEL_INFO, "stopped");

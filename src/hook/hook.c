@@ -137,3 +137,8 @@ enum status hook_deliver(struct hook *h, const struct hook_notice *n,
 {
 	return h->http ? hook_web_call(h, n, why) : hook_command_run(h, n, why);
 }
+
+void hook_end(const struct now *now)
+{
+	hook_kin_end_all(now);
+}

@@ -87,4 +87,10 @@ bool hook_wants(const struct hook *h, enum hook_event e);
 enum status hook_deliver(struct hook *h, const struct hook_notice *n,
 			 struct reason *why);
 
+/*
+ * Before the process ends while hooks are under way: end their programs, with
+ * all that these have started, and begin no more.
+ */
+void hook_end(const struct now *now);
+
 #endif

@@ -49,8 +49,15 @@ static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *attr,
 	return rc;
 }
 
-static int spawn(const struct hook *h, int in, pid_t *ret_pid)
+struct start {
+	const struct hook *h;
+	int in;
+};
+
+static int spawn(void *arg, pid_t *ret_pid)
 {
+	const struct start *start = arg;
+	const struct hook *h = start->h;
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	char *const no_environment[] = { NULL };
@@ -58,7 +65,7 @@ static int spawn(const struct hook *h, int in, pid_t *ret_pid)
 
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&attr);
-	rc = prepare(&files, &attr, in);
+	rc = prepare(&files, &attr, start->in);
 	if (rc == 0)
 		rc = posix_spawn(ret_pid, h->o.argv[0], &files, &attr,
 				 (char *const *)(uintptr_t)h->o.argv,
@@ -136,7 +143,7 @@ enum status hook_command_run(const struct hook *h, const struct hook_notice *n,
 {
 	int64_t until = now_boot(h->o.now) + h->o.timeout_us;
 	siginfo_t how = { 0 };
-	pid_t pid = -1;
+	struct hook_kin kin;
 	enum status s;
 	int ends[2], rc;
 	bool ended;
@@ -145,7 +152,7 @@ enum status hook_command_run(const struct hook *h, const struct hook_notice *n,
 		return reason_set(why, STATUS_ERROR,
 				  "no socket for the hook's input: %s",
 				  strerror(errno));
-	rc = spawn(h, ends[1], &pid);
+	rc = hook_kin_start(&kin, spawn, &(struct start){ h, ends[1] });
 	close(ends[1]);
 	if (rc != 0) {
 		close(ends[0]);
@@ -154,12 +161,8 @@ enum status hook_command_run(const struct hook *h, const struct hook_notice *n,
 	}
 	feed(h, ends[0], n, until);
 	close(ends[0]);
-	ended = wait_for(h, pid, until, &how);
-	/* It leads its own session: whatever it started there ends with it, as
-	 * long as it has not been waited for and its number cannot be another's. */
-	kill(-pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	ended = wait_for(h, kin.pid, until, &how);
+	hook_kin_end(h->o.now, &kin);
 	s = outcome(h, &how, why);
 	if (!ended)
 		s = reason_set(why, STATUS_TIMEOUT,

@@ -301,6 +301,30 @@ def test_a_hook_that_hangs_holds_up_no_rotation_and_no_other_hook(
     assert time.monotonic() - begun < 15
 
 
+def test_a_program_ends_with_keyturnd_and_so_does_what_left_its_session(
+        taken_over, tmp_path):
+    site = taken_over
+    script, seen = tmp_path / "hang", tmp_path / "seen"
+    script.write_text(
+        f"#!/bin/sh\n(setsid sh -c 'echo $$ >>{seen}; exec sleep 600' &)\n"
+        f"echo $$ >>{seen}\nexec sleep 600\n")
+    script.chmod(0o700)
+    configure(site, f"[hook slow]\ncommand = {script}\ntimeout = 5m\n")
+
+    def pids():
+        return seen.read_text().split() if seen.exists() else []
+    # What it had not taken note of is told again, to one program at a time.
+    for n in (2, 4):
+        daemon = Daemon(site).ready()
+        daemon.manager.wait_line("STATUS=1 roles")
+        if n == 2:
+            overdue(site)
+        wait_for(lambda: len(pids()) == n, "the program", 40)
+        daemon.stop()
+        left = [p for p in pids() if os.path.exists("/proc/" + p)]
+        assert left == []
+
+
 def test_what_keyturnd_could_not_tell_is_told_by_the_next(taken_over, program):
     site = taken_over
     program.end_with(1)

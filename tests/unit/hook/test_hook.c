@@ -9,9 +9,12 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -251,6 +254,118 @@ static void how_a_program_ends_is_told(void **state)
 	assert_int_equal(run("exec <&-\nexit 0\n", &why), STATUS_OK);
 }
 
+/* The process whose number the program has left in its file is gone. */
+static bool is_gone(void)
+{
+	int pid = atoi(output());
+
+	assert_true(pid > 1);
+	return kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+static enum status run_for(const char *text, int seconds)
+{
+	struct hook_options o = options();
+	struct hook_notice n;
+	struct hook *h = NULL;
+	struct reason why;
+	enum status s;
+
+	write_script(text);
+	assert_int_equal(read_notice("rotated", "OK", &n), STATUS_OK);
+	o.timeout_us = seconds * NOW_SECOND;
+	assert_int_equal(hook_open(&o, &h, &why), STATUS_OK);
+	s = hook_deliver(h, &n, &why);
+	hook_close(h);
+	return s;
+}
+
+/* Leaves its number in $1, out of the program's session. */
+#define STRAY "setsid sh -c 'echo $$ >\"$0\"; exec sleep 300' \"$1\" &"
+#define SEEN  "until test -s \"$1\"; do sleep 0.1; done\n"
+
+static void what_has_left_its_session_ends_with_the_program(void **state)
+{
+	static const char *const scripts[] = {
+		STRAY "\n" SEEN,
+		"(" STRAY ")\n" SEEN,
+		/* a stray's stray */
+		"(setsid sh -c 'setsid sh -c \"echo \\$\\$ >$0; "
+		"exec sleep 300\" & exec sleep 300' \"$1\" &)\n" SEEN,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++) {
+		assert_int_equal(run_for(scripts[i], 60), STATUS_OK);
+		assert_true(is_gone());
+		unlink(out);
+	}
+	assert_int_equal(run_for("(" STRAY ")\nexec sleep 300\n", 3),
+			 STATUS_TIMEOUT);
+	assert_true(is_gone());
+}
+
+static void *run_until_told(void *arg)
+{
+	*(enum status *)arg = run_for("(" STRAY ")\nuntil test -e \"$1.go\"; "
+				      "do sleep 0.1; done\n",
+				      60);
+	return NULL;
+}
+
+static void what_a_program_that_goes_on_has_started_is_let_be(void **state)
+{
+	struct hook_options o = options();
+	enum status other = STATUS_ERROR;
+	struct hook_notice n;
+	struct hook *h = NULL;
+	struct reason why;
+	char go[128];
+	pthread_t thread;
+
+	(void)state;
+	snprintf(go, sizeof(go), "%s.go", out);
+	assert_int_equal(pthread_create(&thread, NULL, run_until_told, &other),
+			 0);
+	while (strchr(output(), '\n') == NULL)
+		usleep(10000);
+	o.argv[0] = "/bin/true";
+	assert_int_equal(read_notice("rotated", "OK", &n), STATUS_OK);
+	assert_int_equal(hook_open(&o, &h, &why), STATUS_OK);
+	assert_int_equal(hook_deliver(h, &n, &why), STATUS_OK);
+	hook_close(h);
+	assert_false(is_gone());
+	close(open(go, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	unlink(go);
+	assert_int_equal(other, STATUS_OK);
+	assert_true(is_gone());
+}
+
+/* In a process of its own, which can run no hook any more. */
+static void all_ends_when_the_process_is_to_end(void **state)
+{
+	enum status s = STATUS_OK;
+	pthread_t thread;
+	pid_t child = fork();
+	int how = -1;
+
+	(void)state;
+	if (child == 0) {
+		if (pthread_create(&thread, NULL, run_until_told, &s) != 0)
+			_exit(1);
+		while (strchr(output(), '\n') == NULL)
+			usleep(10000);
+		hook_end(now_system());
+		if (!is_gone())
+			_exit(2);
+		pthread_join(thread, NULL);
+		_exit(s == STATUS_ERROR ? 0 : 3);
+	}
+	assert_int_equal(waitpid(child, &how, 0), child);
+	assert_int_equal(how, 0);
+}
+
 static void a_program_that_cannot_be_run_is_named(void **state)
 {
 	struct hook_options o = options();
@@ -306,6 +421,9 @@ int main(void)
 		T(a_hook_is_a_program_or_an_address),
 		T(a_program_has_the_event_on_its_input_and_nothing_of_ours),
 		T(how_a_program_ends_is_told),
+		T(what_has_left_its_session_ends_with_the_program),
+		T(what_a_program_that_goes_on_has_started_is_let_be),
+		T(all_ends_when_the_process_is_to_end),
 		T(a_program_that_cannot_be_run_is_named),
 		T(a_program_that_does_not_end_is_killed_with_its_children),
 #undef T
