@@ -62,9 +62,11 @@ struct courier {
 
 /* ---- what the ledger keeps of a hook ------------------------------------ */
 
+#define HOOK_PREFIX "hook."
+
 static void fact_key(const char *hook, char *ret, size_t size)
 {
-	snprintf(ret, size, "hook.%s", hook);
+	snprintf(ret, size, HOOK_PREFIX "%s", hook);
 }
 
 enum status courier_look(struct ledger *ledger, const char *hook,
@@ -414,6 +416,12 @@ static enum status open_route(struct courier *c, size_t i, struct reason *why)
 	return open_hook(g, &r->hook, why);
 }
 
+static bool is_configured(void *arg, const char *key)
+{
+	return config_find(arg, CONFIG_SECTION_hook,
+			   key + strlen(HOOK_PREFIX)) != NULL;
+}
+
 enum status courier_start(const struct config *config, struct ledger *ledger,
 			  courier_tell_fn *tell, void *arg,
 			  struct courier **ret, struct reason *why)
@@ -423,8 +431,11 @@ enum status courier_start(const struct config *config, struct ledger *ledger,
 	enum status s = STATUS_OK;
 
 	*ret = NULL;
-	if (n == 0)
-		return STATUS_OK;
+	/* A hook that was taken out and comes back hears what is from then on. */
+	s = ledger->ops->forget(ledger, HOOK_PREFIX, is_configured,
+				(void *)config, why);
+	if (s != STATUS_OK || n == 0)
+		return s;
 	c = calloc(1, sizeof(*c));
 	if (c)
 		c->routes = calloc(n, sizeof(*c->routes));

@@ -24,6 +24,7 @@ static enum status ask_schedule(struct workshop *w,
 	d->next_us = schedule_next(schedule, last_us);
 	if (d->next_us == INT64_MAX)
 		d->next_us = 0;
+	d->closes_us = schedule_closes(schedule, now_us);
 	if (schedule_due(schedule, last_us, now_us)) {
 		d->mode = ENGINE_MODE_ROTATE;
 		d->wanted = true;
@@ -51,7 +52,7 @@ static bool may_deliver(struct workshop *w, const struct ledger_role *known,
 enum status due_look(struct workshop *w, const struct config_group *role,
 		     int64_t now_us, struct due *ret, struct reason *why)
 {
-	struct due d = { .mode = ENGINE_MODE_RECOVER };
+	struct due d = { .mode = ENGINE_MODE_RECOVER, .closes_us = INT64_MAX };
 	enum status s;
 
 	s = backends_remembered(workshop_backends(w), workshop_ledger(w), role,

@@ -20,6 +20,8 @@ struct due {
 	bool untaken;	   /* never taken over: only a person begins with it */
 	int64_t next_us;   /* wall clock of the next due point, in the past when
 			    it was missed; 0: none */
+	int64_t closes_us; /* wall clock: until when it may begin, by its
+			      window; INT64_MAX: no limit */
 	enum status doubt; /* not STATUS_OK: ledger or store could not say; a
 			      run that only recovers does no harm then, and
 			      tells what ails them */

@@ -22,6 +22,7 @@ struct cluster {
 	struct target *target;
 	struct ledger *ledger; /* NULL: nothing is remembered */
 	struct backends *backends;
+	const char *conninfo;
 	char branch[128];
 	const char *token; /* the admin's [token NAME], or NULL */
 	pthread_mutex_t lock;
@@ -189,16 +190,18 @@ static enum target_send send_of(const char *word)
 
 /* A server that learns verifiers is asked again after a while. */
 #define PLAIN_LIFE_US (30 * 24 * 3600 * NOW_SECOND)
+/* Of a cluster by its conninfo: another server is asked for itself. */
+#define PLAIN_KEY (CONFIG_NAME_MAX + 1100)
 
 static void plain_key(const struct cluster *c, char *key, size_t size)
 {
-	snprintf(key, size, "password_send:%s", c->name);
+	snprintf(key, size, "password_send:%s:%s", c->name, c->conninfo);
 }
 
 static bool wants_plain(void *arg)
 {
 	const struct cluster *c = arg;
-	char key[CONFIG_NAME_MAX + 32], value[LEDGER_TEXT_SIZE];
+	char key[PLAIN_KEY], value[LEDGER_TEXT_SIZE];
 
 	plain_key(c, key, sizeof(key));
 	return c->ledger &&
@@ -209,7 +212,7 @@ static bool wants_plain(void *arg)
 static void note_plain(void *arg)
 {
 	const struct cluster *c = arg;
-	char key[CONFIG_NAME_MAX + 32];
+	char key[PLAIN_KEY];
 
 	plain_key(c, key, sizeof(key));
 	if (c->ledger)
@@ -303,6 +306,7 @@ enum status workshop_target(struct workshop *w, const char *name,
 		goto out;
 	}
 	text_copy(c->name, sizeof(c->name), name);
+	c->conninfo = config_string(g, CONFIG_cluster_conninfo);
 	c->ledger = w->ledger;
 	c->backends = w->backends;
 	pthread_mutex_init(&c->lock, NULL);

@@ -3,7 +3,25 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "base/now.h"
 #include "cli/cli.h"
+
+/* A freeze stops no run that was begun. */
+static void tell_if_open(struct cli *c, const char *role)
+{
+	struct ledger_role known;
+	char stamp[NOW_STAMP_SIZE];
+
+	if (c->ledger->ops->role(c->ledger, role, &known, NULL) == STATUS_OK &&
+	    known.open_run[0])
+		log_line(LOG_LEVEL_WARN,
+			 "%s: a rotation that was begun at %s is not ended: it "
+			 "may still change the password; if it is not under "
+			 "way any more, keyturn recover %s brings it to its "
+			 "end",
+			 role, now_stamp(known.open_since_us, stamp), role);
+}
 
 enum status cli_freeze(struct cli *c)
 {
@@ -47,6 +65,8 @@ enum status cli_freeze(struct cli *c)
 		printf("%s: %s\n", config_name(role),
 		       freeze ? "frozen; it is served, and not rotated" :
 				"thawed");
+	if (s == STATUS_OK && freeze)
+		tell_if_open(c, config_name(role));
 	cli_end_hooks(c);
 	return s;
 }

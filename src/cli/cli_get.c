@@ -3,8 +3,22 @@
  * is in the audit by then. */
 #include "assembly/handout.h"
 #include "base/harden.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "cli/cli.h"
+
+/* Nobody else will finish it. */
+static void tell_if_left_open(struct cli *c, const char *role)
+{
+	struct ledger_role known;
+
+	if (c->ledger->ops->role(c->ledger, role, &known, NULL) == STATUS_OK &&
+	    known.frozen && known.open_run[0])
+		log_line(LOG_LEVEL_WARN,
+			 "%s: is frozen with an interrupted rotation, so this "
+			 "password may be dead: keyturn recover %s",
+			 role, role);
+}
 
 enum status cli_get(struct cli *c)
 {
@@ -18,6 +32,8 @@ enum status cli_get(struct cli *c)
 	s = cli_open_ledger(c, BACKENDS_LEDGER_AGAIN);
 	if (s == STATUS_OK)
 		s = backends_role(c->backends, c->args[0], &role, &c->why);
+	if (s == STATUS_OK)
+		tell_if_left_open(c, config_name(role));
 	if (s == STATUS_OK)
 		s = handout_get(c->backends, c->ledger, role, c->o.label,
 				c->o.json ? "json" : c->o.format, c->actor,

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -11,6 +12,21 @@
 
 #define DOCUMENT_MAX ((size_t)4 << 20)
 #define PATH_SIZE    1024
+
+/* A folder that a setting can name as it stands, without quotes. */
+static enum status check_path(struct cli *c, const char *folder)
+{
+	size_t n = strlen(folder);
+
+	if (n > 0 && !strpbrk(folder, ";#\"\\") &&
+	    !text_has_control(folder, n) && text_is_utf8(folder, n))
+		return STATUS_OK;
+	return reason_set(&c->why, STATUS_USAGE,
+			  "%s: give a folder whose path has no semicolon, "
+			  "number sign, quote, backslash or control character: "
+			  "it is to be written into the configuration",
+			  n > 0 ? folder : "an empty name");
+}
 
 /* folder "/" name, made absolute: settings name absolute paths. */
 static enum status join(struct cli *c, const char *folder, const char *name,
@@ -21,6 +37,8 @@ static enum status join(struct cli *c, const char *folder, const char *name,
 	if (!realpath(folder, real))
 		return reason_set(&c->why, STATUS_CONFIG,
 				  "%s: the folder cannot be used", folder);
+	if (check_path(c, real) != STATUS_OK)
+		return STATUS_USAGE;
 	if (snprintf(ret, PATH_SIZE, "%s/%s", real, name) >= PATH_SIZE)
 		return reason_set(&c->why, STATUS_CONFIG,
 				  "%s: the path is too long", folder);
@@ -55,7 +73,11 @@ enum status cli_init(struct cli *c)
 	if (c->n_args > 1)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "init takes one folder or none");
-	s = file_make_folder(folder, 0755, &c->why);
+	s = check_path(c, folder);
+	if (s == STATUS_OK)
+		s = check_path(c, state);
+	if (s == STATUS_OK)
+		s = file_make_folder(folder, 0755, &c->why);
 	if (s == STATUS_OK)
 		s = file_make_folder(state, 0700, &c->why);
 	if (s == STATUS_OK)

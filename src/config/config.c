@@ -78,19 +78,21 @@ static enum status open_folder(const char *folder, DIR **ret_dir,
 {
 	struct stat st;
 	DIR *dir = opendir(folder);
+	enum status s;
 
 	if (!dir && errno == ENOENT)
 		return STATUS_NOT_FOUND;
 	if (!dir)
 		return reason_set(why, STATUS_CONFIG, "%s: cannot be read: %s",
 				  folder, strerror(errno));
-	if (fstat(dirfd(dir), &st) != 0 ||
-	    (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+	if (fstat(dirfd(dir), &st) != 0)
+		s = reason_set(why, STATUS_CONFIG, "%s: cannot be read: %s",
+			       folder, strerror(errno));
+	else
+		s = config_read_trust(folder, &st, why);
+	if (s != STATUS_OK) {
 		closedir(dir);
-		return reason_set(why, STATUS_CONFIG,
-				  "%s: is writable by its group or others; run "
-				  "chmod go-w %s",
-				  folder, folder);
+		return s;
 	}
 	*ret_dir = dir;
 	return STATUS_OK;
@@ -168,6 +170,29 @@ static enum status add_defaults(struct config *c, struct reason *why)
 	return STATUS_OK;
 }
 
+/* Who may write into the file's folder may put another one in its place. */
+static enum status check_folder_of(const char *path, struct reason *why)
+{
+	const char *slash = strrchr(path, '/');
+	enum status s = STATUS_OK;
+	char *folder = NULL;
+	struct stat st;
+
+	if (slash)
+		folder = strndup(path,
+				 slash > path ? (size_t)(slash - path) : 1);
+	else
+		folder = strdup(".");
+	if (!folder)
+		return reason_set(why, STATUS_NO_MEMORY, "no memory to read %s",
+				  path);
+	/* One that is not there has no file either, which is said better. */
+	if (stat(folder, &st) == 0)
+		s = config_read_trust(folder, &st, why);
+	free(folder);
+	return s;
+}
+
 enum status config_load(const char *path, struct config **ret_config,
 			struct reason *why)
 {
@@ -177,7 +202,9 @@ enum status config_load(const char *path, struct config **ret_config,
 	if (!c)
 		return reason_set(why, STATUS_NO_MEMORY, "no memory to read %s",
 				  path);
-	s = config_read_file(c, path, why);
+	s = check_folder_of(path, why);
+	if (s == STATUS_OK)
+		s = config_read_file(c, path, why);
 	if (s == STATUS_OK)
 		s = read_conf_d(c, path, why);
 	if (s == STATUS_OK)

@@ -346,6 +346,25 @@ static int take_setting(void *user, const char *section, const char *name,
 	return add_value(r, key, value);
 }
 
+enum status config_read_trust(const char *path, const struct stat *st,
+			      struct reason *why)
+{
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return reason_set(
+			why, STATUS_CONFIG,
+			"%s: belongs to uid %lu, who could change it; "
+			"run chown root %s",
+			path, (unsigned long)st->st_uid, path);
+	/* In a folder with the sticky bit nobody replaces what is not his. */
+	if (st->st_mode & (S_IWGRP | S_IWOTH) &&
+	    !(S_ISDIR(st->st_mode) && st->st_mode & S_ISVTX))
+		return reason_set(
+			why, STATUS_CONFIG,
+			"%s: is writable by %s; run chmod go-w %s", path,
+			st->st_mode & S_IWOTH ? "others" : "its group", path);
+	return STATUS_OK;
+}
+
 /* The whole file, checked through the descriptor it is read from. */
 static enum status slurp(const char *path, char **ret_bytes, size_t *ret_n,
 			 struct reason *why)
@@ -368,12 +387,8 @@ static enum status slurp(const char *path, char **ret_bytes, size_t *ret_n,
 		reason_set(why, s, "%s: is not a regular file", path);
 		goto out;
 	}
-	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
-		reason_set(why, s, "%s: is writable by %s; run chmod go-w %s",
-			   path, st.st_mode & S_IWOTH ? "others" : "its group",
-			   path);
+	if (config_read_trust(path, &st, why) != STATUS_OK)
 		goto out;
-	}
 	if (st.st_size < 0 || (size_t)st.st_size > CONFIG_READ_MAX) {
 		reason_set(why, s, "%s: is larger than %zu MiB", path,
 			   CONFIG_READ_MAX / 1024 / 1024);

@@ -22,4 +22,14 @@ enum status config_read_file(struct config *c, const char *path,
  */
 enum status config_read_unquote(char *value, struct reason *why);
 
+struct stat;
+
+/*
+ * May what lies at path, a file or a folder that st describes, decide what we
+ * do?  It is root's or our own (effective user), and nobody else may write to
+ * it.  STATUS_CONFIG.
+ */
+enum status config_read_trust(const char *path, const struct stat *st,
+			      struct reason *why);
+
 #endif

@@ -163,10 +163,14 @@ static void resume_pause(struct agenda *a, struct agenda_role *r,
 		r->not_before = now + pause - ago;
 }
 
-/* From 0 to jitter_us: the upper half of twice as long a pause. */
-static int64_t by_chance(const struct agenda *a)
+/* From 0 to jitter_us, or to three quarters of what is left of its window: the
+ * upper half of twice as long a pause. */
+static int64_t by_chance(const struct agenda *a, int64_t left_us)
 {
 	int64_t j = a->limits.jitter_us;
+
+	if (left_us > 0 && j > left_us - left_us / 4)
+		j = left_us - left_us / 4;
 
 	return j > 0 ? backoff_us(a->random, 2 * j, 2 * j, 1) - j : 0;
 }
@@ -185,7 +189,8 @@ void agenda_learn(struct agenda *a, struct agenda_role *r,
 	if (f->frozen || f->untaken)
 		r->asked = false;
 	if (f->wanted && !r->wanted)
-		r->begin_at = now + (f->interrupted ? 0 : by_chance(a));
+		r->begin_at =
+			now + (f->interrupted ? 0 : by_chance(a, f->left_us));
 	r->wanted = f->wanted;
 	/* A person or another host saw to it. */
 	if (f->failures == 0 && !f->wanted) {

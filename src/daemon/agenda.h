@@ -91,8 +91,10 @@ struct agenda_role *agenda_find(const struct agenda *a, const char *role);
 struct agenda_finding {
 	int64_t taken_at;
 	bool wanted, frozen, untaken;
-	bool interrupted;    /* a run of it was begun and not closed */
-	unsigned failures;   /* runs in a row that failed, by the ledger ... */
+	bool interrupted;  /* a run of it was begun and not closed */
+	int64_t left_us;   /* how long its window is still open; 0: it has none,
+				or does not wait for it */
+	unsigned failures; /* runs in a row that failed, by the ledger ... */
 	int64_t last_ago_us; /* ... and how long ago the last one was */
 };
 void agenda_learn(struct agenda *a, struct agenda_role *r,

@@ -222,6 +222,11 @@ static void take_look(struct daemon *d, size_t i, const struct errand_look *l,
 			 "%s: was last rotated at a time that is to come: a "
 			 "clock was or is wrong; it counts as due",
 			 role);
+	if (l->late && !d->looks[i].late && d->agenda->roles[i].wanted)
+		log_line(LOG_LEVEL_WARN,
+			 "%s: its window closed before it was its turn; it "
+			 "waits for the next one",
+			 role);
 	d->looks[i] = *l;
 	agenda_learn(d->agenda, &d->agenda->roles[i], &l->finding, now);
 }

@@ -67,12 +67,16 @@ static struct errand_look look_of(const struct due *d, int64_t taken_at)
 			     .frozen = k->frozen,
 			     .untaken = d->untaken || d->unseen,
 			     .interrupted = k->open_run[0] != '\0',
+			     .left_us = d->closes_us == INT64_MAX ?
+						0 :
+						d->closes_us - now,
 			     .failures = k->failures,
 			     .last_ago_us = now - k->last_run_us },
 		.rotated_us = k->rotated_us,
 		.next_due_us = d->next_us,
 		.failures = k->failures,
 		.behind = d->behind,
+		.late = !d->wanted && d->next_us > 0 && d->next_us <= now,
 		.unseen = d->unseen,
 		.ahead = d->ahead,
 		.open = k->open_run[0] != '\0',
@@ -164,7 +168,7 @@ static enum status look_aside(struct errand *e, size_t i, bool away,
 			      struct due *ret, struct reason *why)
 {
 	struct ledger *l = e->shop->ledger;
-	struct due d = { .mode = ENGINE_MODE_RECOVER };
+	struct due d = { .mode = ENGINE_MODE_RECOVER, .closes_us = INT64_MAX };
 	enum status s;
 
 	s = l->ops->role(l, config_name(e->shop->roles[i]), &d.known, why);
@@ -306,6 +310,12 @@ static void open_it(struct errand *e)
 
 	s = e->kind == ERRAND_LOAD ? shop_load(e->path, &made, &e->why) :
 				     shop_again(e->shop, &made, &e->why);
+	/* The one in force works: nothing worse takes its place. */
+	if (s == STATUS_OK && e->kind == ERRAND_LOAD &&
+	    (s = shop_judge(made, &e->why)) != STATUS_OK) {
+		shop_free(made);
+		made = NULL;
+	}
 	if (s == STATUS_OK)
 		s = shop_open(made, may_make(e, made), e->actor, e->tell,
 			      &e->lost, &e->why);

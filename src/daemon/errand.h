@@ -30,6 +30,7 @@ struct errand_look {
 	unsigned failures;
 	bool open, behind;  /* begun and not closed; a sink is not in step */
 	bool unseen, ahead; /* see struct due */
+	bool late;	    /* it is due, and its window is closed */
 	bool store_away,
 		store_there; /* LOOK: the store did not answer, or did */
 	bool asked;	     /* LOOK: for a rotation, before keyturnd's start */

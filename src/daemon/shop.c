@@ -2,9 +2,11 @@
 /* Opens and closes what a configuration names; must never be freed under a run. */
 #include "daemon/shop.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Shared by the shops that were opened by it. */
 struct loaded {
@@ -102,6 +104,67 @@ enum status shop_load(const char *path, struct shop **ret, struct reason *why)
 	}
 	*ret = s;
 	return STATUS_OK;
+}
+
+static bool is_mistake(enum status st)
+{
+	return st == STATUS_CONFIG || st == STATUS_DENIED;
+}
+
+/* A password file that is not there lets nobody in. */
+static enum status judge_cluster(const struct config_group *g,
+				 struct reason *why)
+{
+	const char *file = config_string(g, CONFIG_cluster_admin_passfile);
+
+	if (!*file || access(file, R_OK) == 0)
+		return STATUS_OK;
+	return reason_set(why, STATUS_CONFIG,
+			  "%s: [cluster %s] admin_passfile: %s cannot be read: "
+			  "%s",
+			  config_where(g), config_name(g), file,
+			  strerror(errno));
+}
+
+static enum status judge_all(const struct shop *s, struct workshop *w,
+			     struct reason *why)
+{
+	const struct config *c = s->config;
+	enum status st = STATUS_OK;
+
+	for (size_t i = 0;
+	     i < config_count(c, CONFIG_SECTION_cluster) && !is_mistake(st);
+	     i++)
+		st = judge_cluster(config_at(c, CONFIG_SECTION_cluster, i),
+				   why);
+	for (size_t i = 0; i < s->n_roles && !is_mistake(st); i++) {
+		struct workshop_job j;
+
+		st = workshop_job(w, config_name(s->roles[i]), &j, why);
+		if (st == STATUS_OK)
+			workshop_job_free(&j);
+	}
+	for (size_t i = 0;
+	     i < config_count(c, CONFIG_SECTION_token) && !is_mistake(st);
+	     i++) {
+		const struct config_group *g =
+			config_at(c, CONFIG_SECTION_token, i);
+		struct token_cache *cache;
+
+		st = backends_token(s->backends, config_name(g), &cache, why);
+	}
+	return is_mistake(st) ? st : STATUS_OK;
+}
+
+enum status shop_judge(struct shop *s, struct reason *why)
+{
+	struct workshop *w = NULL;
+	enum status st = workshop_new(s->backends, NULL, "", &w, why);
+
+	if (st == STATUS_OK)
+		st = judge_all(s, w, why);
+	workshop_free(w);
+	return st;
 }
 
 enum status shop_again(struct shop *s, struct shop **ret, struct reason *why)

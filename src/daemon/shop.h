@@ -28,6 +28,10 @@ struct shop {
 /* Load and check a configuration; opens nothing. */
 enum status shop_load(const char *path, struct shop **ret, struct reason *why);
 
+/* Open what its roles and tokens name, as far as that needs no connection.  What
+ * is away may come back; STATUS_CONFIG and STATUS_DENIED will not by themselves. */
+enum status shop_judge(struct shop *s, struct reason *why);
+
 /* Another one of the same configuration, not opened. */
 enum status shop_again(struct shop *s, struct shop **ret, struct reason *why);
 

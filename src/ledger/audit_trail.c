@@ -177,7 +177,9 @@ static enum status last_follows(struct lite_tx *tx, struct reason *why)
 	return st;
 }
 
-enum status audit_trail_intact(struct lite_tx *tx, struct reason *why)
+enum status audit_trail_intact(struct lite_tx *tx,
+			       const struct audit_trail_keys *keys,
+			       struct reason *why)
 {
 	struct audit_trail_checkpoint cp;
 	enum status st = last_follows(tx, why);
@@ -187,6 +189,9 @@ enum status audit_trail_intact(struct lite_tx *tx, struct reason *why)
 	st = audit_trail_checkpoint_last(tx, &cp, why);
 	if (st == STATUS_NOT_FOUND)
 		return STATUS_OK;
+	/* Another key, or another ledger: they do not belong together. */
+	if (st == STATUS_OK && keys->has_public)
+		st = audit_trail_checkpoint_signed(keys, &cp, why);
 	return st == STATUS_OK ? audit_trail_checkpoint_anchored(tx, &cp, why) :
 				 st;
 }

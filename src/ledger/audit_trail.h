@@ -34,9 +34,11 @@ enum status audit_trail_append(struct lite_tx *tx, const char *body,
 			       struct reason *why);
 
 /* Cheap, before anything is started: the last event follows from the one
- * before it, and the last checkpoint's event is still there.
- * STATUS_AUDIT_BROKEN. */
-enum status audit_trail_intact(struct lite_tx *tx, struct reason *why);
+ * before it, and the last checkpoint is signed with our key (where we have
+ * one) and its event still there.  STATUS_AUDIT_BROKEN. */
+enum status audit_trail_intact(struct lite_tx *tx,
+			       const struct audit_trail_keys *keys,
+			       struct reason *why);
 
 /* ledger.h: head. */
 enum status audit_trail_head(struct lite_tx *tx, int64_t seq, int64_t *ret_seq,

@@ -89,6 +89,8 @@ struct ledger_verdict {
 	char head[LEDGER_HASH_SIZE]; /* of the last good event */
 };
 
+typedef bool ledger_keep_fn(void *arg, const char *key);
+
 typedef enum status ledger_export_fn(void *arg, const char *json_line);
 
 struct ledger;
@@ -151,6 +153,12 @@ struct ledger_ops {
 	enum status (*recall)(struct ledger *l, const char *key, int64_t now_us,
 			      char ret_value[LEDGER_TEXT_SIZE],
 			      struct reason *why); /* STATUS_NOT_FOUND */
+
+	/* Forget the facts whose key begins with `prefix`, but for those that
+	 * `keep` wants kept. */
+	enum status (*forget)(struct ledger *l, const char *prefix,
+			      ledger_keep_fn *keep, void *arg,
+			      struct reason *why);
 
 	/* Runs, newest first; role NULL for all; begun at or after since_us. */
 	enum status (*history)(struct ledger *l, const char *role,

@@ -134,6 +134,7 @@ static const struct ledger_ops ops = {
 	.thaw = ledger_sqlite_role_thaw,
 	.remember = ledger_sqlite_memory_remember,
 	.recall = ledger_sqlite_memory_recall,
+	.forget = ledger_sqlite_memory_forget,
 	.history = ledger_sqlite_history,
 	.checkpoint = ledger_sqlite_audit_checkpoint,
 	.verify = ledger_sqlite_audit_verify,

@@ -168,6 +168,11 @@ enum status ledger_sqlite_memory_recall(struct ledger *ledger, const char *key,
 					char ret_value[LEDGER_TEXT_SIZE],
 					struct reason *why);
 
+enum status ledger_sqlite_memory_forget(struct ledger *ledger,
+					const char *prefix,
+					ledger_keep_fn *keep, void *arg,
+					struct reason *why);
+
 enum status ledger_sqlite_history(struct ledger *ledger, const char *name,
 				  int64_t since_us, ledger_run_fn *fn,
 				  void *arg, struct reason *why);

@@ -112,3 +112,68 @@ enum status ledger_sqlite_memory_recall(struct ledger *ledger, const char *key,
 				  key);
 	return ledger_sqlite_translate(st, why);
 }
+
+struct unwanted {
+	const char *prefix;
+	ledger_keep_fn *keep;
+	void *arg;
+	char key[LEDGER_TEXT_SIZE]; /* the first one, "" for none */
+};
+
+static enum status find_unwanted(struct lite_tx *tx, void *arg,
+				 struct reason *why)
+{
+	struct unwanted *u = arg;
+	struct lite_stmt *q = NULL;
+	enum status st;
+
+	u->key[0] = '\0';
+	st = lite_prepare(tx,
+			  "SELECT key FROM memory "
+			  "WHERE substr(key, 1, length(?1)) = ?1",
+			  &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 1, u->prefix);
+	while ((st = lite_step(q, why)) == STATUS_OK) {
+		if (u->keep(u->arg, lite_text(q, 0)) ||
+		    text_copy(u->key, sizeof u->key, lite_text(q, 0)) !=
+			    STATUS_OK)
+			continue;
+		lite_done(q);
+		return STATUS_OK;
+	}
+	return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
+static enum status delete_unwanted(struct lite_tx *tx, void *arg,
+				   struct reason *why)
+{
+	const struct unwanted *u = arg;
+	struct lite_stmt *q = NULL;
+	enum status st;
+
+	st = lite_prepare(tx, "DELETE FROM memory WHERE key = ?1", &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 1, u->key);
+	return lite_exec(q, NULL, why);
+}
+
+enum status ledger_sqlite_memory_forget(struct ledger *ledger,
+					const char *prefix,
+					ledger_keep_fn *keep, void *arg,
+					struct reason *why)
+{
+	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
+	struct unwanted u = { .prefix = prefix, .keep = keep, .arg = arg };
+	enum status st;
+
+	/* Mostly there is none, and nothing to be written. */
+	while ((st = lite_read(l->db, find_unwanted, &u, why)) == STATUS_OK &&
+	       u.key[0])
+		if ((st = lite_write(l->db, delete_unwanted, &u, why)) !=
+		    STATUS_OK)
+			break;
+	return ledger_sqlite_translate(st, why);
+}

@@ -11,7 +11,7 @@ static enum status record_in(struct lite_tx *tx, void *arg, struct reason *why)
 	enum status st = STATUS_OK;
 
 	if (r->intact)
-		st = audit_trail_intact(tx, why);
+		st = audit_trail_intact(tx, &r->l->keys, why);
 	if (st == STATUS_OK)
 		st = ledger_sqlite_notes_append(tx, &r->old, why);
 	if (st == STATUS_OK)

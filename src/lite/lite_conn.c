@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lite/lite_file.h"
+
 static const char setup_all[] = "PRAGMA trusted_schema=OFF;"
 				"PRAGMA cell_size_check=ON;"
 				"PRAGMA temp_store=MEMORY;"
@@ -214,7 +216,7 @@ static enum status fail_io(struct lite_tx *c, int rc, struct reason *why)
 	if (rc == SQLITE_IOERR_SHORT_READ)
 		return reason_set(why, STATUS_CORRUPT,
 				  "%s is shorter than it says: it was "
-				  "truncated; restore it from a backup",
+				  "truncated; " LITE_RESTORE,
 				  c->path);
 	return reason_set(why, STATUS_ERROR,
 			  "reading or writing %s failed (%s): look at the disk "
@@ -268,13 +270,12 @@ enum status lite_conn_fail(struct lite_tx *c, int rc, struct reason *why)
 	case SQLITE_NOTADB:
 		return reason_set(why, STATUS_CORRUPT,
 				  "%s is not a database: it is another file or "
-				  "damaged; restore it from a backup",
+				  "damaged; " LITE_RESTORE,
 				  c->path);
 	case SQLITE_CORRUPT:
 		return reason_set(why, STATUS_CORRUPT,
-				  "%s is damaged (%s): restore it from a "
-				  "backup",
-				  c->path, sqlite3_errstr(rc));
+				  "%s is damaged (%s): " LITE_RESTORE, c->path,
+				  sqlite3_errstr(rc));
 	case SQLITE_TOOBIG:
 		return reason_set(why, STATUS_LIMIT,
 				  "a value is too long for %s", c->path);

@@ -125,10 +125,9 @@ enum status lite_file_check(const char *path, bool read_only,
 				  "%s is read-only: mend its mode or the mount",
 				  path);
 	if (sb.st_size == 0)
-		return reason_set(why, STATUS_CORRUPT,
-				  "%s is empty: it was truncated; restore it "
-				  "from a backup",
-				  path);
+		return reason_set(
+			why, STATUS_CORRUPT,
+			"%s is empty: it was truncated; " LITE_RESTORE, path);
 	return STATUS_OK;
 }
 

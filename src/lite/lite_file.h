@@ -8,6 +8,12 @@
 
 #include "base/reason.h"
 
+/* What to do about damage.  What lies beside a file belongs to that file: SQLite
+ * would write it over one that is put in its place. */
+#define LITE_RESTORE                                                    \
+	"restore it from a backup, and remove the -wal and -shm files " \
+	"beside it first"
+
 /* Which file a path named when it was opened. */
 struct lite_file {
 	dev_t dev;

@@ -27,8 +27,8 @@ static enum status check_content(struct lite_tx *c, const char *path,
 			    why);
 	if (st == STATUS_OK && strcmp(verdict, "ok") != 0)
 		st = reason_set(why, STATUS_CORRUPT,
-				"%s is damaged (%s): restore it from a backup",
-				path, verdict);
+				"%s is damaged (%s): " LITE_RESTORE, path,
+				verdict);
 	return st;
 }
 

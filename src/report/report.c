@@ -72,7 +72,7 @@ void report_status_line(struct text *t, int role_width,
 	const struct ledger_role *k = r->known;
 	enum report_state state = report_state(r, now_us);
 	char age[32] = "-", due[NOW_STAMP_SIZE] = "-";
-	char safe[LEDGER_TEXT_SIZE * 4];
+	char both[LEDGER_TEXT_SIZE + 48], safe[sizeof(both) * 4];
 	const char *say = "";
 
 	if (k->rotated_us)
@@ -84,7 +84,12 @@ void report_status_line(struct text *t, int role_width,
 		due[19] = 'Z'; /* no microseconds for people */
 		due[20] = '\0';
 	}
-	if (state == REPORT_FROZEN)
+	if (state == REPORT_FROZEN && k->open_run[0]) {
+		snprintf(both, sizeof(both),
+			 "%s; and interrupted: keyturn recover",
+			 k->frozen_reason);
+		say = both;
+	} else if (state == REPORT_FROZEN)
 		say = k->frozen_reason;
 	else if (state == REPORT_OPEN)
 		say = "interrupted: keyturn recover";

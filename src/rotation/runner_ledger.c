@@ -43,7 +43,10 @@ enum engine_event runner_ledger_intent(struct runner *r, struct reason *why)
 		text_copy(r->role.role, sizeof(r->role.role), r->job->role);
 	}
 	reason_clear(why);
-	if (r->role.frozen) {
+	/* What a freeze found begun may be brought to its end by recover: the
+	 * password that is live then is the one that consumers get. */
+	if (r->role.frozen &&
+	    !(r->job->mode == ENGINE_MODE_RECOVER && r->role.open_run[0])) {
 		reason_set(why, STATUS_FROZEN,
 			   "role %s is frozen: %s; mend the cause, then "
 			   "keyturn thaw %s",

@@ -329,6 +329,16 @@ bool schedule_due(const struct schedule *s, int64_t last_us, int64_t now_us)
 	return schedule_next(s, last_us) <= now_us && window_open(s, now_us);
 }
 
+int64_t schedule_closes(const struct schedule *s, int64_t now_us)
+{
+	int64_t utc = schedule_civil_floor(now_us, US), local;
+
+	if (!s->has_window || !window_open(s, now_us))
+		return INT64_MAX;
+	local = utc + schedule_zone_span(s->zone, utc).offset;
+	return (utc + schedule_civil_mod(s->close - local, SCHEDULE_DAY)) * US;
+}
+
 int64_t schedule_shortest_us(const struct schedule *s, int64_t now_us)
 {
 	int64_t shortest = INT64_MAX;

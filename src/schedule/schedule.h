@@ -62,6 +62,10 @@ int64_t schedule_next(const struct schedule *s, int64_t after_us);
  * open: a point that was missed is caught up in the next one. */
 bool schedule_due(const struct schedule *s, int64_t last_us, int64_t now_us);
 
+/* When the window that is open at now closes; INT64_MAX without a window, or
+ * while it is not open. */
+int64_t schedule_closes(const struct schedule *s, int64_t now_us);
+
 /* Does a stamp lie so far ahead that some clock was, or is, wrong? */
 bool schedule_ahead(int64_t stamp_us, int64_t now_us);
 

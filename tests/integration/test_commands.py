@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import sqlite3
 import stat
@@ -316,6 +317,41 @@ def test_a_frozen_role_that_is_due_is_told_and_no_failure(new_site):
     assert site.run("check", "erp").exit == 0
     done = site.run("check", expect=FROZEN)
     assert re.search("(?m)^warn  sap: frozen: winter$", done.out)
+
+
+def test_another_audit_key_stops_rotations(taken_over, tmp_path):
+    site = taken_over
+    other = str(tmp_path / "other")
+    site.run("init", other, "--state", other + ".state", configured=False,
+             expect=0)
+    kept = {}
+    for name in ("audit.key", "audit.key.pub"):
+        path = os.path.join(site.keys, name)
+        kept[path] = open(path).read()
+        shutil.copy2(os.path.join(other, name), path)
+    site.run("check", expect=AUDIT_BROKEN)
+    before = site.current()
+    for argv in (["rotate", "sap"], ["rotate", "--all"], ["recover", "sap"]):
+        sentence(site.run(*argv), LEDGER_AWAY, "not signed by our key",
+                 "nothing was rotated")
+    assert site.current() == before
+    for path, text in kept.items():
+        with open(path, "w") as f:
+            f.write(text)
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
+@pytest.mark.parametrize("name", ["a ; b", 'a"b', "a\\b", "a\nb", "#a"])
+def test_init_writes_no_path_that_a_setting_cannot_hold(tools, folder, name):
+    where = os.path.join(folder, "init-" + str(len(os.listdir(folder))))
+    os.mkdir(where)
+    for argv in ([name + "/e"], ["good", "--state", name]):
+        done = subprocess.run([tools.binary, "init", *argv], cwd=where,
+                              capture_output=True, text=True)
+        assert done.returncode == USAGE, done
+        assert "semicolon" in done.stderr
+    assert os.listdir(where) == []
 
 
 def test_a_role_that_is_named_twice_is_rotated_once(taken_over):
@@ -640,6 +676,36 @@ def test_recover_has_nothing_to_do_and_says_so(taken_over):
         done = taken_over.run("recover", "sap", "--jobs", "2", "--json",
                               expect=0)
         assert done.lines[0]["finished_earlier"] is False
+
+
+def test_a_freeze_tells_of_a_begun_rotation_and_recover_ends_it(taken_over):
+    site = taken_over
+    before = site.current()
+    marker = site.marker()["live_version"]
+    run = site.stop_before(lambda e: site.marker()["live_version"] != marker,
+                           "rotate", "sap")
+    done = site.run("freeze", "sap", "--reason", "quiet", expect=0)
+    assert re.search("sap: a rotation that was begun at .* is not ended: "
+                     ".*keyturn recover sap", done.err), done.text
+    run.kill()
+    site.must_not_log_in(before.password)
+    line = site.run("status", "sap", expect=0).out.splitlines()[1]
+    assert "frozen" in line and "interrupted: keyturn recover" in line
+    done = site.run("get", "sap", expect=0)
+    assert "may be dead: keyturn recover sap" in done.err
+    # No new rotation, and none by --due.
+    site.run("rotate", "sap", expect=FROZEN)
+    site.run("rotate", "--due", expect=NOTHING_DUE)
+    done = site.run("recover", "sap", expect=0)
+    assert "recovered: finished" in done.out
+    site.must_log_in(site.current().password)
+    assert site.current().id == site.marker()["live_version"] != before.id
+    status = site.status()
+    assert status["state"] == "frozen" and status["open_run"] is None
+    assert site.run("get", "sap", expect=0).err == ""
+    site.run("recover", "sap", expect=FROZEN)
+    site.run("thaw", "sap", expect=0)
+    site.settled()
 
 
 def test_recover_finishes_what_was_applied(taken_over):

@@ -94,6 +94,17 @@ def test_what_was_before_a_hook_is_not_for_it(taken_over, program):
     assert program.kinds() == ["rotated"]
 
 
+def test_a_hook_that_comes_back_hears_what_is_from_then_on(site, program):
+    configure(site, command("prog", program))
+    site.run("rotate", "sap", expect=0)
+    configure(site, "")
+    site.run("rotate", "sap", expect=0)
+    configure(site, command("prog", program))
+    site.run("rotate", "sap", expect=0)
+    assert program.kinds() == ["rotated", "rotated"]
+    assert program.events()[1]["version"] == site.current().id
+
+
 def test_a_hook_is_told_what_it_wants_to_know(site, program, receiver):
     configure(site, command("prog", program, "events = failed, frozen")
               + web(site, receiver, "events = rotated"))

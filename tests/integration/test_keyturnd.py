@@ -502,6 +502,25 @@ def test_a_broken_configuration_is_refused_and_the_old_one_stays(managed):
     managed.settled()
 
 
+@pytest.mark.parametrize("old, new", [
+    ("/store.key", "/nowhere/store.key"),
+    ("admin_passfile = ", "admin_passfile = /nowhere"),
+])
+def test_what_cannot_be_opened_does_not_take_the_place_of_what_works(
+        managed, old, new):
+    before = managed.current()
+    daemon = Daemon(managed).ready()
+    daemon.manager.wait_line("STATUS=1 roles")
+    reconfigure(managed, old, new)
+    daemon.hang_up()
+    daemon.wait_log("the new configuration is refused .*nowhere")
+    overdue(managed)
+    rotated(managed, before)
+    daemon.stop()
+    reconfigure(managed, new, old)
+    managed.settled()
+
+
 def test_a_wrong_configuration_at_the_start_is_an_error(managed):
     reconfigure(managed, "every = 30d", "every = often")
     daemon = Daemon(managed)

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "config/config_read.h"
 #include "config_tree.h"
 
 #define CLUSTER "[cluster main]\nconninfo = host=db\n"
@@ -510,13 +511,49 @@ static void a_bad_file_in_conf_d_is_named(void **state)
 			    "not a whole number");
 }
 
+static void only_files_and_folders_of_root_and_ours_are_trusted(void **state)
+{
+	struct stat st = { .st_mode = S_IFREG | 0644, .st_uid = geteuid() + 1 };
+	struct reason why = { "" };
+
+	(void)state;
+	assert_int_equal(config_read_trust("/x", &st, &why), STATUS_CONFIG);
+	assert_non_null(strstr(why.text, "/x: belongs to uid "));
+	assert_non_null(strstr(why.text, "chown root /x"));
+	st.st_mode = S_IFDIR | 0755;
+	assert_int_equal(config_read_trust("/x", &st, &why), STATUS_CONFIG);
+	st.st_uid = 0;
+	assert_int_equal(config_read_trust("/x", &st, &why), STATUS_OK);
+	st.st_uid = geteuid();
+	assert_int_equal(config_read_trust("/x", &st, &why), STATUS_OK);
+	st.st_mode = S_IFDIR | 0775;
+	assert_int_equal(config_read_trust("/x", &st, &why), STATUS_CONFIG);
+	st.st_mode = S_IFDIR | S_ISVTX | 0777;
+	assert_int_equal(config_read_trust("/x", &st, &why), STATUS_OK);
+	st.st_mode = S_IFREG | S_ISVTX | 0646;
+	assert_int_equal(config_read_trust("/x", &st, &why), STATUS_CONFIG);
+}
+
+static void a_folder_in_which_others_may_write_is_refused(void **state)
+{
+	char folder[256];
+
+	(void)state;
+	config_tree_write("keyturn.conf", "", 0);
+	snprintf(folder, sizeof(folder), "%s", config_tree_path("x"));
+	folder[strlen(folder) - 2] = '\0';
+	assert_int_equal(chmod(folder, 0777), 0);
+	config_tree_refused("@: is writable by others; run chmod go-w @");
+	assert_int_equal(chmod(folder, 0755), 0);
+}
+
 static void a_conf_d_that_others_may_write_to_is_refused(void **state)
 {
 	(void)state;
 	config_tree_write("keyturn.conf", "", 0);
 	config_tree_write("conf.d/x.conf", "", 0);
 	assert_int_equal(chmod(config_tree_path("conf.d"), 0777), 0);
-	config_tree_refused("@/conf.d: is writable by its group or others; run "
+	config_tree_refused("@/conf.d: is writable by others; run "
 			    "chmod go-w @/conf.d");
 }
 
@@ -569,6 +606,8 @@ int main(void)
 		TEST(files_of_conf_d_are_read_in_byte_order),
 		TEST(a_bad_file_in_conf_d_is_named),
 		TEST(a_conf_d_that_others_may_write_to_is_refused),
+		TEST(only_files_and_folders_of_root_and_ours_are_trusted),
+		TEST(a_folder_in_which_others_may_write_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

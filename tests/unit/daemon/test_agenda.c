@@ -460,6 +460,22 @@ static void due_roles_are_spread_and_interrupted_ones_are_not(void **state)
 	assert_ptr_equal(begin_next(), role("r0"));
 }
 
+static void jitter_ends_before_the_window_does(void **state)
+{
+	struct agenda_limits l = limits;
+	struct agenda_finding f = { .wanted = true, .left_us = 20 * S };
+
+	(void)state;
+	l.jitter_us = 3600 * S;
+	a = make(&l, 1, 1);
+	f.taken_at = now;
+	agenda_learn(a, role("r0"), &f, now);
+	/* Without chance it is the latest that there may be. */
+	assert_int_equal(wakes(), now + 15 * S);
+	now += 15 * S;
+	assert_non_null(begin_next());
+}
+
 static void a_suspended_machine_begins_what_is_due_once(void **state)
 {
 	(void)state;
@@ -544,6 +560,7 @@ int main(void)
 		T(a_sink_left_behind_is_no_reason_to_rotate_again),
 		T(a_start_goes_on_with_the_pause_that_was_under_way),
 		T(due_roles_are_spread_and_interrupted_ones_are_not),
+		T(jitter_ends_before_the_window_does),
 		T(a_suspended_machine_begins_what_is_due_once),
 		T(a_new_configuration_ends_pauses_and_no_run),
 		T(a_role_that_went_and_came_back_still_runs),

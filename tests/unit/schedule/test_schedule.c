@@ -248,6 +248,30 @@ static void a_missed_point_waits_for_the_window(void **state)
 	schedule_zone_free(z);
 }
 
+static void a_window_says_when_it_closes(void **state)
+{
+	struct schedule_zone *z = zone("Europe/Berlin");
+	struct schedule *s =
+		parsed(&(struct schedule_spec){ .every = "7d",
+						.window = "22:00-05:00" },
+		       z);
+	struct schedule *open =
+		parsed(&(struct schedule_spec){ .every = "7d" }, z);
+
+	(void)state;
+	assert_int_equal(schedule_closes(s, at("2026-11-20T21:00:00Z")),
+			 at("2026-11-21T04:00:00Z"));
+	assert_int_equal(schedule_closes(s, at("2026-11-21T03:59:59Z")),
+			 at("2026-11-21T04:00:00Z"));
+	assert_true(schedule_closes(s, at("2026-11-21T04:00:00Z")) ==
+		    INT64_MAX);
+	assert_true(schedule_closes(open, at("2026-11-21T04:00:00Z")) ==
+		    INT64_MAX);
+	schedule_free(s);
+	schedule_free(open);
+	schedule_zone_free(z);
+}
+
 static int64_t splay_of(const char *name, const char *splay)
 {
 	struct schedule_zone *z = zone("UTC");
@@ -890,6 +914,7 @@ int main(void)
 		cmocka_unit_test(
 			a_splay_is_fixed_for_a_name_and_spreads_the_names),
 		cmocka_unit_test(an_interval_is_shifted_once_and_holds),
+		cmocka_unit_test(a_window_says_when_it_closes),
 		cmocka_unit_test(the_shortest_gap_is_found),
 		cmocka_unit_test(durations_are_read_strictly),
 		cmocka_unit_test(
