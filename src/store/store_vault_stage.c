@@ -85,7 +85,8 @@ static void choose_forgotten(const struct store_vault *v,
 	size_t newest = w->n, n = 0, i;
 	bool lived = false;
 
-	memset(forgotten, 0, STORE_VERSIONS_MAX * sizeof(*forgotten));
+	for (i = 0; i < STORE_VERSIONS_MAX; i++)
+		forgotten[i] = false;
 	for (i = w->n; i > 0; i--)
 		if (!is_labelled(w, w->order[i - 1].id)) {
 			newest = i - 1;
