@@ -258,6 +258,62 @@ static enum status from_identity(struct aws_chain *c, const char *profile,
 	return s == STATUS_NOT_FOUND ? STATUS_CONFIG : s;
 }
 
+/* What others get from IAM Identity Center or a sign-in is asked for there; to
+ * go on would be another identity. */
+static enum status elsewhere(const char *profile, const char *how,
+			     struct reason *why)
+{
+	return reason_set(why, STATUS_CONFIG,
+			  "AWS profile %s gets its credentials by %s, which is "
+			  "had through another profile with "
+			  "credential_process = aws configure "
+			  "export-credentials --profile %s --format process",
+			  profile, how, profile);
+}
+
+static enum status from_sso(struct aws_chain *c, const char *profile, int depth,
+			    struct aws_key *ret, struct reason *why)
+{
+	char unused[VALUE_SIZE];
+
+	(void)depth, (void)ret;
+	if (!aws_profile_text(c->files, profile, "sso_account_id", unused,
+			      sizeof(unused)) &&
+	    !aws_profile_text(c->files, profile, "sso_role_name", unused,
+			      sizeof(unused)))
+		return STATUS_NOT_FOUND;
+	return elsewhere(profile, "IAM Identity Center (sso_...)", why);
+}
+
+static enum status from_login(struct aws_chain *c, const char *profile,
+			      int depth, struct aws_key *ret,
+			      struct reason *why)
+{
+	char unused[VALUE_SIZE];
+
+	(void)depth, (void)ret;
+	if (!aws_profile_text(c->files, profile, "login_session", unused,
+			      sizeof(unused)))
+		return STATUS_NOT_FOUND;
+	return elsewhere(profile, "aws login (login_session)", why);
+}
+
+/* Behind the links of a profile: one that was named is the only one asked. */
+static enum status from_no_other(struct aws_chain *c, const char *profile,
+				 int depth, struct aws_key *ret,
+				 struct reason *why)
+{
+	(void)depth, (void)ret;
+	if (!c->named)
+		return STATUS_NOT_FOUND;
+	return reason_set(why, STATUS_CONFIG,
+			  "AWS profile %s, which was named, has no credentials "
+			  "in ~/.aws/config or ~/.aws/credentials; no other "
+			  "identity is used in its place: complete it, or name "
+			  "no profile (profile, AWS_PROFILE)",
+			  profile);
+}
+
 static link_fn from_role;
 
 static enum status try_links(struct aws_chain *c, link_fn *const *links,
@@ -275,12 +331,13 @@ static enum status source_key(struct aws_chain *c, const char *profile,
 			      const char *source, const char *from, int depth,
 			      struct aws_key *ret, struct reason *why)
 {
-	static link_fn *const own[] = { from_credentials_file, from_process,
+	static link_fn *const own[] = { from_sso,	  from_credentials_file,
+					from_login,	  from_process,
 					from_config_file, NULL };
-	static link_fn *const all[] = {
-		from_role,    from_identity,	from_credentials_file,
-		from_process, from_config_file, NULL
-	};
+	static link_fn *const all[] = { from_role,	  from_identity,
+					from_sso,	  from_credentials_file,
+					from_login,	  from_process,
+					from_config_file, NULL };
 	struct reason said = { "" };
 	enum status s;
 
@@ -371,9 +428,12 @@ enum status aws_chain_obtain(struct aws_chain *c, struct aws_key *ret,
 {
 	static link_fn *const links[] = { from_role,
 					  from_identity,
+					  from_sso,
 					  from_credentials_file,
+					  from_login,
 					  from_process,
 					  from_config_file,
+					  from_no_other,
 					  from_container,
 					  from_instance,
 					  NULL };

@@ -16,6 +16,7 @@ struct aws_chain {
 	struct aws_profile *files;
 	char profile[AWS_CHAIN_PROFILE_SIZE];
 	bool explicit;	    /* named in keyturn's own configuration */
+	bool named;	    /* there, or in the environment */
 	const char *region; /* for STS; NULL until it is known */
 	bool fips;
 	bool dualstack;

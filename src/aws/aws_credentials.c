@@ -37,18 +37,18 @@ static enum status choose_profile(struct aws_credentials *c, const char *given,
 		name = aws_environment_get("AWS_PROFILE");
 	if (!name || !*name)
 		name = aws_environment_get("AWS_DEFAULT_PROFILE");
-	if (!name || !*name)
+	c->chain.named = name && *name;
+	if (!c->chain.named)
 		name = "default";
 	if (text_copy(c->chain.profile, sizeof(c->chain.profile), name) !=
 	    STATUS_OK)
 		return reason_set(why, STATUS_CONFIG,
 				  "the name of the AWS profile is too long");
-	if (strcmp(name, "default") != 0 &&
-	    !aws_profile_exists(c->chain.files, name))
+	if (c->chain.named && !aws_profile_exists(c->chain.files, name))
 		return reason_set(why, STATUS_CONFIG,
 				  "there is no AWS profile %s in ~/.aws/config "
-				  "or ~/.aws/credentials",
-				  name);
+				  "([profile %s]) or ~/.aws/credentials ([%s])",
+				  name, name, name);
 	return STATUS_OK;
 }
 

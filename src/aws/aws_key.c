@@ -79,7 +79,7 @@ enum status aws_key_make(const char *origin, const struct secret *id,
 			       "characters",
 			       origin);
 	else if (expires && *expires &&
-		 now_parse(expires, &made.expires_us) != 0)
+		 now_parse_foreign(expires, &made.expires_us) != 0)
 		s = reason_set(why, STATUS_CONFIG,
 			       "%s gives an expiration that is no time",
 			       origin);

@@ -37,6 +37,7 @@ enum status aws_metadata_parse(const char *bytes, size_t n, const char *origin,
 	doc_secret(doc_get(d, "SecretAccessKey"), AWS_KEY_SECRET_MAX, &secret);
 	doc_secret(doc_get(d, token_name), AWS_KEY_TOKEN_MAX, &token);
 	if (doc_get(d, "Expiration") &&
+	    !doc_is(doc_get(d, "Expiration"), DOC_NULL) &&
 	    doc_copy(doc_get(d, "Expiration"), expires, sizeof(expires)) !=
 		    STATUS_OK)
 		text_copy(expires, sizeof(expires), "?");

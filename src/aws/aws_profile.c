@@ -12,36 +12,94 @@
 #include <unistd.h>
 
 #include "aws/aws_environment.h"
+#include "base/ini.h"
 
 #define PATH_SIZE 1100
+#define NAME_SIZE 256
 
 struct file {
 	char path[PATH_SIZE];
 	struct secret *content; /* NULL: there is no such file */
 	bool shared;		/* group or others may read it */
+	const char *variable;	/* that names it, or NULL */
 };
 
 struct aws_profile {
 	struct file files[2]; /* by enum store_aws_file */
 };
 
-static enum status find_path(const char *variable, const char *beside_home,
-			     char path[PATH_SIZE], struct reason *why)
+/* As in AWS's own clients, but for other variables than HOME. */
+static enum status expand(const char *variable, const char *set,
+			  char path[PATH_SIZE], struct reason *why)
+{
+	static const char *const prefixes[] = { "~/", "$HOME/", "${HOME}/" };
+	const char *home = aws_environment_get("HOME");
+	size_t skip = 0;
+	int n;
+
+	for (size_t i = 0; i < 3 && skip == 0; i++)
+		if (strncmp(set, prefixes[i], strlen(prefixes[i])) == 0)
+			skip = strlen(prefixes[i]);
+	if ((skip == 0 && (set[0] == '~' || strchr(set, '$'))) ||
+	    strchr(set + skip, '$') || (skip > 0 && !home))
+		return reason_set(
+			why, STATUS_CONFIG,
+			"%s is %s, of which keyturn knows only ~/ and "
+			"$HOME, and those when HOME is set; write the "
+			"whole path",
+			variable, set);
+	n = skip == 0 ? snprintf(path, PATH_SIZE, "%s", set) :
+			snprintf(path, PATH_SIZE, "%s/%s", home, set + skip);
+	if (n < 0 || n >= PATH_SIZE)
+		return reason_set(why, STATUS_CONFIG,
+				  "the path in %s is too long", variable);
+	return STATUS_OK;
+}
+
+static enum status find_path(struct file *f, const char *variable,
+			     const char *beside_home, struct reason *why)
 {
 	const char *set = aws_environment_get(variable);
 	const char *home = aws_environment_get("HOME");
 	int n;
 
-	path[0] = '\0';
+	f->path[0] = '\0';
+	f->variable = set ? variable : NULL;
 	if (set)
-		n = snprintf(path, PATH_SIZE, "%s", set);
-	else if (home)
-		n = snprintf(path, PATH_SIZE, "%s/%s", home, beside_home);
-	else
+		return expand(variable, set, f->path, why);
+	if (!home)
 		return STATUS_OK;
+	n = snprintf(f->path, PATH_SIZE, "%s/%s", home, beside_home);
 	if (n < 0 || n >= PATH_SIZE)
 		return reason_set(why, STATUS_CONFIG,
-				  "the path in %s is too long", variable);
+				  "the path in HOME is too long");
+	return STATUS_OK;
+}
+
+/* A value of several lines is none that we could use, and one who indents a key
+ * too far did not mean it. */
+static enum status check_continued(const struct file *f, struct reason *why)
+{
+	static const char *const keys[] = {
+		"aws_access_key_id",	   "aws_secret_access_key",
+		"aws_session_token",	   "role_arn",
+		"source_profile",	   "credential_source",
+		"credential_process",	   "external_id",
+		"web_identity_token_file", "region",
+	};
+	struct ini i =
+		ini_begin(secret_bytes(f->content), secret_len(f->content));
+	struct ini_item item;
+
+	while (ini_next(&i, &item))
+		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+			if (item.more.n > 0 && ini_is_key(item.key, keys[k]))
+				return reason_set(
+					why, STATUS_CONFIG,
+					"%s line %zu: the next line is "
+					"indented more, which makes it a part "
+					"of %s; indent both alike",
+					f->path, item.line, keys[k]);
 	return STATUS_OK;
 }
 
@@ -54,20 +112,30 @@ static enum status read_file(struct file *f, struct reason *why)
 	if (!f->path[0])
 		return STATUS_OK;
 	fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR) && !f->variable)
 		return STATUS_OK;
-	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		s = reason_set(why, STATUS_CONFIG, "%s cannot be read: %s",
-			       f->path,
+	if (fd < 0 || fstat(fd, &st) != 0 ||
+	    (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))) {
+		s = reason_set(why, STATUS_CONFIG, "%s%s%s cannot be read: %s",
+			       f->path, f->variable ? ", of " : "",
+			       f->variable ? f->variable : "",
 			       fd < 0 ? strerror(errno) : "no regular file");
 		goto out;
 	}
+	/* Linked to /dev/null by who wants none. */
+	s = STATUS_OK;
+	if (S_ISCHR(st.st_mode))
+		goto out;
 	f->shared = (st.st_mode & 077) != 0;
 	s = secret_read_fd(fd, SECRET_CAP_MAX, &f->content);
 	if (s != STATUS_OK)
 		s = reason_set(why, STATUS_CONFIG,
 			       "%s cannot be read, or has more than %d bytes",
 			       f->path, SECRET_CAP_MAX);
+	if (s == STATUS_OK)
+		s = ini_check(f->content, f->path, why);
+	if (s == STATUS_OK)
+		s = check_continued(f, why);
 out:
 	if (fd >= 0)
 		close(fd);
@@ -81,11 +149,12 @@ enum status aws_profile_read(struct aws_profile **ret, struct reason *why)
 
 	if (!p)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	s = find_path("AWS_CONFIG_FILE", ".aws/config",
-		      p->files[STORE_AWS_FILE_CONFIG].path, why);
+	s = find_path(&p->files[STORE_AWS_FILE_CONFIG], "AWS_CONFIG_FILE",
+		      ".aws/config", why);
 	if (s == STATUS_OK)
-		s = find_path("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials",
-			      p->files[STORE_AWS_FILE_CREDENTIALS].path, why);
+		s = find_path(&p->files[STORE_AWS_FILE_CREDENTIALS],
+			      "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials",
+			      why);
 	for (int i = 0; i < 2 && s == STATUS_OK; i++)
 		s = read_file(&p->files[i], why);
 	if (s == STATUS_OK)
@@ -106,149 +175,117 @@ void aws_profile_free(struct aws_profile *p)
 
 /* --- looking for a line -------------------------------------------------- */
 
-/* A piece of the file; it is never copied while it is looked at. */
-struct span {
-	const char *p;
-	size_t n;
-};
-
-static bool is_blank(char c)
+/* The next word of a section's header, as shlex.split() takes it; *s moves
+ * behind it.  False behind the last, and for an open quote. */
+static bool take_word(struct ini_part *s, char *dst, size_t size)
 {
-	return c == ' ' || c == '\t' || c == '\r';
-}
+	char quote = '\0';
+	size_t n = 0;
 
-static struct span trim(struct span s)
-{
-	while (s.n > 0 && is_blank(s.p[0]))
-		s.p++, s.n--;
-	while (s.n > 0 && is_blank(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
-static bool is(struct span s, const char *word)
-{
-	return s.n == strlen(word) && memcmp(s.p, word, s.n) == 0;
-}
-
-static bool next_line(struct span *rest, struct span *ret_line)
-{
-	const char *end;
-
-	if (rest->n == 0)
+	while (s->n > 0 && (*s->s == ' ' || *s->s == '\t'))
+		s->s++, s->n--;
+	if (s->n == 0)
 		return false;
-	end = memchr(rest->p, '\n', rest->n);
-	ret_line->p = rest->p;
-	ret_line->n = end ? (size_t)(end - rest->p) : rest->n;
-	rest->p += ret_line->n + (end ? 1 : 0);
-	rest->n -= ret_line->n + (end ? 1 : 0);
-	return true;
+	for (; s->n > 0; s->s++, s->n--) {
+		char c = *s->s;
+
+		if (quote == '\0' && (c == ' ' || c == '\t'))
+			break;
+		if (c == quote) {
+			quote = '\0';
+			continue;
+		}
+		if (quote == '\0' && (c == '\'' || c == '"')) {
+			quote = c;
+			continue;
+		}
+		if (c == '\\' && quote != '\'' && s->n > 1 &&
+		    (quote == '\0' || s->s[1] == '"' || s->s[1] == '\\')) {
+			s->s++, s->n--;
+			c = *s->s;
+		}
+		if (n + 1 >= size)
+			return false;
+		dst[n++] = c;
+	}
+	dst[n] = '\0';
+	return quote == '\0';
 }
 
-/* "[profile  sap]" is kind "profile" and name "sap"; "[default]" has no kind. */
-static bool is_section(struct span line, const char *kind, const char *name)
+/* "profile  sap" is kind "profile" and name "sap"; without a kind the header is
+ * the name as it stands. */
+static bool is_section(struct ini_part header, const char *kind,
+		       const char *name)
 {
+	char word[NAME_SIZE], rest[NAME_SIZE];
 	size_t k = strlen(kind);
-	struct span s;
 
-	line = trim(line);
-	if (line.n < 2 || line.p[line.n - 1] != ']')
-		return false;
-	s = trim((struct span){ line.p + 1, line.n - 2 });
-	if (k > 0) {
-		if (s.n <= k || memcmp(s.p, kind, k) != 0 || !is_blank(s.p[k]))
-			return false;
-		s = trim((struct span){ s.p + k, s.n - k });
-		if (s.n > 2 && s.p[0] == '"' && s.p[s.n - 1] == '"')
-			s = (struct span){ s.p + 1, s.n - 2 };
-	}
-	return is(s, name);
+	if (k == 0)
+		return ini_is(header, name);
+	return header.n > k && memcmp(header.s, kind, k) == 0 &&
+	       take_word(&header, word, sizeof(word)) &&
+	       take_word(&header, word, sizeof(word)) &&
+	       !take_word(&header, rest, sizeof(rest)) && header.n == 0 &&
+	       strcmp(word, name) == 0;
 }
 
-static bool split(struct span line, struct span *ret_key,
-		  struct span *ret_value)
+/* The profile's section: in the config file [profile NAME], or [default]. */
+static bool is_profile(enum store_aws_file file, struct ini_part header,
+		       const char *name)
 {
-	const char *eq = memchr(line.p, '=', line.n);
-
-	if (!eq)
-		return false;
-	*ret_key = trim((struct span){ line.p, (size_t)(eq - line.p) });
-	*ret_value = trim(
-		(struct span){ eq + 1, line.n - (size_t)(eq - line.p) - 1 });
-	return true;
+	if (file == STORE_AWS_FILE_CREDENTIALS)
+		return ini_is(header, name);
+	return is_section(header, "profile", name) ||
+	       (strcmp(name, "default") == 0 && ini_is(header, name));
 }
 
-/* What is sought: [KIND NAME] KEY, or [KIND NAME] UNDER / KEY. */
-struct sought {
-	const char *kind;
-	const char *name;
-	const char *under; /* NULL: not nested */
-	const char *key;   /* NULL: the section itself */
-};
-
-static bool find(const struct file *f, const struct sought *w,
-		 struct span *ret_value)
-{
-	struct span rest, line, key, value;
-	bool inside = false, under = false, found = false, nested;
-
-	if (!f->content)
-		return false;
-	rest = (struct span){ secret_bytes(f->content),
-			      secret_len(f->content) };
-	while (next_line(&rest, &line)) {
-		nested = line.n > 0 && is_blank(line.p[0]);
-		line = trim(line);
-		if (line.n == 0 || line.p[0] == '#' || line.p[0] == ';')
-			continue;
-		if (!nested && line.p[0] == '[') {
-			inside = is_section(line, w->kind, w->name);
-			under = false;
-			found |= inside && !w->key;
-			continue;
-		}
-		if (!inside || !w->key || !split(line, &key, &value))
-			continue;
-		if (!nested)
-			under = w->under && is(key, w->under);
-		if ((w->under ? nested && under : !nested) && is(key, w->key)) {
-			*ret_value = value;
-			found = true;
-		}
-	}
-	return found;
-}
-
-/* [default], and in the config file [profile NAME]. */
+/* Of two sections of one profile, [default] and [profile default], the later is
+ * the profile; what is in [DEFAULT] is set in all. */
 static bool find_in(const struct aws_profile *p, enum store_aws_file file,
-		    const char *name, const char *key, struct span *ret_value)
+		    const char *name, const char *key,
+		    struct ini_part *ret_value)
 {
-	struct sought w = { "", name, NULL, key };
+	const struct secret *content = p->files[file].content;
+	struct ini_part usual = { NULL, 0 }, value = { NULL, 0 };
+	bool inside = false, there = false, has_usual = false, has = false;
+	struct ini_item item;
+	struct ini i;
 
-	if (file == STORE_AWS_FILE_CONFIG) {
-		w.kind = "profile";
-		if (find(&p->files[file], &w, ret_value))
-			return true;
-		if (strcmp(name, "default") != 0)
-			return false;
-		w.kind = "";
+	if (!content)
+		return false;
+	i = ini_begin(secret_bytes(content), secret_len(content));
+	while (ini_next(&i, &item)) {
+		if (item.key.n == 0) {
+			inside = is_profile(file, item.section, name);
+			there = there || inside;
+			has = has && !inside;
+		} else if (key && ini_is_key(item.key, key)) {
+			if (inside) {
+				value = item.value;
+				has = true;
+			} else if (ini_is(item.section, "DEFAULT")) {
+				usual = item.value;
+				has_usual = true;
+			}
+		}
 	}
-	return find(&p->files[file], &w, ret_value);
+	*ret_value = has ? value : usual;
+	return there && (!key || has || has_usual);
 }
 
 bool aws_profile_exists(const struct aws_profile *p, const char *name)
 {
-	struct span unused;
+	struct ini_part unused;
 
 	return find_in(p, STORE_AWS_FILE_CREDENTIALS, name, NULL, &unused) ||
 	       find_in(p, STORE_AWS_FILE_CONFIG, name, NULL, &unused);
 }
 
-static bool copy(struct span value, char *dst, size_t size)
+static bool copy(struct ini_part value, char *dst, size_t size)
 {
-	if (value.n == 0 || value.n >= size || memchr(value.p, '\0', value.n))
+	if (value.n == 0 || value.n >= size || memchr(value.s, '\0', value.n))
 		return false;
-	memcpy(dst, value.p, value.n);
+	memcpy(dst, value.s, value.n);
 	dst[value.n] = '\0';
 	return true;
 }
@@ -256,7 +293,7 @@ static bool copy(struct span value, char *dst, size_t size)
 bool aws_profile_text(const struct aws_profile *p, const char *name,
 		      const char *key, char *dst, size_t size)
 {
-	struct span value = { NULL, 0 };
+	struct ini_part value = { NULL, 0 };
 
 	dst[0] = '\0';
 	if (find_in(p, STORE_AWS_FILE_CREDENTIALS, name, key, &value))
@@ -269,12 +306,23 @@ bool aws_profile_service(const struct aws_profile *p, const char *services,
 			 const char *service, const char *key, char *dst,
 			 size_t size)
 {
-	const struct sought w = { "services", services, service, key };
-	struct span value = { NULL, 0 };
+	const struct secret *content = p->files[STORE_AWS_FILE_CONFIG].content;
+	struct ini_part more = { NULL, 0 }, k, v, value = { NULL, 0 };
+	struct ini_item item;
+	struct ini i;
 
 	dst[0] = '\0';
-	return find(&p->files[STORE_AWS_FILE_CONFIG], &w, &value) &&
-	       copy(value, dst, size);
+	if (!content)
+		return false;
+	i = ini_begin(secret_bytes(content), secret_len(content));
+	while (ini_next(&i, &item))
+		if (is_section(item.section, "services", services) &&
+		    ini_is_key(item.key, service) && item.value.n == 0)
+			more = item.more;
+	while (ini_nested(&more, &k, &v))
+		if (ini_is(k, key))
+			value = v;
+	return copy(value, dst, size);
 }
 
 enum status aws_profile_secret(const struct aws_profile *p,
@@ -283,7 +331,7 @@ enum status aws_profile_secret(const struct aws_profile *p,
 			       struct reason *why)
 {
 	const struct file *f = &p->files[file];
-	struct span value = { NULL, 0 };
+	struct ini_part value = { NULL, 0 };
 	struct secret *made = NULL;
 	enum status s;
 
@@ -297,7 +345,7 @@ enum status aws_profile_secret(const struct aws_profile *p,
 			f->path, f->path);
 	s = secret_new(value.n, &made);
 	if (s == STATUS_OK)
-		s = secret_set(made, value.p, value.n);
+		s = secret_set(made, value.s, value.n);
 	if (s != STATUS_OK) {
 		secret_free(made);
 		return reason_set(why, s, "no locked memory for a secret");

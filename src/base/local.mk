@@ -12,6 +12,7 @@ libbase_a_SOURCES = \
 	src/base/file_temp.c \
 	src/base/file_try.c \
 	src/base/harden.c src/base/harden.h \
+	src/base/ini.c src/base/ini.h \
 	src/base/log.c src/base/log.h \
 	src/base/names.c src/base/names.h \
 	src/base/lookup.c src/base/lookup.h \

@@ -217,6 +217,44 @@ int now_parse(const char *s, int64_t *ret_wall_us)
 	return 0;
 }
 
+int now_parse_foreign(const char *s, int64_t *ret_wall_us)
+{
+	char plain[64] = "";
+	size_t n = 0, whole = strspn(s, "0123456789-"), part;
+
+	/* The date and the time of day, to the second. */
+	if (whole != 10 || !s[whole] || !strchr("Tt ", s[whole]))
+		return -1;
+	part = strspn(s + whole + 1, "0123456789:");
+	if (part != 8)
+		return -1;
+	memcpy(plain, s, 19);
+	plain[10] = 'T';
+	n = 19;
+	s += n;
+	if (*s == '.') {
+		part = strspn(s + 1, "0123456789");
+		if (part == 0 || part > 12)
+			return -1;
+		memcpy(plain + n, s, 1 + (part < 6 ? part : 6));
+		n += 1 + (part < 6 ? part : 6);
+		s += 1 + part;
+	}
+	if (strcmp(s, "z") == 0) {
+		plain[n] = 'Z';
+	} else if ((*s == '+' || *s == '-') &&
+		   strspn(s + 1, "0123456789") == strlen(s + 1) &&
+		   (strlen(s) == 3 || strlen(s) == 5)) {
+		snprintf(plain + n, sizeof(plain) - n, "%.3s:%s", s,
+			 s[3] ? s + 3 : "00");
+	} else if (strlen(s) < sizeof(plain) - n) {
+		memcpy(plain + n, s, strlen(s) + 1);
+	} else {
+		return -1;
+	}
+	return now_parse(plain, ret_wall_us);
+}
+
 const char *now_age(int64_t us, char *buf)
 {
 	static const struct {

@@ -36,6 +36,10 @@ const char *now_stamp(int64_t wall_us, char *buf);
  * offset "+02:00".  Returns 0 on success, -1 when it is no such time. */
 int now_parse(const char *s, int64_t *ret_wall_us);
 
+/* The same for what other programs write: a blank for the T, lower case, more
+ * digits of a second (cut to 6), an offset "+0200" or "+02". */
+int now_parse_foreign(const char *s, int64_t *ret_wall_us);
+
 /* "3d 4h", "12m", "5s": at most two units, for people.  buf of 32 bytes. */
 const char *now_age(int64_t us, char *buf);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * ~/.databrickscfg, the profiles of Databricks's own clients: "[name]" and
- * "key = value", "#" and ";" begin a comment at the start of a line, " #"
- * within one.  The reader of AWS's files does not serve: there a section is
- * "profile NAME", a key may nest others, and settings that are no secret may
- * be read from an open file; here a profile holds everything, secrets as well.
+ * ~/.databrickscfg, the profiles of Databricks's own clients, in base/ini.h's
+ * dialect; " #" within a value begins a comment.  The reader of AWS's files does
+ * not serve: there a section is "profile NAME", a key may nest others, and
+ * settings that are no secret may be read from an open file; here a profile
+ * holds everything, secrets as well.
  */
 #ifndef KEYTURN_TOKEN_DATABRICKS_PROFILE_H
 #define KEYTURN_TOKEN_DATABRICKS_PROFILE_H

@@ -275,29 +275,10 @@ void token_web_free(struct token_web_answer *a)
 
 int64_t token_web_time(const struct doc *d)
 {
-	char cut[NOW_STAMP_SIZE + 8];
-	const char *text = doc_text(d), *dot, *p;
-	size_t digits, head;
+	const char *text = doc_text(d);
 	int64_t us;
 
-	if (!text)
-		return -1;
-	dot = strchr(text, '.');
-	if (!dot)
-		return now_parse(text, &us) == 0 ? us : -1;
-	/* Protobuf sends up to nine digits; six are ours. */
-	digits = strspn(dot + 1, "0123456789");
-	p = dot + 1 + digits;
-	if (digits == 0 || digits > 12)
-		return -1;
-	if (digits > 6)
-		digits = 6;
-	head = (size_t)(dot + 1 - text) + digits;
-	if (head + strlen(p) >= sizeof(cut))
-		return -1;
-	memcpy(cut, text, head);
-	memcpy(cut + head, p, strlen(p) + 1);
-	return now_parse(cut, &us) == 0 ? us : -1;
+	return text && now_parse_foreign(text, &us) == 0 ? us : -1;
 }
 
 int64_t token_web_seconds(const struct doc *d)

@@ -7,7 +7,8 @@
  *   clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
  *     -Isrc tests/fuzz/fuzz_aws_profile.c src/aws/aws_profile.c \
  *     src/aws/aws_environment.c src/base/secret.c src/base/secret_arena.c \
- *     src/base/reason.c src/base/status.c src/base/text.c -pthread \
+ *     src/base/ini.c src/base/reason.c src/base/status.c src/base/text.c \
+ *     -pthread \
  *     -o fuzz_aws_profile \
  *     && ./fuzz_aws_profile -max_total_time=60 NEW tests/fuzz/aws_profile
  */

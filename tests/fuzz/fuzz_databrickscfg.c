@@ -8,7 +8,8 @@
  *     -Isrc tests/fuzz/fuzz_databrickscfg.c \
  *     src/token/token_databricks_profile.c src/token/token_environment.c \
  *     src/base/secret.c src/base/secret_arena.c src/base/file*.c \
- *     src/base/reason.c src/base/status.c src/base/text.c -pthread \
+ *     src/base/ini.c src/base/reason.c src/base/status.c src/base/text.c \
+ *     -pthread \
  *     -o fuzz_databrickscfg \
  *     && ./fuzz_databrickscfg -max_total_time=60 NEW tests/fuzz/databrickscfg
  */

@@ -380,3 +380,127 @@ def test_the_files_can_be_elsewhere(home):
         home.environment[variable] = path
     home.write = lambda: None
     assert home.ask()[0] == "STATICSHARED"
+
+
+KEY = "aws_access_key_id{d}STATIC{n}\naws_secret_access_key{d}x\n"
+
+
+def lines(name, delimiter=" = "):
+    return KEY.format(d=delimiter, n=name)
+
+
+def indented(text):
+    return "".join(f"  {line}\n" for line in text.splitlines())
+
+
+@pytest.mark.parametrize("text", [
+    "[default] # main\n" + lines("A"),
+    "[default]\n" + indented(lines("A")),
+    "[default]\n" + lines("A").replace("aws_", "AWS_"),
+    "[default]\n" + lines("A", ": "),
+    "  [default]\n" + lines("A", ":"),
+    "[other]\n" + lines("B") + "\n\n[default]# x\n" + lines("A", "="),
+    "[DEFAULT]\n" + lines("A") + "[default]\nregion = us-east-1\n",
+    "; c\n[default]\r\n" + lines("A").replace("\n", "\r\n"),
+], ids=["comment", "indented", "upper", "colon", "header", "second", "usual",
+        "crlf"])
+@pytest.mark.parametrize("where", ["config", "credentials"])
+def test_what_botocore_reads_is_read(home, text, where):
+    """With an instance that would answer for what is passed over."""
+    instance(home)
+    home.write()
+    home.file(where, text)
+    home.write = lambda: None
+    assert home.ask()[0] == "STATICA"
+
+
+@pytest.mark.parametrize("text, said", [
+    ("\ufeff[default]\n" + lines("A"), ("line 1", "byte order mark")),
+    ("[default]\nnonsense\n" + lines("A"), ("line 2", "neither")),
+    (lines("A"), ("line 1", "before the first")),
+    ("[default]\n" + lines("A") + "[default]\n", ("line 4", "before")),
+    ("[default]\naws_access_key_id = A\n  aws_secret_access_key = b\n",
+     ("line 2", "indent")),
+    ("[default\n" + lines("A"), ("line 1",)),
+])
+def test_what_botocore_cannot_read_is_said_by_line(home, text, said):
+    """Never passed over, to use the instance's identity."""
+    instance(home)
+    home.write()
+    path = home.file("credentials", text)
+    home.write = lambda: None
+    home.refuses(path, *said)
+    theirs = home.who([sys.executable, "-c", BOTOCORE, ""], home.environment)
+    assert theirs[0] is None and "Error" in theirs[1], theirs
+
+
+@pytest.mark.parametrize("keys, said", [
+    (dict(sso_account_id="1", sso_role_name="r", sso_start_url="https://x",
+          sso_region="us-east-1"), "IAM Identity Center"),
+    (dict(sso_session="s", sso_account_id="1", sso_role_name="r"),
+     "export-credentials --profile mine"),
+    (dict(login_session="arn:aws:sts::1:assumed-role/a/b"), "aws login"),
+    (dict(region="us-east-1"), "no other identity"),
+    (dict(sso_session="s"), "no other identity"),
+])
+@pytest.mark.parametrize("by", ["setting", "AWS_PROFILE"])
+def test_a_profile_that_was_named_is_the_only_identity(home, keys, said, by):
+    instance(home)
+    container(home)
+    home.section("config", "profile mine", **keys)
+    if by == "setting":
+        home.refuses("AWS profile mine", said, profile="mine")
+    else:
+        home.environment["AWS_PROFILE"] = "mine"
+        home.refuses("AWS profile mine", said)
+
+
+def test_a_default_profile_of_the_identity_center_is_not_passed_over(home):
+    instance(home)
+    home.section("config", "default", sso_account_id="1", sso_role_name="r")
+    home.refuses("AWS profile default", "IAM Identity Center")
+
+
+def test_a_source_of_the_identity_center_is_said(home):
+    home.section("config", "profile r", role_arn=ROLE + "a",
+                 source_profile="base")
+    home.section("config", "profile base", sso_account_id="1",
+                 sso_role_name="r")
+    home.refuses("AWS profile base", "credential_process", profile="r")
+
+
+@pytest.mark.parametrize("set_to", ["~/elsewhere", "$HOME/elsewhere",
+                                    "${HOME}/elsewhere"])
+def test_a_path_of_the_environment_is_expanded(home, set_to):
+    instance(home)
+    shared_file(home)
+    home.write()
+    os.rename(os.path.join(home.path, ".aws", "credentials"),
+              os.path.join(home.path, "elsewhere"))
+    home.environment["AWS_SHARED_CREDENTIALS_FILE"] = set_to
+    home.write = lambda: None
+    assert home.ask()[0] == "STATICSHARED"
+
+
+@pytest.mark.parametrize("variable", ["AWS_SHARED_CREDENTIALS_FILE",
+                                      "AWS_CONFIG_FILE"])
+def test_a_file_that_was_named_must_be_there(home, variable):
+    instance(home)
+    home.environment[variable] = "/nowhere/at/all"
+    home.refuses("/nowhere/at/all", variable, "No such file")
+    home.environment[variable] = "$AWS_DIR/credentials"
+    home.refuses(variable, "write the whole path")
+    # Who wants none says so.
+    home.environment[variable] = "/dev/null"
+    assert home.ask()[0] == IMDS
+
+
+@pytest.mark.parametrize("expires", [
+    "2099-01-02T03:04:05.1234567Z", "2099-01-02T03:04:05.123456789Z",
+    "2099-01-02T03:04:05+0000", "2099-01-02 03:04:05Z", None])
+def test_any_expiration_that_botocore_takes_is_taken(home, expires):
+    answer = json.dumps({"Version": 1, "AccessKeyId": "STATICPROCESS",
+                         "SecretAccessKey": "s", "Expiration": expires})
+    home.section("config", "default",
+                 credential_process=f"/bin/echo '{answer}'")
+    assert home.ask()[0] == "STATICPROCESS"

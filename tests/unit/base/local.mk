@@ -47,6 +47,12 @@ tests_unit_base_test_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_file_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=statx
 tests_unit_base_test_file_LDADD = libbase.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/base/test_ini
+TESTS += tests/unit/base/test_ini
+tests_unit_base_test_ini_SOURCES = tests/unit/base/test_ini.c
+tests_unit_base_test_ini_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_ini_LDADD = libbase.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/base/test_log
 TESTS += tests/unit/base/test_log
 tests_unit_base_test_log_SOURCES = tests/unit/base/test_log.c

@@ -133,6 +133,44 @@ static void what_is_no_such_time_is_refused(void **state)
 	}
 }
 
+static void what_other_programs_write_is_understood(void **state)
+{
+	static const char *const same[] = {
+		"2026-11-21T03:00:00.123456Z",
+		"2026-11-21 03:00:00.1234567Z",
+		"2026-11-21t03:00:00.123456789z",
+		"2026-11-21T03:00:00.123456+0000",
+		"2026-11-21T05:00:00.123456999+0200",
+		"2026-11-21 02:00:00.123456-01",
+		"2026-11-21T05:00:00.123456+02:00",
+	};
+	static const char *const bad[] = {
+		"",
+		"2026-11-21",
+		"2026-11-21T03:00:00",
+		"2026-11-21T03:00:00.Z",
+		"2026-11-21T03:00:00+020",
+		"2026-11-21T03:00:00+2400",
+		"2026-11-21T03:00:00Z ",
+		"2026-11-21  3:00:00Z",
+		"tomorrow",
+		"2026-11-21T03:00:00 and whatever else somebody may write here",
+	};
+	int64_t want = 0, us = 42;
+
+	(void)state;
+	assert_int_equal(now_parse(same[0], &want), 0);
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		assert_int_equal(now_parse_foreign(same[i], &us), 0);
+		assert_true(us == want);
+	}
+	us = 42;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(now_parse_foreign(bad[i], &us), -1);
+		assert_true(us == 42);
+	}
+}
+
 static void an_age_has_at_most_two_units(void **state)
 {
 	static const struct {
@@ -187,6 +225,7 @@ int main(void)
 		cmocka_unit_test(what_is_stamped_can_be_parsed),
 		cmocka_unit_test(fractions_and_offsets_are_taken),
 		cmocka_unit_test(what_is_no_such_time_is_refused),
+		cmocka_unit_test(what_other_programs_write_is_understood),
 		cmocka_unit_test(an_age_has_at_most_two_units),
 		cmocka_unit_test(the_systems_clocks_run),
 	};
