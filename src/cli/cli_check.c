@@ -20,6 +20,16 @@ struct check {
 		bool away; /* it is not asked again */
 	} stores[64];	   /* looked at already */
 	size_t n_stores;
+	struct login *logins; /* looked at already */
+	size_t n_logins;
+};
+
+/* Whom a role's rotations concern, however its cluster is called. */
+struct login {
+	const char *role;
+	char rolname[TARGET_NAME_SIZE];
+	const char *cluster;
+	char server[TARGET_SERVER_SIZE];
 };
 
 enum level { OK, NOTE, WARN, FAIL };
@@ -424,6 +434,39 @@ static const char *verified(const struct target *t)
 	       "another server (sslmode under verify-ca)";
 }
 
+/* Is it the login of another section as well, under another cluster's name?  Only
+ * the server knows whether two names of hosts are one. */
+static void check_twin(struct check *k, const struct runner_job *j)
+{
+	struct login *l = k->logins;
+	struct reason why;
+
+	for (size_t i = 0; i < k->n_logins; i++, l++) {
+		if (strcmp(l->rolname, j->rolname) != 0 ||
+		    strcmp(l->cluster, j->target->name) == 0 || !l->server[0] ||
+		    strcmp(l->server, j->target->server) != 0)
+			continue;
+		reason_set(
+			&why, STATUS_REFUSED,
+			"it is the login of [role %s] too: [cluster %s] and "
+			"[cluster %s] are one server (%s), and each "
+			"rotation would end the other's password; remove one "
+			"of the sections",
+			l->role, l->cluster, j->target->name, l->server);
+		failed(k, "cluster", STATUS_REFUSED, &why);
+		return;
+	}
+	l = realloc(k->logins, (k->n_logins + 1) * sizeof(*l));
+	if (!l)
+		return;
+	k->logins = l;
+	l += k->n_logins++;
+	l->role = j->role;
+	l->cluster = j->target->name;
+	text_copy(l->rolname, sizeof(l->rolname), j->rolname);
+	text_copy(l->server, sizeof(l->server), j->target->server);
+}
+
 /* stored: the store can be asked what should be live. */
 static void check_cluster(struct check *k, const struct runner_job *j,
 			  bool stored)
@@ -441,6 +484,7 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 	say(k, OK, "cluster", verified(j->target));
 	s = j->target->ops->preflight(j->target, session, j->rolname, finding,
 				      k, &why);
+	check_twin(k, j);
 	if (s == STATUS_OK) {
 		say(k, OK, "preflight", "the role can be rotated");
 		if (stored)
@@ -643,6 +687,7 @@ enum status cli_check(struct cli *c)
 		s = reason_set(&c->why, STATUS_ERROR,
 			       "cannot write to standard output");
 out:
+	free(k.logins);
 	free(roles);
 	return s;
 }

@@ -17,6 +17,8 @@
 #include "config/config_grant.h"
 #include "config/config_read.h"
 
+#define SERVERS_MAX 8192 /* more than a conninfo can name */
+
 /* "FILE:LINE: [role sap] key: sentence". */
 static enum status refuse(struct reason *why, const struct config_group *g,
 			  const struct config_value *v, const char *fmt, ...)
@@ -543,41 +545,112 @@ static const char *rolname(const struct config_group *g)
 	return *set ? set : g->name;
 }
 
+/* A role as its servers know it. */
+struct login {
+	const struct config_group *group;
+	struct text servers; /* config_conninfo.h */
+};
+
 static int by_login(const void *a, const void *b)
 {
-	const struct config_group *const *x = a, *const *y = b;
-	int order = strcmp(config_string(*x, CONFIG_role_cluster),
-			   config_string(*y, CONFIG_role_cluster));
+	const struct login *x = a, *y = b;
+	int order = strcmp(rolname(x->group), rolname(y->group));
 
-	return order ? order : strcmp(rolname(*x), rolname(*y));
+	return order ? order :
+		       strcmp(config_string(x->group, CONFIG_role_cluster),
+			      config_string(y->group, CONFIG_role_cluster));
+}
+
+/* The first server of one that is also the other's; "" when there is none. */
+static void shared_server(const struct login *a, const struct login *b,
+			  char *ret, size_t size)
+{
+	const char *s = text_str(&a->servers);
+	size_t n;
+
+	/* With the blanks on both sides. */
+	for (; *s && s[1]; s += n - 1) {
+		n = strcspn(s + 1, " ") + 2;
+		if (n >= size)
+			continue;
+		memcpy(ret, s, n);
+		ret[n] = '\0';
+		if (strstr(text_str(&b->servers), ret))
+			return;
+	}
+	ret[0] = '\0';
 }
 
 /* Two sections that rotate one login would undo each other's work. */
-static enum status check_logins(const struct config *c, struct reason *why)
+static enum status compare_logins(const struct login *a, const struct login *b,
+				  struct reason *why)
+{
+	const char *one = config_string(a->group, CONFIG_role_cluster);
+	const char *other = config_string(b->group, CONFIG_role_cluster);
+	char title[CONFIG_TITLE_SIZE], server[512];
+
+	config_model_title(a->group, title);
+	if (strcmp(one, other) == 0)
+		return refuse(why, b->group, NULL,
+			      "and %s at %s are the same role of the same "
+			      "cluster",
+			      title, a->group->where);
+	shared_server(a, b, server, sizeof(server));
+	if (!server[0])
+		return STATUS_OK;
+	return refuse(why, b->group, NULL,
+		      "and %s at %s are the same role of one server:%sis in "
+		      "[cluster %s] and in [cluster %s]",
+		      title, a->group->where, server, one, other);
+}
+
+static enum status list_logins(const struct config *c, struct login *logins,
+			       struct reason *why)
 {
 	const struct config_groups *roles = &c->sections[CONFIG_SECTION_role];
-	struct config_group **sorted = NULL;
-	enum status s = STATUS_OK;
-	char title[CONFIG_TITLE_SIZE];
 
-	if (roles->n < 2)
+	for (size_t i = 0; i < roles->n; i++) {
+		const struct config_group *cluster;
+
+		logins[i].group = roles->in_order[i];
+		logins[i].servers = text_make(SERVERS_MAX);
+		cluster = config_find(c, CONFIG_SECTION_cluster,
+				      config_string(roles->in_order[i],
+						    CONFIG_role_cluster));
+		config_conninfo_servers(config_string(cluster,
+						      CONFIG_cluster_conninfo),
+					&logins[i].servers);
+		if (text_status(&logins[i].servers) != STATUS_OK)
+			return reason_set(why, STATUS_NO_MEMORY,
+					  "no memory for the configuration");
+	}
+	return STATUS_OK;
+}
+
+static enum status check_logins(const struct config *c, struct reason *why)
+{
+	size_t n = c->sections[CONFIG_SECTION_role].n;
+	struct login *logins = NULL;
+	enum status s;
+
+	if (n < 2)
 		return STATUS_OK;
-	sorted = calloc(roles->n, sizeof(*sorted));
-	if (!sorted)
+	logins = calloc(n, sizeof(*logins));
+	if (!logins)
 		return reason_set(why, STATUS_NO_MEMORY,
 				  "no memory for the configuration");
-	memcpy(sorted, roles->in_order, roles->n * sizeof(*sorted));
-	qsort(sorted, roles->n, sizeof(*sorted), by_login);
-	for (size_t i = 1; i < roles->n && s == STATUS_OK; i++) {
-		if (by_login(&sorted[i - 1], &sorted[i]) != 0)
-			continue;
-		config_model_title(sorted[i - 1], title);
-		s = refuse(why, sorted[i], NULL,
-			   "and %s at %s are the same "
-			   "role of the same cluster",
-			   title, sorted[i - 1]->where);
-	}
-	free(sorted);
+	s = list_logins(c, logins, why);
+	if (s == STATUS_OK)
+		qsort(logins, n, sizeof(*logins), by_login);
+	for (size_t i = 0; i < n && s == STATUS_OK; i++)
+		for (size_t j = i + 1; j < n && s == STATUS_OK &&
+				       strcmp(rolname(logins[i].group),
+					      rolname(logins[j].group)) == 0;
+		     j++)
+			s = compare_logins(&logins[i], &logins[j], why);
+	for (size_t i = 0; i < n; i++)
+		text_free(&logins[i].servers);
+	free(logins);
 	return s;
 }
 

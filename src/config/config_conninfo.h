@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Looks for secrets in libpq connection strings. */
+/* Looks for secrets and servers in libpq connection strings. */
 #ifndef KEYTURN_CONFIG_CONNINFO_H
 #define KEYTURN_CONFIG_CONNINFO_H
+
+#include "base/text.h"
 
 /*
  * The keyword under which the connection string s (keyword = value, or a
@@ -10,5 +12,12 @@
  * so reading stops where libpq would stop.  The result is static.
  */
 const char *config_conninfo_secret(const char *s);
+
+/*
+ * Add the servers that s names to ret: a blank, then for each its host in lower
+ * case (or its address, where no host is named; "" for a local socket), a colon,
+ * its port and a blank.  Nothing is resolved.
+ */
+void config_conninfo_servers(const char *s, struct text *ret);
 
 #endif

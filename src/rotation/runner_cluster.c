@@ -147,9 +147,11 @@ static enum engine_event foreign(const struct runner *r, struct reason *why)
 	else
 		reason_set(
 			why, STATUS_FROZEN,
-			"the live version %s of role %s is not in the store; "
-			"was the store rolled back? keyturn thaw, then "
-			"keyturn rotate --emergency replaces the password",
+			"the live version %s of role %s is not in the store: "
+			"the store was rolled back, or another section or "
+			"keyturn rotates this role, which a second must not. "
+			"If nobody does: keyturn thaw, then keyturn rotate "
+			"--emergency replaces the password",
 			r->marker.live_version, role);
 	return ENGINE_ON_FOREIGN;
 }

@@ -23,7 +23,8 @@
 #include "base/secret.h"
 #include "base/text.h"
 
-#define TARGET_NAME_SIZE 64 /* NAMEDATALEN: 63 bytes and a NUL */
+#define TARGET_NAME_SIZE   64 /* NAMEDATALEN: 63 bytes and a NUL */
+#define TARGET_SERVER_SIZE 64
 
 struct target_session;
 
@@ -221,7 +222,10 @@ struct target {
 	 * (services that forward it, rotation-safety.md X13): a left-over
 	 * PENDING is then applied again, never dropped. */
 	bool doubts;
-	bool self;     /* no admin: sessions are opened with open_as() */
+	bool self; /* no admin: sessions are opened with open_as() */
+	/* Which running server the last preflight was on; "" when it does not
+	 * say.  Two targets that have the same one are one server. */
+	char server[TARGET_SERVER_SIZE];
 	bool unmarked; /* no marker: live_version is what logged in, and may be
 			  older than the claim */
 };

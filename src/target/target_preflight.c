@@ -186,6 +186,26 @@ static void check_restricted(struct target_postgres *p,
 	pg_result_free(r);
 }
 
+/* A copy of a server has its identifier, and was not started together with it.
+ * A service may hide it. */
+static void note_server(struct target_postgres *p, struct target_session *s)
+{
+	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_result *r = NULL;
+
+	p->target.server[0] = '\0';
+	if (target_postgres_run(
+		    p, s,
+		    "SELECT c.system_identifier || ' of ' || extract(epoch "
+		    "FROM pg_catalog.pg_postmaster_start_time()) "
+		    "FROM pg_catalog.pg_control_system() c",
+		    0, NULL, &r, sqlstate, NULL) == STATUS_OK &&
+	    pg_rows(r) == 1)
+		(void)text_copy(p->target.server, sizeof(p->target.server),
+				pg_value(r, 0, 0));
+	pg_result_free(r);
+}
+
 #define MARKER_SQL                                                        \
 	"SELECT current_user, n.oid IS NOT NULL, "                        \
 	"CASE WHEN n.oid IS NULL THEN pg_catalog.has_database_privilege(" \
@@ -304,6 +324,8 @@ static enum status check_cluster(struct target_postgres *p,
 	st = check_settings(p, s, f, why);
 	if (st == STATUS_OK)
 		check_restricted(p, s, f);
+	if (st == STATUS_OK)
+		note_server(p, s);
 	if (st == STATUS_OK && target_plain_wanted(p))
 		st = check_plain(p, s, f, why);
 	if (st == STATUS_OK)

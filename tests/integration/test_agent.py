@@ -138,7 +138,7 @@ def test_a_role_is_found_by_what_a_client_knows(new_site, new_agent):
     site = new_site(roles=("sap", "crm"))
     for role in ("sap", "crm"):
         site.run("rotate", role, expect=0)
-    other = f"[cluster other]\nconninfo = {site.conninfo()}\n" \
+    other = "[cluster other]\nconninfo = host=other user=keyturn\n" \
         "host = other\ndbname = shop\n"
     agent = new_agent(site, more=other, roles={
         "sap": everything(), "crm": everything(),

@@ -135,3 +135,27 @@ def test_a_client_certificate_may_be_what_is_refused(taken_over):
     server.hba()
     site.configure()
     site.settled()
+
+
+def test_one_login_of_one_server_in_two_clusters_is_found(new_site):
+    """The configuration compares names, the server knows itself."""
+    site = new_site(roles=("sap", "erp"))
+    site.run("rotate", "--all", expect=0)
+    other = site.conninfo().replace("host=127.0.0.1", "host=localhost")
+    assert other != site.conninfo()
+    site.configure(("sap", "erp"), more="[cluster twin]\n"
+                   f"conninfo = {other}\nadmin_passfile = {site.passfile}\n"
+                   "[role again]\ncluster = twin\nrolname = sap\n"
+                   "[role other]\ncluster = twin\nrolname = crm\n")
+    site.create_role("crm")
+    done = site.run("check")
+    line = finding(done, "again", "cluster main", "cluster twin", "one server")
+    assert line.count("[role sap]") == 1
+    fails = [x for x in done.out.splitlines() if x.startswith("fail")]
+    assert all("again" in x for x in fails), done.out
+    # By the names alone the configuration is refused.
+    site.configure(more="[cluster twin]\n"
+                   f"conninfo = {site.conninfo()}\n[role again]\n"
+                   "cluster = twin\nrolname = sap\n")
+    sentence(site.run("rotate", "again"), 2, "the same role of one server",
+             f"127.0.0.1:{site.server.port}")

@@ -317,6 +317,63 @@ static void one_login_in_two_sections_is_refused(void **state)
 			 "cluster = b\nrolname = r\n");
 }
 
+/* Two sections for the role r, the first on db.example. */
+static const char *two_clusters(const char *other)
+{
+	static char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "[cluster main]\nconninfo = host=db.example\n"
+		 "[role r]\ncluster = main\n"
+		 "[cluster b]\nconninfo = %s\n[role other]\n"
+		 "cluster = b\nrolname = r\n",
+		 other);
+	return text;
+}
+
+static void one_login_of_one_server_in_two_clusters_is_refused(void **state)
+{
+	static const char *const same[] = {
+		"host=DB.example.",
+		"port=5432 host='db.example'",
+		"host=standby,db.example",
+		"host=standby,db.example port=6432,5432 user=x",
+		"hostaddr=10.0.0.1 host = db.example dbname=other",
+		"postgresql://u@db.example/other",
+		"postgres://standby:6432,db.example:5432?sslmode=require",
+		"postgresql:///other?host=db%2Eexample&port=5432",
+	};
+	static const char *const apart[] = {
+		"host=db.example port=5433",
+		"host=db",
+		"host=db.example.org",
+		"user=host=db.example",
+		"host=standby,db.example port=5432,6432",
+		"postgresql://db.example:6432/other",
+		"postgresql://db.example@standby/other",
+		"postgresql://[::1]:5432/other",
+		"dbname=other",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++)
+		config_tree_bad(two_clusters(same[i]),
+				"3: [role r] and [role other] at "
+				"@/keyturn.conf:7 are the same role of one "
+				"server: db.example:5432 is in [cluster b] and "
+				"in [cluster main]");
+	for (size_t i = 0; i < sizeof(apart) / sizeof(*apart); i++)
+		config_tree_load(two_clusters(apart[i]));
+	/* No host is the local socket. */
+	config_tree_bad("[cluster main]\nconninfo = dbname=a\n"
+			"[role r]\ncluster = main\n"
+			"[cluster b]\nconninfo = dbname=b\n[role other]\n"
+			"cluster = b\nrolname = r\n",
+			"3: [role r] and [role other] at @/keyturn.conf:7 are "
+			"the same role of one server: :5432 is in [cluster b] "
+			"and in [cluster main]");
+}
+
 static void a_password_in_a_connection_string_is_refused(void **state)
 {
 	(void)state;
@@ -510,6 +567,7 @@ int main(void)
 		TEST(a_role_name_has_at_most_63_bytes),
 		TEST(an_awkward_role_name_is_kept_as_it_is),
 		TEST(one_login_in_two_sections_is_refused),
+		TEST(one_login_of_one_server_in_two_clusters_is_refused),
 		TEST(a_password_in_a_connection_string_is_refused),
 		TEST(secrets_are_found_in_both_forms),
 		TEST(a_bad_port_or_sslmode_is_refused),
