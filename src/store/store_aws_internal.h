@@ -91,6 +91,16 @@ enum status store_aws_read_after(
 	void (*change)(struct store_aws_state *, const char *, int64_t),
 	const char *id, struct store_state *ret_state, struct reason *why);
 
+/* ---- store_aws_label.c ----------------------------------------------------------- */
+
+/*
+ * May we move AWSCURRENT of this secret, which is there?  Asked of AWS unless our
+ * tags or this process tell that we did.  STATUS_REFUSED: the right lacks; an
+ * answer that does not tell is STATUS_OK.
+ */
+enum status store_aws_label_may_move(struct store_aws *s, const char *name,
+				     struct reason *why);
+
 /* ---- store_aws_tag.c ------------------------------------------------------------ */
 
 /* "KEY=VALUE" to a list of tags; STATUS_CONFIG when AWS would refuse it. */

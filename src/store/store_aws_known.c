@@ -14,6 +14,7 @@ struct secret_known {
 	struct store_aws_state state;
 	bool described;
 	bool brief; /* the last describe() left the history out */
+	bool moves; /* AWSCURRENT: we did, or may */
 	char left[STORE_AWS_STATE_ID_SIZE]; /* CURRENT was moved back from it */
 	char owed[RANDOM_UUID_SIZE]; /* to be announced once it is CURRENT */
 	char content_id[STORE_AWS_STATE_ID_SIZE]; /* whose keys these are */
@@ -90,6 +91,29 @@ void store_aws_known_set_brief(struct store_aws_known *s, const char *name,
 	k = find_known(s, name);
 	if (k)
 		k->brief = brief;
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool store_aws_known_moves(struct store_aws_known *s, const char *name)
+{
+	struct secret_known *k;
+	bool moves;
+
+	pthread_mutex_lock(&s->lock);
+	k = find_known(s, name);
+	moves = k && k->moves;
+	pthread_mutex_unlock(&s->lock);
+	return moves;
+}
+
+void store_aws_known_set_moves(struct store_aws_known *s, const char *name)
+{
+	struct secret_known *k;
+
+	pthread_mutex_lock(&s->lock);
+	k = find_known(s, name);
+	if (k)
+		k->moves = true;
 	pthread_mutex_unlock(&s->lock);
 }
 

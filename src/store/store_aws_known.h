@@ -28,6 +28,10 @@ bool store_aws_known_was_brief(struct store_aws_known *s, const char *name);
 void store_aws_known_set_brief(struct store_aws_known *s, const char *name,
 			       bool brief);
 
+/* Did we move CURRENT, or learn that we may? */
+bool store_aws_known_moves(struct store_aws_known *s, const char *name);
+void store_aws_known_set_moves(struct store_aws_known *s, const char *name);
+
 /* CURRENT is being moved to id, which is to be announced when it has moved
  * ("": it was).  Is that owed for id? */
 void store_aws_known_owe(struct store_aws_known *s, const char *name,

@@ -34,6 +34,37 @@ static enum status move(struct store_aws *s, const char *name,
 	return st;
 }
 
+/*
+ * Found out before the password is applied: without this right it would be live,
+ * and consumers would read the old one until somebody comes.  A version that is
+ * not there is named, so that IAM decides, as it does before Secrets Manager
+ * looks for anything, and nothing can be moved; and none that loses the label, so
+ * that a version of this id, if there were one, would not get it either.
+ */
+enum status store_aws_label_may_move(struct store_aws *s, const char *name,
+				     struct reason *why)
+{
+	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
+	char nobody[RANDOM_UUID_SIZE];
+	struct store_aws_state state;
+	struct reason said = { "" };
+	enum status st;
+
+	if (store_aws_known_moves(s->known, name) ||
+	    (store_aws_known_recall(s->known, name, NULL, &state) &&
+	     state.ours))
+		return STATUS_OK;
+	st = random_uuid(s->api.wire.random, nobody);
+	if (st != STATUS_OK)
+		return reason_set(why, st, "no randomness");
+	st = move(s, name, "AWSCURRENT", nobody, NULL, &fault, &said);
+	if (st == STATUS_REFUSED && fault == STORE_AWS_API_OTHER)
+		return reason_set(why, st, "%s", said.text);
+	if (fault == STORE_AWS_API_ABSENT || fault == STORE_AWS_API_INVALID)
+		store_aws_known_set_moves(s->known, name);
+	return STATUS_OK;
+}
+
 static enum status conflict(struct store_aws *s, const char *name,
 			    struct reason *why)
 {
@@ -124,6 +155,7 @@ enum status store_aws_label_promote(struct store *store, const char *name,
 					  store_aws_state_promoted, id,
 					  ret_state, why);
 		store_aws_known_set_left(s->known, name, back ? from : "");
+		store_aws_known_set_moves(s->known, name);
 		if (strcmp(from, STORE_AWS_STATE_PLACEHOLDER) == 0)
 			drop_placeholder(s, name);
 		store_aws_tag_announce(s, name, id);

@@ -275,5 +275,7 @@ enum status store_aws_read_ready(struct store *store, const char *name,
 		st = store_aws_read_writable(s, name, state.flag, why);
 	if (st == STATUS_OK && !state.exists && !s->create)
 		st = store_aws_read_absent(s, secret, why);
+	else if (st == STATUS_OK && state.exists)
+		st = store_aws_label_may_move(s, name, why);
 	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
 }

@@ -232,6 +232,8 @@ enum status store_aws_stage(struct store *store, const char *name,
 			  STORE_AWS_STATE_PLACEHOLDER);
 	}
 	if (st == STATUS_OK)
+		st = store_aws_label_may_move(s, name, why);
+	if (st == STATUS_OK)
 		st = base_content(s, name, revision, current, entry, &content,
 				  why);
 	if (st == STATUS_OK)

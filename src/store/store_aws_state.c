@@ -267,6 +267,7 @@ static void read_tags(struct store_aws_state *s, const struct doc *described)
 	if (strcmp(tag_of(described, STORE_AWS_STATE_TAG_VERSION),
 		   s->current) != 0)
 		return;
+	s->ours = s->current[0] != '\0';
 	s->plain = strcmp(keys, STORE_AWS_STATE_KEYS_NONE) == 0;
 	if (!s->plain && strcmp(keys, STORE_AWS_STATE_KEYS_KEPT) != 0)
 		text_copy(s->left, sizeof(s->left), keys);

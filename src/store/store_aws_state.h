@@ -29,6 +29,7 @@ struct store_aws_state {
 	char current[STORE_AWS_STATE_ID_SIZE]; /* AWS's id, the placeholder too;
 						* "": nothing has AWSCURRENT */
 	bool exists;
+	bool ours;  /* our tags: it was us who made CURRENT what it is */
 	bool plain; /* our tags: CURRENT has no keys but ours */
 	char left[STORE_AWS_STATE_ID_SIZE]; /* our tags: CURRENT was moved back
 					     * from it, and the keys are there;

@@ -27,6 +27,7 @@ import aws  # noqa: E402
 from rig import program  # noqa: E402
 from rig.aws_site import Amazon, AmazonSite, PLACEHOLDER  # noqa: E402
 from rig.installation import FIRST_PASSWORD  # noqa: E402
+from rig.verdict import finding, sentence  # noqa: E402
 
 REAL = "KEYTURN_TEST_AWS_ENDPOINT" in os.environ
 
@@ -108,8 +109,9 @@ def test_the_first_rotation_makes_the_secret_and_takes_the_role_over(site):
 
 def test_current_never_was_a_password_that_was_not_live(site, double):
     """The first version of a secret is AWSCURRENT whatever one asks for."""
-    double.fault("UpdateSecretVersionStage", "AccessDeniedException")
-    assert site.run("rotate", "sap").exit != 0
+    # The first asks whether it may be moved.
+    double.fault("UpdateSecretVersionStage", "AccessDeniedException", skip=1)
+    assert site.run("rotate", "sap").exit == 9
     assert "password" not in site.value()
     assert site.describe()["VersionIdsToStages"][PLACEHOLDER] == ["AWSCURRENT"]
     site.run("recover", "sap", expect=0)
@@ -117,6 +119,26 @@ def test_current_never_was_a_password_that_was_not_live(site, double):
     # Nor is AWSPREVIOUS something without a password.
     labels = site.describe()["VersionIdsToStages"]
     assert PLACEHOLDER not in labels and list(labels) == [new.id]
+
+
+@pytest.mark.parametrize("seeded", [False, True])
+def test_the_right_to_move_current_is_asked_for_before_it_is_needed(
+        new_aws_site, double, seeded):
+    """Of a secret that keyturn has just made, and of one that was there."""
+    site = new_aws_site()
+    if seeded:
+        site.seed({"username": "sap", "password": FIRST_PASSWORD})
+        labels = site.describe()["VersionIdsToStages"]
+        site.run("check", expect=0)
+        assert site.describe()["VersionIdsToStages"] == labels
+    double.denied.add("UpdateSecretVersionStage")
+    words = ("secretsmanager:UpdateSecretVersionStage", site.secret_id())
+    sentence(site.run("rotate", "sap"), 6, *words)
+    site.must_log_in(FIRST_PASSWORD)
+    finding(site.run("check"), "secret", *words)
+    double.denied.clear()
+    site.run("rotate", "sap", expect=0)
+    site.settled()
 
 
 ROTATION = ["DescribeSecret", "PutSecretValue", "GetSecretValue",
@@ -154,7 +176,8 @@ def test_without_tags_the_keys_of_current_are_read(new_aws_site, double):
     without_sink(site)
     site.run("rotate", "sap", expect=0)
     done, calls = site.calls_of("rotate", "sap", expect=0)
-    assert calls == [ROTATION[0], "GetSecretValue", *ROTATION[1:]]
+    assert calls == [ROTATION[0], "UpdateSecretVersionStage",
+                     "GetSecretValue", *ROTATION[1:]]
     assert site.describe().get("Tags", []) == []
 
 
@@ -219,8 +242,8 @@ def test_a_process_that_goes_on_needs_no_tags_to_know_the_keys(site, double,
              if c[2] == site.amazon.key]
     assert calls == [
         # A new secret: what it begins with, and what became of that.
-        "DescribeSecret", "CreateSecret", "PutSecretValue", "DescribeSecret",
-        "GetSecretValue", "UpdateSecretVersionStage",
+        "DescribeSecret", "CreateSecret", "UpdateSecretVersionStage",
+        "PutSecretValue", "DescribeSecret", "GetSecretValue", "UpdateSecretVersionStage",
         "UpdateSecretVersionStage",
         # Now and then the whole history is looked at.
         ] + 3 * ROTATION, calls
