@@ -449,10 +449,11 @@ static void check_twin(struct check *k, const struct runner_job *j)
 		reason_set(
 			&why, STATUS_REFUSED,
 			"it is the login of [role %s] too: [cluster %s] and "
-			"[cluster %s] are one server (%s), and each "
+			"[cluster %s] are one server (system_identifier %.*s), and each "
 			"rotation would end the other's password; remove one "
 			"of the sections",
-			l->role, l->cluster, j->target->name, l->server);
+			l->role, l->cluster, j->target->name,
+			(int)strcspn(l->server, " "), l->server);
 		failed(k, "cluster", STATUS_REFUSED, &why);
 		return;
 	}
