@@ -41,18 +41,24 @@ static struct agent_tally *tally_of(struct agent *a, uid_t uid)
 	return free_one;
 }
 
-/* Who has no right can only be told so, and needs few; some are kept free for
- * systemd and the rotator. */
+/* Who has no right can only be told so, and needs few.  Some are kept free for
+ * systemd and the rotator, whatever else their user has. */
 static bool count_in(struct agent *a, const struct agent_watch *listener,
 		     const struct agent_peer *p, bool *ret_stranger)
 {
-	struct agent_tally *t = tally_of(a, p->uid);
 	unsigned all = a->settings.clients, own = a->settings.clients_per_user;
-	bool stranger = listener->source == AGENT_SOURCE_AGENT &&
-			!agent_roster_knows(a->roster, p);
+	struct agent_tally *t;
+	bool stranger;
 
-	if (listener->source != AGENT_SOURCE_AGENT)
-		all += AGENT_CLIENT_RESERVED;
+	*ret_stranger = false;
+	if (listener->source != AGENT_SOURCE_AGENT) {
+		if (a->n_clients >= all + AGENT_CLIENT_RESERVED)
+			return false;
+		a->n_clients++;
+		return true;
+	}
+	t = tally_of(a, p->uid);
+	stranger = !agent_roster_knows(a->roster, p);
 	if (stranger && own > STRANGERS)
 		own = STRANGERS;
 	if (!t || a->n_clients >= all || t->n >= own)
@@ -67,9 +73,11 @@ static bool count_in(struct agent *a, const struct agent_watch *listener,
 	return true;
 }
 
-static void count_out(struct agent *a, uid_t uid, bool stranger)
+static void count_out(struct agent *a, enum agent_source through, uid_t uid,
+		      bool stranger)
 {
-	tally_of(a, uid)->n--;
+	if (through == AGENT_SOURCE_AGENT)
+		tally_of(a, uid)->n--;
 	a->n_clients--;
 	a->n_strangers -= stranger;
 }
@@ -109,7 +117,7 @@ static void drop(struct agent *a, struct agent_client *c)
 		a->clients = c->next;
 	if (c->next)
 		c->next->before = c->before;
-	count_out(a, c->peer.uid, c->stranger);
+	count_out(a, c->through, c->peer.uid, c->stranger);
 	agent_rules_forget(&c->peer);
 	secret_free(c->frame);
 	free(c->credential);
@@ -184,7 +192,7 @@ static bool accept_one(struct agent *a, struct agent_watch *listener)
 	    count_in(a, listener, &peer, &stranger)) {
 		c = add(a, fd, listener, &peer);
 		if (!c)
-			count_out(a, peer.uid, stranger);
+			count_out(a, listener->source, peer.uid, stranger);
 		else
 			c->stranger = stranger;
 	}

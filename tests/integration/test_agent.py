@@ -120,8 +120,9 @@ def test_roles_are_listed_and_described_without_a_secret(new_site, new_agent):
 def test_a_long_list_comes_in_parts(new_site, new_agent):
     site = new_site(roles=())
     names = [f"role-{i:03}-{'x' * 30}" for i in range(500)]
-    agent = new_agent(site, roles={
-        name: f"listers = uid:{os.getuid()}" for name in names})
+    agent = new_agent(site, cluster="host = db.example.com\nport = 6432",
+                      roles={name: f"listers = uid:{os.getuid()}"
+                             for name in names})
     found, after, parts = [], None, 0
     while True:
         reply = agent.call("LIST", after=after)

@@ -66,19 +66,6 @@ def test_it_serves_and_follows_the_store(new, site):
     site.must_log_in(agent.get()["PASSWORD"])
 
 
-def test_a_value_that_the_wire_does_not_carry_hides_no_other_role(new, site):
-    """U+0085 is a control character to terminals."""
-    value, record = site.value(), site.record()
-    write(site, {**value, "host": "db\u0085.example.com"}, record)
-    agent = new()
-    assert agent.call("GET", role="sap").result == "UNAVAILABLE"
-    reply = agent.call("LIST")
-    assert reply.result == "OK"
-    assert [e["ROLE"] for e in reply.entries] == ["sap"]
-    wait_for(lambda: "holds a control character" in agent.said(),
-             "a word of that")
-
-
 def test_many_clients_are_one_question(new, site):
     agent = new()
     agent.get()

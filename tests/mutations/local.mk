@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 # Run by `./dev test`: tests/mutations/run BUILD.
 EXTRA_DIST += \
+	tests/mutations/agent-forgets-guesses-of-who-hangs-up.mutation \
 	tests/mutations/agent-hands-out-what-is-not-recorded.mutation \
 	tests/mutations/agent-lets-verifiers-read.mutation \
 	tests/mutations/agent-takes-older-versions.mutation \

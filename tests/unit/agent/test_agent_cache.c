@@ -27,6 +27,7 @@ struct world {
 	enum status away; /* what the store answers instead */
 	struct store_state state;
 	unsigned describes, fetches;
+	const char *strange; /* the host that it has instead */
 	struct agent_cache *cache;
 	struct agent_secret *secret;
 	struct agent_errand *sent; /* not run yet */
@@ -80,6 +81,8 @@ static enum status fetch(struct store *s, const char *name, const char *id,
 	(void)why;
 	w->fetches++;
 	*ret = (struct store_entry){ .host = "db", .username = "sap" };
+	if (w->strange)
+		text_copy(ret->host, sizeof(ret->host), w->strange);
 	snprintf(password, sizeof(password), "password-%d",
 		 atoi(id + strlen(id) - 4));
 	assert_int_equal(secret_new(64, &ret->password), STATUS_OK);
@@ -338,6 +341,29 @@ static void the_store_is_asked_once_at_a_time(void **state)
 	assert_int_equal(w->n_sent, 2);
 	answer(w);
 	assert_int_equal(w->n_sent, 2);
+}
+
+/* It would make every reply that names the role one that the wire refuses, and so
+ * a whole LIST. */
+static void a_value_that_the_wire_does_not_carry_is_not_taken(void **state)
+{
+	static const char *const strange[] = { "d\nb", "d\x1b[2Jb",
+					       "d\xC2\x85"
+					       "b",
+					       "d\xff" };
+	struct world *w = *state;
+
+	begin(w);
+	for (size_t i = 0; i < sizeof(strange) / sizeof(*strange); i++) {
+		w->strange = strange[i];
+		has(w, 8, 7, 0);
+		pass(w, w->secret->next_us - boot(w));
+		answer(w);
+		assert_true(w->secret->failed);
+		assert_non_null(
+			strstr(w->secret->why.text, "a control character"));
+		assert_holds(w, 7);
+	}
 }
 
 static void clients_cause_one_errand_a_second(void **state)
@@ -895,6 +921,7 @@ int main(void)
 		TEST(a_shorter_interval_counts_at_once),
 		TEST(a_longer_interval_puts_nothing_off),
 		TEST(the_store_is_asked_once_at_a_time),
+		TEST(a_value_that_the_wire_does_not_carry_is_not_taken),
 		TEST(clients_cause_one_errand_a_second),
 		TEST(clients_do_not_shorten_the_back_off),
 		TEST(who_waits_has_the_store_asked_in_time_and_not_at_once),
