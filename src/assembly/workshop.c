@@ -481,6 +481,7 @@ enum status workshop_job(struct workshop *w, const char *role,
 	j->job.role = config_name(g);
 	j->job.rolname = backends_rolname(g);
 	j->job.dbname = set_or_null(g, CONFIG_role_dbname);
+	j->job.prove_dbname = set_or_null(g, CONFIG_role_prove_dbname);
 	j->job.reason = "";
 	s = workshop_target(w, config_string(g, CONFIG_role_cluster),
 			    &j->job.target, why);
@@ -505,6 +506,7 @@ enum status workshop_job(struct workshop *w, const char *role,
 		config_duration_us(c, CONFIG_cluster_prove_deadline);
 	j->job.refusal_wait_us =
 		config_duration_us(c, CONFIG_cluster_refusal_wait);
+	j->job.no_control = !config_bool(c, CONFIG_cluster_control);
 	j->job.policy = &j->policy;
 	j->job.sinks = j->sinks;
 	return STATUS_OK;

@@ -247,7 +247,7 @@ static void check_sink(struct check *k, const struct runner_job *j,
 		       const struct sink *sink)
 {
 	struct reason why;
-	enum status s = runner_sink_try(j, sink, &why);
+	enum status s = runner_deliver_could(j, sink, &why);
 	char sentence[sizeof(sink->path) + 64];
 
 	if (s != STATUS_OK) {
@@ -258,39 +258,42 @@ static void check_sink(struct check *k, const struct runner_job *j,
 	say(k, OK, "sink", sentence);
 }
 
-/* Does the store's CURRENT log in? */
+/* What a run tries before it changes anything: does the store's CURRENT log in,
+ * or is a made-up password (id NULL) refused as a password? */
 static void check_login(struct check *k, const struct runner_job *j,
 			const char *id, bool pending, bool marked)
 {
 	struct store_entry entry = { .password = NULL };
-	enum target_login login = TARGET_LOGIN_NO_EVIDENCE;
+	enum engine_event ev;
 	struct reason why, found;
-	enum status s;
+	enum status s = STATUS_OK;
 
-	s = j->store->ops->fetch(j->store, j->role, id, &entry, &why);
+	if (id)
+		s = j->store->ops->fetch(j->store, j->role, id, &entry, &why);
 	if (s != STATUS_OK) {
 		failed(k, "drift", s, &why);
 		return;
 	}
 	reason_clear(&why);
-	s = j->target->ops->prove(j->target, j->rolname, entry.password, false,
-				  &login, &why);
+	ev = runner_try(workshop_env(k->cli->workshop), j, entry.password,
+			&why);
 	secret_free(entry.password);
-	if (s != STATUS_OK || login == TARGET_LOGIN_NO_EVIDENCE)
-		failed(k, "login", STATUS_CLUSTER_UNAVAILABLE, &why);
-	else if (login == TARGET_LOGIN_RIGHT)
+	if (ev == ENGINE_ON_OK && id)
 		say(k, OK, "drift",
 		    marked ? "marker and store agree, and the password logs "
 			     "in" :
 			     "the password logs in, and the next rotation "
 			     "notes it in the marker");
-	else if (login == TARGET_LOGIN_NOT_ASKED) {
-		reason_set(&why, STATUS_FROZEN,
-			   "the server lets this role in without asking for a "
-			   "password (trust, peer or cert in pg_hba.conf): a "
-			   "login proves nothing; mend the rule");
+	else if (ev == ENGINE_ON_OK && !j->no_control)
+		say(k, OK, "login",
+		    "a password is asked for, and a made-up one is refused");
+	else if (ev == ENGINE_ON_OK)
+		say(k, NOTE, "login",
+		    "not tried: control = no, and the role has no password of "
+		    "keyturn's yet");
+	else if (ev != ENGINE_ON_WRONG)
 		failed(k, "login", STATUS_REFUSED, &why);
-	} else if (pending && j->target->doubts) {
+	else if (pending && j->target->doubts) {
 		say(k, WARN, "drift",
 		    "the store's current password does not log in, and a "
 		    "commit that failed may have made the staged one live; "
@@ -301,8 +304,8 @@ static void check_login(struct check *k, const struct runner_job *j,
 			   "the store's current password does not log in (%s): "
 			   "it was changed, or pg_hba.conf wants more than a "
 			   "password. Changed: keyturn import ROLE takes the "
-			   "present one over, or keyturn rotate ROLE replaces "
-			   "it",
+			   "present one over, or keyturn rotate --emergency "
+			   "ROLE replaces it",
 			   found.text);
 		failed(k, "drift", STATUS_REFUSED, &why);
 	}
@@ -366,9 +369,10 @@ static void check_drift(struct check *k, const struct runner_job *j,
 	check_expiry(k, j, marker.expires_us);
 	current = store_find_label(&state, STORE_LABEL_CURRENT);
 	live = store_find_id(&state, marker.live_version);
-	if (!marker.live_version[0] && !current)
+	if (!marker.live_version[0] && !current) {
 		say(k, NOTE, "drift", "new to keyturn: nothing to compare");
-	else if (marker.branched && live) {
+		check_login(k, j, NULL, false, false);
+	} else if (marker.branched && live) {
 		reason_set(&why, STATUS_REFUSED,
 			   "this is another branch than the marker was written "
 			   "on, and the secret is that one's; give the branch "

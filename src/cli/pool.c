@@ -172,6 +172,31 @@ static void ends(struct pool *p, const struct seat *seat)
 	p->at_work[i] = p->at_work[--p->running];
 }
 
+/*
+ * A login on the cluster failed for a reason that is not the role's own: no
+ * other one shall lose its password to it.  What only recovers has nothing to
+ * lose.  Under the lock.
+ */
+static void spare_others(struct pool *p, const struct seat *failed)
+{
+	struct runner_result r = { .status = STATUS_REFUSED };
+
+	reason_set(&r.why, r.status,
+		   "not begun: role %s showed that a new password could not be "
+		   "proved on cluster %s",
+		   failed->task->role, config_name(failed->task->cluster));
+	for (size_t i = 0; i < p->n; i++) {
+		struct seat *seat = &p->seats[i];
+
+		if (seat->begun || seat->task->mode != ENGINE_MODE_ROTATE ||
+		    seat->task->cluster != failed->task->cluster)
+			continue;
+		seat->begun = true;
+		count(&p->tally, r.status);
+		print_result(p, seat->task, &r);
+	}
+}
+
 static void run_task(void *arg, void *thing)
 {
 	struct pool *p = arg;
@@ -197,6 +222,8 @@ static void run_task(void *arg, void *thing)
 	pthread_mutex_lock(&p->lock);
 	count(&p->tally, result.status);
 	print_result(p, seat->task, &result);
+	if (result.cluster_bad && seat->task->mode == ENGINE_MODE_ROTATE)
+		spare_others(p, seat);
 	ends(p, seat);
 	pthread_cond_signal(&p->ended);
 	pthread_mutex_unlock(&p->lock);

@@ -407,3 +407,13 @@ void agenda_end(struct agenda *a, struct agenda_role *r, enum status outcome,
 	if (r->for_owner)
 		r->asked = false;
 }
+
+void agenda_end_doubted(struct agenda *a, struct agenda_role *r,
+			enum status outcome, int64_t now)
+{
+	agenda_end(a, r, STATUS_CLUSTER_UNAVAILABLE, now);
+	if (outcome != STATUS_FROZEN)
+		return;
+	r->frozen = true;
+	r->wanted = r->asked = false;
+}

@@ -121,6 +121,11 @@ void agenda_begin(struct agenda *a, struct agenda_role *r, int64_t now);
 void agenda_end(struct agenda *a, struct agenda_role *r, enum status outcome,
 		int64_t now);
 
+/* Likewise, of a run whose login failed for a reason that is the cluster's: that
+ * is in doubt, whatever the outcome is called. */
+void agenda_end_doubted(struct agenda *a, struct agenda_role *r,
+			enum status outcome, int64_t now);
+
 /* A site was seen to be away, or there, by other means than a run. */
 void agenda_site_failed(struct agenda *a, struct agenda_site *s, int64_t began,
 			int64_t now);

@@ -329,7 +329,10 @@ static void ran(struct daemon *d, struct errand *e, int64_t now)
 	if (!role) {
 		agenda_end_gone(d->agenda, e->role);
 	} else if (role->running) {
-		agenda_end(d->agenda, role, s, now);
+		if (e->result.cluster_bad)
+			agenda_end_doubted(d->agenda, role, s, now);
+		else
+			agenda_end(d->agenda, role, s, now);
 		take_look(d, (size_t)(role - d->agenda->roles), &e->looks[0],
 			  now);
 	}

@@ -44,6 +44,7 @@ enum pg_hint {
 	PG_HINT_WANTS_PLAINTEXT,   /* takes no verifier; nothing was changed */
 	PG_HINT_WANTS_VALID_UNTIL, /* with each new password (credcheck) */
 	PG_HINT_WRONG_PASSWORD,
+	PG_HINT_BANNED,	 /* after failed logins, whatever the password */
 	PG_HINT_WAKING,	 /* scaled to zero, starting, or its proxy is busy */
 	PG_HINT_DISABLED /* the endpoint cannot be woken */
 };
@@ -99,9 +100,10 @@ struct pg_login_report {
 	/* The server's function that refused, which no language changes:
 	 * "auth_failed"; "" when it was not said (a proxy). */
 	char origin[PG_ORIGIN_SIZE];
-	bool used_password; /* the server asked and got a password */
-	bool reached;	    /* a server answered at all */
-	bool tls_failed;    /* certificate, host name or protocol */
+	char file[PG_ORIGIN_SIZE]; /* of its source, likewise: "auth.c" */
+	bool used_password;	   /* the server asked and got a password */
+	bool reached;		   /* a server answered at all */
+	bool tls_failed;	   /* certificate, host name or protocol */
 	enum pg_class class;
 	enum pg_hint hint;
 };

@@ -420,6 +420,9 @@ static const char *hint_sentence(enum pg_hint hint)
 	switch (hint) {
 	case PG_HINT_WRONG_PASSWORD:
 		return "refuses the password (its proxy says so)";
+	case PG_HINT_BANNED:
+		return "has banned the role after failed logins; lift the ban "
+		       "(credcheck: pg_banned_role_reset())";
 	case PG_HINT_DISABLED:
 		return "says that the endpoint is disabled or not there; enable "
 		       "it, or correct host";

@@ -8,8 +8,8 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Texts of Neon's compute and proxy, from which Lakebase descends, of an
- * extension that judges passwords, and of a PostgreSQL that starts.  `sqlstate` "" is any. */
+/* Texts of Neon's compute and proxy, from which Lakebase descends, of PgBouncer
+ * and credcheck, and of a PostgreSQL that starts.  `sqlstate` "" is any. */
 static const struct {
 	const char *sqlstate;
 	const char *fragment;
@@ -21,6 +21,9 @@ static const struct {
 	{ "", "password type is not a plain text", PG_HINT_WANTS_PLAINTEXT },
 	{ "", "require a VALID UNTIL option", PG_HINT_WANTS_VALID_UNTIL },
 	{ "XX000", "password authentication failed", PG_HINT_WRONG_PASSWORD },
+	{ "08P01", "SASL authentication failed", PG_HINT_WRONG_PASSWORD },
+	{ "08P01", "password authentication failed", PG_HINT_WRONG_PASSWORD },
+	{ "", "has been banned", PG_HINT_BANNED },
 	{ "XX000", "endpoint is disabled", PG_HINT_DISABLED },
 	{ "XX000", "endpoint cannot be found", PG_HINT_DISABLED },
 	{ "XX000", "Couldn't connect to compute node", PG_HINT_WAKING },
@@ -30,6 +33,8 @@ static const struct {
 	{ "XX000", "Failed to acquire permit", PG_HINT_WAKING },
 	{ "XX000", "Authentication timed out", PG_HINT_WAKING },
 	{ "57P03", "", PG_HINT_WAKING },
+	/* A pooler's "no" to session settings is a definite one. */
+	{ "08P01", "", PG_HINT_NONE },
 	{ "08", "", PG_HINT_WAKING },
 };
 
@@ -37,9 +42,6 @@ static enum pg_hint hint_in(const char *sqlstate, const char *text, size_t n)
 {
 	size_t i;
 
-	/* A pooler's "no" to session settings is a definite one. */
-	if (strcmp(sqlstate, "08P01") == 0)
-		return PG_HINT_NONE;
 	for (i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		if (strncmp(sqlstate, texts[i].sqlstate,
 			    strlen(texts[i].sqlstate)) == 0 &&
@@ -74,10 +76,9 @@ static size_t code_end(const char *line, size_t n)
 }
 
 /* "LOCATION:  function, file.c:330", whatever LOCATION is called. */
-static void read_location(const char *line, size_t n,
-			  char origin[PG_ORIGIN_SIZE])
+static void read_location(const char *line, size_t n, struct pg_login_report *r)
 {
-	const char *at = memmem(line, n, ":  ", 3);
+	const char *at = memmem(line, n, ":  ", 3), *file, *end;
 	size_t k = 0, left;
 
 	if (at == NULL)
@@ -87,17 +88,22 @@ static void read_location(const char *line, size_t n,
 	while (k < left && (isalnum((unsigned char)at[k]) || at[k] == '_'))
 		k++;
 	if (k == 0 || k >= PG_ORIGIN_SIZE || k + 2 > left ||
-	    memcmp(at + k, ", ", 2) != 0 ||
-	    memmem(at + k, left - k, ".c:", 3) == NULL)
+	    memcmp(at + k, ", ", 2) != 0)
 		return;
-	memcpy(origin, at, k);
-	origin[k] = '\0';
+	file = at + k + 2;
+	end = memmem(file, left - k - 2, ".c:", 3);
+	if (end == NULL || end + 2 - file >= PG_ORIGIN_SIZE)
+		return;
+	memcpy(r->origin, at, k);
+	r->origin[k] = '\0';
+	memcpy(r->file, file, (size_t)(end + 2 - file));
+	r->file[end + 2 - file] = '\0';
 }
 
 /* The last code counts: libpq asks no further address after a refusal. */
 void pg_hint_read(const char *message, struct pg_login_report *r)
 {
-	r->sqlstate[0] = r->origin[0] = '\0';
+	r->sqlstate[0] = r->origin[0] = r->file[0] = '\0';
 	r->hint = PG_HINT_NONE;
 	while (*message != '\0') {
 		size_t n = strcspn(message, "\n");
@@ -106,10 +112,10 @@ void pg_hint_read(const char *message, struct pg_login_report *r)
 		if (end != 0) {
 			memcpy(r->sqlstate, message + end - 7, 5);
 			r->sqlstate[5] = '\0';
-			r->origin[0] = '\0';
+			r->origin[0] = r->file[0] = '\0';
 			r->hint = hint_in(r->sqlstate, message + end, n - end);
 		} else if (r->sqlstate[0] != '\0')
-			read_location(message, n, r->origin);
+			read_location(message, n, r);
 		message += n + (message[n] == '\n');
 	}
 }

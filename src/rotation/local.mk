@@ -9,4 +9,5 @@ librotation_a_SOURCES = \
 	src/rotation/runner_deliver.c \
 	src/rotation/runner_ledger.c \
 	src/rotation/runner_login.c \
-	src/rotation/runner_self.c src/rotation/runner_store.c
+	src/rotation/runner_self.c src/rotation/runner_store.c \
+	src/rotation/runner_try.c

@@ -21,7 +21,6 @@ enum status runner_env_new(const struct runner_env_options *o,
 		return STATUS_NO_MEMORY;
 	env->o = *o;
 	pthread_mutex_init(&env->lock, NULL);
-	pthread_mutex_init(&env->control, NULL);
 	for (size_t i = 0; i < RUNNER_STORES; i++)
 		pthread_mutex_init(&env->canary[i].lock, NULL);
 	*ret_env = env;
@@ -33,7 +32,6 @@ void runner_env_free(struct runner_env *env)
 	if (!env)
 		return;
 	pthread_mutex_destroy(&env->lock);
-	pthread_mutex_destroy(&env->control);
 	for (size_t i = 0; i < RUNNER_STORES; i++)
 		pthread_mutex_destroy(&env->canary[i].lock);
 	free(env);
@@ -107,6 +105,8 @@ static enum engine_event perform(struct runner *r, struct reason *why)
 		return runner_login_vouch(r, why);
 	case ENGINE_RESUME:
 		return runner_store_resume(r, why);
+	case ENGINE_TRY:
+		return runner_try_all(r, why);
 	case ENGINE_GENERATE:
 		return runner_store_generate(r, why);
 	case ENGINE_STAGE:
@@ -172,6 +172,18 @@ static void keep_reason(struct runner *r, const struct engine_row *row,
 	}
 }
 
+/* What a login showed of the cluster, it would show to any other role. */
+static void note_cluster(struct runner *r, enum engine_state was,
+			 enum engine_event ev)
+{
+	if ((was == ENGINE_TRY || was == ENGINE_PROVE) &&
+	    (r->engine.state == ENGINE_CLOSE ||
+	     r->engine.state == ENGINE_FREEZE) &&
+	    (ev == ENGINE_ON_NO_EVIDENCE || ev == ENGINE_ON_EXPIRED ||
+	     ev == ENGINE_ON_NOT_ASKED || ev == ENGINE_ON_CONTROL_PASSED))
+		r->result.cluster_bad = true;
+}
+
 bool runner_step(struct runner *r)
 {
 	const struct engine_row *row = NULL;
@@ -194,6 +206,7 @@ bool runner_step(struct runner *r)
 			   engine_event_name(ev), engine_state_name(was));
 	if (was != ENGINE_CLOSE && was != ENGINE_FREEZE)
 		keep_reason(r, row, &why);
+	note_cluster(r, was, ev);
 	runner_ledger_step(r, was, ev, row, &why, took);
 	if (r->engine.state != ENGINE_PROVE)
 		r->prove_until = r->refused_since = 0;

@@ -29,8 +29,9 @@ struct runner_env_options {
 	struct ledger *ledger;
 	const struct now *now;
 	const struct random *random;
-	int64_t control_interval_us; /* how long a cluster's wrong-password
-					control is remembered; 0: never */
+	int64_t control_interval_us; /* how long it counts that a role was
+					proved, and a wrong password refused;
+					0: for this run only */
 	const char *actor;	     /* who runs this, for the audit */
 };
 
@@ -43,6 +44,7 @@ struct runner_job {
 	const char *role;    /* the [role NAME], for ledger, store and people */
 	const char *rolname; /* the role in PostgreSQL */
 	const char *dbname;  /* what consumers are told; NULL: the target's */
+	const char *prove_dbname; /* where it is proved; NULL: the target's */
 	struct target *target;
 	struct store *store;
 	const struct policy *policy;
@@ -52,8 +54,9 @@ struct runner_job {
 	int64_t refusal_wait_us; /* a refusal counts when it has lasted this
 				    long, for proxies that remember */
 	enum engine_mode mode;
-	bool fresh;    /* see struct engine */
-	bool takeover; /* end another living session's claim at once */
+	bool no_control; /* no login with a wrong password is ever made */
+	bool fresh;	 /* see struct engine */
+	bool takeover;	 /* end another living session's claim at once */
 	bool emergency;
 	const char *reason;	       /* the operator's, "" for none */
 	const struct secret *password; /* IMPORT: the present password */
@@ -68,6 +71,8 @@ struct runner_result {
 	bool undone;	       /* a left-over PENDING was retired */
 	bool restored;	       /* a database restore was seen */
 	bool delivered;	       /* a sink that was behind is in step again */
+	bool cluster_bad;      /* a login failed for a reason that is not the
+				  role's own: no other role shall follow it */
 	int64_t took_us;
 	int64_t step_us[ENGINE_STATE_COUNT]; /* time spent in each state */
 };
@@ -106,8 +111,18 @@ enum status runner_self_open(const struct runner_job *job,
 
 /* Could the job's next version be delivered to this sink?  sink_try() with what
  * it would carry, and a stand-in for the password. */
-enum status runner_sink_try(const struct runner_job *job,
-			    const struct sink *sink, struct reason *why);
+enum status runner_deliver_could(const struct runner_job *job,
+				 const struct sink *sink, struct reason *why);
+
+/*
+ * What a run tries before it changes anything, for `check`: a login with this
+ * password, or with a made-up one where it is NULL, by the way of a proof, and
+ * one with a wrong password when none was made lately.  ENGINE_ON_OK; else the
+ * event that the run would end with, and its sentence.
+ */
+enum engine_event runner_try(struct runner_env *env,
+			     const struct runner_job *job,
+			     const struct secret *password, struct reason *why);
 
 /* All steps of a job.  Returns ret->status. */
 enum status runner_run(struct runner_env *env, const struct runner_job *job,

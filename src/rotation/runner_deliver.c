@@ -122,8 +122,8 @@ enum engine_event runner_deliver_sinks(struct runner *r, struct reason *why)
 }
 
 /* With a stand-in, so that no password is on disk before it is in the store. */
-enum status runner_sink_try(const struct runner_job *job,
-			    const struct sink *sink, struct reason *why)
+enum status runner_deliver_could(const struct runner_job *job,
+				 const struct sink *sink, struct reason *why)
 {
 	const struct target *t = job->target;
 	struct secret *stand_in = NULL;
@@ -163,7 +163,7 @@ enum status runner_deliver_try(const struct runner *r, struct reason *why)
 	if (r->job->emergency)
 		return STATUS_OK;
 	for (size_t i = 0; i < r->job->n_sinks && s == STATUS_OK; i++) {
-		s = runner_sink_try(r->job, &r->job->sinks[i], why);
+		s = runner_deliver_could(r->job, &r->job->sinks[i], why);
 		/* Another writer is at it, who will come to an end. */
 		if (s == STATUS_TIMEOUT)
 			s = STATUS_OK;

@@ -27,11 +27,10 @@ struct runner_env {
 	struct runner_env_options o;
 	pthread_mutex_t lock; /* over everything below */
 	struct {
-		const void *of; /* a store, or a target for its control */
+		const void *of; /* a store */
 		int64_t until;	/* boot clock */
 	} seen[RUNNER_SEEN];
 	size_t next_seen;
-	pthread_mutex_t control; /* one wrong-password control at a time */
 	struct runner_canary canary[RUNNER_STORES];
 };
 
@@ -56,6 +55,16 @@ struct runner {
 	struct reason store_why; /* why the last write failed, or "" */
 	struct ledger_role role;
 	bool regress_noted;
+	bool controlled; /* a wrong password was refused, by this run */
+	bool logged_in;	 /* CURRENT logged in, by this run */
+	struct {
+		bool read;
+		bool known;   /* the ledger has it, with what follows */
+		bool proved;  /* the last run that got that far was right */
+		bool counted; /* `controlled` is in controlled_us */
+		int64_t controlled_us; /* wall clock, 0: never */
+		char hash[TARGET_WAY_SIZE];
+	} way;	       /* that a proof's logins go (runner_try.c) */
 	int64_t epoch; /* of this claim, never below what the ledger saw */
 	int64_t began_boot;
 	int64_t prove_until;   /* boot clock, 0: not proving */
@@ -64,7 +73,7 @@ struct runner {
 	struct runner_result result;
 };
 
-/* Was `of` (a store's canary, a target's control) seen to be good lately? */
+/* Was `of` (a store's canary) seen to be good lately? */
 bool runner_seen_lately(struct runner_env *env, const void *of);
 void runner_saw(struct runner_env *env, const void *of, int64_t life_us);
 
@@ -114,9 +123,34 @@ enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why);
 
 /* ---- runner_login.c ---- */
 
+/* One login: RIGHT, WRONG, NOT_ASKED or NO_EVIDENCE. */
+enum engine_event runner_login(struct runner *r, const struct secret *password,
+			       enum target_proof kind, struct reason *why);
+/*
+ * A wrong password must be refused, else a login proves nothing: RIGHT; or
+ * CONTROL_PASSED, NOT_ASKED, NO_EVIDENCE.  Not made when one was refused by the
+ * same way less than control_interval ago.
+ */
+enum engine_event runner_login_control(struct runner *r, struct reason *why);
+/* The sentences of logins that prove nothing, around the target's own.  `before`:
+ * nothing was changed yet. */
+void runner_login_explain(const struct runner *r, enum engine_event ev,
+			  bool before, struct reason *why);
+/* After the sentence of a CURRENT that is not there to be tried. */
+void runner_login_ways_out(struct reason *why);
 enum engine_event runner_login_probe(struct runner *r, struct reason *why);
 enum engine_event runner_login_vouch(struct runner *r, struct reason *why);
 enum engine_event runner_login_prove(struct runner *r, struct reason *why);
+
+/* ---- runner_try.c ---- */
+
+/* Log in by the way of a proof with CURRENT, or a made-up password, then try the
+ * sinks. */
+enum engine_event runner_try_all(struct runner *r, struct reason *why);
+/* Was a wrong password refused by the same way less than control_interval ago? */
+bool runner_try_was_controlled(struct runner *r);
+/* Remember the way of the logins that were made, and what they showed. */
+void runner_try_remember(struct runner *r, bool proved);
 
 /* ---- runner_deliver.c ---- */
 

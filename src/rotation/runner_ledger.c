@@ -102,8 +102,9 @@ static void remember_role(struct runner *r, struct ledger_role *role)
 
 /*
  * Whoever comes next looks again: the outcome is unknown, or a password may be
- * live that CURRENT does not name, or another rotator was at work and we cannot
- * know that it finished, or what an earlier run left was not settled by us.
+ * live that CURRENT does not name, or CURRENT moved and was not delivered, or
+ * another rotator was at work and we cannot know that it finished, or what an
+ * earlier run left was not settled by us.
  */
 static bool keeps_open(const struct runner *r)
 {
@@ -112,7 +113,8 @@ static bool keeps_open(const struct runner *r)
 	if (e->outcome == STATUS_OK || e->outcome == STATUS_FROZEN)
 		return false;
 	return e->outcome == STATUS_UNKNOWN || e->outcome == STATUS_BUSY ||
-	       e->open || e->applied || e->finishing || r->role.open_run[0];
+	       r->promoted_us || e->open || e->applied || e->finishing ||
+	       r->role.open_run[0];
 }
 
 /*

@@ -3,20 +3,21 @@
  * evidence what the server did not check. */
 #include "rotation/runner_internal.h"
 
-#include <pthread.h>
 #include <stdio.h>
 
 #include "base/text.h"
 
-/* One login with r->password, or with a wrong one. */
-static enum engine_event login(struct runner *r, const struct secret *password,
-			       bool control, struct reason *why)
+enum engine_event runner_login(struct runner *r, const struct secret *password,
+			       enum target_proof kind, struct reason *why)
 {
 	struct target *t = r->job->target;
+	const struct target_who who = { .role = r->job->rolname,
+					.prove_dbname = r->job->prove_dbname,
+					.dbname = r->job->dbname };
 	enum target_login result = TARGET_LOGIN_NO_EVIDENCE;
 	enum status s;
 
-	s = t->ops->prove(t, r->job->rolname, password, control, &result, why);
+	s = t->ops->prove(t, &who, password, kind, &result, why);
 	if (s != STATUS_OK)
 		return ENGINE_ON_NO_EVIDENCE;
 	switch (result) {
@@ -31,88 +32,80 @@ static enum engine_event login(struct runner *r, const struct secret *password,
 	}
 }
 
-/*
- * A wrong password must be refused, else a login proves nothing.  Remembered
- * per cluster for control_interval, so that the steady state has no failed
- * login; the mutex keeps concurrent jobs from making one each.
- */
-static enum engine_event control(struct runner *r, struct reason *why)
+static void note_control(struct runner *r, enum engine_event ev,
+			 const struct reason *why, int64_t took_us)
 {
-	const struct target *t = r->job->target;
-	struct runner_env *env = r->env;
-	struct ledger *l = env->o.ledger;
-	char key[300], value[LEDGER_TEXT_SIZE];
-	struct policy policy = policy_default();
-	struct secret *wrong = NULL;
-	enum engine_event ev = ENGINE_ON_RIGHT;
-	int64_t began;
+	const char *detail = "a wrong password was not refused";
+	enum status s = STATUS_ERROR;
 
-	snprintf(key, sizeof(key), "control:%s", t->name);
-	pthread_mutex_lock(&env->control);
-	if (env->o.control_interval_us > 0 &&
-	    (runner_seen_lately(env, t) ||
-	     l->ops->recall(l, key, now_wall(env->o.now), value, NULL) ==
-		     STATUS_OK))
-		goto out;
-	if (policy_make(&policy, env->o.random, &wrong, why) != STATUS_OK) {
-		ev = ENGINE_ON_NO_EVIDENCE;
-		goto out;
+	if (r->engine.state == ENGINE_START) /* no run: `check` */
+		return;
+	if (ev == ENGINE_ON_WRONG) {
+		s = STATUS_OK;
+		detail = "a wrong password is refused";
+	} else if (ev == ENGINE_ON_NO_EVIDENCE) {
+		s = STATUS_CLUSTER_UNAVAILABLE;
+		detail = why->text[0] ? why->text :
+					"whether a wrong password is refused "
+					"could not be told";
 	}
-	began = now_boot(env->o.now);
-	ev = login(r, wrong, true, why);
-	runner_ledger_note(r, "control", "",
-			   ev == ENGINE_ON_WRONG ? STATUS_OK : STATUS_ERROR,
-			   ev == ENGINE_ON_WRONG ?
-				   "a wrong password is refused" :
-				   "a wrong password was not refused",
-			   now_boot(env->o.now) - began, false, NULL);
-	if (ev == ENGINE_ON_RIGHT || ev == ENGINE_ON_NOT_ASKED) {
-		ev = ENGINE_ON_CONTROL_PASSED;
-		goto out;
-	}
-	if (ev != ENGINE_ON_WRONG)
-		goto out;
-	ev = ENGINE_ON_RIGHT;
-	reason_clear(why);
-	if (env->o.control_interval_us > 0) {
-		runner_saw(env, t, env->o.control_interval_us);
-		l->ops->remember(l, key, "refused",
-				 now_wall(env->o.now) +
-					 env->o.control_interval_us,
-				 NULL);
-	}
-out:
-	pthread_mutex_unlock(&env->control);
-	secret_free(wrong);
-	return ev;
+	runner_ledger_note(r, "control", "", s, detail, took_us, false, NULL);
 }
 
-/* The sentences of logins that prove nothing; others come from the target. */
-static void explain_login(const struct runner *r, enum engine_event ev,
-			  struct reason *why)
+enum engine_event runner_login_control(struct runner *r, struct reason *why)
+{
+	struct policy policy = policy_default();
+	struct secret *wrong = NULL;
+	enum engine_event ev;
+	int64_t began;
+
+	if (r->job->no_control || runner_try_was_controlled(r))
+		return ENGINE_ON_RIGHT;
+	if (policy_make(&policy, r->env->o.random, &wrong, why) != STATUS_OK)
+		return ENGINE_ON_NO_EVIDENCE;
+	began = now_boot(r->env->o.now);
+	ev = runner_login(r, wrong, TARGET_PROOF_WRONG, why);
+	note_control(r, ev, why, now_boot(r->env->o.now) - began);
+	secret_free(wrong);
+	if (ev == ENGINE_ON_RIGHT)
+		return ENGINE_ON_CONTROL_PASSED;
+	if (ev != ENGINE_ON_WRONG)
+		return ev;
+	r->controlled = true;
+	reason_clear(why);
+	return ENGINE_ON_RIGHT;
+}
+
+void runner_login_explain(const struct runner *r, enum engine_event ev,
+			  bool before, struct reason *why)
 {
 	const char *role = r->job->role;
 	struct reason found = *why; /* which endpoint it was */
+	char thaw[LEDGER_ROLE_SIZE + 80] = "nothing was changed";
 
+	if (!before)
+		snprintf(thaw, sizeof(thaw), "then keyturn thaw %s", role);
 	if (ev == ENGINE_ON_NOT_ASKED)
 		reason_set(
-			why, STATUS_FROZEN,
+			why, before ? STATUS_REFUSED : STATUS_FROZEN,
 			"the server let role %s in without asking for a "
 			"password (a trust, peer or cert rule in pg_hba.conf), "
-			"so a login proves nothing; mend the rule, then "
-			"keyturn thaw %s%s%s",
-			role, role, found.text[0] ? ": " : "", found.text);
+			"so a login proves nothing; mend the rule, %s%s%s",
+			role, thaw, found.text[0] ? ": " : "", found.text);
 	else if (ev == ENGINE_ON_CONTROL_PASSED)
 		reason_set(
-			why, STATUS_FROZEN,
+			why, before ? STATUS_REFUSED : STATUS_FROZEN,
 			"the server let role %s in with a wrong password, so "
-			"a login proves nothing; mend pg_hba.conf, then "
-			"keyturn thaw %s",
-			role, role);
+			"a login proves nothing; mend pg_hba.conf, %s",
+			role, thaw);
+	else if (ev == ENGINE_ON_NO_EVIDENCE && before)
+		reason_set(why, STATUS_REFUSED,
+			   "nothing was changed, since a new password of role "
+			   "%s could not be proved: %s",
+			   role, found.text[0] ? found.text : "no login");
 }
 
-/* Of a CURRENT that is not there to be tried. */
-static void name_the_ways_out(struct reason *why)
+void runner_login_ways_out(struct reason *why)
 {
 	struct reason found = *why;
 
@@ -137,12 +130,13 @@ enum engine_event runner_login_probe(struct runner *r, struct reason *why)
 	if (s == STATUS_CORRUPT && r->job->emergency)
 		return ENGINE_ON_WRONG;
 	if (s == STATUS_CORRUPT)
-		name_the_ways_out(why);
+		runner_login_ways_out(why);
 	if (s != STATUS_OK)
 		return runner_store_read_event(s);
-	ev = login(r, current, false, why);
+	ev = runner_login(r, current, TARGET_PROOF_PRESENT, why);
 	secret_free(current);
-	explain_login(r, ev, why);
+	r->logged_in = ev == ENGINE_ON_RIGHT;
+	runner_login_explain(r, ev, false, why);
 	found = *why; /* which endpoint it was */
 	if (ev == ENGINE_ON_WRONG)
 		reason_set(why, STATUS_FROZEN,
@@ -170,13 +164,12 @@ enum engine_event runner_login_vouch(struct runner *r, struct reason *why)
 	if (secret_copy(r->job->password, &r->password) != STATUS_OK)
 		return ENGINE_ON_NO_EVIDENCE;
 	text_copy(r->version, sizeof(r->version), r->own);
-	ev = login(r, r->password, false, why);
-	if (ev == ENGINE_ON_RIGHT) {
-		ev = control(r, why);
-		if (ev == ENGINE_ON_CONTROL_PASSED)
-			ev = ENGINE_ON_NOT_ASKED;
-	}
-	explain_login(r, ev, why);
+	ev = runner_login_control(r, why);
+	if (ev == ENGINE_ON_RIGHT)
+		ev = runner_login(r, r->password, TARGET_PROOF_PRESENT, why);
+	runner_login_explain(r, ev, ev != ENGINE_ON_NO_EVIDENCE, why);
+	if (ev == ENGINE_ON_CONTROL_PASSED)
+		ev = ENGINE_ON_NOT_ASKED;
 	found = *why;
 	if (ev == ENGINE_ON_WRONG)
 		reason_set(why, STATUS_REFUSED,
@@ -224,10 +217,15 @@ enum engine_event runner_login_prove(struct runner *r, struct reason *why)
 	}
 	if (r->prove_until == 0)
 		r->prove_until = now + r->job->prove_deadline_us;
-	ev = login(r, r->password, false, why);
+	/* First the wrong one: a success makes a server forget failures. */
+	ev = runner_login_control(r, why);
 	if (ev == ENGINE_ON_RIGHT)
-		ev = control(r, why);
-	explain_login(r, ev, why);
+		ev = runner_login(r, r->password, TARGET_PROOF_NEW, why);
+	if (ev == ENGINE_ON_RIGHT) {
+		r->logged_in = true;
+		runner_try_remember(r, true);
+	}
+	runner_login_explain(r, ev, false, why);
 	if (ev == ENGINE_ON_WRONG)
 		ev = weigh_refusal(r, why);
 	if (ev == ENGINE_ON_NO_EVIDENCE &&

@@ -177,8 +177,6 @@ enum engine_event runner_store_generate(struct runner *r, struct reason *why)
 	char id[RANDOM_UUID_SIZE];
 	struct secret *password = NULL;
 
-	if (runner_deliver_try(r, why) != STATUS_OK)
-		return ENGINE_ON_REFUSED;
 	if (random_uuid(r->env->o.random, id) != STATUS_OK ||
 	    policy_make(r->job->policy, r->env->o.random, &password, why) !=
 		    STATUS_OK) {

@@ -70,6 +70,22 @@ enum target_login {
 	TARGET_LOGIN_NO_EVIDENCE /* unreachable, full, TLS, timeout */
 };
 
+/* Which password a login is made with: what it shows depends on that. */
+enum target_proof {
+	TARGET_PROOF_NEW,     /* applied just now: a replica may lag behind */
+	TARGET_PROOF_PRESENT, /* CURRENT, before anything is changed */
+	TARGET_PROOF_WRONG /* a deliberate wrong one, which must be refused */
+};
+
+/* Who logs in for a proof, and where; strings may be NULL but for the role. */
+struct target_who {
+	const char *role;
+	const char *prove_dbname; /* what was set for proving this role */
+	const char *dbname;	  /* else, where its consumers log in */
+};
+
+#define TARGET_WAY_SIZE 65
+
 /* A role to be made for a partner; strings are "" when not wanted. */
 enum target_role_kind {
 	TARGET_ROLE_PASSWORD, /* a native role; it gets its password later */
@@ -176,13 +192,19 @@ struct target_ops {
 
 	/*
 	 * One login as the role on every endpoint of the cluster, with exactly
-	 * this password and no other credential.  `control` says the password is
-	 * a deliberate wrong one.  *ret_login is the weakest evidence of all
-	 * endpoints.  Always STATUS_OK unless something local failed.
+	 * this password and no other credential.  *ret_login is the weakest
+	 * evidence of all endpoints; for TARGET_PROOF_WRONG a "no" is the best.
+	 * Always STATUS_OK unless something local failed.
 	 */
-	enum status (*prove)(struct target *t, const char *role,
-			     const struct secret *password, bool control,
+	enum status (*prove)(struct target *t, const struct target_who *who,
+			     const struct secret *password,
+			     enum target_proof kind,
 			     enum target_login *ret_login, struct reason *why);
+
+	/* The way that these logins go, as a hash: another one when any
+	 * setting that they depend on is another. */
+	enum status (*way)(struct target *t, const struct target_who *who,
+			   char ret_way[TARGET_WAY_SIZE]);
 
 	/*
 	 * Why would a right password be refused?  After a TARGET_LOGIN_WRONG:

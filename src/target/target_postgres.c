@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "crypto/digest.h"
 #include "crypto/scram.h"
 
 struct target_postgres *target_postgres_of(struct target *t)
@@ -83,6 +84,7 @@ static const struct target_ops postgres_ops = {
 	.look = target_marker_look,
 	.apply = target_apply,
 	.prove = target_prove,
+	.way = target_prove_way,
 	.inspect = target_marker_inspect,
 	.create_role = target_role_create,
 	.show_chain = target_chain_show,
@@ -127,15 +129,22 @@ static enum status parse_infos(struct target_postgres *p,
 	if (p->infos == NULL)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
 	while (p->n_infos < n) {
-		st = pg_info_parse(p->n_infos == 0 ?
-					   o->conninfo :
-					   o->endpoints[p->n_infos - 1],
-				   o->insecure, &p->infos[p->n_infos], why);
+		const char *conninfo = p->n_infos == 0 ?
+					       o->conninfo :
+					       o->endpoints[p->n_infos - 1];
+
+		st = pg_info_parse(conninfo, o->insecure, &p->infos[p->n_infos],
+				   why);
 		if (st != STATUS_OK)
 			return reason_wrap(why, st, "cluster %s, %s", p->name,
 					   p->n_infos == 0 ? "conninfo" :
 							     "endpoint");
 		p->n_infos++;
+		/* With its NUL: where one ends and the next begins counts. */
+		st = digest_sha256(p->way, sizeof(p->way), conninfo,
+				   strlen(conninfo) + 1, p->way);
+		if (st != STATUS_OK)
+			return reason_set(why, st, "no SHA-256");
 	}
 	return STATUS_OK;
 }

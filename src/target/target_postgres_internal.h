@@ -166,6 +166,7 @@ struct target_postgres {
 	char *host; /* what consumers are told */
 	char *port;
 	char *branch;
+	unsigned char way[32];	/* hash of all connection strings */
 	struct pg_info **infos; /* [0] is the admin's */
 	size_t n_infos;
 	atomic_bool plain; /* AUTO: the server has refused a verifier */
@@ -223,6 +224,12 @@ void target_session_drop_idle(struct target_postgres *p);
 /* After a 42501: says which object of the catalog we may not use, if one. */
 void target_session_denied(struct target_postgres *p, struct target_session *s,
 			   struct reason *why);
+/* pg_connect(), waiting for up to wake_timeout for what wakes up. */
+enum status target_session_awake(struct target_postgres *p,
+				 const struct pg_login *login,
+				 struct pg **ret_pg,
+				 struct pg_login_report *ret_report,
+				 struct reason *why);
 
 /* Close idle sessions that are dead, or whose claim could not be given up:
  * while they live, they hold it. */
@@ -300,9 +307,11 @@ enum status target_role_create(struct target *t,
 			       const struct target_role_spec *spec,
 			       struct reason *why);
 
-enum status target_prove(struct target *t, const char *role,
-			 const struct secret *password, bool control,
+enum status target_prove(struct target *t, const struct target_who *who,
+			 const struct secret *password, enum target_proof kind,
 			 enum target_login *ret_login, struct reason *why);
+enum status target_prove_way(struct target *t, const struct target_who *who,
+			     char ret_way[TARGET_WAY_SIZE]);
 
 /* Evidence of one attempt (rotation-safety.md section 2.4). */
 enum target_login target_prove_classify(const struct pg_login_report *r);

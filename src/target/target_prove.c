@@ -8,6 +8,28 @@
 
 #include <string.h>
 
+#include "base/encode.h"
+#include "crypto/digest.h"
+
+/*
+ * Of the server's own files, those in which it is still asking.  What any other
+ * one refuses, it refuses to somebody whose password it has taken; but for a
+ * hook of the log-in itself, which a ban is told by, and for a server that ends.
+ */
+static bool is_asking(const char *file)
+{
+	static const char *const files[] = { "auth",	 "be-secure",
+					     "crypt.c",	 "hba.c",
+					     "pqcomm.c", "be-gssapi",
+					     "scram.",	 "backend_startup.c" };
+	size_t i;
+
+	for (i = 0; i < sizeof(files) / sizeof(*files); i++)
+		if (strncmp(file, files[i], strlen(files[i])) == 0)
+			return true;
+	return false;
+}
+
 /*
  * A refusal that comes after the password was taken.  28000 is both: NOLOGIN,
  * said when the session begins, and a password that PAM, LDAP or RADIUS
@@ -26,8 +48,14 @@ static bool refused_after_password(const struct pg_login_report *r)
 	for (i = 0; i < sizeof(after) / sizeof(*after); i++)
 		if (strcmp(r->sqlstate, after[i]) == 0)
 			return true;
-	return strcmp(r->sqlstate, "28000") == 0 &&
-	       strcmp(r->origin, "InitializeSessionUserId") == 0;
+	if (strcmp(r->sqlstate, "28000") == 0)
+		return strcmp(r->origin, "InitializeSessionUserId") == 0;
+	if (r->hint != PG_HINT_NONE || strncmp(r->sqlstate, "28", 2) == 0 ||
+	    strncmp(r->sqlstate, "08", 2) == 0 ||
+	    strncmp(r->sqlstate, "57", 2) == 0 ||
+	    strcmp(r->sqlstate, "53200") == 0)
+		return false;
+	return r->file[0] != '\0' && !is_asking(r->file);
 }
 
 enum target_login target_prove_classify(const struct pg_login_report *r)
@@ -50,8 +78,10 @@ enum target_login target_prove_classify(const struct pg_login_report *r)
  * ask", so that a refused password is not tried over and over.  For the
  * control, a wrong password that is taken anywhere is the worst of all.
  */
-static int badness(enum target_login login, bool control)
+static int badness(enum target_login login, enum target_proof kind)
 {
+	bool control = kind == TARGET_PROOF_WRONG;
+
 	switch (login) {
 	case TARGET_LOGIN_NOT_ASKED:
 		return control ? 2 : 3;
@@ -64,23 +94,87 @@ static int badness(enum target_login login, bool control)
 	}
 }
 
-static void explain(const struct target_postgres *p, size_t endpoint,
-		    const char *role, enum target_login login,
-		    const struct pg_login_report *report, struct reason *why)
+/* One login: where it goes, and what came of it. */
+struct attempt {
+	struct target_postgres *p;
+	const struct target_who *who;
+	enum target_proof kind;
+	size_t endpoint; /* 0: the administrator's */
+	const char *dbname;
+	bool lags; /* refused where the server before had taken it */
+	struct pg_login_report report;
+};
+
+/* Nothing is known: what was missing, and what helps. */
+static void explain_nothing(const struct attempt *a, const char *host,
+			    const char *port, struct reason *why)
 {
-	const char *host = pg_info_get(p->infos[endpoint], "host");
-	const char *port = pg_info_get(p->infos[endpoint], "port");
+	const struct pg_login_report *r = &a->report;
+	const char *role = a->who->role;
+
+	if (r->hint == PG_HINT_BANNED)
+		reason_set(why, STATUS_OK,
+			   "%s port %s has banned role %s after failed logins; "
+			   "lift the ban (credcheck: pg_banned_role_reset()), "
+			   "and set control = no in [cluster %s] if one failed "
+			   "login is enough for it",
+			   host, port, role, a->p->name);
+	else if (strcmp(r->sqlstate, "28000") == 0 && r->used_password)
+		reason_set(why, STATUS_OK,
+			   "%s port %s has the password of role %s "
+			   "checked by another (PAM, LDAP, RADIUS), "
+			   "which did not take it; put a scram-sha-256 "
+			   "line for keyturn's own address before that "
+			   "one in pg_hba.conf",
+			   host, port, role);
+	else if (strcmp(r->sqlstate, "28000") == 0)
+		reason_set(why, STATUS_OK,
+			   "%s port %s does not let role %s into database %s "
+			   "from here (SQLSTATE 28000); add a scram-sha-256 "
+			   "line for it to pg_hba.conf, or name a database "
+			   "that it may log in to with prove_dbname in [role] "
+			   "or [cluster %s]",
+			   host, port, role, a->dbname, a->p->name);
+	else if (a->lags && a->kind == TARGET_PROOF_NEW)
+		reason_set(why, STATUS_OK,
+			   "%s port %s does not take the new password of role "
+			   "%s yet; is it a replica that lags?",
+			   host, port, role);
+	else if (a->lags)
+		reason_set(why, STATUS_OK,
+			   "%s port %s refuses the password of role %s, which "
+			   "%s takes; a replica that lags, or a pooler that "
+			   "has another one",
+			   host, port, role,
+			   pg_info_get(a->p->infos[0], "host"));
+	else if (r->hint == PG_HINT_WAKING && r->reached)
+		reason_set(why, STATUS_OK,
+			   "%s port %s is waking up and gives no "
+			   "evidence on role %s yet",
+			   host, port, role);
+	else /* pg_connect() has said what went wrong. */
+		reason_wrap(why, STATUS_OK, "no evidence on role %s", role);
+}
+
+static void explain(const struct attempt *a, enum target_login login,
+		    struct reason *why)
+{
+	const char *host = pg_info_get(a->p->infos[a->endpoint], "host");
+	const char *port = pg_info_get(a->p->infos[a->endpoint], "port");
+	const char *role = a->who->role;
 
 	if (host[0] == '\0')
 		host = "local socket";
+	if (port[0] == '\0')
+		port = "5432";
 	switch (login) {
 	case TARGET_LOGIN_WRONG:
 		/* The same words for both. */
 		reason_set(why, STATUS_OK,
 			   "%s port %s refuses the password of role %s%s", host,
-			   port[0] != '\0' ? port : "5432", role,
-			   pg_info_get(p->infos[endpoint], "sslcert")[0] !=
-					   '\0' ?
+			   port, role,
+			   pg_info_get(a->p->infos[a->endpoint],
+				       "sslcert")[0] != '\0' ?
 				   ", or keyturn's client certificate as the "
 				   "role's (clientcert=verify-full in "
 				   "pg_hba.conf: exempt keyturn's address)" :
@@ -90,58 +184,44 @@ static void explain(const struct target_postgres *p, size_t endpoint,
 		reason_set(why, STATUS_OK,
 			   "%s port %s lets role %s in without asking for its "
 			   "password; use scram-sha-256 for it in pg_hba.conf",
-			   host, port[0] != '\0' ? port : "5432", role);
+			   host, port, role);
 		return;
 	case TARGET_LOGIN_RIGHT:
-		if (report->class != PG_CLASS_OK)
+		if (a->report.class != PG_CLASS_OK)
 			reason_set(why, STATUS_OK,
 				   "%s port %s takes the password of role %s, "
 				   "then refuses the session (SQLSTATE %s)",
-				   host, port[0] != '\0' ? port : "5432", role,
-				   report->sqlstate);
+				   host, port, role, a->report.sqlstate);
 		return;
 	default:
-		if (strcmp(report->sqlstate, "28000") == 0 &&
-		    report->used_password) {
-			reason_set(why, STATUS_OK,
-				   "%s port %s has the password of role %s "
-				   "checked by another (PAM, LDAP, RADIUS), "
-				   "which did not take it; put a scram-sha-256 "
-				   "line for keyturn's own address before that "
-				   "one in pg_hba.conf",
-				   host, port[0] != '\0' ? port : "5432", role);
-			return;
-		}
-		if (report->used_password && report->hint != PG_HINT_WAKING) {
-			reason_set(why, STATUS_OK,
-				   "%s port %s does not take the new password "
-				   "of role %s yet; is it a replica that lags?",
-				   host, port[0] != '\0' ? port : "5432", role);
-			return;
-		}
-		if (report->hint == PG_HINT_WAKING && report->reached) {
-			reason_set(why, STATUS_OK,
-				   "%s port %s is waking up and gives no "
-				   "evidence on role %s yet",
-				   host, port[0] != '\0' ? port : "5432", role);
-			return;
-		}
-		/* pg_connect() has said what went wrong. */
-		reason_wrap(why, STATUS_OK, "no evidence on role %s", role);
+		explain_nothing(a, host, port, why);
 	}
 }
 
-static enum target_login login_once(struct target_postgres *p, size_t endpoint,
-				    const char *role,
+/* What was set for proofs; else where consumers log in, unless this endpoint,
+ * which is there for proofs only, names a database of its own. */
+static const char *database(const struct target_postgres *p,
+			    const struct target_who *who, size_t endpoint)
+{
+	const char *own = pg_info_get(p->infos[endpoint], "dbname");
+
+	if (who->prove_dbname != NULL)
+		return who->prove_dbname;
+	if (p->prove_dbname != NULL)
+		return p->prove_dbname;
+	if (endpoint > 0 && own[0] != '\0')
+		return own;
+	return who->dbname != NULL ? who->dbname : p->target.dbname;
+}
+
+static enum target_login login_once(struct attempt *a,
 				    const struct secret *password,
-				    struct pg_login_report *report,
 				    enum status *ret_status, struct reason *why)
 {
-	const struct pg_info *info = p->infos[endpoint];
-	const char *dbname = p->prove_dbname;
+	struct target_postgres *p = a->p;
 	struct pg_login login = {
-		.info = info,
-		.user = role,
+		.info = p->infos[a->endpoint],
+		.user = a->who->role,
 		.password = password,
 		.probe = true,
 		.timeout_us = p->o.connect_timeout_us,
@@ -152,57 +232,88 @@ static enum target_login login_once(struct target_postgres *p, size_t endpoint,
 
 	/* Where the password was changed: a standby earlier in the list may
 	 * not have it yet, and libpq asks no other after a refusal. */
-	if (endpoint == 0) {
+	if (a->endpoint == 0) {
 		pthread_mutex_lock(&p->lock);
 		primary = p->primary;
 		pthread_mutex_unlock(&p->lock);
 		if (primary.port[0] != '\0')
 			login.place = &primary;
 	}
-	if (dbname == NULL)
-		dbname = pg_info_get(info, "dbname");
-	login.dbname = dbname[0] != '\0' ? dbname : p->dbname;
-	*ret_status = pg_connect(&login, &pg, report, why);
+	a->dbname = database(p, a->who, a->endpoint);
+	login.dbname = a->dbname;
+	/* A new password is tried again by the runner, until prove_deadline. */
+	*ret_status =
+		a->kind == TARGET_PROOF_NEW ?
+			pg_connect(&login, &pg, &a->report, why) :
+			target_session_awake(p, &login, &pg, &a->report, why);
 	pg_close(pg);
-	return target_prove_classify(report);
+	return target_prove_classify(&a->report);
 }
 
-enum status target_prove(struct target *t, const char *role,
-			 const struct secret *password, bool control,
+enum status target_prove(struct target *t, const struct target_who *who,
+			 const struct secret *password, enum target_proof kind,
 			 enum target_login *ret_login, struct reason *why)
 {
 	struct target_postgres *p = target_postgres_of(t);
+	struct attempt a = { .p = p, .who = who, .kind = kind };
+	bool control = kind == TARGET_PROOF_WRONG;
 	enum target_login worst = control ? TARGET_LOGIN_WRONG :
 					    TARGET_LOGIN_RIGHT;
-	struct pg_login_report report;
 	struct reason told;
 	enum target_login login;
-	enum status st = target_postgres_check_name(role, why);
+	enum status st = target_postgres_check_name(who->role, why);
 	size_t i;
 
 	if (st != STATUS_OK)
 		return st;
 	for (i = 0; i < p->n_infos; i++) {
 		reason_clear(&told);
-		login = login_once(p, i, role, password, &report, &st, &told);
+		a.endpoint = i;
+		login = login_once(&a, password, &st, &told);
 		/* The server where it was changed takes it; this one has not
 		 * heard of it yet (K17).  Only repeated is that a "no". */
-		if (i > 0 && !control && login == TARGET_LOGIN_WRONG &&
-		    worst != TARGET_LOGIN_WRONG)
+		a.lags = i > 0 && !control && login == TARGET_LOGIN_WRONG &&
+			 worst != TARGET_LOGIN_WRONG;
+		if (a.lags)
 			login = TARGET_LOGIN_NO_EVIDENCE;
 		if (st == STATUS_NO_MEMORY || st == STATUS_CONFIG ||
-		    (st == STATUS_REFUSED && !report.reached))
+		    (st == STATUS_REFUSED && !a.report.reached))
 			return reason_set(why, st, "%s", told.text);
-		if (i > 0 && badness(login, control) <= badness(worst, control))
+		if (i > 0 && badness(login, kind) <= badness(worst, kind))
 			continue;
 		worst = login;
-		explain(p, i, role, login, &report, &told);
+		explain(&a, login, &told);
 		if (why != NULL)
 			*why = told;
 		/* Each further "no" counts towards a lock-out (finding 9). */
-		if (badness(worst, control) >= 2)
+		if (badness(worst, kind) >= 2)
 			break;
 	}
 	*ret_login = worst;
 	return STATUS_OK;
+}
+
+/* ---- the way ---- */
+
+static enum status mix(unsigned char hash[DIGEST_SIZE], const char *s)
+{
+	/* With its NUL: where one string ends and the next begins counts. */
+	return digest_sha256(hash, DIGEST_SIZE, s, strlen(s) + 1, hash);
+}
+
+enum status target_prove_way(struct target *t, const struct target_who *who,
+			     char ret_way[TARGET_WAY_SIZE])
+{
+	struct target_postgres *p = target_postgres_of(t);
+	unsigned char hash[DIGEST_SIZE];
+	enum status st;
+	size_t i;
+
+	memcpy(hash, p->way, sizeof(hash));
+	st = mix(hash, who->role);
+	for (i = 0; i < p->n_infos && st == STATUS_OK; i++)
+		st = mix(hash, database(p, who, i));
+	if (st == STATUS_OK)
+		encode_hex(hash, sizeof(hash), ret_way);
+	return st;
 }

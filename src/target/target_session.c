@@ -311,7 +311,7 @@ void target_session_drop_idle(struct target_postgres *p)
 
 /* What is scaled to zero wakes up by being asked; nothing of what it says
  * meanwhile is about the password. */
-static enum status connect_awake(struct target_postgres *p,
+enum status target_session_awake(struct target_postgres *p,
 				 const struct pg_login *login,
 				 struct pg **ret_pg,
 				 struct pg_login_report *report,
@@ -381,7 +381,7 @@ static enum status connect_token(struct target_postgres *p,
 		if (pg_info_get(login->info, "user")[0] == '\0' &&
 		    user[0] != '\0')
 			login->user = user;
-		st = connect_awake(p, login, ret_pg, &report, why);
+		st = target_session_awake(p, login, ret_pg, &report, why);
 		secret_free(token);
 		token = NULL;
 		login->password = NULL;
@@ -438,7 +438,7 @@ enum status target_session_connect(struct target_postgres *p,
 				  p->name);
 	if (p->o.admin == TARGET_ADMIN_TOKEN)
 		return connect_token(p, &login, ret_pg, why);
-	return connect_awake(p, &login, ret_pg, &report, why);
+	return target_session_awake(p, &login, ret_pg, &report, why);
 }
 
 enum status target_session_open(struct target *t, struct target_session **ret,
@@ -523,7 +523,7 @@ enum status target_session_open_as(struct target *t, const char *role,
 		return st;
 	for (st = STATUS_NOT_FOUND; i < n && st != STATUS_OK; i++) {
 		login.password = candidates[i].password;
-		st = connect_awake(p, &login, &s->pg, &report, why);
+		st = target_session_awake(p, &login, &s->pg, &report, why);
 		/* Only a plain "no" to this one makes the next one worth
 		 * trying (finding 9). */
 		if (st != STATUS_OK && !refused_password(&report))
@@ -541,7 +541,7 @@ enum status target_session_open_as(struct target *t, const char *role,
 		pg_close(s->pg);
 		s->pg = NULL;
 		login.lift = p->lift;
-		st = connect_awake(p, &login, &s->pg, &report, why);
+		st = target_session_awake(p, &login, &s->pg, &report, why);
 	}
 	if (st != STATUS_OK) {
 		session_free(s);

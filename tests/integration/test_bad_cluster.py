@@ -394,26 +394,19 @@ def test_a_rule_that_asks_for_md5_takes_scram_too(taken_over):
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
-def test_a_server_that_asks_for_no_password_freezes_the_role(new_site, known):
-    site = new_site()
+def test_a_server_that_asks_for_no_password_changes_nothing(new_site, known):
+    site = new_site(keyturn="control_interval = 0s")
     if known:
         site.run("rotate", "sap", expect=0)
     site.server.hba("hostssl all sap 127.0.0.1/32 trust")
     old = site.current()
-    sentence(site.run("rotate", "sap"), FROZEN, "role sap",
-             "without asking", "pg_hba.conf", "keyturn thaw sap")
-    # Nothing is promoted without a proof.
-    assert site.current() == old
-    assert site.status()["state"] == "frozen"
-    sentence(site.run("rotate", "sap"), FROZEN, "sap", "frozen",
-             "keyturn thaw sap")
-    done = site.run("check")
-    assert re.search("^warn .*sap.*frozen", done.out, re.M), done.text
-    # Mended: the next run takes it from there.
+    sentence(site.run("rotate", "sap"), REFUSED, "role sap",
+             "without asking", "pg_hba.conf", "nothing was changed")
+    assert site.current() == old and site.labelled("pending") is None
+    finding(site.run("check"), "sap", "without asking", "pg_hba.conf")
+    # Mended: the next run is as if nothing had been.
     site.server.hba()
-    assert site.live() is not None
-    site.run("thaw", "sap", expect=0)
-    site.run("recover", "sap", expect=0)
+    site.run("rotate", "sap", expect=0)
     site.settled()
 
 
@@ -423,9 +416,15 @@ def test_trust_is_seen_also_where_the_control_is_remembered(taken_over):
     site.run("rotate", "sap", expect=0)
     old = site.current()
     site.server.hba("hostssl all all 127.0.0.1/32 trust")
-    done = site.run("rotate", "sap")
-    assert done.exit == FROZEN, done.text
+    sentence(site.run("rotate", "sap"), FROZEN, "role sap",
+             "without asking", "pg_hba.conf", "keyturn thaw sap")
+    # Nothing is promoted without a proof.
     assert site.current() == old
+    assert site.status()["state"] == "frozen"
+    sentence(site.run("rotate", "sap"), FROZEN, "sap", "frozen",
+             "keyturn thaw sap")
+    done = site.run("check")
+    assert re.search("^warn .*sap.*frozen", done.out, re.M), done.text
     site.server.hba()
     site.run("thaw", "sap", expect=0)
     site.run("recover", "sap", expect=0)

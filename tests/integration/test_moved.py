@@ -65,7 +65,8 @@ def test_a_renamed_role_is_named_and_then_rotated(taken_over):
     mark = site.server.mark()
     site.run("check", "sap", expect=0)
     site.run("rotate", "sap", expect=0)
-    assert site.server.logins(mark, "erp")[1] == 0
+    # The one that fails is the wrong-password control of another name.
+    assert site.server.logins(mark, "erp")[1] == 1
     site.must_not_log_in(old.password, "erp")
     site.must_log_in(site.current().password, "erp")
 

@@ -58,7 +58,7 @@ static const char *const act_names[] = {
 	"role",	 "intent",   "canary",	"open",	    "preflight", "claim",
 	"look",	 "describe", "fetch",	"stage",    "apply",	 "adopt",
 	"prove", "control",  "inspect", "evidence", "promote",	 "retire",
-	"try",	 "sink",     "freeze",	"close",
+	"try",	 "sink",     "freeze",	"close",    "login",
 };
 
 #define ACTS (sizeof(act_names) / sizeof(act_names[0]))
@@ -360,7 +360,7 @@ static void land_all(struct world *w, bool lost)
 static void quiet(struct world *w)
 {
 	w->fate = NULL;
-	w->trust = w->reject = w->polite = false;
+	w->trust = w->reject = w->polite = w->shut = false;
 	w->random_from = w->random_until = 0;
 }
 
@@ -401,6 +401,9 @@ static void must_converge(struct world *w, enum landing landing)
 		fail_plan("recover ends with %s", status_name(s));
 	check_recovered(w, landing, by_hand);
 	s = run(w, 1, ROTATE);
+	/* What a person did, or a store forgot, and only a login can tell. */
+	if (s == STATUS_REFUSED && (w->db.by_hand || forgotten(w)))
+		s = run(w, 1, EMERGENCY);
 	if (s != STATUS_OK || !world_settled(w))
 		fail_plan("the next rotation ends with %s", status_name(s));
 	if (*world_label(w, STORE_LABEL_PENDING))
@@ -1061,14 +1064,17 @@ static void a_rejected_password_is_made_anew_at_most_twice(void **state)
 	world_free(&w);
 }
 
+/* The rule came between what was tried and the proof. */
 static void a_server_that_does_not_ask_freezes_the_role(void **state)
 {
 	static struct world w;
 
 	(void)state;
 	for (int readable = 0; readable <= 1; readable++) {
+		struct plan p = one_fault("prove", FATE_LIE, ALWAYS);
+
 		prepare(&w, SCENE_MANAGED, readable);
-		w.trust = true;
+		under(&w, &p);
 		assert_int_equal(run(&w, 0, ROTATE), STATUS_FROZEN);
 		assert_true(w.role.frozen);
 		assert_int_equal(run(&w, 0, ROTATE), STATUS_FROZEN);
@@ -1088,7 +1094,7 @@ static void a_server_that_takes_any_password_freezes_the_role(void **state)
 	for (size_t o = 0; o < 3; o++) {
 		struct plan p = one_fault("control", FATE_LIE, ALWAYS);
 
-		prepare(&w, SCENE_MANAGED, false);
+		prepare(&w, SCENE_APPLIED, false);
 		under(&w, &p);
 		assert_int_equal(run(&w, 0, &orders[o]), STATUS_FROZEN);
 		assert_true(w.role.frozen);
@@ -1098,13 +1104,216 @@ static void a_server_that_takes_any_password_freezes_the_role(void **state)
 	}
 }
 
+/* ---- what is tried before anything is changed ---- */
+
+static const enum scene untouched[] = { SCENE_MANAGED,	  SCENE_DOUBTED,
+					SCENE_NO_MARKER,  SCENE_STAGED,
+					SCENE_UNMARKED,	  SCENE_NEW,
+					SCENE_ROLLED_BACK };
+
+/* Nothing happens to the role, and the run says so. */
+static void must_refuse(struct world *w, enum scene scene,
+			const struct order *o, struct plan *p)
+{
+	char live[WORLD_PASSWORD];
+	unsigned staged = w->staged;
+
+	memcpy(live, w->db.password, sizeof(live));
+	say_plan(scene, o, p, LAND_NEVER, false);
+	under(w, p);
+	if (run(w, 0, o) != STATUS_REFUSED)
+		fail_plan("it was not refused");
+	assert_string_equal(w->db.password, live);
+	assert_int_equal(w->staged, staged);
+	assert_false(w->role.frozen);
+	must_converge(w, LAND_NEVER);
+}
+
+static void what_could_not_be_proved_is_not_begun(void **state)
+{
+	static const struct {
+		const char *act;
+		enum fate fate;
+	} faults_of[] = {
+		{ "login", FATE_DOWN },	   /* an endpoint is away */
+		{ "login", FATE_LIE },	   /* it asks for no password */
+		{ "login", FATE_FOREIGN }, /* CURRENT is refused */
+		{ "control", FATE_DOWN },  /* the same, with a wrong one */
+		{ "control", FATE_LIE },   /* it takes any password */
+		{ "try", FATE_REFUSED },   /* a sink cannot be written */
+	};
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(faults_of) / sizeof(faults_of[0]); i++)
+		for (int due = 0; due <= 1; due++) {
+			struct plan p = one_fault(faults_of[i].act,
+						  faults_of[i].fate, ALWAYS);
+			char live[WORLD_PASSWORD];
+
+			prepare(&w, SCENE_MANAGED, false);
+			memcpy(live, w.db.password, sizeof(live));
+			if (faults_of[i].fate != FATE_FOREIGN) {
+				must_refuse(&w, SCENE_MANAGED,
+					    due ? DUE : ROTATE, &p);
+			} else {
+				under(&w, &p);
+				assert_int_equal(run(&w, 0, due ? DUE : ROTATE),
+						 STATUS_REFUSED);
+				assert_int_equal(w.staged, 0);
+				must_converge(&w, LAND_NEVER);
+			}
+			world_free(&w);
+		}
+}
+
+/* pg_hba.conf has no line for the role, whatever keyturn knows of it. */
+static void who_cannot_log_in_from_here_is_not_locked_out(void **state)
+{
+	static const struct order *const some[] = { ROTATE, DUE, EMERGENCY };
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(untouched) / sizeof(untouched[0]); i++)
+		for (size_t o = 0; o < 3; o++) {
+			struct plan p = { .n = 0 };
+			char live[WORLD_PASSWORD];
+			unsigned staged;
+			enum status s;
+
+			prepare(&w, untouched[i], false);
+			say_plan(untouched[i], some[o], &p, LAND_NEVER, false);
+			staged = w.staged;
+			memcpy(live, w.db.password, sizeof(live));
+			w.shut = true;
+			s = run(&w, 0, some[o]);
+			if (s == STATUS_OK)
+				fail_plan("it went on");
+			assert_string_equal(w.db.password, live);
+			assert_int_equal(w.staged, staged);
+			must_converge(&w, LAND_NEVER);
+			world_free(&w);
+		}
+}
+
+/* CURRENT may be dead there, and a new password waits to be proved. */
+static void what_was_applied_is_finished_without_a_try(void **state)
+{
+	static const enum scene scenes[] = { SCENE_APPLIED, SCENE_FORWARDED,
+					     SCENE_NO_MARKER_APPLIED };
+	static const struct order *const some[] = { DUE, RECOVER };
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		for (size_t o = 0; o < 2; o++) {
+			struct plan p = one_fault("login", FATE_DOWN, ALWAYS);
+
+			prepare(&w, scenes[i], false);
+			say_plan(scenes[i], some[o], &p, LAND_NEVER, false);
+			under(&w, &p);
+			if (run(&w, 1, some[o]) != STATUS_OK)
+				fail_plan("it was not finished");
+			assert_true(world_settled(&w));
+			assert_int_equal(w.staged, 1);
+			world_free(&w);
+		}
+}
+
+static void an_emergency_passes_over_a_bad_sink_and_a_dead_password(
+	void **state)
+{
+	struct plan p = one_fault("try", FATE_REFUSED, ALWAYS);
+	static struct world w;
+
+	(void)state;
+	prepare(&w, SCENE_BY_HAND, false);
+	under(&w, &p);
+	assert_int_equal(run(&w, 0, EMERGENCY), STATUS_OK);
+	assert_true(world_settled(&w));
+	/* The one password that it tried was made up. */
+	assert_int_equal(w.wrong_logins, 0);
+	assert_int_equal(w.controls, 1);
+	world_free(&w);
+}
+
+/* One login more, and one that fails; none when they were had lately. */
+static void what_was_proved_lately_is_not_tried_again(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	prepare(&w, SCENE_MANAGED, false);
+	world_remembers(&w, 3600 * NOW_SECOND);
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	assert_int_equal(w.n_proved, 2);
+	assert_int_equal(w.controls, 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	assert_int_equal(w.n_proved, 5);
+	assert_int_equal(w.controls, 1);
+	/* Written once, and not with each rotation. */
+	assert_int_equal(w.remembered, 1);
+	/* Another way, then a failure, then time: tried again. */
+	w.way = "another";
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	assert_int_equal(w.n_proved, 7);
+	assert_int_equal(w.controls, 2);
+	w.role.rotated_us = w.clock + NOW_SECOND;
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	assert_int_equal(w.n_proved, 9);
+	assert_int_equal(w.controls, 2);
+	w.clock += 3600 * NOW_SECOND;
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	assert_int_equal(w.n_proved, 11);
+	assert_int_equal(w.controls, 3);
+	world_free(&w);
+}
+
+/* What it refuses now it will take when it has forgotten. */
+static void a_proxy_that_does_not_know_current_yet_is_no_reason_to_refuse(
+	void **state)
+{
+	static struct world w;
+
+	(void)state;
+	prepare(&w, SCENE_MANAGED, false);
+	w.lag_us = 4 * 60 * NOW_SECOND;
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	w.db.proxy_until = w.clock + NOW_SECOND;
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_BUSY);
+	assert_int_equal(w.staged, 1);
+	w.db.proxy_until = 0;
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	world_free(&w);
+}
+
+/* Its own failure is all that a run may believe. */
+static void a_try_that_failed_is_made_again(void **state)
+{
+	struct plan p = one_fault("login", FATE_DOWN, 1);
+	static struct world w;
+
+	(void)state;
+	prepare(&w, SCENE_MANAGED, false);
+	world_remembers(&w, 3600 * NOW_SECOND);
+	under(&w, &p);
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_REFUSED);
+	w.fate = NULL;
+	assert_int_equal(run(&w, 0, RECOVER), STATUS_OK);
+	w.shut = true;
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_REFUSED);
+	assert_int_equal(w.staged, 0);
+	world_free(&w);
+}
+
 static void nothing_is_imported_from_a_server_that_does_not_ask(void **state)
 {
 	static struct world w;
 
 	(void)state;
 	for (int control = 0; control <= 1; control++) {
-		struct plan p = one_fault(control ? "control" : "prove",
+		struct plan p = one_fault(control ? "control" : "login",
 					  FATE_LIE, ALWAYS);
 
 		prepare(&w, SCENE_NEW, true);
@@ -1117,7 +1326,7 @@ static void nothing_is_imported_from_a_server_that_does_not_ask(void **state)
 
 static void a_wrong_password_is_not_imported(void **state)
 {
-	struct plan p = one_fault("prove", FATE_FOREIGN, 1);
+	struct plan p = one_fault("login", FATE_FOREIGN, 1);
 	static struct world w;
 
 	(void)state;
@@ -1181,8 +1390,11 @@ static void a_password_changed_by_hand_is_seen_where_it_can_be_read(
 	assert_int_equal(run(&w, 0, ROTATE), STATUS_FROZEN);
 	assert_int_equal(w.staged, 0);
 	world_free(&w);
+	/* Else by the login that comes before anything is changed. */
 	prepare(&w, SCENE_BY_HAND, false);
-	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_REFUSED);
+	assert_int_equal(w.staged, 0);
+	assert_int_equal(run(&w, 0, EMERGENCY), STATUS_OK);
 	assert_true(world_settled(&w));
 	world_free(&w);
 }
@@ -1213,7 +1425,6 @@ static void a_probe_leaves_our_password_alone(void **state)
 	static struct world w;
 
 	(void)state;
-	p.fault[0].from = 1; /* the first is the probe's own */
 	prepare(&w, SCENE_UNMARKED, false);
 	under(&w, &p);
 	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
@@ -1707,6 +1918,15 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_rejected_password_is_made_anew_at_most_twice),
 	cmocka_unit_test(a_server_that_does_not_ask_freezes_the_role),
 	cmocka_unit_test(a_server_that_takes_any_password_freezes_the_role),
+	cmocka_unit_test(what_could_not_be_proved_is_not_begun),
+	cmocka_unit_test(who_cannot_log_in_from_here_is_not_locked_out),
+	cmocka_unit_test(what_was_applied_is_finished_without_a_try),
+	cmocka_unit_test(
+		an_emergency_passes_over_a_bad_sink_and_a_dead_password),
+	cmocka_unit_test(what_was_proved_lately_is_not_tried_again),
+	cmocka_unit_test(
+		a_proxy_that_does_not_know_current_yet_is_no_reason_to_refuse),
+	cmocka_unit_test(a_try_that_failed_is_made_again),
 	cmocka_unit_test(nothing_is_imported_from_a_server_that_does_not_ask),
 	cmocka_unit_test(a_wrong_password_is_not_imported),
 	cmocka_unit_test(a_password_changed_by_hand_after_the_apply_freezes_it),

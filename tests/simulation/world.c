@@ -301,10 +301,23 @@ void world_by_hand(struct world *w)
 
 /* ---- making and running ---- */
 
+void world_remembers(struct world *w, int64_t interval_us)
+{
+	const struct runner_env_options o = { .ledger = &w->ledger,
+					      .now = &w->now,
+					      .random = &w->random,
+					      .control_interval_us =
+						      interval_us,
+					      .actor = "simulator" };
+
+	runner_env_free(w->env);
+	w->env = NULL;
+	if (runner_env_new(&o, &w->env) != STATUS_OK)
+		abort();
+}
+
 static void make_interfaces(struct world *w)
 {
-	struct runner_env_options o;
-
 	w->now = (struct now){ sim_clock, sim_clock, sim_sleep, w };
 	w->random = (struct random){ sim_random, w };
 	w->target = (struct target){ .ops = &world_target_ops,
@@ -316,13 +329,8 @@ static void make_interfaces(struct world *w)
 	w->store_if = (struct store){ &world_store_ops, "sim" };
 	w->ledger = (struct ledger){ &world_ledger_ops };
 	w->policy = policy_default();
-	o = (struct runner_env_options){ .ledger = &w->ledger,
-					 .now = &w->now,
-					 .random = &w->random,
-					 .control_interval_us = 0,
-					 .actor = "simulator" };
-	if (runner_env_new(&o, &w->env) != STATUS_OK)
-		abort();
+	w->way = "the-one-way";
+	world_remembers(w, 0);
 }
 
 void world_make(struct world *w, uint64_t seed)

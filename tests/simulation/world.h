@@ -111,6 +111,7 @@ struct world {
 	bool readable;	/* the admin may read pg_authid */
 	bool trust;	/* the server lets everybody in */
 	bool reject;	/* the server rejects passwords */
+	bool shut;	/* pg_hba.conf has no line for the role from here */
 	bool none;	/* no marker: the role connects, and a login tells */
 	bool forwards;	/* a commit that fails has changed the password */
 	bool remembers; /* the next describe is from an old memory */
@@ -136,7 +137,8 @@ struct world {
 	/* ledger and sink */
 	struct ledger_role role;
 	bool have_role;
-	bool control_remembered;
+	char fact[LEDGER_TEXT_SIZE]; /* there is but one */
+	unsigned remembered;	     /* how often one was written */
 	char sink_version[RANDOM_UUID_SIZE];
 	char sink_password[WORLD_PASSWORD];
 	int64_t sink_epoch;
@@ -163,6 +165,7 @@ struct world {
 	struct sink sink;
 	struct now now;
 	struct random random;
+	const char *way; /* of a proof's logins */
 	struct policy policy;
 	struct runner_env *env;
 };
@@ -172,6 +175,9 @@ void world_forwards(struct world *w);
 
 /* Make it a cluster without an admin and without a marker. */
 void world_no_marker(struct world *w);
+
+/* Let it count for so long that a role was proved (control_interval). */
+void world_remembers(struct world *w, int64_t interval_us);
 
 /* A world with one managed role whose CURRENT is live. */
 void world_make(struct world *w, uint64_t seed);

@@ -112,8 +112,11 @@ static enum status l_remember(struct ledger *l, const char *key,
 			      const char *value, int64_t until_us,
 			      struct reason *why)
 {
-	(void)key, (void)value, (void)until_us, (void)why;
-	of_ledger(l)->control_remembered = true;
+	struct world *w = of_ledger(l);
+
+	(void)key, (void)until_us, (void)why;
+	snprintf(w->fact, sizeof(w->fact), "%s", value);
+	w->remembered++;
 	return STATUS_OK;
 }
 
@@ -121,9 +124,11 @@ static enum status l_recall(struct ledger *l, const char *key, int64_t now_us,
 			    char ret_value[LEDGER_TEXT_SIZE],
 			    struct reason *why)
 {
+	struct world *w = of_ledger(l);
+
 	(void)key, (void)now_us, (void)why;
-	snprintf(ret_value, LEDGER_TEXT_SIZE, "refused");
-	return of_ledger(l)->control_remembered ? STATUS_OK : STATUS_NOT_FOUND;
+	snprintf(ret_value, LEDGER_TEXT_SIZE, "%s", w->fact);
+	return w->fact[0] ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 const struct ledger_ops world_ledger_ops = {

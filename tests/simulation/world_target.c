@@ -351,22 +351,25 @@ static void log_in(struct world *w, const struct secret *password, bool control,
 		w->wrong_logins++;
 }
 
-static enum status t_prove(struct target *t, const char *role,
-			   const struct secret *password, bool control,
-			   enum target_login *ret, struct reason *why)
+static enum status t_prove(struct target *t, const struct target_who *who,
+			   const struct secret *password,
+			   enum target_proof kind, enum target_login *ret,
+			   struct reason *why)
 {
+	static const char *const acts[] = { "prove", "login", "control" };
 	struct world *w = of_target(t);
+	bool control = kind == TARGET_PROOF_WRONG;
 	enum fate f;
 
-	(void)role, (void)why;
+	(void)who, (void)why;
 	*ret = TARGET_LOGIN_NO_EVIDENCE;
 	if (world_dead(w))
 		return STATUS_OK;
-	f = world_fate(w, control ? "control" : "prove");
+	f = world_fate(w, acts[kind]);
 	w->clock += 5000;
 	if (f == FATE_REFUSED)
 		return STATUS_ERROR; /* something local failed */
-	if (f != FATE_GOOD && f != FATE_LIE)
+	if (w->shut || (f != FATE_GOOD && f != FATE_LIE))
 		return STATUS_OK;
 	if (w->trust)
 		*ret = TARGET_LOGIN_NOT_ASKED;
@@ -374,6 +377,14 @@ static enum status t_prove(struct target *t, const char *role,
 		*ret = control ? TARGET_LOGIN_RIGHT : TARGET_LOGIN_NOT_ASKED;
 	else
 		log_in(w, password, control, ret);
+	return STATUS_OK;
+}
+
+static enum status t_way(struct target *t, const struct target_who *who,
+			 char ret_way[TARGET_WAY_SIZE])
+{
+	(void)who;
+	snprintf(ret_way, TARGET_WAY_SIZE, "%s", of_target(t)->way);
 	return STATUS_OK;
 }
 
@@ -387,5 +398,6 @@ const struct target_ops world_target_ops = {
 	.look = t_look,
 	.apply = t_apply,
 	.prove = t_prove,
+	.way = t_way,
 	.inspect = t_inspect,
 };

@@ -51,7 +51,8 @@ static void a_rotation_goes_through_its_states_in_order(void **state)
 	assert_goes(e, OK, PREFLIGHT);
 	assert_goes(e, OK, CLAIM);
 	assert_goes(e, OK, RESOLVE);
-	assert_goes(e, CURRENT_LIVE, GENERATE);
+	assert_goes(e, CURRENT_LIVE, TRY);
+	assert_goes(e, OK, GENERATE);
 	assert_goes(e, OK, STAGE);
 	assert_true(e.have_version);
 	assert_goes(e, OK, READBACK);
@@ -126,7 +127,7 @@ static void the_interrupted_rotation_is_finished_before_the_one_asked_for(
 	assert_goes(e, OK, RESOLVE);
 	assert_true(e.finished);
 	assert_false(e.finishing);
-	assert_goes(e, CURRENT_LIVE, GENERATE);
+	assert_goes(e, CURRENT_LIVE, TRY);
 }
 
 /* ---- guards, both ways ---- */
@@ -137,7 +138,7 @@ static void only_a_run_that_rotates_makes_the_first_password(void **state)
 	struct engine no = in(ENGINE_RESOLVE, ENGINE_MODE_RECOVER);
 
 	(void)state;
-	assert_goes(yes, NEVER, GENERATE);
+	assert_goes(yes, NEVER, TRY);
 	assert_goes(no, NEVER, CLOSE);
 	assert_int_equal(no.outcome, STATUS_OK);
 }
@@ -159,9 +160,25 @@ static void only_an_emergency_replaces_a_wrong_password(void **state)
 
 	(void)state;
 	yes.emergency = true;
-	assert_goes(yes, WRONG, GENERATE);
+	assert_goes(yes, WRONG, TRY);
 	assert_goes(no, WRONG, FREEZE);
 	assert_int_equal(no.outcome, STATUS_FROZEN);
+}
+
+static void what_fails_before_the_apply_ends_refused(void **state)
+{
+	static const enum engine_event fails[] = {
+		ENGINE_ON_WRONG, ENGINE_ON_NOT_ASKED, ENGINE_ON_CONTROL_PASSED,
+		ENGINE_ON_NO_EVIDENCE, ENGINE_ON_FAILED
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(fails) / sizeof(fails[0]); i++) {
+		struct engine e = in(ENGINE_TRY, ENGINE_MODE_ROTATE);
+
+		assert_int_equal(step(&e, fails[i]), ENGINE_CLOSE);
+		assert_int_equal(e.outcome, STATUS_REFUSED);
+	}
 }
 
 static void an_emergency_replaces_once(void **state)
@@ -188,12 +205,12 @@ static void a_new_password_is_made_once_and_only_when_wanted(void **state)
 	fresh.finished = fresh.fresh = true;
 	made.fresh = made.have_version = true;
 	restored.restored = true;
-	assert_goes(due, CURRENT_LIVE, GENERATE);
+	assert_goes(due, CURRENT_LIVE, TRY);
 	assert_goes(finished, CURRENT_LIVE, DELIVER);
-	assert_goes(fresh, CURRENT_LIVE, GENERATE);
+	assert_goes(fresh, CURRENT_LIVE, TRY);
 	assert_goes(made, CURRENT_LIVE, DELIVER);
 	assert_goes(recover, CURRENT_LIVE, DELIVER);
-	assert_goes(restored, CURRENT_LIVE, GENERATE);
+	assert_goes(restored, CURRENT_LIVE, TRY);
 }
 
 static void a_new_one_follows_only_a_finished_one_and_when_asked(void **state)
@@ -474,6 +491,7 @@ int main(void)
 			only_a_run_that_rotates_makes_the_first_password),
 		cmocka_unit_test(only_an_import_adopts),
 		cmocka_unit_test(only_an_emergency_replaces_a_wrong_password),
+		cmocka_unit_test(what_fails_before_the_apply_ends_refused),
 		cmocka_unit_test(an_emergency_replaces_once),
 		cmocka_unit_test(
 			a_new_password_is_made_once_and_only_when_wanted),

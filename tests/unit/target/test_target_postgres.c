@@ -186,11 +186,13 @@ static void must_claim(struct target *t, struct target_session *s,
 static enum target_login login_as(struct target *t, const char *role,
 				  const char *password)
 {
+	const struct target_who who = { .role = role };
 	struct secret *s = secret_of(password);
 	enum target_login login = TARGET_LOGIN_NO_EVIDENCE;
 	struct reason why = { "" };
 
-	if (t->ops->prove(t, role, s, false, &login, &why) != STATUS_OK)
+	if (t->ops->prove(t, &who, s, TARGET_PROOF_NEW, &login, &why) !=
+	    STATUS_OK)
 		fail_msg("%s", why.text);
 	secret_free(s);
 	return login;
@@ -1030,6 +1032,7 @@ static void the_weakest_endpoint_decides(void **state)
 	char same[1024];
 	struct target *t = with_endpoint("host=127.0.0.1 port=1");
 	struct secret *wrong = secret_of(WRONG);
+	const struct target_who who = { .role = "endpoint_role" };
 	enum target_login login;
 	struct reason why = { "" };
 
@@ -1041,16 +1044,16 @@ static void the_weakest_endpoint_decides(void **state)
 	assert_int_equal(login_as(t, "endpoint_role", WRONG),
 			 TARGET_LOGIN_WRONG);
 	/* As a control, an endpoint that is down leaves it open. */
-	assert_int_equal(t->ops->prove(t, "endpoint_role", wrong, true, &login,
-				       &why),
+	assert_int_equal(t->ops->prove(t, &who, wrong, TARGET_PROOF_WRONG,
+				       &login, &why),
 			 STATUS_OK);
 	assert_int_equal(login, TARGET_LOGIN_NO_EVIDENCE);
 	t->ops->close(t);
 	conninfo_for("nobody", "postgres", same, sizeof(same));
 	t = with_endpoint(same);
 	assert_int_equal(login_as(t, "endpoint_role", OLD), TARGET_LOGIN_RIGHT);
-	assert_int_equal(t->ops->prove(t, "endpoint_role", wrong, true, &login,
-				       &why),
+	assert_int_equal(t->ops->prove(t, &who, wrong, TARGET_PROOF_WRONG,
+				       &login, &why),
 			 STATUS_OK);
 	assert_int_equal(login, TARGET_LOGIN_WRONG);
 	t->ops->close(t);
@@ -1599,6 +1602,7 @@ static void *rotator_thread(void *arg)
 	r->ok = secret_new(64, &p) == STATUS_OK &&
 		secret_set(p, PASSWORD, strlen(PASSWORD)) == STATUS_OK;
 	for (i = 0; r->ok && i < 4; i++) {
+		const struct target_who who = { .role = role };
 		enum target_login login = TARGET_LOGIN_NO_EVIDENCE;
 
 		r->ok = r->t->ops->open(r->t, &s, &why) == STATUS_OK &&
@@ -1610,8 +1614,8 @@ static void *rotator_thread(void *arg)
 					 &why) == STATUS_OK &&
 			r->t->ops->apply(r->t, s, role, one, version, p,
 					 &why) == STATUS_OK &&
-			r->t->ops->prove(r->t, role, p, false, &login, &why) ==
-				STATUS_OK &&
+			r->t->ops->prove(r->t, &who, p, TARGET_PROOF_NEW,
+					 &login, &why) == STATUS_OK &&
 			login == TARGET_LOGIN_RIGHT;
 		if (s != NULL)
 			r->t->ops->release(r->t, s, r->ok);
