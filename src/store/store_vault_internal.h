@@ -146,6 +146,12 @@ enum status store_vault_ready_check(struct store_vault *v,
 				    struct store_vault_view *w,
 				    struct reason *why);
 
+/* STATUS_REFUSED: this version has a deletion time; how to take it away. */
+enum status store_vault_ready_passing(const struct store_vault *v,
+				      enum store_vault_kind kind,
+				      const char *name, int64_t version,
+				      struct reason *why);
+
 enum status store_vault_ready(struct store *store, const char *name,
 			      struct reason *why);
 
@@ -173,9 +179,8 @@ enum status store_vault_kv_read(struct store_vault *v,
 
 /*
  * Write the whole document (patch false) or merge into it, when its version is
- * `cas`.  data is freed, also on failure.  *ret_version is the new version;
- * of CURRENT one that will be deleted by the clock is taken, too: that was
- * looked at before, and a refusal would only hide that it has moved.
+ * `cas`.  data is freed, also on failure.  *ret_version is the new version.
+ * STATUS_REFUSED: nothing was written, or it was and has a deletion time.
  * STATUS_CONFLICT: refused with a 400; re-reading decides why.
  * STATUS_NOT_FOUND: a patch of what is deleted or not there.
  */

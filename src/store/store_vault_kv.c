@@ -131,18 +131,23 @@ static enum status wrap_data(int64_t cas, struct doc *data,
 	return STATUS_OK;
 }
 
-/* delete_version_after would take the newest version away by the clock. */
-static enum status check_lasting(const struct store_vault *v, const char *name,
-				 const struct doc *data, struct reason *why)
+/* delete_version_after would take the newest version away by the clock.  Of a
+ * canary it is the mount's.  Of CURRENT it was looked at before; what could not
+ * be seen then is no success now: consumers would find nothing, some day. */
+static enum status check_lasting(const struct store_vault *v,
+				 enum store_vault_kind kind, const char *name,
+				 const struct doc *data, int64_t version,
+				 struct reason *why)
 {
-	const char *until = doc_text(doc_get(data, "deletion_time"));
-
-	if (!until || until[0] == '\0')
+	if (doc_text_len(doc_get(data, "deletion_time")) == 0)
 		return STATUS_OK;
+	if (strncmp(name, CANARY_PREFIX, strlen(CANARY_PREFIX)) != 0)
+		return store_vault_ready_passing(v, kind, name, version, why);
 	return reason_set(why, STATUS_REFUSED,
-			  "store %s: delete_version_after of the mount or of "
-			  "%s would delete what is written; set it to 0s",
-			  v->name, name);
+			  "store %s: delete_version_after of the mount %s "
+			  "deletes versions by the clock: vault write "
+			  "%s/config delete_version_after=0s",
+			  v->name, v->mount, v->mount);
 }
 
 static enum status take_version(const struct store_vault *v,
@@ -157,9 +162,7 @@ static enum status take_version(const struct store_vault *v,
 				  "store %s: the answer to the write of %s "
 				  "names no version",
 				  v->name, name);
-	if (kind == STORE_VAULT_CURRENT)
-		return STATUS_OK;
-	return check_lasting(v, name, data, why);
+	return check_lasting(v, kind, name, data, *ret_version, why);
 }
 
 static enum status judge_write(const struct store_vault *v,

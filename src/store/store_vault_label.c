@@ -173,7 +173,7 @@ static enum status write_current(struct store_vault *v,
 	if (s == STATUS_CONFLICT || s == STATUS_NOT_FOUND)
 		return settle_promote(v, w->name, id, w->a_version, after, why);
 	if (s != STATUS_OK) {
-		if (s == STATUS_UNKNOWN)
+		if (s == STATUS_UNKNOWN || next.a_version != w->a_version)
 			store_vault_known_forget(v, w->name);
 		return s;
 	}

@@ -131,6 +131,16 @@ static enum status will_be_deleted(const struct store_vault *v,
 	return STATUS_REFUSED;
 }
 
+enum status store_vault_ready_passing(const struct store_vault *v,
+				      enum store_vault_kind kind,
+				      const char *name, int64_t version,
+				      struct reason *why)
+{
+	const struct document d = { kind, name, version, true };
+
+	return will_be_deleted(v, &d, false, why);
+}
+
 /* "0s" is unset, and what is below it is switched off. */
 static bool deletes(const struct doc *setting)
 {

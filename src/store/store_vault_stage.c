@@ -303,7 +303,7 @@ static enum status write_stage(struct store_vault *v,
 		return settle_stage(v, w->name, id, entry, revision, after,
 				    why);
 	if (s != STATUS_OK) {
-		if (s == STATUS_UNKNOWN)
+		if (s == STATUS_UNKNOWN || next.b_version != w->b_version)
 			store_vault_known_forget(v, w->name);
 		return s;
 	}

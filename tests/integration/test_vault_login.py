@@ -673,6 +673,20 @@ def hiding(site):
                               .replace('"read", "delete"', '"delete"')))
 
 
+def test_a_success_that_the_clock_takes_away_is_none(site):
+    """A policy that shows no metadata lets it be seen in the write only."""
+    hiding(site)
+    site.run("rotate", "sap", expect=0)
+    lasting(site, site.path(), "1h")
+    done = site.run("rotate", "sap")
+    sentence(done, 9, "recover", "delete_version_after", site.path())
+    switched_off(site, done)
+    site.run("recover", "sap", expect=0)
+    site.settled()
+    site.run("rotate", "sap", expect=0)
+    site.settled()
+
+
 @pytest.mark.parametrize("which", ["path", "record_path"])
 def test_what_the_metadata_may_not_tell_the_version_that_is_there_does(
         site, which):
