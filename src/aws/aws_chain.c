@@ -42,10 +42,11 @@ static enum status from_environment(struct aws_chain *c, const char *profile,
 {
 	const char *id_text = aws_environment_get("AWS_ACCESS_KEY_ID");
 	const char *secret_text = aws_environment_get("AWS_SECRET_ACCESS_KEY");
+	const char *ends = aws_environment_get("AWS_CREDENTIAL_EXPIRATION");
 	struct secret *id = NULL, *secret = NULL, *token = NULL;
 	enum status s;
 
-	(void)c, (void)profile, (void)depth;
+	(void)profile, (void)depth;
 	if (!id_text)
 		return STATUS_NOT_FOUND;
 	if (!secret_text)
@@ -58,7 +59,7 @@ static enum status from_environment(struct aws_chain *c, const char *profile,
 	if (s == STATUS_OK)
 		s = from_text(aws_environment_get("AWS_SESSION_TOKEN"), &token);
 	if (s == STATUS_OK) {
-		s = aws_key_make("the environment", id, secret, token, NULL,
+		s = aws_key_make("the environment", id, secret, token, ends,
 				 ret, why);
 	} else {
 		secret_free(secret);
@@ -66,6 +67,15 @@ static enum status from_environment(struct aws_chain *c, const char *profile,
 		reason_set(why, s, "no locked memory for a secret");
 	}
 	secret_free(id);
+	/* Nobody renews it for a process that runs. */
+	if (s == STATUS_OK && ret->expires_us &&
+	    ret->expires_us <= now_wall(c->wire->now)) {
+		aws_key_clear(ret);
+		s = reason_set(why, STATUS_CONFIG,
+			       "the AWS key of the environment has ended "
+			       "(AWS_CREDENTIAL_EXPIRATION %s)",
+			       ends);
+	}
 	return s;
 }
 

@@ -576,6 +576,8 @@ static void check_around(struct check *k, const struct config_group *token,
 	const struct config *c = backends_config(k->cli->backends);
 	char admin[CONFIG_NAME_MAX + 8];
 
+	if (strcmp(config_string(token, CONFIG_token_type), "aws-rds") == 0)
+		token_cache_look(cache, "", token_finding, k, NULL);
 	snprintf(admin, sizeof(admin), "token:%s", config_name(token));
 	for (size_t i = 0; i < config_count(c, CONFIG_SECTION_cluster); i++) {
 		const struct config_group *g =

@@ -135,6 +135,16 @@ static enum status check_files(const struct config_group *g, struct reason *why)
 	return STATUS_OK;
 }
 
+/* Letters, digits, "-" and "."; no dot at either end. */
+static bool is_host_name(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n > 0 && s[0] != '.' && s[n - 1] != '.' && !strstr(s, "..") &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			 "0123456789-.") == n;
+}
+
 static enum status check_needs(const struct config_group *g, const char *type,
 			       struct reason *why)
 {
@@ -145,6 +155,11 @@ static enum status check_needs(const struct config_group *g, const char *type,
 	if (rds && !*text_of(g, CONFIG_token_host))
 		return refuse(why, g, NULL,
 			      "needs host, which the token is for");
+	if (rds && !is_host_name(text_of(g, CONFIG_token_host)))
+		return refuse(why, g, config_model_value(g, CONFIG_token_host),
+			      "must be the host's name alone, which is signed "
+			      "as it stands: no scheme, port, path or dot at "
+			      "the end");
 	if ((rds || strcmp(type, "azure") == 0) &&
 	    !*text_of(g, CONFIG_token_user))
 		return refuse(why, g, NULL, "needs user");

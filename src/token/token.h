@@ -53,8 +53,9 @@ struct token_source_ops {
 	enum status (*mint)(struct token_source *s, struct token *ret,
 			    struct reason *why);
 
-	/* Look at what the issuer knows of the database at `host`; changes
-	 * nothing.  NULL when it knows nothing. */
+	/* Look at what the issuer knows of the database at `host`, which is ""
+	 * for what the token says of itself; changes nothing.  NULL when it
+	 * knows nothing. */
 	enum status (*look)(struct token_source *s, const char *host,
 			    token_finding_fn *finding, void *arg,
 			    struct reason *why);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "aws/aws_credentials.h"
 #include "aws/aws_endpoint.h"
@@ -97,6 +98,52 @@ static enum status mint(struct token_source *source, struct token *ret,
 	return STATUS_OK;
 }
 
+/* "eu-central-1" of db.x.eu-central-1.rds.amazonaws.com; false for another
+ * name. */
+static bool region_of(const char *host, char region[AWS_REGION_SIZE])
+{
+	const char *end = strstr(host, ".rds.amazonaws.com"), *from = end;
+
+	if (!end)
+		return false;
+	while (from > host && from[-1] != '.')
+		from--;
+	if (from == host || (size_t)(end - from) >= AWS_REGION_SIZE)
+		return false;
+	memcpy(region, from, (size_t)(end - from));
+	region[end - from] = '\0';
+	return true;
+}
+
+/* A token of another region or host is one that nobody takes. */
+static enum status look(struct token_source *source, const char *host,
+			token_finding_fn *finding, void *arg,
+			struct reason *why)
+{
+	struct aws_rds *a = (struct aws_rds *)source;
+	char region[AWS_REGION_SIZE];
+	struct reason said = { "" };
+
+	(void)why;
+	if (!*host && region_of(a->host, region) &&
+	    strcmp(region, a->region) != 0) {
+		reason_set(
+			&said, STATUS_REFUSED,
+			"%s is in the region %s, and the token is signed "
+			"for %s, which that server does not take; set region",
+			a->host, region, a->region);
+		finding(arg, TOKEN_WARN, "region", said.text);
+	}
+	if (*host && strcasecmp(host, a->host) != 0) {
+		reason_set(&said, STATUS_REFUSED,
+			   "the token is signed for %s, and the cluster is %s: "
+			   "RDS takes it under its own name only",
+			   a->host, host);
+		finding(arg, TOKEN_WARN, "host", said.text);
+	}
+	return STATUS_OK;
+}
+
 static void close_source(struct token_source *source)
 {
 	struct aws_rds *a = (struct aws_rds *)source;
@@ -110,6 +157,7 @@ static void close_source(struct token_source *source)
 static const struct token_source_ops ops = {
 	.type = "aws-rds",
 	.mint = mint,
+	.look = look,
 	.close = close_source,
 };
 

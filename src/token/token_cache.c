@@ -106,6 +106,10 @@ static enum status copy(const struct token_cache *c, struct token *ret,
 	return STATUS_OK;
 }
 
+/* Azure's live for a day and more; whoever says years is not believed, for the
+ * token would be handed out long after its end. */
+#define LIFE_MAX_US (31 * 24 * 3600 * NOW_SECOND)
+
 static bool was_refused(const struct token_cache *c, const struct token *t)
 {
 	return c->refused && now_boot(c->now) - c->refused_us < REFUSED_US &&
@@ -124,6 +128,13 @@ static enum status keep(struct token_cache *c, struct token *t,
 				  "[token %s]: a new token is expired already; "
 				  "is this host's clock right?",
 				  c->source->name);
+	if (t->expires_us - now > LIFE_MAX_US)
+		return reason_set(why, STATUS_CORRUPT,
+				  "[token %s]: the source says that a token "
+				  "lives for %lld days, which none does",
+				  c->source->name,
+				  (long long)((t->expires_us - now) /
+					      (24 * 3600 * NOW_SECOND)));
 	if (was_refused(c, t))
 		return reason_set(
 			why, STATUS_DENIED,

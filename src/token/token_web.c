@@ -281,14 +281,17 @@ int64_t token_web_time(const struct doc *d)
 	return text && now_parse_foreign(text, &us) == 0 ? us : -1;
 }
 
+/* As text, and so that microseconds do not overflow; also since 1970. */
+#define SECONDS_MAX INT64_C(99999999999)
+
 int64_t token_web_seconds(const struct doc *d)
 {
 	const char *text = doc_text(d);
 	int64_t n = -1;
 
 	if (doc_int(d, &n))
-		return n >= 0 ? n : -1;
-	if (!text || !*text || strlen(text) > 12 ||
+		return n >= 0 && n <= SECONDS_MAX ? n : -1;
+	if (!text || !*text || strlen(text) > 11 ||
 	    text[strspn(text, "0123456789")])
 		return -1;
 	return strtoll(text, NULL, 10);

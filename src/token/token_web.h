@@ -77,7 +77,8 @@ int64_t token_web_skew(int64_t date_us, int64_t asked_us, int64_t now_us);
 /* RFC 3339 with any fraction; -1 when d is no such string. */
 int64_t token_web_time(const struct doc *d);
 
-/* Seconds as a number or a string of digits; -1 when it is neither. */
+/* Seconds as a number or a string of digits; -1 when it is neither, or beyond
+ * any calendar. */
 int64_t token_web_seconds(const struct doc *d);
 
 /* A secret that can be sent in a header or as a password; STATUS_NOT_FOUND when

@@ -117,11 +117,33 @@ def test_an_rds_token_dies_with_its_session(site):
     ({"host": None}, "needs host"),
     ({"user": None}, "needs user"),
     ({"region": "Mars 1"}, "region"),
+    ({"host": HOST + ":5433"}, "name alone"),
+    ({"host": "https://" + HOST}, "name alone"),
+    ({"host": HOST + "."}, "name alone"),
     ({"workspace": "https://x"}, "has no effect in a token of type aws-rds"),
 ])
 def test_rds_settings_are_looked_at(site, settings, sentence):
     rds(site, **settings)
     assert sentence in site.token(expect=2, environment=keys()).err
+
+
+def test_an_rds_token_ends_with_the_environment_s_key(site):
+    end = datetime.now(timezone.utc) + timedelta(minutes=4)
+    rds(site)
+    short = {**keys("SESSION"), "AWS_CREDENTIAL_EXPIRATION": end.isoformat()}
+    answer = site.json(environment=short)
+    assert abs(when(answer["expires_at"]) - end.timestamp()) < 2
+    done = site.token("--min-life", "10m", expect=6, environment=short)
+    assert "10m was asked for" in done.err
+    over = {**short, "AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z"}
+    assert "AWS_CREDENTIAL_EXPIRATION" in site.token(expect=2,
+                                                     environment=over).err
+
+
+def test_check_warns_of_an_rds_token_that_no_server_takes(site):
+    rds(site, region="us-east-1")
+    done = site.run("check", environment=keys())
+    assert "warn" in done.out and "is in the region eu-central-1" in done.out
 
 
 # ---- Azure and Google -------------------------------------------------------------

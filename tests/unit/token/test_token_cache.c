@@ -141,6 +141,18 @@ static int given(struct world *w, int64_t life)
 	return n;
 }
 
+static void a_life_that_no_token_has_is_not_believed(void **state)
+{
+	struct world *w = *state;
+	struct token t = { .secret = NULL };
+	struct reason why = { "" };
+
+	w->life = 32 * 24 * 3600 * NOW_SECOND;
+	assert_int_equal(token_cache_get(w->cache, 0, &t, &why),
+			 STATUS_CORRUPT);
+	assert_non_null(strstr(why.text, "32 days"));
+}
+
 static void one_token_serves_while_it_has_life(void **state)
 {
 	struct world *w = *state;
@@ -419,6 +431,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(one_token_serves_while_it_has_life),
+		TEST(a_life_that_no_token_has_is_not_believed),
 		TEST(twenty_minutes_before_its_end_it_is_refreshed),
 		TEST(half_of_a_short_life_is_the_margin),
 		TEST(none_has_less_life_than_asked_for),

@@ -190,11 +190,13 @@ static void a_time_may_have_any_fraction(void **state)
 static void seconds_may_be_a_number_or_text(void **state)
 {
 	struct doc *d = parse("[3600,\"3600\",3600.0,\"\",\"-1\",-1,\"1e3\","
-			      "null,\"99999999999999\",true]");
-	const int64_t want[] = { 3600, 3600, 3600, -1, -1, -1, -1, -1, -1, -1 };
+			      "null,\"99999999999999\",true,"
+			      "1000000000000000000,99999999999]");
+	const int64_t want[] = { 3600, 3600, 3600, -1, -1, -1,
+				 -1,   -1,   -1,   -1, -1, 99999999999 };
 
 	(void)state;
-	for (size_t i = 0; i < 10; i++)
+	for (size_t i = 0; i < 12; i++)
 		assert_int_equal(token_web_seconds(doc_at(d, i)), want[i]);
 	doc_free(d);
 }
