@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/encode.h"
 #include "base/secret_source.h"
@@ -16,7 +17,9 @@
 #define AUTHORITY "https://login.microsoftonline.com"
 #define METADATA  "http://169.254.169.254"
 #define WORD_SIZE 256
-#define SECRET	  "AZURE_CLIENT_SECRET"
+/* As azure-identity: a 404 may be "not yet", and may be "never". */
+#define METADATA_TRIES 5
+#define SECRET	       "AZURE_CLIENT_SECRET"
 
 struct azure {
 	struct token_source base;
@@ -75,19 +78,38 @@ static enum status make_form(struct azure *a, struct secret **ret,
 	return STATUS_OK;
 }
 
+/* "login.example.com", "https://login.example.com/": as azure-identity. */
+static enum status find_authority(const struct azure *a, char *ret, size_t size,
+				  struct reason *why)
+{
+	const char *set = token_environment_get("AZURE_AUTHORITY_HOST");
+	char given[WORD_SIZE];
+
+	without_slash(set ? set : AUTHORITY, given, sizeof(given));
+	if (strstr(given, "://") && strncasecmp(given, "https://", 8) != 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "[token %s]: AZURE_AUTHORITY_HOST is %s, and "
+				  "a secret is sent by https:// only",
+				  a->base.name, given);
+	snprintf(ret, size, "%s%s", strstr(given, "://") ? "" : "https://",
+		 given);
+	return STATUS_OK;
+}
+
 static enum status ask_authority(struct azure *a, struct token_web_answer *ret,
 				 struct reason *why)
 {
-	const char *set = token_environment_get("AZURE_AUTHORITY_HOST");
 	const struct http_header headers[] = {
 		{ "Accept", "application/json", NULL },
 		{ "Content-Type", "application/x-www-form-urlencoded", NULL },
 	};
-	char base[WORD_SIZE], tenant[3 * WORD_SIZE];
+	char base[WORD_SIZE + 8], tenant[3 * WORD_SIZE];
 	char url[TOKEN_WEB_URL_SIZE];
 	struct secret *form = NULL;
-	enum status s = make_form(a, &form, why);
+	enum status s = find_authority(a, base, sizeof(base), why);
 
+	if (s == STATUS_OK)
+		s = make_form(a, &form, why);
 	if (s != STATUS_OK)
 		return s;
 	const struct token_web_call call = {
@@ -102,9 +124,7 @@ static enum status ask_authority(struct azure *a, struct token_web_answer *ret,
 	};
 
 	encode_percent(a->tenant, strlen(a->tenant), tenant);
-	snprintf(url, sizeof(url), "%s/%s/oauth2/v2.0/token",
-		 without_slash(set ? set : AUTHORITY, base, sizeof(base)),
-		 tenant);
+	snprintf(url, sizeof(url), "%s/%s/oauth2/v2.0/token", base, tenant);
 	s = token_web_call(&a->web, &call, ret, why);
 	secret_free(form);
 	return s;
@@ -126,7 +146,9 @@ static enum status ask_metadata(struct azure *a, struct token_web_answer *ret,
 		.url = url,
 		.headers = &header,
 		.n_headers = 1,
+		.tries = METADATA_TRIES,
 		.gateway = true,
+		.starting = true,
 		.plain_http = true,
 	};
 
@@ -224,7 +246,7 @@ static enum status configure(struct azure *a,
 	a->identity = strcmp(o->auth, "managed-identity") == 0;
 	if (s == STATUS_OK)
 		s = keep(a->client_id, sizeof(a->client_id), o->client_id,
-			 a->identity ? NULL : "AZURE_CLIENT_ID", why);
+			 "AZURE_CLIENT_ID", why);
 	if (s == STATUS_OK)
 		s = keep(a->secret_from, sizeof(a->secret_from),
 			 o->client_secret_from, NULL, why);

@@ -177,7 +177,10 @@ static bool again(void *arg, const struct http_response *r)
 
 	if (r->code == 429 || r->code == 503)
 		return true;
-	if (c->gateway && (r->code == 502 || r->code == 504))
+	if (c->gateway && (r->code == 408 || r->code == 500 || r->code == 502 ||
+			   r->code == 504))
+		return true;
+	if (c->starting && (r->code == 404 || r->code == 410))
 		return true;
 	return r->code >= 400 && is_limit(r);
 }

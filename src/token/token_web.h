@@ -45,7 +45,9 @@ struct token_web_call {
 	const void *body; /* or NULL */
 	size_t body_n;
 	unsigned tries;	 /* 0: as long as there is time */
-	bool gateway;	 /* 502 and 504 are tried again, too */
+	bool gateway;	 /* 408, 500, 502 and 504 are tried again, too */
+	bool starting;	 /* and 404 and 410: the service may not know yet what
+			    the host is given */
 	bool plain_http; /* a metadata service on a link-local address */
 };
 

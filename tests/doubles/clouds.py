@@ -44,6 +44,7 @@ class Clouds:
         self.key = rsa.generate_private_key(public_exponent=65537,
                                             key_size=2048)
         self.given = []
+        self.faults = []  # statuses of the next answers
         self.tls = self.serve(certificate, key)
         self.metadata = self.serve()
 
@@ -172,6 +173,8 @@ class Clouds:
             (False, "GET", account + "token"):
                 lambda: self.google_token(headers, query),
         }
+        if self.faults:
+            raise Refusal(self.faults.pop(0), "not_yet")
         found = routes.get((tls, method, path))
         if not found:
             raise Refusal(404, "not_found")

@@ -128,7 +128,7 @@ def test_rds_settings_are_looked_at(site, settings, sentence):
 
 
 def test_an_rds_token_ends_with_the_environment_s_key(site):
-    end = datetime.now(timezone.utc) + timedelta(minutes=4)
+    end = datetime.now(timezone.utc) + timedelta(minutes=7)
     rds(site)
     short = {**keys("SESSION"), "AWS_CREDENTIAL_EXPIRATION": end.isoformat()}
     answer = site.json(environment=short)
@@ -200,6 +200,34 @@ def test_a_managed_identity_gets_a_token(site, clouds, around, authority,
     assert answer["password"].startswith(f"ya29.{who}.")
     # expires_on is by the service's clock.
     assert abs(when(answer["expires_at"]) - time.time() - 86400) < 10
+
+
+@pytest.mark.parametrize("status", [404, 410, 429, 500, 502, 503])
+def test_a_managed_identity_that_is_not_there_yet_is_waited_for(
+        site, clouds, around, authority, status):
+    """As azure-identity does."""
+    azure(site, authority, auth="managed-identity", tenant=None,
+          client_id=None, timeout="30s")
+    clouds.faults = [status]
+    assert site.json(environment=around)["password"] == clouds.given[0]
+
+
+def test_a_managed_identity_may_be_named_by_the_environment(site, clouds,
+                                                            around, authority):
+    azure(site, authority, auth="managed-identity", tenant=None,
+          client_id=None)
+    answer = site.json(environment={**around, "AZURE_CLIENT_ID": "id-2"})
+    assert answer["password"].startswith("ya29.user-assigned.")
+
+
+def test_an_authority_needs_no_scheme_and_takes_no_other(site, clouds, around,
+                                                         authority):
+    azure(site, authority, client_secret_file=site.put("azure", clouds.secret))
+    site.json(environment={**around, "AZURE_AUTHORITY_HOST":
+                           clouds.url.removeprefix("https://")})
+    done = site.token(expect=2, environment={
+        **around, "AZURE_AUTHORITY_HOST": "http://" + clouds.host})
+    assert "AZURE_AUTHORITY_HOST" in done.err and "https://" in done.err
 
 
 @pytest.mark.parametrize("settings, sentence", [
@@ -287,6 +315,17 @@ def test_an_instance_s_account_gets_a_token(site, clouds, around, authority):
     assert answer["username"] == "keyturn@shop.iam"
     gcp(site, authority, auth="metadata", user="somebody")
     assert site.json(environment=around)["username"] == "somebody"
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("by_key", [True, False])
+def test_google_is_asked_again_as_google_auth_does(site, clouds, around,
+                                                   authority, by_key, status):
+    gcp(site, authority, timeout="30s", **(
+        {"key_file": key_file(site, clouds.key_file())} if by_key else
+        {"auth": "metadata"}))
+    clouds.faults = [status]
+    assert site.json(environment=around)["password"] == clouds.given[-1]
 
 
 def test_google_s_settings_are_looked_at(site, clouds, around, authority):
