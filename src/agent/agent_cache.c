@@ -144,8 +144,10 @@ bool agent_cache_press(struct agent_cache *c, struct agent_secret *s,
 		return s->busy;
 	if (s->pressed_us > 0 && now - s->pressed_us < least_us) {
 		/* Soon enough, by itself. */
-		if (s->next_us > s->pressed_us + least_us)
+		if (s->next_us > s->pressed_us + least_us) {
 			s->next_us = s->pressed_us + least_us;
+			s->hurried = true;
+		}
 		return s->busy;
 	}
 	s->pressed_us = now;
@@ -178,8 +180,11 @@ void agent_cache_tick(struct agent_cache *c)
 			agent_cache_drop(s);
 			c->hooks.told(c->hooks.arg, s);
 		}
-		if (!s->busy && now >= s->next_us)
-			agent_cache_send(c, s, false);
+		if (s->busy || now < s->next_us)
+			continue;
+		if (s->hurried)
+			s->pressed_us = now;
+		agent_cache_send(c, s, false);
 	}
 }
 

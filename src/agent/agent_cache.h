@@ -72,6 +72,7 @@ struct agent_secret {
 	int64_t next_us;    /* boot: the next errand by itself */
 	int64_t planned_us; /* the interval when the store last confirmed it */
 	int64_t pressed_us; /* boot: the last that a client caused */
+	bool hurried;	    /* the next one is a client's doing as well */
 	unsigned failures;
 	struct reason why; /* of the last failure */
 	char doubted[RANDOM_UUID_SIZE];

@@ -12,6 +12,7 @@ static void plan_next(struct agent_cache *c, struct agent_secret *s)
 {
 	int64_t wait = c->settings.refresh_us;
 
+	s->hurried = false;
 	if (s->failed) {
 		unsigned turns = s->failures < 7 ? s->failures : 7;
 		int64_t retry = AGENT_CACHE_RETRY_US << turns;

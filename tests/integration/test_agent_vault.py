@@ -176,7 +176,7 @@ def test_many_logins_with_a_newer_password_are_no_guesses(new, site):
     agent.get()
     site.run("rotate", "sap", expect=0)
     right = site.current().password
-    site.gate.fault("*", "", lambda: time.sleep(0.1), times=9999)
+    site.gate.fault("*", "", lambda: time.sleep(0.02), times=9999)
     socks = [agent.connect() for _ in range(30)]
     for sock in socks:
         sock.sendall(wire.request("VERIFY", role="sap", rhost="10.0.0.7",
