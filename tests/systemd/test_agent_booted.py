@@ -108,3 +108,23 @@ def test_the_cache_outlives_a_restart_and_ends_with_a_stop(served):
         served.get(expect=5)
     finally:
         served.vault.start()
+
+
+def test_another_user_can_run_it_who_sees_no_file_of_keyturnds(served):
+    """The last test: the machine stays so."""
+    machine = served.machine
+    machine.write("/etc/systemd/system/keyturn-agent.service.d/user.conf",
+                  block("agent.md", "Setting it up", "ini", "User="))
+    # "and chown keyturn-agent of the audit's key"
+    machine.run("chown keyturn-agent /etc/keyturn/agent-audit.key\n"
+                "systemctl daemon-reload; systemctl restart keyturn-agent")
+    assert served.get() == SECRET
+    pid = machine.main_pid("keyturn-agent")
+    assert machine.run(f"stat -c %U /proc/{pid}").stdout == "keyturn-agent\n"
+    assert machine.run("stat -c %U /var/lib/keyturn-agent "
+                       "/var/lib/keyturn-agent/ledger.db").stdout \
+        == "keyturn-agent\nkeyturn-agent\n"
+    refused = machine.run("ls /var/lib/keyturn", user="keyturn-agent",
+                          expect=None)
+    assert refused.returncode != 0
+    assert load(served, "sap_engagement") == SECRET
