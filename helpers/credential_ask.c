@@ -23,8 +23,7 @@ enum credential_exit credential_ask_open(struct credential_agent *a,
 	a->timeout_ms = o->timeout_ms;
 	if (secret_new(REPLY_MAX, &a->reply) != STATUS_OK) {
 		reason_set(why, STATUS_NO_MEMORY,
-			   "cannot lock 36 KiB of memory for a secret; see "
-			   "ulimit -l");
+			   "cannot lock 36 KiB of memory for a secret");
 		return CREDENTIAL_ERROR;
 	}
 	return CREDENTIAL_OK;
@@ -206,7 +205,7 @@ static enum credential_exit take_password(const struct wire_message *m,
 	if (secret_new(n, &ret->password) != STATUS_OK ||
 	    secret_set(ret->password, bytes, n) != STATUS_OK) {
 		reason_set(why, STATUS_NO_MEMORY,
-			   "cannot lock memory for a secret; see ulimit -l");
+			   "cannot lock memory for a secret");
 		return CREDENTIAL_ERROR;
 	}
 	return CREDENTIAL_OK;

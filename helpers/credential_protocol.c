@@ -25,7 +25,7 @@ static enum credential_exit read_request(bool git, struct secret **ret,
 
 	if (secret_new(CREDENTIAL_INPUT_MAX, &s) != STATUS_OK) {
 		reason_set(why, STATUS_NO_MEMORY,
-			   "cannot lock 64 KiB of memory; see ulimit -l");
+			   "cannot lock 64 KiB of memory");
 		return CREDENTIAL_ERROR;
 	}
 	do {

@@ -198,8 +198,7 @@ static enum credential_exit no_user(struct reason *why)
 
 static enum credential_exit no_memory(struct reason *why)
 {
-	reason_set(why, STATUS_NO_MEMORY,
-		   "cannot lock memory for a secret; see ulimit -l");
+	reason_set(why, STATUS_NO_MEMORY, "cannot lock memory for a secret");
 	return CREDENTIAL_ERROR;
 }
 

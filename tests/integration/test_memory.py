@@ -53,6 +53,13 @@ def test_a_want_of_locked_memory_names_the_limit_and_what_raises_it(site):
         "LimitMEMLOCK=; containers: --ulimit memlock=; shells: ulimit -l), " \
         "or let it lock without a limit (--cap-add IPC_LOCK)" in done.text
     assert "out of memory" not in done.text
+    helper = os.path.join(os.path.dirname(real), "keyturn-credential")
+    done = subprocess.run(
+        ["prlimit", "--memlock=0:0", *drop.split(), helper, "get", "--role",
+         "sap"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "cannot lock 36 KiB of memory for a secret: this process may lock " \
+        "0 KiB: raise that" in done.stderr
 
 
 # ---- Nobody may look --------------------------------------------------------
