@@ -33,6 +33,20 @@ static enum status ask_schedule(struct workshop *w,
 	return STATUS_OK;
 }
 
+/* Its sinks were told another host, port or database than they should be, or
+ * there is a new one. */
+static bool is_told_otherwise(struct workshop *w,
+			      const struct config_group *role,
+			      const struct ledger_role *known)
+{
+	char now[LEDGER_DELIVERED_SIZE];
+
+	if (!known->delivered[0])
+		return false;
+	workshop_delivery(w, role, now);
+	return now[0] && strcmp(now, known->delivered) != 0;
+}
+
 /* A sink that was left behind is tried again after a pause that grows. */
 static bool may_deliver(struct workshop *w, const struct ledger_role *known,
 			int64_t now_us)
@@ -45,7 +59,7 @@ static bool may_deliver(struct workshop *w, const struct ledger_role *known,
 			   config_duration_us(g, CONFIG_keyturn_backoff_max),
 			   known->failures);
 
-	return now_us < known->last_run_us ||
+	return known->failures == 0 || now_us < known->last_run_us ||
 	       now_us - known->last_run_us >= pause;
 }
 
@@ -70,7 +84,8 @@ enum status due_look(struct workshop *w, const struct config_group *role,
 		d.unseen = !d.known.open_run[0];
 		d.wanted = !d.unseen;
 	} else {
-		d.behind = d.known.undelivered_us > 0;
+		d.behind = d.known.undelivered_us > 0 ||
+			   is_told_otherwise(w, role, &d.known);
 		d.wanted = d.known.open_run[0] ||
 			   (d.behind && may_deliver(w, &d.known, now_us));
 		s = ask_schedule(w, role, now_us, &d, why);

@@ -11,7 +11,8 @@
 struct due {
 	bool wanted; /* a run should begin now, of this mode */
 	enum engine_mode mode;
-	bool behind;	   /* a sink has not what is current; while it is not
+	bool behind;	   /* a sink has not what is current, or is told
+			      other settings than it was; while it is not
 			      wanted the next attempt waits */
 	bool unseen;	   /* the store knows it and the ledger does not: it was
 			      lost, and a person has to look first */

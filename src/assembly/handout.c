@@ -32,6 +32,13 @@ static enum status find_version(struct store *store, const char *role,
 	return text_copy(ret_id, RANDOM_UUID_SIZE, v->id);
 }
 
+/* What the configuration says now counts, not what it said at the rotation. */
+static const char *set_or(const struct config_group *g, enum config_key k,
+			  const char *stored)
+{
+	return config_is_set(g, k) ? config_string(g, k) : stored;
+}
+
 static enum status render(const struct backends *b,
 			  const struct config_group *role,
 			  const struct store_entry *e, const char *version,
@@ -42,9 +49,9 @@ static enum status render(const struct backends *b,
 		config_find(backends_config(b), CONFIG_SECTION_cluster,
 			    config_string(role, CONFIG_role_cluster));
 	const struct format_credential credential = {
-		.host = e->host,
-		.port = e->port,
-		.dbname = e->dbname,
+		.host = set_or(cluster, CONFIG_cluster_host, e->host),
+		.port = set_or(cluster, CONFIG_cluster_port, e->port),
+		.dbname = set_or(role, CONFIG_role_dbname, e->dbname),
 		.username = e->username,
 		.version = version,
 		.sslmode = config_string(cluster, CONFIG_cluster_sslmode),

@@ -2,6 +2,7 @@
 /* Makes rotation jobs from settings; must never decide how a rotation goes. */
 #include "assembly/workshop.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -467,6 +468,37 @@ static enum status one_port(const struct config_group *role,
 			  j->job.target->name);
 }
 
+/* FNV-1a; the NUL at the end counts, so that no two lists look alike. */
+static uint64_t hash_more(uint64_t h, const char *s)
+{
+	do
+		h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001B3);
+	while (*s++ != '\0');
+	return h;
+}
+
+void workshop_delivery(struct workshop *w, const struct config_group *role,
+		       char ret[LEDGER_DELIVERED_SIZE])
+{
+	size_t n = config_list_n(role, CONFIG_role_sink);
+	const char *dbname = set_or_null(role, CONFIG_role_dbname);
+	uint64_t h = UINT64_C(0xCBF29CE484222325);
+	struct target *t = NULL;
+
+	ret[0] = '\0';
+	if (n == 0 ||
+	    workshop_target(w, config_string(role, CONFIG_role_cluster), &t,
+			    NULL) != STATUS_OK)
+		return;
+	h = hash_more(h, t->host);
+	h = hash_more(h, t->port);
+	h = hash_more(h, dbname ? dbname : t->dbname);
+	h = hash_more(h, t->sslmode ? t->sslmode : "");
+	for (size_t i = 0; i < n; i++)
+		h = hash_more(h, config_list_at(role, CONFIG_role_sink, i));
+	snprintf(ret, LEDGER_DELIVERED_SIZE, "%016" PRIx64, h);
+}
+
 enum status workshop_job(struct workshop *w, const char *role,
 			 struct workshop_job *ret_job, struct reason *why)
 {
@@ -507,6 +539,8 @@ enum status workshop_job(struct workshop *w, const char *role,
 	j->job.refusal_wait_us =
 		config_duration_us(c, CONFIG_cluster_refusal_wait);
 	j->job.no_control = !config_bool(c, CONFIG_cluster_control);
+	workshop_delivery(w, g, j->delivery);
+	j->job.delivery = j->delivery;
 	j->job.policy = &j->policy;
 	j->job.sinks = j->sinks;
 	return STATUS_OK;

@@ -46,11 +46,19 @@ enum status workshop_schedule(struct workshop *w,
 			      const struct config_group *role,
 			      struct schedule **ret, struct reason *why);
 
+/*
+ * A hash of what the role's sinks are told besides the password, and of where
+ * they are; "" for a role without sinks, or whose cluster cannot be opened.
+ */
+void workshop_delivery(struct workshop *w, const struct config_group *role,
+		       char ret[LEDGER_DELIVERED_SIZE]);
+
 /* A job with what it owns. */
 struct workshop_job {
 	struct runner_job job;
 	struct policy policy;
 	struct sink *sinks;
+	char delivery[LEDGER_DELIVERED_SIZE];
 };
 
 /*

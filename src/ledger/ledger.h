@@ -22,11 +22,12 @@
 #include "base/random.h"
 #include "base/reason.h"
 
-#define LEDGER_ROLE_SIZE 256
-#define LEDGER_TEXT_SIZE 512
-#define LEDGER_HASH_SIZE 65 /* hex and NUL */
-#define LEDGER_FOREVER	 (INT64_MAX / 2)
-#define LEDGER_LIFE_US	 (INT64_C(31) * 86400 * 1000000)
+#define LEDGER_ROLE_SIZE      256
+#define LEDGER_TEXT_SIZE      512
+#define LEDGER_DELIVERED_SIZE 24
+#define LEDGER_HASH_SIZE      65 /* hex and NUL */
+#define LEDGER_FOREVER	      (INT64_MAX / 2)
+#define LEDGER_LIFE_US	      (INT64_C(31) * 86400 * 1000000)
 
 /* What the ledger remembers of a role between runs: a cache of what marker and
  * store know, plus the schedule and the freeze. */
@@ -46,6 +47,9 @@ struct ledger_role {
 	unsigned failures;	/* in a row */
 	int64_t undelivered_us; /* since when a sink has not what is current,
 				   0: all have it */
+	char delivered[LEDGER_DELIVERED_SIZE]; /* what sinks were told besides
+						  the password, in a hash of the
+						  caller's; "" for unknown */
 	bool learnt; /* the ledger has nothing of it, and this is the store's */
 };
 

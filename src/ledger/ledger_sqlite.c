@@ -62,8 +62,12 @@ static const char tables[] = "CREATE TABLE role("
 static const char undelivered[] = "ALTER TABLE role ADD COLUMN"
 				  " undelivered_us INTEGER NOT NULL DEFAULT 0;";
 
+/* What its sinks were told besides the password; '' for unknown. */
+static const char delivered[] = "ALTER TABLE role ADD COLUMN"
+				" delivered TEXT NOT NULL DEFAULT '';";
+
 static const char *const schema[] = { tables, audit_trail_schema, undelivered,
-				      NULL };
+				      delivered, NULL };
 
 enum status ledger_sqlite_translate(enum status st, struct reason *why)
 {

@@ -89,9 +89,9 @@ static enum status end_run(struct lite_tx *tx, const struct closed *c,
 static const char role_after_run[] =
 	"INSERT INTO role(role, version, rotated_us, epoch, frozen, "
 	"frozen_us, frozen_reason, open_run, open_since_us, last_status, "
-	"last_run_us, last_error, failures, undelivered_us) "
+	"last_run_us, last_error, failures, undelivered_us, delivered) "
 	"VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, iif(?13, ?12, ''), iif(?13, ?14, "
-	"0), ?8, ?9, ?10, ?11, ?16) "
+	"0), ?8, ?9, ?10, ?11, ?16, ?18) "
 	"ON CONFLICT(role) DO UPDATE SET "
 	"version = iif(" IS_YOUNGER ", excluded.version, version), "
 	"rotated_us = iif(" IS_YOUNGER ", excluded.rotated_us, rotated_us), "
@@ -105,7 +105,8 @@ static const char role_after_run[] =
 	"last_status = excluded.last_status, "
 	"last_run_us = excluded.last_run_us, "
 	"last_error = excluded.last_error, failures = excluded.failures, "
-	"undelivered_us = excluded.undelivered_us";
+	"undelivered_us = excluded.undelivered_us, "
+	"delivered = excluded.delivered";
 
 static enum status close_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
@@ -124,6 +125,7 @@ static enum status close_in(struct lite_tx *tx, void *arg, struct reason *why)
 	lite_bind_int(q, 15, !c->keep_open && strcmp(c->status, "OK") == 0);
 	lite_bind_int(q, 16, c->role->undelivered_us);
 	lite_bind_int(q, 17, c->now_us);
+	lite_bind_text(q, 18, c->role->delivered);
 	return lite_exec(q, NULL, why);
 }
 

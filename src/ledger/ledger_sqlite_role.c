@@ -12,7 +12,7 @@
 #define ROLE_COLUMNS                                            \
 	"role, version, rotated_us, epoch, frozen, frozen_us, " \
 	"frozen_reason, open_run, open_since_us, last_status, " \
-	"last_run_us, last_error, failures, undelivered_us"
+	"last_run_us, last_error, failures, undelivered_us, delivered"
 
 /* A text too long for its field was not written by us: it reads as "". */
 static void read_role(struct lite_stmt *q, struct ledger_role *r)
@@ -31,6 +31,7 @@ static void read_role(struct lite_stmt *q, struct ledger_role *r)
 	text_copy(r->last_error, sizeof r->last_error, lite_text(q, 11));
 	r->failures = (unsigned)lite_int(q, 12);
 	r->undelivered_us = lite_int(q, 13);
+	text_copy(r->delivered, sizeof r->delivered, lite_text(q, 14));
 	r->learnt = false;
 }
 

@@ -254,6 +254,13 @@ const struct engine *runner_engine(const struct runner *r)
 	return &r->engine;
 }
 
+/* Have the sinks been told other settings than before? */
+static bool told_otherwise(const struct runner *r)
+{
+	return r->role.delivered[0] && r->job->delivery &&
+	       strcmp(r->role.delivered, r->job->delivery) != 0;
+}
+
 void runner_result(const struct runner *r, struct runner_result *ret)
 {
 	*ret = r->result;
@@ -261,7 +268,8 @@ void runner_result(const struct runner *r, struct runner_result *ret)
 	ret->finished_earlier = r->engine.finished;
 	ret->undone = r->engine.undone;
 	ret->restored = r->engine.restored;
-	ret->delivered = ret->status == STATUS_OK && r->role.undelivered_us > 0;
+	ret->delivered = ret->status == STATUS_OK &&
+			 (r->role.undelivered_us > 0 || told_otherwise(r));
 	text_copy(ret->version, sizeof(ret->version), r->current);
 	text_copy(ret->run, sizeof(ret->run), r->run);
 }

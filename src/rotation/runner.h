@@ -50,6 +50,8 @@ struct runner_job {
 	const struct policy *policy;
 	const struct sink *sinks;
 	size_t n_sinks;
+	const char *delivery; /* a hash of what sinks are told besides the
+				 password; NULL: not known */
 	int64_t prove_deadline_us;
 	int64_t refusal_wait_us; /* a refusal counts when it has lasted this
 				    long, for proxies that remember */

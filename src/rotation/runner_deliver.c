@@ -59,6 +59,7 @@ static bool is_other(const struct runner *r, const struct secret *fetched)
 static enum status deliver_all(struct runner *r, struct delivery *d,
 			       struct reason *why)
 {
+	const struct target *t = r->job->target;
 	struct store *s = r->job->store;
 	struct store_entry entry = { .password = NULL };
 	enum status st;
@@ -76,9 +77,9 @@ static enum status deliver_all(struct runner *r, struct delivery *d,
 	}
 	d->behind = d->bad = false;
 	d->credential = (struct format_credential){
-		.host = entry.host,
-		.port = entry.port,
-		.dbname = entry.dbname,
+		.host = t->host,
+		.port = t->port,
+		.dbname = r->job->dbname ? r->job->dbname : t->dbname,
 		.username = entry.username,
 		.version = r->current,
 		.sslmode = r->job->target->sslmode,

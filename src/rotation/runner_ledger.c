@@ -93,6 +93,8 @@ static void remember_role(struct runner *r, struct ledger_role *role)
 	if (runner_outcome(r) == STATUS_OK) {
 		role->failures = 0;
 		role->undelivered_us = 0;
+		text_copy(role->delivered, sizeof(role->delivered),
+			  r->job->delivery ? r->job->delivery : "");
 		return;
 	}
 	role->failures++;

@@ -112,3 +112,41 @@ def test_keyturnd_delivers_and_shows_it_until_then(behind):
     wait_for(lambda: shows(0), "the metrics to show its end")
     daemon.stop()
     assert behind.settled().password == password
+
+
+def sink_file(site):
+    with open(os.path.join(site.sinks, "sap.pgpass")) as f:
+        return [line for line in f.read().splitlines()
+                if not line.startswith("#")]
+
+
+def test_what_consumers_are_told_is_delivered_without_a_rotation(taken_over):
+    site = taken_over
+    before = site.current()
+    site.run("rotate", "--due", expect=3)
+    site.configure(cluster="host = db.partner.example\nport = 6432",
+                   role_settings="dbname = orders")
+    assert site.run("get", "sap", "--format", "pgpass", expect=0).out.strip() \
+        == f"db.partner.example:6432:orders:sap:{before.password}"
+    done = site.run("rotate", "--due", expect=0)
+    assert "recovered: delivered" in done.out, done.text
+    assert sink_file(site) == [
+        f"db.partner.example:6432:orders:sap:{before.password}"]
+    assert site.current() == before
+    site.run("rotate", "--due", expect=3)
+
+
+def test_a_reload_delivers_what_consumers_are_told(taken_over):
+    site = taken_over
+    site.configure(keyturn=QUICK)
+    before = site.current()
+    daemon = Daemon(site).ready()
+    daemon.manager.wait_line("STATUS=1 roles")
+    site.configure(keyturn=QUICK, cluster="host = db.partner.example")
+    daemon.hang_up()
+    wait_for(lambda: sink_file(site)[0].startswith("db.partner.example:"),
+             "the sink to be told")
+    daemon.wait_log("sap: a sink that was behind is in step again")
+    daemon.stop()
+    assert site.current() == before
+    assert site.kinds().count("rotated") == 1
