@@ -398,6 +398,13 @@ static enum status from_role(struct aws_chain *c, const char *profile,
 	    aws_profile_text(f, profile, "web_identity_token_file", unused,
 			     sizeof(unused)))
 		return STATUS_NOT_FOUND;
+	if (aws_profile_text(f, profile, "mfa_serial", unused, sizeof(unused)))
+		return reason_set(why, STATUS_CONFIG,
+				  "AWS profile %s: its role wants a person's "
+				  "one-time code (mfa_serial), which nobody "
+				  "types here; use a role that does not, or "
+				  "credential_process",
+				  profile);
 	aws_profile_text(f, profile, "source_profile", source, sizeof(source));
 	aws_profile_text(f, profile, "credential_source", from, sizeof(from));
 	if (!*source == !*from)

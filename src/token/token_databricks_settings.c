@@ -163,23 +163,27 @@ static bool is_account(const char *host)
 	       strncmp(host, "accounts-dod.", 13) == 0;
 }
 
-/* "?o=123" or "?w=123" of a browser's address is the workspace's id. */
+/* "?o=123", "?w=123" or "?workspace_id=123" of a browser's address, or of one
+ * that the SDKs take, is the workspace's id. */
 static void lift_id(const struct merge *m, const char *path)
 {
-	const char *query = strchr(path, '?');
+	static const char *const names[] = { "o=", "w=", "workspace_id=" };
+	const char *query = strchr(path, '?'), *id;
 	size_t n;
 
 	for (; query && m->l->workspace_id[0] == '\0';
-	     query = strchr(query + 1, '&')) {
-		if (strncmp(query + 1, "o=", 2) != 0 &&
-		    strncmp(query + 1, "w=", 2) != 0)
-			continue;
-		n = strspn(query + 3, "0123456789");
-		if (n > 0 && n < sizeof(m->l->workspace_id)) {
-			memcpy(m->l->workspace_id, query + 3, n);
-			m->l->workspace_id[n] = '\0';
+	     query = strchr(query + 1, '&'))
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+			n = strlen(names[i]);
+			if (strncmp(query + 1, names[i], n) != 0)
+				continue;
+			id = query + 1 + n;
+			n = strspn(id, "0123456789");
+			if (n > 0 && n < sizeof(m->l->workspace_id)) {
+				memcpy(m->l->workspace_id, id, n);
+				m->l->workspace_id[n] = '\0';
+			}
 		}
-	}
 }
 
 static enum status merge_host(struct merge *m)

@@ -90,6 +90,7 @@ static enum status read_account(struct gcp *g, struct account *ret,
 {
 	struct secret *content = NULL;
 	struct doc *d = NULL;
+	char type[64];
 	enum status s;
 
 	s = file_read_private(g->key_file, KEY_MAX, &content, why);
@@ -101,13 +102,21 @@ static enum status read_account(struct gcp *g, struct account *ret,
 	secret_free(content);
 	doc_copy(doc_get(d, "private_key_id"), ret->key_id,
 		 sizeof(ret->key_id));
-	if (s != STATUS_OK ||
-	    doc_copy(doc_get(d, "client_email"), ret->email,
-		     sizeof(ret->email)) != STATUS_OK ||
-	    doc_copy(doc_get(d, "token_uri"), ret->token_uri,
-		     sizeof(ret->token_uri)) != STATUS_OK ||
-	    doc_secret(doc_get(d, "private_key"), PEM_MAX, &ret->pem) !=
-		    STATUS_OK)
+	if (doc_copy(doc_get(d, "type"), type, sizeof(type)) == STATUS_OK &&
+	    strcmp(type, "service_account") != 0)
+		s = reason_set(
+			why, STATUS_CONFIG,
+			"[token %s]: %s is of the type %s; only "
+			"service_account keys are read here, and on an "
+			"instance of Google's auth = metadata needs none",
+			g->base.name, g->key_file, type);
+	else if (s != STATUS_OK ||
+		 doc_copy(doc_get(d, "client_email"), ret->email,
+			  sizeof(ret->email)) != STATUS_OK ||
+		 doc_copy(doc_get(d, "token_uri"), ret->token_uri,
+			  sizeof(ret->token_uri)) != STATUS_OK ||
+		 doc_secret(doc_get(d, "private_key"), PEM_MAX, &ret->pem) !=
+			 STATUS_OK)
 		s = reason_set(why, STATUS_CONFIG,
 			       "[token %s]: %s is no service account's key "
 			       "(JSON with client_email, private_key and "

@@ -198,6 +198,17 @@ int64_t token_web_skew(int64_t date_us, int64_t asked_us, int64_t now_us)
 	return d > -SKEW_MIN_US && d < SKEW_MIN_US ? 0 : d;
 }
 
+/* HTML, by its type or its first character. */
+static bool is_page(const struct http_response *r)
+{
+	size_t i = 0;
+
+	while (i < r->body_n && isspace((unsigned char)r->body[i]))
+		i++;
+	return strncasecmp(r->content_type, "text/html", 9) == 0 ||
+	       (i < r->body_n && r->body[i] == '<');
+}
+
 static enum status read_answer(struct token_web *w,
 			       const struct token_web_call *c,
 			       const struct http_response *r, int64_t asked_us,
@@ -213,6 +224,13 @@ static enum status read_answer(struct token_web *w,
 	a->skew_us = token_web_skew(r->date_us, asked_us, now_wall(w->now));
 	if (r->code < 200 || r->code > 299)
 		return refuse(w, c, r, a, why);
+	if (!a->doc && is_page(r))
+		return reason_set(why, STATUS_DENIED,
+				  "[token %s]: %s answers %d with a web page, "
+				  "as for a person who is to log in; is the "
+				  "address right, and does no proxy stand in "
+				  "between?",
+				  w->name, c->whom, r->code);
 	if (!a->doc)
 		return reason_set(why, STATUS_CORRUPT,
 				  "[token %s]: %s answers %d with something "

@@ -504,3 +504,10 @@ def test_any_expiration_that_botocore_takes_is_taken(home, expires):
     home.section("config", "default",
                  credential_process=f"/bin/echo '{answer}'")
     assert home.ask()[0] == "STATICPROCESS"
+
+
+def test_a_role_that_wants_a_persons_code_is_said(home):
+    home.section("config", "profile r", role_arn=ROLE + "a",
+                 source_profile="base", mfa_serial="arn:aws:iam::1:mfa/me")
+    home.section("config", "profile base", **home.key())
+    home.refuses("AWS profile r", "mfa_serial", profile="r")

@@ -259,6 +259,34 @@ def nobody(**settings):
                      client_secret_file=None), **settings)
 
 
+@pytest.mark.parametrize("query", ["?o=42", "?w=42", "?workspace_id=42",
+                                   "?a=1&workspace_id=42"])
+def test_an_address_may_name_the_workspace(site, place, query):
+    if not place.double:
+        query = ""
+    path = profile(site, f"[DEFAULT]\nhost: {place.url}/{query}\n"
+                   f"client_id: {place.client}\n"
+                   f"client_secret: {place.secret}\n")
+    try:
+        site.set_tokens(**nobody())
+        assert site.token().out
+        if place.double:
+            assert place.double.requests(MINT)[0]["headers"][
+                "x-databricks-workspace-id"] == "42"
+    finally:
+        os.unlink(path)
+
+
+def test_a_profile_that_cannot_be_read_is_said_by_line(site, place):
+    path = profile(site, "\ufeff[DEFAULT]\nhost = https://x\n")
+    try:
+        site.set_tokens(**nobody())
+        done = site.token(expect=2)
+        assert f"{path} line 1" in done.err and "byte order mark" in done.err
+    finally:
+        os.unlink(path)
+
+
 def test_a_profile_says_where_and_who(site, place):
     number = "?o=42" if place.double else ""
     path = profile(site, "# mine\n[__settings__]\ndefault_profile = lake\n"
@@ -380,7 +408,8 @@ SHAPES = [
      "answers 500"),
     (500, '{"errorCode":"INTERNAL","errorSummary":"{secret}"}',
      "unavailable", "500 INTERNAL"),
-    (200, "<html>{secret}</html>", "corrupt", "no JSON object"),
+    (200, "<html>{secret}</html>", "denied", "a web page, as for a person"),
+    (200, "\n<!DOCTYPE html>{secret}", "denied", "is the address right"),
     (200, "[1]", "corrupt", "no JSON object"),
     (200, '{"token":"{secret}"}', "corrupt", "does not say when it expires"),
     (200, '{"token":"{secret}","expire_time":"soon"}', "corrupt",

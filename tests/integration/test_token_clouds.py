@@ -272,6 +272,8 @@ def test_a_service_account_s_key_gets_a_token(site, clouds, around, authority,
 @pytest.mark.parametrize("text, sentence", [
     ("{}", "is no service account's key"),
     ("no json", "is no service account's key"),
+    ('{"type":"external_account","audience":"x"}',
+     "is of the type external_account"),
     ('{"client_email":"a","token_uri":"https://localhost:1/","private_key":'
      '"-----BEGIN PRIVATE KEY-----"}', "it is no private RSA key"),
 ])
