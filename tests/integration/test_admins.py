@@ -467,7 +467,7 @@ def unborn(new_site):
     something to read."""
     site = new_site(roles=())
     site.configure(("sap",))
-    site.server.sql("create role partners nologin")
+    site.server.sql(f"create role partners nologin admin {ADMIN}")
     site.server.sql("create schema sales", dbname=site.database)
     site.server.sql(f"alter schema sales owner to {ADMIN}",
                     dbname=site.database)
@@ -583,7 +583,7 @@ end $$"""
 def test_an_oauth_role_is_made_by_databricks_auth(minted, kind, name):
     site = minted
     site.server.sql(DATABRICKS_AUTH, dbname=site.database)
-    site.server.sql("create role partners nologin")
+    site.server.sql(f"create role partners nologin admin {ADMIN}")
     site.run("role", "create", name, "--oauth", kind, "--cluster", "main",
              "--owner", "partners", expect=0)
     assert site.server.sql(
