@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: PostgreSQL
 """Count what a test run passed, failed and skipped.
 
-usage: tally.py check BUILD | junit FILE | mutations LOG
+usage: tally.py KIND PATH [KIND PATH]...
+       with check BUILD, junit FILE, mutations LOG
 
 `check` reads automake's .trs files under BUILD/tests.  A cmocka program counts
 its tests, any other program (a lint) counts as one; cmocka's own skips do not
@@ -85,12 +86,17 @@ KINDS = {"check": count_check, "junit": count_junit,
 
 
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in KINDS:
+    pairs = list(zip(sys.argv[1::2], sys.argv[2::2]))
+    if not pairs or len(sys.argv) % 2 == 0 or \
+            any(kind not in KINDS for kind, _ in pairs):
         sys.exit(__doc__)
-    counts = KINDS[sys.argv[1]](sys.argv[2])
-    if not any(counts):
-        print(f"{sys.argv[2]}: no test ran", file=sys.stderr)
-        counts[1] = 1
+    counts = [0, 0, 0]
+    for kind, path in pairs:
+        one = KINDS[kind](path)
+        if not any(one):
+            print(f"{path}: no test ran", file=sys.stderr)
+            one[1] = 1
+        counts = [a + b for a, b in zip(counts, one)]
     print(*counts)
 
 
