@@ -104,6 +104,7 @@ struct pg_login_report {
 	bool used_password;	   /* the server asked and got a password */
 	bool reached;		   /* a server answered at all */
 	bool tls_failed;	   /* certificate, host name or protocol */
+	bool asks_otherwise;	   /* for what require_auth rules out */
 	enum pg_class class;
 	enum pg_hint hint;
 };

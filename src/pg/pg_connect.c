@@ -140,10 +140,11 @@ static const char *own_value(const struct pg_login *l, const char *keyword)
 		  l->read_write && info->multiple_hosts ? "read-write" :
 							  "any" },
 		/* "none" lets a server in that does not ask: the report then
-		 * says so (used_password), which "required" would hide. */
+		 * says so (used_password), which "required" would hide.  "md5"
+		 * is what a role may have that keyturn takes over. */
 		{ "require_auth", l->password == NULL ? ANY_AUTH :
 				  l->clear ? "password,scram-sha-256,none" :
-					     "scram-sha-256,none" },
+					     "scram-sha-256,md5,none" },
 		{ "sslcertmode", pg_info_get(info, "sslcertmode")[0] != '\0' ?
 					 NULL :
 					 "allow" },
@@ -369,7 +370,12 @@ static void fill_report(struct attempt *a, bool up)
 		pg_hint_read(PQerrorMessage(c), r);
 	r->tls_failed = r->sqlstate[0] == '\0' && !a->timed_out &&
 			a->last == CONNECTION_SSL_STARTUP;
-	if (r->sqlstate[0] != '\0' || r->used_password || r->tls_failed)
+	/* libpq, since 16, which has no code for it. */
+	r->asks_otherwise = r->sqlstate[0] == '\0' && !a->timed_out &&
+			    strstr(PQerrorMessage(c),
+				   "authentication method requirement") != NULL;
+	if (r->sqlstate[0] != '\0' || r->used_password || r->tls_failed ||
+	    r->asks_otherwise)
 		r->reached = true;
 	/* AWAITING_RESPONSE alone is us waiting, not a server answering. */
 	else if (a->last == CONNECTION_AWAITING_RESPONSE)
@@ -475,6 +481,13 @@ static enum status explain(struct attempt *a, struct reason *why)
 				  "%s port %s refused the connection (SQLSTATE "
 				  "%s); its log says why",
 				  host, port, r->sqlstate);
+	if (r->asks_otherwise)
+		return reason_set(why, STATUS_REFUSED,
+				  "%s port %s asks for the password otherwise "
+				  "than by SCRAM, as PAM, LDAP and RADIUS do; "
+				  "put a scram-sha-256 line for keyturn's own "
+				  "address before that one in pg_hba.conf",
+				  host, port);
 	if (r->used_password && l->passfile != NULL && !l->info->multiple_hosts)
 		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
 				  "%s port %s asks for a password; see that "

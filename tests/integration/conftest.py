@@ -150,9 +150,11 @@ def empty(server):
     for (name,) in server.sql("select datname from pg_database where datname "
                               "not in ('postgres', 'template0', 'template1')"):
         server.sql(f'drop database {quoted(name)} with (force)')
-    for (name,) in server.sql("select rolname from pg_roles where oid >= "
-                              "16384"):
-        server.sql(f'drop role {quoted(name)}')
+    # At once, for since 16 one may hang on what it granted to another.
+    roles = [quoted(name) for (name,) in server.sql(
+        "select rolname from pg_roles where oid >= 16384")]
+    if roles:
+        server.sql("drop role " + ", ".join(roles))
 
 
 def quoted(name):

@@ -3,6 +3,7 @@
 meets them."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pty
@@ -486,6 +487,17 @@ def test_import_reads_one_line_or_the_whole(new_site):
     site = new_site()
     assert give(site, FIRST_PASSWORD.encode() + b"\n").exit == 0
     assert site.settled().password == FIRST_PASSWORD
+
+
+def test_import_takes_a_role_with_an_md5_password_over(new_site):
+    site = new_site()
+    md5 = hashlib.md5((FIRST_PASSWORD + "sap").encode()).hexdigest()
+    site.server.sql(f"alter role sap password 'md5{md5}'")
+    site.server.hba("hostssl all sap 127.0.0.1/32 md5")
+    assert give(site, FIRST_PASSWORD, "sap").exit == 0
+    site.server.hba()
+    site.run("rotate", "sap", expect=0)
+    site.settled()
 
 
 def test_import_reads_standard_input(new_site, tmp_path):
