@@ -158,9 +158,6 @@ static bool check_store(struct check *k, const char *name, struct store *store)
 
 /* ---- one role ---- */
 
-/* Of a password whose next rotation nobody knows. */
-#define EXPIRY_SOON (30 * 24 * 3600 * NOW_SECOND)
-
 static void check_policy(struct check *k, const struct policy *p)
 {
 	char sentence[160];
@@ -321,11 +318,16 @@ static void check_expiry(struct check *k, const struct runner_job *j,
 	struct schedule *schedule = NULL;
 	struct ledger_role known;
 	char date[NOW_STAMP_SIZE], due[NOW_STAMP_SIZE];
+	char key[LEDGER_ROLE_SIZE + 16], text[24];
 	int64_t next = 0;
 	struct reason why;
 
-	if (expires_us == 0 || !role)
+	if (!role)
 		return;
+	snprintf(key, sizeof(key), LEDGER_EXPIRES, j->role);
+	snprintf(text, sizeof(text), "%lld", (long long)expires_us);
+	(void)k->cli->ledger->ops->remember(k->cli->ledger, key, text,
+					    LEDGER_FOREVER, NULL);
 	if (workshop_schedule(k->cli->workshop, role, &schedule, &why) ==
 		    STATUS_OK &&
 	    schedule &&
@@ -333,16 +335,15 @@ static void check_expiry(struct check *k, const struct runner_job *j,
 				&why) == STATUS_OK)
 		next = report_next_due(schedule, &known);
 	schedule_free(schedule);
-	if (next == 0)
-		next = now_wall(now_system()) + EXPIRY_SOON;
-	if (expires_us > next)
+	if (!report_ends_early(expires_us, next, now_wall(now_system())))
 		return;
-	reason_set(&why, STATUS_REFUSED,
-		   "the password is valid until %s only, and that is before "
-		   "%s; no rotation moves that date: ALTER ROLE \"%s\" VALID "
-		   "UNTIL 'infinity'",
-		   now_stamp(expires_us, date), now_stamp(next, due),
-		   j->rolname);
+	reason_set(
+		&why, STATUS_REFUSED,
+		"the password is valid until %s only, and the next rotation "
+		"is due %s; no rotation moves that date: ALTER ROLE \"%s\" VALID "
+		"UNTIL 'infinity'",
+		now_stamp(expires_us, date),
+		next ? now_stamp(next, due) : "by command only", j->rolname);
 	say(k, WARN, "expiry", why.text);
 }
 

@@ -32,6 +32,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 		.store = config_string(role, CONFIG_role_store),
 		.known = &known,
 	};
+	char key[LEDGER_ROLE_SIZE + 16], ends[LEDGER_TEXT_SIZE];
 	int64_t now = now_wall(now_system());
 	enum status s;
 
@@ -43,6 +44,10 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 	if (s != STATUS_OK)
 		return s;
 	r.next_due_us = report_next_due(schedule, &known);
+	snprintf(key, sizeof(key), LEDGER_EXPIRES, known.role);
+	if (c->ledger->ops->recall(c->ledger, key, now, ends, NULL) ==
+	    STATUS_OK)
+		r.expires_us = strtoll(ends, NULL, 10);
 	if (c->o.json) {
 		text_add(t, first ? "[" : ",\n ");
 		report_status_json(t, &r, now);

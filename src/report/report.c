@@ -7,7 +7,8 @@
 
 #include "base/now.h"
 
-#define LATE (INT64_C(3600) * NOW_SECOND)
+#define LATE	       (INT64_C(3600) * NOW_SECOND)
+#define EXPIRY_SOON_US (30 * 24 * LATE)
 
 const char *report_state_name(enum report_state s)
 {
@@ -66,12 +67,19 @@ void report_status_head(struct text *t, int role_width)
 		    "STATE", "AGE", "VERSION", "NEXT DUE", "NOTE");
 }
 
+bool report_ends_early(int64_t expires_us, int64_t next_due_us, int64_t now_us)
+{
+	if (next_due_us == 0)
+		next_due_us = now_us + EXPIRY_SOON_US;
+	return expires_us != 0 && expires_us <= next_due_us;
+}
+
 void report_status_line(struct text *t, int role_width,
 			const struct report_role *r, int64_t now_us)
 {
 	const struct ledger_role *k = r->known;
 	enum report_state state = report_state(r, now_us);
-	char age[32] = "-", due[NOW_STAMP_SIZE] = "-";
+	char age[32] = "-", due[NOW_STAMP_SIZE] = "-", ends[NOW_STAMP_SIZE];
 	char both[LEDGER_TEXT_SIZE + 48], safe[sizeof(both) * 4];
 	const char *say = "";
 
@@ -100,6 +108,13 @@ void report_status_line(struct text *t, int role_width,
 		say = "never rotated: keyturn rotate or import it by name";
 	else
 		say = k->last_error;
+	if (!*say && report_ends_early(r->expires_us, r->next_due_us, now_us)) {
+		snprintf(both, sizeof(both),
+			 "the password is valid until %s only, before the next "
+			 "one: ALTER ROLE ... VALID UNTIL",
+			 now_stamp(r->expires_us, ends));
+		say = both;
+	}
 	if (!*say && schedule_ahead(k->rotated_us, now_us))
 		say = "last rotated at a time that is to come: a clock was "
 		      "wrong";
@@ -151,6 +166,8 @@ void report_status_json(struct text *t, const struct report_role *r,
 	json_field(t, "frozen_reason", k->frozen ? k->frozen_reason : NULL,
 		   false);
 	json_field(t, "open_run", or_null(k->open_run), false);
+	json_field(t, "valid_until", stamp_or(r->expires_us, stamp, NULL),
+		   false);
 	text_printf(t, ",\"failures\":%u}", k->failures);
 }
 

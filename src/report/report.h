@@ -26,6 +26,7 @@ struct report_role {
 	const char *store;
 	const struct ledger_role *known; /* ->role is always set */
 	int64_t next_due_us;		 /* 0: by command only */
+	int64_t expires_us;		 /* VALID UNTIL; 0: never */
 };
 
 /* "new", "ok", ... static. */
@@ -38,6 +39,10 @@ enum report_state report_state(const struct report_role *r, int64_t now_us);
  * or for a new role. */
 int64_t report_next_due(const struct schedule *schedule,
 			const struct ledger_role *known);
+
+/* Does the password end before another one can be expected?  Without a schedule:
+ * within 30 days. */
+bool report_ends_early(int64_t expires_us, int64_t next_due_us, int64_t now_us);
 
 /* A table's head and line; role_width is that of the longest name. */
 void report_status_head(struct text *t, int role_width);

@@ -3,6 +3,9 @@
  * must never use a session after its outcome became unknown. */
 #include "rotation/runner_internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -86,6 +89,20 @@ static void note_epoch(struct runner *r)
 		-1, false, NULL);
 }
 
+/* VALID UNTIL, which no rotation moves, is for `status` to tell. */
+static void note_expiry(struct runner *r)
+{
+	char key[LEDGER_ROLE_SIZE + 16], known[LEDGER_TEXT_SIZE] = "", text[24];
+	struct ledger *l = r->env->o.ledger;
+
+	snprintf(key, sizeof(key), LEDGER_EXPIRES, r->job->role);
+	(void)l->ops->recall(l, key, now_wall(r->env->o.now), known, NULL);
+	if (strtoll(known, NULL, 10) == r->marker.expires_us)
+		return;
+	snprintf(text, sizeof(text), "%" PRId64, r->marker.expires_us);
+	(void)l->ops->remember(l, key, text, LEDGER_FOREVER, NULL);
+}
+
 enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 {
 	struct target *t = r->job->target;
@@ -109,6 +126,7 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 			  why);
 	if (s == STATUS_OK) {
 		note_epoch(r);
+		note_expiry(r);
 		return ENGINE_ON_OK;
 	}
 	if (s != STATUS_BUSY && s != STATUS_NOT_FOUND && s != STATUS_REFUSED)

@@ -824,9 +824,16 @@ def test_a_password_that_ends_before_the_next_rotation_is_a_warning(
     done = site.run("check", "sap", "--quiet", expect=0)
     assert re.search("^warn .*sap.*expiry.*VALID UNTIL 'infinity'", done.out,
                      re.M), done.text
+    assert "VALID UNTIL" in site.run("status", "sap", expect=0).out
+    assert site.status()["valid_until"]
     for date in "infinity", "2999-01-01":
         site.server.sql(f"alter role sap valid until '{date}'")
         assert "expiry" not in site.run("check", "sap", expect=0).out
+        assert "VALID UNTIL" not in site.run("status", "sap", expect=0).out
+    # A rotation finds it, too.
+    site.server.sql("alter role sap valid until 'tomorrow'")
+    site.run("rotate", "sap", expect=0)
+    assert "VALID UNTIL" in site.run("status", "sap", expect=0).out
 
 
 def test_passwordcheck_takes_what_keyturn_sends(taken_over):

@@ -25,7 +25,7 @@ static struct ledger_role known(void)
 
 static enum report_state state_of(const struct ledger_role *k, int64_t due)
 {
-	const struct report_role r = { "main", "local", k, due };
+	const struct report_role r = { "main", "local", k, due, 0 };
 
 	return report_state(&r, NOW);
 }
@@ -78,7 +78,7 @@ static void a_new_role_has_no_due_time(void **state)
 static void status_as_json_is_json_with_every_field(void **state)
 {
 	struct ledger_role k = known();
-	const struct report_role r = { "main", "local", &k, NOW + HOUR };
+	const struct report_role r = { "main", "local", &k, NOW + HOUR, 0 };
 	struct text t = text_make(4096);
 	json_t *j;
 
@@ -132,7 +132,7 @@ static void a_run_as_json_keeps_its_steps_as_numbers(void **state)
 static void a_table_line_has_no_trailing_surprise(void **state)
 {
 	struct ledger_role k = known();
-	const struct report_role r = { "main", "local", &k, NOW + HOUR };
+	const struct report_role r = { "main", "local", &k, NOW + HOUR, 0 };
 	struct text t = text_make(4096);
 
 	(void)state;
@@ -153,7 +153,7 @@ static void what_people_wrote_does_not_reach_the_terminal_raw(void **state)
 				  .reason = "\033[2Jgone\n2026 forged",
 				  .actor = "uid 0 (root) for \033]0;x\007" };
 	struct ledger_role k = known();
-	const struct report_role r = { "main", "local", &k, NOW + HOUR };
+	const struct report_role r = { "main", "local", &k, NOW + HOUR, 0 };
 	struct text t = text_make(4096);
 
 	(void)state;
