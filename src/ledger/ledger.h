@@ -28,14 +28,10 @@
 #define LEDGER_HASH_SIZE      65 /* hex and NUL */
 #define LEDGER_FOREVER	      (INT64_MAX / 2)
 #define LEDGER_LIFE_US	      (INT64_C(31) * 86400 * 1000000)
-#define LEDGER_ROLE_SIZE 256
-#define LEDGER_TEXT_SIZE 512
-#define LEDGER_HASH_SIZE 65 /* hex and NUL */
+
 /* A fact's key, with the [role NAME]: when its password ends, in microseconds by
  * the wall clock, "0" for never. */
 #define LEDGER_EXPIRES "expires:%s"
-#define LEDGER_FOREVER (INT64_MAX / 2)
-#define LEDGER_LIFE_US (INT64_C(31) * 86400 * 1000000)
 
 /* What the ledger remembers of a role between runs: a cache of what marker and
  * store know, plus the schedule and the freeze. */

@@ -108,13 +108,21 @@ static enum status l_freeze(struct ledger *l, const char *role,
 	return STATUS_OK;
 }
 
+/* Remembered for people only. */
+static bool is_of_status(const char *key)
+{
+	return strncmp(key, LEDGER_EXPIRES, strcspn(LEDGER_EXPIRES, "%")) == 0;
+}
+
 static enum status l_remember(struct ledger *l, const char *key,
 			      const char *value, int64_t until_us,
 			      struct reason *why)
 {
 	struct world *w = of_ledger(l);
 
-	(void)key, (void)until_us, (void)why;
+	(void)until_us, (void)why;
+	if (is_of_status(key))
+		return STATUS_OK;
 	snprintf(w->fact, sizeof(w->fact), "%s", value);
 	w->remembered++;
 	return STATUS_OK;
@@ -126,7 +134,9 @@ static enum status l_recall(struct ledger *l, const char *key, int64_t now_us,
 {
 	struct world *w = of_ledger(l);
 
-	(void)key, (void)now_us, (void)why;
+	(void)now_us, (void)why;
+	if (is_of_status(key))
+		return STATUS_NOT_FOUND;
 	snprintf(ret_value, LEDGER_TEXT_SIZE, "%s", w->fact);
 	return w->fact[0] ? STATUS_OK : STATUS_NOT_FOUND;
 }
