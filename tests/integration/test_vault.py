@@ -480,6 +480,16 @@ def test_a_store_that_hangs_is_waited_for_once_by_status(hanging):
     assert len(set(calls)) == 1 and len(calls) <= 3, calls
 
 
+def test_a_store_that_hangs_is_waited_for_once_by_due(hanging):
+    """None of them is known to the ledger, so the store was asked what it knows
+    before each run, in it and after."""
+    hanging.gate.fault("*", "", "hang-before", times=999)
+    done, calls = waited(hanging, "rotate", "--due")
+    assert done.exit == 7, done.text
+    assert done.text.count("did not answer in time") == 3, done.text
+    assert len(set(calls)) == 1 and len(calls) <= 3, calls
+
+
 @pytest.mark.parametrize("command", ["check", "rotate"])
 def test_a_store_that_hangs_is_waited_for_once_for_all_roles(hanging, command):
     hanging.gate.fault("*", "", "hang-before", times=999)

@@ -249,3 +249,42 @@ def test_the_mount_tells_its_version(store):
         headers={"X-Vault-Token": store.client.token,
                  "X-Vault-Request": "true"}).json()["data"]
     assert told["type"] == "kv" and told["options"]["version"] == "2"
+
+
+def test_a_method_that_is_not_there_is_a_403_without_a_token(store):
+    other = hvac.Client(url=store.client.url)
+    with pytest.raises(hvac.exceptions.Forbidden):
+        other.auth.approle.login("a-role", "a-secret",
+                                 mount_point="no-such-method")
+
+
+def test_an_approle_need_not_bind_a_secret_id(store):
+    mount = "proof-" + uuid.uuid4().hex[:8]
+    api = store.client.auth.approle
+    store.client.sys.enable_auth_method("approle", path=mount)
+    for name, bound in (("free", False), ("bound", True)):
+        api.create_or_update_approle(name, bind_secret_id=bound,
+                                     token_bound_cidrs=["127.0.0.0/8"],
+                                     mount_point=mount)
+    free, bound = (api.read_role_id(name, mount_point=mount)["data"]["role_id"]
+                   for name in ("free", "bound"))
+    other = hvac.Client(url=store.client.url)
+    assert other.auth.approle.login(free, mount_point=mount)["auth"]
+    with pytest.raises(hvac.exceptions.InvalidRequest):
+        other.auth.approle.login(bound, mount_point=mount)
+
+
+def test_the_setting_of_a_secret_shows_in_its_metadata(store):
+    """Before its first version, too, and an undelete takes an end away."""
+    store.api.update_metadata(store.path, delete_version_after="1h",
+                              mount_point=store.mount)
+    told = store.api.read_secret_metadata(store.path,
+                                          mount_point=store.mount)["data"]
+    assert told["delete_version_after"] not in ("", "0s")
+    assert store.write({"a": "1"}, cas=0)["deletion_time"] != ""
+    store.api.undelete_secret_versions(store.path, [1],
+                                       mount_point=store.mount)
+    assert store.read()["metadata"]["deletion_time"] == ""
+    store.api.update_metadata(store.path, delete_version_after="0s",
+                              mount_point=store.mount)
+    assert store.write({"a": "2"}, cas=1)["deletion_time"] == ""
