@@ -366,6 +366,30 @@ static void no_fact_outlives_the_longest_life_whatever_the_clock(void **state)
 	l->ops->close(l);
 }
 
+static void a_ledger_of_an_older_keyturn_is_taken_on(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct ledger_role r;
+	struct reason why = { "" };
+
+	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
+	assert_int_equal(finish(l, 1, "sap", "OK", false, &why), STATUS_OK);
+	l->ops->close(l);
+	scratch_sql(scratch_path(*state, "ledger.db"),
+		    "ALTER TABLE role DROP COLUMN undelivered_us;"
+		    "ALTER TABLE role DROP COLUMN delivered;"
+		    "PRAGMA user_version = 2");
+	l = must_open(*state);
+	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_string_equal(r.version, "v");
+	assert_int_equal(r.undelivered_us, 0);
+	assert_string_equal(r.delivered, "");
+	assert_false(r.learnt);
+	assert_int_equal(begin(l, 2, "sap", &why), STATUS_OK);
+	assert_int_equal(finish(l, 2, "sap", "OK", false, &why), STATUS_OK);
+	l->ops->close(l);
+}
+
 static bool is_kept(void *arg, const char *key)
 {
 	return strcmp(key, arg) == 0;
@@ -992,6 +1016,8 @@ static void a_garbled_ledger_is_said_to_be_damaged(void **state)
 	assert_int_equal(open_with(*state, "sign", NULL, false, &l, &why),
 			 STATUS_AUDIT_BROKEN);
 	assert_non_null(strstr(why.text, "not a database"));
+	/* What lies beside it would undo a restore. */
+	assert_non_null(strstr(why.text, "remove the -wal and -shm files"));
 	assert_null(l);
 }
 
@@ -1117,6 +1143,7 @@ int main(void)
 			no_fact_outlives_the_longest_life_whatever_the_clock),
 		WITH_FOLDER(a_trail_is_known_by_any_of_its_events),
 		WITH_FOLDER(facts_that_nobody_wants_are_forgotten),
+		WITH_FOLDER(a_ledger_of_an_older_keyturn_is_taken_on),
 		WITH_FOLDER(a_fact_is_remembered_until_its_time),
 		WITH_FOLDER(ten_thousand_roles_are_read_at_once),
 		WITH_FOLDER(a_note_waits_for_the_next_durable_one_of_its_run),
