@@ -156,7 +156,8 @@ static struct entry *begin(struct agent_trail *t,
 	size_t most = waits ? ENTRIES_MAX : ENTRIES_MAX / 2;
 	struct entry *e;
 
-	if (t->n >= most && t->owed == 0)
+	/* Notes wait for the next tick: a sweep for each would cost more. */
+	if (waits && t->n >= most && t->owed == 0)
 		agent_trail_flush(t);
 	e = t->n < most ? calloc(1, sizeof(*e)) : NULL;
 	if (!e)

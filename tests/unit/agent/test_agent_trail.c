@@ -303,6 +303,27 @@ static void a_note_is_written_and_not_waited_for(void **state)
 }
 
 /* Checking goes on while the audit cannot be written. */
+/* Whoever has passwords checked chooses what is noted of it. */
+static void notes_leave_room_for_hand_outs(void **state)
+{
+	struct world *w = *state;
+	struct agent_act act = { .kind = "verify",
+				 .operation = "VERIFY",
+				 .status = "REJECTED",
+				 .uid = 1001,
+				 .role = "sap" };
+	char whom[32];
+	uint64_t ticket = 0;
+
+	act.whom = whom;
+	for (int i = 0; i < 40000; i++) {
+		snprintf(whom, sizeof(whom), "from %d", i);
+		agent_trail_note(w->trail, &act);
+	}
+	assert_int_equal(agent_trail_hand_out(w->trail, &get, &ticket),
+			 AGENT_TRAIL_WAIT);
+}
+
 static void what_is_counted_meanwhile_is_one_count(void **state)
 {
 	struct world *w = *state;
@@ -425,6 +446,7 @@ int main(void)
 		TEST(what_cannot_be_recorded_is_not_handed_out),
 		TEST(a_count_that_cannot_be_written_stops_everything),
 		TEST(a_note_is_written_and_not_waited_for),
+		TEST(notes_leave_room_for_hand_outs),
 		TEST(what_is_counted_meanwhile_is_one_count),
 		TEST(the_end_tries_what_is_owed_once_more),
 		TEST(the_end_writes_what_is_left_and_signs),
