@@ -109,6 +109,8 @@ static void result_json(struct text *t, const char *role,
 		    r->restored ? "true" : "false");
 	if (r->status != STATUS_OK && r->why.text[0])
 		text_add_json(t, r->why.text);
+	else if (r->unconfirmed)
+		text_add_json(t, RUNNER_UNCONFIRMED);
 	else
 		text_add(t, "null");
 	text_printf(t, ",\"seconds\":%.6f}\n", (double)r->took_us / NOW_SECOND);
@@ -124,11 +126,13 @@ static void print_result(struct pool *p, const struct pool_task *task,
 	else if (r->status != STATUS_OK)
 		text_printf(&t, "%s: %s: %s\n", task->role,
 			    status_sentence(r->status), r->why.text);
-	else if (!p->cli->o.quiet)
-		text_printf(&t, "%s: %s, version %s, %.3f s\n", task->role,
+	else if (!p->cli->o.quiet || r->unconfirmed)
+		text_printf(&t, "%s: %s, version %s, %.3f s%s%s\n", task->role,
 			    what_happened(r, task->mode, p->like->fresh),
 			    r->version[0] ? r->version : "none",
-			    (double)r->took_us / NOW_SECOND);
+			    (double)r->took_us / NOW_SECOND,
+			    r->unconfirmed ? "; " : "",
+			    r->unconfirmed ? RUNNER_UNCONFIRMED : "");
 	clear_progress(p);
 	fwrite(text_str(&t), 1, t.len, stdout);
 	fflush(stdout);

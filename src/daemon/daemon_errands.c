@@ -304,11 +304,14 @@ static void log_run(struct daemon *d, const struct errand *e,
 	int64_t until;
 
 	if (r->status == STATUS_OK) {
-		log_line(LOG_LEVEL_INFO, "%s: %s%s, version %s, %.3f s",
-			 e->role, what_happened(r, e->moved),
+		log_line(r->unconfirmed ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+			 "%s: %s%s, version %s, %.3f s%s%s", e->role,
+			 what_happened(r, e->moved),
 			 e->requested ? " (" ERRAND_REQUESTED ")" : "",
 			 r->version[0] ? r->version : "none",
-			 (double)r->took_us / NOW_SECOND);
+			 (double)r->took_us / NOW_SECOND,
+			 r->unconfirmed ? "; " : "",
+			 r->unconfirmed ? RUNNER_UNCONFIRMED : "");
 		return;
 	}
 	until = role ? agenda_pause(d->agenda, role) : 0;

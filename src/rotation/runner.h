@@ -73,11 +73,17 @@ struct runner_result {
 	bool undone;	       /* a left-over PENDING was retired */
 	bool restored;	       /* a database restore was seen */
 	bool delivered;	       /* a sink that was behind is in step again */
+	bool unconfirmed;      /* no synchronous standby is known to have it */
 	bool cluster_bad;      /* a login failed for a reason that is not the
 				  role's own: no other role shall follow it */
 	int64_t took_us;
 	int64_t step_us[ENGINE_STATE_COUNT]; /* time spent in each state */
 };
+
+/* What is said of a run that is unconfirmed. */
+#define RUNNER_UNCONFIRMED                                                  \
+	"no synchronous standby is known to have confirmed it: a failover " \
+	"now may bring the old password back"
 
 /* Called on entering each state, before its effect; for progress and tests. */
 typedef void runner_watch_fn(void *arg, const char *role,

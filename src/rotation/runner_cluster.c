@@ -352,8 +352,11 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 	if (!v)
 		return foreign(r, why);
 	text_copy(r->version, sizeof(r->version), live);
-	if (v->label == STORE_LABEL_PENDING)
+	if (v->label == STORE_LABEL_PENDING) {
+		/* Its commit was not answered: nobody can say who has it. */
+		r->result.unconfirmed = r->marker.standbys;
 		return ENGINE_ON_PENDING_LIVE;
+	}
 	if (v->label != STORE_LABEL_CURRENT) {
 		ev = older_live(r, live, why);
 		if (ev != ENGINE_ON_RIGHT)
@@ -369,9 +372,12 @@ static enum engine_event apply(struct runner *r, const struct secret *password,
 {
 	struct target *t = r->job->target;
 	enum engine_event ev;
+	bool alone = false;
 
 	ev = target_event(t->ops->apply(t, r->session, r->job->rolname,
-					r->claim, r->version, password, why));
+					r->claim, r->version, password, &alone,
+					why));
+	r->result.unconfirmed = r->result.unconfirmed || alone;
 	if (ev == ENGINE_ON_UNKNOWN)
 		r->session_bad = true;
 	if (ev == ENGINE_ON_OK)

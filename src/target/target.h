@@ -48,6 +48,7 @@ struct target_marker {
 			       where the admin may read pg_authid) */
 	bool branched;	    /* the row was written on another branch of the
 			       database (lakebase.md 3.7) */
+	bool standbys;	    /* a commit waits for synchronous standbys (look) */
 	bool none;	    /* the role has no password (likewise) */
 	int64_t expires_us; /* VALID UNTIL by the wall clock; 0: never */
 	bool renamed;	    /* the row's role is now called otherwise, or the
@@ -184,11 +185,13 @@ struct target_ops {
 	 * STATUS_REJECTED: the server definitely rejects this password (22023 or
 	 * an extension's refusal of the password).
 	 * STATUS_NOT_FOUND: the role is gone.
+	 * *ret_alone, on STATUS_OK: it is committed on this server, and no
+	 * synchronous standby has confirmed it while we waited.
 	 */
 	enum status (*apply)(struct target *t, struct target_session *s,
 			     const char *role, const char *claim,
 			     const char *version, const struct secret *password,
-			     struct reason *why);
+			     bool *ret_alone, struct reason *why);
 
 	/*
 	 * One login as the role on every endpoint of the cluster, with exactly

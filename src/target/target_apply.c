@@ -39,6 +39,7 @@ struct change {
 	char fingerprint[2 * DIGEST_SIZE + 1];
 	bool refused_verifier; /* definitely, and nothing was changed */
 	bool rolled_back;
+	bool alone;  /* committed, and no synchronous standby has it */
 	size_t done; /* statements of the first round trip that succeeded */
 };
 
@@ -410,6 +411,7 @@ static enum status commit(struct change *c, struct reason *why)
 {
 	char sqlstate[PG_SQLSTATE_SIZE];
 	struct pg_result *r = NULL;
+	unsigned notices = pg_notices(c->s->pg);
 	bool committed;
 	enum status st;
 
@@ -417,6 +419,9 @@ static enum status commit(struct change *c, struct reason *why)
 				 why);
 	committed = st == STATUS_OK && strcmp(pg_tag(r), "COMMIT") == 0;
 	pg_result_free(r);
+	/* A wait that was cut short (statement_timeout) is a warning: what is
+	 * committed cannot be taken back. */
+	c->alone = committed && pg_notices(c->s->pg) != notices;
 	if (committed)
 		return STATUS_OK;
 	if (st == STATUS_OK)
@@ -472,7 +477,7 @@ static enum status change(struct change *c, struct reason *why)
 enum status target_apply(struct target *t, struct target_session *s,
 			 const char *role, const char *claim,
 			 const char *version, const struct secret *password,
-			 struct reason *why)
+			 bool *ret_alone, struct reason *why)
 {
 	struct change c = { .p = target_postgres_of(t),
 			    .s = s,
@@ -499,13 +504,20 @@ enum status target_apply(struct target *t, struct target_session *s,
 		c.plain = true;
 		st = change(&c, why);
 	}
-	if (st == STATUS_OK)
+	if (st == STATUS_OK) {
 		text_copy(s->live, sizeof(s->live), version);
+		*ret_alone = c.alone;
+	}
 	if (st == STATUS_OK && c.plain)
 		reason_set(why, STATUS_OK,
 			   "the new password is live; it was sent in clear "
 			   "inside verified TLS, to a server that takes no "
 			   "verifier and logs no parameters");
+	else if (st == STATUS_OK && c.alone)
+		reason_set(why, STATUS_OK,
+			   "the new password is live on this server; no "
+			   "synchronous standby has confirmed it within "
+			   "statement_timeout");
 	else if (st == STATUS_OK)
 		reason_clear(why);
 	return st;

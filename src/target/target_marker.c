@@ -17,9 +17,11 @@ enum status target_marker_look(struct target *t, struct target_session *s,
 	if (st == STATUS_OK)
 		st = target_marker_row_read(target_postgres_of(t), s, role,
 					    &row, why);
-	if (st == STATUS_OK)
-		*ret = row.marker;
-	return st;
+	if (st != STATUS_OK)
+		return st;
+	row.marker.standbys = s->standbys;
+	*ret = row.marker;
+	return STATUS_OK;
 }
 
 enum status target_marker_inspect(struct target *t, struct target_session *s,

@@ -140,6 +140,7 @@ struct target_session {
 	char sync_commit[16]; /* what an apply commits with */
 	unsigned iterations;  /* of a new verifier */
 	bool sees_authid;     /* may read rolpassword */
+	bool standbys;	      /* a commit waits for synchronous ones */
 	bool pooled;	      /* somebody sits between us and the server */
 	bool wrapper;	      /* has the function that sends in clear */
 	bool broken;	      /* a transaction may be open: never reuse */
@@ -291,7 +292,7 @@ enum status target_plain_ready(struct target_postgres *p,
 enum status target_apply(struct target *t, struct target_session *s,
 			 const char *role, const char *claim,
 			 const char *version, const struct secret *password,
-			 struct reason *why);
+			 bool *ret_alone, struct reason *why);
 
 /* Certificates (target_chain.c). */
 enum status target_chain_show(struct target *t, enum target_chain_form form,

@@ -105,8 +105,8 @@ static void check_setting(const char *name, const char *value, bool plain,
 	if (strcmp(name, "synchronous_standby_names") == 0 && value[0] != '\0')
 		add(f, TARGET_NOTE, "standby",
 		    "synchronous_standby_names is set: without its standby a "
-		    "rotation waits, and counts as unknown after "
-		    "statement_timeout until keyturn recover");
+		    "rotation waits for statement_timeout, then looks, goes "
+		    "on and says that no standby has confirmed it");
 	if (strcmp(name, "fsync") == 0 && strcmp(value, "off") == 0)
 		add(f, TARGET_WARN, "server",
 		    "fsync = off: a crash can bring an old password back; set "

@@ -33,7 +33,8 @@
 	"pg_catalog.current_setting('scram_iterations', true), " TARGET_MARKER_STATE_SQL \
 	", "                                                                             \
 	"pg_catalog.current_setting('neon.timeline_id', true), "                         \
-	"current_user, session_user"
+	"current_user, session_user, "                                                   \
+	"pg_catalog.current_setting('synchronous_standby_names') <> ''"
 
 #define SETTINGS_SQL                                                       \
 	"SELECT pg_catalog.set_config('lock_timeout', $1, false), "        \
@@ -150,6 +151,7 @@ static enum status read_facts(struct target_postgres *p,
 	if (strcmp(sync, "remote_apply") != 0)
 		sync = "on";
 	s->iterations = choose_iterations(p, pg_value(r, 0, 4));
+	s->standbys = pg_value(r, 0, 9)[0] == 't';
 	target_marker_prepare_note(s, pg_value(r, 0, 5));
 	/* What cannot be kept whole is not compared. */
 	(void)text_copy(s->branch, sizeof(s->branch),

@@ -184,3 +184,42 @@ def test_a_wrong_password_comes_before_the_right_one(taken_over):
     kinds = [e["kind"] for e in site.audit()
              if e.get("role") == "sap" and e["kind"] in ("control", "try")]
     assert kinds[-2:] == ["control", "try"]
+
+
+def test_a_standby_that_does_not_confirm_is_told(taken_over):
+    """The server has committed and cannot take it back; who reads `rotated`
+    must know that a failover would."""
+    site = taken_over
+    site.configure(cluster="statement_timeout = 2s\n")
+    site.server.configure(synchronous_standby_names="nobody")
+    line = sentence(site.run("rotate", "sap", "--quiet"), 0, "sap",
+                    "no synchronous standby is known to have confirmed",
+                    "failover")
+    assert site.current().id in line
+    site.server.configure(synchronous_standby_names="")
+    done = site.run("rotate", "sap", expect=0)
+    assert "standby" not in done.text
+    site.settled()
+
+
+@pytest.mark.parametrize("how", ["closed", "library"])
+def test_what_is_refused_after_the_password_is_a_proof(new_site, how):
+    """Raised to somebody who was let in: 55000 and 58P01."""
+    site = new_site(keyturn=NO_CONTROL_MEMORY)
+    other = site.database + "_closed"
+    if how == "closed":
+        site.server.sql(f"create database {other}")
+        site.server.sql(f"alter database {other} allow_connections false")
+        site.configure(keyturn=NO_CONTROL_MEMORY,
+                       role_settings=f"prove_dbname = {other}")
+    else:
+        site.server.sql("alter role sap set local_preload_libraries = "
+                        "'nosuchlibrary'")
+    for _ in range(2):
+        site.run("rotate", "sap", expect=0)
+    site.run("check", expect=0)
+    proofs = [e["detail"] for e in site.audit() if e.get("kind") == "prove"]
+    code = "55000" if how == "closed" else "58P01"
+    assert all(code in detail for detail in proofs), proofs
+    site.server.sql("alter role sap reset all")
+    site.settled()

@@ -306,7 +306,7 @@ static enum status t_inspect(struct target *t, struct target_session *s,
 static enum status t_apply(struct target *t, struct target_session *s,
 			   const char *role, const char *claim,
 			   const char *version, const struct secret *password,
-			   struct reason *why)
+			   bool *ret_alone, struct reason *why)
 {
 	struct world *w = of_target(t);
 	struct flight f = { .op = WORLD_APPLY,
@@ -315,7 +315,7 @@ static enum status t_apply(struct target *t, struct target_session *s,
 	const char *act;
 	enum status st;
 
-	(void)role, (void)why;
+	(void)role, (void)ret_alone, (void)why;
 	if (world_dead(w))
 		return STATUS_UNKNOWN;
 	if (w->reject && password)

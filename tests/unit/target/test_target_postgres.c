@@ -204,10 +204,11 @@ static enum status apply(struct target *t, struct target_session *s,
 			 struct reason *why)
 {
 	struct secret *p = password != NULL ? secret_of(password) : NULL;
+	bool alone = false;
 	enum status st;
 
 	uuid(ret_version);
-	st = t->ops->apply(t, s, role, claim_id, ret_version, p, why);
+	st = t->ops->apply(t, s, role, claim_id, ret_version, p, &alone, why);
 	secret_free(p);
 	return st;
 }
@@ -725,6 +726,7 @@ static void a_commit_stuck_on_a_standby_becomes_visible_by_takeover(
 	char one[RANDOM_UUID_SIZE], two[RANDOM_UUID_SIZE];
 	char version[RANDOM_UUID_SIZE];
 	struct target_marker m;
+	bool alone = false;
 	struct reason why = { "" };
 	struct secret *password = secret_of(PASSWORD);
 
@@ -740,7 +742,7 @@ static void a_commit_stuck_on_a_standby_becomes_visible_by_takeover(
 	now_sleep(now_system(), NOW_SECOND / 2);
 	uuid(version);
 	assert_int_equal(stuck->ops->apply(stuck, first, "stuck_role", one,
-					   version, password, &why),
+					   version, password, &alone, &why),
 			 STATUS_UNKNOWN);
 	assert_int_equal(claim(target, second, "stuck_role", true, two, &m,
 			       &why),
@@ -1604,6 +1606,7 @@ static void *rotator_thread(void *arg)
 	for (i = 0; r->ok && i < 4; i++) {
 		const struct target_who who = { .role = role };
 		enum target_login login = TARGET_LOGIN_NO_EVIDENCE;
+		bool alone = false;
 
 		r->ok = r->t->ops->open(r->t, &s, &why) == STATUS_OK &&
 			r->t->ops->preflight(r->t, s, role, NULL, NULL, &why) ==
@@ -1612,7 +1615,7 @@ static void *rotator_thread(void *arg)
 			random_uuid(entropy_openssl(), version) == STATUS_OK &&
 			r->t->ops->claim(r->t, s, role, one, false, 0, &m,
 					 &why) == STATUS_OK &&
-			r->t->ops->apply(r->t, s, role, one, version, p,
+			r->t->ops->apply(r->t, s, role, one, version, p, &alone,
 					 &why) == STATUS_OK &&
 			r->t->ops->prove(r->t, &who, p, TARGET_PROOF_NEW,
 					 &login, &why) == STATUS_OK &&
