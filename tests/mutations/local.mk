@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/mutations/apply-commits-without-waiting.mutation \
 	tests/mutations/claims-of-the-living-are-taken.mutation \
 	tests/mutations/clear-goes-over-unverified-tls.mutation \
+	tests/mutations/default-privileges-keep-the-marker.mutation \
 	tests/mutations/failed-commit-in-clear-is-final.mutation \
 	tests/mutations/marker-fence-ignores-the-claim.mutation \
 	tests/mutations/marker-fence-is-not-checked.mutation \
