@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	tests/integration/rig/verdict.py \
 	tests/integration/scan.c \
 	tests/integration/store_dump.c \
+	tests/integration/test_admin_settings.py \
 	tests/integration/test_audit_outside.py \
 	tests/integration/test_bad_cluster.py \
 	tests/integration/test_bad_configuration.py \
@@ -45,8 +46,10 @@ EXTRA_DIST += \
 	tests/integration/presign.c \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
+	tests/integration/test_marker.py \
 	tests/integration/test_memory.py \
 	tests/integration/test_memory_stores.py \
+	tests/integration/test_moved.py \
 	tests/integration/test_newer_servers.py \
 	tests/integration/test_pam.py \
 	tests/integration/test_pam_overlap.py \
