@@ -115,8 +115,7 @@ def test_another_user_can_run_it_who_sees_no_file_of_keyturnds(served):
     machine = served.machine
     machine.write("/etc/systemd/system/keyturn-agent.service.d/user.conf",
                   block("agent.md", "Setting it up", "ini", "User="))
-    # "and chown keyturn-agent of the audit's key"
-    machine.run("chown keyturn-agent /etc/keyturn/agent-audit.key\n"
+    machine.run(block("agent.md", "Setting it up", "sh", "chown") +
                 "systemctl daemon-reload; systemctl restart keyturn-agent")
     assert served.get() == SECRET
     pid = machine.main_pid("keyturn-agent")
