@@ -5,8 +5,7 @@ libreaders_a_SOURCES = src/assembly/backends.c src/assembly/backends.h \
 	src/assembly/backends_token.c src/assembly/backends_token.h \
 	src/assembly/handout.c src/assembly/handout.h \
 	src/assembly/handout_token.c src/assembly/handout_token.h \
-	src/assembly/refresh.c src/assembly/refresh.h \
-	src/assembly/refresh_signal.c src/assembly/refresh_signal.h
+	src/assembly/refresh.c src/assembly/refresh.h
 libassembly_a_SOURCES = \
 	src/assembly/courier.c src/assembly/courier.h \
 	src/assembly/crew.c src/assembly/crew.h \

@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "assembly/handout_token.h"
-#include "assembly/refresh_signal.h"
 #include "base/now.h"
 #include "base/text.h"
 #include "sink/sink.h"
+#include "sink/sink_signal.h"
 #include "store/store_key.h"
 
 #define MINUTE_US      (INT64_C(60) * NOW_SECOND)
@@ -71,6 +71,11 @@ static enum status set_up(struct refresh *r, const struct config_group *g,
 	if (s != STATUS_OK)
 		return reason_wrap(why, s, "%s: [sink %s] file",
 				   config_where(g), config_name(g));
+	if (f->sink.pidfile[0])
+		return reason_set(why, STATUS_CONFIG,
+				  "%s: [sink %s] file: pidfile is a setting of "
+				  "its own here",
+				  config_where(g), config_name(g));
 	f->group = g;
 	f->token = config_find(c, CONFIG_SECTION_token,
 			       config_string(g, CONFIG_sink_token));
@@ -224,8 +229,16 @@ static enum status deliver(const struct file *f, const struct token *t,
 	c.dbname = or_else(f->group, CONFIG_sink_dbname, c.dbname);
 	c.username = or_else(f->group, CONFIG_sink_user, c.username);
 	c.sslmode = or_else(f->group, CONFIG_sink_sslmode, c.sslmode);
-	if (!ret_changed)
-		return sink_try(&f->sink, &d, why);
+	if (!ret_changed) {
+		enum status s = sink_try(&f->sink, &d, why);
+
+		if (s == STATUS_OK &&
+		    config_is_set(f->group, CONFIG_sink_pidfile))
+			s = sink_signal_try(config_string(f->group,
+							  CONFIG_sink_pidfile),
+					    why);
+		return s;
+	}
 	return sink_deliver(&f->sink, &d, ret_changed, why);
 }
 
@@ -275,8 +288,7 @@ static enum status tell_reader(struct file *f, struct reason *why)
 
 	if (!f->signal_due)
 		return STATUS_OK;
-	s = refresh_signal_send(config_string(f->group, CONFIG_sink_pidfile),
-				why);
+	s = sink_signal_send(config_string(f->group, CONFIG_sink_pidfile), why);
 	if (s != STATUS_OK)
 		return reason_wrap(why, s,
 				   "%s is fresh, but its reader was not told",

@@ -5,4 +5,5 @@ libsink_a_SOURCES = \
 	src/sink/sink_edit.c src/sink/sink_edit.h \
 	src/sink/sink_file.c src/sink/sink_file.h \
 	src/sink/sink_line.c src/sink/sink_line.h \
-	src/sink/sink_parse.c
+	src/sink/sink_parse.c \
+	src/sink/sink_signal.c src/sink/sink_signal.h

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "sink/sink_edit.h"
 #include "sink/sink_file.h"
+#include "sink/sink_signal.h"
 
 /* How often a change by somebody without our lock is tolerated. */
 #define SINK_ATTEMPTS 3
@@ -89,7 +90,8 @@ static enum status change(const struct sink *s, const struct change *c,
 	bool changed = false, again = true;
 	enum status st;
 
-	if (s->kind == SINK_PGPASS && (s->mode & ~(mode_t)0600) != 0)
+	if (s->kind == SINK_PGPASS && s->mode != SINK_MODE_KEEP &&
+	    (s->mode & ~(mode_t)0600) != 0)
 		return reason_set(why, STATUS_CONFIG,
 				  "sink %s: libpq ignores a pgpass file with "
 				  "mode %04o; use 0600",
@@ -110,8 +112,16 @@ enum status sink_deliver(const struct sink *s, const struct sink_delivery *d,
 			 bool *ret_changed, struct reason *why)
 {
 	const struct change c = { .delivery = d, .role = d->role };
+	enum status st = change(s, &c, ret_changed, why);
 
-	return change(s, &c, ret_changed, why);
+	if (st != STATUS_OK || s->pidfile[0] == '\0')
+		return st;
+	st = sink_signal_send(s->pidfile, why);
+	return st == STATUS_OK ? st :
+				 reason_wrap(why, st,
+					     "sink %s has the password, but "
+					     "its reader was not told",
+					     s->path);
 }
 
 enum status sink_try(const struct sink *s, const struct sink_delivery *d,
@@ -123,8 +133,13 @@ enum status sink_try(const struct sink *s, const struct sink_delivery *d,
 				  .trial = true };
 	bool changed = false;
 
+	enum status st;
+
 	any.overrule = true;
-	return change(s, &c, &changed, why);
+	st = change(s, &c, &changed, why);
+	if (st == STATUS_OK && s->pidfile[0] != '\0')
+		st = sink_signal_try(s->pidfile, why);
+	return st;
 }
 
 enum status sink_look(const struct sink *s, const char *role,

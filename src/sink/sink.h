@@ -22,13 +22,18 @@ struct sink {
 	char path[4096];
 	uid_t uid; /* (uid_t)-1: the present file's owner, else the folder's */
 	gid_t gid; /* (gid_t)-1: likewise */
-	mode_t mode; /* default 0600; pgpass allows no more than that, the
-			others no more than 0660 */
+	mode_t mode; /* pgpass allows no more than 0600, the others no more
+			than 0660; SINK_MODE_KEEP: the present file's, if that
+			is allowed, else 0600 */
+	char pidfile[1024]; /* who is told by SIGHUP; "" for nobody */
 };
+
+#define SINK_MODE_KEEP ((mode_t)-1)
 
 /*
  * Parse a setting value: "pgpass /home/sapjob/.pgpass [owner=USER] [group=GROUP]
- * [mode=0600]", "env PATH ..." or "pgbouncer PATH ..." (an auth_file).  STATUS_CONFIG with a sentence.
+ * [mode=0600] [pidfile=PATH]", "env PATH ..." or "pgbouncer PATH ..." (an
+ * auth_file).  STATUS_CONFIG with a sentence.
  */
 enum status sink_parse(const char *value, struct sink *ret_sink,
 		       struct reason *why);
@@ -51,7 +56,9 @@ struct sink_delivery {
  * variables, and in PgBouncer's, where a comment begins with ";", behind any
  * foreign line of the same user (there the last one counts).
  * Nothing is written when bytes, owner and mode would be the same.
- * *ret_changed tells.
+ * *ret_changed tells, also when the file is in step and only its reader could
+ * not be told: that is a failure.  A reader (pidfile) is told at each delivery,
+ * since nobody knows whether it was at the last one.
  *
  * STATUS_CONFLICT when the file already holds a higher epoch for the role (and
  * that is not overruled), or

@@ -341,11 +341,22 @@ static enum status check_present(const struct sink_file *f,
 	return STATUS_OK;
 }
 
+/* What the file had, unless that is too open for a password. */
+static mode_t find_mode(const struct sink_file *f, const struct sink *s)
+{
+	mode_t most = s->kind == SINK_PGPASS ? 0600 : 0660;
+	mode_t has = f->exists ? f->stat.st_mode & 07777 : 0;
+
+	if (s->mode != SINK_MODE_KEEP)
+		return s->mode;
+	return (has & S_IRUSR) && (has & ~most) == 0 ? has : 0600;
+}
+
 enum status sink_file_owner(const struct sink_file *f, const struct sink *s,
 			    struct file_owner *ret_owner, struct reason *why)
 {
 	const struct stat *like = f->exists ? &f->stat : &f->folder_stat;
-	struct file_owner o = { s->uid, s->gid, s->mode };
+	struct file_owner o = { s->uid, s->gid, find_mode(f, s) };
 	enum status st;
 
 	if (o.uid == (uid_t)-1)
@@ -364,7 +375,7 @@ enum status sink_file_owner(const struct sink_file *f, const struct sink *s,
 			f->path, (unsigned)o.uid, (unsigned)geteuid());
 	if (!may_chown() && !in_group(o.gid)) {
 		/* A group that nobody asked for and that gets no right. */
-		if (s->gid != (gid_t)-1 || (s->mode & S_IRWXG) != 0)
+		if (s->gid != (gid_t)-1 || (o.mode & S_IRWXG) != 0)
 			return reason_set(why, STATUS_REFUSED,
 					  "sink %s: it shall have group %u, of "
 					  "which user %u is no member",

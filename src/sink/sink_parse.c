@@ -15,8 +15,6 @@
 #define SETTING_MAX 8192
 #define ID_MAX	    UINT32_C(4294967294)
 
-#define DEFAULT_MODE 0600
-
 /* Parts of the name that the lock file adds. */
 #define NAME_ROOM                                   \
 	(NAME_MAX - sizeof(SINK_FILE_LOCK_PREFIX) - \
@@ -104,9 +102,19 @@ static enum status parse_option(const char *word, struct sink *s,
 		return parse_group(word + 6, s, why);
 	if (strncmp(word, "mode=", 5) == 0)
 		return parse_mode(word + 5, s, why);
+	if (strncmp(word, "pidfile=", 8) == 0) {
+		if (word[8] == '/' && text_copy(s->pidfile, sizeof(s->pidfile),
+						word + 8) == STATUS_OK)
+			return STATUS_OK;
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: pidfile \"%s\" is not the absolute "
+				  "path of a file",
+				  word + 8);
+	}
 	return reason_set(why, STATUS_CONFIG,
 			  "sink: \"%s\" is not known; options are owner=USER, "
-			  "group=GROUP and mode=0600, and a path has no spaces",
+			  "group=GROUP, mode=0600 and pidfile=PATH, and a path "
+			  "has no spaces",
 			  word);
 }
 
@@ -170,7 +178,7 @@ enum status sink_parse(const char *value, struct sink *ret_sink,
 {
 	struct sink s = { .uid = (uid_t)-1,
 			  .gid = (gid_t)-1,
-			  .mode = DEFAULT_MODE };
+			  .mode = SINK_MODE_KEEP };
 	char *copy = NULL;
 	enum status st;
 

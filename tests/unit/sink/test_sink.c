@@ -14,6 +14,7 @@
 #include <libpq-fe.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,6 +228,93 @@ static void a_mode_that_was_opened_is_closed_again(void **state)
 	assert_delivered(p, "sap", "v1", 1);
 	assert_int_equal(stat(p->sink.path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static enum status try_it(const struct place *p, const char *host,
+			  struct reason *why)
+{
+	struct format_credential c = credential(p);
+	struct sink_delivery d = { "sap", "v9", 0, &c, false };
+
+	c.host = host;
+	return sink_try(&p->sink, &d, why);
+}
+
+static void a_mode_that_nobody_set_is_the_present_file_s(void **state)
+{
+	static const struct {
+		enum sink_kind kind;
+		mode_t has, gets;
+	} cases[] = {
+		{ SINK_ENV, 0640, 0640 },    { SINK_ENV, 0400, 0400 },
+		{ SINK_ENV, 0644, 0600 },    { SINK_ENV, 0750, 0600 },
+		{ SINK_PGPASS, 0640, 0600 }, { SINK_PGPASS, 0400, 0400 },
+	};
+	struct place *p = *state;
+	struct stat st;
+
+	p->sink.mode = SINK_MODE_KEEP;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		p->sink.kind = cases[i].kind;
+		put(p, "# mine\n");
+		assert_int_equal(chmod(p->sink.path, cases[i].has), 0);
+		assert_delivered(p, "sap", "v1", 1);
+		assert_int_equal(stat(p->sink.path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, cases[i].gets);
+		assert_int_equal(unlink(p->sink.path), 0);
+	}
+	assert_delivered(p, "sap", "v1", 1);
+	assert_int_equal(stat(p->sink.path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+/* A reader that ends with 0 at its SIGHUP. */
+static pid_t start_reader(const struct place *p, char *pidfile, size_t size)
+{
+	char text[16];
+	sigset_t hup;
+	pid_t pid;
+	int got;
+
+	snprintf(pidfile, size, "%s/reader.pid", p->folder);
+	sigemptyset(&hup);
+	sigaddset(&hup, SIGHUP);
+	assert_int_equal(sigprocmask(SIG_BLOCK, &hup, NULL), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(sigwait(&hup, &got) == 0 && got == SIGHUP ? 0 : 1);
+	snprintf(text, sizeof(text), "%d\n", (int)pid);
+	put_file(pidfile, text, strlen(text));
+	return pid;
+}
+
+static void a_reader_is_told_of_each_delivery(void **state)
+{
+	struct place *p = *state;
+	struct reason why = { "" };
+	bool changed = false;
+	int status;
+	pid_t pid;
+
+	for (int i = 0; i < 2; i++) {
+		pid = start_reader(p, p->sink.pidfile, sizeof(p->sink.pidfile));
+		assert_int_equal(try_it(p, "h", &why), STATUS_OK);
+		assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+		/* The second one changes nothing; was the first one heard? */
+		assert_int_equal(deliver(p, "sap", "v1", 1, &changed, &why),
+				 STATUS_OK);
+		assert_int_equal(changed, i == 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+	/* It is gone: the file has the password, and that is said. */
+	assert_int_equal(deliver(p, "sap", "v2", 2, &changed, &why),
+			 STATUS_NOT_FOUND);
+	assert_true(changed);
+	assert_content(p, PAIR("2"));
+	assert_non_null(strstr(why.text, "its reader was not told"));
+	assert_int_equal(try_it(p, "h", &why), STATUS_NOT_FOUND);
 }
 
 static void a_pair_is_replaced_where_it_is(void **state)
@@ -913,16 +1001,6 @@ static void who_may_not_give_a_file_away_is_told_so(void **state)
 			  "db.example.com:5432:shop:sap:" PASSWORD "\n");
 }
 
-static enum status try_it(const struct place *p, const char *host,
-			  struct reason *why)
-{
-	struct format_credential c = credential(p);
-	struct sink_delivery d = { "sap", "v9", 0, &c, false };
-
-	c.host = host;
-	return sink_try(&p->sink, &d, why);
-}
-
 /* In the folder, with . and .. */
 static int count_names(const struct place *p)
 {
@@ -1281,7 +1359,8 @@ static void a_sink_setting_is_read(void **state)
 			 STATUS_OK);
 	assert_int_equal(s.kind, SINK_PGPASS);
 	assert_string_equal(s.path, "/home/sapjob/.pgpass");
-	assert_int_equal(s.mode, 0600);
+	assert_int_equal(s.mode, SINK_MODE_KEEP);
+	assert_string_equal(s.pidfile, "");
 	assert_true(s.uid == (uid_t)-1 && s.gid == (gid_t)-1);
 	assert_int_equal(
 		sink_parse("  env\t/etc/x.env mode=640 owner=root group=0 ", &s,
@@ -1359,6 +1438,8 @@ int main(int argc, char **argv)
 		TEST(a_new_file_is_private_and_complete),
 		TEST(the_same_again_writes_nothing),
 		TEST(a_mode_that_was_opened_is_closed_again),
+		TEST(a_mode_that_nobody_set_is_the_present_file_s),
+		TEST(a_reader_is_told_of_each_delivery),
 		TEST(a_pair_is_replaced_where_it_is),
 		TEST(foreign_lines_keep_every_byte),
 		TEST(any_foreign_content_survives_any_sequence),

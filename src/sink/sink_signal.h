@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* SIGHUP for the reader of a file that has changed. */
-#ifndef KEYTURN_REFRESH_SIGNAL_H
-#define KEYTURN_REFRESH_SIGNAL_H
+#ifndef KEYTURN_SINK_SIGNAL_H
+#define KEYTURN_SINK_SIGNAL_H
 
 #include "base/reason.h"
 
@@ -10,6 +10,9 @@
  * such file or process.  STATUS_REFUSED: the file's owner is neither root nor
  * who the process runs as, and could have named anybody's.
  */
-enum status refresh_signal_send(const char *pidfile, struct reason *why);
+enum status sink_signal_send(const char *pidfile, struct reason *why);
+
+/* Could it be sent?  Statuses as above, and nothing is sent. */
+enum status sink_signal_try(const char *pidfile, struct reason *why);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Tells a process to read its files again; must never signal one that the
  * pidfile's owner could not have signalled. */
-#include "assembly/refresh_signal.h"
+#include "sink/sink_signal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@ static enum status read_pid(const char *pidfile, long *ret_pid,
 	return STATUS_OK;
 }
 
-enum status refresh_signal_send(const char *pidfile, struct reason *why)
+static enum status send_to(const char *pidfile, int number, struct reason *why)
 {
 	enum status s = STATUS_OK;
 	uid_t owner = 0;
@@ -67,10 +67,20 @@ enum status refresh_signal_send(const char *pidfile, struct reason *why)
 			       "%s: its owner, uid %u, is not who process %ld "
 			       "runs as",
 			       pidfile, (unsigned)owner, pid);
-	else if (syscall(SYS_pidfd_send_signal, fd, SIGHUP, NULL, 0) != 0)
+	else if (syscall(SYS_pidfd_send_signal, fd, number, NULL, 0) != 0)
 		s = reason_set(why, STATUS_DENIED,
 			       "%s: cannot send SIGHUP to process %ld: %s",
 			       pidfile, pid, strerror(errno));
 	close(fd);
 	return s;
+}
+
+enum status sink_signal_send(const char *pidfile, struct reason *why)
+{
+	return send_to(pidfile, SIGHUP, why);
+}
+
+enum status sink_signal_try(const char *pidfile, struct reason *why)
+{
+	return send_to(pidfile, 0, why);
 }
