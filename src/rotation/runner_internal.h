@@ -100,6 +100,8 @@ enum status runner_store_password(struct runner *r, const char *id,
 				  struct reason *why);
 /* One canary per store and minute, whatever the number of jobs. */
 enum status runner_store_canary(struct runner *r, struct reason *why);
+/* Would the store take a new version of this secret, and make it CURRENT? */
+enum engine_event runner_store_ready(struct runner *r, struct reason *why);
 /* Take PENDING up as this run's own version. */
 enum engine_event runner_store_resume(struct runner *r, struct reason *why);
 enum engine_event runner_store_generate(struct runner *r, struct reason *why);

@@ -157,6 +157,23 @@ enum status runner_store_canary(struct runner *r, struct reason *why)
 	return s;
 }
 
+/* Asked after describe(), which has told most of it. */
+enum engine_event runner_store_ready(struct runner *r, struct reason *why)
+{
+	struct store *s = r->job->store;
+	enum status st = s->ops->ready(s, r->job->role, why);
+
+	switch (st) {
+	case STATUS_OK:
+		return ENGINE_ON_OK;
+	case STATUS_REFUSED:
+	case STATUS_CONFIG:
+		return ENGINE_ON_FAILED;
+	default:
+		return runner_store_read_event(st);
+	}
+}
+
 enum engine_event runner_store_resume(struct runner *r, struct reason *why)
 {
 	const char *id = runner_store_id(r, STORE_LABEL_PENDING);

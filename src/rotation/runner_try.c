@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * What is tried while the old password lives: the logins of a proof, and the
- * sinks.  Must never change anything.
+ * What is tried while the old password lives: the store, the logins of a proof,
+ * and the sinks.  Must never change anything.
  */
 #include "rotation/runner_internal.h"
 
@@ -191,8 +191,12 @@ static enum engine_event log_in(struct runner *r, struct reason *why)
 
 enum engine_event runner_try_all(struct runner *r, struct reason *why)
 {
-	enum engine_event ev = log_in(r, why);
+	/* The store first: it costs no failed login. */
+	enum engine_event ev = runner_store_ready(r, why);
 
+	if (ev != ENGINE_ON_OK)
+		return ev;
+	ev = log_in(r, why);
 	if (ev == ENGINE_ON_WRONG)
 		return refused(r, why);
 	if (ev != ENGINE_ON_RIGHT) {

@@ -659,8 +659,11 @@ def test_a_secret_that_is_deleted_by_the_clock_is_refused(site, which, known):
     with nothing_changed(site):
         said = f"delete_version_after deletes versions of {site.mount}/data/"
         finding(site.run("check"), said + path)
+        mark = site.server.mark()
         done = site.run("rotate", "sap")
         sentence(done, 6, said + path)
+        # The store is asked before the role logs in, and nothing is staged.
+        assert site.server.logins(mark, "sap") == (0, 0)
     switched_off(site, done)
     site.run("rotate", "sap", expect=0)
     site.settled()
