@@ -18,8 +18,8 @@ from rig.server import wait_for
 
 # What can be seen of a rotation from outside, in the order of the protocol.
 # A fact without the one before it is a protocol that went out of step.
-STEPS = ["intent", "claimed", "staged", "applied", "proved", "controlled",
-         "promoted", "delivered", "closed"]
+STEPS = ["intent", "claimed", "controlled", "tried", "staged", "applied",
+         "proved", "promoted", "delivered", "closed"]
 
 
 CLUSTER_AWAY = 8
@@ -58,8 +58,10 @@ class World:
             "claimed": marker.get("claim") != self.marker.get("claim"),
             "staged": new is not None,
             "applied": bool(new) and marker.get("live_version") == new.id,
-            "proved": right > own[self.role, True],
             "controlled": wrong > own[self.role, False],
+            # The first login is CURRENT's, before anything is changed.
+            "tried": right > own[self.role, True],
+            "proved": right > own[self.role, True] + 1,
             "promoted": bool(new) and new.label == "current",
             "delivered": bool(new) and site.sink(self.role) == new.password,
             "closed": any(e["kind"] == "close" for e in events),
@@ -139,8 +141,8 @@ def sweep(site, faults, spare, heal):
 
 @pytest.fixture
 def steady(new_site):
-    """A site after its first rotations, that makes its wrong-password control
-    each time."""
+    """A site after its first rotations, that tries the present password and a
+    wrong one each time."""
     site = new_site(keyturn="control_interval = 0s")
     site.run("rotate", "sap", expect=0)
     site.run("rotate", "sap", expect=0)
