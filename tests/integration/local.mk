@@ -53,6 +53,7 @@ EXTRA_DIST += \
 	tests/integration/test_newer_servers.py \
 	tests/integration/test_pam.py \
 	tests/integration/test_pam_overlap.py \
+	tests/integration/test_preproof.py \
 	tests/integration/test_restore.py \
 	tests/integration/test_rotation.py \
 	tests/integration/test_two_rotators.py \

@@ -831,6 +831,22 @@ static void names_that_cannot_be_quoted_safely_are_refused(void **state)
 	secret_free(value);
 }
 
+/* PgBouncer with auth_query, credcheck, and what is neither. */
+static void a_refusal_is_known_by_its_words_where_its_code_says_nothing(
+	void **state)
+{
+	(void)state;
+	assert_int_equal(pg_hint_of("08P01", "SASL authentication failed"),
+			 PG_HINT_WRONG_PASSWORD);
+	assert_int_equal(pg_hint_of("XX000", "rejecting connection, user 'sap' "
+					     "has been banned"),
+			 PG_HINT_BANNED);
+	assert_int_equal(pg_hint_of("08P01", "unsupported startup parameter"),
+			 PG_HINT_NONE);
+	assert_int_equal(pg_hint_of("08006", "connection failure"),
+			 PG_HINT_WAKING);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -861,6 +877,8 @@ int main(void)
 		cmocka_unit_test(a_refused_login_is_read_from_libpqs_text),
 		cmocka_unit_test(
 			a_refused_connection_tells_its_sqlstate_and_what_its_text_means),
+		cmocka_unit_test(
+			a_refusal_is_known_by_its_words_where_its_code_says_nothing),
 		cmocka_unit_test(
 			names_that_cannot_be_quoted_safely_are_refused),
 	};
