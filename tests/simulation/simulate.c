@@ -1297,13 +1297,15 @@ static void a_try_that_failed_is_made_again(void **state)
 	(void)state;
 	prepare(&w, SCENE_MANAGED, false);
 	world_remembers(&w, 3600 * NOW_SECOND);
+	assert_int_equal(run(&w, 0, ROTATE), STATUS_OK);
+	w.way = "another";
 	under(&w, &p);
 	assert_int_equal(run(&w, 0, ROTATE), STATUS_REFUSED);
 	w.fate = NULL;
 	assert_int_equal(run(&w, 0, RECOVER), STATUS_OK);
 	w.shut = true;
 	assert_int_equal(run(&w, 0, ROTATE), STATUS_REFUSED);
-	assert_int_equal(w.staged, 0);
+	assert_int_equal(w.staged, 1);
 	world_free(&w);
 }
 
