@@ -41,9 +41,10 @@ enum status audit_trail_intact(struct lite_tx *tx,
 			       struct reason *why);
 
 /* ledger.h: head. */
-enum status audit_trail_head(struct lite_tx *tx, int64_t seq, int64_t *ret_seq,
-			     char ret_hash[LEDGER_HASH_SIZE],
-			     struct reason *why);
+enum status audit_trail_walk_head(struct lite_tx *tx, int64_t seq,
+				  int64_t *ret_seq,
+				  char ret_hash[LEDGER_HASH_SIZE],
+				  struct reason *why);
 
 /* ledger.h: checkpoint, verify, export. */
 enum status audit_trail_sign(struct lite_tx *tx,

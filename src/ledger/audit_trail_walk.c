@@ -51,9 +51,10 @@ enum status audit_trail_walk_last(struct lite_tx *tx,
 	return STATUS_OK;
 }
 
-enum status audit_trail_head(struct lite_tx *tx, int64_t seq, int64_t *ret_seq,
-			     char ret_hash[LEDGER_HASH_SIZE],
-			     struct reason *why)
+enum status audit_trail_walk_head(struct lite_tx *tx, int64_t seq,
+				  int64_t *ret_seq,
+				  char ret_hash[LEDGER_HASH_SIZE],
+				  struct reason *why)
 {
 	struct lite_stmt *q = NULL;
 	const void *hash;

@@ -122,7 +122,7 @@ static enum status head_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	struct heading *h = arg;
 
-	return audit_trail_head(tx, h->seq, &h->seq, h->hash, why);
+	return audit_trail_walk_head(tx, h->seq, &h->seq, h->hash, why);
 }
 
 enum status ledger_sqlite_audit_head(struct ledger *ledger, int64_t seq,
