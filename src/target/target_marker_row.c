@@ -191,6 +191,9 @@ enum status target_marker_row_read(struct target_postgres *p,
 
 	if (p->o.marker == TARGET_MARKER_NONE)
 		return target_none_read(p, s, role, row, why);
+	/* To read a view or a policy is to run it. */
+	if (s->marker_state == TARGET_MARKER_UNTRUSTED)
+		return target_marker_prepare_untrusted(p, s, why);
 	target_marker_row_sql(&t, s);
 	st = text_status(&t);
 	if (st == STATUS_OK)

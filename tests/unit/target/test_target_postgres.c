@@ -1295,6 +1295,10 @@ static void a_marker_table_of_somebody_else_is_not_used(void **state)
 			 STATUS_REFUSED);
 	assert_int_equal(claim(t, s, "trapper", false, one, &m, &why),
 			 STATUS_REFUSED);
+	assert_int_equal(t->ops->look(t, s, "trapper", &m, &why),
+			 STATUS_REFUSED);
+	assert_int_equal(t->ops->inspect(t, s, "trapper", &m, &why),
+			 STATUS_REFUSED);
 	t->ops->release(t, s, true);
 	t->ops->close(t);
 	sql("DROP SCHEMA trap CASCADE");
