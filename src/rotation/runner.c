@@ -172,11 +172,12 @@ static void keep_reason(struct runner *r, const struct engine_row *row,
 	}
 }
 
-/* What a login showed of the cluster, it would show to any other role. */
+/* What a login showed of the cluster, it would show to any other role; but not
+ * what comes of a sink of this one. */
 static void note_cluster(struct runner *r, enum engine_state was,
 			 enum engine_event ev)
 {
-	if ((was == ENGINE_TRY || was == ENGINE_PROVE) &&
+	if ((was == ENGINE_TRY || was == ENGINE_PROVE) && !r->blocked_by_sink &&
 	    (r->engine.state == ENGINE_CLOSE ||
 	     r->engine.state == ENGINE_FREEZE) &&
 	    (ev == ENGINE_ON_NO_EVIDENCE || ev == ENGINE_ON_EXPIRED ||

@@ -55,8 +55,10 @@ struct runner {
 	struct reason store_why; /* why the last write failed, or "" */
 	struct ledger_role role;
 	bool regress_noted;
-	bool controlled; /* a wrong password was refused, by this run */
-	bool logged_in;	 /* CURRENT logged in, by this run */
+	bool controlled;      /* a wrong password was refused, by this run */
+	bool logged_in;	      /* CURRENT logged in, by this run */
+	bool blocked_by_sink; /* an endpoint reads a sink of this role: another
+				 may have none */
 	struct {
 		bool read;
 		bool known;   /* the ledger has it, with what follows */
@@ -125,6 +127,8 @@ enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why);
 
 /* ---- runner_login.c ---- */
 
+/* Who logs in for a proof, and where. */
+struct target_who runner_login_who(const struct runner *r);
 /* One login: RIGHT, WRONG, NOT_ASKED or NO_EVIDENCE. */
 enum engine_event runner_login(struct runner *r, const struct secret *password,
 			       enum target_proof kind, struct reason *why);

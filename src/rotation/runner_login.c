@@ -7,17 +7,28 @@
 
 #include "base/text.h"
 
+struct target_who runner_login_who(const struct runner *r)
+{
+	struct target_who who = { .role = r->job->rolname,
+				  .prove_dbname = r->job->prove_dbname,
+				  .dbname = r->job->dbname };
+
+	for (size_t i = 0; i < r->job->n_sinks && !who.auth_file; i++)
+		if (r->job->sinks[i].kind == SINK_PGBOUNCER)
+			who.auth_file = r->job->sinks[i].path;
+	return who;
+}
+
 enum engine_event runner_login(struct runner *r, const struct secret *password,
 			       enum target_proof kind, struct reason *why)
 {
 	struct target *t = r->job->target;
-	const struct target_who who = { .role = r->job->rolname,
-					.prove_dbname = r->job->prove_dbname,
-					.dbname = r->job->dbname };
+	const struct target_who who = runner_login_who(r);
 	enum target_login result = TARGET_LOGIN_NO_EVIDENCE;
 	enum status s;
 
 	s = t->ops->prove(t, &who, password, kind, &result, why);
+	r->blocked_by_sink = s == STATUS_CONFLICT;
 	if (s != STATUS_OK)
 		return ENGINE_ON_NO_EVIDENCE;
 	switch (result) {

@@ -25,13 +25,6 @@ static void key_of(const struct runner *r, char key[KEY_SIZE])
 		 r->job->rolname);
 }
 
-static struct target_who who(const struct runner *r)
-{
-	return (struct target_who){ .role = r->job->rolname,
-				    .prove_dbname = r->job->prove_dbname,
-				    .dbname = r->job->dbname };
-}
-
 /* "proved 3f..9a 1800000000000000": by which way, and when a wrong password was
  * last refused there; "tried" when a proof by it is not known. */
 static void read_way(struct runner *r)
@@ -40,7 +33,7 @@ static void read_way(struct runner *r)
 	struct ledger *l = r->env->o.ledger;
 	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE], word[8] = "";
 	char way[TARGET_WAY_SIZE] = "";
-	const struct target_who w = who(r);
+	const struct target_who w = runner_login_who(r);
 	int64_t controlled = 0;
 
 	if (r->way.read)

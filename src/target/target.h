@@ -83,6 +83,8 @@ struct target_who {
 	const char *role;
 	const char *prove_dbname; /* what was set for proving this role */
 	const char *dbname;	  /* else, where its consumers log in */
+	const char *auth_file;	  /* a sink that poolers read: it is written
+				     after the proof; NULL: none */
 };
 
 #define TARGET_WAY_SIZE 65
@@ -197,7 +199,9 @@ struct target_ops {
 	 * One login as the role on every endpoint of the cluster, with exactly
 	 * this password and no other credential.  *ret_login is the weakest
 	 * evidence of all endpoints; for TARGET_PROOF_WRONG a "no" is the best.
-	 * Always STATUS_OK unless something local failed.
+	 * Always STATUS_OK unless something local failed; STATUS_CONFLICT when
+	 * an endpoint is a PgBouncer, which with `auth_file` could not know a
+	 * new password by then: none can be proved.
 	 */
 	enum status (*prove)(struct target *t, const struct target_who *who,
 			     const struct secret *password,

@@ -74,6 +74,16 @@ enum target_login target_prove_classify(const struct pg_login_report *r)
 }
 
 /*
+ * PgBouncer's own "no" to a password: PostgreSQL names another code and where it
+ * comes from, Neon's proxy another code.
+ */
+static bool refused_by_pgbouncer(const struct pg_login_report *r)
+{
+	return r->hint == PG_HINT_WRONG_PASSWORD && r->file[0] == '\0' &&
+	       strcmp(r->sqlstate, "08P01") == 0;
+}
+
+/*
  * The weaker of two, the worst first.  For a proof a "no" outranks "could not
  * ask", so that a refused password is not tried over and over.  For the
  * control, a wrong password that is taken anywhere is the worst of all.
@@ -104,6 +114,20 @@ struct attempt {
 	bool lags; /* refused where the server before had taken it */
 	struct pg_login_report report;
 };
+
+static const char *host_of(const struct attempt *a)
+{
+	const char *host = pg_info_get(a->p->infos[a->endpoint], "host");
+
+	return host[0] != '\0' ? host : "local socket";
+}
+
+static const char *port_of(const struct attempt *a)
+{
+	const char *port = pg_info_get(a->p->infos[a->endpoint], "port");
+
+	return port[0] != '\0' ? port : "5432";
+}
 
 /* Nothing is known: what was missing, and what helps. */
 static void explain_nothing(const struct attempt *a, const char *host,
@@ -156,17 +180,25 @@ static void explain_nothing(const struct attempt *a, const char *host,
 		reason_wrap(why, STATUS_OK, "no evidence on role %s", role);
 }
 
+static enum status explain_auth_file(const struct attempt *a,
+				     struct reason *why)
+{
+	return reason_set(
+		why, STATUS_CONFLICT,
+		"%s port %s is a PgBouncer, and the sink %s of role %s, an "
+		"auth_file, is written only after the proof; take this "
+		"endpoint out of [cluster %s], or let PgBouncer use auth_query "
+		"and take the sink out",
+		host_of(a), port_of(a), a->who->auth_file, a->who->role,
+		a->p->name);
+}
+
 static void explain(const struct attempt *a, enum target_login login,
 		    struct reason *why)
 {
-	const char *host = pg_info_get(a->p->infos[a->endpoint], "host");
-	const char *port = pg_info_get(a->p->infos[a->endpoint], "port");
+	const char *host = host_of(a), *port = port_of(a);
 	const char *role = a->who->role;
 
-	if (host[0] == '\0')
-		host = "local socket";
-	if (port[0] == '\0')
-		port = "5432";
 	switch (login) {
 	case TARGET_LOGIN_WRONG:
 		/* The same words for both. */
@@ -279,6 +311,9 @@ enum status target_prove(struct target *t, const struct target_who *who,
 		if (st == STATUS_NO_MEMORY || st == STATUS_CONFIG ||
 		    (st == STATUS_REFUSED && !a.report.reached))
 			return reason_set(why, st, "%s", told.text);
+		if (i > 0 && who->auth_file != NULL &&
+		    refused_by_pgbouncer(&a.report))
+			return explain_auth_file(&a, why);
 		if (i > 0 && badness(login, kind) <= badness(worst, kind))
 			continue;
 		worst = login;
@@ -313,6 +348,8 @@ enum status target_prove_way(struct target *t, const struct target_who *who,
 	st = mix(hash, who->role);
 	for (i = 0; i < p->n_infos && st == STATUS_OK; i++)
 		st = mix(hash, database(p, who, i));
+	if (st == STATUS_OK && who->auth_file != NULL)
+		st = mix(hash, who->auth_file);
 	if (st == STATUS_OK)
 		encode_hex(hash, sizeof(hash), ret_way);
 	return st;

@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/mutations/marker-fence-is-not-checked.mutation \
 	tests/mutations/engine.list \
 	tests/mutations/passwords-in-clear-are-not-checked.mutation \
+	tests/mutations/pooler-may-read-the-own-sink.mutation \
 	tests/mutations/run \
 	tests/mutations/simulate \
 	tests/mutations/waking-is-a-wrong-password.mutation \
