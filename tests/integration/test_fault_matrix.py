@@ -22,14 +22,18 @@ import pytest
 import test_aws
 import test_vault
 from rig.aws_site import Amazon, AmazonSite
+from rig.daemon import QUICK
 from rig.gate import Gate, wait_until
 from rig.installation import Installation
+from rig.lakebase import Proxy, error_response
 from rig.server import wait_for
 from rig.vault_site import Vault, VaultSite
-from rig.verdict import books_apart, run_with_fault
+from rig.verdict import books_apart, nothing_changed, run_with_fault
 from test_kill_sweep import no_keyturn_backend
 
 FROZEN = 5
+REFUSED = 6
+BEHIND = 18
 STAYS = 99  # the fault lasts as long as the run
 
 COLUMNS = ["crash-before", "crash-after", "timeout-before", "timeout-after",
@@ -41,6 +45,7 @@ EXPECTED = {
     #               cr-b  cr-a  to-b  to-a  late  wrong conc  rest  roll  full
     "S0 canary":   ["F0", "F0", "F0", "F0", "-",  "F0", "F1", "FR", "FQ", "F0"],
     "S2 resolve":  ["F0", "F0", "F0", "F0", "-",  "F0", "F1", "FR", "FQ", "F0"],
+    "S3 try":      ["F0", "F0", "F0", "F0", "-",  "F0", "F1", "FR", "FQ", "F0"],
     "S4 stage":    ["F0", "F0", "F0", "F0", "F0", "F0", "F1", "FR", "FQ", "F0"],
     "S5 readback": ["F0", "F0", "F0", "F0", "-",  "F0", "F1", "FR", "FQ", "F0"],
     "S8 promote":  ["F1", "F1", "F1", "F1", "F1", "F1", "F1", "FR", "FQ", "F1"],
@@ -85,8 +90,12 @@ class Service:
     def __init__(self, site, gate):
         self.site, self.gate = site, gate
 
-    def prepare(self, column):
-        pass
+    def prepare(self, step, column):
+        """A password that was proved just now is not read to be tried."""
+        self.site.configure(
+            timeout=self.patience(column),
+            keyturn=QUICK + ("control_interval = 0s\n"
+                             if step == "S3 try" else ""))
 
     def does(self, step, column):
         return step in self.requests and (
@@ -134,16 +143,17 @@ class VaultStore(Service):
         self.requests = {
             "S0 canary": ("POST", r"\.keyturn/\.canary", 0),
             "S2 resolve": ("GET", secret, 0),
+            "S3 try": ("GET", record + "$", 1),
             "S4 stage": ("PATCH", record + "$", 0),
             "S5 readback": ("GET", record + r"\?version=", 0),
             "S8 promote": ("PATCH", secret, 0),
             "S9 deliver": ("GET", record + "$", 1),
         }
 
-    def prepare(self, column):
+    @staticmethod
+    def patience(column):
         """Nobody is patient with a server that says nothing."""
-        self.site.configure(
-            timeout="1s" if column.startswith("timeout") else "20s")
+        return "1s" if column.startswith("timeout") else "20s"
 
     def keep(self):
         return self.site.value(), self.site.record()
@@ -161,11 +171,16 @@ class AmazonStore(Service):
     silence = "hang"
     requests = {
         "S2 resolve": ("POST", "^DescribeSecret$", 0),
+        "S3 try": ("POST", "^GetSecretValue$", 0),
         "S4 stage": ("POST", "^PutSecretValue$", 0),
         "S5 readback": ("POST", "^GetSecretValue$", 0),
         "S8 promote": ("POST", "^UpdateSecretVersionStage$", 0),
         "S9 deliver": ("POST", "^GetSecretValue$", 1),
     }
+
+    @staticmethod
+    def patience(column):
+        return "1s"
 
     def does(self, step, column):
         # A snapshot of the real service cannot be put back.
@@ -212,7 +227,7 @@ class LocalStore:
         return run_with_fault(self.site, self.site.state, fault, "rotate",
                               "sap")
 
-    def prepare(self, column):
+    def prepare(self, step, column):
         if os.path.exists(os.path.join(self.site.state, "ledger.db")):
             books_apart(self.site)
         done = self.run("count")
@@ -305,14 +320,14 @@ class Cell:
 
     def prepare(self, second):
         site, self.second = self.site, second
-        self.store.prepare(self.column)
+        self.store.prepare(self.step, self.column)
         if self.column in ("restore", "rollback"):
             self.snapshot = Snapshot(site)
             if self.store.does(self.step, "rollback"):
                 self.kept = self.store.keep()
             site.run("rotate", "sap", expect=0)
             if isinstance(self.store, LocalStore):
-                self.store.prepare(self.column)
+                self.store.prepare(self.step, self.column)
         self.was, self.before = site.current(), self.ids()
         self.events = len(site.kinds())
 
@@ -339,8 +354,20 @@ class Cell:
         else:
             assert live == self.was, self.done.text
             assert site.current() == self.was
-        site.run("recover", "sap", expect=0)
+        self.heal()
         assert site.current().id == live.id
+
+    def heal(self):
+        """A store that could not be read for the sinks is there again: --due
+        delivers.  All else is for recover."""
+        site = self.site
+        if self.step != "S9 deliver" or self.column not in ("wrong", "full"):
+            site.run("recover", "sap", expect=0)
+            return
+        assert self.done.exit == BEHIND, self.done.text
+        assert site.status()["last_status"] == "UNDELIVERED"
+        wait_for(lambda: site.run("rotate", "--due").exit == 0,
+                 "the delivery by --due")
 
     judge_timeout = judge_wrong = judge_full = judge_fault
 
@@ -418,6 +445,88 @@ def walk(site, store, step, folder):
     assert not hits, hits[:5]
 
 
+# ---- the cluster, while CURRENT is tried ---------------------------------------
+
+CONTROL, PRESENT = 1, 2  # the logins of a trial on each endpoint
+
+
+class Endpoint(Proxy):
+    """Another endpoint of the cluster, at one of whose logins something
+    happens."""
+
+    def __init__(self, site, authority):
+        super().__init__(site.server, authority)
+        self.as_neon = False
+        self.seen, self.at, self.act = 0, 0, None
+        site.server.hba("local all sap scram-sha-256")
+        site.configure(keyturn="control_interval = 0s",
+                       cluster=f"endpoint = {site.conninfo(port=self.port)}\n"
+                               "connect_timeout = 2s\n")
+
+    def _login(self, client, code, parameters):
+        self.seen += 1
+        if self.seen != self.at or not self.act(client):
+            super()._login(client, code, parameters)
+
+    def hit(self, site, login, column):
+        """Run into the fault: the Result."""
+        runs = []
+
+        def down(client):
+            """This login is answered, and no other one."""
+            self.sleep()
+
+        def away(client):
+            site.server.stop("immediate")
+            return True
+
+        def lost(client):
+            return True
+
+        def silent(client):
+            client.recv(1)
+            return True
+
+        def says(sqlstate, text):
+            def answer(client):
+                client.sendall(error_response(sqlstate, text))
+                return True
+            return answer
+
+        def late(client):
+            """When the password has been sent."""
+            self.say("57P03", "the database system is shutting down",
+                     late=True)
+
+        def killed(client):
+            wait_until(lambda: runs)
+            runs[0].process.kill()
+            runs[0].process.wait()
+            return True
+
+        self.seen, self.at, self.act = 0, login, {
+            "away": away, "lost": lost, "silent": silent, "late": late,
+            "killed": killed,
+            "refused": says("28000", "pg_hba.conf rejects connection"),
+            "full": says("53300", "sorry, too many clients already"),
+            "wrong": says("28P01", "password authentication failed"),
+        }.get(column)
+        if column == "down" and login == CONTROL:
+            self.sleep()
+        elif column == "down":
+            self.at, self.act = login - 1, down
+        runs.append(site.start("rotate", "sap"))
+        done = runs[0].finish()
+        assert self.listener is None or self.seen == login, done.text
+        self.at = 0
+        self.late_says.clear()
+        if self.listener is None:
+            self.wake()
+        if column == "away":
+            site.server.start()
+        return done
+
+
 @pytest.fixture
 def place(folder):
     path = tempfile.mkdtemp(prefix="kt-", dir=folder)
@@ -448,6 +557,71 @@ def begun(place, tools, server):
 def test_every_fault_at_a_step_of_the_local_store(begun, place, step):
     site = begun(Installation)
     walk(site, LocalStore(site), step, place)
+
+
+def not_begun(site, done):
+    """F0 without anything staged; said by exit code, status and trail."""
+    assert site.labelled("pending") is None
+    no_keyturn_backend(site)
+    status = site.status()
+    if done.exit == -signal.SIGKILL:
+        assert status["state"] == "open"
+    else:
+        assert done.exit == REFUSED, done.text
+        assert "nothing was changed" in done.text
+        assert (status["state"], status["last_status"]) == \
+            ("failed", "REFUSED")
+    site.run("audit", "verify", expect=0)
+    site.run("recover", "sap", expect=0)
+    site.settled()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("login", [CONTROL, PRESENT],
+                         ids=["control", "present"])
+def test_every_fault_of_a_cluster_while_the_present_password_is_tried(
+        begun, authority, login):
+    site = begun(Installation)
+    endpoint = Endpoint(site, authority)
+    # A refusal is what the control asks for, and nobody is let in by it.
+    columns = ["away", "down", "lost", "silent", "refused", "full", "killed"] \
+        + ["wrong", "late"] * (login == PRESENT)
+    try:
+        for column in columns:
+            with at(f"login {login}", column):
+                with nothing_changed(site):
+                    done = endpoint.hit(site, login, column)
+                assert (done.exit == -signal.SIGKILL) == (column == "killed")
+                not_begun(site, done)
+        before = site.current()
+        endpoint.seen = 0
+        site.run("rotate", "sap", expect=0)
+        assert endpoint.seen == PRESENT + 1  # the proof
+        assert site.settled().id != before.id
+    finally:
+        endpoint.stop()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_that_is_killed_while_it_tries_a_sink_changed_nothing(
+        begun, when):
+    site = begun(Installation)
+    claim, before = site.marker()["claim"], sorted(os.listdir(site.sinks))
+
+    def tries(effect):
+        return effect.target.startswith(site.sinks) and \
+            site.marker()["claim"] != claim
+    with nothing_changed(site):
+        run = site.stop_before(tries, "rotate", "sap")
+        if when == "after":
+            # Up to the last effect of the trial.
+            run.go_on()
+            while run.wait_stopped() and tries(run.effects()[-1]):
+                run.go_on()
+        assert site.labelled("pending") is None
+        done = run.kill()
+    not_begun(site, done)
+    assert sorted(os.listdir(site.sinks)) == before
 
 
 @pytest.fixture(scope="module")
