@@ -2,6 +2,8 @@
 /* Decides whether a role is due; must never take a role over on its own. */
 #include "assembly/due.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "assembly/turn.h"
@@ -63,6 +65,18 @@ static bool may_deliver(struct workshop *w, const struct ledger_role *known,
 	       now_us - known->last_run_us >= pause;
 }
 
+static int64_t last_seen_end(struct workshop *w, const char *role,
+			     int64_t now_us)
+{
+	struct ledger *l = workshop_ledger(w);
+	char key[LEDGER_ROLE_SIZE + 16], ends[LEDGER_TEXT_SIZE];
+
+	snprintf(key, sizeof(key), LEDGER_EXPIRES, role);
+	if (l->ops->recall(l, key, now_us, ends, NULL) != STATUS_OK)
+		return 0;
+	return strtoll(ends, NULL, 10);
+}
+
 enum status due_look(struct workshop *w, const struct config_group *role,
 		     int64_t now_us, struct due *ret, struct reason *why)
 {
@@ -88,6 +102,7 @@ enum status due_look(struct workshop *w, const struct config_group *role,
 			   is_told_otherwise(w, role, &d.known);
 		d.wanted = d.known.open_run[0] ||
 			   (d.behind && may_deliver(w, &d.known, now_us));
+		d.ends_us = last_seen_end(w, d.known.role, now_us);
 		s = ask_schedule(w, role, now_us, &d, why);
 	}
 	if (s == STATUS_OK)

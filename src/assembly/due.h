@@ -23,6 +23,8 @@ struct due {
 			    it was missed; 0: none */
 	int64_t closes_us; /* wall clock: until when it may begin, by its
 			      window; INT64_MAX: no limit */
+	int64_t ends_us;   /* wall clock: VALID UNTIL, as it was last seen; 0:
+			      never */
 	enum status doubt; /* not STATUS_OK: ledger or store could not say; a
 			      run that only recovers does no harm then, and
 			      tells what ails them */

@@ -317,7 +317,6 @@ static void check_expiry(struct check *k, const struct runner_job *j,
 			    CONFIG_SECTION_role, j->role);
 	struct schedule *schedule = NULL;
 	struct ledger_role known;
-	char date[NOW_STAMP_SIZE], due[NOW_STAMP_SIZE];
 	char key[LEDGER_ROLE_SIZE + 16], text[24];
 	int64_t next = 0;
 	struct reason why;
@@ -337,13 +336,7 @@ static void check_expiry(struct check *k, const struct runner_job *j,
 	schedule_free(schedule);
 	if (!report_ends_early(expires_us, next, now_wall(now_system())))
 		return;
-	reason_set(
-		&why, STATUS_REFUSED,
-		"the password is valid until %s only, and the next rotation "
-		"is due %s; no rotation moves that date: ALTER ROLE \"%s\" VALID "
-		"UNTIL 'infinity'",
-		now_stamp(expires_us, date),
-		next ? now_stamp(next, due) : "by command only", j->rolname);
+	report_ending(expires_us, next, j->rolname, &why);
 	say(k, WARN, "expiry", why.text);
 }
 

@@ -12,8 +12,10 @@
 
 #include "assembly/crew.h"
 #include "assembly/due.h"
+#include "base/log.h"
 #include "base/now.h"
 #include "base/thread.h"
+#include "report/report.h"
 
 #define TICK_US (200 * 1000)
 
@@ -140,6 +142,23 @@ static void print_result(struct pool *p, const struct pool_task *task,
 	text_free(&t);
 }
 
+/* Also with --quiet: the partner cannot log in from that date on. */
+static void warn_of_end(struct pool *p, const struct pool_task *task,
+			const struct due *after)
+{
+	struct reason why;
+
+	if (after->doubt != STATUS_OK ||
+	    !report_ends_early(after->ends_us, after->next_us,
+			       now_wall(now_system())))
+		return;
+	report_ending(after->ends_us, after->next_us,
+		      backends_rolname(task->group), &why);
+	clear_progress(p);
+	log_line(LOG_LEVEL_WARN, "%s: %s", task->role, why.text);
+	draw_progress(p);
+}
+
 /* ---- work ---- */
 
 static void count(struct pool_tally *t, enum status s)
@@ -207,15 +226,19 @@ static void run_task(void *arg, void *thing)
 	struct seat *seat = thing;
 	struct runner_job like = *p->like;
 	struct runner_result result;
-	struct due before, after;
+	struct due before, after = { .doubt = STATUS_UNKNOWN };
 
 	like.mode = seat->task->mode;
-	if (seat->task->due)
+	if (seat->task->due) {
 		due_run(p->cli->workshop, seat->task->group, false, &like,
 			watch, p, &result, &before, &after);
-	else
+	} else {
 		workshop_run(p->cli->workshop, seat->task->role, &like, watch,
 			     p, &result);
+		if (result.status == STATUS_OK)
+			due_look(p->cli->workshop, seat->task->group,
+				 now_wall(now_system()), &after, NULL);
+	}
 	/* Another process saw to it: that is as good. */
 	if (result.status == STATUS_NOTHING_DUE) {
 		result.status = STATUS_OK;
@@ -226,6 +249,8 @@ static void run_task(void *arg, void *thing)
 	pthread_mutex_lock(&p->lock);
 	count(&p->tally, result.status);
 	print_result(p, seat->task, &result);
+	if (result.status == STATUS_OK)
+		warn_of_end(p, seat->task, &after);
 	if (result.cluster_bad && seat->task->mode == ENGINE_MODE_ROTATE)
 		spare_others(p, seat);
 	ends(p, seat);

@@ -350,6 +350,8 @@ static void ran(struct daemon *d, struct errand *e, int64_t now)
 	else
 		d->runs_failed++;
 	log_run(d, e, role, now);
+	if (s == STATUS_OK && e->ending.text[0])
+		log_line(LOG_LEVEL_WARN, "%s: %s", e->role, e->ending.text);
 	if (e->moved)
 		push_tell(d->push, e->role, e->result.version);
 	courier_wake(d->shop->courier);

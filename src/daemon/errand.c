@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/now.h"
+#include "report/report.h"
 
 /* How often the store is asked for roles that the ledger does not know: only a
  * lost ledger could have made them known, and who takes one over writes it. */
@@ -76,6 +77,7 @@ static struct errand_look look_of(const struct due *d, int64_t taken_at)
 		.next_due_us = d->next_us,
 		.failures = k->failures,
 		.behind = d->behind,
+		.ends_early = report_ends_early(d->ends_us, d->next_us, now),
 		.late = !d->wanted && d->next_us > 0 && d->next_us <= now,
 		.unseen = d->unseen,
 		.ahead = d->ahead,
@@ -159,6 +161,9 @@ static void run(struct errand *e)
 	/* Nothing is newer than this; what is in doubt is not known at all. */
 	if (after.doubt == STATUS_OK)
 		e->looks[0] = look_of(&after, INT64_MAX);
+	if (e->looks[0].ends_early)
+		report_ending(after.ends_us, after.next_us,
+			      backends_rolname(role), &e->ending);
 }
 
 /* ---- a look ---------------------------------------------------------------- */

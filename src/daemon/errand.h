@@ -30,6 +30,7 @@ struct errand_look {
 	unsigned failures;
 	bool open, behind;  /* begun and not closed; a sink is not in step */
 	bool unseen, ahead; /* see struct due */
+	bool ends_early;    /* VALID UNTIL comes before the next rotation */
 	bool late;	    /* it is due, and its window is closed */
 	bool store_away,
 		store_there; /* LOOK: the store did not answer, or did */
@@ -68,7 +69,8 @@ struct errand {
 	bool recall;	 /* what owners asked for before the start */
 	/* RUN */
 	struct runner_result result;
-	bool moved; /* another version is current now */
+	bool moved;	      /* another version is current now */
+	struct reason ending; /* that the password ends early, or "" */
 	/* WRITE */
 	struct text text;
 	/* The answer */

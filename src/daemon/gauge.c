@@ -76,6 +76,11 @@ static double behind(const struct gauge_view *v, size_t i)
 	return v->looks[i].behind;
 }
 
+static double ends_early(const struct gauge_view *v, size_t i)
+{
+	return v->looks[i].ends_early;
+}
+
 static double interrupted(const struct gauge_view *v, size_t i)
 {
 	return v->looks[i].open && !v->agenda->roles[i].running;
@@ -129,6 +134,9 @@ static void roles(const struct gauge_view *v, struct text *t)
 		  "1: never rotated or imported, so left alone.", untaken);
 	each_role(v, t, "role_undelivered",
 		  "1: a sink has not the current password.", behind);
+	each_role(v, t, "role_ends_early",
+		  "1: VALID UNTIL ends the password before the next rotation.",
+		  ends_early);
 	each_role(v, t, "role_interrupted",
 		  "1: a run was begun and not closed.", interrupted);
 	each_role(v, t, "role_running", "1: it is being worked on.", running);

@@ -74,6 +74,20 @@ bool report_ends_early(int64_t expires_us, int64_t next_due_us, int64_t now_us)
 	return expires_us != 0 && expires_us <= next_due_us;
 }
 
+void report_ending(int64_t expires_us, int64_t next_due_us, const char *rolname,
+		   struct reason *why)
+{
+	char date[NOW_STAMP_SIZE], due[NOW_STAMP_SIZE];
+
+	reason_set(
+		why, STATUS_REFUSED,
+		"the password is valid until %s only, and the next rotation "
+		"is due %s; no rotation moves that date: ALTER ROLE \"%s\" VALID "
+		"UNTIL 'infinity'",
+		now_stamp(expires_us, date),
+		stamp_or(next_due_us, due, "by command only"), rolname);
+}
+
 void report_status_line(struct text *t, int role_width,
 			const struct report_role *r, int64_t now_us)
 {

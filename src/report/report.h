@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/reason.h"
 #include "base/text.h"
 #include "ledger/ledger.h"
 #include "schedule/schedule.h"
@@ -43,6 +44,10 @@ int64_t report_next_due(const struct schedule *schedule,
 /* Does the password end before another one can be expected?  Without a schedule:
  * within 30 days. */
 bool report_ends_early(int64_t expires_us, int64_t next_due_us, int64_t now_us);
+
+/* ... the sentence of a warning about it. */
+void report_ending(int64_t expires_us, int64_t next_due_us, const char *rolname,
+		   struct reason *why);
 
 /* A table's head and line; role_width is that of the longest name. */
 void report_status_head(struct text *t, int role_width);

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from rig.authority import Authority
+from rig.daemon import overdue
 from rig.installation import ADMIN, ADMIN_PASSWORD, wait_for
 from rig.server import as_account, environment, free_port, own
 from rig.verdict import Before, finding, nothing_changed, sentence
@@ -834,6 +835,32 @@ def test_a_password_that_ends_before_the_next_rotation_is_a_warning(
     site.server.sql("alter role sap valid until 'tomorrow'")
     site.run("rotate", "sap", expect=0)
     assert "VALID UNTIL" in site.run("status", "sap", expect=0).out
+
+
+@pytest.mark.parametrize("more", [(), ("--quiet",), ("--json",)],
+                         ids=["plain", "quiet", "json"])
+def test_a_rotation_warns_of_a_password_that_ends_before_the_next(taken_over,
+                                                                  more):
+    site = taken_over
+    site.server.sql("alter role sap valid until '2999-01-01'")
+    assert "VALID UNTIL" not in site.run("rotate", "sap", *more, expect=0).text
+    site.server.sql("alter role sap valid until 'tomorrow'")
+    warning = r"warning: sap: the password is valid until .*" \
+        r"""ALTER ROLE "sap" VALID UNTIL 'infinity'"""
+    for command in "rotate", "recover":
+        done = site.run(command, "sap", *more, expect=0)
+        assert re.search(warning, done.err), done.text
+        assert len(done.err.splitlines()) == 1, done.text
+    assert "VALID UNTIL" not in done.out
+    site.settled()
+    # Nothing is run, so nothing is said.
+    assert "VALID UNTIL" not in site.run("rotate", "--due", *more,
+                                         expect=3).text
+    overdue(site)
+    done = site.run("rotate", "--due", *more, expect=0)
+    assert re.search(warning, done.err), done.text
+    site.server.sql("alter role sap valid until 'infinity'")
+    assert "VALID UNTIL" not in site.run("rotate", "sap", *more, expect=0).text
 
 
 def test_passwordcheck_takes_what_keyturn_sends(taken_over):

@@ -4,6 +4,7 @@ for is rotated.  And its metrics, read with Prometheus's own parser."""
 
 import contextlib
 import os
+import re
 import socket
 import sqlite3
 import threading
@@ -324,6 +325,33 @@ def test_metrics_say_how_it_is(new_site):
     wait_for(lambda: one("written_timestamp_seconds") > then, "the next")
     daemon.stop()
     site.settled("sap")
+
+
+def test_a_password_that_ends_before_the_next_rotation_is_logged_and_measured(
+        taken_over):
+    site = taken_over
+    file = os.path.join(site.folder, "keyturn.prom")
+    site.configure(keyturn=QUICK + f"metrics = {file}\n")
+    warning = r"warning: sap: the password is valid until .*" \
+        r"""ALTER ROLE "sap" VALID UNTIL 'infinity'"""
+    daemon = Daemon(site).ready()
+
+    def ends_early(value):
+        return (metrics(file) or {}).get(("keyturn_role_ends_early", (
+            ("cluster", "main"), ("role", "sap")))) == value
+    wait_for(lambda: ends_early(0), "the first metrics")
+    for runs, (date, value) in enumerate([("tomorrow", 1), ("tomorrow", 1),
+                                          ("infinity", 0)], 1):
+        site.server.sql(f"alter role sap valid until '{date}'")
+        overdue(site)
+        daemon.wait_log("sap: rotated,", runs)
+        wait_for(lambda: ends_early(value), f"the metric to be {value}")
+    done = daemon.stop()
+    # Once a run, and not in the last one.
+    assert len(re.findall(warning, done.err)) == 2, done.err
+    assert re.findall("rotated,|VALID UNTIL", done.err) == \
+        ["rotated,", "VALID UNTIL"] * 2 + ["rotated,"]
+    site.settled()
 
 
 def test_metrics_are_whole_whenever_they_are_read(taken_over):
