@@ -112,10 +112,8 @@ class Clients(Helper):
 @pytest.fixture
 def clients(request, taken_over, new_agent, folder):
     agent = new_agent(taken_over, refresh=getattr(request, "param", "1s"),
-                      host="127.0.0.1",
-                      port=str(taken_over.server.port), roles={
-                          "sap": everything() + "\nevery = 30d\n"
-                          "units = app.service"})
+                      roles={"sap": everything() + "\nevery = 30d\n"
+                             "units = app.service"})
     return Clients(agent, taken_over, tempfile.mkdtemp(dir=folder))
 
 
