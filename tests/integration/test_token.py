@@ -509,7 +509,7 @@ def test_a_workspace_without_databricks_config_is_asked_the_old_way(
 
 def test_check_mints_one_and_says_for_whom(site, place):
     site.set_tokens(more="[sink app]\ntoken = lake\n"
-                    f"file = pgpass {site.sinks}/app\n"
+                    f"file = pgpass {site.sinks}/app\nhost = db\n"
                     "[sink lost]\ntoken = lake\n"
                     f"file = env {site.sinks}/no/app\n")
     done = site.run("check")
