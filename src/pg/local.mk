@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libpg.a
 libpg_a_SOURCES = src/pg/pg.h src/pg/pg_internal.h src/pg/pg.c \
-	src/pg/pg_connect.c src/pg/pg_hint.c src/pg/pg_info.c src/pg/pg_run.c
+	src/pg/pg_connect.c src/pg/pg_hint.c src/pg/pg_info.c \
+	src/pg/pg_prepare.c src/pg/pg_run.c

@@ -15,6 +15,7 @@ void pg_close(struct pg *pg)
 	if (pg == NULL)
 		return;
 	PQfinish(pg->conn);
+	pg_prepare_free(pg->prepared);
 	free(pg);
 }
 

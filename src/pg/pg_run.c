@@ -84,8 +84,7 @@ static void cancel(struct pg *pg)
 		canceller_free(c);
 }
 
-/* Push out what libpq has buffered; false when lost. */
-static bool flush(struct pg *pg, int64_t deadline)
+bool pg_run_flush(struct pg *pg, int64_t deadline)
 {
 	int left;
 
@@ -147,14 +146,17 @@ static enum status lost(struct pg *pg, bool timed_out, struct reason *why)
 			  pg->host, pg->port);
 }
 
-/* A session that may be sent to: alive, and nothing left to read. */
-static enum status ready(struct pg *pg, int64_t deadline, struct reason *why)
+/* A session that these may be sent to: alive, and nothing left to read. */
+static enum status ready(struct pg *pg, const struct pg_statement *s, size_t n,
+			 int64_t deadline, struct reason *why)
 {
 	if (pg_alive(pg) && pg->posted) {
 		pg->posted = false;
-		if (!flush(pg, deadline) || !drain(pg, deadline))
+		if (!pg_run_flush(pg, deadline) || !drain(pg, deadline))
 			pg->dead = true;
 	}
+	for (size_t i = 0; i < n && pg_alive(pg); i++)
+		pg_prepare(pg, s[i].sql, s[i].n_params, deadline);
 	if (pg_alive(pg))
 		return STATUS_OK;
 	pg->dead = true;
@@ -170,6 +172,7 @@ static enum status explain(struct pg *pg, const char *sqlstate,
 	bool transient = pg_classify(sqlstate) == PG_CLASS_TRANSIENT;
 	const char *what = "its log says why";
 
+	pg_prepare_judge(pg, sqlstate);
 	if (strcmp(sqlstate, "55P03") == 0)
 		what = "a lock was not free in time; see pg_locks";
 	else if (strcmp(sqlstate, "57014") == 0)
@@ -197,8 +200,7 @@ static void note_error(struct pg *pg, const PGresult *r,
 	pg->hint = pg_hint_of(code, text != NULL ? text : "");
 }
 
-/* Read the results of one statement; *ret_kept is the successful one. */
-static bool collect(struct pg *pg, int64_t deadline, PGresult **ret_kept,
+bool pg_run_collect(struct pg *pg, int64_t deadline, PGresult **ret_kept,
 		    char sqlstate[PG_SQLSTATE_SIZE])
 {
 	PGresult *r;
@@ -218,11 +220,23 @@ static bool collect(struct pg *pg, int64_t deadline, PGresult **ret_kept,
 	}
 }
 
+static bool send_one(struct pg *pg, const struct pg_statement *s)
+{
+	char name[PG_PREPARED_SIZE];
+
+	if (pg_prepare_name(pg, s->sql, name))
+		return PQsendQueryPrepared(pg->conn, name, s->n_params,
+					   s->params, NULL, NULL, 0) == 1;
+	return PQsendQueryParams(pg->conn, s->sql, s->n_params, NULL, s->params,
+				 NULL, NULL, 0) == 1;
+}
+
 enum status pg_run(struct pg *pg, const char *sql, int n_params,
 		   const char *const *params, int64_t timeout_us,
 		   struct pg_result **ret_result,
 		   char ret_sqlstate[PG_SQLSTATE_SIZE], struct reason *why)
 {
+	const struct pg_statement one = { sql, n_params, params, NULL };
 	int64_t deadline = now_boot(now_system()) + timeout_us;
 	char sqlstate[PG_SQLSTATE_SIZE] = "";
 	PGresult *kept = NULL;
@@ -230,12 +244,11 @@ enum status pg_run(struct pg *pg, const char *sql, int n_params,
 
 	ret_sqlstate[0] = '\0';
 	pg->hint = PG_HINT_NONE;
-	st = ready(pg, deadline, why);
+	st = ready(pg, &one, 1, deadline, why);
 	if (st != STATUS_OK)
 		return st;
-	if (PQsendQueryParams(pg->conn, sql, n_params, NULL, params, NULL, NULL,
-			      0) != 1 ||
-	    !flush(pg, deadline) || !collect(pg, deadline, &kept, sqlstate)) {
+	if (!send_one(pg, &one) || !pg_run_flush(pg, deadline) ||
+	    !pg_run_collect(pg, deadline, &kept, sqlstate)) {
 		st = lost(pg, now_boot(now_system()) >= deadline, why);
 		goto out;
 	}
@@ -261,8 +274,7 @@ static bool send_all(struct pg *pg, const struct pg_statement *s, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (PQsendQueryParams(pg->conn, s[i].sql, s[i].n_params, NULL,
-				      s[i].params, NULL, NULL, 0) != 1)
+		if (!send_one(pg, &s[i]))
 			return false;
 	return PQpipelineSync(pg->conn) == 1;
 }
@@ -296,7 +308,7 @@ static bool read_all(struct pg *pg, int64_t deadline, struct pg_statement *s,
 
 	for (i = 0; i < n; i++) {
 		kept = NULL;
-		if (!collect(pg, deadline, &kept, sqlstate)) {
+		if (!pg_run_collect(pg, deadline, &kept, sqlstate)) {
 			PQclear(kept);
 			return false;
 		}
@@ -337,11 +349,15 @@ enum status pg_run_many(struct pg *pg, struct pg_statement *statements,
 	pg->hint = PG_HINT_NONE;
 	for (i = 0; i < n; i++)
 		statements[i].result = NULL;
-	st = ready(pg, deadline, why);
+	/* One that begins a transaction is sent at once and as it is: a fence
+	 * has to hold against the change, not against a preparation. */
+	st = ready(pg, statements,
+		   strncmp(statements[0].sql, "BEGIN", 5) == 0 ? 0 : n,
+		   deadline, why);
 	if (st != STATUS_OK)
 		return st;
 	if (PQenterPipelineMode(pg->conn) != 1 ||
-	    !send_all(pg, statements, n) || !flush(pg, deadline) ||
+	    !send_all(pg, statements, n) || !pg_run_flush(pg, deadline) ||
 	    !read_all(pg, deadline, statements, n, ret_done, ret_sqlstate) ||
 	    PQexitPipelineMode(pg->conn) != 1) {
 		drop_results(statements, n);
@@ -369,7 +385,8 @@ enum status pg_run_secret(struct pg *pg, const struct secret *sql,
 enum status pg_run_post(struct pg *pg, const char *sql, int n_params,
 			const char *const *params, struct reason *why)
 {
-	enum status st = ready(pg, now_boot(now_system()) + NOW_SECOND, why);
+	enum status st =
+		ready(pg, NULL, 0, now_boot(now_system()) + NOW_SECOND, why);
 
 	if (st != STATUS_OK)
 		return st;
