@@ -100,8 +100,8 @@ def run_floor(floor, server, prefix, count, jobs):
     return float(done.stdout)
 
 
-def run_keyturn(keyturn, site, jobs):
-    took, done = timed([keyturn, "--config", f"{site}/etc/keyturn.conf",
+def run_keyturn(keyturn, site, jobs, configuration="keyturn.conf"):
+    took, done = timed([keyturn, "--config", f"{site}/etc/{configuration}",
                         "rotate", "--all", "--jobs", str(jobs), "--quiet"])
     assert done.returncode == 0, done.stdout + done.stderr
     return took
