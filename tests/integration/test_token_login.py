@@ -26,8 +26,10 @@ from rig.server import (Server, account, as_account, binaries,  # noqa: E402
                         environment, free_port, wait_for)
 from rig.token_site import Place, TokenSite  # noqa: E402
 
-LIFE = 4  # seconds of a token
-TIME = 11  # seconds of a run: some tokens end within
+LIFE = 10  # seconds of a token
+REST = 5  # seconds that the one in a file has left at least: Java's first
+#           log-in takes a while
+TIME = 21  # seconds of a run: some tokens end within
 JARS = [f"/usr/share/java/{jar}.jar" for jar in
         ("postgresql", "HikariCP", "slf4j-api", "slf4j-nop")]
 CLIENTS = os.path.join(HERE, "token_clients")
@@ -81,8 +83,8 @@ class Lake:
 
     def sink(self, section):
         self.site.set_tokens(host="127.0.0.1", port=self.server.port,
-                             dbname="shop", min_life="1s",
-                             more=section + "min_life = 1s\n")
+                             dbname="shop", min_life=f"{REST}s",
+                             more=section + f"min_life = {REST}s\n")
 
     def refresh(self, *argv):
         return self.site.run("refresh", *argv, expect=0)
