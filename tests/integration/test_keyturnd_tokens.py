@@ -24,6 +24,7 @@ def watched(site, tmp_path):
     file = os.path.join(site.folder, "keyturn.prom")
 
     def make(*settings):
+        site.write_passfile("*")  # a reload looks at all that is named
         path = files(site, *settings)
         site.configure((), keyturn=QUICK + f"metrics = {file}\n",
                        more=site.more
