@@ -3,6 +3,7 @@
 dist_check_SCRIPTS =
 LINTS = \
 	tests/lint/layers \
+	tests/lint/circles \
 	tests/lint/format \
 	tests/lint/banned \
 	tests/lint/generated \
@@ -11,8 +12,8 @@ LINTS = \
 	tests/lint/selftest
 TESTS += $(LINTS)
 dist_check_SCRIPTS += $(LINTS)
-EXTRA_DIST += tests/lint/generated.list tests/lint/requirements.txt \
-	tests/tally.py
+EXTRA_DIST += tests/lint/exceptions.list tests/lint/generated.list \
+	tests/lint/requirements.txt tests/tally.py
 
 # A Debian of its own in a folder, for the stages that need another machine.
 EXTRA_DIST += tests/root/make tests/root/enter
