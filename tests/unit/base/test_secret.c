@@ -568,14 +568,18 @@ static void on_our_stack(void (*run)(void))
 	swapcontext(&here, &there);
 }
 
-static __attribute__((noinline)) void put_canary(char *p)
+/* A sanitizer may keep a function's variables elsewhere than on the stack, to
+ * find who uses them later. */
+#define ON_THE_STACK __attribute__((noinline, no_sanitize("address")))
+
+static ON_THE_STACK void put_canary(char *p)
 {
 	memcpy(p, CANARY, sizeof(CANARY));
 	__asm__ __volatile__("" : : "r"(p) : "memory");
 }
 
 /* p is dead after the wipe: a compiler may remove memset() here. */
-static __attribute__((noinline)) void use_and_wipe(void)
+static ON_THE_STACK void use_and_wipe(void)
 {
 	char p[64];
 
@@ -583,7 +587,7 @@ static __attribute__((noinline)) void use_and_wipe(void)
 	secret_wipe(p, sizeof(p));
 }
 
-static __attribute__((noinline)) void use_and_leave(void)
+static ON_THE_STACK void use_and_leave(void)
 {
 	char p[64];
 
