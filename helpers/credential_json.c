@@ -18,7 +18,7 @@ struct in {
 };
 
 /* Where a string goes: nowhere, or into bytes with a NUL behind. */
-struct target {
+struct cluster {
 	char *bytes;
 	size_t size, len;
 };
@@ -45,7 +45,7 @@ static bool take(struct in *in, char c)
 	return true;
 }
 
-static bool add(struct in *in, struct target *t, const char *s, size_t n)
+static bool add(struct in *in, struct cluster *t, const char *s, size_t n)
 {
 	if (t == NULL)
 		return true;
@@ -57,7 +57,7 @@ static bool add(struct in *in, struct target *t, const char *s, size_t n)
 	return true;
 }
 
-static bool add_character(struct in *in, struct target *t, uint32_t c)
+static bool add_character(struct in *in, struct cluster *t, uint32_t c)
 {
 	char s[4];
 	size_t n;
@@ -110,7 +110,7 @@ static bool read_unit(struct in *in, uint32_t *ret)
 	return true;
 }
 
-static bool read_u(struct in *in, struct target *t)
+static bool read_u(struct in *in, struct cluster *t)
 {
 	uint32_t c, low;
 
@@ -131,7 +131,7 @@ static bool read_u(struct in *in, struct target *t)
 	return add_character(in, t, c);
 }
 
-static bool read_escape(struct in *in, struct target *t)
+static bool read_escape(struct in *in, struct cluster *t)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
 	const char *found;
@@ -149,7 +149,7 @@ static bool read_escape(struct in *in, struct target *t)
 }
 
 /* Behind the opening quote. */
-static bool read_string(struct in *in, struct target *t)
+static bool read_string(struct in *in, struct cluster *t)
 {
 	while (in->at < in->end) {
 		unsigned char c = (unsigned char)*in->at;
@@ -281,7 +281,7 @@ static bool read_member(struct in *in, const struct credential_json *wanted,
 			size_t n_wanted, bool *seen)
 {
 	char name_bytes[64];
-	struct target name = { name_bytes, sizeof(name_bytes), 0 };
+	struct cluster name = { name_bytes, sizeof(name_bytes), 0 };
 	const char *begin = in->at;
 
 	name_bytes[0] = '\0';
@@ -296,7 +296,7 @@ static bool read_member(struct in *in, const struct credential_json *wanted,
 	if (!take(in, ':'))
 		return fail(in, "has a member without a value");
 	for (size_t i = 0; i < n_wanted; i++) {
-		struct target value = { wanted[i].to, wanted[i].size, 0 };
+		struct cluster value = { wanted[i].to, wanted[i].size, 0 };
 
 		if (strcmp(name_bytes, wanted[i].name) != 0)
 			continue;

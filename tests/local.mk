@@ -31,14 +31,14 @@ include tests/unit/schedule/local.mk
 include tests/unit/format/local.mk
 include tests/unit/wire/local.mk
 include tests/unit/ledger/local.mk
-include tests/unit/target/local.mk
+include tests/unit/cluster/local.mk
 include tests/unit/store/local.mk
 include tests/unit/token/local.mk
 include tests/unit/hook/local.mk
 include tests/unit/sink/local.mk
 include tests/unit/rotation/local.mk
 include tests/unit/report/local.mk
-include tests/unit/assembly/local.mk
+include tests/unit/open/local.mk
 include tests/unit/agent/local.mk
 include tests/unit/cli/local.mk
 include tests/unit/daemon/local.mk

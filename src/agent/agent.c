@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "agent/agent_sandbox.h"
-#include "agent/agent_scribe.h"
+#include "agent/trail/writer.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -35,7 +35,7 @@ void agent_wake(void *arg)
 		return;
 }
 
-void agent_done(void *arg, struct agent_errand *e)
+void agent_done(void *arg, struct agent_cache_ask *e)
 {
 	struct agent *a = arg;
 
@@ -46,11 +46,11 @@ void agent_done(void *arg, struct agent_errand *e)
 	agent_wake(a);
 }
 
-static void send_errand(void *arg, struct agent_errand *e, bool urgent)
+static void send_errand(void *arg, struct agent_cache_ask *e, bool urgent)
 {
 	struct agent *a = arg;
 
-	agent_couriers_send(a->couriers, e, urgent);
+	agent_cache_workers_send(a->couriers, e, urgent);
 }
 
 static void told(void *arg, const struct agent_secret *s)
@@ -62,12 +62,12 @@ static void told(void *arg, const struct agent_secret *s)
 		log_line(LOG_LEVEL_WARN, "%s: %s", s->name, s->why.text);
 	else if (s->news)
 		log_line(LOG_LEVEL_INFO, "%s: all is well again", s->name);
-	agent_client_told(a, s);
+	agent_serve_client_told(a, s);
 }
 
 static void take_done(struct agent *a)
 {
-	struct agent_errand *e, *next;
+	struct agent_cache_ask *e, *next;
 	uint64_t n;
 
 	if (read(a->wake.fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
@@ -81,7 +81,7 @@ static void take_done(struct agent *a)
 		agent_cache_answer(a->cache, e);
 	}
 	if (agent_trail_collect(a->trail))
-		agent_client_told(a, NULL);
+		agent_serve_client_told(a, NULL);
 	agent_config_take(a);
 }
 
@@ -148,12 +148,12 @@ static enum status make_loop(struct agent *a, struct reason *why)
 /* What was asked for before the start and not taken. */
 static void recall_requests(struct agent *a, struct ledger *ledger)
 {
-	char key[AGENT_SCRIBE_KEY_SIZE], value[LEDGER_TEXT_SIZE];
+	char key[AGENT_TRAIL_WRITER_KEY_SIZE], value[LEDGER_TEXT_SIZE];
 
-	for (size_t i = 0; i < agent_roster_count(a->roster); i++) {
-		struct agent_role *role = agent_roster_at(a->roster, i);
+	for (size_t i = 0; i < agent_access_groups_count(a->roster); i++) {
+		struct agent_role *role = agent_access_groups_at(a->roster, i);
 
-		agent_scribe_key(role->name, key);
+		agent_trail_writer_key(role->name, key);
 		role->asked = ledger->ops->recall(ledger, key, now_wall(a->now),
 						  value, NULL) == STATUS_OK;
 	}
@@ -168,10 +168,10 @@ static enum status make_trail(struct agent *a, struct reason *why)
 
 	s = config_load(a->config_path, &a->ledger_config, why);
 	if (s == STATUS_OK)
-		s = backends_new(a->ledger_config, &a->ledger_backends, why);
+		s = open_new(a->ledger_config, &a->ledger_backends, why);
 	if (s == STATUS_OK)
-		s = backends_ledger(a->ledger_backends, BACKENDS_LEDGER_WRITE,
-				    &ledger, &lost, why);
+		s = open_ledger(a->ledger_backends, OPEN_LEDGER_WRITE, &ledger,
+				&lost, why);
 	if (s == STATUS_OK && lost)
 		log_line(LOG_LEVEL_INFO, "a new ledger was begun");
 	if (s == STATUS_OK)
@@ -209,7 +209,7 @@ enum status agent_new(const char *config_path, struct agent **ret,
 	pthread_mutex_init(&a->lock, NULL);
 	raise_limits();
 	a->config_path = strdup(config_path);
-	a->brake = agent_brake_new();
+	a->brake = agent_serve_throttle_new();
 	if (a->config_path && a->brake)
 		s = secret_new(WIRE_REQUEST_MAX, &a->inbox);
 	if (s == STATUS_OK)
@@ -229,7 +229,7 @@ enum status agent_new(const char *config_path, struct agent **ret,
 	if (s == STATUS_OK)
 		s = make_trail(a, why);
 	if (s == STATUS_OK)
-		s = agent_listen(a, why);
+		s = agent_serve_listen(a, why);
 	if (s != STATUS_OK) {
 		agent_free(a);
 		return s;
@@ -260,11 +260,11 @@ static void dispatch(struct agent *a, const struct epoll_event *e)
 	case AGENT_SOURCE_AGENT:
 	case AGENT_SOURCE_CREDS:
 	case AGENT_SOURCE_ADMIN:
-		agent_client_accept(a, w);
+		agent_serve_client_accept(a, w);
 		break;
 	case AGENT_SOURCE_CLIENT:
-		agent_client_ready(a, (struct agent_client *)(void *)w,
-				   e->events);
+		agent_serve_client_ready(
+			a, (struct agent_serve_client *)(void *)w, e->events);
 		break;
 	case AGENT_SOURCE_SIGNAL:
 		take_signals(a);
@@ -307,7 +307,7 @@ static void each_second(struct agent *a)
 	agent_trail_tick(a->trail);
 	agent_config_reap(a, false);
 	agent_config_names(a);
-	agent_keep_save(a, false);
+	agent_cache_snapshot_save(a, false);
 }
 
 static void tick(struct agent *a)
@@ -317,7 +317,7 @@ static void tick(struct agent *a)
 	if (now < a->tick_us)
 		return;
 	a->tick_us = now + TICK_US;
-	agent_client_tick(a);
+	agent_serve_client_tick(a);
 	if (now >= a->second_us) {
 		a->second_us = now + NOW_SECOND;
 		each_second(a);
@@ -361,7 +361,7 @@ enum status agent_run(struct agent *a, struct reason *why)
 		tick(a);
 		if (a->reload && !a->reloading)
 			agent_config_reload(a);
-		agent_client_turn(a);
+		agent_serve_client_turn(a);
 	}
 	notify_send("STOPPING=1");
 	return STATUS_OK;
@@ -374,8 +374,9 @@ static void leave_stores(struct agent *a)
 
 	if (!a->couriers)
 		return;
-	agent_couriers_retire(a->couriers);
-	while (!agent_couriers_idle(a->couriers) || !agent_config_idle(a)) {
+	agent_cache_workers_retire(a->couriers);
+	while (!agent_cache_workers_idle(a->couriers) ||
+	       !agent_config_idle(a)) {
 		if (now_boot(a->now) >= until) {
 			log_line(LOG_LEVEL_WARN,
 				 "a store still does not answer; ending");
@@ -387,29 +388,29 @@ static void leave_stores(struct agent *a)
 
 void agent_free(struct agent *a)
 {
-	struct agent_errand *e;
+	struct agent_cache_ask *e;
 
 	if (!a)
 		return;
 	if (a->trail && a->cache)
-		agent_keep_save(a, true);
-	agent_listen_stop(a);
-	agent_client_close_all(a);
+		agent_cache_snapshot_save(a, true);
+	agent_serve_listen_stop(a);
+	agent_serve_client_close_all(a);
 	agent_trail_free(a->trail);
 	agent_config_stop(a);
 	leave_stores(a);
-	agent_couriers_free(a->couriers);
+	agent_cache_workers_free(a->couriers);
 	agent_config_reap(a, true);
 	while ((e = a->done) != NULL) {
 		a->done = e->next;
-		agent_errand_free(e);
+		agent_cache_ask_free(e);
 	}
-	agent_roster_free(a->roster);
+	agent_access_groups_free(a->roster);
 	agent_cache_free(a->cache);
-	backends_free(a->ledger_backends);
+	open_free(a->ledger_backends);
 	config_free(a->ledger_config);
 	config_free(a->config);
-	agent_brake_free(a->brake);
+	agent_serve_throttle_free(a->brake);
 	secret_free(a->inbox);
 	secret_free(a->outbox);
 	for (int *fd = (int[]){ a->epoll, a->signals.fd, a->wake.fd, -2 };

@@ -15,7 +15,7 @@
 struct agent_retired {
 	struct agent_retired *next;
 	struct config *config;
-	struct agent_couriers *couriers;
+	struct agent_cache_workers *couriers;
 };
 
 /* The soft limit is the hard one (agent_new()). */
@@ -50,7 +50,7 @@ static void read_settings(const struct config *c, struct agent_settings *ret)
 /* What the process needs for itself: its own files, and for each store the
  * connections of its couriers, twice while one configuration replaces another. */
 #define OWN_FDS	  64
-#define STORE_FDS (4 * AGENT_COURIERS_THREADS)
+#define STORE_FDS (4 * AGENT_CACHE_WORKERS_THREADS)
 #define LEAST	  8
 
 /* Clients must not take the descriptors of the stores and of the other sockets.
@@ -58,7 +58,7 @@ static void read_settings(const struct config *c, struct agent_settings *ret)
 static enum status fit_settings(const struct config *c,
 				struct agent_settings *s, struct reason *why)
 {
-	size_t own = OWN_FDS + AGENT_CLIENT_RESERVED +
+	size_t own = OWN_FDS + AGENT_SERVE_CLIENT_RESERVED +
 		     STORE_FDS * (config_count(c, CONFIG_SECTION_store) +
 				  config_count(c, CONFIG_SECTION_token));
 	size_t have = descriptors(), room;
@@ -90,21 +90,21 @@ static enum status fit_settings(const struct config *c,
 struct made {
 	struct agent_settings settings;
 	struct config *config;
-	struct agent_roster *roster;
-	struct agent_couriers *couriers;
+	struct agent_access_groups *roster;
+	struct agent_cache_workers *couriers;
 };
 
 static void free_made(struct made *m)
 {
-	agent_roster_free(m->roster);
-	agent_couriers_free(m->couriers);
+	agent_access_groups_free(m->roster);
+	agent_cache_workers_free(m->couriers);
 	config_free(m->config);
 }
 
 static enum status make(struct agent *a, struct made *ret, struct reason *why)
 {
 	struct made m = { 0 };
-	struct backends *b = NULL;
+	struct opened *b = NULL;
 	enum status s;
 
 	s = config_load(a->config_path, &m.config, why);
@@ -113,14 +113,14 @@ static enum status make(struct agent *a, struct made *ret, struct reason *why)
 		s = fit_settings(m.config, &m.settings, why);
 	}
 	if (s == STATUS_OK)
-		s = agent_roster_new(m.config, false, &m.roster, why);
+		s = agent_access_groups_new(m.config, false, &m.roster, why);
 	if (s == STATUS_OK)
-		s = backends_new(m.config, &b, why);
+		s = open_new(m.config, &b, why);
 	if (s == STATUS_OK)
-		s = agent_couriers_new(b, agent_done, a, &m.couriers, why);
+		s = agent_cache_workers_new(b, agent_done, a, &m.couriers, why);
 	if (s != STATUS_OK) {
 		if (!m.couriers)
-			backends_free(b);
+			open_free(b);
 		free_made(&m);
 		return s;
 	}
@@ -129,11 +129,12 @@ static enum status make(struct agent *a, struct made *ret, struct reason *why)
 }
 
 /* What was asked for and not taken stays asked for. */
-static void carry_over(const struct agent_roster *from, struct agent_roster *to)
+static void carry_over(const struct agent_access_groups *from,
+		       struct agent_access_groups *to)
 {
-	for (size_t i = 0; from && i < agent_roster_count(from); i++) {
-		const struct agent_role *was = agent_roster_at(from, i);
-		struct agent_role *is = agent_roster_find(to, was->name);
+	for (size_t i = 0; from && i < agent_access_groups_count(from); i++) {
+		const struct agent_role *was = agent_access_groups_at(from, i);
+		struct agent_role *is = agent_access_groups_find(to, was->name);
 
 		if (!is)
 			continue;
@@ -156,14 +157,14 @@ static enum status retire(struct agent *a, struct reason *why)
 	r->couriers = a->couriers;
 	r->next = a->retired;
 	a->retired = r;
-	agent_couriers_retire(r->couriers);
+	agent_cache_workers_retire(r->couriers);
 	return STATUS_OK;
 }
 
 bool agent_config_idle(const struct agent *a)
 {
 	for (const struct agent_retired *r = a->retired; r; r = r->next)
-		if (!agent_couriers_idle(r->couriers))
+		if (!agent_cache_workers_idle(r->couriers))
 			return false;
 	return true;
 }
@@ -173,12 +174,12 @@ void agent_config_reap(struct agent *a, bool wait)
 	struct agent_retired **at = &a->retired, *r;
 
 	while ((r = *at) != NULL) {
-		if (!wait && !agent_couriers_idle(r->couriers)) {
+		if (!wait && !agent_cache_workers_idle(r->couriers)) {
 			at = &r->next;
 			continue;
 		}
 		*at = r->next;
-		agent_couriers_free(r->couriers);
+		agent_cache_workers_free(r->couriers);
 		config_free(r->config);
 		free(r);
 	}
@@ -191,24 +192,25 @@ static void plan_names(struct agent *a)
 	bool away;
 
 	a->names_us = 0;
-	if (agent_roster_unknown(a->roster, &away) > 0)
+	if (agent_access_groups_unknown(a->roster, &away) > 0)
 		a->names_us = now_boot(a->now) +
 			      (away ? NAMES_AWAY_US : NAMES_UNKNOWN_US);
 }
 
-static enum status use_roster(struct agent *a, struct agent_roster *roster,
+static enum status use_roster(struct agent *a,
+			      struct agent_access_groups *roster,
 			      struct reason *why)
 {
 	carry_over(a->roster, roster);
-	agent_roster_free(a->roster);
+	agent_access_groups_free(a->roster);
 	a->roster = roster;
 	plan_names(a);
-	return agent_roster_fill(a->roster, a->cache, why);
+	return agent_access_groups_fill(a->roster, a->cache, why);
 }
 
 static enum status use(struct agent *a, struct made *m, struct reason *why)
 {
-	struct agent_roster *roster = m->roster;
+	struct agent_access_groups *roster = m->roster;
 	enum status s = retire(a, why);
 
 	if (s != STATUS_OK)
@@ -267,9 +269,10 @@ static void *read_again(void *arg)
 {
 	struct agent_reload *r = arg;
 
-	r->status = r->names ? agent_roster_new(r->a->config, true,
-						&r->made.roster, &r->why) :
-			       make(r->a, &r->made, &r->why);
+	r->status = r->names ?
+			    agent_access_groups_new(r->a->config, true,
+						    &r->made.roster, &r->why) :
+			    make(r->a, &r->made, &r->why);
 	atomic_store(&r->done, true);
 	agent_wake(r->a);
 	return NULL;
@@ -314,17 +317,18 @@ void agent_config_names(struct agent *a)
 static void take_names(struct agent *a, struct agent_reload *r)
 {
 	bool away;
-	size_t before = agent_roster_unknown(a->roster, &away), now = before;
+	size_t before = agent_access_groups_unknown(a->roster, &away),
+	       now = before;
 
 	if (r->status == STATUS_OK)
-		now = agent_roster_unknown(r->made.roster, &away);
+		now = agent_access_groups_unknown(r->made.roster, &away);
 	if (now >= before) {
 		plan_names(a);
 		return;
 	}
 	r->status = use_roster(a, r->made.roster, &r->why);
 	r->made.roster = NULL;
-	agent_client_told_all(a);
+	agent_serve_client_told_all(a);
 	log_line(LOG_LEVEL_INFO,
 		 "%zu users or groups that were not known have been found",
 		 before - now);
@@ -346,7 +350,7 @@ static void take_config(struct agent *a, struct agent_reload *r)
 		s = use(a, &r->made, &r->why);
 	agent_trail_flush(a->trail);
 	/* Who waits is judged by the new rules. */
-	agent_client_told_all(a);
+	agent_serve_client_told_all(a);
 	if (s == STATUS_OK)
 		log_line(LOG_LEVEL_INFO, "read %s again", a->config_path);
 	else
@@ -387,14 +391,14 @@ void agent_config_stop(struct agent *a)
 
 enum status agent_config_check(const char *config_path, struct reason *why)
 {
-	struct agent_roster *roster = NULL;
+	struct agent_access_groups *roster = NULL;
 	struct config *config = NULL;
 	enum status s;
 
 	s = config_load(config_path, &config, why);
 	if (s == STATUS_OK)
-		s = agent_roster_new(config, false, &roster, why);
-	agent_roster_free(roster);
+		s = agent_access_groups_new(config, false, &roster, why);
+	agent_access_groups_free(roster);
 	config_free(config);
 	return s;
 }

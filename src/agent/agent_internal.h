@@ -5,12 +5,12 @@
 
 #include <pthread.h>
 
+#include "agent/access/groups.h"
 #include "agent/agent.h"
-#include "agent/agent_brake.h"
-#include "agent/agent_cache.h"
-#include "agent/agent_couriers.h"
-#include "agent/agent_roster.h"
-#include "agent/agent_trail.h"
+#include "agent/cache/cache.h"
+#include "agent/cache/workers.h"
+#include "agent/serve/throttle.h"
+#include "agent/trail/trail.h"
 #include "base/secret.h"
 #include "wire/wire.h"
 
@@ -32,19 +32,19 @@ struct agent_watch {
 	int fd;
 };
 
-enum agent_client_state {
-	AGENT_CLIENT_IDLE,    /* between requests */
-	AGENT_CLIENT_READING, /* a request has begun to come */
-	AGENT_CLIENT_PARKED,  /* a request waits */
-	AGENT_CLIENT_GONE,    /* to be freed after this turn */
+enum agent_serve_client_state {
+	AGENT_SERVE_CLIENT_IDLE,    /* between requests */
+	AGENT_SERVE_CLIENT_READING, /* a request has begun to come */
+	AGENT_SERVE_CLIENT_PARKED,  /* a request waits */
+	AGENT_SERVE_CLIENT_GONE,    /* to be freed after this turn */
 };
 
-struct agent_client {
+struct agent_serve_client {
 	struct agent_watch watch;
-	struct agent_client *next, *before;
-	struct agent_client *gone; /* the next one that is */
-	enum agent_source through; /* the socket it came by */
-	enum agent_client_state state;
+	struct agent_serve_client *next, *before;
+	struct agent_serve_client *gone; /* the next one that is */
+	enum agent_source through;	 /* the socket it came by */
+	enum agent_serve_client_state state;
 	struct agent_peer peer;
 	int64_t since_us;     /* boot: of the state */
 	struct secret *frame; /* what has come of a request, or what waits */
@@ -81,14 +81,14 @@ struct agent {
 	char *config_path;
 	struct config *config; /* the one in use */
 	struct agent_settings settings;
-	struct agent_roster *roster;
+	struct agent_access_groups *roster;
 	struct agent_cache *cache;
-	struct agent_couriers *couriers;
+	struct agent_cache_workers *couriers;
 	struct agent_retired *retired; /* of configurations before */
 	struct config *ledger_config;  /* the first one, for the ledger */
-	struct backends *ledger_backends;
+	struct opened *ledger_backends;
 	struct agent_trail *trail;
-	struct agent_brake *brake;
+	struct agent_serve_throttle *brake;
 
 	int epoll;
 	struct agent_watch listeners[AGENT_LISTENERS];
@@ -97,7 +97,7 @@ struct agent {
 	uid_t admin_uid;   /* the owner of admin.sock */
 	int64_t accept_us; /* boot: until then no accept(); 0 */
 
-	struct agent_client *clients, *gone;
+	struct agent_serve_client *clients, *gone;
 	unsigned n_clients, n_strangers, n_parked;
 	struct agent_tally *tallies;
 	size_t n_tallies;
@@ -107,7 +107,7 @@ struct agent {
 	struct secret *outbox; /* one reply */
 
 	pthread_mutex_t lock; /* over done */
-	struct agent_errand *done;
+	struct agent_cache_ask *done;
 
 	int64_t tick_us, second_us, watchdog_us;
 	int64_t names_us; /* boot: names are looked up again; 0 never */
@@ -121,7 +121,7 @@ struct agent {
 };
 
 /* agent.c, for other threads: an errand has come back; the loop should look. */
-void agent_done(void *arg, struct agent_errand *e);
+void agent_done(void *arg, struct agent_cache_ask *e);
 void agent_wake(void *arg);
 
 /* agent_config.c */
@@ -140,25 +140,26 @@ bool agent_config_idle(const struct agent *a);
 /* Free configurations that nobody looks at any more, or wait for that. */
 void agent_config_reap(struct agent *a, bool wait);
 
-/* agent_listen.c: take the sockets that systemd passed on, make the others;
+/* agent_serve_listen.c: take the sockets that systemd passed on, make the others;
  * begin to watch them. */
-enum status agent_listen(struct agent *a, struct reason *why);
-void agent_listen_stop(struct agent *a);
+enum status agent_serve_listen(struct agent *a, struct reason *why);
+void agent_serve_listen_stop(struct agent *a);
 /* Stop and begin again to be told of new clients. */
-void agent_listen_pause(struct agent *a, bool pause);
+void agent_serve_listen_pause(struct agent *a, bool pause);
 
-/* agent_client.c */
-#define AGENT_CLIENT_RESERVED 16 /* beside `clients`, for the other sockets */
-void agent_client_accept(struct agent *a, struct agent_watch *listener);
-void agent_client_ready(struct agent *a, struct agent_client *c,
-			unsigned events);
+/* agent_serve_client.c */
+#define AGENT_SERVE_CLIENT_RESERVED \
+	16 /* beside `clients`, for the other sockets */
+void agent_serve_client_accept(struct agent *a, struct agent_watch *listener);
+void agent_serve_client_ready(struct agent *a, struct agent_serve_client *c,
+			      unsigned events);
 /* End those whose time is over; run again those that wait no more. */
-void agent_client_tick(struct agent *a);
-void agent_client_turn(struct agent *a);
-void agent_client_close_all(struct agent *a);
+void agent_serve_client_tick(struct agent *a);
+void agent_serve_client_turn(struct agent *a);
+void agent_serve_client_close_all(struct agent *a);
 /* Let those who wait for this secret, or NULL for the trail, run again. */
-void agent_client_told(struct agent *a, const struct agent_secret *s);
-void agent_client_told_all(struct agent *a);
+void agent_serve_client_told(struct agent *a, const struct agent_secret *s);
+void agent_serve_client_told_all(struct agent *a);
 
 /* What becomes of a request. */
 enum agent_outcome {
@@ -168,55 +169,59 @@ enum agent_outcome {
 	AGENT_CLOSE,
 };
 
-/* agent_request.c: one whole frame.  *ret_len is of the reply. */
-enum agent_outcome agent_request(struct agent *a, struct agent_client *c,
-				 const void *frame, size_t len,
-				 size_t *ret_len);
+/* agent_serve_request.c: one whole frame.  *ret_len is of the reply. */
+enum agent_outcome agent_serve_request(struct agent *a,
+				       struct agent_serve_client *c,
+				       const void *frame, size_t len,
+				       size_t *ret_len);
 
 /* Its client is gone while it waited: do what is owed for it. */
-void agent_request_leave(struct agent *a, struct agent_client *c,
-			 const void *frame, size_t len);
+void agent_serve_request_leave(struct agent *a, struct agent_serve_client *c,
+			       const void *frame, size_t len);
 
-/* agent_creds.c: what systemd's LoadCredential= gets. */
-enum agent_outcome agent_creds(struct agent *a, struct agent_client *c,
-			       size_t *ret_len);
+/* agent_serve_creds.c: what systemd's LoadCredential= gets. */
+enum agent_outcome agent_serve_creds(struct agent *a,
+				     struct agent_serve_client *c,
+				     size_t *ret_len);
 /* The peer's name, "X/unit/UNIT/ID"; free().  NULL: it is none. */
-char *agent_creds_name(int fd);
+char *agent_serve_creds_name(int fd);
 
 /* One request on its way through the handlers. */
 struct agent_call {
 	struct agent *a;
-	struct agent_client *c;
+	struct agent_serve_client *c;
 	struct wire_message m;
 	struct agent_role *role; /* NULL where none is named */
 	int64_t now_us;		 /* boot */
 	struct wire_out out;
 };
 
-/* agent_authorise.c: may the peer do this, with the role that the request names?
+/* agent_serve_authorise.c: may the peer do this, with the role that the request names?
  * OK: k->role is set where the operation is about one. */
-enum wire_result agent_authorise(struct agent_call *k, enum agent_right right);
+enum wire_result agent_serve_authorise(struct agent_call *k,
+				       enum agent_right right);
 
 /* Begin the reply. */
-enum agent_outcome agent_request_answer(struct agent_call *k,
-					enum wire_result result);
+enum agent_outcome agent_serve_request_answer(struct agent_call *k,
+					      enum wire_result result);
 /* Wait for an answer about the role's secret, until `limit_us` after the
  * request came; false when that is over. */
-bool agent_request_wait(struct agent_call *k, int64_t limit_us);
+bool agent_serve_request_wait(struct agent_call *k, int64_t limit_us);
 /* Is it recorded that the role's secret is handed out?  AGENT_REPLY: yes. */
-enum agent_outcome agent_request_record(struct agent *a, struct agent_client *c,
-					const struct agent_role *role,
-					const char *operation, bool stale,
-					const char *whom);
+enum agent_outcome agent_serve_request_record(struct agent *a,
+					      struct agent_serve_client *c,
+					      const struct agent_role *role,
+					      const char *operation, bool stale,
+					      const char *whom);
 
-/* agent_verify.c.  role is NULL for one that is unknown or forbidden: the same
+/* agent_serve_verify.c.  role is NULL for one that is unknown or forbidden: the same
  * work is done. */
-enum agent_outcome agent_verify(struct agent_call *k);
-void agent_verify_nobody(struct agent_call *k);
+enum agent_outcome agent_serve_verify(struct agent_call *k);
+void agent_serve_verify_nobody(struct agent_call *k);
 
-/* agent_keep.c */
-void agent_keep_restore(struct agent *a, int fd);
+/* agent_cache_snapshot.c */
+void agent_cache_snapshot_restore(struct agent *a, int fd);
 /* now: whether or not something has changed. */
-void agent_keep_save(struct agent *a, bool now);
+void agent_cache_snapshot_save(struct agent *a, bool now);
 
 #endif

@@ -3,27 +3,27 @@
 noinst_LIBRARIES += libagent.a
 libagent_a_SOURCES = \
 	src/agent/agent.c src/agent/agent.h src/agent/agent_internal.h \
-	src/agent/agent_authorise.c \
-	src/agent/agent_brake.c src/agent/agent_brake.h \
-	src/agent/agent_cache.c src/agent/agent_cache.h \
-	src/agent/agent_cache_answer.c src/agent/agent_cache_internal.h \
-	src/agent/agent_client.c \
+	src/agent/serve/authorise.c \
+	src/agent/serve/throttle.c src/agent/serve/throttle.h \
+	src/agent/cache/cache.c src/agent/cache/cache.h \
+	src/agent/cache/answer.c src/agent/cache/cache_internal.h \
+	src/agent/serve/client.c \
 	src/agent/agent_config.c \
-	src/agent/agent_couriers.c src/agent/agent_couriers.h \
-	src/agent/agent_creds.c src/agent/agent_creds.h \
-	src/agent/agent_errand.c src/agent/agent_errand.h \
-	src/agent/agent_keep.c \
-	src/agent/agent_listen.c \
-	src/agent/agent_request.c \
-	src/agent/agent_roster.c src/agent/agent_roster.h \
-	src/agent/agent_rules.c src/agent/agent_rules.h \
+	src/agent/cache/workers.c src/agent/cache/workers.h \
+	src/agent/serve/creds.c src/agent/serve/creds.h \
+	src/agent/cache/ask.c src/agent/cache/ask.h \
+	src/agent/cache/snapshot.c \
+	src/agent/serve/listen.c \
+	src/agent/serve/request.c \
+	src/agent/access/groups.c src/agent/access/groups.h \
+	src/agent/access/rules.c src/agent/access/rules.h \
 	src/agent/agent_sandbox.c src/agent/agent_sandbox.h \
-	src/agent/agent_scribe.c src/agent/agent_scribe.h \
-	src/agent/agent_trail.c src/agent/agent_trail.h \
-	src/agent/agent_verify.c
+	src/agent/trail/writer.c src/agent/trail/writer.h \
+	src/agent/trail/trail.c src/agent/trail/trail.h \
+	src/agent/serve/verify.c
 
 # The readers' half: no driver of a cluster, and so no libpq.
-AGENT_LIBS = libagent.a libreaders.a libtoken.a libstore.a libaws.a libledger.a \
+AGENT_LIBS = libagent.a libhandout.a libopen.a libtoken.a libstore.a libaws.a libledger.a \
 	libformat.a libschedule.a libconfig.a liblite.a libhttp.a libjson.a \
 	libxml.a libcrypto.a libwire.a libbase.a
 AGENT_OUTSIDE = $(SQLITE_LIBS) $(INIH_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) \

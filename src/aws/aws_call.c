@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 #include "crypto/sigv4.h"
-#include "json/doc.h"
+#include "json/json_doc.h"
 
 #define TRIES 3
 /* AWS takes 5 minutes. */
@@ -97,19 +97,20 @@ static void bare_name(const char *s, char type[AWS_CALL_TYPE_SIZE])
 static void error_type(const struct http_response *r,
 		       char type[AWS_CALL_TYPE_SIZE])
 {
-	struct doc *d = NULL;
+	struct json_doc *d = NULL;
 	const char *said = NULL;
 
 	type[0] = '\0';
 	if (r->code >= 200 && r->code < 300)
 		return;
-	if (doc_parse(r->body, r->body_n, "an error", &d, NULL) == STATUS_OK) {
-		said = doc_text(doc_get(d, "__type"));
+	if (json_doc_parse(r->body, r->body_n, "an error", &d, NULL) ==
+	    STATUS_OK) {
+		said = json_doc_text(json_doc_get(d, "__type"));
 		if (!said)
-			said = doc_text(doc_get(d, "code"));
+			said = json_doc_text(json_doc_get(d, "code"));
 	}
 	bare_name(said ? said : r->error_type, type);
-	doc_free(d);
+	json_doc_free(d);
 }
 
 /* A call under way. */

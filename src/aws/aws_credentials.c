@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aws/aws_chain.h"
 #include "aws/aws_environment.h"
 #include "aws/aws_metadata.h"
+#include "aws/aws_providers.h"
 #include "base/text.h"
 
 /* Renewed so long before it ends, or after three quarters of a shorter life. */
@@ -18,7 +18,7 @@
 #define RENEW_PAUSE (60 * NOW_SECOND)
 
 struct aws_credentials {
-	struct aws_chain chain;
+	struct aws_providers chain;
 	pthread_mutex_t lock; /* over all, also while renewing */
 	struct aws_key key;
 	bool have;
@@ -155,7 +155,7 @@ static enum status renew(struct aws_credentials *c, struct reason *why)
 		aws_profile_free(c->chain.files);
 		c->chain.files = files;
 	}
-	s = aws_chain_obtain(&c->chain, &made, why);
+	s = aws_providers_obtain(&c->chain, &made, why);
 	if (s == STATUS_OK && made.expires_us && made.expires_us <= now) {
 		aws_key_clear(&made);
 		s = reason_set(why, STATUS_CONFIG,

@@ -11,7 +11,7 @@
 
 #include "aws/aws_environment.h"
 #include "base/text.h"
-#include "json/doc.h"
+#include "json/json_doc.h"
 
 #define URL_SIZE	  1024
 #define ANSWER_MAX	  65536
@@ -25,26 +25,27 @@ enum status aws_metadata_parse(const char *bytes, size_t n, const char *origin,
 {
 	struct secret *id = NULL, *secret = NULL, *token = NULL;
 	char expires[64] = "";
-	struct doc *d = NULL;
-	enum status s = doc_parse(bytes, n, origin, &d, NULL);
+	struct json_doc *d = NULL;
+	enum status s = json_doc_parse(bytes, n, origin, &d, NULL);
 
-	if (s != STATUS_OK || !doc_is(d, DOC_OBJECT)) {
+	if (s != STATUS_OK || !json_doc_is(d, JSON_DOC_OBJECT)) {
 		s = reason_set(why, STATUS_CONFIG, "%s gives no JSON object",
 			       origin);
 		goto out;
 	}
-	doc_secret(doc_get(d, "AccessKeyId"), AWS_KEY_ID_SIZE, &id);
-	doc_secret(doc_get(d, "SecretAccessKey"), AWS_KEY_SECRET_MAX, &secret);
-	doc_secret(doc_get(d, token_name), AWS_KEY_TOKEN_MAX, &token);
-	if (doc_get(d, "Expiration") &&
-	    !doc_is(doc_get(d, "Expiration"), DOC_NULL) &&
-	    doc_copy(doc_get(d, "Expiration"), expires, sizeof(expires)) !=
-		    STATUS_OK)
+	json_doc_secret(json_doc_get(d, "AccessKeyId"), AWS_KEY_ID_SIZE, &id);
+	json_doc_secret(json_doc_get(d, "SecretAccessKey"), AWS_KEY_SECRET_MAX,
+			&secret);
+	json_doc_secret(json_doc_get(d, token_name), AWS_KEY_TOKEN_MAX, &token);
+	if (json_doc_get(d, "Expiration") &&
+	    !json_doc_is(json_doc_get(d, "Expiration"), JSON_DOC_NULL) &&
+	    json_doc_copy(json_doc_get(d, "Expiration"), expires,
+			  sizeof(expires)) != STATUS_OK)
 		text_copy(expires, sizeof(expires), "?");
 	s = aws_key_make(origin, id, secret, token, expires, ret, why);
 out:
 	secret_free(id);
-	doc_free(d);
+	json_doc_free(d);
 	return s;
 }
 

@@ -149,10 +149,10 @@ enum status aws_profile_read(struct aws_profile **ret, struct reason *why)
 
 	if (!p)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	s = find_path(&p->files[STORE_AWS_FILE_CONFIG], "AWS_CONFIG_FILE",
+	s = find_path(&p->files[AWS_FILE_CONFIG], "AWS_CONFIG_FILE",
 		      ".aws/config", why);
 	if (s == STATUS_OK)
-		s = find_path(&p->files[STORE_AWS_FILE_CREDENTIALS],
+		s = find_path(&p->files[AWS_FILE_CREDENTIALS],
 			      "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials",
 			      why);
 	for (int i = 0; i < 2 && s == STATUS_OK; i++)
@@ -233,7 +233,7 @@ static bool is_section(struct ini_part header, const char *kind,
 static bool is_profile(enum store_aws_file file, struct ini_part header,
 		       const char *name)
 {
-	if (file == STORE_AWS_FILE_CREDENTIALS)
+	if (file == AWS_FILE_CREDENTIALS)
 		return ini_is(header, name);
 	return is_section(header, "profile", name) ||
 	       (strcmp(name, "default") == 0 && ini_is(header, name));
@@ -277,8 +277,8 @@ bool aws_profile_exists(const struct aws_profile *p, const char *name)
 {
 	struct ini_part unused;
 
-	return find_in(p, STORE_AWS_FILE_CREDENTIALS, name, NULL, &unused) ||
-	       find_in(p, STORE_AWS_FILE_CONFIG, name, NULL, &unused);
+	return find_in(p, AWS_FILE_CREDENTIALS, name, NULL, &unused) ||
+	       find_in(p, AWS_FILE_CONFIG, name, NULL, &unused);
 }
 
 static bool copy(struct ini_part value, char *dst, size_t size)
@@ -296,9 +296,9 @@ bool aws_profile_text(const struct aws_profile *p, const char *name,
 	struct ini_part value = { NULL, 0 };
 
 	dst[0] = '\0';
-	if (find_in(p, STORE_AWS_FILE_CREDENTIALS, name, key, &value))
+	if (find_in(p, AWS_FILE_CREDENTIALS, name, key, &value))
 		return copy(value, dst, size);
-	return find_in(p, STORE_AWS_FILE_CONFIG, name, key, &value) &&
+	return find_in(p, AWS_FILE_CONFIG, name, key, &value) &&
 	       copy(value, dst, size);
 }
 
@@ -306,7 +306,7 @@ bool aws_profile_service(const struct aws_profile *p, const char *services,
 			 const char *service, const char *key, char *dst,
 			 size_t size)
 {
-	const struct secret *content = p->files[STORE_AWS_FILE_CONFIG].content;
+	const struct secret *content = p->files[AWS_FILE_CONFIG].content;
 	struct ini_part more = { NULL, 0 }, k, v, value = { NULL, 0 };
 	struct ini_item item;
 	struct ini i;

@@ -14,7 +14,7 @@
 #include "base/reason.h"
 #include "base/secret.h"
 
-enum store_aws_file { STORE_AWS_FILE_CONFIG, STORE_AWS_FILE_CREDENTIALS };
+enum store_aws_file { AWS_FILE_CONFIG, AWS_FILE_CREDENTIALS };
 
 struct aws_profile; /* both files, as they were when they were read */
 

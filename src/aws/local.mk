@@ -2,7 +2,7 @@
 noinst_LIBRARIES += libaws.a
 libaws_a_SOURCES = \
 	src/aws/aws_call.c src/aws/aws_call.h \
-	src/aws/aws_chain.c src/aws/aws_chain.h \
+	src/aws/aws_providers.c src/aws/aws_providers.h \
 	src/aws/aws_credentials.c src/aws/aws_credentials.h \
 	src/aws/aws_endpoint.c src/aws/aws_endpoint.h \
 	src/aws/aws_environment.c src/aws/aws_environment.h \

@@ -25,7 +25,8 @@ libbase_a_SOURCES = \
 	src/base/secret_source.c src/base/secret_source.h \
 	src/base/status.c src/base/status.def src/base/status.h \
 	src/base/text.c src/base/text.h \
-	src/base/thread.c src/base/thread.h
+	src/base/thread.c src/base/thread.h \
+	src/base/thread_pool.c src/base/thread_pool.h
 
 # Its own library: only executables may link it, before the C library.
 noinst_LIBRARIES += libwipe.a

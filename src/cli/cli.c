@@ -13,6 +13,7 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/now.h"
+#include "jobs/check_settings.h"
 
 static const struct {
 	const char *name, *arguments, *help;
@@ -123,7 +124,7 @@ static void set_text(struct cli_options *o, const char *name, const char *value)
 		if (strcmp(name, table[i].name) == 0)
 			*table[i].to = value;
 	/* One too many is kept, for whoever refuses it. */
-	if (strcmp(name, "grant") == 0 && o->n_grants <= TARGET_GRANTS_MAX)
+	if (strcmp(name, "grant") == 0 && o->n_grants <= CLUSTER_GRANTS_MAX)
 		o->grants[o->n_grants++] = value;
 }
 
@@ -274,20 +275,19 @@ enum status cli_open_config(struct cli *c)
 	return config_load(c->o.config, &c->config, &c->why);
 }
 
-enum status cli_open_ledger(struct cli *c, enum backends_ledger mode)
+enum status cli_open_ledger(struct cli *c, enum open_ledger mode)
 {
 	bool lost = false;
 	enum status s = STATUS_OK;
 
 	if (!c->config)
 		s = cli_open_config(c);
-	if (s == STATUS_OK && !c->backends)
-		s = backends_new(c->config, &c->backends, &c->why);
+	if (s == STATUS_OK && !c->opened)
+		s = open_new(c->config, &c->opened, &c->why);
 	if (s == STATUS_OK)
-		backends_wait_once(c->backends);
+		open_wait_once(c->opened);
 	if (s == STATUS_OK)
-		s = backends_ledger(c->backends, mode, &c->ledger, &lost,
-				    &c->why);
+		s = open_ledger(c->opened, mode, &c->ledger, &lost, &c->why);
 	/* Also with --quiet: what was frozen is forgotten. */
 	if (s == STATUS_OK && lost)
 		fprintf(stderr,
@@ -301,12 +301,12 @@ enum status cli_open_workshop(struct cli *c)
 {
 	enum status s = STATUS_OK;
 
-	if (c->workshop)
+	if (c->engine)
 		return s;
-	s = workshop_new(c->backends, c->ledger, c->actor, &c->workshop,
-			 &c->why);
+	s = open_engine_new(c->opened, c->ledger, c->actor, &c->engine,
+			    &c->why);
 	if (s == STATUS_OK)
-		s = workshop_check(c->workshop, &c->why);
+		s = check_settings(c->engine, &c->why);
 	return s;
 }
 
@@ -323,15 +323,15 @@ static void tell(void *arg, const char *hook, bool bad, const char *sentence)
 
 enum status cli_begin_hooks(struct cli *c)
 {
-	return courier_start(c->config, c->ledger, tell, c, &c->courier,
-			     &c->why);
+	return hook_dispatch_start(c->config, c->ledger, tell, c, &c->dispatch,
+				   &c->why);
 }
 
 void cli_end_hooks(struct cli *c)
 {
-	courier_drain(c->courier, HOOKS_US);
-	courier_free(c->courier);
-	c->courier = NULL;
+	hook_dispatch_drain(c->dispatch, HOOKS_US);
+	hook_dispatch_free(c->dispatch);
+	c->dispatch = NULL;
 }
 
 static bool is_among(const struct config_group *const *roles, size_t n,
@@ -359,8 +359,7 @@ enum status cli_roles(struct cli *c, const struct config_group ***ret_roles,
 			roles[i] = config_at(c->config, CONFIG_SECTION_role, i);
 			continue;
 		}
-		s = backends_role(c->backends, c->args[i], &roles[named],
-				  &c->why);
+		s = open_role(c->opened, c->args[i], &roles[named], &c->why);
 		if (s != STATUS_OK) {
 			free(roles);
 			return s;

@@ -10,13 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "assembly/backends.h"
-#include "assembly/courier.h"
-#include "assembly/workshop.h"
 #include "base/reason.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "jobs/hook_dispatch.h"
+#include "open/engine/engine.h"
+#include "open/open.h"
 
 enum cli_command {
 #define COMMAND(name, arguments, help) CLI_##name,
@@ -32,7 +32,7 @@ struct cli_options {
 	const char *config, *state, *reason, *since, *label, *format;
 	const char *public_key, *jobs, *password_fd, *min_life;
 	const char *owner, *in_database, *oauth, *cluster;
-	const char *grants[TARGET_GRANTS_MAX + 1];
+	const char *grants[CLUSTER_GRANTS_MAX + 1];
 	size_t n_grants;
 	bool json, quiet, help, version, due, all, dry_run, emergency, force,
 		pem;
@@ -47,10 +47,10 @@ struct cli {
 	struct reason why; /* of the failure that main() prints */
 	/* Opened by cli_open*(); freed by main(). */
 	struct config *config;
-	struct backends *backends;
+	struct opened *opened;
 	struct ledger *ledger;
-	struct workshop *workshop;
-	struct courier *courier;
+	struct open_engine *engine;
+	struct hook_dispatch *dispatch;
 };
 
 /* Parse argv.  STATUS_USAGE with a sentence in c->why. */
@@ -61,7 +61,7 @@ void cli_help(enum cli_command command, struct text *t);
 
 /* Load the configuration; then the ledger; then the workshop. */
 enum status cli_open_config(struct cli *c);
-enum status cli_open_ledger(struct cli *c, enum backends_ledger mode);
+enum status cli_open_ledger(struct cli *c, enum open_ledger mode);
 enum status cli_open_workshop(struct cli *c);
 
 /* Hooks hear of what is recorded between these two; what they cannot be told

@@ -47,12 +47,12 @@ enum status cli_audit(struct cli *c)
 	verify = strcmp(c->args[0], "verify") == 0;
 	s = cli_open_config(c);
 	if (s == STATUS_OK)
-		s = backends_new(c->config, &c->backends, &c->why);
+		s = open_new(c->config, &c->opened, &c->why);
 	if (s == STATUS_OK && verify && *c->o.public_key)
-		s = backends_ledger_verify(c->backends, c->o.public_key,
-					   &c->ledger, &c->why);
+		s = open_ledger_verify(c->opened, c->o.public_key, &c->ledger,
+				       &c->why);
 	else if (s == STATUS_OK)
-		s = cli_open_ledger(c, BACKENDS_LEDGER_READ);
+		s = cli_open_ledger(c, OPEN_LEDGER_READ);
 	if (s != STATUS_OK)
 		return s;
 	if (verify)

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "assembly/refresh.h"
 #include "base/now.h"
 #include "cli/cli.h"
+#include "jobs/sink_refresh.h"
 #include "report/report.h"
 
 struct check {
@@ -27,9 +27,9 @@ struct check {
 /* Whom a role's rotations concern, however its cluster is called. */
 struct login {
 	const char *role;
-	char rolname[TARGET_NAME_SIZE];
+	char rolname[CLUSTER_NAME_SIZE];
 	const char *cluster;
-	char server[TARGET_SERVER_SIZE];
+	char server[CLUSTER_SERVER_SIZE];
 };
 
 enum level { OK, NOTE, WARN, FAIL };
@@ -72,17 +72,17 @@ static void failed(struct check *k, const char *topic, enum status s,
 		k->worst = STATUS_REFUSED;
 }
 
-static void finding(void *arg, enum target_severity severity, const char *topic,
-		    const char *sentence)
+static void finding(void *arg, enum cluster_severity severity,
+		    const char *topic, const char *sentence)
 {
 	struct check *k = arg;
 
-	if (severity == TARGET_FAIL && k->worst != STATUS_REFUSED)
+	if (severity == CLUSTER_FAIL && k->worst != STATUS_REFUSED)
 		k->worst = STATUS_REFUSED;
 	say(k,
-	    severity == TARGET_FAIL ? FAIL :
-	    severity == TARGET_WARN ? WARN :
-				      NOTE,
+	    severity == CLUSTER_FAIL ? FAIL :
+	    severity == CLUSTER_WARN ? WARN :
+				       NOTE,
 	    topic, sentence);
 }
 
@@ -137,8 +137,8 @@ static bool check_store(struct check *k, const char *name, struct store *store)
 	begun = now_boot(now_system());
 	s = store->ops->canary(store, &why);
 	if (s == STATUS_STORE_UNAVAILABLE)
-		backends_store_failed(k->cli->backends, name,
-				      now_boot(now_system()) - begun, &why);
+		open_store_failed(k->cli->opened, name,
+				  now_boot(now_system()) - begun, &why);
 	if (i < sizeof(k->stores) / sizeof(k->stores[0])) {
 		k->stores[i].name = name;
 		k->stores[i].away = s == STATUS_STORE_UNAVAILABLE;
@@ -176,9 +176,9 @@ static void check_policy(struct check *k, const struct policy *p)
 static void check_quota(struct check *k, const struct config_group *role,
 			const struct schedule *schedule)
 {
-	const struct config_group *store = config_find(
-		backends_config(k->cli->backends), CONFIG_SECTION_store,
-		config_string(role, CONFIG_role_store));
+	const struct config_group *store =
+		config_find(open_config(k->cli->opened), CONFIG_SECTION_store,
+			    config_string(role, CONFIG_role_store));
 	struct reason why;
 
 	if (!store ||
@@ -201,15 +201,14 @@ static void check_schedule(struct check *k, const struct config_group *role)
 	struct reason why;
 	enum status s;
 
-	if (workshop_schedule(k->cli->workshop, role, &schedule, &why) !=
+	if (open_engine_schedule(k->cli->engine, role, &schedule, &why) !=
 		    STATUS_OK ||
 	    !schedule) {
 		say(k, NOTE, "schedule", "none: rotated by command only");
 		return;
 	}
 	check_quota(k, role, schedule);
-	s = backends_remembered(k->cli->backends, k->cli->ledger, role, &known,
-				&why);
+	s = open_remembered(k->cli->opened, k->cli->ledger, role, &known, &why);
 	if (s == STATUS_STORE_UNAVAILABLE)
 		say(k, NOTE, "schedule",
 		    "not known until the store answers: the ledger does not "
@@ -272,7 +271,7 @@ static void check_login(struct check *k, const struct runner_job *j,
 		return;
 	}
 	reason_clear(&why);
-	ev = runner_try(workshop_env(k->cli->workshop), j, entry.password,
+	ev = runner_try(open_engine_env(k->cli->engine), j, entry.password,
 			&why);
 	secret_free(entry.password);
 	if (ev == ENGINE_ON_OK && id)
@@ -312,9 +311,8 @@ static void check_login(struct check *k, const struct runner_job *j,
 static void check_expiry(struct check *k, const struct runner_job *j,
 			 int64_t expires_us)
 {
-	const struct config_group *role =
-		config_find(backends_config(k->cli->backends),
-			    CONFIG_SECTION_role, j->role);
+	const struct config_group *role = config_find(
+		open_config(k->cli->opened), CONFIG_SECTION_role, j->role);
 	struct schedule *schedule = NULL;
 	struct ledger_role known;
 	char key[LEDGER_ROLE_SIZE + 16], text[24];
@@ -327,11 +325,11 @@ static void check_expiry(struct check *k, const struct runner_job *j,
 	snprintf(text, sizeof(text), "%lld", (long long)expires_us);
 	(void)k->cli->ledger->ops->remember(k->cli->ledger, key, text,
 					    LEDGER_FOREVER, NULL);
-	if (workshop_schedule(k->cli->workshop, role, &schedule, &why) ==
+	if (open_engine_schedule(k->cli->engine, role, &schedule, &why) ==
 		    STATUS_OK &&
 	    schedule &&
-	    backends_remembered(k->cli->backends, k->cli->ledger, role, &known,
-				&why) == STATUS_OK)
+	    open_remembered(k->cli->opened, k->cli->ledger, role, &known,
+			    &why) == STATUS_OK)
 		next = report_next_due(schedule, &known);
 	schedule_free(schedule);
 	if (!report_ends_early(expires_us, next, now_wall(now_system())))
@@ -341,10 +339,10 @@ static void check_expiry(struct check *k, const struct runner_job *j,
 }
 
 static void check_drift(struct check *k, const struct runner_job *j,
-			struct target_session *session)
+			struct cluster_session *session)
 {
 	const struct store_version *current, *live;
-	struct target_marker marker;
+	struct cluster_marker marker;
 	struct store_state state;
 	struct reason why;
 	enum status s;
@@ -418,7 +416,7 @@ static void check_drift(struct check *k, const struct runner_job *j,
 }
 
 /* What is known of the server that answered. */
-static const char *verified(const struct target *t)
+static const char *verified(const struct cluster *t)
 {
 	if (strchr("/@", t->host[0])) /* or none */
 		return "reachable over a local socket, writable";
@@ -470,7 +468,7 @@ static void check_twin(struct check *k, const struct runner_job *j)
 static void check_cluster(struct check *k, const struct runner_job *j,
 			  bool stored)
 {
-	struct target_session *session = NULL;
+	struct cluster_session *session = NULL;
 	size_t fails = k->fails;
 	struct reason why;
 	enum status s;
@@ -498,8 +496,8 @@ static void check_known(struct check *k, const struct config_group *role)
 {
 	struct ledger_role known;
 
-	if (backends_remembered(k->cli->backends, k->cli->ledger, role, &known,
-				NULL) != STATUS_OK)
+	if (open_remembered(k->cli->opened, k->cli->ledger, role, &known,
+			    NULL) != STATUS_OK)
 		return;
 	if (known.frozen) {
 		say(k, WARN, "frozen", known.frozen_reason);
@@ -522,13 +520,13 @@ static void check_known(struct check *k, const struct config_group *role)
 
 static void check_role(struct check *k, const struct config_group *role)
 {
-	struct workshop_job j;
+	struct open_engine_job j;
 	struct reason why;
 	enum status s;
 	bool stored;
 
 	k->role = config_name(role);
-	s = workshop_job(k->cli->workshop, k->role, &j, &why);
+	s = open_engine_job(k->cli->engine, k->role, &j, &why);
 	if (s != STATUS_OK)
 		failed(k, "configuration", s, &why);
 	else {
@@ -543,7 +541,7 @@ static void check_role(struct check *k, const struct config_group *role)
 		check_cluster(k, &j.job, stored);
 	}
 	check_known(k, role);
-	workshop_job_free(&j);
+	open_engine_job_free(&j);
 }
 
 /* ---- tokens ---- */
@@ -567,7 +565,7 @@ static void token_finding(void *arg, enum token_severity severity,
 static void check_around(struct check *k, const struct config_group *token,
 			 struct token_cache *cache)
 {
-	const struct config *c = backends_config(k->cli->backends);
+	const struct config *c = open_config(k->cli->opened);
 	char admin[CONFIG_NAME_MAX + 8];
 
 	if (strcmp(config_string(token, CONFIG_token_type), "aws-rds") == 0)
@@ -576,14 +574,14 @@ static void check_around(struct check *k, const struct config_group *token,
 	for (size_t i = 0; i < config_count(c, CONFIG_SECTION_cluster); i++) {
 		const struct config_group *g =
 			config_at(c, CONFIG_SECTION_cluster, i);
-		struct target *target = NULL;
+		struct cluster *target = NULL;
 		struct reason why = { "" };
 		enum status s;
 
 		if (strcmp(config_string(g, CONFIG_cluster_admin), admin) != 0)
 			continue;
-		s = workshop_target(k->cli->workshop, config_name(g), &target,
-				    &why);
+		s = open_engine_cluster(k->cli->engine, config_name(g), &target,
+					&why);
 		if (s == STATUS_OK)
 			s = token_cache_look(cache, target->host, token_finding,
 					     k, &why);
@@ -602,7 +600,7 @@ static void check_token(struct check *k, const struct config_group *g)
 	enum status s;
 
 	snprintf(topic, sizeof(topic), "token %s", config_name(g));
-	s = backends_token(k->cli->backends, config_name(g), &cache, &why);
+	s = open_token(k->cli->opened, config_name(g), &cache, &why);
 	if (s == STATUS_OK)
 		s = token_cache_get(
 			cache, config_duration_us(g, CONFIG_token_min_life), &t,
@@ -621,7 +619,7 @@ static void check_token(struct check *k, const struct config_group *g)
 	check_around(k, g, cache);
 }
 
-static void check_file(void *arg, const struct refresh_outcome *o)
+static void check_file(void *arg, const struct sink_refresh_outcome *o)
 {
 	struct reason why = { "" };
 	struct check *k = arg;
@@ -637,20 +635,20 @@ static void check_file(void *arg, const struct refresh_outcome *o)
 
 static void check_tokens(struct check *k)
 {
-	const struct refresh_options o = { .backends = k->cli->backends };
+	const struct sink_refresh_options o = { .opened = k->cli->opened };
 	struct config *c = k->cli->config;
-	struct refresh *r = NULL;
+	struct sink_refresh *r = NULL;
 	struct reason why = { "" };
 	enum status s;
 
 	for (size_t i = 0; i < config_count(c, CONFIG_SECTION_token); i++)
 		check_token(k, config_at(c, CONFIG_SECTION_token, i));
-	s = refresh_new(&o, &r, &why);
+	s = sink_refresh_new(&o, &r, &why);
 	if (s == STATUS_OK)
-		refresh_ready(r, check_file, k);
+		sink_refresh_ready(r, check_file, k);
 	else
 		failed(k, "sink", s, &why);
-	refresh_free(r);
+	sink_refresh_free(r);
 }
 
 enum status cli_check(struct cli *c)
@@ -660,7 +658,7 @@ enum status cli_check(struct cli *c)
 	size_t n = 0;
 	enum status s;
 
-	s = cli_open_ledger(c, BACKENDS_LEDGER_AGAIN);
+	s = cli_open_ledger(c, OPEN_LEDGER_AGAIN);
 	if (s == STATUS_OK)
 		s = cli_open_workshop(c);
 	if (s == STATUS_OK)

@@ -7,10 +7,10 @@
 enum status cli_cluster(struct cli *c)
 {
 	struct text t = text_make(1 << 17);
-	struct target *target = NULL;
-	enum target_chain_form form = c->o.pem	? TARGET_CHAIN_PEM :
-				      c->o.json ? TARGET_CHAIN_JSON :
-						  TARGET_CHAIN_TEXT;
+	struct cluster *target = NULL;
+	enum cluster_chain_form form = c->o.pem	 ? CLUSTER_CHAIN_PEM :
+				       c->o.json ? CLUSTER_CHAIN_JSON :
+						   CLUSTER_CHAIN_TEXT;
 	enum status s;
 
 	if (c->n_args != 2 || strcmp(c->args[0], "ca") != 0)
@@ -19,12 +19,13 @@ enum status cli_cluster(struct cli *c)
 				  "[cluster NAME]");
 	s = cli_open_config(c);
 	if (s == STATUS_OK)
-		s = backends_new(c->config, &c->backends, &c->why);
+		s = open_new(c->config, &c->opened, &c->why);
 	if (s == STATUS_OK)
-		s = workshop_new(c->backends, NULL, c->actor, &c->workshop,
-				 &c->why);
+		s = open_engine_new(c->opened, NULL, c->actor, &c->engine,
+				    &c->why);
 	if (s == STATUS_OK)
-		s = workshop_target(c->workshop, c->args[1], &target, &c->why);
+		s = open_engine_cluster(c->engine, c->args[1], &target,
+					&c->why);
 	if (s == STATUS_OK)
 		s = target->ops->show_chain(target, form, &t, &c->why);
 	if (s == STATUS_OK)

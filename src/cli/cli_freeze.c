@@ -40,10 +40,9 @@ enum status cli_freeze(struct cli *c)
 				  "--reason is longer than %d bytes",
 				  LEDGER_TEXT_SIZE - 1);
 	/* A new ledger has nothing to thaw. */
-	s = cli_open_ledger(c, freeze ? BACKENDS_LEDGER_WRITE :
-					BACKENDS_LEDGER_AGAIN);
+	s = cli_open_ledger(c, freeze ? OPEN_LEDGER_WRITE : OPEN_LEDGER_AGAIN);
 	if (s == STATUS_OK)
-		s = backends_role(c->backends, c->args[0], &role, &c->why);
+		s = open_role(c->opened, c->args[0], &role, &c->why);
 	if (s != STATUS_OK)
 		return s;
 	if (!freeze) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* get: one secret for an operator; prints only what the hand-out gave, which
  * is in the audit by then. */
-#include "assembly/handout.h"
 #include "base/harden.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "cli/cli.h"
+#include "handout/handout.h"
 
 /* Nobody else will finish it. */
 static void tell_if_left_open(struct cli *c, const char *role)
@@ -29,13 +29,13 @@ enum status cli_get(struct cli *c)
 	if (c->n_args != 1)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "get takes one role name");
-	s = cli_open_ledger(c, BACKENDS_LEDGER_AGAIN);
+	s = cli_open_ledger(c, OPEN_LEDGER_AGAIN);
 	if (s == STATUS_OK)
-		s = backends_role(c->backends, c->args[0], &role, &c->why);
+		s = open_role(c->opened, c->args[0], &role, &c->why);
 	if (s == STATUS_OK)
 		tell_if_left_open(c, config_name(role));
 	if (s == STATUS_OK)
-		s = handout_get(c->backends, c->ledger, role, c->o.label,
+		s = handout_get(c->opened, c->ledger, role, c->o.label,
 				c->o.json ? "json" : c->o.format, c->actor,
 				&bytes, &c->why);
 	if (s == STATUS_OK)

@@ -45,7 +45,7 @@ enum status cli_history(struct cli *c)
 				  "history takes one role name or none");
 	s = cli_since(c, &since);
 	if (s == STATUS_OK)
-		s = cli_open_ledger(c, BACKENDS_LEDGER_READ);
+		s = cli_open_ledger(c, OPEN_LEDGER_READ);
 	if (s == STATUS_OK)
 		s = c->ledger->ops->history(c->ledger,
 					    c->n_args ? c->args[0] : NULL,

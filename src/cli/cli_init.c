@@ -110,7 +110,7 @@ enum status cli_init(struct cli *c)
 	if (s == STATUS_OK)
 		s = config_load(path, &c->config, &c->why);
 	if (s == STATUS_OK)
-		s = backends_create(c->config, &c->why);
+		s = open_create(c->config, &c->why);
 	if (s == STATUS_OK && !c->o.quiet)
 		printf("wrote %s, keys, store and ledger; add a [cluster] and "
 		       "a [role], then run keyturn check\n",

@@ -3,10 +3,10 @@
  * hands. */
 #include <stdio.h>
 
-#include "assembly/refresh.h"
 #include "base/log.h"
 #include "base/now.h"
 #include "cli/cli.h"
+#include "jobs/sink_refresh.h"
 
 struct told {
 	const struct cli *c;
@@ -14,7 +14,7 @@ struct told {
 	bool alarm;
 };
 
-static void tell(void *arg, const struct refresh_outcome *o)
+static void tell(void *arg, const struct sink_refresh_outcome *o)
 {
 	struct told *t = arg;
 	char stamp[NOW_STAMP_SIZE];
@@ -33,21 +33,21 @@ static void tell(void *arg, const struct refresh_outcome *o)
 
 enum status cli_refresh(struct cli *c)
 {
-	struct refresh_options o = { .actor = c->actor };
+	struct sink_refresh_options o = { .actor = c->actor };
 	struct told told = { .c = c };
-	struct refresh *r = NULL;
-	enum status s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+	struct sink_refresh *r = NULL;
+	enum status s = cli_open_ledger(c, OPEN_LEDGER_WRITE);
 
-	o.backends = c->backends;
+	o.opened = c->opened;
 	o.ledger = c->ledger;
 	o.at_once = c->o.force;
 	if (s == STATUS_OK)
-		s = refresh_new(&o, &r, &c->why);
+		s = sink_refresh_new(&o, &r, &c->why);
 	for (size_t i = 0; i < c->n_args && s == STATUS_OK; i++)
-		s = refresh_only(r, c->args[i], &c->why);
+		s = sink_refresh_only(r, c->args[i], &c->why);
 	if (s != STATUS_OK)
 		goto out;
-	refresh_run(r, tell, &told);
+	sink_refresh_run(r, tell, &told);
 	if (told.failed)
 		s = reason_set(&c->why, STATUS_SOME_FAILED,
 			       told.alarm ? "some files are not fresh, and a "
@@ -57,6 +57,6 @@ enum status cli_refresh(struct cli *c)
 		s = reason_set(&c->why, STATUS_ERROR,
 			       "cannot write to standard output");
 out:
-	refresh_free(r);
+	sink_refresh_free(r);
 	return s;
 }

@@ -45,7 +45,7 @@ enum status cli_report(struct cli *c)
 
 	s = cli_since(c, &g.since_us);
 	if (s == STATUS_OK)
-		s = cli_open_ledger(c, BACKENDS_LEDGER_READ);
+		s = cli_open_ledger(c, OPEN_LEDGER_READ);
 	if (s == STATUS_OK && report_uses_new(&g.uses) != STATUS_OK)
 		s = reason_set(&c->why, STATUS_NO_MEMORY, "out of memory");
 	if (s == STATUS_OK)

@@ -17,47 +17,48 @@ static enum status check_usage(struct cli *c)
 	return STATUS_OK;
 }
 
-static bool kind_of(const char *word, enum target_role_kind *ret)
+static bool kind_of(const char *word, enum cluster_role_kind *ret)
 {
 	static const char *const words[] = {
-		[TARGET_ROLE_SERVICE_PRINCIPAL] = "service-principal",
-		[TARGET_ROLE_USER] = "user",
-		[TARGET_ROLE_GROUP] = "group",
+		[CLUSTER_ROLE_SERVICE_PRINCIPAL] = "service-principal",
+		[CLUSTER_ROLE_USER] = "user",
+		[CLUSTER_ROLE_GROUP] = "group",
 	};
 
-	for (int i = TARGET_ROLE_SERVICE_PRINCIPAL; i <= TARGET_ROLE_GROUP; i++)
+	for (int i = CLUSTER_ROLE_SERVICE_PRINCIPAL; i <= CLUSTER_ROLE_GROUP;
+	     i++)
 		if (strcmp(words[i], word) == 0) {
-			*ret = (enum target_role_kind)i;
+			*ret = (enum cluster_role_kind)i;
 			return true;
 		}
 	return false;
 }
 
 /* What is to be made, and where. */
-static enum status describe(struct cli *c, struct target_role_spec *spec,
-			    struct target **ret_target)
+static enum status describe(struct cli *c, struct cluster_role_spec *spec,
+			    struct cluster **ret_target)
 {
 	const struct config_group *role = NULL;
 	const char *cluster = c->o.cluster;
 	enum status s = STATUS_OK;
 
-	*spec = (struct target_role_spec){ .role = c->args[1],
-					   .owner = c->o.owner,
-					   .database = c->o.in_database,
-					   .grants = c->o.grants,
-					   .n_grants = c->o.n_grants };
+	*spec = (struct cluster_role_spec){ .role = c->args[1],
+					    .owner = c->o.owner,
+					    .database = c->o.in_database,
+					    .grants = c->o.grants,
+					    .n_grants = c->o.n_grants };
 	if (*c->o.oauth && !kind_of(c->o.oauth, &spec->kind))
 		return reason_set(
 			&c->why, STATUS_USAGE,
 			"--oauth is service-principal, user or group");
 	if (!*c->o.oauth) {
-		s = backends_role(c->backends, c->args[1], &role, &c->why);
+		s = open_role(c->opened, c->args[1], &role, &c->why);
 		if (s != STATUS_OK)
 			return s;
-		spec->role = backends_rolname(role);
+		spec->role = open_rolname(role);
 		cluster = config_string(role, CONFIG_role_cluster);
 	}
-	return workshop_target(c->workshop, cluster, ret_target, &c->why);
+	return open_engine_cluster(c->engine, cluster, ret_target, &c->why);
 }
 
 static enum status note(struct cli *c, const char *kind, enum status s,
@@ -80,8 +81,8 @@ static enum status note(struct cli *c, const char *kind, enum status s,
 
 static enum status create(struct cli *c)
 {
-	struct target_role_spec spec;
-	struct target *target = NULL;
+	struct cluster_role_spec spec;
+	struct cluster *target = NULL;
 	struct reason why = { "" };
 	enum status s = describe(c, &spec, &target);
 
@@ -104,7 +105,7 @@ enum status cli_role(struct cli *c)
 	enum status s = check_usage(c);
 
 	if (s == STATUS_OK)
-		s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+		s = cli_open_ledger(c, OPEN_LEDGER_WRITE);
 	if (s == STATUS_OK)
 		s = cli_open_workshop(c);
 	if (s == STATUS_OK)

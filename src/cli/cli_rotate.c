@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "assembly/due.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "cli/cli.h"
-#include "cli/pool.h"
+#include "cli/cli_batch.h"
+#include "jobs/due.h"
 
 struct choice {
-	struct pool_task *tasks;
+	struct cli_batch_task *tasks;
 	size_t n;
 	size_t fresh;  /* roles that --due leaves alone: never taken over */
 	size_t behind; /* ... whose sinks are tried again later */
@@ -83,7 +83,7 @@ static enum status choose(struct cli *c, struct choice *ret)
 		struct reason why;
 
 		if (c->o.due)
-			s = due_look(c->workshop, roles[i],
+			s = due_look(c->engine, roles[i],
 				     now_wall(now_system()), &d, &why);
 		if (s != STATUS_OK) {
 			c->why = why;
@@ -92,7 +92,7 @@ static enum status choose(struct cli *c, struct choice *ret)
 		if (c->o.due)
 			tell_of(c, config_name(roles[i]), &d);
 		if (d.wanted && !(c->o.due && d.known.frozen))
-			ret->tasks[ret->n++] = (struct pool_task){
+			ret->tasks[ret->n++] = (struct cli_batch_task){
 				.role = config_name(roles[i]),
 				.group = roles[i],
 				.due = c->o.due,
@@ -116,7 +116,7 @@ static enum status dry_run(struct cli *c, const struct choice *choice)
 	enum status s;
 
 	for (size_t i = 0; i < choice->n; i++) {
-		const struct pool_task *task = &choice->tasks[i];
+		const struct cli_batch_task *task = &choice->tasks[i];
 
 		if (c->o.json) {
 			text_add(&t, "{\"role\":");
@@ -138,7 +138,7 @@ static enum status dry_run(struct cli *c, const struct choice *choice)
 
 /* One role ends with its own status; several with 0, with what all of them
  * failed with, or with "some roles failed". */
-static enum status verdict(struct cli *c, const struct pool_tally *t)
+static enum status verdict(struct cli *c, const struct cli_batch_tally *t)
 {
 	reason_clear(&c->why); /* each role has said its own sentence */
 	if (t->not_begun > 0)
@@ -228,11 +228,11 @@ static enum status run_choice(struct cli *c, const struct choice *choice,
 		.reason = c->o.reason,
 		.password = password,
 	};
-	struct pool_tally tally;
+	struct cli_batch_tally tally;
 	struct reason why;
 	bool nothing;
 
-	pool_run(c, choice->tasks, choice->n, jobs, &like, &tally);
+	cli_batch_run(c, choice->tasks, choice->n, jobs, &like, &tally);
 	/* A signature over what was done; a failure does not undo it.  Where
 	 * nothing could be recorded there is nothing to sign. */
 	nothing = tally.done == 0 && !tally.different &&
@@ -255,8 +255,8 @@ enum status cli_rotate(struct cli *c)
 	if (s == STATUS_OK && c->command == CLI_import)
 		s = read_password(c, &password);
 	if (s == STATUS_OK)
-		s = cli_open_ledger(c, c->o.dry_run ? BACKENDS_LEDGER_AGAIN :
-						      BACKENDS_LEDGER_WRITE);
+		s = cli_open_ledger(c, c->o.dry_run ? OPEN_LEDGER_AGAIN :
+						      OPEN_LEDGER_WRITE);
 	if (s == STATUS_OK)
 		s = cli_open_workshop(c);
 	if (s == STATUS_OK)

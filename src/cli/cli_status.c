@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "assembly/refresh.h"
 #include "base/now.h"
 #include "cli/cli.h"
+#include "jobs/sink_refresh.h"
 #include "report/report.h"
 
 #define OUTPUT_MAX ((size_t)64 << 20)
@@ -36,11 +36,11 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 	int64_t now = now_wall(now_system());
 	enum status s;
 
-	s = backends_remembered(c->backends, c->ledger, role, &known, &why);
+	s = open_remembered(c->opened, c->ledger, role, &known, &why);
 	/* Without the store a role is shown as the ledger knows it. */
 	if (s != STATUS_OK && s != STATUS_NOT_FOUND)
 		text_copy(known.last_error, sizeof(known.last_error), why.text);
-	s = workshop_schedule(c->workshop, role, &schedule, &c->why);
+	s = open_engine_schedule(c->engine, role, &schedule, &c->why);
 	if (s != STATUS_OK)
 		return s;
 	r.next_due_us = report_next_due(schedule, &known);
@@ -61,14 +61,15 @@ static enum status status_of_hooks(struct cli *c, bool first, struct text *t)
 {
 	size_t n = config_count(c->config, CONFIG_SECTION_hook);
 	int64_t now = now_wall(now_system());
-	struct courier_state state;
+	struct hook_dispatch_state state;
 	enum status s;
 
 	for (size_t i = 0; i < n; i++) {
-		s = courier_look(c->ledger,
-				 config_name(config_at(c->config,
-						       CONFIG_SECTION_hook, i)),
-				 &state, &c->why);
+		s = hook_dispatch_look(
+			c->ledger,
+			config_name(
+				config_at(c->config, CONFIG_SECTION_hook, i)),
+			&state, &c->why);
 		if (s != STATUS_OK)
 			return s;
 		const struct report_hook h = {
@@ -94,7 +95,7 @@ struct files {
 	bool first;
 };
 
-static void show_file(void *arg, const struct refresh_outcome *o)
+static void show_file(void *arg, const struct sink_refresh_outcome *o)
 {
 	struct files *f = arg;
 	int64_t now = now_wall(now_system());
@@ -118,14 +119,14 @@ static void show_file(void *arg, const struct refresh_outcome *o)
 static enum status status_of_files(struct cli *c, bool *ret_alarm,
 				   struct text *t)
 {
-	const struct refresh_options o = { .backends = c->backends };
+	const struct sink_refresh_options o = { .opened = c->opened };
 	struct files f = { c, t, t->len == 0 };
-	struct refresh *r = NULL;
-	enum status s = refresh_new(&o, &r, &c->why);
+	struct sink_refresh *r = NULL;
+	enum status s = sink_refresh_new(&o, &r, &c->why);
 
 	if (s == STATUS_OK)
-		*ret_alarm = refresh_look(r, show_file, &f);
-	refresh_free(r);
+		*ret_alarm = sink_refresh_look(r, show_file, &f);
+	sink_refresh_free(r);
 	return s;
 }
 
@@ -138,7 +139,7 @@ enum status cli_status(struct cli *c)
 	int width = 0;
 	enum status s;
 
-	s = cli_open_ledger(c, BACKENDS_LEDGER_READ);
+	s = cli_open_ledger(c, OPEN_LEDGER_READ);
 	if (s == STATUS_OK)
 		s = cli_open_workshop(c);
 	if (s == STATUS_OK)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* token: one short-lived credential, minted now; prints only what the hand-out
  * gave, which is in the audit by then. */
-#include "assembly/handout_token.h"
 #include "base/duration.h"
 #include "base/harden.h"
 #include "base/secret.h"
 #include "cli/cli.h"
+#include "handout/handout_token.h"
 
 enum status cli_token(struct cli *c)
 {
@@ -20,9 +20,9 @@ enum status cli_token(struct cli *c)
 		s = duration_parse(c->o.min_life, &min_life, &c->why);
 	if (s != STATUS_OK)
 		return reason_wrap(&c->why, STATUS_USAGE, "--min-life");
-	s = cli_open_ledger(c, BACKENDS_LEDGER_WRITE);
+	s = cli_open_ledger(c, OPEN_LEDGER_WRITE);
 	if (s == STATUS_OK)
-		s = handout_token(c->backends, c->ledger, c->args[0], min_life,
+		s = handout_token(c->opened, c->ledger, c->args[0], min_life,
 				  c->o.json ? "json" : c->o.format, c->actor,
 				  &bytes, &c->why);
 	if (s == STATUS_OK)

@@ -18,11 +18,11 @@ keyturn_SOURCES = \
 	src/cli/cli_token.c \
 	src/cli/commands.def \
 	src/cli/main.c \
-	src/cli/pool.c src/cli/pool.h
+	src/cli/cli_batch.c src/cli/cli_batch.h
 # Upper layers first; the wiping allocator goes into executables only.
 KEYTURN_LIBS = \
-	libassembly.a libreaders.a libhook.a libreport.a librotation.a libsink.a \
-	libtarget.a libtoken.a libstore.a libaws.a libledger.a libformat.a libschedule.a \
+	libjobs.a libopenengine.a libhandout.a libopen.a libhook.a libreport.a librotation.a libsink.a \
+	libcluster.a libtoken.a libstore.a libaws.a libledger.a libformat.a libschedule.a \
 	libpolicy.a libconfig.a liblite.a libpg.a libhttp.a libjson.a \
 	libxml.a libcrypto.a libbase.a
 KEYTURN_OUTSIDE = $(LIBPQ_LIBS) $(SQLITE_LIBS) $(INIH_LIBS) $(CURL_LIBS) \

@@ -94,8 +94,8 @@ int main(int argc, char **argv)
 		s = run(&c);
 	if (s != STATUS_OK && c.why.text[0])
 		log_line(LOG_LEVEL_ERROR, "%s", c.why.text);
-	workshop_free(c.workshop);
-	backends_free(c.backends);
+	open_engine_free(c.engine);
+	open_free(c.opened);
 	config_free(c.config);
 	text_free(&help);
 	harden_scrub_stack(); /* what a store's description left below us */

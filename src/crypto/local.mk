@@ -3,7 +3,7 @@
 # ours only by its path.
 noinst_LIBRARIES += libcrypto.a
 libcrypto_a_SOURCES = \
-	src/crypto/chain.c src/crypto/chain.h \
+	src/crypto/certs.c src/crypto/certs.h \
 	src/crypto/digest.c src/crypto/digest.h \
 	src/crypto/entropy.c src/crypto/entropy.h \
 	src/crypto/rs256.c src/crypto/rs256.h \

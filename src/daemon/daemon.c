@@ -31,7 +31,7 @@
 static void count_roles(const struct daemon *d, unsigned *ret_failing,
 			unsigned *ret_frozen)
 {
-	const struct agenda *a = d->agenda;
+	const struct plan *a = d->agenda;
 
 	*ret_failing = *ret_frozen = 0;
 	for (size_t i = 0; i < a->n_roles; i++) {
@@ -85,7 +85,8 @@ static void say_status(struct daemon *d)
 
 static void stop(struct daemon *d, int64_t now)
 {
-	int64_t limit = shop_duration_us(d->shop, CONFIG_keyturn_stop_timeout);
+	int64_t limit = generation_duration_us(d->generation,
+					       CONFIG_keyturn_stop_timeout);
 
 	if (d->stopping) { /* asked twice */
 		d->stop_at = now;
@@ -134,11 +135,11 @@ static int64_t sooner(int64_t a, int64_t b)
 /* When the clerk has something to do next: look, or open the ledger. */
 static int64_t clerk_wakes(const struct daemon *d)
 {
-	const struct agenda_site *ledger =
-		&d->agenda->sites[AGENDA_SITE_LEDGER];
+	const struct plan_site *ledger = &d->agenda->sites[PLAN_SITE_LEDGER];
 
-	return !d->shop->ledger || ledger->failures > 0 ? ledger->not_before :
-							  d->next_look;
+	return !d->generation->ledger || ledger->failures > 0 ?
+		       ledger->not_before :
+		       d->next_look;
 }
 
 /* How long nothing can happen by time alone. */
@@ -169,13 +170,13 @@ static void loop(struct daemon *d, int signals)
 		take_signals(d, signals, now);
 		if (read(d->wake_fd, &rings, sizeof(rings)) < 0)
 			rings = 0;
-		daemon_errands_settle(d, now);
+		daemon_tasks_settle(d, now);
 		wake = INT64_MAX;
 		if (!d->stopping)
-			wake = daemon_errands_begin(d, now);
+			wake = daemon_tasks_begin(d, now);
 		/* Before the clerk, who then sees the last requests. */
-		quiet = d->stopping && push_hush(d->push);
-		daemon_errands_clerk(d, now);
+		quiet = d->stopping && agent_notify_hush(d->push);
+		daemon_tasks_clerk(d, now);
 		say_status(d);
 		if (watchdog > 0 && now - fed >= watchdog / 2) {
 			notify_send("WATCHDOG=1");
@@ -201,51 +202,53 @@ static enum status set_up(struct daemon *d, int *ret_signals,
 		return reason_set(why, STATUS_ERROR,
 				  "no descriptor for signals: %s",
 				  strerror(errno));
-	s = shop_load(d->path, &d->shop, why);
+	s = generation_load(d->path, &d->generation, why);
 	if (s == STATUS_OK)
-		s = daemon_errands_plan(d, d->shop, &d->agenda, why);
+		s = daemon_tasks_plan(d, d->generation, &d->agenda, why);
 	if (s != STATUS_OK)
 		return s;
-	if (crew_new(CREW_MAX, daemon_errands_do, d, &d->crew) != STATUS_OK ||
-	    crew_new(1, daemon_errands_do, d, &d->clerk) != STATUS_OK)
+	if (thread_pool_new(THREAD_POOL_MAX, daemon_tasks_do, d, &d->crew) !=
+		    STATUS_OK ||
+	    thread_pool_new(1, daemon_tasks_do, d, &d->clerk) != STATUS_OK)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	return push_start(shop_string(d->shop, CONFIG_keyturn_agent_socket),
-			  backends_random(), daemon_errands_request, d,
-			  &d->push, why);
+	return agent_notify_start(
+		generation_string(d->generation, CONFIG_keyturn_agent_socket),
+		open_random(), daemon_tasks_request, d, &d->push, why);
 }
 
 /* Everything has come back: sign what was done, and let hooks hear of it. */
 static bool say_goodbye(struct daemon *d)
 {
 	int64_t until = now_boot(now_system()) + LAST_WORDS;
-	struct ledger *l = d->shop->ledger;
+	struct ledger *l = d->generation->ledger;
 	struct reason why;
 
 	if (l && d->checkpoint && l->ops->checkpoint(l, &why) != STATUS_OK)
 		log_line(LOG_LEVEL_WARN, "no checkpoint was signed: %s",
 			 why.text);
-	feed_stop(d->feed);
-	courier_drain(d->shop->courier, LAST_WORDS);
-	courier_stop(d->shop->courier);
-	while (!feed_stopped(d->feed) && now_boot(now_system()) < until)
+	refresher_stop(d->feed);
+	hook_dispatch_drain(d->generation->dispatch, LAST_WORDS);
+	hook_dispatch_stop(d->generation->dispatch);
+	while (!refresher_stopped(d->feed) && now_boot(now_system()) < until)
 		now_sleep(now_system(), 20 * 1000);
-	if (feed_stopped(d->feed)) {
-		feed_free(d->feed);
+	if (refresher_stopped(d->feed)) {
+		refresher_free(d->feed);
 		d->feed = NULL;
 	}
-	while (!shop_idle(d->shop) && now_boot(now_system()) < until)
+	while (!generation_idle(d->generation) &&
+	       now_boot(now_system()) < until)
 		now_sleep(now_system(), 20 * 1000);
-	daemon_errands_settle(d, now_boot(now_system()));
-	return shop_idle(d->shop) && !d->retired;
+	daemon_tasks_settle(d, now_boot(now_system()));
+	return generation_idle(d->generation) && !d->retired;
 }
 
 static void release(struct daemon *d)
 {
-	push_free(d->push);
-	crew_free(d->crew);
-	crew_free(d->clerk);
-	shop_free(d->shop);
-	agenda_free(d->agenda);
+	agent_notify_free(d->push);
+	thread_pool_free(d->crew);
+	thread_pool_free(d->clerk);
+	generation_free(d->generation);
+	plan_free(d->agenda);
 	free(d->looks);
 	free(d->hooks);
 	if (d->wake_fd >= 0)
@@ -284,7 +287,7 @@ enum status daemon_run(const char *config_path, struct reason *why)
 	s = set_up(d, &signals, why);
 	if (s != STATUS_OK)
 		goto out;
-	log_line(LOG_LEVEL_INFO, "started: %zu roles", d->shop->n_roles);
+	log_line(LOG_LEVEL_INFO, "started: %zu roles", d->generation->n_roles);
 	notify_send("READY=1");
 	loop(d, signals);
 	if (d->runs > 0 || d->clerk_busy) {

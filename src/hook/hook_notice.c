@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "hook/hook.h"
-#include "json/doc.h"
+#include "json/json_doc.h"
 
 static const char *const kinds[] = {
 #define HOOK_EVENT(name, kind, help) kind,
@@ -27,10 +27,10 @@ static bool is_failure(const char *status)
 	return true;
 }
 
-static bool find_event(const struct doc *d, enum hook_event *ret)
+static bool find_event(const struct json_doc *d, enum hook_event *ret)
 {
-	const char *kind = doc_text(doc_get(d, "kind"));
-	const char *status = doc_text(doc_get(d, "status"));
+	const char *kind = json_doc_text(json_doc_get(d, "kind"));
+	const char *status = json_doc_text(json_doc_get(d, "status"));
 
 	for (int e = 0; kind && e < HOOK_EVENT_COUNT; e++) {
 		if (strcmp(kind, kinds[e]) != 0)
@@ -42,7 +42,7 @@ static bool find_event(const struct doc *d, enum hook_event *ret)
 }
 
 /* In this order, those that the event has. */
-static enum status write_body(const struct doc *d, struct hook_notice *n)
+static enum status write_body(const struct json_doc *d, struct hook_notice *n)
 {
 	static const char *const texts[] = { "at",     "role",	 "version",
 					     "status", "detail", "actor",
@@ -57,13 +57,13 @@ static enum status write_body(const struct doc *d, struct hook_notice *n)
 	text_printf(&t, "{\"event\":\"%s\",\"id\":\"%s\",\"seq\":%lld",
 		    hook_event_name(n->event), n->id, (long long)n->seq);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		value = doc_text(doc_get(d, texts[i]));
+		value = json_doc_text(json_doc_get(d, texts[i]));
 		if (!value)
 			continue;
 		text_printf(&t, ",\"%s\":", texts[i]);
 		text_add_json(&t, value);
 	}
-	if (doc_int(doc_get(d, "epoch"), &epoch))
+	if (json_doc_int(json_doc_get(d, "epoch"), &epoch))
 		text_printf(&t, ",\"epoch\":%lld", (long long)epoch);
 	text_add(&t, ",\"host\":");
 	text_add_json(&t, host);
@@ -80,19 +80,19 @@ static enum status write_body(const struct doc *d, struct hook_notice *n)
 enum status hook_notice_read(const char *line, struct hook_notice *ret,
 			     struct reason *why)
 {
-	struct doc *d = NULL;
+	struct json_doc *d = NULL;
 	enum status s;
 
-	s = doc_parse(line, strlen(line), "an event of the audit trail", &d,
-		      why);
+	s = json_doc_parse(line, strlen(line), "an event of the audit trail",
+			   &d, why);
 	if (s != STATUS_OK)
 		return reason_wrap(why, STATUS_CORRUPT, "a hook's event");
 	if (!find_event(d, &ret->event)) {
 		s = STATUS_NOT_FOUND;
 		goto out;
 	}
-	if (!doc_int(doc_get(d, "seq"), &ret->seq) ||
-	    doc_copy(doc_get(d, "hash"), ret->id, sizeof(ret->id)) !=
+	if (!json_doc_int(json_doc_get(d, "seq"), &ret->seq) ||
+	    json_doc_copy(json_doc_get(d, "hash"), ret->id, sizeof(ret->id)) !=
 		    STATUS_OK) {
 		s = reason_set(why, STATUS_CORRUPT,
 			       "an event of the audit trail has no number or "
@@ -104,6 +104,6 @@ enum status hook_notice_read(const char *line, struct hook_notice *ret,
 		reason_set(why, s, "event %lld is too long for a hook",
 			   (long long)ret->seq);
 out:
-	doc_free(d);
+	json_doc_free(d);
 	return s;
 }

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libjson.a
-libjson_a_SOURCES = src/json/doc.c src/json/doc.h
+libjson_a_SOURCES = src/json/json_doc.c src/json/json_doc.h

@@ -6,11 +6,12 @@
 
 #include "base/now.h"
 #include "base/text.h"
-#include "json/doc.h"
+#include "json/json_doc.h"
 
-static void copy(const struct doc *d, const char *key, char *dst, size_t size)
+static void copy(const struct json_doc *d, const char *key, char *dst,
+		 size_t size)
 {
-	const char *s = doc_text(doc_get(d, key));
+	const char *s = json_doc_text(json_doc_get(d, key));
 
 	/* The trail holds nothing that this changes, but for its length. */
 	text_escape(dst, size, s ? s : "", s ? strlen(s) : 0);
@@ -21,15 +22,16 @@ enum status audit_event_read(const char *line, struct audit_event *ret,
 {
 	struct audit_event e = { 0 };
 	const char *at, *kind;
-	struct doc *d = NULL;
+	struct json_doc *d = NULL;
 	enum status s;
 
-	s = doc_parse(line, strlen(line), "an event of the audit", &d, why);
+	s = json_doc_parse(line, strlen(line), "an event of the audit", &d,
+			   why);
 	if (s != STATUS_OK)
 		return s == STATUS_NO_MEMORY ? s : STATUS_CORRUPT;
-	at = doc_text(doc_get(d, "at"));
-	kind = doc_text(doc_get(d, "kind"));
-	if (kind == NULL && doc_get(d, "checkpoint") != NULL) {
+	at = json_doc_text(json_doc_get(d, "at"));
+	kind = json_doc_text(json_doc_get(d, "kind"));
+	if (kind == NULL && json_doc_get(d, "checkpoint") != NULL) {
 		s = STATUS_NOT_FOUND;
 	} else if (kind == NULL || at == NULL || now_parse(at, &e.at_us) != 0) {
 		s = reason_set(why, STATUS_CORRUPT,
@@ -43,6 +45,6 @@ enum status audit_event_read(const char *line, struct audit_event *ret,
 		copy(d, "detail", e.detail, sizeof(e.detail));
 		*ret = e;
 	}
-	doc_free(d);
+	json_doc_free(d);
 	return s;
 }

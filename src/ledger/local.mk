@@ -12,15 +12,15 @@ libledger_a_SOURCES = \
 	src/ledger/audit_trail_verify.c \
 	src/ledger/audit_trail_walk.c \
 	src/ledger/ledger.h \
-	src/ledger/ledger_sqlite.c \
-	src/ledger/ledger_sqlite.h \
-	src/ledger/ledger_sqlite_audit.c \
-	src/ledger/ledger_sqlite_begin.c \
-	src/ledger/ledger_sqlite_close.c \
-	src/ledger/ledger_sqlite_history.c \
-	src/ledger/ledger_sqlite_internal.h \
-	src/ledger/ledger_sqlite_memory.c \
-	src/ledger/ledger_sqlite_notes.c \
-	src/ledger/ledger_sqlite_record.c \
-	src/ledger/ledger_sqlite_role.c
+	src/ledger/sqlite/sqlite.c \
+	src/ledger/sqlite/sqlite.h \
+	src/ledger/sqlite/audit.c \
+	src/ledger/sqlite/begin.c \
+	src/ledger/sqlite/close.c \
+	src/ledger/sqlite/history.c \
+	src/ledger/sqlite/sqlite_internal.h \
+	src/ledger/sqlite/memory.c \
+	src/ledger/sqlite/notes.c \
+	src/ledger/sqlite/record.c \
+	src/ledger/sqlite/role.c
 libledger_a_SOURCES += src/ledger/ledger_key.c src/ledger/ledger_key.h

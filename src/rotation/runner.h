@@ -15,12 +15,12 @@
 #include "base/random.h"
 #include "base/reason.h"
 #include "base/secret.h"
+#include "cluster/cluster.h"
 #include "ledger/ledger.h"
 #include "policy/policy.h"
 #include "rotation/engine.h"
 #include "sink/sink.h"
 #include "store/store.h"
-#include "target/target.h"
 
 struct runner_env; /* what all runs of a process share */
 struct runner;	   /* one run */
@@ -45,7 +45,7 @@ struct runner_job {
 	const char *rolname; /* the role in PostgreSQL */
 	const char *dbname;  /* what consumers are told; NULL: the target's */
 	const char *prove_dbname; /* where it is proved; NULL: the target's */
-	struct target *target;
+	struct cluster *target;
 	struct store *store;
 	const struct policy *policy;
 	const struct sink *sinks;
@@ -113,7 +113,7 @@ void runner_free(struct runner *r);
  * not NULL: of the state that gave the role's passwords, "" with an admin.
  */
 enum status runner_self_open(const struct runner_job *job,
-			     struct target_session **ret,
+			     struct cluster_session **ret,
 			     char ret_revision[STORE_REVISION_SIZE],
 			     struct reason *why);
 

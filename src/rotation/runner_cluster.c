@@ -43,7 +43,7 @@ static enum status open_session(struct runner *r, struct reason *why)
 
 enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
 {
-	struct target *t = r->job->target;
+	struct cluster *t = r->job->target;
 	enum status s;
 
 	s = runner_store_canary(r, why);
@@ -105,7 +105,7 @@ static void note_expiry(struct runner *r)
 
 enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 {
-	struct target *t = r->job->target;
+	struct cluster *t = r->job->target;
 	bool again = r->claim[0] != '\0';
 	enum status s;
 
@@ -202,7 +202,7 @@ static enum engine_event branched(const struct runner *r, const char *live,
  */
 static enum engine_event look(struct runner *r, struct reason *why)
 {
-	struct target *t = r->job->target;
+	struct cluster *t = r->job->target;
 	enum status s;
 
 	s = t->ops->look(t, r->session, r->job->rolname, &r->marker, why);
@@ -370,7 +370,7 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 static enum engine_event apply(struct runner *r, const struct secret *password,
 			       struct reason *why)
 {
-	struct target *t = r->job->target;
+	struct cluster *t = r->job->target;
 	enum engine_event ev;
 	bool alone = false;
 
@@ -409,7 +409,7 @@ enum engine_event runner_cluster_adopt(struct runner *r, struct reason *why)
 
 enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why)
 {
-	struct target *t = r->job->target;
+	struct cluster *t = r->job->target;
 	struct reason found;
 	enum status s;
 

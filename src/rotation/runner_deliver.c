@@ -59,7 +59,7 @@ static bool is_other(const struct runner *r, const struct secret *fetched)
 static enum status deliver_all(struct runner *r, struct delivery *d,
 			       struct reason *why)
 {
-	const struct target *t = r->job->target;
+	const struct cluster *t = r->job->target;
 	struct store *s = r->job->store;
 	struct store_entry entry = { .password = NULL };
 	enum status st;
@@ -126,7 +126,7 @@ enum engine_event runner_deliver_sinks(struct runner *r, struct reason *why)
 enum status runner_deliver_could(const struct runner_job *job,
 				 const struct sink *sink, struct reason *why)
 {
-	const struct target *t = job->target;
+	const struct cluster *t = job->target;
 	struct secret *stand_in = NULL;
 	struct format_credential credential = {
 		.host = t->host,

@@ -38,7 +38,7 @@ struct runner {
 	struct runner_env *env;
 	const struct runner_job *job;
 	struct engine engine;
-	struct target_session *session;
+	struct cluster_session *session;
 	bool session_bad;
 	/* The store when the session logged in, where there is no marker; ""
 	 * once that login is known to be younger than what it tells. */
@@ -49,7 +49,7 @@ struct runner {
 	char own[RANDOM_UUID_SIZE];	/* the version this run made */
 	char current[RANDOM_UUID_SIZE]; /* CURRENT as last known */
 	struct secret *password;	/* of `version` */
-	struct target_marker marker;
+	struct cluster_marker marker;
 	struct store_state state;
 	bool state_stale;	 /* a write's outcome is open: describe anew */
 	struct reason store_why; /* why the last write failed, or "" */
@@ -65,7 +65,7 @@ struct runner {
 		bool proved;  /* the last run that got that far was right */
 		bool counted; /* `controlled` is in controlled_us */
 		int64_t controlled_us; /* wall clock, 0: never */
-		char hash[TARGET_WAY_SIZE];
+		char hash[CLUSTER_WAY_SIZE];
 	} way;	       /* that a proof's logins go (runner_try.c) */
 	int64_t epoch; /* of this claim, never below what the ledger saw */
 	int64_t began_boot;
@@ -128,10 +128,10 @@ enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why);
 /* ---- runner_login.c ---- */
 
 /* Who logs in for a proof, and where. */
-struct target_who runner_login_who(const struct runner *r);
+struct cluster_who runner_login_who(const struct runner *r);
 /* One login: RIGHT, WRONG, NOT_ASKED or NO_EVIDENCE. */
 enum engine_event runner_login(struct runner *r, const struct secret *password,
-			       enum target_proof kind, struct reason *why);
+			       enum cluster_proof kind, struct reason *why);
 /*
  * A wrong password must be refused, else a login proves nothing: RIGHT; or
  * CONTROL_PASSED, NOT_ASKED, NO_EVIDENCE.  Not made when one was refused by the

@@ -7,11 +7,11 @@
 
 #include "base/text.h"
 
-struct target_who runner_login_who(const struct runner *r)
+struct cluster_who runner_login_who(const struct runner *r)
 {
-	struct target_who who = { .role = r->job->rolname,
-				  .prove_dbname = r->job->prove_dbname,
-				  .dbname = r->job->dbname };
+	struct cluster_who who = { .role = r->job->rolname,
+				   .prove_dbname = r->job->prove_dbname,
+				   .dbname = r->job->dbname };
 
 	for (size_t i = 0; i < r->job->n_sinks && !who.auth_file; i++)
 		if (r->job->sinks[i].kind == SINK_PGBOUNCER)
@@ -20,11 +20,11 @@ struct target_who runner_login_who(const struct runner *r)
 }
 
 enum engine_event runner_login(struct runner *r, const struct secret *password,
-			       enum target_proof kind, struct reason *why)
+			       enum cluster_proof kind, struct reason *why)
 {
-	struct target *t = r->job->target;
-	const struct target_who who = runner_login_who(r);
-	enum target_login result = TARGET_LOGIN_NO_EVIDENCE;
+	struct cluster *t = r->job->target;
+	const struct cluster_who who = runner_login_who(r);
+	enum cluster_login result = CLUSTER_LOGIN_NO_EVIDENCE;
 	enum status s;
 
 	s = t->ops->prove(t, &who, password, kind, &result, why);
@@ -32,11 +32,11 @@ enum engine_event runner_login(struct runner *r, const struct secret *password,
 	if (s != STATUS_OK)
 		return ENGINE_ON_NO_EVIDENCE;
 	switch (result) {
-	case TARGET_LOGIN_RIGHT:
+	case CLUSTER_LOGIN_RIGHT:
 		return ENGINE_ON_RIGHT;
-	case TARGET_LOGIN_WRONG:
+	case CLUSTER_LOGIN_WRONG:
 		return ENGINE_ON_WRONG;
-	case TARGET_LOGIN_NOT_ASKED:
+	case CLUSTER_LOGIN_NOT_ASKED:
 		return ENGINE_ON_NOT_ASKED;
 	default:
 		return ENGINE_ON_NO_EVIDENCE;
@@ -75,7 +75,7 @@ enum engine_event runner_login_control(struct runner *r, struct reason *why)
 	if (policy_make(&policy, r->env->o.random, &wrong, why) != STATUS_OK)
 		return ENGINE_ON_NO_EVIDENCE;
 	began = now_boot(r->env->o.now);
-	ev = runner_login(r, wrong, TARGET_PROOF_WRONG, why);
+	ev = runner_login(r, wrong, CLUSTER_PROOF_WRONG, why);
 	note_control(r, ev, why, now_boot(r->env->o.now) - began);
 	secret_free(wrong);
 	if (ev == ENGINE_ON_RIGHT)
@@ -144,7 +144,7 @@ enum engine_event runner_login_probe(struct runner *r, struct reason *why)
 		runner_login_ways_out(why);
 	if (s != STATUS_OK)
 		return runner_store_read_event(s);
-	ev = runner_login(r, current, TARGET_PROOF_PRESENT, why);
+	ev = runner_login(r, current, CLUSTER_PROOF_PRESENT, why);
 	secret_free(current);
 	r->logged_in = ev == ENGINE_ON_RIGHT;
 	runner_login_explain(r, ev, false, why);
@@ -177,7 +177,7 @@ enum engine_event runner_login_vouch(struct runner *r, struct reason *why)
 	text_copy(r->version, sizeof(r->version), r->own);
 	ev = runner_login_control(r, why);
 	if (ev == ENGINE_ON_RIGHT)
-		ev = runner_login(r, r->password, TARGET_PROOF_PRESENT, why);
+		ev = runner_login(r, r->password, CLUSTER_PROOF_PRESENT, why);
 	runner_login_explain(r, ev, ev != ENGINE_ON_NO_EVIDENCE, why);
 	if (ev == ENGINE_ON_CONTROL_PASSED)
 		ev = ENGINE_ON_NOT_ASKED;
@@ -231,7 +231,7 @@ enum engine_event runner_login_prove(struct runner *r, struct reason *why)
 	/* First the wrong one: a success makes a server forget failures. */
 	ev = runner_login_control(r, why);
 	if (ev == ENGINE_ON_RIGHT)
-		ev = runner_login(r, r->password, TARGET_PROOF_NEW, why);
+		ev = runner_login(r, r->password, CLUSTER_PROOF_NEW, why);
 	if (ev == ENGINE_ON_RIGHT) {
 		r->logged_in = true;
 		runner_try_remember(r, true);

@@ -12,7 +12,7 @@
 #define CANDIDATES 5
 
 struct candidates {
-	struct target_candidate of[CANDIDATES];
+	struct cluster_candidate of[CANDIDATES];
 	struct secret *owned[CANDIDATES];
 	size_t n;
 };
@@ -54,7 +54,7 @@ static enum status collect(struct candidates *c, const struct runner_job *job,
 	enum status s = STATUS_OK;
 
 	if (job->mode == ENGINE_MODE_IMPORT && job->password)
-		c->of[c->n++] = (struct target_candidate){ "", job->password };
+		c->of[c->n++] = (struct cluster_candidate){ "", job->password };
 	for (size_t i = 0; i < 4 && s == STATUS_OK; i++)
 		s = add(c, job, state, labels[i], why);
 	return s;
@@ -75,11 +75,11 @@ static enum status describe(const struct runner_job *job,
 }
 
 enum status runner_self_open(const struct runner_job *job,
-			     struct target_session **ret,
+			     struct cluster_session **ret,
 			     char ret_revision[STORE_REVISION_SIZE],
 			     struct reason *why)
 {
-	struct target *t = job->target;
+	struct cluster *t = job->target;
 	struct candidates c = { .n = 0 };
 	struct store_state state;
 	enum status s;

@@ -94,7 +94,7 @@ enum status runner_store_password(struct runner *r, const char *id,
 
 static void fill_entry(const struct runner *r, struct store_entry *e)
 {
-	const struct target *t = r->job->target;
+	const struct cluster *t = r->job->target;
 
 	memset(e, 0, sizeof(*e)); /* not secret */
 	text_copy(e->engine, sizeof(e->engine), "postgres");

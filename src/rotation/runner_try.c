@@ -29,11 +29,11 @@ static void key_of(const struct runner *r, char key[KEY_SIZE])
  * last refused there; "tried" when a proof by it is not known. */
 static void read_way(struct runner *r)
 {
-	struct target *t = r->job->target;
+	struct cluster *t = r->job->target;
 	struct ledger *l = r->env->o.ledger;
 	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE], word[8] = "";
-	char way[TARGET_WAY_SIZE] = "";
-	const struct target_who w = runner_login_who(r);
+	char way[CLUSTER_WAY_SIZE] = "";
+	const struct cluster_who w = runner_login_who(r);
 	int64_t controlled = 0;
 
 	if (r->way.read)
@@ -150,7 +150,7 @@ static enum engine_event with_password(struct runner *r,
 	enum engine_event ev = runner_login_control(r, why);
 
 	if (ev == ENGINE_ON_RIGHT && password)
-		ev = runner_login(r, password, TARGET_PROOF_PRESENT, why);
+		ev = runner_login(r, password, CLUSTER_PROOF_PRESENT, why);
 	return ev;
 }
 

@@ -5,38 +5,38 @@ libstore_a_SOURCES = \
 	src/store/store.h \
 	src/store/store_entry.c \
 	src/store/store_entry.h \
-	src/store/store_local.c \
-	src/store/store_local.h \
-	src/store/store_local_canary.c \
-	src/store/store_local_internal.h \
-	src/store/store_local_key.c \
-	src/store/store_local_label.c \
-	src/store/store_local_read.c \
-	src/store/store_local_rows.c \
-	src/store/store_local_seal.c \
-	src/store/store_local_stage.c
+	src/store/local/local.c \
+	src/store/local/local.h \
+	src/store/local/canary.c \
+	src/store/local/local_internal.h \
+	src/store/local/key.c \
+	src/store/local/label.c \
+	src/store/local/read.c \
+	src/store/local/rows.c \
+	src/store/local/seal.c \
+	src/store/local/stage.c
 libstore_a_SOURCES += src/store/store_key.c src/store/store_key.h
 libstore_a_SOURCES += \
-	src/store/store_aws.c src/store/store_aws.h \
-	src/store/store_aws_internal.h \
-	src/store/store_aws_ask.c src/store/store_aws_label.c \
-	src/store/store_aws_read.c src/store/store_aws_stage.c \
-	src/store/store_aws_tag.c \
-	src/store/store_aws_api.c src/store/store_aws_api.h \
-	src/store/store_aws_content.c src/store/store_aws_content.h \
-	src/store/store_aws_known.c src/store/store_aws_known.h \
-	src/store/store_aws_state.c src/store/store_aws_state.h
+	src/store/aws/aws.c src/store/aws/aws.h \
+	src/store/aws/aws_internal.h \
+	src/store/aws/ask.c src/store/aws/label.c \
+	src/store/aws/read.c src/store/aws/stage.c \
+	src/store/aws/tag.c \
+	src/store/aws/api.c src/store/aws/api.h \
+	src/store/aws/content.c src/store/aws/content.h \
+	src/store/aws/known.c src/store/aws/known.h \
+	src/store/aws/state.c src/store/aws/state.h
 libstore_a_SOURCES += \
-	src/store/store_vault.c src/store/store_vault.h \
-	src/store/store_vault_auth.c \
-	src/store/store_vault_call.c \
-	src/store/store_vault_internal.h \
-	src/store/store_vault_known.c \
-	src/store/store_vault_kv.c \
-	src/store/store_vault_label.c \
-	src/store/store_vault_mount.c \
-	src/store/store_vault_path.c \
-	src/store/store_vault_ready.c \
-	src/store/store_vault_source.c \
-	src/store/store_vault_stage.c \
-	src/store/store_vault_view.c
+	src/store/vault/vault.c src/store/vault/vault.h \
+	src/store/vault/auth.c \
+	src/store/vault/call.c \
+	src/store/vault/vault_internal.h \
+	src/store/vault/known.c \
+	src/store/vault/kv.c \
+	src/store/vault/label.c \
+	src/store/vault/mount.c \
+	src/store/vault/path.c \
+	src/store/vault/ready.c \
+	src/store/vault/source.c \
+	src/store/vault/stage.c \
+	src/store/vault/view.c

@@ -167,8 +167,8 @@ static enum status ask_metadata(struct azure *a, struct token_web_answer *ret,
 /* The metadata service says expires_on, seconds since 1970 as text. */
 static int64_t end_of(const struct token_web_answer *a, int64_t asked_us)
 {
-	int64_t in = token_web_seconds(doc_get(a->doc, "expires_in"));
-	int64_t on = token_web_seconds(doc_get(a->doc, "expires_on"));
+	int64_t in = token_web_seconds(json_doc_get(a->doc, "expires_in"));
+	int64_t on = token_web_seconds(json_doc_get(a->doc, "expires_on"));
 
 	if (on > 0)
 		return on * NOW_SECOND - a->skew_us;
@@ -193,7 +193,7 @@ static enum status mint(struct token_source *source, struct token *ret,
 		goto out;
 	t.expires_us = end_of(&answer, t.issued_us);
 	if (t.expires_us < 0 ||
-	    token_web_secret(doc_get(answer.doc, "access_token"),
+	    token_web_secret(json_doc_get(answer.doc, "access_token"),
 			     TOKEN_SECRET_MAX, &t.secret) != STATUS_OK) {
 		token_free(&t);
 		s = reason_set(why, STATUS_CORRUPT,

@@ -66,8 +66,9 @@ static enum status find_email(struct gcp *g, struct reason *why)
 	if (g->user[0] || g->email[0])
 		return STATUS_OK;
 	s = ask_metadata(g, "?recursive=true", &a, why);
-	if (s == STATUS_OK && doc_copy(doc_get(a.doc, "email"), g->email,
-				       sizeof(g->email)) != STATUS_OK)
+	if (s == STATUS_OK &&
+	    json_doc_copy(json_doc_get(a.doc, "email"), g->email,
+			  sizeof(g->email)) != STATUS_OK)
 		s = reason_set(why, STATUS_CORRUPT,
 			       "[token %s]: the metadata service does not name "
 			       "the account; set user",
@@ -89,7 +90,7 @@ static enum status read_account(struct gcp *g, struct account *ret,
 				struct reason *why)
 {
 	struct secret *content = NULL;
-	struct doc *d = NULL;
+	struct json_doc *d = NULL;
 	char type[64];
 	enum status s;
 
@@ -97,12 +98,13 @@ static enum status read_account(struct gcp *g, struct account *ret,
 	if (s != STATUS_OK)
 		return reason_wrap(why, STATUS_CONFIG, "[token %s]: key_file",
 				   g->base.name);
-	s = doc_parse(secret_bytes(content), secret_len(content), "the key", &d,
-		      NULL);
+	s = json_doc_parse(secret_bytes(content), secret_len(content),
+			   "the key", &d, NULL);
 	secret_free(content);
-	doc_copy(doc_get(d, "private_key_id"), ret->key_id,
-		 sizeof(ret->key_id));
-	if (doc_copy(doc_get(d, "type"), type, sizeof(type)) == STATUS_OK &&
+	json_doc_copy(json_doc_get(d, "private_key_id"), ret->key_id,
+		      sizeof(ret->key_id));
+	if (json_doc_copy(json_doc_get(d, "type"), type, sizeof(type)) ==
+		    STATUS_OK &&
 	    strcmp(type, "service_account") != 0)
 		s = reason_set(
 			why, STATUS_CONFIG,
@@ -111,18 +113,18 @@ static enum status read_account(struct gcp *g, struct account *ret,
 			"instance of Google's auth = metadata needs none",
 			g->base.name, g->key_file, type);
 	else if (s != STATUS_OK ||
-		 doc_copy(doc_get(d, "client_email"), ret->email,
-			  sizeof(ret->email)) != STATUS_OK ||
-		 doc_copy(doc_get(d, "token_uri"), ret->token_uri,
-			  sizeof(ret->token_uri)) != STATUS_OK ||
-		 doc_secret(doc_get(d, "private_key"), PEM_MAX, &ret->pem) !=
-			 STATUS_OK)
+		 json_doc_copy(json_doc_get(d, "client_email"), ret->email,
+			       sizeof(ret->email)) != STATUS_OK ||
+		 json_doc_copy(json_doc_get(d, "token_uri"), ret->token_uri,
+			       sizeof(ret->token_uri)) != STATUS_OK ||
+		 json_doc_secret(json_doc_get(d, "private_key"), PEM_MAX,
+				 &ret->pem) != STATUS_OK)
 		s = reason_set(why, STATUS_CONFIG,
 			       "[token %s]: %s is no service account's key "
 			       "(JSON with client_email, private_key and "
 			       "token_uri)",
 			       g->base.name, g->key_file);
-	doc_free(d);
+	json_doc_free(d);
 	return s;
 }
 
@@ -266,11 +268,11 @@ static enum status who(const struct gcp *g, char *ret, struct reason *why)
 static enum status take(struct gcp *g, const struct token_web_answer *a,
 			struct token *t, struct reason *why)
 {
-	int64_t in = token_web_seconds(doc_get(a->doc, "expires_in"));
+	int64_t in = token_web_seconds(json_doc_get(a->doc, "expires_in"));
 
 	if (in <= 0 ||
-	    token_web_secret(doc_get(a->doc, "access_token"), TOKEN_SECRET_MAX,
-			     &t->secret) != STATUS_OK)
+	    token_web_secret(json_doc_get(a->doc, "access_token"),
+			     TOKEN_SECRET_MAX, &t->secret) != STATUS_OK)
 		return reason_set(why, STATUS_CORRUPT,
 				  "[token %s]: the answer has no token, or "
 				  "does not say when it expires",

@@ -93,7 +93,7 @@ static bool take_code(const char *from, size_t n, char *ret)
  * Google), Okta's {"errorCode"}, SCIM's {"scimType"}, and "CODE: message" as
  * plain text (sdk-go apierr/errors.go; sdk-py errors/parser.py).
  */
-static void find_code(const struct doc *d, const struct http_response *r,
+static void find_code(const struct json_doc *d, const struct http_response *r,
 		      char *ret)
 {
 	static const char *const keys[] = { "error_code", "error", "errorCode",
@@ -102,11 +102,11 @@ static void find_code(const struct doc *d, const struct http_response *r,
 
 	ret[0] = '\0';
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		text = doc_text(doc_get(d, keys[i]));
+		text = json_doc_text(json_doc_get(d, keys[i]));
 		if (text && take_code(text, strlen(text), ret))
 			return;
 	}
-	text = doc_text(doc_path(d, "error.status"));
+	text = json_doc_text(json_doc_path(d, "error.status"));
 	if (text && take_code(text, strlen(text), ret))
 		return;
 	colon = d ? NULL : memchr(r->body, ':', r->body_n);
@@ -214,10 +214,11 @@ static enum status read_answer(struct token_web *w,
 			       const struct http_response *r, int64_t asked_us,
 			       struct token_web_answer *a, struct reason *why)
 {
-	enum status s = doc_parse(r->body, r->body_n, c->whom, &a->doc, NULL);
+	enum status s =
+		json_doc_parse(r->body, r->body_n, c->whom, &a->doc, NULL);
 
-	if (s == STATUS_OK && !doc_is(a->doc, DOC_OBJECT)) {
-		doc_free(a->doc);
+	if (s == STATUS_OK && !json_doc_is(a->doc, JSON_DOC_OBJECT)) {
+		json_doc_free(a->doc);
 		a->doc = NULL;
 	}
 	a->code = r->code;
@@ -288,15 +289,15 @@ enum status token_web_call(struct token_web *w, const struct token_web_call *c,
 
 void token_web_free(struct token_web_answer *a)
 {
-	doc_free(a->doc);
+	json_doc_free(a->doc);
 	*a = (struct token_web_answer){ .code = 0 };
 }
 
 /* ---- values -------------------------------------------------------------- */
 
-int64_t token_web_time(const struct doc *d)
+int64_t token_web_time(const struct json_doc *d)
 {
-	const char *text = doc_text(d);
+	const char *text = json_doc_text(d);
 	int64_t us;
 
 	return text && now_parse_foreign(text, &us) == 0 ? us : -1;
@@ -305,12 +306,12 @@ int64_t token_web_time(const struct doc *d)
 /* As text, and so that microseconds do not overflow; also since 1970. */
 #define SECONDS_MAX INT64_C(99999999999)
 
-int64_t token_web_seconds(const struct doc *d)
+int64_t token_web_seconds(const struct json_doc *d)
 {
-	const char *text = doc_text(d);
+	const char *text = json_doc_text(d);
 	int64_t n = -1;
 
-	if (doc_int(d, &n))
+	if (json_doc_int(d, &n))
 		return n >= 0 && n <= SECONDS_MAX ? n : -1;
 	if (!text || !*text || strlen(text) > 11 ||
 	    text[strspn(text, "0123456789")])
@@ -318,11 +319,11 @@ int64_t token_web_seconds(const struct doc *d)
 	return strtoll(text, NULL, 10);
 }
 
-enum status token_web_secret(const struct doc *d, size_t max,
+enum status token_web_secret(const struct json_doc *d, size_t max,
 			     struct secret **ret)
 {
 	struct secret *secret = NULL;
-	enum status s = doc_secret(d, max, &secret);
+	enum status s = json_doc_secret(d, max, &secret);
 
 	if (s == STATUS_NO_MEMORY)
 		return s;

@@ -13,7 +13,7 @@
 #include "base/reason.h"
 #include "base/secret.h"
 #include "http/http.h"
-#include "json/doc.h"
+#include "json/json_doc.h"
 
 #define TOKEN_WEB_CODE_SIZE 64
 #define TOKEN_WEB_URL_SIZE  2048
@@ -52,7 +52,7 @@ struct token_web_call {
 };
 
 struct token_web_answer {
-	struct doc *doc; /* an object; NULL when a refusal has none */
+	struct json_doc *doc; /* an object; NULL when a refusal has none */
 	int code;
 	char error[TOKEN_WEB_CODE_SIZE]; /* "NOT_FOUND"; "" when not told */
 	bool bad_token;	 /* the bearer token is what was refused */
@@ -77,15 +77,15 @@ void token_web_free(struct token_web_answer *a);
 int64_t token_web_skew(int64_t date_us, int64_t asked_us, int64_t now_us);
 
 /* RFC 3339 with any fraction; -1 when d is no such string. */
-int64_t token_web_time(const struct doc *d);
+int64_t token_web_time(const struct json_doc *d);
 
 /* Seconds as a number or a string of digits; -1 when it is neither, or beyond
  * any calendar. */
-int64_t token_web_seconds(const struct doc *d);
+int64_t token_web_seconds(const struct json_doc *d);
 
 /* A secret that can be sent in a header or as a password; STATUS_NOT_FOUND when
  * d is no string, empty, longer than max or holds a control character. */
-enum status token_web_secret(const struct doc *d, size_t max,
+enum status token_web_secret(const struct json_doc *d, size_t max,
 			     struct secret **ret);
 
 /* "Bearer " of a token, for http_header. */

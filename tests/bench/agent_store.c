@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/local/local.h"
 #include "store/store_key.h"
-#include "store/store_local.h"
 
 static void die(const struct reason *why)
 {

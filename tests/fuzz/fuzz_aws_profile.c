@@ -45,8 +45,8 @@ static int make_file(const uint8_t *data, size_t size, const char *variable)
 /* What is text is the same as a secret, unless the other file has it too. */
 static void ask(const struct aws_profile *p, const char *name, const char *key)
 {
-	static const enum store_aws_file files[] = { STORE_AWS_FILE_CREDENTIALS,
-						     STORE_AWS_FILE_CONFIG };
+	static const enum store_aws_file files[] = { AWS_FILE_CREDENTIALS,
+						     AWS_FILE_CONFIG };
 	struct secret *found = NULL;
 	struct reason why = { "" };
 	char value[64];

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/agent_creds.h"
+#include "agent/serve/creds.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct agent_creds_wanted w;
+	struct agent_serve_creds_wanted w;
 	char again[512];
 	char *name = malloc(size + 1);
 	size_t digits;
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	memcpy(name, data, size);
 	name[size] = '\0';
-	if (agent_creds_read(name, &w)) {
+	if (agent_serve_creds_read(name, &w)) {
 		digits = strspn(name, "0123456789abcdef");
 		snprintf(again, sizeof(again), "%.*s/unit/%s/%s", (int)digits,
 			 name, w.unit, w.id);

@@ -6,7 +6,7 @@
  *
  *   clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
  *     -Isrc tests/fuzz/fuzz_databrickscfg.c \
- *     src/token/token_databricks_profile.c src/token/token_environment.c \
+ *     src/token/databricks/profile.c src/token/token_environment.c \
  *     src/base/secret.c src/base/secret_arena.c src/base/file*.c \
  *     src/base/ini.c src/base/reason.c src/base/status.c src/base/text.c \
  *     -pthread \
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "token/token_databricks_profile.h"
+#include "token/databricks/profile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

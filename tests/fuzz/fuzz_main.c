@@ -48,7 +48,7 @@ static void give_variants(uint8_t *bytes, size_t n)
 	}
 }
 
-static int feed_file(const char *path)
+static int refresher_file(const char *path)
 {
 	static uint8_t bytes[INPUT_MAX];
 	FILE *f = fopen(path, "rb");
@@ -79,7 +79,7 @@ int main(int argc, char **argv)
 		if (e->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", argv[1], e->d_name);
-		if (feed_file(path) != 0)
+		if (refresher_file(path) != 0)
 			return 1;
 		files++;
 	}

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/store_aws.h"
+#include "store/aws/aws.h"
 #include "store/store_key.h"
 
 static void need(enum status s, const char *what, const struct reason *why)

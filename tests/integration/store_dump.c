@@ -14,7 +14,7 @@
 #include "base/reason.h"
 #include "base/secret.h"
 #include "crypto/entropy.h"
-#include "store/store_local.h"
+#include "store/local/local.h"
 
 static enum status print_version(struct store *s, const char *name,
 				 const struct store_version *v,

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "store/store_key.h"
-#include "store/store_vault.h"
+#include "store/vault/vault.h"
 
 static void need(enum status s, const char *what, const struct reason *why)
 {

@@ -320,12 +320,12 @@ static void make_interfaces(struct world *w)
 {
 	w->now = (struct now){ sim_clock, sim_clock, sim_sleep, w };
 	w->random = (struct random){ sim_random, w };
-	w->target = (struct target){ .ops = &world_target_ops,
-				     .name = "sim",
-				     .host = "db",
-				     .port = "5432",
-				     .dbname = "app",
-				     .sslmode = "verify-full" };
+	w->target = (struct cluster){ .ops = &world_target_ops,
+				      .name = "sim",
+				      .host = "db",
+				      .port = "5432",
+				      .dbname = "app",
+				      .sslmode = "verify-full" };
 	w->store_if = (struct store){ &world_store_ops, "sim" };
 	w->ledger = (struct ledger){ &world_ledger_ops };
 	w->policy = policy_default();

@@ -159,7 +159,7 @@ struct world {
 	char violation[200]; /* "" while all is well */
 
 	/* interfaces */
-	struct target target;
+	struct cluster target;
 	struct store store_if;
 	struct ledger ledger;
 	struct sink sink;

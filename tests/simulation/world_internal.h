@@ -15,7 +15,7 @@ bool world_dead(const struct world *w); /* the acting rotator */
 void world_fly(struct world *w, const struct flight *f);
 
 /* world_target.c */
-extern const struct target_ops world_target_ops;
+extern const struct cluster_ops world_target_ops;
 void world_db_claim(struct world *w, const struct flight *f);
 bool world_db_apply(struct world *w, const struct flight *f);
 

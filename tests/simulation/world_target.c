@@ -8,13 +8,13 @@
 
 #include "world_internal.h"
 
-struct target_session {
+struct cluster_session {
 	int id;
 	char live[RANDOM_UUID_SIZE]; /* without a marker: what logged in */
 	bool lost; /* a reply did not come: it is not to be used again */
 };
 
-static struct world *of_target(struct target *t)
+static struct world *of_target(struct cluster *t)
 {
 	return (struct world *)((char *)t - offsetof(struct world, target));
 }
@@ -97,7 +97,7 @@ static bool claim_done(struct world *w, const struct flight *f)
 	return true;
 }
 
-static enum status on_session(struct world *w, struct target_session *s,
+static enum status on_session(struct world *w, struct cluster_session *s,
 			      const char *act, enum status st)
 {
 	if (s->lost)
@@ -144,11 +144,11 @@ static enum status db_act(struct world *w, const char *act,
 
 /* ---- the interface ---- */
 
-static enum status t_open(struct target *t, struct target_session **ret,
+static enum status t_open(struct cluster *t, struct cluster_session **ret,
 			  struct reason *why)
 {
 	struct world *w = of_target(t);
-	struct target_session *s;
+	struct cluster_session *s;
 	enum fate f;
 
 	(void)why;
@@ -167,15 +167,15 @@ static enum status t_open(struct target *t, struct target_session **ret,
 	return STATUS_OK;
 }
 
-static enum status t_open_as(struct target *t, const char *role,
-			     const struct target_candidate *candidates,
-			     size_t n, struct target_session **ret,
+static enum status t_open_as(struct cluster *t, const char *role,
+			     const struct cluster_candidate *candidates,
+			     size_t n, struct cluster_session **ret,
 			     struct reason *why)
 {
 	struct world *w = of_target(t);
 	const char *good = w->clock < w->db.proxy_until ? w->db.before :
 							  w->db.password;
-	struct target_session *s = NULL;
+	struct cluster_session *s = NULL;
 	enum status st;
 
 	(void)role;
@@ -193,7 +193,7 @@ static enum status t_open_as(struct target *t, const char *role,
 	return world_dead(w) ? STATUS_CLUSTER_UNAVAILABLE : STATUS_REFUSED;
 }
 
-static void t_release(struct target *t, struct target_session *s, bool clean)
+static void t_release(struct cluster *t, struct cluster_session *s, bool clean)
 {
 	struct world *w = of_target(t);
 
@@ -203,8 +203,8 @@ static void t_release(struct target *t, struct target_session *s, bool clean)
 	free(s);
 }
 
-static enum status t_preflight(struct target *t, struct target_session *s,
-			       const char *role, target_finding_fn *finding,
+static enum status t_preflight(struct cluster *t, struct cluster_session *s,
+			       const char *role, cluster_finding_fn *finding,
 			       void *arg, struct reason *why)
 {
 	struct world *w = of_target(t);
@@ -224,8 +224,8 @@ static enum status t_preflight(struct target *t, struct target_session *s,
 	}
 }
 
-static void fill_marker(const struct world *w, const struct target_session *s,
-			struct target_marker *m)
+static void fill_marker(const struct world *w, const struct cluster_session *s,
+			struct cluster_marker *m)
 {
 	memset(m, 0, sizeof(*m)); /* not secret */
 	m->role_oid = 1;
@@ -242,9 +242,9 @@ static void fill_marker(const struct world *w, const struct target_session *s,
 	m->branched = w->db.branched;
 }
 
-static enum status t_claim(struct target *t, struct target_session *s,
+static enum status t_claim(struct cluster *t, struct cluster_session *s,
 			   const char *role, const char *claim, bool takeover,
-			   int64_t floor, struct target_marker *ret,
+			   int64_t floor, struct cluster_marker *ret,
 			   struct reason *why)
 {
 	struct world *w = of_target(t);
@@ -269,9 +269,9 @@ static enum status t_claim(struct target *t, struct target_session *s,
 	return st;
 }
 
-static enum status read_marker(struct target *t, const char *act,
-			       struct target_session *s,
-			       struct target_marker *ret)
+static enum status read_marker(struct cluster *t, const char *act,
+			       struct cluster_session *s,
+			       struct cluster_marker *ret)
 {
 	struct world *w = of_target(t);
 	enum fate f;
@@ -287,23 +287,23 @@ static enum status read_marker(struct target *t, const char *act,
 	return on_session(w, s, act, STATUS_OK);
 }
 
-static enum status t_look(struct target *t, struct target_session *s,
-			  const char *role, struct target_marker *ret,
+static enum status t_look(struct cluster *t, struct cluster_session *s,
+			  const char *role, struct cluster_marker *ret,
 			  struct reason *why)
 {
 	(void)role, (void)why;
 	return read_marker(t, "look", s, ret);
 }
 
-static enum status t_inspect(struct target *t, struct target_session *s,
-			     const char *role, struct target_marker *ret,
+static enum status t_inspect(struct cluster *t, struct cluster_session *s,
+			     const char *role, struct cluster_marker *ret,
 			     struct reason *why)
 {
 	(void)role, (void)why;
 	return read_marker(t, "inspect", s, ret);
 }
 
-static enum status t_apply(struct target *t, struct target_session *s,
+static enum status t_apply(struct cluster *t, struct cluster_session *s,
 			   const char *role, const char *claim,
 			   const char *version, const struct secret *password,
 			   bool *ret_alone, struct reason *why)
@@ -333,36 +333,36 @@ static enum status t_apply(struct target *t, struct target_session *s,
 }
 
 static void log_in(struct world *w, const struct secret *password, bool control,
-		   enum target_login *ret)
+		   enum cluster_login *ret)
 {
 	const char *good = w->clock < w->db.proxy_until ? w->db.before :
 							  w->db.password;
 
 	if (strcmp(secret_bytes(password), good) == 0) {
-		*ret = TARGET_LOGIN_RIGHT;
+		*ret = CLUSTER_LOGIN_RIGHT;
 		memcpy(w->proved[w->n_proved++ % 8], w->db.password,
 		       WORLD_PASSWORD);
 		return;
 	}
-	*ret = TARGET_LOGIN_WRONG;
+	*ret = CLUSTER_LOGIN_WRONG;
 	if (control)
 		w->controls++;
 	else
 		w->wrong_logins++;
 }
 
-static enum status t_prove(struct target *t, const struct target_who *who,
+static enum status t_prove(struct cluster *t, const struct cluster_who *who,
 			   const struct secret *password,
-			   enum target_proof kind, enum target_login *ret,
+			   enum cluster_proof kind, enum cluster_login *ret,
 			   struct reason *why)
 {
 	static const char *const acts[] = { "prove", "login", "control" };
 	struct world *w = of_target(t);
-	bool control = kind == TARGET_PROOF_WRONG;
+	bool control = kind == CLUSTER_PROOF_WRONG;
 	enum fate f;
 
 	(void)who, (void)why;
-	*ret = TARGET_LOGIN_NO_EVIDENCE;
+	*ret = CLUSTER_LOGIN_NO_EVIDENCE;
 	if (world_dead(w))
 		return STATUS_OK;
 	f = world_fate(w, acts[kind]);
@@ -372,23 +372,23 @@ static enum status t_prove(struct target *t, const struct target_who *who,
 	if (w->shut || (f != FATE_GOOD && f != FATE_LIE))
 		return STATUS_OK;
 	if (w->trust)
-		*ret = TARGET_LOGIN_NOT_ASKED;
+		*ret = CLUSTER_LOGIN_NOT_ASKED;
 	else if (f == FATE_LIE) /* a control that passes, or a trust rule */
-		*ret = control ? TARGET_LOGIN_RIGHT : TARGET_LOGIN_NOT_ASKED;
+		*ret = control ? CLUSTER_LOGIN_RIGHT : CLUSTER_LOGIN_NOT_ASKED;
 	else
 		log_in(w, password, control, ret);
 	return STATUS_OK;
 }
 
-static enum status t_way(struct target *t, const struct target_who *who,
-			 char ret_way[TARGET_WAY_SIZE])
+static enum status t_way(struct cluster *t, const struct cluster_who *who,
+			 char ret_way[CLUSTER_WAY_SIZE])
 {
 	(void)who;
-	snprintf(ret_way, TARGET_WAY_SIZE, "%s", of_target(t)->way);
+	snprintf(ret_way, CLUSTER_WAY_SIZE, "%s", of_target(t)->way);
 	return STATUS_OK;
 }
 
-const struct target_ops world_target_ops = {
+const struct cluster_ops world_target_ops = {
 	.type = "simulated",
 	.open = t_open,
 	.open_as = t_open_as,

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/agent_cache.h"
+#include "agent/cache/cache.h"
 #include "base/text.h"
 
 #define REFRESH	  (60 * NOW_SECOND)
@@ -30,7 +30,7 @@ struct world {
 	const char *strange; /* the host that it has instead */
 	struct agent_cache *cache;
 	struct agent_secret *secret;
-	struct agent_errand *sent; /* not run yet */
+	struct agent_cache_ask *sent; /* not run yet */
 	unsigned n_sent, told;
 	bool urgent;
 };
@@ -93,7 +93,7 @@ static const struct store_ops ops = { .type = "fake",
 				      .describe = describe,
 				      .fetch = fetch };
 
-static void send(void *arg, struct agent_errand *e, bool urgent)
+static void send(void *arg, struct agent_cache_ask *e, bool urgent)
 {
 	struct world *w = arg;
 
@@ -144,11 +144,11 @@ static void also_in_the_ring(struct world *w, int version)
 /* Run what was sent, as couriers would. */
 static void answer(struct world *w)
 {
-	struct agent_errand *e;
+	struct agent_cache_ask *e;
 
 	while ((e = w->sent) != NULL) {
 		w->sent = e->next;
-		agent_errand_run(e, &w->store);
+		agent_cache_ask_run(e, &w->store);
 		agent_cache_answer(w->cache, e);
 	}
 }
@@ -215,10 +215,10 @@ static int teardown(void **state)
 	struct world *w = *state;
 
 	while (w->sent) {
-		struct agent_errand *e = w->sent;
+		struct agent_cache_ask *e = w->sent;
 
 		w->sent = e->next;
-		agent_errand_free(e);
+		agent_cache_ask_free(e);
 	}
 	agent_cache_free(w->cache);
 	free(w->now);
@@ -643,13 +643,13 @@ static void an_announcement_ends_with_the_next_answer(void **state)
 static void an_announcement_outlives_the_errand_under_way(void **state)
 {
 	struct world *w = *state;
-	struct agent_errand *early;
+	struct agent_cache_ask *early;
 
 	begin(w);
 	pass(w, REFRESH * 2);
 	early = w->sent;
 	w->sent = NULL;
-	agent_errand_run(early, &w->store);
+	agent_cache_ask_run(early, &w->store);
 	agent_cache_push(w->cache, w->secret, id_of(6));
 	agent_cache_answer(w->cache, early);
 	assert_holds(w, 7);
@@ -792,7 +792,7 @@ static void a_wish_during_an_errand_is_another_errand(void **state)
 static void a_secret_that_is_not_wanted_is_dropped(void **state)
 {
 	struct world *w = *state;
-	struct agent_errand *late;
+	struct agent_cache_ask *late;
 
 	begin(w);
 	pass(w, REFRESH * 2);
@@ -803,7 +803,7 @@ static void a_secret_that_is_not_wanted_is_dropped(void **state)
 	assert_null(agent_cache_first(w->cache));
 	/* Its errand comes back to nobody, even when the name is wanted again. */
 	want(w, true, true);
-	agent_errand_run(late, &w->store);
+	agent_cache_ask_run(late, &w->store);
 	agent_cache_answer(w->cache, late);
 	assert_int_equal(look(w), AGENT_CACHE_COMING);
 }
@@ -811,7 +811,7 @@ static void a_secret_that_is_not_wanted_is_dropped(void **state)
 static void a_cancelled_errand_is_sent_again(void **state)
 {
 	struct world *w = *state;
-	struct agent_errand *e;
+	struct agent_cache_ask *e;
 
 	pass(w, 0);
 	e = w->sent;
@@ -866,14 +866,14 @@ static void what_is_not_wanted_or_from_the_future_is_not_restored(void **state)
 static void content_with_a_control_character_is_not_taken(void **state)
 {
 	struct world *w = *state;
-	struct agent_errand *e;
+	struct agent_cache_ask *e;
 
 	begin(w);
 	has(w, 8, 7, 0);
 	pass(w, REFRESH * 2);
 	e = w->sent;
 	w->sent = NULL;
-	agent_errand_run(e, &w->store);
+	agent_cache_ask_run(e, &w->store);
 	secret_set(e->current.password, "a\nb", 3);
 	e->status = STATUS_CORRUPT; /* as the next test shows */
 	agent_cache_answer(w->cache, e);

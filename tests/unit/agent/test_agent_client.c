@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* agent_client: who may have how many connections, and for how long.  The
+/* agent_serve_client: who may have how many connections, and for how long.  The
  * sockets and the users are real; the clock is a fake. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,8 +54,8 @@ static void configure(struct world *w, const char *role)
 	if (config_load(path, &w->a.config, &why) != STATUS_OK)
 		fail_msg("%s", why.text);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(agent_roster_new(w->a.config, false, &w->a.roster,
-					  &why),
+	assert_int_equal(agent_access_groups_new(w->a.config, false,
+						 &w->a.roster, &why),
 			 STATUS_OK);
 }
 
@@ -93,12 +93,12 @@ static int teardown(void **state)
 {
 	struct world *w = *state;
 
-	agent_client_close_all(&w->a);
+	agent_serve_client_close_all(&w->a);
 	assert_int_equal(w->a.n_clients, 0);
 	assert_int_equal(w->a.n_strangers, 0);
 	close(w->a.listeners[AGENT_SOURCE_AGENT].fd);
 	close(w->a.epoll);
-	agent_roster_free(w->a.roster);
+	agent_access_groups_free(w->a.roster);
 	config_free(w->a.config);
 	secret_free(w->a.inbox);
 	secret_free(w->a.outbox);
@@ -114,7 +114,7 @@ static int come(struct world *w)
 
 	assert_int_equal(connect(fd, (struct sockaddr *)&w->at, sizeof(w->at)),
 			 0);
-	agent_client_accept(&w->a, &w->a.listeners[AGENT_SOURCE_AGENT]);
+	agent_serve_client_accept(&w->a, &w->a.listeners[AGENT_SOURCE_AGENT]);
 	return fd;
 }
 
@@ -128,8 +128,8 @@ static bool is_ended(int fd)
 static void pass(struct world *w, int64_t us)
 {
 	w->us += us;
-	agent_client_tick(&w->a);
-	agent_client_turn(&w->a);
+	agent_serve_client_tick(&w->a);
+	agent_serve_client_turn(&w->a);
 }
 
 static void known(struct world *w)
@@ -165,7 +165,7 @@ static void a_request_that_drips_ends_after_a_second(void **state)
 	fd = come(w);
 	pass(w, 20 * NOW_SECOND);
 	assert_int_equal(send(fd, "K", 1, 0), 1);
-	agent_client_ready(&w->a, w->a.clients, EPOLLIN);
+	agent_serve_client_ready(&w->a, w->a.clients, EPOLLIN);
 	pass(w, NOW_SECOND);
 	assert_false(is_ended(fd));
 	pass(w, 1);
@@ -193,7 +193,7 @@ static void one_without_any_right_has_few_connections(void **state)
 static void all_without_any_right_share_an_eighth(void **state)
 {
 	struct world *w = *state;
-	struct agent_roster *strict;
+	struct agent_access_groups *strict;
 	struct config *config;
 	int fd[4], mine;
 
@@ -208,7 +208,7 @@ static void all_without_any_right_share_an_eighth(void **state)
 	strict = w->a.roster;
 	config = w->a.config;
 	known(w);
-	agent_roster_free(strict);
+	agent_access_groups_free(strict);
 	config_free(config);
 	mine = come(w);
 	assert_false(is_ended(mine));

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/agent_trail.h"
+#include "agent/trail/trail.h"
 #include "base/text.h"
 
 #define ID   "0f8fad5b-d9cb-469f-a165-70867728950e"

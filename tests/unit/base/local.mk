@@ -106,3 +106,9 @@ tests_unit_base_test_secret_source_SOURCES = \
 	tests/unit/base/test_secret_source.c
 tests_unit_base_test_secret_source_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_secret_source_LDADD = libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_thread_pool
+TESTS += tests/unit/base/test_thread_pool
+tests_unit_base_test_thread_pool_SOURCES = tests/unit/base/test_thread_pool.c
+tests_unit_base_test_thread_pool_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_thread_pool_LDADD = libbase.a $(CMOCKA_LIBS)

@@ -37,9 +37,9 @@ tests_unit_crypto_test_sigv4_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_crypto_test_sigv4_LDADD = libcrypto.a libbase.a $(OPENSSL_LIBS) \
 	$(CMOCKA_LIBS)
 
-check_PROGRAMS += tests/unit/crypto/test_chain
-TESTS += tests/unit/crypto/test_chain
-tests_unit_crypto_test_chain_SOURCES = tests/unit/crypto/test_chain.c
-tests_unit_crypto_test_chain_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_crypto_test_chain_LDADD = libcrypto.a libbase.a $(OPENSSL_LIBS) \
+check_PROGRAMS += tests/unit/crypto/test_certs
+TESTS += tests/unit/crypto/test_certs
+tests_unit_crypto_test_certs_SOURCES = tests/unit/crypto/test_certs.c
+tests_unit_crypto_test_certs_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_crypto_test_certs_LDADD = libcrypto.a libbase.a $(OPENSSL_LIBS) \
 	$(CMOCKA_LIBS)

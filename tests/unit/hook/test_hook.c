@@ -19,7 +19,7 @@
 
 #include "base/text.h"
 #include "hook/hook.h"
-#include "json/doc.h"
+#include "json/json_doc.h"
 
 static char folder[64], script[96], out[96];
 
@@ -180,7 +180,7 @@ static void a_notice_is_one_line_of_json(void **state)
 {
 	struct hook_notice n;
 	struct reason why;
-	struct doc *d = NULL;
+	struct json_doc *d = NULL;
 	int64_t v = 0;
 
 	(void)state;
@@ -189,15 +189,18 @@ static void a_notice_is_one_line_of_json(void **state)
 	assert_string_equal(n.id, "abcdef");
 	assert_int_equal(n.n, strlen(n.body));
 	assert_ptr_equal(strchr(n.body, '\n'), n.body + n.n - 1);
-	assert_int_equal(doc_parse(n.body, n.n, "it", &d, &why), STATUS_OK);
-	assert_string_equal(doc_text(doc_get(d, "event")), "failed");
-	assert_string_equal(doc_text(doc_get(d, "detail")), "it \"fell\" over");
-	assert_string_equal(doc_text(doc_get(d, "role")), "r\xc3\xb6le");
-	assert_true(doc_int(doc_get(d, "epoch"), &v));
+	assert_int_equal(json_doc_parse(n.body, n.n, "it", &d, &why),
+			 STATUS_OK);
+	assert_string_equal(json_doc_text(json_doc_get(d, "event")), "failed");
+	assert_string_equal(json_doc_text(json_doc_get(d, "detail")),
+			    "it \"fell\" over");
+	assert_string_equal(json_doc_text(json_doc_get(d, "role")),
+			    "r\xc3\xb6le");
+	assert_true(json_doc_int(json_doc_get(d, "epoch"), &v));
 	assert_int_equal(v, 7);
-	assert_null(doc_get(d, "took_us"));
-	assert_null(doc_get(d, "prev"));
-	doc_free(d);
+	assert_null(json_doc_get(d, "took_us"));
+	assert_null(json_doc_get(d, "prev"));
+	json_doc_free(d);
 	assert_int_equal(hook_notice_read("{\"kind\":\"thaw\"}", &n, &why),
 			 STATUS_CORRUPT);
 	assert_int_equal(hook_notice_read("{\"kind", &n, &why), STATUS_CORRUPT);

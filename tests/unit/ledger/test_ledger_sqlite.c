@@ -20,7 +20,7 @@
 #include "base/status.h"
 #include "crypto/entropy.h"
 #include "crypto/sign.h"
-#include "ledger/ledger_sqlite.h"
+#include "ledger/sqlite/sqlite.h"
 
 #define ROLES	10000
 #define THREADS 16

@@ -16,9 +16,9 @@
 #include "aws/aws_process.h"
 #include "aws/aws_profile.h"
 #include "base/now.h"
-#include "store/store_aws_content.h"
-#include "store/store_aws_known.h"
-#include "store/store_aws_state.h"
+#include "store/aws/content.h"
+#include "store/aws/known.h"
+#include "store/aws/state.h"
 
 static char folder[] = "/tmp/keyturn-aws-XXXXXX";
 
@@ -115,18 +115,18 @@ static void a_key_is_read_from_a_private_file_only(void **state)
 	struct reason why;
 
 	(void)state;
-	assert_int_equal(aws_profile_secret(p, STORE_AWS_FILE_CREDENTIALS,
-					    "two", "aws_secret_access_key",
-					    &key, &why),
+	assert_int_equal(aws_profile_secret(p, AWS_FILE_CREDENTIALS, "two",
+					    "aws_secret_access_key", &key,
+					    &why),
 			 STATUS_OK);
 	assert_string_equal(secret_bytes(key), "a=b=c");
 	secret_free(key);
-	assert_int_equal(aws_profile_secret(p, STORE_AWS_FILE_CREDENTIALS,
-					    "three", "aws_secret_access_key",
-					    &key, &why),
+	assert_int_equal(aws_profile_secret(p, AWS_FILE_CREDENTIALS, "three",
+					    "aws_secret_access_key", &key,
+					    &why),
 			 STATUS_NOT_FOUND);
-	assert_int_equal(aws_profile_secret(p, STORE_AWS_FILE_CONFIG, "two",
-					    "region", &key, &why),
+	assert_int_equal(aws_profile_secret(p, AWS_FILE_CONFIG, "two", "region",
+					    &key, &why),
 			 STATUS_CONFIG);
 	assert_non_null(strstr(why.text, "chmod 600"));
 	aws_profile_free(p);
@@ -225,18 +225,18 @@ static void only_a_region_becomes_part_of_a_host(void **state)
 			 STATUS_OK);
 }
 
-static struct doc *parse(const char *json)
+static struct json_doc *parse(const char *json)
 {
-	struct doc *d = NULL;
+	struct json_doc *d = NULL;
 
-	assert_int_equal(doc_parse(json, strlen(json), "", &d, NULL),
+	assert_int_equal(json_doc_parse(json, strlen(json), "", &d, NULL),
 			 STATUS_OK);
 	return d;
 }
 
 static void labels_become_a_state_and_its_revision(void **state)
 {
-	struct doc *d = parse(
+	struct json_doc *d = parse(
 		"{\"Name\":\"x\",\"LastChangedDate\":1523477145.713,"
 		"\"VersionIdsToStages\":{"
 		"\"11111111-1111-4111-8111-111111111111\":[\"AWSPREVIOUS\"],"
@@ -259,16 +259,16 @@ static void labels_become_a_state_and_its_revision(void **state)
 	assert_int_equal(store_aws_state_revision(s.state.revision, current),
 			 STORE_AWS_STATE_OURS);
 	assert_string_equal(current, "22222222-2222-4222-8222-222222222222");
-	doc_free(d);
+	json_doc_free(d);
 }
 
 static void what_changes_is_what_aws_would_say(void **state)
 {
 	static const char id[] = "55555555-5555-4555-8555-555555555555";
-	struct doc *d = parse("{\"Name\":\"x\",\"VersionIdsToStages\":{"
-			      "\"terraform-20260102030405678900000001\":"
-			      "[\"AWSCURRENT\"]}}");
-	struct doc *later = parse(
+	struct json_doc *d = parse("{\"Name\":\"x\",\"VersionIdsToStages\":{"
+				   "\"terraform-20260102030405678900000001\":"
+				   "[\"AWSCURRENT\"]}}");
+	struct json_doc *later = parse(
 		"{\"Name\":\"x\",\"VersionIdsToStages\":{"
 		"\"terraform-20260102030405678900000001\":[\"AWSPREVIOUS\"],"
 		"\"55555555-5555-4555-8555-555555555555\":[\"AWSPENDING\","
@@ -293,15 +293,15 @@ static void what_changes_is_what_aws_would_say(void **state)
 	for (size_t i = 0; i < s.state.n; i++)
 		assert_string_equal(s.state.versions[i].id,
 				    said.state.versions[i].id);
-	doc_free(d);
-	doc_free(later);
+	json_doc_free(d);
+	json_doc_free(later);
 }
 
 static struct store_aws_state described_with_tags(const char *version)
 {
 	struct store_aws_state s;
 	char json[1024];
-	struct doc *d;
+	struct json_doc *d;
 
 	snprintf(json, sizeof(json),
 		 "{\"Name\":\"x\",\"LastChangedDate\":1523477145.713,\"Tags\":["
@@ -315,7 +315,7 @@ static struct store_aws_state described_with_tags(const char *version)
 	d = parse(json);
 	assert_int_equal(store_aws_state_read(d, "x", "r", &s, NULL),
 			 STATUS_OK);
-	doc_free(d);
+	json_doc_free(d);
 	return s;
 }
 
@@ -368,10 +368,10 @@ static void a_value_is_plain_when_nothing_of_it_would_be_lost(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct doc *d = parse(cases[i].json);
+		struct json_doc *d = parse(cases[i].json);
 
 		assert_int_equal(store_aws_content_is_plain(d), cases[i].plain);
-		doc_free(d);
+		json_doc_free(d);
 	}
 }
 
@@ -403,9 +403,9 @@ static void what_is_known_of_a_secret_is_forgotten_when_it_is_told(void **state)
 
 static void the_placeholder_is_no_version(void **state)
 {
-	struct doc *d = parse("{\"Name\":\"x\",\"VersionIdsToStages\":{"
-			      "\"" STORE_AWS_STATE_PLACEHOLDER
-			      "\":[\"AWSCURRENT\"]}}");
+	struct json_doc *d = parse("{\"Name\":\"x\",\"VersionIdsToStages\":{"
+				   "\"" STORE_AWS_STATE_PLACEHOLDER
+				   "\":[\"AWSCURRENT\"]}}");
 	struct store_aws_state s;
 	char current[RANDOM_UUID_SIZE];
 
@@ -415,12 +415,12 @@ static void the_placeholder_is_no_version(void **state)
 	assert_int_equal(s.state.n, 0);
 	store_aws_state_revision(s.state.revision, current);
 	assert_string_equal(current, STORE_AWS_STATE_PLACEHOLDER);
-	doc_free(d);
+	json_doc_free(d);
 }
 
 static void two_versions_cannot_both_be_current(void **state)
 {
-	struct doc *d = parse(
+	struct json_doc *d = parse(
 		"{\"Name\":\"x\",\"VersionIdsToStages\":{"
 		"\"11111111-1111-4111-8111-111111111111\":[\"AWSCURRENT\"],"
 		"\"22222222-2222-4222-8222-222222222222\":[\"AWSCURRENT\"]}}");
@@ -429,7 +429,7 @@ static void two_versions_cannot_both_be_current(void **state)
 	(void)state;
 	assert_int_equal(store_aws_state_read(d, "x", "r", &s, NULL),
 			 STATUS_CORRUPT);
-	doc_free(d);
+	json_doc_free(d);
 }
 
 static void a_process_is_started_from_words(void **state)

@@ -15,7 +15,7 @@
 #include "../lite/scratch.h"
 #include "crypto/entropy.h"
 #include "crypto/seal.h"
-#include "store/store_local.h"
+#include "store/local/local.h"
 
 #define RING	 5
 #define PASSWORD "Sw0rdfish-is-not-in-the-file"

@@ -15,7 +15,7 @@
 
 #include "../http/peer.h"
 #include "store/store_key.h"
-#include "store/store_vault_internal.h"
+#include "store/vault/vault_internal.h"
 
 #define A "11111111-1111-4111-8111-111111111111"
 #define B "22222222-2222-4222-8222-222222222222"

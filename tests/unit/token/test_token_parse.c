@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
+#include "token/databricks/profile.h"
 #include "token/token_aws_rds.h"
-#include "token/token_databricks_profile.h"
 #include "token/token_web.h"
-#include "json/doc.h"
+#include "json/json_doc.h"
 
 static struct secret *secret_of(const char *text)
 {
@@ -147,11 +147,12 @@ static void a_profile_file_must_be_private(void **state)
 
 /* ---- answers ------------------------------------------------------------------- */
 
-static struct doc *parse(const char *json)
+static struct json_doc *parse(const char *json)
 {
-	struct doc *d = NULL;
+	struct json_doc *d = NULL;
 
-	assert_int_equal(doc_parse(json, strlen(json), "the test", &d, NULL),
+	assert_int_equal(json_doc_parse(json, strlen(json), "the test", &d,
+					NULL),
 			 STATUS_OK);
 	return d;
 }
@@ -179,26 +180,28 @@ static void a_time_may_have_any_fraction(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		snprintf(json, sizeof(json), "[\"%s\"]", table[i].text);
-		struct doc *d = parse(json);
+		struct json_doc *d = parse(json);
 
-		assert_int_equal(token_web_time(doc_at(d, 0)), table[i].us);
-		doc_free(d);
+		assert_int_equal(token_web_time(json_doc_at(d, 0)),
+				 table[i].us);
+		json_doc_free(d);
 	}
 	assert_int_equal(token_web_time(NULL), -1);
 }
 
 static void seconds_may_be_a_number_or_text(void **state)
 {
-	struct doc *d = parse("[3600,\"3600\",3600.0,\"\",\"-1\",-1,\"1e3\","
-			      "null,\"99999999999999\",true,"
-			      "1000000000000000000,99999999999]");
+	struct json_doc *d =
+		parse("[3600,\"3600\",3600.0,\"\",\"-1\",-1,\"1e3\","
+		      "null,\"99999999999999\",true,"
+		      "1000000000000000000,99999999999]");
 	const int64_t want[] = { 3600, 3600, 3600, -1, -1, -1,
 				 -1,   -1,   -1,   -1, -1, 99999999999 };
 
 	(void)state;
 	for (size_t i = 0; i < 12; i++)
-		assert_int_equal(token_web_seconds(doc_at(d, i)), want[i]);
-	doc_free(d);
+		assert_int_equal(token_web_seconds(json_doc_at(d, i)), want[i]);
+	json_doc_free(d);
 }
 
 static void a_form_is_percent_encoded(void **state)

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The cache over a restart: a sealed memfd that the service manager holds
+ * (FDSTORE=1), never a file.  Two names take turns, so that there is never a
+ * moment without one; the higher number counts.  What is read back was sealed by
+ * an agent before us; it is still checked as if it were a stranger's.
+ *
+ * magic, number, digest key, then for each secret a 32-bit length and as many
+ * bytes: texts with a 16-bit length before them, and 64-bit numbers, all in
+ * this machine's order.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/agent_internal.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "base/text.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+
+#define MAGIC	   "keyturn-cache-2\n"
+#define MAGIC_SIZE (sizeof(MAGIC) - 1)
+#define HEAD_SIZE  (MAGIC_SIZE + sizeof(uint64_t) + DIGEST_SIZE)
+#define SEALS	   (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define RECORD_MAX 40000
+#define CHANGED_US NOW_SECOND	     /* between two, when a secret changed */
+#define OTHER_US   (60 * NOW_SECOND) /* when only times did */
+
+/* ---- One record ---------------------------------------------------------- */
+
+struct writer {
+	unsigned char *at, *end;
+	bool full;
+};
+
+static void put(struct writer *w, const void *p, size_t n)
+{
+	if ((size_t)(w->end - w->at) < n) {
+		w->full = true;
+		return;
+	}
+	memcpy(w->at, p, n);
+	w->at += n;
+}
+
+static void put_number(struct writer *w, int64_t n)
+{
+	put(w, &n, sizeof(n));
+}
+
+static void put_bytes(struct writer *w, const void *p, size_t n)
+{
+	uint16_t len = (uint16_t)n;
+
+	put(w, &len, sizeof(len));
+	put(w, p, n);
+}
+
+static void put_text(struct writer *w, const char *s)
+{
+	put_bytes(w, s, strlen(s));
+}
+
+static void put_version(struct writer *w, const struct agent_version *v)
+{
+	put_text(w, v->id);
+	put_text(w, v->username);
+	put_number(w, v->created_us);
+	put_bytes(w, v->mac, v->has_mac ? sizeof(v->mac) : 0);
+}
+
+static void put_secret(struct writer *w, const struct agent_secret *s)
+{
+	put_text(w, s->name);
+	put_text(w, s->store);
+	put_version(w, &s->current);
+	put_version(w, &s->previous);
+	put_text(w, s->host);
+	put_text(w, s->port);
+	put_text(w, s->dbname);
+	put_number(w, s->since_us);
+	put_number(w, s->expires_us);
+	put_number(w, s->checked_us);
+	put_number(w, s->seen_us);
+	put_bytes(w, s->password ? secret_bytes(s->password) : "",
+		  s->password ? secret_len(s->password) : 0);
+}
+
+struct reader {
+	const unsigned char *at, *end;
+	bool bad;
+};
+
+static const void *get(struct reader *r, size_t n)
+{
+	const void *p = r->at;
+
+	if (r->bad || (size_t)(r->end - r->at) < n) {
+		r->bad = true;
+		return NULL;
+	}
+	r->at += n;
+	return p;
+}
+
+static int64_t get_number(struct reader *r)
+{
+	const void *p = get(r, sizeof(int64_t));
+	int64_t n = 0;
+
+	if (p)
+		memcpy(&n, p, sizeof(n));
+	return n;
+}
+
+static const void *get_bytes(struct reader *r, size_t *ret_n)
+{
+	const void *p = get(r, sizeof(uint16_t));
+	uint16_t n = 0;
+
+	if (p)
+		memcpy(&n, p, sizeof(n));
+	*ret_n = n;
+	return get(r, n);
+}
+
+static void get_text(struct reader *r, char *ret, size_t size)
+{
+	size_t n;
+	const char *p = get_bytes(r, &n);
+
+	ret[0] = '\0';
+	if (!p || n >= size || text_has_control(p, n) || !text_is_utf8(p, n)) {
+		r->bad = true;
+		return;
+	}
+	memcpy(ret, p, n);
+	ret[n] = '\0';
+}
+
+static void get_version(struct reader *r, struct agent_version *v)
+{
+	const void *mac;
+	size_t n;
+
+	get_text(r, v->id, sizeof(v->id));
+	get_text(r, v->username, sizeof(v->username));
+	v->created_us = get_number(r);
+	mac = get_bytes(r, &n);
+	if (!mac || (n != 0 && n != sizeof(v->mac))) {
+		r->bad = true;
+		return;
+	}
+	v->has_mac = n > 0;
+	memcpy(v->mac, mac, n);
+}
+
+static bool get_secret(struct reader *r, struct agent_secret *s)
+{
+	const void *password;
+	size_t n;
+
+	get_text(r, s->name, sizeof(s->name));
+	get_text(r, s->store, sizeof(s->store));
+	get_version(r, &s->current);
+	get_version(r, &s->previous);
+	get_text(r, s->host, sizeof(s->host));
+	get_text(r, s->port, sizeof(s->port));
+	get_text(r, s->dbname, sizeof(s->dbname));
+	s->since_us = get_number(r);
+	s->expires_us = get_number(r);
+	s->checked_us = get_number(r);
+	s->seen_us = get_number(r);
+	password = get_bytes(r, &n);
+	if (r->bad || r->at != r->end)
+		return false;
+	if (n == 0)
+		return true;
+	return secret_new(n, &s->password) == STATUS_OK &&
+	       secret_set(s->password, password, n) == STATUS_OK;
+}
+
+/* ---- Writing ------------------------------------------------------------- */
+
+static bool write_all(int fd, const void *p, size_t n)
+{
+	const char *at = p;
+
+	while (n > 0) {
+		ssize_t done = write(fd, at, n);
+
+		if (done < 0 && errno != EINTR)
+			return false;
+		if (done > 0) {
+			at += done;
+			n -= (size_t)done;
+		}
+	}
+	return true;
+}
+
+static bool write_head(int fd, const struct agent *a, uint64_t number)
+{
+	const struct secret *key = agent_cache_key(a->cache);
+
+	return write_all(fd, MAGIC, MAGIC_SIZE) &&
+	       write_all(fd, &number, sizeof(number)) &&
+	       write_all(fd, secret_bytes(key), secret_len(key));
+}
+
+/* Records are gathered in the reply's buffer, which is locked and not in use
+ * between two requests. */
+static bool write_records(int fd, struct agent *a)
+{
+	unsigned char *begin = secret_buffer(a->outbox);
+	struct writer w = { begin, begin + secret_cap(a->outbox), false };
+	bool fine = true;
+
+	for (struct agent_secret *s = agent_cache_first(a->cache); s && fine;
+	     s = s->next) {
+		unsigned char *length = w.at;
+		uint32_t n = 0;
+
+		if (!s->current.id[0])
+			continue;
+		if (w.end - w.at < RECORD_MAX) {
+			fine = write_all(fd, begin, (size_t)(w.at - begin));
+			w.at = length = begin;
+		}
+		put(&w, &n, sizeof(n));
+		put_secret(&w, s);
+		n = (uint32_t)(w.at - length - (ptrdiff_t)sizeof(n));
+		memcpy(length, &n, sizeof(n));
+	}
+	fine = fine && !w.full && write_all(fd, begin, (size_t)(w.at - begin));
+	secret_wipe(begin, secret_cap(a->outbox));
+	return fine;
+}
+
+static void name_of(uint64_t number, char ret[8])
+{
+	text_copy(ret, 8, number % 2 ? "cache-1" : "cache-0");
+}
+
+/* Older kernels do not know that it is not to be executed. */
+static int new_memfd(void)
+{
+	const char *name = "keyturn-cache";
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd = memfd_create(name, flags | MFD_NOEXEC_SEAL);
+
+	return fd < 0 && errno == EINVAL ? memfd_create(name, flags) : fd;
+}
+
+static bool save(struct agent *a, uint64_t number)
+{
+	int fd = new_memfd();
+	char name[8];
+	bool fine;
+
+	if (fd < 0)
+		return false;
+	name_of(number, name);
+	fine = fchmod(fd, 0600) == 0 && write_head(fd, a, number) &&
+	       write_records(fd, a) && fcntl(fd, F_ADD_SEALS, SEALS) == 0 &&
+	       notify_store_fds(name, &fd, 1) == STATUS_OK;
+	close(fd);
+	return fine;
+}
+
+/* What could not be saved is still to be. */
+void agent_cache_snapshot_save(struct agent *a, bool now)
+{
+	int64_t age = now_boot(a->now) - a->kept_us;
+	uint64_t number = a->kept + 1;
+	char before[8];
+
+	if (!notify_wanted() ||
+	    (!now && age < (a->keep ? CHANGED_US : OTHER_US)))
+		return;
+	a->kept_us = now_boot(a->now);
+	a->keep = !save(a, number);
+	if (a->keep)
+		return;
+	a->kept = number;
+	name_of(number + 1, before);
+	notify_forget_fds(before);
+}
+
+/* ---- Reading ------------------------------------------------------------- */
+
+static bool read_all(int fd, off_t at, void *p, size_t n)
+{
+	return pread(fd, p, n, at) == (ssize_t)n;
+}
+
+/* One of ours: it cannot change while we read it.  The kernel may have sealed
+ * more (F_SEAL_EXEC). */
+static bool is_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & SEALS) == SEALS;
+}
+
+static bool read_head(struct agent *a, int fd, uint64_t *ret_number)
+{
+	unsigned char *head = secret_buffer(a->outbox);
+	struct secret *key = NULL;
+	bool fine;
+
+	fine = is_sealed(fd) && read_all(fd, 0, head, HEAD_SIZE) &&
+	       memcmp(head, MAGIC, MAGIC_SIZE) == 0;
+	if (fine) {
+		memcpy(ret_number, head + MAGIC_SIZE, sizeof(*ret_number));
+		fine = *ret_number > a->kept &&
+		       secret_new(DIGEST_SIZE, &key) == STATUS_OK &&
+		       secret_set(key, head + MAGIC_SIZE + sizeof(uint64_t),
+				  DIGEST_SIZE) == STATUS_OK;
+	}
+	secret_wipe(head, HEAD_SIZE);
+	if (fine)
+		agent_cache_rekey(a->cache, key);
+	else
+		secret_free(key);
+	return fine;
+}
+
+/* The length of the record, 0 at the end or when it is malformed. */
+static size_t read_record(struct agent *a, int fd, off_t at, size_t *ret_held)
+{
+	unsigned char *bytes = secret_buffer(a->outbox);
+	struct agent_secret s = { .password = NULL };
+	struct reader r;
+	uint32_t n;
+
+	if (!read_all(fd, at, &n, sizeof(n)) || n == 0 || n > RECORD_MAX ||
+	    !read_all(fd, at + (off_t)sizeof(n), bytes, n))
+		return 0;
+	r = (struct reader){ bytes, bytes + n, false };
+	if (get_secret(&r, &s) && agent_cache_restore(a->cache, &s))
+		++*ret_held;
+	secret_free(s.password);
+	secret_wipe(bytes, n);
+	return r.bad ? 0 : sizeof(n) + n;
+}
+
+void agent_cache_snapshot_restore(struct agent *a, int fd)
+{
+	off_t at = HEAD_SIZE;
+	uint64_t number = 0;
+	size_t n, held = 0;
+
+	if (!read_head(a, fd, &number))
+		return;
+	a->kept = number;
+	while ((n = read_record(a, fd, at, &held)) > 0)
+		at += (off_t)n;
+	log_line(LOG_LEVEL_INFO, "%zu secrets were kept over the restart",
+		 held);
+}

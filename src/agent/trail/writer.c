@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Writes events; must never lose a count, nor call an event written that is
+ * not durable. */
+#include "agent/trail/writer.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+
+#define BATCH_MAX     128
+#define QUEUE_MAX     65536
+#define CHECKPOINT_US (3600 * NOW_SECOND)
+/* For so long what nobody takes is kept. */
+#define REQUEST_US (7 * 86400 * NOW_SECOND)
+
+struct list {
+	struct agent_trail_writer_line *first, *last;
+	unsigned n;
+};
+
+struct agent_trail_writer {
+	struct ledger *ledger;
+	const struct now *now;
+	void (*wake)(void *arg);
+	void *arg;
+	pthread_t thread;
+	pthread_mutex_t lock; /* over all below */
+	pthread_cond_t work;
+	struct list queue, written, failed, owed;
+	unsigned late; /* owed, or tried again right now */
+	bool stop, retry, broken;
+	char why[REASON_MAX];
+	int64_t checkpoint_us;
+};
+
+static void append(struct list *l, struct agent_trail_writer_line *line)
+{
+	line->next = NULL;
+	if (l->last)
+		l->last->next = line;
+	else
+		l->first = line;
+	l->last = line;
+	l->n++;
+}
+
+static struct agent_trail_writer_line *take(struct list *l)
+{
+	struct agent_trail_writer_line *line = l->first;
+
+	if (!line)
+		return NULL;
+	l->first = line->next;
+	if (!l->first)
+		l->last = NULL;
+	l->n--;
+	return line;
+}
+
+static void join(struct list *to, struct list *from)
+{
+	struct agent_trail_writer_line *line;
+
+	while ((line = take(from)) != NULL)
+		append(to, line);
+}
+
+void agent_trail_writer_key(const char *role,
+			    char ret[AGENT_TRAIL_WRITER_KEY_SIZE])
+{
+	snprintf(ret, AGENT_TRAIL_WRITER_KEY_SIZE, "asked.%s", role);
+}
+
+struct words {
+	char actor[32];
+	char detail[LEDGER_TEXT_SIZE];
+};
+
+static void words_of(const struct agent_trail_writer_line *l, struct words *w)
+{
+	char count[64] = "";
+
+	snprintf(w->actor, sizeof(w->actor), "uid %" PRIu32, (uint32_t)l->uid);
+	if (l->count > 0)
+		snprintf(count, sizeof(count), ", %" PRIu64 " more", l->count);
+	else if (l->pid > 0)
+		snprintf(count, sizeof(count), ", pid %ld", (long)l->pid);
+	snprintf(w->detail, sizeof(w->detail), "%s, %s%s%s%s", l->operation,
+		 l->stale ? "stale" : "fresh", l->whom[0] ? ", " : "", l->whom,
+		 count);
+}
+
+/* ROTATE and TAKEN: what was asked for outlives us. */
+static enum status keep_request(struct agent_trail_writer *s,
+				const struct agent_trail_writer_line *l,
+				struct reason *why)
+{
+	bool asked = strcmp(l->operation, "ROTATE") == 0;
+	char key[AGENT_TRAIL_WRITER_KEY_SIZE];
+
+	agent_trail_writer_key(l->role, key);
+	return s->ledger->ops->remember(s->ledger, key, "asked",
+					asked ? l->at_us + REQUEST_US : 0, why);
+}
+
+static enum status write_batch(struct agent_trail_writer *s,
+			       const struct list *batch, struct reason *why)
+{
+	static const char none[] = "";
+	struct ledger_event events[BATCH_MAX];
+	struct words words[BATCH_MAX];
+	enum status st = STATUS_OK;
+	size_t n = 0;
+
+	for (const struct agent_trail_writer_line *l = batch->first;
+	     l && st == STATUS_OK; l = l->next)
+		if (l->ticket && strcmp(l->kind, "request") == 0)
+			st = keep_request(s, l, why);
+	if (st != STATUS_OK)
+		return st;
+	for (const struct agent_trail_writer_line *l = batch->first; l;
+	     l = l->next, n++) {
+		words_of(l, &words[n]);
+		events[n] = (struct ledger_event){
+			.at_us = l->at_us,
+			.kind = l->kind,
+			.role = l->role,
+			.run = none,
+			.actor = words[n].actor,
+			.version = l->version,
+			.status = l->status,
+			.detail = words[n].detail,
+			.took_us = -1,
+		};
+	}
+	return s->ledger->ops->note(s->ledger, events, n, true, why);
+}
+
+/* Trouble and its end are said once. */
+static void remember(struct agent_trail_writer *s, enum status st,
+		     const struct reason *why)
+{
+	if (st != STATUS_OK && !s->broken)
+		log_line(LOG_LEVEL_ERROR,
+			 "the audit cannot be written, so no secret is handed "
+			 "out: %s",
+			 why->text);
+	else if (st == STATUS_OK && s->broken)
+		log_line(LOG_LEVEL_INFO, "the audit can be written again");
+	s->broken = st != STATUS_OK;
+	text_copy(s->why, sizeof(s->why), st == STATUS_OK ? "" : why->text);
+}
+
+static void sign_checkpoint(struct agent_trail_writer *s, bool now)
+{
+	int64_t at = now_boot(s->now);
+
+	if (!now && at < s->checkpoint_us)
+		return;
+	s->checkpoint_us = at + CHECKPOINT_US;
+	pthread_mutex_unlock(&s->lock);
+	s->ledger->ops->checkpoint(s->ledger, NULL);
+	pthread_mutex_lock(&s->lock);
+}
+
+/* Write up to BATCH_MAX lines and sort them by how that went. */
+static void write_some(struct agent_trail_writer *s)
+{
+	struct reason why = { "" };
+	struct list batch = { .first = NULL };
+	struct agent_trail_writer_line *l;
+	enum status st;
+
+	while (batch.n < BATCH_MAX && (l = take(&s->queue)) != NULL)
+		append(&batch, l);
+	pthread_mutex_unlock(&s->lock);
+	st = write_batch(s, &batch, &why);
+	pthread_mutex_lock(&s->lock);
+	remember(s, st, &why);
+	while ((l = take(&batch)) != NULL) {
+		if (!l->ticket) {
+			bool late = st != STATUS_OK;
+
+			s->late = s->late - l->late + late;
+			l->late = late;
+		}
+		if (st == STATUS_OK)
+			append(&s->written, l);
+		else
+			append(l->ticket ? &s->failed : &s->owed, l);
+	}
+	s->wake(s->arg);
+}
+
+static void *work(void *arg)
+{
+	struct agent_trail_writer *s = arg;
+
+	pthread_mutex_lock(&s->lock);
+	for (;;) {
+		if (s->retry || s->stop)
+			join(&s->queue, &s->owed);
+		s->retry = false;
+		if (s->queue.n > 0) {
+			write_some(s);
+			sign_checkpoint(s, false);
+			if (s->stop && s->broken)
+				break;
+			continue;
+		}
+		if (s->stop)
+			break;
+		pthread_cond_wait(&s->work, &s->lock);
+	}
+	sign_checkpoint(s, true);
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+enum status agent_trail_writer_new(struct ledger *ledger, const struct now *now,
+				   void (*wake)(void *arg), void *arg,
+				   struct agent_trail_writer **ret,
+				   struct reason *why)
+{
+	struct agent_trail_writer *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	s->ledger = ledger;
+	s->now = now;
+	s->wake = wake;
+	s->arg = arg;
+	s->checkpoint_us = now_boot(now) + CHECKPOINT_US;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->work, NULL);
+	if (pthread_create(&s->thread, NULL, work, s) != 0) {
+		free(s);
+		return reason_set(why, STATUS_NO_MEMORY,
+				  "cannot start a thread");
+	}
+	*ret = s;
+	return STATUS_OK;
+}
+
+static void clear(struct list *l)
+{
+	struct agent_trail_writer_line *line;
+
+	while ((line = take(l)) != NULL)
+		free(line);
+}
+
+void agent_trail_writer_free(struct agent_trail_writer *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->stop = true;
+	pthread_cond_signal(&s->work);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->thread, NULL);
+	if (s->late > 0)
+		log_line(LOG_LEVEL_ERROR,
+			 "%u counts of hand-outs could not be recorded",
+			 s->late);
+	clear(&s->queue);
+	clear(&s->written);
+	clear(&s->failed);
+	clear(&s->owed);
+	pthread_cond_destroy(&s->work);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+bool agent_trail_writer_write(struct agent_trail_writer *s,
+			      const struct agent_trail_writer_line *line)
+{
+	struct agent_trail_writer_line *copy = malloc(sizeof(*copy));
+	bool room;
+
+	if (!copy)
+		return false;
+	*copy = *line;
+	copy->late = false;
+	pthread_mutex_lock(&s->lock);
+	room = s->queue.n < QUEUE_MAX;
+	if (room) {
+		append(&s->queue, copy);
+		pthread_cond_signal(&s->work);
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (!room)
+		free(copy);
+	return room;
+}
+
+struct agent_trail_writer_line *agent_trail_writer_done(
+	struct agent_trail_writer *s, bool *ret_written)
+{
+	struct agent_trail_writer_line *l;
+
+	pthread_mutex_lock(&s->lock);
+	l = take(&s->written);
+	*ret_written = l != NULL;
+	if (!l)
+		l = take(&s->failed);
+	pthread_mutex_unlock(&s->lock);
+	return l;
+}
+
+void agent_trail_writer_line_free(struct agent_trail_writer_line *l)
+{
+	free(l);
+}
+
+unsigned agent_trail_writer_owed(struct agent_trail_writer *s, char *ret_why,
+				 size_t size)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&s->lock);
+	n = s->late;
+	text_copy(ret_why, size, s->why);
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+void agent_trail_writer_retry(struct agent_trail_writer *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->retry = true;
+	pthread_cond_signal(&s->work);
+	pthread_mutex_unlock(&s->lock);
+}

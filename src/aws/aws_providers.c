@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The links of AWS's chain.  Must never go on to the next link when one that is
+ * configured fails: another identity would be used than the one that was meant. */
+#include "aws/aws_providers.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aws/aws_environment.h"
+#include "aws/aws_metadata.h"
+#include "aws/aws_process.h"
+#include "aws/aws_sts.h"
+#include "base/text.h"
+#include "json/json_doc.h"
+
+#define VALUE_SIZE	2048
+#define ROLES_MAX	5 /* source_profile of source_profile ... */
+#define IDENTITY_MAX	20000
+#define PROCESS_TIMEOUT (30 * NOW_SECOND)
+
+/* --- the links ------------------------------------------------------------- */
+
+/* STATUS_NOT_FOUND from a link: it is not configured, ask the next one. */
+typedef enum status link_fn(struct aws_providers *c, const char *profile,
+			    int depth, struct aws_key *ret, struct reason *why);
+
+static enum status from_text(const char *text, struct secret **ret)
+{
+	enum status s;
+
+	if (!text)
+		return STATUS_OK;
+	s = secret_new(strlen(text), ret);
+	return s == STATUS_OK ? secret_set(*ret, text, strlen(text)) : s;
+}
+
+static enum status from_environment(struct aws_providers *c,
+				    const char *profile, int depth,
+				    struct aws_key *ret, struct reason *why)
+{
+	const char *id_text = aws_environment_get("AWS_ACCESS_KEY_ID");
+	const char *secret_text = aws_environment_get("AWS_SECRET_ACCESS_KEY");
+	const char *ends = aws_environment_get("AWS_CREDENTIAL_EXPIRATION");
+	struct secret *id = NULL, *secret = NULL, *token = NULL;
+	enum status s;
+
+	(void)profile, (void)depth;
+	if (!id_text)
+		return STATUS_NOT_FOUND;
+	if (!secret_text)
+		return reason_set(why, STATUS_CONFIG,
+				  "AWS_ACCESS_KEY_ID is set and "
+				  "AWS_SECRET_ACCESS_KEY is not");
+	s = from_text(id_text, &id);
+	if (s == STATUS_OK)
+		s = from_text(secret_text, &secret);
+	if (s == STATUS_OK)
+		s = from_text(aws_environment_get("AWS_SESSION_TOKEN"), &token);
+	if (s == STATUS_OK) {
+		s = aws_key_make("the environment", id, secret, token, ends,
+				 ret, why);
+	} else {
+		secret_free(secret);
+		secret_free(token);
+		reason_set(why, s, "no locked memory for a secret");
+	}
+	secret_free(id);
+	/* Nobody renews it for a process that runs. */
+	if (s == STATUS_OK && ret->expires_us &&
+	    ret->expires_us <= now_wall(c->wire->now)) {
+		aws_key_clear(ret);
+		s = reason_set(why, STATUS_CONFIG,
+			       "the AWS key of the environment has ended "
+			       "(AWS_CREDENTIAL_EXPIRATION %s)",
+			       ends);
+	}
+	return s;
+}
+
+static enum status from_file(struct aws_providers *c, enum store_aws_file file,
+			     const char *profile, struct aws_key *ret,
+			     struct reason *why)
+{
+	struct secret *id = NULL, *secret = NULL, *token = NULL;
+	char origin[AWS_PROVIDERS_PROFILE_SIZE + 32];
+	enum status s;
+
+	s = aws_profile_secret(c->files, file, profile, "aws_access_key_id",
+			       &id, why);
+	if (s != STATUS_OK)
+		return s;
+	s = aws_profile_secret(c->files, file, profile, "aws_secret_access_key",
+			       &secret, why);
+	if (s == STATUS_OK || s == STATUS_NOT_FOUND)
+		s = aws_profile_secret(c->files, file, profile,
+				       "aws_session_token", &token, why);
+	snprintf(origin, sizeof(origin), "the AWS profile %s", profile);
+	if (s == STATUS_OK || s == STATUS_NOT_FOUND)
+		s = aws_key_make(origin, id, secret, token, NULL, ret, why);
+	else
+		secret_free(secret);
+	secret_free(id);
+	return s;
+}
+
+static enum status from_credentials_file(struct aws_providers *c,
+					 const char *profile, int depth,
+					 struct aws_key *ret,
+					 struct reason *why)
+{
+	(void)depth;
+	return from_file(c, AWS_FILE_CREDENTIALS, profile, ret, why);
+}
+
+static enum status from_config_file(struct aws_providers *c,
+				    const char *profile, int depth,
+				    struct aws_key *ret, struct reason *why)
+{
+	(void)depth;
+	return from_file(c, AWS_FILE_CONFIG, profile, ret, why);
+}
+
+/* Version must be 1: another one means something that we do not know. */
+static enum status parse_process(const struct secret *output,
+				 struct aws_key *ret, struct reason *why)
+{
+	struct json_doc *d = NULL;
+	int64_t version = 0;
+	bool first;
+
+	if (json_doc_parse(secret_bytes(output), secret_len(output), "", &d,
+			   NULL) != STATUS_OK)
+		return reason_set(why, STATUS_CONFIG,
+				  "credential_process gives no JSON object");
+	first = json_doc_int(json_doc_get(d, "Version"), &version) &&
+		version == 1;
+	json_doc_free(d);
+	if (!first)
+		return reason_set(why, STATUS_CONFIG,
+				  "credential_process does not give what AWS "
+				  "calls Version 1");
+	return aws_metadata_parse(secret_bytes(output), secret_len(output),
+				  "credential_process", "SessionToken", ret,
+				  why);
+}
+
+static enum status from_process(struct aws_providers *c, const char *profile,
+				int depth, struct aws_key *ret,
+				struct reason *why)
+{
+	char command[VALUE_SIZE];
+	struct secret *output = NULL;
+	enum status s;
+
+	(void)depth;
+	if (!aws_profile_text(c->files, profile, "credential_process", command,
+			      sizeof(command)))
+		return STATUS_NOT_FOUND;
+	s = aws_process_run(command, PROCESS_TIMEOUT, c->wire->now, &output,
+			    why);
+	if (s == STATUS_OK)
+		s = parse_process(output, ret, why);
+	secret_free(output);
+	return s == STATUS_NOT_FOUND ? STATUS_CONFIG : s;
+}
+
+static enum status from_container(struct aws_providers *c, const char *profile,
+				  int depth, struct aws_key *ret,
+				  struct reason *why)
+{
+	(void)profile, (void)depth;
+	if (!aws_metadata_has_container())
+		return STATUS_NOT_FOUND;
+	return aws_metadata_container(c->wire, ret, why);
+}
+
+static enum status from_instance(struct aws_providers *c, const char *profile,
+				 int depth, struct aws_key *ret,
+				 struct reason *why)
+{
+	(void)depth;
+	return aws_metadata_instance(c->wire, c->files, profile, ret, why);
+}
+
+/* --- roles ----------------------------------------------------------------- */
+
+static enum status find_sts(struct aws_providers *c, struct aws_endpoint *ret,
+			    struct reason *why)
+{
+	const struct aws_endpoint_query q = {
+		.service = "sts",
+		.variable = "AWS_ENDPOINT_URL_STS",
+		.section = "sts",
+		.region = c->region,
+		.fips = c->fips,
+		.dualstack = c->dualstack,
+	};
+
+	if (!c->region)
+		return reason_set(why, STATUS_CONFIG,
+				  "a role needs a region for AWS STS");
+	return aws_endpoint_find(&q, c->files, c->profile, ret, why);
+}
+
+static enum status read_identity(const char *path, struct secret **ret,
+				 struct reason *why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	enum status s = STATUS_CONFIG;
+
+	if (fd >= 0) {
+		s = secret_read_fd(fd, IDENTITY_MAX, ret);
+		close(fd);
+	}
+	if (s == STATUS_OK && secret_len(*ret) > 0)
+		return s;
+	return reason_set(why, STATUS_CONFIG,
+			  "the web identity token file %s is empty or cannot "
+			  "be read",
+			  path);
+}
+
+/* The token file is read anew at each renewal: Kubernetes replaces it. */
+static enum status from_identity(struct aws_providers *c, const char *profile,
+				 int depth, struct aws_key *ret,
+				 struct reason *why)
+{
+	char file[VALUE_SIZE] = "", arn[VALUE_SIZE] = "", name[128] = "keyturn";
+	const char *file_set, *arn_set, *name_set;
+	struct secret *token = NULL;
+	struct aws_endpoint sts;
+	enum status s;
+
+	(void)depth;
+	file_set = aws_environment_get("AWS_WEB_IDENTITY_TOKEN_FILE");
+	arn_set = aws_environment_get("AWS_ROLE_ARN");
+	name_set = aws_environment_get("AWS_ROLE_SESSION_NAME");
+	if (file_set && arn_set && !c->explicit) {
+		text_copy(file, sizeof(file), file_set);
+		text_copy(arn, sizeof(arn), arn_set);
+		if (name_set)
+			text_copy(name, sizeof(name), name_set);
+	} else if (aws_profile_text(c->files, profile,
+				    "web_identity_token_file", file,
+				    sizeof(file))) {
+		aws_profile_text(c->files, profile, "role_arn", arn,
+				 sizeof(arn));
+		if (!aws_profile_text(c->files, profile, "role_session_name",
+				      name, sizeof(name)))
+			text_copy(name, sizeof(name), "keyturn");
+	} else {
+		return STATUS_NOT_FOUND;
+	}
+	if (!*file || !*arn)
+		return reason_set(why, STATUS_CONFIG,
+				  "a web identity needs a token file and a "
+				  "role_arn");
+	const struct aws_sts_role role = { .arn = arn, .session = name };
+
+	s = find_sts(c, &sts, why);
+	if (s == STATUS_OK)
+		s = read_identity(file, &token, why);
+	if (s == STATUS_OK)
+		s = aws_sts_assume(c->wire, &sts, c->region, &role, NULL, token,
+				   ret, why);
+	secret_free(token);
+	return s == STATUS_NOT_FOUND ? STATUS_CONFIG : s;
+}
+
+/* What others get from IAM Identity Center or a sign-in is asked for there; to
+ * go on would be another identity. */
+static enum status elsewhere(const char *profile, const char *how,
+			     struct reason *why)
+{
+	return reason_set(why, STATUS_CONFIG,
+			  "AWS profile %s gets its credentials by %s, which is "
+			  "had through another profile with "
+			  "credential_process = aws configure "
+			  "export-credentials --profile %s --format process",
+			  profile, how, profile);
+}
+
+static enum status from_sso(struct aws_providers *c, const char *profile,
+			    int depth, struct aws_key *ret, struct reason *why)
+{
+	char unused[VALUE_SIZE];
+
+	(void)depth, (void)ret;
+	if (!aws_profile_text(c->files, profile, "sso_account_id", unused,
+			      sizeof(unused)) &&
+	    !aws_profile_text(c->files, profile, "sso_role_name", unused,
+			      sizeof(unused)))
+		return STATUS_NOT_FOUND;
+	return elsewhere(profile, "IAM Identity Center (sso_...)", why);
+}
+
+static enum status from_login(struct aws_providers *c, const char *profile,
+			      int depth, struct aws_key *ret,
+			      struct reason *why)
+{
+	char unused[VALUE_SIZE];
+
+	(void)depth, (void)ret;
+	if (!aws_profile_text(c->files, profile, "login_session", unused,
+			      sizeof(unused)))
+		return STATUS_NOT_FOUND;
+	return elsewhere(profile, "aws login (login_session)", why);
+}
+
+/* Behind the links of a profile: one that was named is the only one asked. */
+static enum status from_no_other(struct aws_providers *c, const char *profile,
+				 int depth, struct aws_key *ret,
+				 struct reason *why)
+{
+	(void)depth, (void)ret;
+	if (!c->named)
+		return STATUS_NOT_FOUND;
+	return reason_set(why, STATUS_CONFIG,
+			  "AWS profile %s, which was named, has no credentials "
+			  "in ~/.aws/config or ~/.aws/credentials; no other "
+			  "identity is used in its place: complete it, or name "
+			  "no profile (profile, AWS_PROFILE)",
+			  profile);
+}
+
+static link_fn from_role;
+
+static enum status try_links(struct aws_providers *c, link_fn *const *links,
+			     const char *profile, int depth,
+			     struct aws_key *ret, struct reason *why)
+{
+	enum status s = STATUS_NOT_FOUND;
+
+	for (; *links && s == STATUS_NOT_FOUND; links++)
+		s = (*links)(c, profile, depth, ret, why);
+	return s;
+}
+
+static enum status source_key(struct aws_providers *c, const char *profile,
+			      const char *source, const char *from, int depth,
+			      struct aws_key *ret, struct reason *why)
+{
+	static link_fn *const own[] = { from_sso,	  from_credentials_file,
+					from_login,	  from_process,
+					from_config_file, NULL };
+	static link_fn *const all[] = { from_role,	  from_identity,
+					from_sso,	  from_credentials_file,
+					from_login,	  from_process,
+					from_config_file, NULL };
+	struct reason said = { "" };
+	enum status s;
+
+	if (strcmp(from, "Environment") == 0)
+		s = from_environment(c, profile, depth, ret, why);
+	else if (strcmp(from, "EcsContainer") == 0)
+		s = from_container(c, profile, depth, ret, why);
+	else if (strcmp(from, "Ec2InstanceMetadata") == 0)
+		s = from_instance(c, profile, depth, ret, &said);
+	else if (*from)
+		return reason_set(why, STATUS_CONFIG,
+				  "AWS profile %s: credential_source is none "
+				  "of Environment, EcsContainer, "
+				  "Ec2InstanceMetadata",
+				  profile);
+	else if (depth >= ROLES_MAX)
+		return reason_set(why, STATUS_CONFIG,
+				  "AWS profile %s: more than %d roles on the "
+				  "way, or a circle of source_profile",
+				  profile, ROLES_MAX);
+	else
+		/* A profile that names itself means its own keys. */
+		s = try_links(c, strcmp(source, profile) == 0 ? own : all,
+			      source, depth + 1, ret, why);
+	if (s == STATUS_NOT_FOUND)
+		s = reason_set(why, STATUS_CONFIG,
+			       "AWS profile %s: its source %s has no "
+			       "credentials%s%s",
+			       profile, *from ? from : source,
+			       said.text[0] ? ": " : "", said.text);
+	else if (s != STATUS_OK && said.text[0])
+		reason_set(why, s, "%s", said.text);
+	return s;
+}
+
+static enum status from_role(struct aws_providers *c, const char *profile,
+			     int depth, struct aws_key *ret, struct reason *why)
+{
+	char arn[VALUE_SIZE], source[AWS_PROVIDERS_PROFILE_SIZE], from[32],
+		unused[VALUE_SIZE];
+	char external[VALUE_SIZE], name[128], duration[16];
+	const struct aws_profile *f = c->files;
+	struct aws_key key = { .id = "" };
+	struct aws_endpoint sts;
+	enum status s;
+
+	if (!aws_profile_text(f, profile, "role_arn", arn, sizeof(arn)) ||
+	    aws_profile_text(f, profile, "web_identity_token_file", unused,
+			     sizeof(unused)))
+		return STATUS_NOT_FOUND;
+	if (aws_profile_text(f, profile, "mfa_serial", unused, sizeof(unused)))
+		return reason_set(why, STATUS_CONFIG,
+				  "AWS profile %s: its role wants a person's "
+				  "one-time code (mfa_serial), which nobody "
+				  "types here; use a role that does not, or "
+				  "credential_process",
+				  profile);
+	aws_profile_text(f, profile, "source_profile", source, sizeof(source));
+	aws_profile_text(f, profile, "credential_source", from, sizeof(from));
+	if (!*source == !*from)
+		return reason_set(why, STATUS_CONFIG,
+				  "AWS profile %s: role_arn needs a "
+				  "source_profile or a credential_source, and "
+				  "not both",
+				  profile);
+	if (!aws_profile_text(f, profile, "role_session_name", name,
+			      sizeof(name)))
+		text_copy(name, sizeof(name), "keyturn");
+	const struct aws_sts_role role = {
+		.arn = arn,
+		.session = name,
+		.external_id = aws_profile_text(f, profile, "external_id",
+						external, sizeof(external)) ?
+				       external :
+				       NULL,
+		.duration = aws_profile_text(f, profile, "duration_seconds",
+					     duration, sizeof(duration)) ?
+				    duration :
+				    NULL,
+	};
+	s = find_sts(c, &sts, why);
+	if (s == STATUS_OK)
+		s = source_key(c, profile, source, from, depth, &key, why);
+	if (s == STATUS_OK)
+		s = aws_sts_assume(c->wire, &sts, c->region, &role, &key, NULL,
+				   ret, why);
+	aws_key_clear(&key);
+	return s;
+}
+
+/* --- the chain ------------------------------------------------------------- */
+
+enum status aws_providers_obtain(struct aws_providers *c, struct aws_key *ret,
+				 struct reason *why)
+{
+	static link_fn *const links[] = { from_role,
+					  from_identity,
+					  from_sso,
+					  from_credentials_file,
+					  from_login,
+					  from_process,
+					  from_config_file,
+					  from_no_other,
+					  from_container,
+					  from_instance,
+					  NULL };
+	struct reason said = { "" };
+	enum status s = STATUS_NOT_FOUND;
+
+	if (!c->explicit)
+		s = from_environment(c, c->profile, 0, ret, &said);
+	if (s == STATUS_NOT_FOUND)
+		s = try_links(c, links, c->profile, 0, ret, &said);
+	/* The instance is the last that was asked. */
+	if (s == STATUS_NOT_FOUND)
+		return reason_set(why, STATUS_CONFIG,
+				  "there are no AWS credentials: none in the "
+				  "environment, in profile %s or from a "
+				  "container, nor from the instance: %s",
+				  c->profile, said.text);
+	return s == STATUS_OK ? s : reason_set(why, s, "%s", said.text);
+}

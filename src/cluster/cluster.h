@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The system whose role is rotated.  One interface, one backend today
+ * (cluster_postgres.c); the simulator is the other.
+ *
+ * A `struct cluster` is one cluster; a `struct cluster_session` is one admin
+ * connection, and a claim is bound to the session that made it: connection
+ * lost means claim lost (rotation-safety.md finding 3).
+ *
+ * Statuses, for every member: STATUS_OK; STATUS_REFUSED, the cluster said no
+ * and changed nothing; STATUS_CLUSTER_UNAVAILABLE, nothing was changed and a
+ * retry may help; STATUS_UNKNOWN, the request was sent and no answer came.
+ * Others are named where they can occur.
+ */
+#ifndef KEYTURN_TARGET_H
+#define KEYTURN_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/random.h"
+#include "base/reason.h"
+#include "base/secret.h"
+#include "base/text.h"
+
+#define CLUSTER_NAME_SIZE   64 /* NAMEDATALEN: 63 bytes and a NUL */
+#define CLUSTER_SERVER_SIZE 64
+
+struct cluster_session;
+
+/* A password that may be a role's present one: for clusters without an admin,
+ * where the role itself connects. */
+struct cluster_candidate {
+	const char *version; /* "" when the store does not have it */
+	const struct secret *password;
+};
+
+/* What the marker row and the catalog say of a role, read under the claim. */
+struct cluster_marker {
+	uint32_t role_oid;
+	bool found;			     /* there is a row for this role */
+	char live_version[RANDOM_UUID_SIZE]; /* "" when none was ever applied */
+	char claim[RANDOM_UUID_SIZE];
+	int64_t epoch;	    /* grows with each claim */
+	int64_t epoch_was;  /* before this claim; 0 when there was no row */
+	bool foreign;	    /* the password in the catalog is not the one that
+			       was written with live_version (fingerprint; only
+			       where the admin may read pg_authid) */
+	bool branched;	    /* the row was written on another branch of the
+			       database (lakebase.md 3.7) */
+	bool standbys;	    /* a commit waits for synchronous standbys (look) */
+	bool none;	    /* the role has no password (likewise) */
+	int64_t expires_us; /* VALID UNTIL by the wall clock; 0: never */
+	bool renamed;	    /* the row's role is now called otherwise, or the
+			       name now belongs to another role: renamed, made
+			       again, or moved to a server with other oids */
+};
+
+/* One finding of a preflight or of `check`: a sentence and how to mend it. */
+enum cluster_severity { CLUSTER_NOTE, CLUSTER_WARN, CLUSTER_FAIL };
+typedef void cluster_finding_fn(void *arg, enum cluster_severity severity,
+				const char *topic, const char *sentence);
+
+/* Evidence of one login attempt (rotation-safety.md section 2.4). */
+enum cluster_login {
+	CLUSTER_LOGIN_RIGHT,	  /* the server asked, and took the password;
+				     also when it then refused for NOLOGIN,
+				     connection limit or database */
+	CLUSTER_LOGIN_WRONG,	  /* asked and refused (28P01) */
+	CLUSTER_LOGIN_NOT_ASKED,  /* let in without a password: no evidence */
+	CLUSTER_LOGIN_NO_EVIDENCE /* unreachable, full, TLS, timeout */
+};
+
+/* Which password a login is made with: what it shows depends on that. */
+enum cluster_proof {
+	CLUSTER_PROOF_NEW,     /* applied just now: a replica may lag behind */
+	CLUSTER_PROOF_PRESENT, /* CURRENT, before anything is changed */
+	CLUSTER_PROOF_WRONG /* a deliberate wrong one, which must be refused */
+};
+
+/* Who logs in for a proof, and where; strings may be NULL but for the role. */
+struct cluster_who {
+	const char *role;
+	const char *prove_dbname; /* what was set for proving this role */
+	const char *dbname;	  /* else, where its consumers log in */
+	const char *auth_file;	  /* a sink that poolers read: it is written
+				     after the proof; NULL: none */
+};
+
+#define CLUSTER_WAY_SIZE 65
+
+/* A role to be made for a partner; strings are "" when not wanted. */
+enum cluster_role_kind {
+	CLUSTER_ROLE_PASSWORD, /* a native role; it gets its password later */
+	CLUSTER_ROLE_SERVICE_PRINCIPAL,
+	CLUSTER_ROLE_USER,
+	CLUSTER_ROLE_GROUP
+};
+
+#define CLUSTER_GRANTS_MAX 16
+
+struct cluster_role_spec {
+	const char *role;
+	enum cluster_role_kind kind;
+	const char *owner;    /* the group that it becomes a member of */
+	const char *database; /* where it may connect, and grants are made */
+	const char *const *grants; /* "SELECT ON ALL TABLES IN SCHEMA s" */
+	size_t n_grants;
+};
+
+enum cluster_chain_form {
+	CLUSTER_CHAIN_TEXT,
+	CLUSTER_CHAIN_JSON,
+	CLUSTER_CHAIN_PEM
+};
+
+struct cluster;
+
+struct cluster_ops {
+	const char *type; /* "postgres" */
+
+	/*
+	 * Open an admin session: directly, to a writable server.  May reuse an
+	 * idle session of this target that no claim is bound to.
+	 */
+	enum status (*open)(struct cluster *t, struct cluster_session **ret,
+			    struct reason *why);
+
+	/*
+	 * On a cluster whose roles change their own passwords (target->self):
+	 * open a session as this role with the first candidate that is taken.
+	 * STATUS_REFUSED when all are refused, or there is none.
+	 */
+	enum status (*open_as)(struct cluster *t, const char *role,
+			       const struct cluster_candidate *candidates,
+			       size_t n, struct cluster_session **ret,
+			       struct reason *why);
+
+	/*
+	 * Give the session up.  `clean` false closes the connection; true takes
+	 * the session's name off the claim it made, so that the next rotator
+	 * need not wait, and lets the target keep it for the next open().
+	 */
+	void (*release)(struct cluster *t, struct cluster_session *s,
+			bool clean);
+
+	/*
+	 * Is everything in place to rotate this role?  Reads only.  Cluster-wide
+	 * findings are remembered per target.  Each finding goes to `finding`
+	 * when not NULL.  STATUS_REFUSED with the first failure's sentence when
+	 * there is a CLUSTER_FAIL: role missing, superuser, pg_*, keyturn's own
+	 * admin, no right to change it, NOLOGIN, VALID UNTIL passed, marker table
+	 * missing and not creatable, read-only, ...
+	 */
+	enum status (*preflight)(struct cluster *t, struct cluster_session *s,
+				 const char *role, cluster_finding_fn *finding,
+				 void *arg, struct reason *why);
+
+	/*
+	 * Take the claim (protocol step S1): one transaction that locks the
+	 * marker row, refuses while the claim of another living session is
+	 * younger than claim_max_us (STATUS_BUSY), ends an older or our own
+	 * earlier backend, writes `claim` and the greater of epoch and `floor`
+	 * plus one (after a restore the epoch would go back), commits
+	 * (synchronous_commit may be off: the claim is bound to this session).
+	 * `takeover`: do not wait for age, end the other backend at once
+	 * (`recover`, or our own earlier session).
+	 * STATUS_UNKNOWN when the commit's reply was lost: claim anew.
+	 * STATUS_NOT_FOUND when there is no such role.
+	 */
+	enum status (*claim)(struct cluster *t, struct cluster_session *s,
+			     const char *role, const char *claim, bool takeover,
+			     int64_t floor, struct cluster_marker *ret,
+			     struct reason *why);
+
+	/* Read the marker and the role without a claim. */
+	enum status (*look)(struct cluster *t, struct cluster_session *s,
+			    const char *role, struct cluster_marker *ret,
+			    struct reason *why);
+
+	/*
+	 * Step S6: one transaction on the claim's session: marker
+	 * compare-and-swap on the claim (must hit one row), then ALTER ROLE with
+	 * the verifier built from password and version (salt from the version
+	 * id), commit with synchronous_commit on.  With password NULL only the
+	 * marker is written (adoption of the password in place).
+	 * STATUS_CONFLICT: fenced, another claim is in the marker.
+	 * STATUS_REJECTED: the server definitely rejects this password (22023 or
+	 * an extension's refusal of the password).
+	 * STATUS_NOT_FOUND: the role is gone.
+	 * *ret_alone, on STATUS_OK: it is committed on this server, and no
+	 * synchronous standby has confirmed it while we waited.
+	 */
+	enum status (*apply)(struct cluster *t, struct cluster_session *s,
+			     const char *role, const char *claim,
+			     const char *version, const struct secret *password,
+			     bool *ret_alone, struct reason *why);
+
+	/*
+	 * One login as the role on every endpoint of the cluster, with exactly
+	 * this password and no other credential.  *ret_login is the weakest
+	 * evidence of all endpoints; for CLUSTER_PROOF_WRONG a "no" is the best.
+	 * Always STATUS_OK unless something local failed; STATUS_CONFLICT when
+	 * an endpoint is a PgBouncer, which with `auth_file` could not know a
+	 * new password by then: none can be proved.
+	 */
+	enum status (*prove)(struct cluster *t, const struct cluster_who *who,
+			     const struct secret *password,
+			     enum cluster_proof kind,
+			     enum cluster_login *ret_login, struct reason *why);
+
+	/* The way that these logins go, as a hash: another one when any
+	 * setting that they depend on is another. */
+	enum status (*way)(struct cluster *t, const struct cluster_who *who,
+			   char ret_way[CLUSTER_WAY_SIZE]);
+
+	/*
+	 * Why would a right password be refused?  After a CLUSTER_LOGIN_WRONG:
+	 * `why` says expired, NOLOGIN, md5 under a scram rule, changed by hand.
+	 * Fills the marker as look() does.
+	 */
+	enum status (*inspect)(struct cluster *t, struct cluster_session *s,
+			       const char *role, struct cluster_marker *ret,
+			       struct reason *why);
+
+	/*
+	 * Make a role, without a password, all or nothing.  STATUS_REFUSED also
+	 * when it exists, or would have a share of an all-powerful role.
+	 */
+	enum status (*create_role)(struct cluster *t,
+				   const struct cluster_role_spec *spec,
+				   struct reason *why);
+
+	/* The certificates that the server shows, for people or machines, or
+	 * the root alone, for a partner (STATUS_REFUSED when it is not trusted
+	 * here).  Nothing but TLS is spoken with the server. */
+	enum status (*show_chain)(struct cluster *t,
+				  enum cluster_chain_form form,
+				  struct text *ret, struct reason *why);
+
+	void (*close)(struct cluster *t);
+};
+
+struct cluster {
+	const struct cluster_ops *ops;
+	const char *name; /* the [cluster NAME] */
+	/* What consumers are told (strings, "" when unknown). */
+	const char *host;
+	const char *port;
+	const char *dbname;
+	const char *sslmode;
+	/* A commit that failed may have changed the password all the same
+	 * (services that forward it, rotation-safety.md X13): a left-over
+	 * PENDING is then applied again, never dropped. */
+	bool doubts;
+	bool self; /* no admin: sessions are opened with open_as() */
+	/* Which running server the last preflight was on; "" when it does not
+	 * say.  Two targets that have the same one are one server. */
+	char server[CLUSTER_SERVER_SIZE];
+	bool unmarked; /* no marker: live_version is what logged in, and may be
+			  older than the claim */
+};
+
+#endif

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Step S6: the marker's compare-and-swap and ALTER ROLE in one transaction.
+ * Must never send COMMIT unless every statement before it succeeded without a
+ * notice, and must never call the outcome of a sent COMMIT anything but what
+ * the server said.
+ *
+ * Two round trips: everything but COMMIT, then COMMIT.  So whatever fails in
+ * the first one was certainly not applied.
+ *
+ * A server that takes no verifier says so at the latest in the second one
+ * (Neon's kin: XX000 and a sentence), and has changed nothing; with
+ * password_send = auto the password then goes in clear (cluster_postgres_plain.c).
+ */
+#include "cluster/postgres/postgres_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "crypto/scram.h"
+
+#define SQL_MAX 4096
+
+/* Statements of the first round trip. */
+enum { STEP_BEGIN, STEP_FENCE, STEP_ALTER, STEP_CHECK, STEPS };
+
+struct change {
+	struct cluster_postgres *p;
+	struct cluster_session *s;
+	const char *role;
+	const char *claim;
+	const char *version;
+	const struct secret *password; /* NULL: only the marker is written */
+	struct secret *alter;	       /* the statement with the verifier */
+	bool plain;		       /* it is sent in clear instead */
+	char fingerprint[2 * DIGEST_SIZE + 1];
+	bool refused_verifier; /* definitely, and nothing was changed */
+	bool rolled_back;
+	bool alone;  /* committed, and no synchronous standby has it */
+	size_t done; /* statements of the first round trip that succeeded */
+};
+
+/* Division by zero stops the batch when no row, or not one row, was hit. */
+static void add_swap_sql(struct text *t, const struct cluster_session *s)
+{
+	text_printf(t,
+		    "WITH u AS (UPDATE %s SET live_version = $3::uuid, "
+		    "applied_at = pg_catalog.clock_timestamp(), "
+		    "role_name = $5::pg_catalog.name, "
+		    "branch = coalesce(nullif($7::text, ''), branch), "
+		    "fingerprint = ",
+		    s->marker);
+	if (s->sees_authid)
+		text_add(t, "coalesce($4, (SELECT pg_catalog.encode("
+			    "pg_catalog.sha256(pg_catalog.convert_to("
+			    "a.rolpassword, 'UTF8')), 'hex') "
+			    "FROM pg_catalog.pg_authid a "
+			    "WHERE a.oid = $1::oid)) ");
+	else
+		text_add(t, "$4 ");
+	text_add(t, "WHERE role_oid = $1::oid AND claim = $2::uuid "
+		    "RETURNING 1) "
+		    "SELECT 1 / pg_catalog.count(*), "
+		    "pg_catalog.set_config('synchronous_commit', $6, true) ");
+}
+
+/* The fence of this cluster. */
+static void add_fence_sql(struct text *t, const struct change *c)
+{
+	const struct cluster_session *s = c->s;
+	bool none = c->p->o.marker == CLUSTER_MARKER_NONE;
+
+	if (none)
+		cluster_postgres_marker_none_fence_sql(t);
+	else
+		add_swap_sql(t, s);
+	/* A backend that is ended while it waits inside the function logs the
+	 * statement as CONTEXT: it shall not wait, nor end by itself when we
+	 * are gone. */
+	if (c->plain)
+		text_add(t, ", pg_catalog.set_config('password_encryption', "
+			    "'scram-sha-256', true), "
+			    "pg_catalog.set_config('lock_timeout', '250ms', "
+			    "true), (SELECT pg_catalog.set_config(g.name, '0', "
+			    "true) FROM pg_catalog.pg_settings g WHERE g.name "
+			    "= 'client_connection_check_interval') ");
+	if (none)
+		cluster_postgres_marker_none_held_sql(t);
+	else
+		text_add(t, "FROM u");
+}
+
+/*
+ * After ALTER ROLE the role's tuple is ours, so its name cannot move any more:
+ * is it still the role the marker means, and did the server keep exactly what
+ * it was given (rotation-safety.md X14)?
+ */
+static void add_check_sql(struct text *t, const struct change *c)
+{
+	/* Sent in clear: what it was made into is only known now. */
+	if (c->s->sees_authid && c->plain) {
+		text_printf(t,
+			    "WITH u AS (UPDATE %s m SET fingerprint = "
+			    "pg_catalog.encode(pg_catalog.sha256("
+			    "pg_catalog.convert_to(a.rolpassword, 'UTF8')), "
+			    "'hex') FROM pg_catalog.pg_authid a "
+			    "WHERE m.role_oid = a.oid AND a.oid = $1::oid "
+			    "AND a.rolname = $2::pg_catalog.name "
+			    "AND a.rolpassword LIKE 'SCRAM-SHA-256$%%' "
+			    "AND $3::text IS NULL RETURNING 1) "
+			    "SELECT 1 / pg_catalog.count(*) FROM u",
+			    c->s->marker);
+		return;
+	}
+	if (c->s->sees_authid && c->alter != NULL)
+		text_add(t, "SELECT 1 / pg_catalog.count(*) "
+			    "FROM pg_catalog.pg_authid a WHERE a.oid = $1::oid "
+			    "AND a.rolname = $2::pg_catalog.name "
+			    "AND pg_catalog.encode(pg_catalog.sha256("
+			    "pg_catalog.convert_to(a.rolpassword, 'UTF8')), "
+			    "'hex') = $3");
+	else
+		text_add(t, "SELECT 1 / pg_catalog.count(*) "
+			    "FROM pg_catalog.pg_roles r WHERE r.oid = $1::oid "
+			    "AND r.rolname = $2::pg_catalog.name "
+			    "AND ($3::text IS NULL OR true)");
+}
+
+/* ALTER ROLE "name" PASSWORD 'verifier', and the verifier's hash. */
+static enum status build_alter(struct change *c, const struct secret *password,
+			       struct reason *why)
+{
+	unsigned char salt[SCRAM_SALT_SIZE], hash[DIGEST_SIZE];
+	struct secret *verifier = NULL, *name = NULL, *literal = NULL;
+	struct secret *sql = NULL;
+	enum status st = scram_salt(c->version, salt);
+
+	if (st == STATUS_OK)
+		st = scram_verifier(password, salt, sizeof(salt),
+				    c->s->iterations, &verifier, why);
+	if (st == STATUS_OK)
+		st = digest_sha256(secret_bytes(verifier), secret_len(verifier),
+				   NULL, 0, hash);
+	if (st == STATUS_OK)
+		st = pg_quote_identifier(c->s->pg, c->role, &name, why);
+	if (st == STATUS_OK)
+		st = pg_quote_literal(c->s->pg, verifier, &literal, why);
+	if (st == STATUS_OK)
+		st = secret_new(SQL_MAX, &sql);
+	if (st == STATUS_OK)
+		st = secret_append(sql, "ALTER ROLE ", 11);
+	if (st == STATUS_OK)
+		st = secret_append(sql, secret_bytes(name), secret_len(name));
+	if (st == STATUS_OK)
+		st = secret_append(sql, " PASSWORD ", 10);
+	if (st == STATUS_OK)
+		st = secret_append(sql, secret_bytes(literal),
+				   secret_len(literal));
+	if (st == STATUS_OK) {
+		encode_hex(hash, sizeof(hash), c->fingerprint);
+		c->alter = sql;
+		sql = NULL;
+	}
+	secret_free(verifier);
+	secret_free(name);
+	secret_free(literal);
+	secret_free(sql);
+	return st;
+}
+
+static void roll_back(struct change *c)
+{
+	char sqlstate[PG_SQLSTATE_SIZE];
+
+	if (c->rolled_back)
+		return;
+	c->rolled_back = true;
+	if (!pg_alive(c->s->pg) ||
+	    cluster_postgres_run(c->p, c->s, "ROLLBACK", 0, NULL, NULL,
+				 sqlstate, NULL) != STATUS_OK)
+		c->s->broken = true;
+}
+
+/* Does the server refuse this password, as opposed to this change? */
+static bool rejects_password(const char *sqlstate)
+{
+	/* passwordcheck and most hooks: 22023; credcheck: 28000; a hook in a
+	 * procedural language: P0001. */
+	return strncmp(sqlstate, "22", 2) == 0 ||
+	       strncmp(sqlstate, "28", 2) == 0 ||
+	       strcmp(sqlstate, "P0001") == 0;
+}
+
+/* What is to be done about a server that takes no verifier. */
+static enum status wants_plain(const struct change *c, struct reason *why)
+{
+	return reason_set(why, STATUS_REFUSED,
+			  "cluster %s takes no SCRAM verifier for role %s, "
+			  "only passwords in clear; set password_send = auto "
+			  "in [cluster %s] (or allow encrypted passwords "
+			  "there: credcheck.encrypted_password_allowed)",
+			  c->p->name, c->role, c->p->name);
+}
+
+static enum status explain_alter(struct change *c, enum status st,
+				 const char *sqlstate, struct reason *why)
+{
+	const char *name = c->p->name;
+
+	c->refused_verifier = !c->plain &&
+			      (strcmp(sqlstate, "0A000") == 0 ||
+			       pg_hint(c->s->pg) == PG_HINT_WANTS_PLAINTEXT);
+	if (c->refused_verifier)
+		return wants_plain(c, why);
+	/* Another password would not help: it is the statement. */
+	if (pg_hint(c->s->pg) == PG_HINT_WANTS_VALID_UNTIL ||
+	    strcmp(sqlstate, CLUSTER_PLAIN_VALID_UNTIL) == 0)
+		return reason_set(
+			why, STATUS_REFUSED,
+			"cluster %s demands VALID UNTIL with each new "
+			"password (credcheck), and keyturn moves no "
+			"role's date; as a superuser run ALTER ROLE "
+			"... SET credcheck.password_valid_until = 0, "
+			"and credcheck.password_valid_max = 0, for "
+			"keyturn's admin",
+			name);
+	if (rejects_password(sqlstate))
+		return reason_set(why, STATUS_REJECTED,
+				  "cluster %s rejects the password made for "
+				  "role %s (SQLSTATE %s); see its password "
+				  "rules (passwordcheck, credcheck) and the "
+				  "policy",
+				  name, c->role, sqlstate);
+	if (strcmp(sqlstate, "42704") == 0)
+		return reason_set(why, STATUS_NOT_FOUND,
+				  "cluster %s: role %s was dropped or renamed "
+				  "while it was being rotated; nothing was "
+				  "changed",
+				  name, c->role);
+	if (strcmp(sqlstate, "42501") == 0)
+		return reason_set(why, STATUS_REFUSED,
+				  "cluster %s: keyturn's admin may not change "
+				  "the password of role %s; keyturn check says "
+				  "which right is missing (on RDS it may be "
+				  "rds_password)",
+				  name, c->role);
+	return reason_wrap(why, st, "cluster %s, role %s, ALTER ROLE", name,
+			   c->role);
+}
+
+/* The check after ALTER ROLE found another role or another password. */
+static enum status explain_check(struct change *c, struct reason *why)
+{
+	const char *params[] = { c->s->claim_oid, c->role };
+	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_result *r = NULL;
+	enum status st;
+	bool same;
+
+	/* Nothing is answered inside a transaction that has failed. */
+	roll_back(c);
+	st = cluster_postgres_run(
+		c->p, c->s,
+		"SELECT FROM pg_catalog.pg_roles r WHERE r.oid = $1::oid "
+		"AND r.rolname = $2::pg_catalog.name",
+		2, params, &r, sqlstate, NULL);
+	if (st != STATUS_OK)
+		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+				  "cluster %s: the change of role %s failed "
+				  "its check, and why could not be asked; "
+				  "nothing was changed",
+				  c->p->name, c->role);
+	same = pg_rows(r) == 1;
+	pg_result_free(r);
+	if (same)
+		return reason_set(
+			why, STATUS_REFUSED,
+			"cluster %s did not store the verifier of "
+			"role %s as it was sent; an extension changes "
+			"passwords",
+			c->p->name, c->role);
+	return reason_set(why, STATUS_NOT_FOUND,
+			  "cluster %s: role %s was dropped, renamed or "
+			  "replaced while it was being rotated; nothing was "
+			  "changed",
+			  c->p->name, c->role);
+}
+
+static enum status explain_first(struct change *c, enum status st,
+				 const char *sqlstate, struct reason *why)
+{
+	bool nothing_hit = strcmp(sqlstate, "22012") == 0;
+
+	if (c->done == STEP_FENCE && nothing_hit)
+		return reason_set(why, STATUS_CONFLICT,
+				  "cluster %s: another claim is in the marker "
+				  "of role %s; nothing was changed",
+				  c->p->name, c->role);
+	if (c->done == STEP_ALTER && c->password != NULL)
+		return explain_alter(c, st, sqlstate, why);
+	/* Without a password the check takes ALTER ROLE's place. */
+	if ((c->done == STEP_CHECK || c->done == STEP_ALTER) && nothing_hit)
+		return explain_check(c, why);
+	return reason_wrap(why, st, "cluster %s, role %s, apply", c->p->name,
+			   c->role);
+}
+
+/* What the function that sends in clear says: "" or a SQLSTATE. */
+static enum status read_wrapper(struct change *c, const struct pg_result *r,
+				struct reason *why)
+{
+	const char *said = pg_rows(r) == 1 ? pg_value(r, 0, 0) : "XX000";
+	enum status st = STATUS_REFUSED;
+
+	if (said[0] == '\0')
+		return STATUS_OK;
+	/* Whoever answered: only a code may get into a sentence. */
+	if (strlen(said) != 5 ||
+	    strspn(said, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5)
+		said = "XX000";
+	if (pg_classify(said) == PG_CLASS_TRANSIENT)
+		st = STATUS_CLUSTER_UNAVAILABLE;
+	reason_set(why, st, "the server refused a statement (SQLSTATE %s)",
+		   said);
+	return explain_alter(c, st, said, why);
+}
+
+static size_t list_statements(const struct change *c, const char *fence,
+			      const char *check,
+			      const char *const *fence_params,
+			      const char *const *check_params,
+			      const char *const *plain_params,
+			      struct pg_statement many[STEPS])
+{
+	size_t n = 0;
+
+	many[n++] = (struct pg_statement){
+		"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0, NULL, NULL
+	};
+	many[n++] = (struct pg_statement){ fence, 7, fence_params, NULL };
+	if (c->plain)
+		many[n++] = (struct pg_statement){ CLUSTER_PLAIN_CALL, 2,
+						   plain_params, NULL };
+	else if (c->alter != NULL)
+		many[n++] = (struct pg_statement){ secret_bytes(c->alter), 0,
+						   NULL, NULL };
+	many[n++] = (struct pg_statement){ check, 3, check_params, NULL };
+	return n;
+}
+
+/* BEGIN, fence, ALTER ROLE, check: nothing of it lasts without COMMIT. */
+static enum status first_trip(struct change *c, struct reason *why)
+{
+	struct cluster_session *s = c->s;
+	struct text fence = text_make(SQL_MAX), check = text_make(SQL_MAX);
+	const char *print = c->alter != NULL ? c->fingerprint : NULL;
+	const char *fence_params[] = { s->claim_oid, c->claim, c->version,
+				       print,	     c->role,  s->sync_commit,
+				       s->branch };
+	const char *check_params[] = { s->claim_oid, c->role, print };
+	const char *plain_params[] = { c->role,
+				       c->plain ? secret_bytes(c->password) :
+						  NULL };
+	struct pg_statement many[STEPS];
+	size_t n, i;
+	unsigned notices = pg_notices(s->pg);
+	char sqlstate[PG_SQLSTATE_SIZE];
+	enum status st, said = STATUS_OK;
+
+	add_fence_sql(&fence, c);
+	add_check_sql(&check, c);
+	st = text_status(&fence);
+	if (st == STATUS_OK)
+		st = text_status(&check);
+	if (st != STATUS_OK)
+		goto out;
+	n = list_statements(c, text_str(&fence), text_str(&check), fence_params,
+			    check_params, plain_params, many);
+	st = pg_run_many(s->pg, many, n,
+			 c->p->o.statement_timeout_us + CLUSTER_MARGIN_US,
+			 &c->done, sqlstate, why);
+	/* The function's word comes first: a check that failed after it may
+	 * have failed because of it. */
+	if (c->plain && many[STEP_ALTER].result != NULL)
+		said = read_wrapper(c, many[STEP_ALTER].result, why);
+	if (said != STATUS_OK) {
+		st = said;
+	} else if (st != STATUS_OK) {
+		st = explain_first(c, st, sqlstate, why);
+	} else if (pg_notices(s->pg) != notices) {
+		st = reason_set(why, STATUS_REFUSED,
+				"cluster %s gave a notice instead of plainly "
+				"taking the password of role %s; it was rolled "
+				"back, the server's log has the text",
+				c->p->name, c->role);
+	}
+	for (i = 0; i < n; i++)
+		pg_result_free(many[i].result);
+	if (st != STATUS_OK)
+		roll_back(c);
+out:
+	text_free(&fence);
+	text_free(&check);
+	return st;
+}
+
+static enum status commit(struct change *c, struct reason *why)
+{
+	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_result *r = NULL;
+	unsigned notices = pg_notices(c->s->pg);
+	bool committed;
+	enum status st;
+
+	st = cluster_postgres_run(c->p, c->s, "COMMIT", 0, NULL, &r, sqlstate,
+				  why);
+	committed = st == STATUS_OK && strcmp(pg_tag(r), "COMMIT") == 0;
+	pg_result_free(r);
+	/* A wait that was cut short (statement_timeout) is a warning: what is
+	 * committed cannot be taken back. */
+	c->alone = committed && pg_notices(c->s->pg) != notices;
+	if (committed)
+		return STATUS_OK;
+	if (st == STATUS_OK)
+		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+				  "cluster %s rolled the change of role %s "
+				  "back; nothing was changed",
+				  c->p->name, c->role);
+	if (!pg_alive(c->s->pg))
+		c->s->broken = true;
+	if (!c->plain && c->alter != NULL &&
+	    pg_hint(c->s->pg) == PG_HINT_WANTS_PLAINTEXT) {
+		c->refused_verifier = true;
+		return wants_plain(c, why);
+	}
+	/* Serialization and constraints are decided before anything lasts, and
+	 * without an SQLSTATE in a living session nothing was sent.  All else
+	 * may come after the change took hold (X13: Neon's XX000). */
+	if (!c->plain && (strncmp(sqlstate, "40", 2) == 0 ||
+			  strncmp(sqlstate, "23", 2) == 0))
+		return STATUS_CLUSTER_UNAVAILABLE;
+	if (st == STATUS_CLUSTER_UNAVAILABLE && sqlstate[0] == '\0')
+		return st;
+	if (sqlstate[0] != '\0')
+		return reason_set(why, STATUS_UNKNOWN,
+				  "cluster %s failed the commit of role %s's "
+				  "new password (SQLSTATE %s) and may have "
+				  "kept it all the same; it stays staged, and "
+				  "is applied again",
+				  c->p->name, c->role, sqlstate);
+	return reason_set(why, STATUS_UNKNOWN,
+			  "cluster %s: whether the new password of role %s was "
+			  "committed is not known; the marker will tell",
+			  c->p->name, c->role);
+}
+
+/* One transaction, with the verifier or in clear. */
+static enum status change(struct change *c, struct reason *why)
+{
+	enum status st = STATUS_OK;
+
+	c->rolled_back = false;
+	if (c->plain)
+		st = cluster_postgres_plain_ready(c->p, c->s, why);
+	else if (c->password != NULL)
+		st = build_alter(c, c->password, why);
+	if (st == STATUS_OK)
+		st = first_trip(c, why);
+	if (st == STATUS_OK)
+		st = commit(c, why);
+	return st;
+}
+
+enum status cluster_postgres_apply(struct cluster *t, struct cluster_session *s,
+				   const char *role, const char *claim,
+				   const char *version,
+				   const struct secret *password,
+				   bool *ret_alone, struct reason *why)
+{
+	struct change c = { .p = cluster_postgres_of(t),
+			    .s = s,
+			    .role = role,
+			    .claim = claim,
+			    .version = version,
+			    .password = password };
+	enum status st = cluster_postgres_check_name(role, why);
+
+	if (st != STATUS_OK)
+		return st;
+	/* The claim is this session's or nobody's (finding 3). */
+	if (s->claim[0] == '\0' || strcmp(s->claim, claim) != 0)
+		return reason_set(why, STATUS_CONFLICT,
+				  "cluster %s: this session does not hold the "
+				  "claim on role %s; nothing was changed",
+				  c.p->name, role);
+	c.plain = password != NULL && cluster_postgres_plain_wanted(c.p);
+	st = change(&c, why);
+	secret_free(c.alter);
+	c.alter = NULL;
+	if (c.refused_verifier && c.p->o.send == CLUSTER_SEND_AUTO) {
+		cluster_postgres_plain_note(c.p);
+		c.plain = true;
+		st = change(&c, why);
+	}
+	if (st == STATUS_OK) {
+		text_copy(s->live, sizeof(s->live), version);
+		*ret_alone = c.alone;
+	}
+	if (st == STATUS_OK && c.plain)
+		reason_set(why, STATUS_OK,
+			   "the new password is live; it was sent in clear "
+			   "inside verified TLS, to a server that takes no "
+			   "verifier and logs no parameters");
+	else if (st == STATUS_OK && c.alone)
+		reason_set(why, STATUS_OK,
+			   "the new password is live on this server; no "
+			   "synchronous standby has confirmed it within "
+			   "statement_timeout");
+	else if (st == STATUS_OK)
+		reason_clear(why);
+	return st;
+}

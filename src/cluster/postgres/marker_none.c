@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * What stands for the marker where there is none (marker = none): which password
+ * logged in says what is live, and an advisory lock of the session is the claim.
+ * Must never take a lock for a claim that another session may still hold.
+ *
+ * Weaker than a marker: a lock ends with its session, not with the transaction
+ * that waits there, and after a restore nothing says that it was one.  A late
+ * apply is held off because its backend has the lock for as long as it lives.
+ */
+#include "cluster/postgres/marker_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VANISH_WAIT_US (2 * NOW_SECOND)
+#define EVICT_WAIT_US  (10 * NOW_SECOND)
+#define SLEEP_US       (NOW_SECOND / 20)
+
+/* "kt" and the role's oid are the lock's two halves. */
+#define LOCK_CLASS "27508"
+#define HELD_SQL                                               \
+	"pg_catalog.pg_locks l JOIN pg_catalog.pg_database d " \
+	"ON d.oid = l.database WHERE l.locktype = 'advisory' " \
+	"AND d.datname = pg_catalog.current_database() "       \
+	"AND l.classid = " LOCK_CLASS " AND l.objsubid = 1 AND l.granted "
+
+#define CLAIM_SQL                                                             \
+	"SELECT r.oid, pg_catalog.pg_try_advisory_lock((" LOCK_CLASS          \
+	"::bigint << 32) | r.oid::bigint), h.pid, h.backend_start, "          \
+	"coalesce((extract(epoch FROM pg_catalog.clock_timestamp() - "        \
+	"h.backend_start) * 1000000)::bigint, 0) FROM pg_catalog.pg_roles r " \
+	"LEFT JOIN (SELECT l.objid, a.pid, a.backend_start FROM "             \
+	"pg_catalog.pg_stat_activity a, " HELD_SQL                            \
+	"AND a.pid = l.pid AND l.pid <> pg_catalog.pg_backend_pid()) h "      \
+	"ON h.objid = r.oid WHERE r.rolname = $1::pg_catalog.name"
+
+void cluster_postgres_marker_none_fence_sql(struct text *t)
+{
+	text_add(t, "SELECT 1 / pg_catalog.count(*), "
+		    "pg_catalog.set_config('synchronous_commit', $6, true) ");
+}
+
+void cluster_postgres_marker_none_held_sql(struct text *t)
+{
+	text_add(t, "FROM " HELD_SQL "AND l.pid = pg_catalog.pg_backend_pid() "
+		    "AND l.objid = $1::oid AND pg_catalog.num_nulls($2::text, "
+		    "$3::text, $4::text, $5::text, $7::text) >= 0");
+}
+
+enum status cluster_postgres_marker_none_read(struct cluster_postgres *p,
+					      struct cluster_session *s,
+					      const char *role,
+					      struct cluster_marker_row *row,
+					      struct reason *why)
+{
+	const char *params[] = { role };
+	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_result *r = NULL;
+	enum status st;
+
+	st = cluster_postgres_run(
+		p, s,
+		"SELECT r.oid, r.rolcanlogin, "
+		"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
+		"false), r.rolvaliduntil, EXISTS (SELECT FROM " HELD_SQL
+		"AND l.pid = pg_catalog.pg_backend_pid() "
+		"AND l.objid = r.oid), " CLUSTER_EXPIRES_SQL
+		" FROM pg_catalog.pg_roles r "
+		"WHERE r.rolname = $1::pg_catalog.name",
+		1, params, &r, sqlstate, why);
+	if (st == STATUS_OK && pg_rows(r) == 0)
+		st = reason_set(why, STATUS_NOT_FOUND,
+				"cluster %s has no role %s any more", p->name,
+				role);
+	if (st == STATUS_OK) {
+		memset(row, 0, sizeof(*row)); /* not secret */
+		row->marker.role_oid =
+			(uint32_t)strtoul(pg_value(r, 0, 0), NULL, 10);
+		row->marker.found = s->live[0] != '\0';
+		row->marker.epoch = s->epoch;
+		text_copy(row->marker.live_version,
+			  sizeof(row->marker.live_version), s->live);
+		if (pg_value(r, 0, 4)[0] == 't')
+			text_copy(row->marker.claim, sizeof(row->marker.claim),
+				  s->claim);
+		row->can_login = pg_value(r, 0, 1)[0] == 't';
+		row->expired = pg_value(r, 0, 2)[0] == 't';
+		text_copy(row->valid_until, sizeof(row->valid_until),
+			  pg_value(r, 0, 3));
+		row->marker.expires_us = strtoll(pg_value(r, 0, 5), NULL, 10);
+		text_copy(row->kind, sizeof(row->kind), "?");
+	}
+	pg_result_free(r);
+	return st == STATUS_UNKNOWN ? STATUS_CLUSTER_UNAVAILABLE : st;
+}
+
+static enum status end_holder(struct cluster_postgres *p,
+			      struct cluster_session *s,
+			      const struct pg_result *r, struct reason *why)
+{
+	const char *params[] = { pg_value(r, 0, 2), pg_value(r, 0, 3) };
+	char sqlstate[PG_SQLSTATE_SIZE];
+
+	return cluster_postgres_run(
+		p, s,
+		"SELECT pg_catalog.pg_terminate_backend(a.pid) "
+		"FROM pg_catalog.pg_stat_activity a WHERE a.pid = $1::int "
+		"AND a.backend_start = $2::timestamptz",
+		2, params, NULL, sqlstate, why);
+}
+
+/* One try.  *ret_ours, or *ret_wait when the holder was told to end or may go
+ * by itself until then. */
+static enum status try_once(struct cluster_postgres *p,
+			    struct cluster_session *s, const char *role,
+			    bool takeover, int64_t *until, bool *evicted,
+			    bool *ret_ours, char oid[16], struct reason *why)
+{
+	const char *params[] = { role };
+	char sqlstate[PG_SQLSTATE_SIZE], age[32];
+	struct pg_result *r = NULL;
+	int64_t age_us;
+	enum status st;
+
+	st = cluster_postgres_run(p, s, CLAIM_SQL, 1, params, &r, sqlstate,
+				  why);
+	if (st == STATUS_OK && pg_rows(r) == 0)
+		st = reason_set(why, STATUS_NOT_FOUND,
+				"cluster %s has no role %s", p->name, role);
+	if (st != STATUS_OK)
+		goto out;
+	text_copy(oid, 16, pg_value(r, 0, 0));
+	*ret_ours = pg_value(r, 0, 1)[0] == 't';
+	age_us = strtoll(pg_value(r, 0, 4), NULL, 10);
+	if (*ret_ours || pg_is_null(r, 0, 2))
+		goto out;
+	if (!*evicted && (takeover || (now_boot(p->o.now) >= *until &&
+				       age_us >= p->o.claim_max_us))) {
+		*evicted = true;
+		*until = now_boot(p->o.now) + EVICT_WAIT_US;
+		st = end_holder(p, s, r, why);
+	} else if (now_boot(p->o.now) >= *until) {
+		st = reason_set(why, STATUS_BUSY,
+				"cluster %s: role %s is claimed by another "
+				"session (backend %s, for %s); wait for it, or "
+				"run keyturn recover %s",
+				p->name, role, pg_value(r, 0, 2),
+				now_age(age_us, age), role);
+	}
+out:
+	pg_result_free(r);
+	return st;
+}
+
+enum status cluster_postgres_marker_none_claim(
+	struct cluster_postgres *p, struct cluster_session *s, const char *role,
+	const char *claim, bool takeover, int64_t floor,
+	struct cluster_marker *ret, struct reason *why)
+{
+	int64_t until = now_boot(p->o.now) + VANISH_WAIT_US;
+	struct cluster_marker_row row;
+	bool ours = false, evicted = false;
+	char oid[16] = "";
+	enum status st = STATUS_OK;
+
+	s->claim[0] = '\0';
+	while (st == STATUS_OK && !ours) {
+		st = try_once(p, s, role, takeover, &until, &evicted, &ours,
+			      oid, why);
+		if (st == STATUS_OK && !ours)
+			now_sleep(p->o.now, SLEEP_US);
+	}
+	if (st != STATUS_OK)
+		return st;
+	text_copy(s->claim, sizeof(s->claim), claim);
+	text_copy(s->claim_oid, sizeof(s->claim_oid), oid);
+	s->epoch = floor + 1;
+	st = cluster_postgres_marker_none_read(p, s, role, &row, why);
+	if (st != STATUS_OK)
+		return st;
+	*ret = row.marker;
+	ret->epoch_was = floor;
+	return STATUS_OK;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * A PostgreSQL cluster from its options.  Must never connect by itself.
+ */
+#include "cluster/postgres/postgres_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "crypto/scram.h"
+
+struct cluster_postgres *cluster_postgres_of(struct cluster *t)
+{
+	return (struct cluster_postgres *)t;
+}
+
+enum status cluster_postgres_check_name(const char *role, struct reason *why)
+{
+	size_t n = strlen(role);
+
+	/* The server would cut a longer one and mean another role. */
+	if (n == 0 || n >= CLUSTER_NAME_SIZE)
+		return reason_set(why, STATUS_REFUSED,
+				  "a role name has 1 to 63 bytes, this one has "
+				  "%zu",
+				  n);
+	if (!text_is_utf8(role, n) || text_has_control(role, n))
+		return reason_set(why, STATUS_REFUSED,
+				  "role name \"%s\" is not UTF-8 or holds a "
+				  "control character",
+				  role);
+	return STATUS_OK;
+}
+
+enum status cluster_postgres_run(struct cluster_postgres *p,
+				 struct cluster_session *s, const char *sql,
+				 int n_params, const char *const *params,
+				 struct pg_result **ret_result,
+				 char ret_sqlstate[PG_SQLSTATE_SIZE],
+				 struct reason *why)
+{
+	return pg_run(s->pg, sql, n_params, params,
+		      p->o.statement_timeout_us + CLUSTER_MARGIN_US, ret_result,
+		      ret_sqlstate, why);
+}
+
+/* ---- the cluster ---- */
+
+static void close_target(struct cluster *t)
+{
+	struct cluster_postgres *p = cluster_postgres_of(t);
+	size_t i;
+
+	if (p == NULL)
+		return;
+	cluster_postgres_session_drop_idle(p);
+	for (i = 0; i < p->n_infos; i++)
+		pg_info_free(p->infos[i]);
+	free(p->infos);
+	free(p->cluster);
+	free(p->name);
+	free(p->admin_passfile);
+	free(p->prove_dbname);
+	free(p->marker_schema);
+	free(p->dbname);
+	free(p->host);
+	free(p->port);
+	free(p->branch);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+static const struct cluster_ops postgres_ops = {
+	.type = "postgres",
+	.open = cluster_postgres_session_open,
+	.open_as = cluster_postgres_session_open_as,
+	.release = cluster_postgres_session_release,
+	.preflight = cluster_postgres_preflight,
+	.claim = cluster_postgres_marker_claim,
+	.look = cluster_postgres_marker_look,
+	.apply = cluster_postgres_apply,
+	.prove = cluster_postgres_prove,
+	.way = cluster_postgres_prove_way,
+	.inspect = cluster_postgres_marker_inspect,
+	.create_role = cluster_postgres_role_create,
+	.show_chain = cluster_postgres_certificates_show,
+	.close = close_target,
+};
+
+static enum status copy_string(const char *from, char **to)
+{
+	return from != NULL && from[0] != '\0' ? text_dup(from, to) : STATUS_OK;
+}
+
+static enum status copy_strings(struct cluster_postgres *p,
+				const struct cluster_postgres_options *o)
+{
+	enum status st = text_dup(o->name != NULL ? o->name : "", &p->name);
+
+	if (st == STATUS_OK)
+		st = copy_string(o->admin_passfile, &p->admin_passfile);
+	if (st == STATUS_OK)
+		st = copy_string(o->prove_dbname, &p->prove_dbname);
+	if (st == STATUS_OK)
+		st = copy_string(o->branch, &p->branch);
+	if (st == STATUS_OK)
+		st = text_dup(o->marker_schema != NULL &&
+					      o->marker_schema[0] != '\0' ?
+				      o->marker_schema :
+				      "keyturn",
+			      &p->marker_schema);
+	return st;
+}
+
+static enum status parse_infos(struct cluster_postgres *p,
+			       const struct cluster_postgres_options *o,
+			       struct reason *why)
+{
+	size_t n = 1;
+	enum status st;
+
+	while (o->endpoints != NULL && o->endpoints[n - 1] != NULL)
+		n++;
+	p->infos = calloc(n, sizeof(*p->infos));
+	if (p->infos == NULL)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	while (p->n_infos < n) {
+		const char *conninfo = p->n_infos == 0 ?
+					       o->conninfo :
+					       o->endpoints[p->n_infos - 1];
+
+		st = pg_info_parse(conninfo, o->insecure, &p->infos[p->n_infos],
+				   why);
+		if (st != STATUS_OK)
+			return reason_wrap(why, st, "cluster %s, %s", p->name,
+					   p->n_infos == 0 ? "conninfo" :
+							     "endpoint");
+		p->n_infos++;
+		/* With its NUL: where one ends and the next begins counts. */
+		st = digest_sha256(p->way, sizeof(p->way), conninfo,
+				   strlen(conninfo) + 1, p->way);
+		if (st != STATUS_OK)
+			return reason_set(why, st, "no SHA-256");
+	}
+	return STATUS_OK;
+}
+
+static void set_defaults(struct cluster_postgres_options *o)
+{
+	if (o->connect_timeout_us <= 0)
+		o->connect_timeout_us = 30 * NOW_SECOND;
+	if (o->statement_timeout_us <= 0)
+		o->statement_timeout_us = 30 * NOW_SECOND;
+	if (o->lock_timeout_us <= 0)
+		o->lock_timeout_us = 5 * NOW_SECOND;
+	if (o->claim_max_us <= 0)
+		o->claim_max_us = 120 * NOW_SECOND;
+	if (o->now == NULL)
+		o->now = now_system();
+}
+
+/* What consumers are told, and the database of the admin when it is implied:
+ * libpq takes the user's name, which for a probe would be another one. */
+static enum status describe(struct cluster_postgres *p)
+{
+	const struct pg_info *info = p->infos[0];
+	const char *dbname = pg_info_get(info, "dbname");
+	enum status st;
+
+	if (dbname[0] == '\0')
+		dbname = pg_info_get(info, "user");
+	if (dbname[0] == '\0')
+		dbname = "postgres";
+	st = text_dup(dbname, &p->dbname);
+	if (st == STATUS_OK)
+		st = cluster_postgres_told_host(pg_info_get(info, "host"),
+						pg_info_get(info, "hostaddr"),
+						&p->host);
+	if (st == STATUS_OK)
+		st = cluster_postgres_told_port(pg_info_get(info, "port"),
+						&p->port);
+	p->target.ops = &postgres_ops;
+	p->target.name = p->name;
+	p->target.host = p->host;
+	p->target.port = p->port;
+	p->target.dbname = p->prove_dbname != NULL ? p->prove_dbname :
+						     p->dbname;
+	p->target.sslmode = pg_info_get(info, "sslmode");
+	p->target.self = p->o.admin == CLUSTER_ADMIN_SELF;
+	p->target.unmarked = p->o.marker == CLUSTER_MARKER_NONE;
+	p->target.doubts = p->o.send != CLUSTER_SEND_SCRAM ||
+			   p->o.marker == CLUSTER_MARKER_NONE;
+	return st;
+}
+
+/* A commit may be forwarded for 20 s (lakebase.md 3.2), and is unknown when it
+ * takes longer than we wait. */
+#define PLAIN_STATEMENT_US (26 * NOW_SECOND)
+
+static enum status check_options(const struct cluster_postgres *p,
+				 struct reason *why)
+{
+	const char *sslmode = pg_info_get(p->infos[0], "sslmode");
+
+	if (p->o.admin == CLUSTER_ADMIN_TOKEN &&
+	    strcmp(sslmode, "verify-full") != 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "cluster %s: a token is a password in clear; "
+				  "admin = token wants sslmode=verify-full in "
+				  "conninfo",
+				  p->name);
+	if (p->o.marker == CLUSTER_MARKER_NONE && !p->target.self)
+		return reason_set(why, STATUS_CONFIG,
+				  "cluster %s: marker = none is for admin = "
+				  "self only; an administrator can keep a "
+				  "marker, which is safer",
+				  p->name);
+	if (p->o.send == CLUSTER_SEND_SCRAM)
+		return STATUS_OK;
+	if (p->o.statement_timeout_us < PLAIN_STATEMENT_US)
+		return reason_set(why, STATUS_CONFIG,
+				  "cluster %s: password_send = auto or plain "
+				  "wants a statement_timeout of at least 26s, "
+				  "since a commit may take 20s there",
+				  p->name);
+	if (p->o.send == CLUSTER_SEND_PLAIN &&
+	    strcmp(sslmode, "verify-full") != 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "cluster %s: password_send = plain wants "
+				  "sslmode=verify-full in conninfo",
+				  p->name);
+	return STATUS_OK;
+}
+
+enum status cluster_postgres_open(const struct cluster_postgres_options *o,
+				  struct cluster **ret_target,
+				  struct reason *why)
+{
+	struct cluster_postgres *p = calloc(1, sizeof(*p));
+	enum status st;
+
+	if (p == NULL)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	pthread_mutex_init(&p->lock, NULL);
+	p->o = *o;
+	set_defaults(&p->o);
+	st = copy_strings(p, o);
+	if (st != STATUS_OK) {
+		reason_set(why, st, "out of memory");
+		goto out;
+	}
+	st = parse_infos(p, o, why);
+	if (st != STATUS_OK)
+		goto out;
+	st = cluster_postgres_check_name(p->marker_schema, NULL);
+	if (st != STATUS_OK) {
+		st = reason_set(why, STATUS_CONFIG,
+				"cluster %s: marker_schema is no name of 1 to "
+				"63 bytes",
+				p->name);
+		goto out;
+	}
+	st = describe(p);
+	if (st != STATUS_OK) {
+		reason_set(why, st, "out of memory");
+		goto out;
+	}
+	st = check_options(p, why);
+	if (st != STATUS_OK)
+		goto out;
+	/* The caller's strings are not ours to keep. */
+	p->o.name = p->o.conninfo = p->o.admin_passfile = NULL;
+	p->o.endpoints = NULL;
+	p->o.prove_dbname = p->o.marker_schema = p->o.branch = NULL;
+	*ret_target = &p->target;
+	p = NULL;
+out:
+	if (p != NULL)
+		close_target(&p->target);
+	return st;
+}
+
+enum status cluster_postgres_prepare(struct cluster *t, struct reason *why)
+{
+	struct cluster_session *s = NULL;
+	enum status st = cluster_postgres_session_open(t, &s, why);
+
+	if (st != STATUS_OK)
+		return st;
+	st = cluster_postgres_marker_prepare(cluster_postgres_of(t), s, why);
+	cluster_postgres_session_release(t, s, st == STATUS_OK);
+	return st;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Proves a password by a login.  Must never call a login evidence when the
+ * server did not ask for the password, nor offer any other credential
+ * (rotation-safety.md section 2.4).
+ */
+#include "cluster/postgres/postgres_internal.h"
+
+#include <string.h>
+
+#include "base/encode.h"
+#include "crypto/digest.h"
+
+/*
+ * Of the server's own files, those in which it is still asking.  What any other
+ * one refuses, it refuses to somebody whose password it has taken; but for a
+ * hook of the log-in itself, which a ban is told by, and for a server that ends.
+ */
+static bool is_asking(const char *file)
+{
+	static const char *const files[] = { "auth",	 "be-secure",
+					     "crypt.c",	 "hba.c",
+					     "pqcomm.c", "be-gssapi",
+					     "scram.",	 "backend_startup.c" };
+	size_t i;
+
+	for (i = 0; i < sizeof(files) / sizeof(*files); i++)
+		if (strncmp(file, files[i], strlen(files[i])) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * A refusal that comes after the password was taken.  28000 is both: NOLOGIN,
+ * said when the session begins, and a password that PAM, LDAP or RADIUS
+ * refused, or could not ask for.  Only where the server says which function
+ * refused is the first a proof.
+ */
+static bool refused_after_password(const struct pg_login_report *r)
+{
+	static const char *const after[] = {
+		"53300", /* the role's connection limit */
+		"3D000", /* no such database */
+		"42501", /* no CONNECT on it */
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(after) / sizeof(*after); i++)
+		if (strcmp(r->sqlstate, after[i]) == 0)
+			return true;
+	if (strcmp(r->sqlstate, "28000") == 0)
+		return strcmp(r->origin, "InitializeSessionUserId") == 0;
+	if (r->hint != PG_HINT_NONE || strncmp(r->sqlstate, "28", 2) == 0 ||
+	    strncmp(r->sqlstate, "08", 2) == 0 ||
+	    strncmp(r->sqlstate, "57", 2) == 0 ||
+	    strcmp(r->sqlstate, "53200") == 0)
+		return false;
+	return r->file[0] != '\0' && !is_asking(r->file);
+}
+
+enum cluster_login cluster_postgres_prove_classify(
+	const struct pg_login_report *r)
+{
+	if (r->class == PG_CLASS_OK)
+		return r->used_password ? CLUSTER_LOGIN_RIGHT :
+					  CLUSTER_LOGIN_NOT_ASKED;
+	/* Without a password sent, a refusal says nothing about it. */
+	if (!r->used_password)
+		return CLUSTER_LOGIN_NO_EVIDENCE;
+	if (strcmp(r->sqlstate, "28P01") == 0 ||
+	    r->hint == PG_HINT_WRONG_PASSWORD)
+		return CLUSTER_LOGIN_WRONG;
+	return refused_after_password(r) ? CLUSTER_LOGIN_RIGHT :
+					   CLUSTER_LOGIN_NO_EVIDENCE;
+}
+
+/*
+ * PgBouncer's own "no" to a password: PostgreSQL names another code and where it
+ * comes from, Neon's proxy another code.
+ */
+static bool refused_by_pgbouncer(const struct pg_login_report *r)
+{
+	return r->hint == PG_HINT_WRONG_PASSWORD && r->file[0] == '\0' &&
+	       strcmp(r->sqlstate, "08P01") == 0;
+}
+
+/*
+ * The weaker of two, the worst first.  For a proof a "no" outranks "could not
+ * ask", so that a refused password is not tried over and over.  For the
+ * control, a wrong password that is taken anywhere is the worst of all.
+ */
+static int badness(enum cluster_login login, enum cluster_proof kind)
+{
+	bool control = kind == CLUSTER_PROOF_WRONG;
+
+	switch (login) {
+	case CLUSTER_LOGIN_NOT_ASKED:
+		return control ? 2 : 3;
+	case CLUSTER_LOGIN_WRONG:
+		return control ? 0 : 2;
+	case CLUSTER_LOGIN_NO_EVIDENCE:
+		return 1;
+	default:
+		return control ? 3 : 0;
+	}
+}
+
+/* One login: where it goes, and what came of it. */
+struct attempt {
+	struct cluster_postgres *p;
+	const struct cluster_who *who;
+	enum cluster_proof kind;
+	size_t endpoint; /* 0: the administrator's */
+	const char *dbname;
+	bool lags; /* refused where the server before had taken it */
+	struct pg_login_report report;
+};
+
+static const char *host_of(const struct attempt *a)
+{
+	const char *host = pg_info_get(a->p->infos[a->endpoint], "host");
+
+	return host[0] != '\0' ? host : "local socket";
+}
+
+static const char *port_of(const struct attempt *a)
+{
+	const char *port = pg_info_get(a->p->infos[a->endpoint], "port");
+
+	return port[0] != '\0' ? port : "5432";
+}
+
+/* Nothing is known: what was missing, and what helps. */
+static void explain_nothing(const struct attempt *a, const char *host,
+			    const char *port, struct reason *why)
+{
+	const struct pg_login_report *r = &a->report;
+	const char *role = a->who->role;
+
+	if (r->hint == PG_HINT_BANNED)
+		reason_set(why, STATUS_OK,
+			   "%s port %s has banned role %s after failed logins; "
+			   "lift the ban (credcheck: pg_banned_role_reset()), "
+			   "and set control = no in [cluster %s] if one failed "
+			   "login is enough for it",
+			   host, port, role, a->p->name);
+	else if (strcmp(r->sqlstate, "28000") == 0 && r->used_password)
+		reason_set(why, STATUS_OK,
+			   "%s port %s has the password of role %s "
+			   "checked by another (PAM, LDAP, RADIUS), "
+			   "which did not take it; put a scram-sha-256 "
+			   "line for keyturn's own address before that "
+			   "one in pg_hba.conf",
+			   host, port, role);
+	else if (strcmp(r->sqlstate, "28000") == 0)
+		reason_set(why, STATUS_OK,
+			   "%s port %s does not let role %s into database %s "
+			   "from here (SQLSTATE 28000); add a scram-sha-256 "
+			   "line for it to pg_hba.conf, or name a database "
+			   "that it may log in to with prove_dbname in [role] "
+			   "or [cluster %s]",
+			   host, port, role, a->dbname, a->p->name);
+	else if (a->lags && a->kind == CLUSTER_PROOF_NEW)
+		reason_set(why, STATUS_OK,
+			   "%s port %s does not take the new password of role "
+			   "%s yet; is it a replica that lags?",
+			   host, port, role);
+	else if (a->lags)
+		reason_set(why, STATUS_OK,
+			   "%s port %s refuses the password of role %s, which "
+			   "%s takes; a replica that lags, or a pooler that "
+			   "has another one",
+			   host, port, role,
+			   pg_info_get(a->p->infos[0], "host"));
+	else if (r->hint == PG_HINT_WAKING && r->reached)
+		reason_set(why, STATUS_OK,
+			   "%s port %s is waking up and gives no "
+			   "evidence on role %s yet",
+			   host, port, role);
+	else /* pg_connect() has said what went wrong. */
+		reason_wrap(why, STATUS_OK, "no evidence on role %s", role);
+}
+
+static enum status explain_auth_file(const struct attempt *a,
+				     struct reason *why)
+{
+	return reason_set(
+		why, STATUS_CONFLICT,
+		"%s port %s is a PgBouncer, and the sink %s of role %s, an "
+		"auth_file, is written only after the proof; take this "
+		"endpoint out of [cluster %s], or let PgBouncer use auth_query "
+		"and take the sink out",
+		host_of(a), port_of(a), a->who->auth_file, a->who->role,
+		a->p->name);
+}
+
+static void explain(const struct attempt *a, enum cluster_login login,
+		    struct reason *why)
+{
+	const char *host = host_of(a), *port = port_of(a);
+	const char *role = a->who->role;
+
+	switch (login) {
+	case CLUSTER_LOGIN_WRONG:
+		/* The same words for both. */
+		reason_set(why, STATUS_OK,
+			   "%s port %s refuses the password of role %s%s", host,
+			   port, role,
+			   pg_info_get(a->p->infos[a->endpoint],
+				       "sslcert")[0] != '\0' ?
+				   ", or keyturn's client certificate as the "
+				   "role's (clientcert=verify-full in "
+				   "pg_hba.conf: exempt keyturn's address)" :
+				   "");
+		return;
+	case CLUSTER_LOGIN_NOT_ASKED:
+		reason_set(why, STATUS_OK,
+			   "%s port %s lets role %s in without asking for its "
+			   "password; use scram-sha-256 for it in pg_hba.conf",
+			   host, port, role);
+		return;
+	case CLUSTER_LOGIN_RIGHT:
+		if (a->report.class != PG_CLASS_OK)
+			reason_set(why, STATUS_OK,
+				   "%s port %s takes the password of role %s, "
+				   "then refuses the session (SQLSTATE %s)",
+				   host, port, role, a->report.sqlstate);
+		return;
+	default:
+		explain_nothing(a, host, port, why);
+	}
+}
+
+/* What was set for proofs; else where consumers log in, unless this endpoint,
+ * which is there for proofs only, names a database of its own. */
+static const char *database(const struct cluster_postgres *p,
+			    const struct cluster_who *who, size_t endpoint)
+{
+	const char *own = pg_info_get(p->infos[endpoint], "dbname");
+
+	if (who->prove_dbname != NULL)
+		return who->prove_dbname;
+	if (p->prove_dbname != NULL)
+		return p->prove_dbname;
+	if (endpoint > 0 && own[0] != '\0')
+		return own;
+	return who->dbname != NULL ? who->dbname : p->target.dbname;
+}
+
+static enum cluster_login login_once(struct attempt *a,
+				     const struct secret *password,
+				     enum status *ret_status,
+				     struct reason *why)
+{
+	struct cluster_postgres *p = a->p;
+	struct pg_login login = {
+		.info = p->infos[a->endpoint],
+		.user = a->who->role,
+		.password = password,
+		.probe = true,
+		.timeout_us = p->o.connect_timeout_us,
+		.application_name = "keyturn prove",
+	};
+	struct pg_place primary;
+	struct pg *pg = NULL;
+
+	/* Where the password was changed: a standby earlier in the list may
+	 * not have it yet, and libpq asks no other after a refusal. */
+	if (a->endpoint == 0) {
+		pthread_mutex_lock(&p->lock);
+		primary = p->primary;
+		pthread_mutex_unlock(&p->lock);
+		if (primary.port[0] != '\0')
+			login.place = &primary;
+	}
+	a->dbname = database(p, a->who, a->endpoint);
+	login.dbname = a->dbname;
+	/* A new password is tried again by the runner, until prove_deadline. */
+	*ret_status = a->kind == CLUSTER_PROOF_NEW ?
+			      pg_connect(&login, &pg, &a->report, why) :
+			      cluster_postgres_session_awake(p, &login, &pg,
+							     &a->report, why);
+	pg_close(pg);
+	return cluster_postgres_prove_classify(&a->report);
+}
+
+enum status cluster_postgres_prove(struct cluster *t,
+				   const struct cluster_who *who,
+				   const struct secret *password,
+				   enum cluster_proof kind,
+				   enum cluster_login *ret_login,
+				   struct reason *why)
+{
+	struct cluster_postgres *p = cluster_postgres_of(t);
+	struct attempt a = { .p = p, .who = who, .kind = kind };
+	bool control = kind == CLUSTER_PROOF_WRONG;
+	enum cluster_login worst = control ? CLUSTER_LOGIN_WRONG :
+					     CLUSTER_LOGIN_RIGHT;
+	struct reason told;
+	enum cluster_login login;
+	enum status st = cluster_postgres_check_name(who->role, why);
+	size_t i;
+
+	if (st != STATUS_OK)
+		return st;
+	for (i = 0; i < p->n_infos; i++) {
+		reason_clear(&told);
+		a.endpoint = i;
+		login = login_once(&a, password, &st, &told);
+		/* The server where it was changed takes it; this one has not
+		 * heard of it yet (K17).  Only repeated is that a "no". */
+		a.lags = i > 0 && !control && login == CLUSTER_LOGIN_WRONG &&
+			 worst != CLUSTER_LOGIN_WRONG;
+		if (a.lags)
+			login = CLUSTER_LOGIN_NO_EVIDENCE;
+		if (st == STATUS_NO_MEMORY || st == STATUS_CONFIG ||
+		    (st == STATUS_REFUSED && !a.report.reached))
+			return reason_set(why, st, "%s", told.text);
+		if (i > 0 && who->auth_file != NULL &&
+		    refused_by_pgbouncer(&a.report))
+			return explain_auth_file(&a, why);
+		if (i > 0 && badness(login, kind) <= badness(worst, kind))
+			continue;
+		worst = login;
+		explain(&a, login, &told);
+		if (why != NULL)
+			*why = told;
+		/* Each further "no" counts towards a lock-out (finding 9). */
+		if (badness(worst, kind) >= 2)
+			break;
+	}
+	*ret_login = worst;
+	return STATUS_OK;
+}
+
+/* ---- the way ---- */
+
+static enum status mix(unsigned char hash[DIGEST_SIZE], const char *s)
+{
+	/* With its NUL: where one string ends and the next begins counts. */
+	return digest_sha256(hash, DIGEST_SIZE, s, strlen(s) + 1, hash);
+}
+
+enum status cluster_postgres_prove_way(struct cluster *t,
+				       const struct cluster_who *who,
+				       char ret_way[CLUSTER_WAY_SIZE])
+{
+	struct cluster_postgres *p = cluster_postgres_of(t);
+	unsigned char hash[DIGEST_SIZE];
+	enum status st;
+	size_t i;
+
+	memcpy(hash, p->way, sizeof(hash));
+	st = mix(hash, who->role);
+	for (i = 0; i < p->n_infos && st == STATUS_OK; i++)
+		st = mix(hash, database(p, who, i));
+	if (st == STATUS_OK && who->auth_file != NULL)
+		st = mix(hash, who->auth_file);
+	if (st == STATUS_OK)
+		encode_hex(hash, sizeof(hash), ret_way);
+	return st;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Keeps files fresh; must never raise the same alarm again and again: it is
+ * remembered in the ledger, over reloads and restarts, for a day. */
+#include "daemon/refresher.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/now.h"
+#include "base/text.h"
+#include "base/thread.h"
+#include "jobs/sink_refresh.h"
+
+/* When to run next is said by the wall clock, which may jump. */
+#define NAP_SECONDS 2
+#define REMIND_US   (86400 * NOW_SECOND)
+#define KEY_SIZE    (CONFIG_NAME_MAX + 16)
+
+struct refresher {
+	struct generation *generation;
+	struct sink_refresh *refresh;
+	const char *actor;
+	pthread_t thread;
+	pthread_mutex_t lock; /* over everything below */
+	pthread_cond_t changed;
+	bool stopping, ended;
+	struct refresher_file *files;
+	size_t n, room;
+};
+
+/* The file's entry, made when it is new; NULL: no room. */
+static struct refresher_file *find(struct refresher *f,
+				   const struct sink_refresh_outcome *o)
+{
+	struct refresher_file *file;
+
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->files[i].sink, o->sink) == 0)
+			return &f->files[i];
+	if (f->n == f->room)
+		return NULL;
+	file = &f->files[f->n++];
+	text_copy(file->sink, sizeof(file->sink), o->sink);
+	text_copy(file->token, sizeof(file->token), o->token);
+	return file;
+}
+
+/* In the trail, for auditors and hooks. */
+static void raise_alarm(struct refresher *f,
+			const struct sink_refresh_outcome *o)
+{
+	char detail[LEDGER_TEXT_SIZE], stamp[NOW_STAMP_SIZE];
+	struct ledger *l = f->generation->ledger;
+	const struct ledger_event ev = { .kind = "alarm",
+					 .role = "",
+					 .run = "",
+					 .actor = f->actor,
+					 .version = "",
+					 .status = status_name(o->status),
+					 .detail = detail,
+					 .took_us = -1 };
+
+	if (o->expires_us > 0)
+		snprintf(detail, sizeof(detail),
+			 "sink %s: the token in %.200s ends at %s: %.200s",
+			 o->sink, o->path, now_stamp(o->expires_us, stamp),
+			 o->detail);
+	else
+		snprintf(detail, sizeof(detail),
+			 "sink %s: there is no token in %.200s: %.200s",
+			 o->sink, o->path, o->detail);
+	log_line(LOG_LEVEL_ERROR, "%s", detail);
+	l->ops->note(l, &ev, 1, true, NULL);
+	hook_dispatch_wake(f->generation->dispatch);
+}
+
+/* Was it raised, less than a day ago? */
+static bool is_raised(struct refresher *f, const char *sink)
+{
+	struct ledger *l = f->generation->ledger;
+	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE];
+
+	snprintf(key, sizeof(key), "alarm.%s", sink);
+	return l->ops->recall(l, key, now_wall(now_system()), value, NULL) ==
+	       STATUS_OK;
+}
+
+static void remember(struct refresher *f, const char *sink, int64_t for_us)
+{
+	struct ledger *l = f->generation->ledger;
+	char key[KEY_SIZE];
+
+	snprintf(key, sizeof(key), "alarm.%s", sink);
+	l->ops->remember(l, key, "raised", now_wall(now_system()) + for_us,
+			 NULL);
+}
+
+static void tell(void *arg, const struct sink_refresh_outcome *o)
+{
+	struct refresher *f = arg;
+	struct refresher_file *file;
+	unsigned failures = 0;
+
+	pthread_mutex_lock(&f->lock);
+	file = find(f, o);
+	if (file) {
+		failures = file->failures;
+		file->alarm = o->alarm;
+		file->expires_us = o->expires_us;
+		if (o->tried)
+			file->failures =
+				o->status == STATUS_OK ? 0 : file->failures + 1;
+	}
+	pthread_mutex_unlock(&f->lock);
+	if (o->alarm && !is_raised(f, o->sink)) {
+		raise_alarm(f, o);
+		remember(f, o->sink, REMIND_US);
+	} else if (!o->alarm && is_raised(f, o->sink)) {
+		remember(f, o->sink, 0);
+		log_line(LOG_LEVEL_INFO, "sink %s: the alarm is over", o->sink);
+	} else if (o->status != STATUS_OK && o->tried && failures == 0)
+		log_line(LOG_LEVEL_WARN, "sink %s: %s", o->sink, o->detail);
+	else if (o->status == STATUS_OK && failures > 0)
+		log_line(LOG_LEVEL_INFO, "sink %s: fresh again", o->sink);
+}
+
+/* What is there already, so that only a change is an alarm's beginning. */
+static void note(void *arg, const struct sink_refresh_outcome *o)
+{
+	struct refresher *f = arg;
+	struct refresher_file *file;
+
+	pthread_mutex_lock(&f->lock);
+	file = find(f, o);
+	if (file)
+		file->expires_us = o->expires_us;
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void nap(struct refresher *f)
+{
+	const struct timespec until = thread_after(NAP_SECONDS * NOW_SECOND);
+
+	while (!f->stopping)
+		if (!thread_wait(&f->changed, &f->lock, &until))
+			break;
+}
+
+static void *work(void *arg)
+{
+	struct refresher *f = arg;
+	int64_t next = 0;
+
+	sink_refresh_look(f->refresh, note, f);
+	pthread_mutex_lock(&f->lock);
+	while (!f->stopping) {
+		if (now_wall(now_system()) >= next) {
+			pthread_mutex_unlock(&f->lock);
+			next = sink_refresh_run(f->refresh, tell, f);
+			pthread_mutex_lock(&f->lock);
+		}
+		nap(f);
+	}
+	f->ended = true;
+	pthread_mutex_unlock(&f->lock);
+	return NULL;
+}
+
+static enum status start_thread(struct refresher *f, struct reason *why)
+{
+	int rc;
+
+	pthread_mutex_init(&f->lock, NULL);
+	thread_cond_init(&f->changed);
+	rc = thread_start(&f->thread, work, f);
+	if (rc == 0)
+		return STATUS_OK;
+	pthread_cond_destroy(&f->changed);
+	pthread_mutex_destroy(&f->lock);
+	return reason_set(why, STATUS_NO_MEMORY, "no thread for tokens: %s",
+			  strerror(rc));
+}
+
+static void release(struct refresher *f)
+{
+	sink_refresh_free(f->refresh);
+	generation_drop(f->generation);
+	free(f->files);
+	free(f);
+}
+
+enum status refresher_start(struct generation *generation, bool at_once,
+			    const char *actor, struct refresher **ret,
+			    struct reason *why)
+{
+	const struct sink_refresh_options o = { .opened = generation->opened,
+						.ledger = generation->ledger,
+						.actor = actor,
+						.at_once = at_once };
+	struct refresher *f = calloc(1, sizeof(*f));
+	enum status s;
+
+	*ret = NULL;
+	if (!f)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	f->generation = generation;
+	f->actor = actor;
+	generation_hold(generation);
+	s = sink_refresh_new(&o, &f->refresh, why);
+	if (s != STATUS_OK || sink_refresh_count(f->refresh) == 0) {
+		release(f);
+		return s;
+	}
+	f->room = sink_refresh_count(f->refresh);
+	f->files = calloc(f->room, sizeof(*f->files));
+	s = f->files ? start_thread(f, why) :
+		       reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	if (s != STATUS_OK) {
+		release(f);
+		return s;
+	}
+	*ret = f;
+	return STATUS_OK;
+}
+
+size_t refresher_files(struct refresher *f, struct refresher_file *ret,
+		       size_t most)
+{
+	size_t n = 0;
+
+	if (!f)
+		return 0;
+	pthread_mutex_lock(&f->lock);
+	for (; n < f->n && n < most; n++)
+		ret[n] = f->files[n];
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}
+
+void refresher_stop(struct refresher *f)
+{
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	f->stopping = true;
+	pthread_cond_signal(&f->changed);
+	pthread_mutex_unlock(&f->lock);
+}
+
+bool refresher_stopped(struct refresher *f)
+{
+	bool ended;
+
+	if (!f)
+		return true;
+	pthread_mutex_lock(&f->lock);
+	ended = f->ended;
+	pthread_mutex_unlock(&f->lock);
+	return ended;
+}
+
+void refresher_free(struct refresher *f)
+{
+	if (!f)
+		return;
+	refresher_stop(f);
+	pthread_join(f->thread, NULL);
+	pthread_cond_destroy(&f->changed);
+	pthread_mutex_destroy(&f->lock);
+	release(f);
+}

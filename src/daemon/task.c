@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Does what may take time; must never touch what the scheduler decides by. */
+#include "daemon/task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/now.h"
+#include "jobs/due.h"
+#include "report/report.h"
+
+/* How often the store is asked for roles that the ledger does not know: only a
+ * lost ledger could have made them known, and who takes one over writes it. */
+#define STORE_AGAIN (600 * NOW_SECOND)
+/* A store that was away is not asked by looks for so long: each question may take
+ * its whole timeout.  Meanwhile runs try it, which hold up nobody. */
+#define STORE_RETRY (15 * NOW_SECOND)
+/* How long a wish survives that cannot be done. */
+#define ASKED_FOR   (7 * 86400 * NOW_SECOND)
+#define KEY_SIZE    (PLAN_NAME_SIZE + 8)
+#define METRICS_MAX ((size_t)64 << 20)
+
+enum status task_new(enum task_kind kind, struct generation *generation,
+		     struct task **ret)
+{
+	struct task *e = calloc(1, sizeof(*e));
+	size_t n = kind == TASK_RUN ? 1 : generation ? generation->n_roles : 0;
+
+	if (!e)
+		return STATUS_NO_MEMORY;
+	e->kind = kind;
+	e->text = text_make(METRICS_MAX);
+	e->looks = calloc(n + 1, sizeof(*e->looks));
+	if (!e->looks) {
+		free(e);
+		return STATUS_NO_MEMORY;
+	}
+	e->generation = generation;
+	if (generation)
+		generation_hold(generation);
+	*ret = e;
+	return STATUS_OK;
+}
+
+void task_free(struct task *e)
+{
+	if (!e)
+		return;
+	if (e->generation)
+		generation_drop(e->generation);
+	text_free(&e->text);
+	free(e->looks);
+	free(e->hooks);
+	free(e);
+}
+
+static struct task_look look_of(const struct due *d, int64_t taken_at)
+{
+	const struct ledger_role *k = &d->known;
+	int64_t now = now_wall(now_system());
+
+	return (struct task_look){
+		.finding = { .taken_at = taken_at,
+			     .wanted = d->wanted,
+			     .frozen = k->frozen,
+			     .untaken = d->untaken || d->unseen,
+			     .interrupted = k->open_run[0] != '\0',
+			     .left_us = d->closes_us == INT64_MAX ?
+						0 :
+						d->closes_us - now,
+			     .failures = k->failures,
+			     .last_ago_us = now - k->last_run_us },
+		.rotated_us = k->rotated_us,
+		.next_due_us = d->next_us,
+		.failures = k->failures,
+		.behind = d->behind,
+		.ends_early = report_ends_early(d->ends_us, d->next_us, now),
+		.late = !d->wanted && d->next_us > 0 && d->next_us <= now,
+		.unseen = d->unseen,
+		.ahead = d->ahead,
+		.open = k->open_run[0] != '\0',
+		.store_away = d->doubt == STATUS_STORE_UNAVAILABLE,
+	};
+}
+
+static bool is_ledgers(enum status s)
+{
+	return s == STATUS_LEDGER_UNAVAILABLE || s == STATUS_AUDIT_BROKEN;
+}
+
+/* ---- what owners asked for ------------------------------------------------- */
+
+/* Known to the ledger until it is done, so that it outlives keyturnd. */
+static bool recall(struct task *e, const char *role, int64_t *ret_us)
+{
+	struct ledger *l = e->generation->ledger;
+	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE];
+
+	snprintf(key, sizeof(key), "asked.%s", role);
+	if (l->ops->recall(l, key, now_wall(now_system()), value, NULL) !=
+	    STATUS_OK)
+		return false;
+	*ret_us = strtoll(value, NULL, 10);
+	return true;
+}
+
+static enum status remember(struct task *e, int64_t at_us, int64_t until_us,
+			    struct reason *why)
+{
+	struct ledger *l = e->generation->ledger;
+	char key[KEY_SIZE], value[32];
+
+	snprintf(key, sizeof(key), "asked.%s", e->role);
+	snprintf(value, sizeof(value), "%lld", (long long)at_us);
+	return l->ops->remember(l, key, value, until_us, why);
+}
+
+/* By the wall clock. */
+static int64_t began(const struct task *e)
+{
+	return now_wall(now_system()) - (now_boot(now_system()) - e->began);
+}
+
+/* Done, or never to be done; what was asked for since it began is not. */
+static void forget(struct task *e)
+{
+	enum status s = e->result.status;
+	int64_t at;
+
+	if (s != STATUS_OK && s != STATUS_NOTHING_DUE && s != STATUS_FROZEN &&
+	    s != STATUS_UNDELIVERED)
+		return;
+	if (recall(e, e->role, &at) && at <= began(e))
+		remember(e, at, 0, NULL);
+}
+
+/* ---- a run ----------------------------------------------------------------- */
+
+static void run(struct task *e)
+{
+	const struct runner_job like = {
+		.fresh = e->requested,
+		.reason = e->requested ? TASK_REQUESTED : "",
+	};
+	const struct config_group *role = NULL;
+	struct due before, after;
+
+	e->result.status = open_role(e->generation->opened, e->role, &role,
+				     &e->result.why);
+	if (e->result.status != STATUS_OK)
+		return;
+	due_run(e->generation->engine, role, e->requested, &like, NULL, NULL,
+		&e->result, &before, &after);
+	if (e->requested)
+		forget(e);
+	e->moved = e->result.version[0] && before.doubt == STATUS_OK &&
+		   strcmp(e->result.version, before.known.version) != 0;
+	/* Nothing is newer than this; what is in doubt is not known at all. */
+	if (after.doubt == STATUS_OK)
+		e->looks[0] = look_of(&after, INT64_MAX);
+	if (e->looks[0].ends_early)
+		report_ending(after.ends_us, after.next_us, open_rolname(role),
+			      &e->ending);
+}
+
+/* ---- a look ---------------------------------------------------------------- */
+
+/* What can be said of a role without its store, if anything. */
+static enum status look_aside(struct task *e, size_t i, bool away,
+			      struct due *ret, struct reason *why)
+{
+	struct ledger *l = e->generation->ledger;
+	struct due d = { .mode = ENGINE_MODE_RECOVER, .closes_us = INT64_MAX };
+	enum status s;
+
+	s = l->ops->role(l, config_name(e->generation->roles[i]), &d.known,
+			 why);
+	if (s == STATUS_NOT_FOUND && !away) {
+		d.untaken = true;
+	} else if (away && (s == STATUS_NOT_FOUND ||
+			    (s == STATUS_OK && d.known.rotated_us == 0))) {
+		d.doubt = STATUS_STORE_UNAVAILABLE;
+		d.wanted = true;
+	} else {
+		return STATUS_NOT_FOUND;
+	}
+	*ret = d;
+	return STATUS_OK;
+}
+
+/* As due_look(), but a store is not asked each time, and one that is away not
+ * for each of its roles. */
+static enum status look_at(struct task *e, size_t i, struct due *d,
+			   struct reason *why)
+{
+	const struct config_group *role = e->generation->roles[i];
+	int64_t *asked = &e->generation->store_asked[i];
+	int64_t *away_at = generation_store_away(e->generation, role);
+	int64_t now = now_boot(now_system());
+	bool lately = *asked > 0 && now - *asked < STORE_AGAIN;
+	bool away = *away_at > 0 && now - *away_at < STORE_RETRY;
+	enum status s;
+
+	if ((lately || away) &&
+	    look_aside(e, i, away && !lately, d, why) == STATUS_OK)
+		return STATUS_OK;
+	s = due_look(e->generation->engine, role, now_wall(now_system()), d,
+		     why);
+	*asked = s == STATUS_OK && (d->untaken || d->unseen) ? now : 0;
+	if (s == STATUS_OK && d->doubt == STATUS_STORE_UNAVAILABLE)
+		*away_at = now_boot(now_system());
+	return s;
+}
+
+static enum status look_at_hooks(struct task *e, struct reason *why)
+{
+	const struct config *c = e->generation->config;
+	size_t n = config_count(c, CONFIG_SECTION_hook);
+	struct hook_dispatch_state state;
+	enum status s;
+
+	e->hooks = calloc(n + 1, sizeof(*e->hooks));
+	if (!e->hooks)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		s = hook_dispatch_look(
+			e->generation->ledger,
+			config_name(config_at(c, CONFIG_SECTION_hook, i)),
+			&state, why);
+		if (s != STATUS_OK)
+			return s;
+		text_copy(e->hooks[i].name, sizeof(e->hooks[i].name),
+			  state.hook);
+		e->hooks[i].attempts = state.attempts;
+		e->hooks[i].lost = state.lost;
+		e->n_hooks = i + 1;
+	}
+	return STATUS_OK;
+}
+
+static void look(struct task *e)
+{
+	struct ledger *l = e->generation->ledger;
+	struct due d;
+	enum status s = STATUS_OK;
+	int64_t asked_at;
+
+	for (size_t i = 0; i < e->generation->n_roles && s == STATUS_OK; i++) {
+		int64_t taken_at = now_boot(now_system());
+
+		s = look_at(e, i, &d, &e->why);
+		if (s == STATUS_OK && is_ledgers(d.doubt))
+			s = d.doubt;
+		if (s == STATUS_OK) {
+			e->looks[i] = look_of(&d, taken_at);
+			e->looks[i].store_there =
+				(d.untaken || d.unseen) &&
+				e->generation->store_asked[i] >= taken_at;
+		}
+		if (s == STATUS_OK && e->recall)
+			e->looks[i].asked =
+				recall(e, config_name(e->generation->roles[i]),
+				       &asked_at);
+	}
+	if (s == STATUS_OK)
+		s = look_at_hooks(e, &e->why);
+	if (s == STATUS_OK && e->checkpoint)
+		s = l->ops->checkpoint(l, &e->why);
+	if (s == STATUS_OK)
+		s = l->ops->head(l, -1, &e->head_seq, e->head, &e->why);
+	if (s == STATUS_NOT_FOUND)
+		s = STATUS_OK;
+	e->status = s;
+}
+
+/* ---- the rest -------------------------------------------------------------- */
+
+/* A ledger of another name is a new one; one that was there and is away now is
+ * waited for: made anew it would have forgotten what is frozen. */
+static bool may_make(const struct task *e, const struct generation *made)
+{
+	return e->make || strcmp(generation_string(made, CONFIG_keyturn_ledger),
+				 generation_string(e->generation,
+						   CONFIG_keyturn_ledger)) != 0;
+}
+
+/* Another ledger in its place has forgotten what is frozen: it is taken by a
+ * start only, at which a person is near. */
+static enum status recognise(struct task *e, const struct generation *made)
+{
+	const char *path = generation_string(made, CONFIG_keyturn_ledger);
+	char hash[LEDGER_HASH_SIZE] = "";
+	int64_t seq;
+	enum status s;
+
+	if (e->head_seq == 0 ||
+	    strcmp(path, generation_string(e->generation,
+					   CONFIG_keyturn_ledger)) != 0)
+		return STATUS_OK;
+	s = made->ledger->ops->head(made->ledger, e->head_seq, &seq, hash,
+				    &e->why);
+	if ((s == STATUS_OK && strcmp(hash, e->head) == 0) ||
+	    (s != STATUS_OK && s != STATUS_NOT_FOUND))
+		return s;
+	return reason_set(&e->why, STATUS_LEDGER_UNAVAILABLE,
+			  "%s is not the ledger that was there: its trail has "
+			  "not what was event %lld; put the right one back, or "
+			  "start keyturnd anew with this one",
+			  path, (long long)e->head_seq);
+}
+
+static void open_it(struct task *e)
+{
+	struct generation *made = NULL;
+	enum status s;
+
+	s = e->kind == TASK_LOAD ?
+		    generation_load(e->path, &made, &e->why) :
+		    generation_again(e->generation, &made, &e->why);
+	/* The one in force works: nothing worse takes its place. */
+	if (s == STATUS_OK && e->kind == TASK_LOAD &&
+	    (s = generation_judge(made, &e->why)) != STATUS_OK) {
+		generation_free(made);
+		made = NULL;
+	}
+	if (s == STATUS_OK)
+		s = generation_open(made, may_make(e, made), e->actor, e->tell,
+				    &e->lost, &e->why);
+	if (s == STATUS_OK && (s = recognise(e, made)) != STATUS_OK) {
+		generation_free(made);
+		made = NULL;
+	}
+	e->status = s;
+	if (s == STATUS_OK || (made && e->patient && is_ledgers(s)))
+		e->made = made;
+	else
+		generation_free(made);
+}
+
+static void note(struct task *e)
+{
+	struct ledger *l = e->generation->ledger;
+	const struct ledger_event ev = { .kind = "request",
+					 .role = e->role,
+					 .run = "",
+					 .actor = e->actor,
+					 .version = "",
+					 .status = "",
+					 .detail = TASK_REQUESTED,
+					 .took_us = -1 };
+
+	e->status = l->ops->note(l, &ev, 1, true, &e->why);
+	if (e->status == STATUS_OK)
+		e->status = remember(e, began(e),
+				     now_wall(now_system()) + ASKED_FOR,
+				     &e->why);
+}
+
+static void write_text(struct task *e)
+{
+	const struct file_owner owner = { (uid_t)-1, (gid_t)-1, 0644 };
+
+	e->status = text_status(&e->text);
+	if (e->status == STATUS_OK)
+		e->status = file_replace(e->path, text_str(&e->text),
+					 e->text.len, &owner, &e->why);
+	else
+		reason_set(&e->why, e->status, "the metrics are too long");
+}
+
+void task_do(struct task *e)
+{
+	switch (e->kind) {
+	case TASK_RUN:
+		run(e);
+		break;
+	case TASK_LOOK:
+		look(e);
+		break;
+	case TASK_OPEN:
+	case TASK_LOAD:
+		open_it(e);
+		break;
+	case TASK_NOTE:
+		note(e);
+		break;
+	case TASK_WRITE:
+		write_text(e);
+		break;
+	}
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * What may take time, and is therefore done outside the scheduler's own thread:
+ * it fills in an errand, gives it to a thread, and reads the answer when it
+ * comes back.  Nothing is shared meanwhile but the generation, which all may use.
+ */
+#ifndef KEYTURN_ERRAND_H
+#define KEYTURN_ERRAND_H
+
+#include "base/text.h"
+#include "daemon/generation.h"
+#include "daemon/plan.h"
+
+#define TASK_REQUESTED "asked for by the role's owner"
+
+enum task_kind {
+	TASK_RUN,  /* see to one role */
+	TASK_LOOK, /* at all roles, and sign a checkpoint */
+	TASK_OPEN, /* a generation of the same configuration, with its ledger */
+	TASK_LOAD, /* the configuration anew, and open it */
+	TASK_NOTE, /* record what the owner of a role asked for */
+	TASK_WRITE, /* the metrics */
+};
+
+/* What is to be known of a role besides the agenda's part. */
+struct task_look {
+	struct plan_finding finding;
+	int64_t rotated_us;  /* wall clock, 0: never */
+	int64_t next_due_us; /* wall clock, 0: none */
+	unsigned failures;
+	bool open, behind;  /* begun and not closed; a sink is not in step */
+	bool unseen, ahead; /* see struct due */
+	bool ends_early;    /* VALID UNTIL comes before the next rotation */
+	bool late;	    /* it is due, and its window is closed */
+	bool store_away,
+		store_there; /* LOOK: the store did not answer, or did */
+	bool asked;	     /* LOOK: for a rotation, before keyturnd's start */
+};
+
+struct task_hook {
+	char name[CONFIG_NAME_MAX + 1];
+	unsigned attempts, lost;
+};
+
+struct task {
+	struct task *next; /* in the list of those that came back */
+	enum task_kind kind;
+	struct generation *generation; /* held */
+	/* RUN and NOTE */
+	char role[PLAN_NAME_SIZE];
+	bool requested;
+	int64_t began; /* boot clock */
+	/* LOAD, OPEN */
+	const char *path, *actor;
+	hook_dispatch_tell_fn *tell;
+	bool make; /* a missing ledger is made; LOAD: also one of another name */
+	bool lost;    /* ... and was */
+	bool patient; /* LOAD: take it even when its ledger is away, too */
+	struct generation *made;
+	/* LOOK: the trail's end; LOAD, OPEN: what must be in the trail of a ledger
+	 * of the same name, seq 0: anything may. */
+	int64_t head_seq;
+	char head[LEDGER_HASH_SIZE];
+	/* LOOK: one a role; RUN: one */
+	struct task_look *looks;
+	struct task_hook *hooks;
+	size_t n_hooks;
+	bool checkpoint; /* sign one */
+	bool recall;	 /* what owners asked for before the start */
+	/* RUN */
+	struct runner_result result;
+	bool moved;	      /* another version is current now */
+	struct reason ending; /* that the password ends early, or "" */
+	/* WRITE */
+	struct text text;
+	/* The answer */
+	enum status status;
+	struct reason why;
+};
+
+enum status task_new(enum task_kind kind, struct generation *generation,
+		     struct task **ret);
+void task_free(struct task *e);
+
+/* Do it, whatever it is. */
+void task_do(struct task *e);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Hands one secret out; must never give a byte that is not in the audit. */
+#include "handout/handout.h"
+
+#include <stdio.h>
+
+#include "base/text.h"
+#include "sink/sink.h"
+
+static enum status find_version(struct store *store, const char *role,
+				const char *label,
+				char ret_id[RANDOM_UUID_SIZE],
+				struct reason *why)
+{
+	const struct store_version *v;
+	struct store_state state;
+	enum store_label l;
+	enum status s;
+
+	s = store_label_parse(label, &l, why);
+	if (s != STATUS_OK)
+		return s;
+	s = store->ops->describe(store, role, &state, why);
+	if (s != STATUS_OK)
+		return s;
+	v = store_find_label(&state, l);
+	if (!v)
+		return reason_set(why, STATUS_NOT_FOUND,
+				  "role %s has no %s version in store %s%s%s",
+				  role, label, store->name,
+				  state.note[0] ? ": " : "", state.note);
+	return text_copy(ret_id, RANDOM_UUID_SIZE, v->id);
+}
+
+/* What the configuration says now counts, not what it said at the rotation. */
+static const char *set_or(const struct config_group *g, enum config_key k,
+			  const char *stored)
+{
+	return config_is_set(g, k) ? config_string(g, k) : stored;
+}
+
+static enum status render(const struct opened *b,
+			  const struct config_group *role,
+			  const struct store_entry *e, const char *version,
+			  enum format_kind kind, struct secret **ret,
+			  struct reason *why)
+{
+	const struct config_group *cluster =
+		config_find(open_config(b), CONFIG_SECTION_cluster,
+			    config_string(role, CONFIG_role_cluster));
+	const struct format_credential credential = {
+		.host = set_or(cluster, CONFIG_cluster_host, e->host),
+		.port = set_or(cluster, CONFIG_cluster_port, e->port),
+		.dbname = set_or(role, CONFIG_role_dbname, e->dbname),
+		.username = e->username,
+		.version = version,
+		.sslmode = config_string(cluster, CONFIG_cluster_sslmode),
+		.password = e->password,
+	};
+
+	return format_render(kind, &credential, ret, why);
+}
+
+static enum status record(struct ledger *ledger, const char *role,
+			  const char *version, const char *label,
+			  const char *format, const char *actor,
+			  struct reason *why)
+{
+	char detail[128];
+	const struct ledger_event ev = {
+		.at_us = now_wall(now_system()),
+		.kind = "handout",
+		.role = role,
+		.run = "",
+		.actor = actor,
+		.version = version,
+		.status = status_name(STATUS_OK),
+		.detail = detail,
+		.took_us = -1,
+	};
+
+	snprintf(detail, sizeof(detail), "label %s, format %s", label, format);
+	return ledger->ops->note(ledger, &ev, 1, true, why);
+}
+
+enum status handout_get(struct opened *b, struct ledger *ledger,
+			const struct config_group *role, const char *label,
+			const char *format, const char *actor,
+			struct secret **ret_bytes, struct reason *why)
+{
+	const char *name = config_name(role);
+	struct store_entry entry = { .password = NULL };
+	struct secret *bytes = NULL;
+	struct store *store = NULL;
+	char id[RANDOM_UUID_SIZE];
+	enum format_kind kind;
+	enum status s;
+
+	s = format_parse(format, &kind, why);
+	if (s == STATUS_OK)
+		s = open_store(b, config_string(role, CONFIG_role_store),
+			       &store, why);
+	if (s == STATUS_OK)
+		s = find_version(store, name, label, id, why);
+	if (s == STATUS_OK)
+		s = store->ops->fetch(store, name, id, &entry, why);
+	if (s == STATUS_OK)
+		s = render(b, role, &entry, id, kind, &bytes, why);
+	if (s == STATUS_OK)
+		s = record(ledger, name, id, label, format, actor, why);
+	if (s == STATUS_OK) {
+		*ret_bytes = bytes;
+		bytes = NULL;
+	}
+	secret_free(bytes);
+	secret_free(entry.password);
+	return s;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Decides whether a role is due; must never take a role over on its own. */
+#include "jobs/due.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/backoff.h"
+#include "base/text.h"
+#include "jobs/role_lock.h"
+#include "jobs/rotate.h"
+
+/* When the schedule says so; a role without one only by command. */
+static enum status ask_schedule(struct open_engine *w,
+				const struct config_group *role, int64_t now_us,
+				struct due *d, struct reason *why)
+{
+	struct schedule *schedule = NULL;
+	enum status s = open_engine_schedule(w, role, &schedule, why);
+	int64_t last_us;
+
+	if (s != STATUS_OK || !schedule)
+		return s;
+	d->ahead = schedule_ahead(d->known.rotated_us, now_us);
+	last_us = d->ahead ? 0 : d->known.rotated_us;
+	d->next_us = schedule_next(schedule, last_us);
+	if (d->next_us == INT64_MAX)
+		d->next_us = 0;
+	d->closes_us = schedule_closes(schedule, now_us);
+	if (schedule_due(schedule, last_us, now_us)) {
+		d->mode = ENGINE_MODE_ROTATE;
+		d->wanted = true;
+	}
+	schedule_free(schedule);
+	return STATUS_OK;
+}
+
+/* Its sinks were told another host, port or database than they should be, or
+ * there is a new one. */
+static bool is_told_otherwise(struct open_engine *w,
+			      const struct config_group *role,
+			      const struct ledger_role *known)
+{
+	char now[LEDGER_DELIVERED_SIZE];
+
+	if (!known->delivered[0])
+		return false;
+	open_engine_delivery(w, role, now);
+	return now[0] && strcmp(now, known->delivered) != 0;
+}
+
+/* A sink that was left behind is tried again after a pause that grows. */
+static bool may_deliver(struct open_engine *w, const struct ledger_role *known,
+			int64_t now_us)
+{
+	const struct config_group *g = config_find(
+		open_config(open_engine_opened(w)), CONFIG_SECTION_keyturn, "");
+	int64_t pause =
+		backoff_us(NULL, config_duration_us(g, CONFIG_keyturn_backoff),
+			   config_duration_us(g, CONFIG_keyturn_backoff_max),
+			   known->failures);
+
+	return known->failures == 0 || now_us < known->last_run_us ||
+	       now_us - known->last_run_us >= pause;
+}
+
+static int64_t last_seen_end(struct open_engine *w, const char *role,
+			     int64_t now_us)
+{
+	struct ledger *l = open_engine_ledger(w);
+	char key[LEDGER_ROLE_SIZE + 16], ends[LEDGER_TEXT_SIZE];
+
+	snprintf(key, sizeof(key), LEDGER_EXPIRES, role);
+	if (l->ops->recall(l, key, now_us, ends, NULL) != STATUS_OK)
+		return 0;
+	return strtoll(ends, NULL, 10);
+}
+
+enum status due_look(struct open_engine *w, const struct config_group *role,
+		     int64_t now_us, struct due *ret, struct reason *why)
+{
+	struct due d = { .mode = ENGINE_MODE_RECOVER, .closes_us = INT64_MAX };
+	enum status s;
+
+	s = open_remembered(open_engine_opened(w), open_engine_ledger(w), role,
+			    &d.known, why);
+	text_copy(d.known.role, sizeof(d.known.role), config_name(role));
+	if (s == STATUS_NOT_FOUND) {
+		d.untaken = !d.known.open_run[0];
+		d.wanted = !d.untaken;
+		s = STATUS_OK;
+	} else if (s != STATUS_OK) {
+		d.doubt = s;
+		d.wanted = true;
+		s = STATUS_OK;
+	} else if (d.known.learnt) {
+		d.unseen = !d.known.open_run[0];
+		d.wanted = !d.unseen;
+	} else {
+		d.behind = d.known.undelivered_us > 0 ||
+			   is_told_otherwise(w, role, &d.known);
+		d.wanted = d.known.open_run[0] ||
+			   (d.behind && may_deliver(w, &d.known, now_us));
+		d.ends_us = last_seen_end(w, d.known.role, now_us);
+		s = ask_schedule(w, role, now_us, &d, why);
+	}
+	if (s == STATUS_OK)
+		*ret = d;
+	return s;
+}
+
+/* As long as a claim is waited for. */
+#define TURN_US (2 * NOW_SECOND)
+
+static bool still_wanted(const struct due *d, bool asked,
+			 struct runner_result *ret)
+{
+	if (d->doubt == STATUS_LEDGER_UNAVAILABLE ||
+	    d->doubt == STATUS_AUDIT_BROKEN)
+		ret->status = d->doubt;
+	else if (d->known.frozen)
+		ret->status = reason_set(&ret->why, STATUS_FROZEN,
+					 "role %s is frozen: %s", d->known.role,
+					 d->known.frozen_reason);
+	else if (d->untaken || d->unseen || (!d->wanted && !asked))
+		ret->status = STATUS_NOTHING_DUE;
+	return ret->status == STATUS_OK;
+}
+
+void due_run(struct open_engine *w, const struct config_group *role, bool asked,
+	     const struct runner_job *like, runner_watch_fn *watch, void *arg,
+	     struct runner_result *ret, struct due *ret_before,
+	     struct due *ret_after)
+{
+	struct due before = { .doubt = STATUS_UNKNOWN }, after = before;
+	struct runner_job job = *like;
+	int turn = -1;
+	enum status s;
+
+	memset(ret, 0, sizeof(*ret)); /* not secret */
+	s = role_lock_take(open_engine_opened(w), config_name(role), TURN_US,
+			   &turn, &ret->why);
+	if (s == STATUS_OK)
+		s = due_look(w, role, now_wall(now_system()), &before,
+			     &ret->why);
+	ret->status = s;
+	if (s == STATUS_OK && still_wanted(&before, asked, ret)) {
+		job.mode = asked ? ENGINE_MODE_ROTATE : before.mode;
+		rotate_run(w, config_name(role), &job, watch, arg, ret);
+	}
+	if (s != STATUS_OK || due_look(w, role, now_wall(now_system()), &after,
+				       NULL) != STATUS_OK)
+		after.doubt = STATUS_UNKNOWN;
+	role_lock_end(turn);
+	*ret_before = before;
+	*ret_after = after;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* One run of a role; must never decide how a rotation goes. */
+#include "jobs/rotate.h"
+
+#include <string.h>
+
+#include "base/harden.h"
+#include "jobs/role_lock.h"
+
+void rotate_run(struct open_engine *w, const char *role,
+		const struct runner_job *like, runner_watch_fn *watch,
+		void *arg, struct runner_result *ret)
+{
+	struct opened *opened = open_engine_opened(w);
+	struct open_engine_job j;
+	int turn = -1;
+
+	memset(ret, 0, sizeof(*ret)); /* not secret */
+	/* Ours, or another's: who runs is not kept from it by that. */
+	if (role_lock_take(opened, role, 0, &turn, NULL) != STATUS_OK)
+		turn = -1;
+	ret->status = open_engine_job(w, role, &j, &ret->why);
+	if (ret->status == STATUS_OK)
+		ret->status =
+			open_store_away(opened, j.job.store->name, &ret->why);
+	if (ret->status == STATUS_OK) {
+		j.job.mode = like->mode;
+		j.job.fresh = like->fresh;
+		j.job.takeover = like->takeover;
+		j.job.emergency = like->emergency;
+		j.job.reason = like->reason;
+		j.job.password = like->password;
+		runner_run(open_engine_env(w), &j.job, watch, arg, ret);
+		if (ret->status == STATUS_STORE_UNAVAILABLE)
+			open_store_failed(opened, j.job.store->name,
+					  ret->took_us, &ret->why);
+	}
+	open_engine_job_free(&j);
+	role_lock_end(turn);
+	harden_scrub_stack(); /* what libraries left below us */
+}

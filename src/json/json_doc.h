@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * JSON documents from and to a peer: checked access over jansson, of which this
+ * folder is the only user.  No function ever puts a byte of a document into a
+ * reason: a parser's message quotes what stands near the error
+ * (rotation-safety.md L11), and that may be a password.
+ *
+ * The names begin with json_doc_ because jansson's own begin with json_.
+ *
+ * All of jansson's memory is wiped when it is given back.  A document belongs
+ * to one thread at a time.
+ */
+#ifndef KEYTURN_DOC_H
+#define KEYTURN_DOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/reason.h"
+#include "base/secret.h"
+
+/* A value: object, array, string, number, boolean or null.  What json_doc_parse()
+ * and the json_doc_new_ functions return is owned and freed with json_doc_free(); what
+ * the getters return is borrowed from it. */
+struct json_doc;
+
+#define JSON_DOC_BYTES_MAX ((size_t)1024 * 1024)
+#define JSON_DOC_DEPTH_MAX 32
+#define JSON_DOC_NODES_MAX 20000
+
+enum json_doc_kind {
+	JSON_DOC_OBJECT,
+	JSON_DOC_ARRAY,
+	JSON_DOC_STRING,
+	JSON_DOC_INTEGER,
+	JSON_DOC_REAL,
+	JSON_DOC_BOOLEAN,
+	JSON_DOC_NULL
+};
+
+/*
+ * Parse exactly n bytes.  Refused as STATUS_ERROR: more than JSON_DOC_BYTES_MAX
+ * bytes, JSON_DOC_DEPTH_MAX levels or JSON_DOC_NODES_MAX values, bytes behind the value,
+ * a key that occurs twice, invalid UTF-8, U+0000 in a key.  The sentence names
+ * `what` ("the answer of the store"), line and column, and the kind of error.
+ */
+enum status json_doc_parse(const char *bytes, size_t n, const char *what,
+			   struct json_doc **ret_doc, struct reason *why);
+
+/* Takes NULL. */
+void json_doc_free(struct json_doc *d);
+
+/* ---- reading: NULL or wrong kinds in, "nothing" out, never a crash ---- */
+
+/* True when d is not NULL and of this kind. */
+bool json_doc_is(const struct json_doc *d, enum json_doc_kind kind);
+
+/* The member of an object; NULL when d is no object or has no such member. */
+const struct json_doc *json_doc_get(const struct json_doc *d, const char *key);
+
+/* Members of members: "data.metadata.version".  For names without a dot. */
+const struct json_doc *json_doc_path(const struct json_doc *d,
+				     const char *path);
+
+/* Elements of an array or members of an object; 0 for everything else. */
+size_t json_doc_count(const struct json_doc *d);
+
+/* The i-th element of an array, or NULL. */
+const struct json_doc *json_doc_at(const struct json_doc *d, size_t i);
+
+/*
+ * Walk an object:  for (i = NULL; (i = json_doc_next(d, i, &key, &value)); ) ...
+ * The object must not be changed meanwhile.
+ */
+const void *json_doc_next(const struct json_doc *d, const void *i,
+			  const char **ret_key,
+			  const struct json_doc **ret_value);
+
+/* The bytes of a string, NUL-terminated, or NULL when d is no string or holds
+ * a NUL.  For values that are no secret. */
+const char *json_doc_text(const struct json_doc *d);
+
+/* Bytes of a string, NULs counted; 0 when it is none. */
+size_t json_doc_text_len(const struct json_doc *d);
+
+/* Copy a string that is no secret into an array; STATUS_NOT_FOUND when d is
+ * NULL or no string, STATUS_LIMIT when it does not fit or holds a NUL.  dst is
+ * "" after a failure. */
+enum status json_doc_copy(const struct json_doc *d, char *dst, size_t size);
+
+/* A string into a new secret of exactly its length (at least 1).
+ * STATUS_NOT_FOUND as above, STATUS_LIMIT when longer than max. */
+enum status json_doc_secret(const struct json_doc *d, size_t max,
+			    struct secret **ret_secret);
+
+/* The number, when d is an integer or a whole real within range; else false. */
+bool json_doc_int(const struct json_doc *d, int64_t *ret_value);
+
+/* The number, when d is an integer or a real (AWS's timestamps); else false. */
+bool json_doc_real(const struct json_doc *d, double *ret_value);
+
+/* The boolean's value; `otherwise` when d is none. */
+bool json_doc_bool(const struct json_doc *d, bool otherwise);
+
+/* Deep equality, keys in any order. */
+bool json_doc_equal(const struct json_doc *a, const struct json_doc *b);
+
+/* ---- building: STATUS_NO_MEMORY, STATUS_ERROR for invalid UTF-8 -------- */
+
+struct json_doc *json_doc_new_object(void); /* NULL: out of memory */
+struct json_doc *json_doc_new_array(void);
+
+/* A deep copy that is the caller's; NULL: out of memory, or d is NULL. */
+struct json_doc *json_doc_clone(const struct json_doc *d);
+
+/* Set or replace a member of an object. */
+enum status json_doc_set_text(struct json_doc *d, const char *key,
+			      const char *value);
+enum status json_doc_set_bytes(struct json_doc *d, const char *key,
+			       const char *value, size_t n);
+enum status json_doc_set_secret(struct json_doc *d, const char *key,
+				const struct secret *value);
+enum status json_doc_set_int(struct json_doc *d, const char *key,
+			     int64_t value);
+enum status json_doc_set_bool(struct json_doc *d, const char *key, bool value);
+enum status json_doc_set_null(struct json_doc *d, const char *key);
+
+/* Put a value into an object or behind an array; it belongs to d afterwards,
+ * and is freed when that fails (value may be NULL: STATUS_NO_MEMORY). */
+enum status json_doc_set(struct json_doc *d, const char *key,
+			 struct json_doc *value);
+enum status json_doc_push(struct json_doc *d, struct json_doc *value);
+enum status json_doc_push_text(struct json_doc *d, const char *value);
+
+/* Remove a member; nothing happens when there is none. */
+void json_doc_remove(struct json_doc *d, const char *key);
+
+/* A writable member of an object, borrowed; NULL when there is none. */
+struct json_doc *json_doc_member(struct json_doc *d, const char *key);
+
+/* ---- writing ----------------------------------------------------------- */
+
+/* The compact form, keys in the order of insertion, in wiped memory.  bytes
+ * ends in a NUL that is not counted. */
+struct json_doc_bytes {
+	char *bytes;
+	size_t n;
+};
+
+/* STATUS_LIMIT when it needs more than max bytes; STATUS_NO_MEMORY.  Wipe and
+ * free with json_doc_bytes_free(). */
+enum status json_doc_write(const struct json_doc *d, size_t max,
+			   struct json_doc_bytes *ret_bytes);
+
+/* The same into a new secret; at most SECRET_CAP_MAX bytes. */
+enum status json_doc_write_secret(const struct json_doc *d,
+				  struct secret **ret_secret);
+
+/* Wipes; takes NULL bytes inside. */
+void json_doc_bytes_free(struct json_doc_bytes *b);
+
+#endif

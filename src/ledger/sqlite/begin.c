@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * A run's first record.  Must never let a run begin that could not be closed.
+ */
+#include "ledger/sqlite/sqlite_internal.h"
+
+#include <stdio.h>
+
+struct begun {
+	const char *run, *role, *mode, *actor, *reason;
+	int64_t now_us;
+};
+
+static enum status insert_run(struct lite_tx *tx, const struct begun *b,
+			      struct reason *why)
+{
+	struct lite_stmt *q = NULL;
+	enum status st;
+
+	st = lite_prepare(tx,
+			  "INSERT INTO run(run, role, mode, actor, reason, "
+			  "begun_us) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+			  &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 1, b->run);
+	lite_bind_text(q, 2, b->role);
+	ledger_sqlite_bind_cut(q, 3, b->mode,
+			       sizeof((struct ledger_run *)0)->mode);
+	ledger_sqlite_bind_cut(q, 4, b->actor,
+			       sizeof((struct ledger_run *)0)->actor);
+	ledger_sqlite_bind_cut(q, 5, b->reason, LEDGER_TEXT_SIZE);
+	lite_bind_int(q, 6, b->now_us);
+	return lite_exec(q, NULL, why);
+}
+
+/* A run that nobody closed is not shown as going on for ever.  One that does
+ * live in another process writes its own outcome over this when it ends. */
+static enum status close_interrupted(struct lite_tx *tx, const struct begun *b,
+				     struct reason *why)
+{
+	struct lite_stmt *q = NULL;
+	enum status st;
+
+	st = lite_prepare(tx,
+			  "UPDATE run SET status = 'INTERRUPTED' "
+			  "WHERE run = (SELECT open_run FROM role "
+			  "WHERE role = ?1) AND status = ''",
+			  &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 1, b->role);
+	return lite_exec(q, NULL, why);
+}
+
+static enum status begin_in(struct lite_tx *tx, void *arg, struct reason *why)
+{
+	const struct begun *b = arg;
+	struct lite_stmt *q = NULL;
+	enum status st = close_interrupted(tx, b, why);
+
+	if (st == STATUS_OK)
+		st = insert_run(tx, b, why);
+	if (st == STATUS_OK)
+		st = lite_prepare(tx,
+				  "INSERT INTO role(role, open_run, "
+				  "open_since_us) VALUES(?1, ?2, ?3) "
+				  "ON CONFLICT(role) DO UPDATE SET "
+				  "open_run = excluded.open_run, "
+				  "open_since_us = excluded.open_since_us",
+				  &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 1, b->role);
+	lite_bind_text(q, 2, b->run);
+	lite_bind_int(q, 3, b->now_us);
+	return lite_exec(q, NULL, why);
+}
+
+enum status ledger_sqlite_begin(struct ledger *ledger, const char *run,
+				const char *role, const char *mode,
+				const char *actor, const char *reason,
+				struct reason *why)
+{
+	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
+	struct begun b = { run, role, mode, actor, reason, now_wall(l->now) };
+	bool said = reason && reason[0];
+	char detail[LEDGER_TEXT_SIZE * 2];
+	struct ledger_event e = { .at_us = b.now_us,
+				  .kind = "intent",
+				  .role = role,
+				  .run = run,
+				  .actor = actor,
+				  .detail = detail,
+				  .took_us = -1 };
+	struct ledger_sqlite_record r;
+	enum status st;
+
+	ledger_sqlite_record_init(&r, l, begin_in, &b);
+	r.intact = true;
+	st = ledger_sqlite_check_key("run id", run, RANDOM_UUID_SIZE, why);
+	if (st == STATUS_OK)
+		st = ledger_sqlite_check_key("role name", role,
+					     LEDGER_ROLE_SIZE, why);
+	if (st != STATUS_OK)
+		return st;
+	st = ledger_sqlite_translate(lite_reserve(l->db, why), why);
+	if (st != STATUS_OK)
+		return reason_wrap(why, st, "nothing was rotated");
+	snprintf(detail, sizeof detail, "%s%s%s", mode ? mode : "",
+		 said ? ": " : "", said ? reason : "");
+	st = ledger_sqlite_notes_write(l, &r.fresh, &e, why);
+	if (st != STATUS_OK)
+		return ledger_sqlite_translate(st, why);
+	st = ledger_sqlite_record_commit(&r, run, false, why);
+	if (st == STATUS_LEDGER_UNAVAILABLE || st == STATUS_AUDIT_BROKEN)
+		reason_wrap(why, st, "nothing was rotated");
+	return st;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Opens clusters from settings; must never connect to one by itself. */
+#include "open/engine/cluster.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cluster/postgres/postgres.h"
+#include "store/store_key.h"
+#include "token/token.h"
+
+#define ENDPOINTS_MAX 16
+
+struct open_cluster {
+	char name[CONFIG_NAME_MAX + 1];
+	struct cluster *cluster;
+	struct ledger *ledger; /* NULL: nothing is remembered */
+	struct opened *opened;
+	const char *conninfo;
+	char branch[128];
+	const char *token; /* the admin's [token NAME], or NULL */
+	pthread_mutex_t lock;
+	char token_id[RANDOM_UUID_SIZE]; /* the last one that was used */
+	struct open_cluster *next;
+};
+
+struct open_engine_clusters {
+	struct opened *opened;
+	struct ledger *ledger;
+	pthread_mutex_t lock; /* over all */
+	struct open_cluster *all;
+};
+
+struct open_engine_clusters *open_engine_cluster_new(struct opened *opened,
+						     struct ledger *ledger)
+{
+	struct open_engine_clusters *cs = calloc(1, sizeof(*cs));
+
+	if (!cs)
+		return NULL;
+	cs->opened = opened;
+	cs->ledger = ledger;
+	pthread_mutex_init(&cs->lock, NULL);
+	return cs;
+}
+
+void open_engine_cluster_free(struct open_engine_clusters *cs)
+{
+	struct open_cluster *c;
+
+	if (!cs)
+		return;
+	while ((c = cs->all) != NULL) {
+		cs->all = c->next;
+		c->cluster->ops->close(c->cluster);
+		pthread_mutex_destroy(&c->lock);
+		free(c);
+	}
+	pthread_mutex_destroy(&cs->lock);
+	free(cs);
+}
+
+/* A setting that says what consumers are told, over what the target says. */
+static void tell(const struct config_group *g, enum config_key k,
+		 const char **told)
+{
+	if (config_is_set(g, k))
+		*told = config_string(g, k);
+}
+
+/* ---- a token as the administrator's password ---- */
+
+static enum status admin_password(void *arg, int64_t min_life_us,
+				  char ret_user[CLUSTER_USER_SIZE],
+				  struct secret **ret_password,
+				  struct reason *why)
+{
+	struct open_cluster *c = arg;
+	struct token_cache *cache = NULL;
+	struct token t = { .secret = NULL };
+	enum status s;
+
+	s = open_token(c->opened, c->token, &cache, why);
+	if (s == STATUS_OK)
+		s = token_cache_get(cache, min_life_us, &t, why);
+	if (s != STATUS_OK)
+		return reason_wrap(why, s, "[token %s]", c->token);
+	pthread_mutex_lock(&c->lock);
+	text_copy(c->token_id, sizeof(c->token_id), t.id);
+	pthread_mutex_unlock(&c->lock);
+	text_copy(ret_user, CLUSTER_USER_SIZE, t.user);
+	*ret_password = t.secret;
+	return STATUS_OK;
+}
+
+static void admin_refused(void *arg)
+{
+	struct open_cluster *c = arg;
+	struct token_cache *cache = NULL;
+	char id[RANDOM_UUID_SIZE];
+
+	pthread_mutex_lock(&c->lock);
+	memcpy(id, c->token_id, sizeof(id));
+	pthread_mutex_unlock(&c->lock);
+	if (open_token(c->opened, c->token, &cache, NULL) == STATUS_OK)
+		token_cache_refuse(cache, id);
+}
+
+static enum cluster_admin admin_of(const char *word, struct open_cluster *c)
+{
+	if (strcmp(word, "self") == 0)
+		return CLUSTER_ADMIN_SELF;
+	if (strncmp(word, "token:", 6) != 0)
+		return CLUSTER_ADMIN_PASSFILE;
+	c->token = word + 6;
+	return CLUSTER_ADMIN_TOKEN;
+}
+
+/* "projects/P/branches/B" of the token's "projects/P/branches/B/endpoints/E". */
+static const char *branch_of(const struct config *config,
+			     const struct config_group *g,
+			     struct open_cluster *c)
+{
+	const struct config_group *token;
+	const char *path, *end;
+
+	if (config_is_set(g, CONFIG_cluster_branch))
+		return config_string(g, CONFIG_cluster_branch);
+	token = c->token ? config_find(config, CONFIG_SECTION_token, c->token) :
+			   NULL;
+	path = token ? config_string(token, CONFIG_token_endpoint) : "";
+	end = strstr(path, "/endpoints/");
+	if (!end || (size_t)(end - path) >= sizeof(c->branch))
+		return NULL;
+	memcpy(c->branch, path, (size_t)(end - path));
+	c->branch[end - path] = '\0';
+	return c->branch;
+}
+
+static enum cluster_send send_of(const char *word)
+{
+	if (strcmp(word, "auto") == 0)
+		return CLUSTER_SEND_AUTO;
+	return strcmp(word, "plain") == 0 ? CLUSTER_SEND_PLAIN :
+					    CLUSTER_SEND_SCRAM;
+}
+
+/* A server that learns verifiers is asked again after a while. */
+#define PLAIN_LIFE_US (30 * 24 * 3600 * NOW_SECOND)
+/* Of a cluster by its conninfo: another server is asked for itself. */
+#define PLAIN_KEY (CONFIG_NAME_MAX + 1100)
+
+static void plain_key(const struct open_cluster *c, char *key, size_t size)
+{
+	snprintf(key, size, "password_send:%s:%s", c->name, c->conninfo);
+}
+
+static bool wants_plain(void *arg)
+{
+	const struct open_cluster *c = arg;
+	char key[PLAIN_KEY], value[LEDGER_TEXT_SIZE];
+
+	plain_key(c, key, sizeof(key));
+	return c->ledger &&
+	       c->ledger->ops->recall(c->ledger, key, now_wall(now_system()),
+				      value, NULL) == STATUS_OK;
+}
+
+static void note_plain(void *arg)
+{
+	const struct open_cluster *c = arg;
+	char key[PLAIN_KEY];
+
+	plain_key(c, key, sizeof(key));
+	if (c->ledger)
+		c->ledger->ops->remember(c->ledger, key, "plain",
+					 now_wall(now_system()) + PLAIN_LIFE_US,
+					 NULL);
+}
+
+static enum status open_cluster(const struct config_group *g,
+				struct open_cluster *c, struct cluster **ret,
+				struct reason *why)
+{
+	const char *endpoints[ENDPOINTS_MAX + 1] = { NULL };
+	size_t n = config_list_n(g, CONFIG_cluster_endpoint);
+	const char *passfile = config_string(g, CONFIG_cluster_admin_passfile);
+	struct cluster_postgres_options o = {
+		.name = config_name(g),
+		.conninfo = config_string(g, CONFIG_cluster_conninfo),
+		.admin_passfile = *passfile ? passfile : NULL,
+		.endpoints = endpoints,
+		.marker_schema = config_string(g, CONFIG_cluster_marker_schema),
+		.send = send_of(config_string(g, CONFIG_cluster_password_send)),
+		.wake_timeout_us =
+			config_duration_us(g, CONFIG_cluster_wake_timeout),
+		.insecure = config_bool(g, CONFIG_cluster_insecure),
+		.scram_iterations = (unsigned)config_int(
+			g, CONFIG_cluster_scram_iterations),
+		.connect_timeout_us =
+			config_duration_us(g, CONFIG_cluster_connect_timeout),
+		.statement_timeout_us =
+			config_duration_us(g, CONFIG_cluster_statement_timeout),
+		.lock_timeout_us =
+			config_duration_us(g, CONFIG_cluster_lock_timeout),
+		.claim_max_us =
+			config_duration_us(g, CONFIG_cluster_claim_timeout),
+		.admin = admin_of(config_string(g, CONFIG_cluster_admin), c),
+		.admin_password = admin_password,
+		.admin_refused = admin_refused,
+		.admin_arg = c,
+		.marker = strcmp(config_string(g, CONFIG_cluster_marker),
+				 "none") == 0 ?
+				  CLUSTER_MARKER_NONE :
+				  CLUSTER_MARKER_TABLE,
+		.wants_plain = wants_plain,
+		.note_plain = note_plain,
+		.note_arg = c,
+		.now = now_system(),
+		.random = store_key_random(),
+	};
+	enum status s;
+
+	if (n > ENDPOINTS_MAX)
+		return reason_set(why, STATUS_CONFIG,
+				  "%s: more than %d endpoints", config_where(g),
+				  ENDPOINTS_MAX);
+	for (size_t i = 0; i < n; i++)
+		endpoints[i] = config_list_at(g, CONFIG_cluster_endpoint, i);
+	o.branch = branch_of(open_config(c->opened), g, c);
+	if (config_is_set(g, CONFIG_cluster_prove_dbname))
+		o.prove_dbname = config_string(g, CONFIG_cluster_prove_dbname);
+	s = cluster_postgres_open(&o, ret, why);
+	if (s != STATUS_OK)
+		return reason_wrap(why, s, "%s: [cluster %s]", config_where(g),
+				   config_name(g));
+	tell(g, CONFIG_cluster_host, &(*ret)->host);
+	tell(g, CONFIG_cluster_port, &(*ret)->port);
+	tell(g, CONFIG_cluster_dbname, &(*ret)->dbname);
+	tell(g, CONFIG_cluster_sslmode, &(*ret)->sslmode);
+	return STATUS_OK;
+}
+
+enum status open_engine_cluster_get(struct open_engine_clusters *cs,
+				    const char *name, struct cluster **ret,
+				    struct reason *why)
+{
+	const struct config_group *g;
+	struct open_cluster *c;
+	enum status s = STATUS_OK;
+
+	pthread_mutex_lock(&cs->lock);
+	for (c = cs->all; c; c = c->next)
+		if (strcmp(c->name, name) == 0)
+			goto out;
+	g = config_find(open_config(cs->opened), CONFIG_SECTION_cluster, name);
+	if (!g) {
+		s = reason_set(why, STATUS_CONFIG, "there is no [cluster %s]",
+			       name);
+		goto out;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		goto out;
+	}
+	text_copy(c->name, sizeof(c->name), name);
+	c->conninfo = config_string(g, CONFIG_cluster_conninfo);
+	c->ledger = cs->ledger;
+	c->opened = cs->opened;
+	pthread_mutex_init(&c->lock, NULL);
+	s = open_cluster(g, c, &c->cluster, why);
+	if (s != STATUS_OK) {
+		pthread_mutex_destroy(&c->lock);
+		free(c);
+		goto out;
+	}
+	c->next = cs->all;
+	cs->all = c;
+out:
+	pthread_mutex_unlock(&cs->lock);
+	if (s == STATUS_OK)
+		*ret = c->cluster;
+	return s;
+}

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: PostgreSQL
+# Stores, ledger and tokens: all that a program without an administrator's
+# credentials links.
+noinst_LIBRARIES += libopen.a
+libopen_a_SOURCES = src/open/open.c src/open/open.h \
+	src/open/open_token.c src/open/open_token.h
+
+# What a rotation needs as well.
+noinst_LIBRARIES += libopenengine.a
+libopenengine_a_SOURCES = src/open/engine/engine.c src/open/engine/engine.h \
+	src/open/engine/cluster.c src/open/engine/cluster.h

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Bodies of requests, and what answers say; must never let a name through that
+ * AWS refuses or reads as something else. */
+#include "store/aws/aws_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* AWS refuses other names. */
+enum status store_aws_ask_name(struct store_aws *s, const char *name,
+			       char secret[STORE_AWS_SECRET_SIZE],
+			       struct reason *why)
+{
+	size_t n;
+
+	/* A name may end like an ARN, in a hyphen and six characters: AWS finds
+	 * it by the whole name first, and keyturn gives no other. */
+	if (!*name || strlen(name) >= STORE_NAME_SIZE)
+		return reason_set(why, STATUS_REFUSED,
+				  "the name of a secret has 1 to %d bytes",
+				  STORE_NAME_SIZE - 1);
+	n = (size_t)snprintf(secret, STORE_AWS_SECRET_SIZE, "%s%s", s->prefix,
+			     name);
+	if (strspn(secret, STORE_AWS_NAME_BYTES) != n)
+		return reason_set(why, STATUS_REFUSED,
+				  "AWS takes no secret named %s: letters, "
+				  "digits and /_+=.@- only",
+				  secret);
+	return STATUS_OK;
+}
+
+/* {"SecretId": secret, key: value, ...}, keys and values in pairs up to NULL;
+ * NULL without memory. */
+struct json_doc *store_aws_ask_body(const char *secret,
+				    const char *const *pairs)
+{
+	struct json_doc *d = json_doc_new_object();
+	enum status s;
+
+	if (!d)
+		return NULL;
+	s = json_doc_set_text(d, "SecretId", secret);
+	for (; *pairs && s == STATUS_OK; pairs += 2)
+		s = json_doc_set_text(d, pairs[0], pairs[1]);
+	if (s == STATUS_OK)
+		return d;
+	json_doc_free(d);
+	return NULL;
+}
+
+enum status store_aws_ask(struct store_aws *s, const char *action,
+			  struct json_doc *body, enum store_aws_api_kind kind,
+			  struct json_doc **ret,
+			  enum store_aws_api_fault *ret_fault,
+			  struct reason *why)
+{
+	enum status st;
+
+	*ret_fault = STORE_AWS_API_NONE;
+	if (!body)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	st = store_aws_api_do(&s->api, action, body, kind, ret, ret_fault, why);
+	json_doc_free(body);
+	return st;
+}
+
+/* A member of an answer is what it should be? */
+bool store_aws_ask_says(const struct json_doc *answer, const char *key,
+			const char *value)
+{
+	const char *said = json_doc_text(json_doc_get(answer, key));
+
+	return said && strcmp(said, value) == 0;
+}
+
+bool store_aws_ask_lists(const struct json_doc *answer, const char *key,
+			 const char *value)
+{
+	const struct json_doc *list = json_doc_get(answer, key);
+
+	for (size_t i = 0; i < json_doc_count(list); i++) {
+		const char *said = json_doc_text(json_doc_at(list, i));
+
+		if (said && strcmp(said, value) == 0)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What is shared by the files of the AWS store only. */
+#ifndef KEYTURN_STORE_AWS_INTERNAL_H
+#define KEYTURN_STORE_AWS_INTERNAL_H
+
+#include "store/aws/api.h"
+#include "store/aws/aws.h"
+#include "store/aws/content.h"
+#include "store/aws/known.h"
+#include "store/aws/state.h"
+#include "json/json_doc.h"
+
+#define STORE_AWS_PREFIX_SIZE 128
+#define STORE_AWS_SECRET_SIZE (STORE_AWS_PREFIX_SIZE + STORE_NAME_SIZE)
+#define STORE_AWS_NAME_BYTES                                   \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" \
+	"0123456789/_+=.@-"
+
+struct store_aws {
+	struct store store; /* first: what the caller holds */
+	struct store_aws_api api;
+	char *name;
+	char prefix[STORE_AWS_PREFIX_SIZE];
+	char *kms_key;
+	struct json_doc *tags; /* [{"Key","Value"}], or NULL */
+	bool create;
+	bool announce;
+	int64_t (*next_due)(const void *arg, const char *name, int64_t at_us);
+	const void *next_due_arg;
+	struct store_aws_known *known;
+};
+
+/* ---- store_aws_ask.c: requests and answers -------------------------------- */
+
+/* The name in Secrets Manager.  STATUS_REFUSED: AWS refuses it. */
+enum status store_aws_ask_name(struct store_aws *s, const char *name,
+			       char secret[STORE_AWS_SECRET_SIZE],
+			       struct reason *why);
+
+/* {"SecretId": secret, key: value, ...}, keys and values in pairs up to NULL;
+ * NULL without memory. */
+struct json_doc *store_aws_ask_body(const char *secret,
+				    const char *const *pairs);
+
+/* store_aws_api_do(); body is gone afterwards and may be NULL, which is
+ * STATUS_NO_MEMORY. */
+enum status store_aws_ask(struct store_aws *s, const char *action,
+			  struct json_doc *body, enum store_aws_api_kind kind,
+			  struct json_doc **ret,
+			  enum store_aws_api_fault *ret_fault,
+			  struct reason *why);
+
+/* Is a member of an answer this text?  Is this text in its list? */
+bool store_aws_ask_says(const struct json_doc *answer, const char *key,
+			const char *value);
+bool store_aws_ask_lists(const struct json_doc *answer, const char *key,
+			 const char *value);
+
+/* ---- store_aws_read.c: what is there ------------------------------------------ */
+
+/* The labels, remembered; a secret that is not there is STATUS_OK. */
+enum status store_aws_read_labels(struct store_aws *s, const char *name,
+				  struct store_aws_state *ret,
+				  struct reason *why);
+
+/* AWS's id of one of ours; STATUS_NOT_FOUND for an alias of nothing. */
+enum status store_aws_read_id(struct store_aws *s, const char *name,
+			      const char *id,
+			      char real[STORE_AWS_STATE_ID_SIZE],
+			      struct reason *why);
+
+/* The content of the version with AWS's id; the caller's. */
+enum status store_aws_read_content(struct store_aws *s, const char *name,
+				   const char *real, struct json_doc **ret,
+				   struct reason *why);
+
+/* STATUS_REFUSED when a secret with this flag is not ours to write. */
+enum status store_aws_read_writable(struct store_aws *s, const char *name,
+				    char flag, struct reason *why);
+
+/* STATUS_REFUSED: it is not there, and we may not make it. */
+enum status store_aws_read_absent(struct store_aws *s, const char *secret,
+				  struct reason *why);
+
+/*
+ * After a write: the state as it must be now, by changing what is remembered of
+ * revision, or as AWS says when that is NULL or not remembered.  STATUS_UNKNOWN
+ * when AWS does not say: what was written is written, only its picture is
+ * missing.
+ */
+enum status store_aws_read_after(
+	struct store_aws *s, const char *name, const char *revision,
+	void (*change)(struct store_aws_state *, const char *, int64_t),
+	const char *id, struct store_state *ret_state, struct reason *why);
+
+/* ---- store_aws_label.c ----------------------------------------------------------- */
+
+/*
+ * May we move AWSCURRENT of this secret, which is there?  Asked of AWS unless our
+ * tags or this process tell that we did.  STATUS_REFUSED: the right lacks; an
+ * answer that does not tell is STATUS_OK.
+ */
+enum status store_aws_label_may_move(struct store_aws *s, const char *name,
+				     struct reason *why);
+
+/* ---- store_aws_tag.c ------------------------------------------------------------ */
+
+/* "KEY=VALUE" to a list of tags; STATUS_CONFIG when AWS would refuse it. */
+enum status store_aws_tag_add(struct json_doc *tags, const char *pair,
+			      struct reason *why);
+
+/* CURRENT is id now: tell other tools, if that is wanted.  What fails is lost:
+ * the tags name the version that they are about. */
+void store_aws_tag_announce(struct store_aws *s, const char *name,
+			    const char *id);
+
+/* ---- members of store_ops ------------------------------------------------------- */
+
+enum status store_aws_read_ready(struct store *store, const char *name,
+				 struct reason *why);
+enum status store_aws_read_describe(struct store *store, const char *name,
+				    struct store_state *ret_state,
+				    struct reason *why);
+enum status store_aws_read_fetch(struct store *store, const char *name,
+				 const char *id, struct store_entry *ret_entry,
+				 struct reason *why);
+enum status store_aws_stage(struct store *store, const char *name,
+			    const char *revision, const char *id,
+			    const struct store_entry *entry,
+			    struct store_state *ret_state, struct reason *why);
+enum status store_aws_label_promote(struct store *store, const char *name,
+				    const char *revision, const char *id,
+				    struct store_state *ret_state,
+				    struct reason *why);
+enum status store_aws_label_retire(struct store *store, const char *name,
+				   const char *revision, const char *id,
+				   struct store_state *ret_state,
+				   struct reason *why);
+
+#endif

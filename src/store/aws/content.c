@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* A secret's value.  Must never drop a key that it does not know. */
+#include "store/aws/content.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "store/store_entry.h"
+
+enum status store_aws_content_read(const struct json_doc *answer,
+				   const char *secret, struct json_doc **ret,
+				   struct reason *why)
+{
+	struct secret *text = NULL;
+	struct json_doc *d = NULL;
+	enum status s;
+
+	s = json_doc_secret(json_doc_get(answer, "SecretString"),
+			    SECRET_CAP_MAX, &text);
+	if (s == STATUS_NOT_FOUND)
+		return reason_set(
+			why, STATUS_CORRUPT,
+			"the value of %s is binary and no JSON object", secret);
+	if (s == STATUS_OK)
+		s = json_doc_parse(secret_bytes(text), secret_len(text), "", &d,
+				   NULL);
+	secret_free(text);
+	if (s == STATUS_NO_MEMORY)
+		return reason_set(why, s, "out of memory");
+	if (s != STATUS_OK || !json_doc_is(d, JSON_DOC_OBJECT)) {
+		json_doc_free(d);
+		return reason_set(
+			why, STATUS_CORRUPT,
+			"the value of %s is no JSON object: it is not "
+			"a database secret",
+			secret);
+	}
+	*ret = d;
+	return STATUS_OK;
+}
+
+/* A key that is not there is "". */
+static bool take(const struct json_doc *content, const char *key, char *dst,
+		 size_t size)
+{
+	const struct json_doc *d = json_doc_get(content, key);
+	int64_t number;
+
+	dst[0] = '\0';
+	if (!d || json_doc_is(d, JSON_DOC_NULL))
+		return true;
+	if (json_doc_int(d, &number))
+		return snprintf(dst, size, "%" PRId64, number) < (int)size;
+	return json_doc_copy(d, dst, size) == STATUS_OK;
+}
+
+enum status store_aws_content_entry(const struct json_doc *content,
+				    const char *secret, struct store_entry *ret,
+				    struct reason *why)
+{
+	struct store_entry e = { .password = NULL };
+	enum status s;
+
+	if (!take(content, "engine", e.engine, sizeof(e.engine)) ||
+	    !take(content, "host", e.host, sizeof(e.host)) ||
+	    !take(content, "port", e.port, sizeof(e.port)) ||
+	    !take(content, "dbname", e.dbname, sizeof(e.dbname)) ||
+	    !take(content, "username", e.username, sizeof(e.username)))
+		return reason_set(why, STATUS_CORRUPT,
+				  "the value of %s has an engine, host, port, "
+				  "dbname or username that is too long or no "
+				  "string",
+				  secret);
+	s = json_doc_secret(json_doc_get(content, "password"),
+			    STORE_ENTRY_PASSWORD_MAX, &e.password);
+	if (s == STATUS_NO_MEMORY)
+		return reason_set(why, s, "no locked memory for a secret");
+	if (s != STATUS_OK || secret_len(e.password) == 0) {
+		secret_free(e.password);
+		return reason_set(why, STATUS_CORRUPT,
+				  "the value of %s has no \"password\" that is "
+				  "a string",
+				  secret);
+	}
+	*ret = e;
+	return STATUS_OK;
+}
+
+bool store_aws_content_is_plain(const struct json_doc *content)
+{
+	static const char *const keys[] = { "engine", "host", "port", "dbname",
+					    "username" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!json_doc_is(json_doc_get(content, keys[i]),
+				 JSON_DOC_STRING))
+			return false;
+	/* The password is not always there, because it is not always known. */
+	return json_doc_count(content) ==
+	       5 + (json_doc_get(content, "password") ? 1 : 0);
+}
+
+static enum status put(struct json_doc *content, const char *key,
+		       const char *value)
+{
+	return *value ? json_doc_set_text(content, key, value) : STATUS_OK;
+}
+
+static enum status put_port(struct json_doc *content, const char *port)
+{
+	char *end;
+	long n = strtol(port, &end, 10);
+
+	if (*port && !*end &&
+	    json_doc_is(json_doc_get(content, "port"), JSON_DOC_INTEGER))
+		return json_doc_set_int(content, "port", n);
+	return put(content, "port", port);
+}
+
+enum status store_aws_content_fill(struct json_doc *content,
+				   const struct store_entry *entry,
+				   struct reason *why)
+{
+	enum status s = put(content, "engine", entry->engine);
+
+	if (s == STATUS_OK)
+		s = put(content, "host", entry->host);
+	if (s == STATUS_OK)
+		s = put_port(content, entry->port);
+	if (s == STATUS_OK)
+		s = put(content, "dbname", entry->dbname);
+	if (s == STATUS_OK)
+		s = put(content, "username", entry->username);
+	if (!entry->password)
+		json_doc_remove(content, "password");
+	else if (s == STATUS_OK)
+		s = json_doc_set_secret(content, "password", entry->password);
+	if (s == STATUS_OK)
+		return s;
+	return reason_set(why, s == STATUS_NO_MEMORY ? s : STATUS_REFUSED,
+			  "a field of the credential is no valid UTF-8");
+}

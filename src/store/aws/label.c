@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Moves labels.  Must never move AWSCURRENT without naming the version that
+ * loses it. */
+#include "store/aws/aws_internal.h"
+
+#include <string.h>
+
+static enum status move(struct store_aws *s, const char *name,
+			const char *label, const char *to, const char *from,
+			enum store_aws_api_fault *ret_fault, struct reason *why)
+{
+	const char *pairs[7] = { "VersionStage", label };
+	struct json_doc *answer = NULL;
+	char secret[STORE_AWS_SECRET_SIZE];
+	size_t n = 2;
+	enum status st = store_aws_ask_name(s, name, secret, why);
+
+	*ret_fault = STORE_AWS_API_NONE;
+	if (st != STATUS_OK)
+		return st;
+	if (to) {
+		pairs[n++] = "MoveToVersionId";
+		pairs[n++] = to;
+	}
+	if (from && *from) {
+		pairs[n++] = "RemoveFromVersionId";
+		pairs[n++] = from;
+	}
+	pairs[n] = NULL;
+	st = store_aws_ask(s, "UpdateSecretVersionStage",
+			   store_aws_ask_body(secret, pairs),
+			   STORE_AWS_API_ONCE, &answer, ret_fault, why);
+	json_doc_free(answer);
+	return st;
+}
+
+/*
+ * Found out before the password is applied: without this right it would be live,
+ * and consumers would read the old one until somebody comes.  A version that is
+ * not there is named, so that IAM decides, as it does before Secrets Manager
+ * looks for anything, and nothing can be moved; and none that loses the label, so
+ * that a version of this id, if there were one, would not get it either.
+ */
+enum status store_aws_label_may_move(struct store_aws *s, const char *name,
+				     struct reason *why)
+{
+	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
+	char nobody[RANDOM_UUID_SIZE];
+	struct store_aws_state state;
+	struct reason said = { "" };
+	enum status st;
+
+	if (store_aws_known_moves(s->known, name) ||
+	    (store_aws_known_recall(s->known, name, NULL, &state) &&
+	     state.ours))
+		return STATUS_OK;
+	st = random_uuid(s->api.wire.random, nobody);
+	if (st != STATUS_OK)
+		return reason_set(why, st, "no randomness");
+	st = move(s, name, "AWSCURRENT", nobody, NULL, &fault, &said);
+	if (st == STATUS_REFUSED && fault == STORE_AWS_API_OTHER)
+		return reason_set(why, st, "%s", said.text);
+	if (fault == STORE_AWS_API_ABSENT || fault == STORE_AWS_API_INVALID)
+		store_aws_known_set_moves(s->known, name);
+	return STATUS_OK;
+}
+
+static enum status conflict(struct store_aws *s, const char *name,
+			    struct reason *why)
+{
+	return reason_set(why, STATUS_CONFLICT,
+			  "the labels of %s%s were moved by somebody else",
+			  s->prefix, name);
+}
+
+/* AWS said no to the move: has it happened already? */
+static enum status promoted_already(struct store_aws *s, const char *name,
+				    const char *id,
+				    struct store_state *ret_state,
+				    struct reason *why)
+{
+	struct store_aws_state state;
+	const struct store_version *v;
+	enum status st = store_aws_read_labels(s, name, &state, why);
+
+	if (st != STATUS_OK)
+		return STATUS_UNKNOWN;
+	v = store_find_id(&state.state, id);
+	if (!v || v->label != STORE_LABEL_CURRENT)
+		return conflict(s, name, why);
+	if (store_aws_known_owes(s->known, name, id))
+		store_aws_tag_announce(s, name, id);
+	if (ret_state)
+		*ret_state = state.state;
+	return STATUS_OK;
+}
+
+/* AWSPREVIOUS is the last good password or nothing: the version that a new
+ * secret began with is neither.  No harm is done when it keeps the label. */
+static void drop_placeholder(struct store_aws *s, const char *name)
+{
+	enum store_aws_api_fault fault;
+
+	move(s, name, "AWSPREVIOUS", NULL, STORE_AWS_STATE_PLACEHOLDER, &fault,
+	     NULL);
+}
+
+/* To a version that is no news: the database was restored, or somebody else
+ * moved CURRENT on. */
+static bool is_move_back(struct store_aws *s, const char *name, const char *id)
+{
+	const struct store_version *v = NULL;
+	struct store_aws_state state;
+
+	if (store_aws_known_recall(s->known, name, NULL, &state))
+		v = store_find_id(&state.state, id);
+	return !v || v->label != STORE_LABEL_PENDING;
+}
+
+enum status store_aws_label_promote(struct store *store, const char *name,
+				    const char *revision, const char *id,
+				    struct store_state *ret_state,
+				    struct reason *why)
+{
+	struct store_aws *s = (struct store_aws *)store;
+	char current[RANDOM_UUID_SIZE], from[STORE_AWS_STATE_ID_SIZE] = "";
+	char to[STORE_AWS_STATE_ID_SIZE];
+	char flag = store_aws_state_revision(revision, current);
+	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
+	enum status st = STATUS_OK;
+	bool back = false;
+
+	if (strcmp(current, id) == 0)
+		return promoted_already(s, name, id, ret_state, why);
+	st = store_aws_read_writable(s, name, flag, why);
+	if (st == STATUS_OK)
+		st = store_aws_read_id(s, name, id, to, why);
+	if (st == STATUS_OK && current[0])
+		st = store_aws_read_id(s, name, current, from, why);
+	if (st == STATUS_NOT_FOUND)
+		st = STATUS_REFUSED;
+	if (st == STATUS_OK) {
+		back = is_move_back(s, name, id);
+		store_aws_known_owe(s->known, name, id);
+		st = move(s, name, "AWSCURRENT", to, from, &fault, why);
+	}
+	if (fault == STORE_AWS_API_INVALID) {
+		st = promoted_already(s, name, id, ret_state, why);
+	} else if (fault == STORE_AWS_API_ABSENT) {
+		st = reason_set(why, STATUS_REFUSED,
+				"store %s has no version %s of %s", s->name, id,
+				name);
+	} else if (st == STATUS_OK) {
+		st = store_aws_read_after(s, name, revision,
+					  store_aws_state_promoted, id,
+					  ret_state, why);
+		store_aws_known_set_left(s->known, name, back ? from : "");
+		store_aws_known_set_moves(s->known, name);
+		if (strcmp(from, STORE_AWS_STATE_PLACEHOLDER) == 0)
+			drop_placeholder(s, name);
+		store_aws_tag_announce(s, name, id);
+	}
+	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+}
+
+static void retired(struct store_aws_state *state, const char *id,
+		    int64_t now_us)
+{
+	(void)now_us;
+	store_aws_state_retired(state, id);
+}
+
+enum status store_aws_label_retire(struct store *store, const char *name,
+				   const char *revision, const char *id,
+				   struct store_state *ret_state,
+				   struct reason *why)
+{
+	struct store_aws *s = (struct store_aws *)store;
+	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
+	char from[STORE_AWS_STATE_ID_SIZE];
+	struct store_aws_state state;
+	const struct store_version *v;
+	enum status st = store_aws_read_id(s, name, id, from, why);
+
+	if (st == STATUS_NOT_FOUND)
+		st = STATUS_REFUSED;
+	if (st == STATUS_OK)
+		st = move(s, name, "AWSPENDING", NULL, from, &fault, why);
+	if (fault == STORE_AWS_API_INVALID) {
+		/* It does not have the label (any more). */
+		st = store_aws_read_labels(s, name, &state, why);
+		v = st == STATUS_OK ? store_find_id(&state.state, id) : NULL;
+		if (v)
+			st = conflict(s, name, why);
+		else if (st == STATUS_OK && ret_state)
+			*ret_state = state.state;
+	} else if (st == STATUS_OK) {
+		st = store_aws_read_after(s, name, revision, retired, id,
+					  ret_state, why);
+	}
+	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Writes new versions.  Must never write one that was not asked for, nor drop
+ * a key of the secret that is not ours. */
+#include "store/aws/aws_internal.h"
+
+#include "base/encode.h"
+#include "base/text.h"
+
+#define VALUE_MAX 65536
+
+/* content as SecretString of a request; it is taken out of memory again with
+ * the request. */
+static enum status add_value(struct json_doc *body,
+			     const struct json_doc *content, const char *secret,
+			     struct reason *why)
+{
+	struct secret *value = NULL;
+	enum status st = json_doc_write_secret(content, &value);
+
+	if (st == STATUS_LIMIT ||
+	    (st == STATUS_OK && secret_len(value) > VALUE_MAX))
+		st = reason_set(
+			why, STATUS_REFUSED,
+			"the value of %s would have more than %d bytes, "
+			"which AWS refuses",
+			secret, VALUE_MAX);
+	else if (st == STATUS_OK)
+		st = json_doc_set_secret(body, "SecretString", value);
+	if (st != STATUS_OK && st != STATUS_REFUSED)
+		reason_set(why, st, "no memory for the value of %s", secret);
+	secret_free(value);
+	return st;
+}
+
+/* The request that makes the secret, or its first version. */
+static struct json_doc *first_request(struct store_aws *s, const char *secret,
+				      bool exists)
+{
+	const char *const pairs[] = { "ClientRequestToken",
+				      STORE_AWS_STATE_PLACEHOLDER, NULL };
+	struct json_doc *body = store_aws_ask_body(secret, pairs);
+	enum status st = STATUS_OK;
+
+	if (!body || exists)
+		return body;
+	json_doc_remove(body, "SecretId");
+	st = json_doc_set_text(body, "Name", secret);
+	if (st == STATUS_OK)
+		st = json_doc_set_text(body, "Description",
+				       "PostgreSQL role, rotated by keyturn");
+	if (st == STATUS_OK && s->kms_key)
+		st = json_doc_set_text(body, "KmsKeyId", s->kms_key);
+	if (st == STATUS_OK && s->tags)
+		st = json_doc_set(body, "Tags", json_doc_clone(s->tags));
+	if (st == STATUS_OK)
+		return body;
+	json_doc_free(body);
+	return NULL;
+}
+
+/* A secret that is new, or has no version: the first one is no password. */
+static enum status begin_secret(struct store_aws *s, const char *name,
+				const char *secret,
+				const struct store_entry *entry, bool exists,
+				struct reason *why)
+{
+	struct store_entry empty = *entry;
+	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
+	struct json_doc *body, *content = json_doc_new_object(), *answer = NULL;
+	enum status st = STATUS_NO_MEMORY;
+
+	if (!exists && !s->create) {
+		json_doc_free(content);
+		return store_aws_read_absent(s, secret, why);
+	}
+	empty.password = NULL;
+	body = first_request(s, secret, exists);
+	if (body && content)
+		st = store_aws_content_fill(content, &empty, why);
+	if (st == STATUS_OK)
+		st = add_value(body, content, secret, why);
+	if (st == STATUS_OK) {
+		st = store_aws_ask(s,
+				   exists ? "PutSecretValue" : "CreateSecret",
+				   body, STORE_AWS_API_REPEAT, &answer, &fault,
+				   why);
+		body = NULL;
+	}
+	if (fault == STORE_AWS_API_EXISTS)
+		st = reason_set(why, STATUS_CONFLICT,
+				"%s was made by somebody else at this moment",
+				secret);
+	if (st == STATUS_OK)
+		store_aws_known_remember_content(
+			s->known, name, STORE_AWS_STATE_PLACEHOLDER, content);
+	json_doc_free(body);
+	json_doc_free(answer);
+	json_doc_free(content);
+	return st;
+}
+
+/* Nothing of CURRENT would be left in a version that is made of the entry? */
+static bool is_made_anew(struct store_aws *s, const char *name,
+			 const char *revision, const struct store_entry *e)
+{
+	struct store_aws_state state;
+
+	return store_aws_known_recall(s->known, name, revision, &state) &&
+	       state.plain && e->engine[0] && e->host[0] && e->port[0] &&
+	       e->dbname[0] && e->username[0];
+}
+
+/* The content of CURRENT, or of the version that CURRENT was moved back from. */
+static enum status read_base(struct store_aws *s, const char *name,
+			     const char *revision, const char *current,
+			     const struct store_entry *entry,
+			     struct json_doc **ret, struct reason *why)
+{
+	char real[STORE_AWS_STATE_ID_SIZE];
+	enum status st;
+
+	store_aws_known_left(s->known, name, real);
+	if (real[0]) {
+		st = store_aws_read_content(s, name, real, ret, why);
+		/* Of what is no object there are no keys to keep. */
+		if (st != STATUS_CORRUPT && st != STATUS_NOT_FOUND)
+			return st;
+	}
+	st = store_aws_read_id(s, name, current, real, why);
+	if (st != STATUS_OK)
+		return st;
+	*ret = store_aws_known_recall_content(s->known, name, real);
+	if (*ret)
+		return STATUS_OK;
+	if (!is_made_anew(s, name, revision, entry))
+		return store_aws_read_content(s, name, real, ret, why);
+	*ret = json_doc_new_object();
+	return *ret ? STATUS_OK :
+		      reason_set(why, STATUS_NO_MEMORY, "out of memory");
+}
+
+/* What the new version begins as: the keys that are not ours. */
+static enum status base_content(struct store_aws *s, const char *name,
+				const char *revision, const char *current,
+				const struct store_entry *entry,
+				struct json_doc **ret, struct reason *why)
+{
+	struct json_doc *content = NULL;
+	enum status st =
+		read_base(s, name, revision, current, entry, &content, why);
+
+	/* Whatever is there, it is not overwritten. */
+	if (st == STATUS_CORRUPT)
+		st = STATUS_REFUSED;
+	if (st == STATUS_OK)
+		*ret = content;
+	return st;
+}
+
+static enum status put_pending(struct store_aws *s, const char *name,
+			       const char *secret, const char *id,
+			       const struct json_doc *content,
+			       struct json_doc **ret, struct reason *why)
+{
+	const char *const pairs[] = { "ClientRequestToken", id, NULL };
+	struct json_doc *body = store_aws_ask_body(secret, pairs);
+	struct json_doc *stages = json_doc_new_array();
+	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
+	enum status st = STATUS_NO_MEMORY;
+
+	if (body && stages)
+		st = json_doc_push_text(stages, "AWSPENDING");
+	if (st == STATUS_OK) {
+		st = json_doc_set(body, "VersionStages", stages);
+		stages = NULL;
+	}
+	if (st == STATUS_OK)
+		st = add_value(body, content, secret, why);
+	if (st == STATUS_OK) {
+		st = store_aws_ask(s, "PutSecretValue", body,
+				   STORE_AWS_API_REPEAT, ret, &fault, why);
+		body = NULL;
+	} else if (st == STATUS_NO_MEMORY) {
+		reason_set(why, st, "out of memory");
+	}
+	if (fault == STORE_AWS_API_EXISTS)
+		st = reason_set(why, STATUS_REFUSED,
+				"version %s of %s exists with another content: "
+				"make a new version",
+				id, name);
+	if (fault == STORE_AWS_API_ABSENT)
+		st = reason_set(why, STATUS_CONFLICT,
+				"the secret %s is not there any more", secret);
+	json_doc_free(stages);
+	json_doc_free(body);
+	return st;
+}
+
+static enum status check_stage(const char *id, const struct store_entry *entry,
+			       struct reason *why)
+{
+	if (!encode_is_uuid(id) || store_aws_state_is_alias(id))
+		return reason_set(why, STATUS_REFUSED,
+				  "a version id must be a lower-case UUID of "
+				  "another version than 8");
+	if (!entry->password || secret_len(entry->password) == 0)
+		return reason_set(why, STATUS_REFUSED,
+				  "an empty password is not stored");
+	return STATUS_OK;
+}
+
+enum status store_aws_stage(struct store *store, const char *name,
+			    const char *revision, const char *id,
+			    const struct store_entry *entry,
+			    struct store_state *ret_state, struct reason *why)
+{
+	struct store_aws *s = (struct store_aws *)store;
+	char secret[STORE_AWS_SECRET_SIZE], current[RANDOM_UUID_SIZE];
+	struct json_doc *content = NULL, *answer = NULL;
+	char flag = store_aws_state_revision(revision, current);
+	bool begun = current[0] != '\0';
+	enum status st;
+
+	st = check_stage(id, entry, why);
+	if (st == STATUS_OK)
+		st = store_aws_ask_name(s, name, secret, why);
+	if (st == STATUS_OK)
+		st = store_aws_read_writable(s, name, flag, why);
+	if (st == STATUS_OK && !begun) {
+		st = begin_secret(s, name, secret, entry, revision[0] != '\0',
+				  why);
+		text_copy(current, sizeof(current),
+			  STORE_AWS_STATE_PLACEHOLDER);
+	}
+	if (st == STATUS_OK)
+		st = store_aws_label_may_move(s, name, why);
+	if (st == STATUS_OK)
+		st = base_content(s, name, revision, current, entry, &content,
+				  why);
+	if (st == STATUS_OK)
+		st = store_aws_content_fill(content, entry, why);
+	if (st == STATUS_OK)
+		st = put_pending(s, name, secret, id, content, &answer, why);
+	if (st == STATUS_OK && !store_aws_ask_says(answer, "VersionId", id))
+		st = reason_set(
+			why, STATUS_UNKNOWN,
+			"Secrets Manager took version %s of %s and names "
+			"another one",
+			id, secret);
+	/* A repeat of what already happened does not move the label back. */
+	if (st == STATUS_OK)
+		st = store_aws_read_after(
+			s, name,
+			begun && store_aws_ask_lists(answer, "VersionStages",
+						     "AWSPENDING") ?
+				revision :
+				NULL,
+			store_aws_state_staged, id, ret_state, why);
+	json_doc_free(content);
+	json_doc_free(answer);
+	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+}

@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Tokens: obtained by the configured method, renewed before they expire, and
+ * obtained anew when Vault does not take them any more.  Must never unwrap a
+ * secret_id whose wrapping somebody else could have made.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/harden.h"
+#include "store/vault/vault_internal.h"
+
+#define MARGIN_US (10 * NOW_SECOND)
+#define NEVER	  INT64_MAX
+
+enum method { TOKEN, APPROLE, KUBERNETES, JWT, CERT, METHODS };
+
+static const char *const method_names[] = {
+	[TOKEN] = "token", [APPROLE] = "approle", [KUBERNETES] = "kubernetes",
+	[JWT] = "jwt",	   [CERT] = "cert",
+};
+
+struct store_vault_auth {
+	enum method method;
+	char *mount;
+	char *token_from;
+	char *secret_id_from;
+	char *jwt_from;
+	char *role_id;
+	char *role;
+	bool wrapped;
+	pthread_mutex_t lock;	  /* over all below; held during a login */
+	struct secret *secret_id; /* unwrapped, which works only once */
+	struct secret *token;
+	int64_t obtained_us; /* boot clock, as the two below */
+	int64_t expires_us;
+	int64_t renew_us;
+	bool renewable;
+	bool doubted; /* it may not look itself up, and did nothing else yet */
+};
+
+/* ---- setting up -------------------------------------------------------- */
+
+static bool keep(const char *value, char **ret)
+{
+	*ret = strdup(value ? value : "");
+	return *ret != NULL;
+}
+
+/* "/approle/" is approle: slashes at the ends say nothing. */
+static bool keep_mount(const char *value, char **ret)
+{
+	size_t n;
+
+	value += strspn(value, "/");
+	n = strlen(value);
+	while (n > 0 && value[n - 1] == '/')
+		n--;
+	*ret = strndup(value, n);
+	return *ret != NULL;
+}
+
+static enum status need(const char *value, const char *method,
+			const char *setting, const char *store,
+			struct reason *why)
+{
+	if (value && value[0])
+		return STATUS_OK;
+	return reason_set(why, STATUS_CONFIG, "store %s: auth = %s needs %s",
+			  store, method, setting);
+}
+
+static enum status check_needs(const struct store_vault_options *o,
+			       enum method m, struct reason *why)
+{
+	const char *word = method_names[m];
+	enum status s =
+		store_vault_source_check(o->token_from, true, o->name, why);
+
+	if (s == STATUS_OK)
+		s = store_vault_source_check(o->secret_id_from, false, o->name,
+					     why);
+	if (s == STATUS_OK)
+		s = store_vault_source_check(o->jwt_from, false, o->name, why);
+	if (s == STATUS_OK && m == TOKEN)
+		s = need(o->token_from, word, "token_file", o->name, why);
+	if (s == STATUS_OK && m == APPROLE)
+		s = need(o->role_id, word, "role_id", o->name, why);
+	/* An AppRole need not ask for a secret_id (bind_secret_id). */
+	if (s == STATUS_OK && m == APPROLE && o->secret_id_wrapped)
+		s = need(o->secret_id_from, word,
+			 "secret_id_file when the secret_id is wrapped",
+			 o->name, why);
+	if (s == STATUS_OK && m == APPROLE && o->secret_id_wrapped)
+		s = need(o->auth_role, word,
+			 "auth_role when the secret_id is wrapped", o->name,
+			 why);
+	if (s == STATUS_OK && (m == KUBERNETES || m == JWT))
+		s = need(o->auth_role, word, "auth_role", o->name, why);
+	if (s == STATUS_OK && (m == KUBERNETES || m == JWT))
+		s = need(o->jwt_from, word, "jwt_file", o->name, why);
+	if (s == STATUS_OK && m == CERT)
+		s = need(o->client_cert, word, "client_cert", o->name, why);
+	return s;
+}
+
+enum status store_vault_auth_new(const struct store_vault_options *o,
+				 struct store_vault_auth **ret_auth,
+				 struct reason *why)
+{
+	struct store_vault_auth *a;
+	const char *mount = o->auth_mount;
+	enum method m;
+	enum status s;
+
+	for (m = TOKEN; m < METHODS; m++)
+		if (strcmp(o->auth, method_names[m]) == 0)
+			break;
+	if (m == METHODS)
+		return reason_set(why, STATUS_CONFIG,
+				  "store %s: auth must be token, approle, "
+				  "kubernetes, jwt or cert",
+				  o->name);
+	s = check_needs(o, m, why);
+	if (s != STATUS_OK)
+		return s;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	a->method = m;
+	a->wrapped = o->secret_id_wrapped;
+	pthread_mutex_init(&a->lock, NULL);
+	if (!mount || !mount[strspn(mount, "/")])
+		mount = method_names[m];
+	if (!keep_mount(mount, &a->mount) ||
+	    !keep(o->token_from, &a->token_from) ||
+	    !keep(o->secret_id_from, &a->secret_id_from) ||
+	    !keep(o->jwt_from, &a->jwt_from) ||
+	    !keep(o->role_id, &a->role_id) || !keep(o->auth_role, &a->role)) {
+		store_vault_auth_free(a);
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	}
+	*ret_auth = a;
+	return STATUS_OK;
+}
+
+void store_vault_auth_free(struct store_vault_auth *a)
+{
+	if (!a)
+		return;
+	secret_free(a->token);
+	secret_free(a->secret_id);
+	pthread_mutex_destroy(&a->lock);
+	free(a->mount);
+	free(a->token_from);
+	free(a->secret_id_from);
+	free(a->jwt_from);
+	free(a->role_id);
+	free(a->role);
+	free(a);
+}
+
+/* ---- what a token lives ------------------------------------------------ */
+
+static void set_life(struct store_vault *v, struct store_vault_auth *a,
+		     int64_t seconds, bool renewable)
+{
+	int64_t now = now_boot(v->now), life;
+
+	a->obtained_us = now;
+	a->renewable = renewable;
+	a->expires_us = NEVER;
+	a->renew_us = NEVER;
+	if (seconds <= 0 || seconds > INT64_C(10) * 366 * 86400)
+		return; /* a root token, or a batch token's own business */
+	life = seconds * NOW_SECOND;
+	a->expires_us =
+		now + life - (life > 4 * MARGIN_US ? MARGIN_US : life / 4);
+	a->renew_us = now + life * 2 / 3;
+}
+
+/* "auth" of a login or a renewal. */
+static enum status take_auth(struct store_vault *v, struct store_vault_auth *a,
+			     const struct json_doc *answer, struct reason *why)
+{
+	const struct json_doc *auth = json_doc_get(answer, "auth");
+	struct secret *token = NULL;
+	int64_t seconds = 0;
+	enum status s;
+
+	s = json_doc_secret(json_doc_get(auth, "client_token"),
+			    STORE_VAULT_TOKEN_MAX, &token);
+	if (s == STATUS_OK && secret_len(token) == 0)
+		s = STATUS_NOT_FOUND;
+	if (s != STATUS_OK) {
+		secret_free(token);
+		return reason_set(why, STATUS_STORE_UNAVAILABLE,
+				  "store %s: the answer to the login holds no "
+				  "token: is a second factor asked for?",
+				  v->name);
+	}
+	json_doc_int(json_doc_get(auth, "lease_duration"), &seconds);
+	secret_free(a->token);
+	a->token = token;
+	set_life(v, a, seconds,
+		 json_doc_bool(json_doc_get(auth, "renewable"), false));
+	return STATUS_OK;
+}
+
+/* ---- wrapped secret_id ------------------------------------------------- */
+
+static enum status post(struct store_vault *v, const char *path,
+			const struct secret *token, struct json_doc *body,
+			struct store_vault_answer *ret, struct reason *why)
+{
+	struct store_vault_request r = {
+		.method = "POST",
+		.path = path,
+		.token = token,
+		.body = body,
+		.writes = true, /* a login can use up what it is given */
+		.login = true,
+	};
+	enum status s =
+		body ? store_vault_call(v, &r, ret, why) :
+		       reason_set(why, STATUS_NO_MEMORY, "out of memory");
+
+	json_doc_free(body);
+	/* Whether a login happened matters to nobody. */
+	return s == STATUS_UNKNOWN ? STATUS_STORE_UNAVAILABLE : s;
+}
+
+static struct json_doc *with_secret(const char *key, const struct secret *value)
+{
+	struct json_doc *d = json_doc_new_object();
+
+	if (d && json_doc_set_secret(d, key, value) != STATUS_OK) {
+		json_doc_free(d);
+		return NULL;
+	}
+	return d;
+}
+
+/* Anybody can wrap something; only Vault's own record tells what made it. */
+static enum status check_wrapping(struct store_vault *v,
+				  struct store_vault_auth *a,
+				  const struct secret *wrapping,
+				  struct reason *why)
+{
+	struct store_vault_answer answer = { 0 };
+	const char *made_by;
+	char expected[512];
+	enum status s;
+
+	snprintf(expected, sizeof(expected), "auth/%s/role/%s/secret-id",
+		 a->mount, a->role);
+	s = post(v, "sys/wrapping/lookup", NULL, with_secret("token", wrapping),
+		 &answer, why);
+	if (s != STATUS_OK)
+		return s;
+	made_by =
+		json_doc_text(json_doc_path(answer.doc, "data.creation_path"));
+	if (answer.code != 200)
+		s = reason_set(why, STATUS_REFUSED,
+			       "store %s: ALARM: the wrapped secret_id in %s "
+			       "is expired or was unwrapped before: find out "
+			       "by whom, and issue a new one",
+			       v->name, a->secret_id_from);
+	else if (!made_by || strcmp(made_by, expected) != 0)
+		s = reason_set(why, STATUS_REFUSED,
+			       "store %s: ALARM: what %s wraps was not made by "
+			       "%s: it was put there by somebody else",
+			       v->name, a->secret_id_from, expected);
+	store_vault_call_free(&answer);
+	return s;
+}
+
+static enum status unwrap(struct store_vault *v, struct store_vault_auth *a,
+			  const struct secret *wrapping, struct reason *why)
+{
+	struct store_vault_answer answer = { 0 };
+	enum status s = check_wrapping(v, a, wrapping, why);
+
+	if (s == STATUS_OK)
+		s = post(v, "sys/wrapping/unwrap", wrapping,
+			 json_doc_new_object(), &answer, why);
+	if (s != STATUS_OK)
+		return s;
+	if (answer.code != 200 ||
+	    json_doc_secret(json_doc_path(answer.doc, "data.secret_id"),
+			    STORE_VAULT_TOKEN_MAX, &a->secret_id) != STATUS_OK)
+		s = reason_set(why, STATUS_REFUSED,
+			       "store %s: ALARM: the wrapped secret_id in %s "
+			       "was unwrapped by somebody else just now: "
+			       "revoke it, and issue a new one",
+			       v->name, a->secret_id_from);
+	store_vault_call_free(&answer);
+	return s;
+}
+
+static enum status secret_id(struct store_vault *v, struct store_vault_auth *a,
+			     struct secret **ret, struct reason *why)
+{
+	struct secret *content = NULL;
+	enum status s;
+
+	if (a->wrapped && a->secret_id)
+		return secret_copy(a->secret_id, ret);
+	s = store_vault_source_read(a->secret_id_from, true, &content, why);
+	if (s != STATUS_OK || !a->wrapped) {
+		*ret = content;
+		return s;
+	}
+	s = unwrap(v, a, content, why);
+	secret_free(content);
+	return s == STATUS_OK ? secret_copy(a->secret_id, ret) : s;
+}
+
+/* ---- logging in -------------------------------------------------------- */
+
+static enum status login_body(struct store_vault *v, struct store_vault_auth *a,
+			      struct json_doc **ret_body, struct reason *why)
+{
+	struct secret *secret = NULL;
+	struct json_doc *body = json_doc_new_object();
+	enum status s = body ? STATUS_OK : STATUS_NO_MEMORY;
+
+	if (s == STATUS_OK && a->method == APPROLE) {
+		if (a->secret_id_from[0])
+			s = secret_id(v, a, &secret, why);
+		if (s != STATUS_OK)
+			goto out;
+		s = json_doc_set_text(body, "role_id", a->role_id);
+		if (s == STATUS_OK && secret)
+			s = json_doc_set_secret(body, "secret_id", secret);
+	} else if (s == STATUS_OK && a->method == CERT) {
+		if (a->role[0])
+			s = json_doc_set_text(body, "name", a->role);
+	} else if (s == STATUS_OK) {
+		s = store_vault_source_read(a->jwt_from, false, &secret, why);
+		if (s != STATUS_OK)
+			goto out;
+		s = json_doc_set_text(body, "role", a->role);
+		if (s == STATUS_OK)
+			s = json_doc_set_secret(body, "jwt", secret);
+	}
+	if (s != STATUS_OK)
+		reason_set(why, s, "store %s: the login could not be written",
+			   v->name);
+out:
+	secret_free(secret);
+	if (s != STATUS_OK)
+		json_doc_free(body);
+	else
+		*ret_body = body;
+	return s;
+}
+
+/* Without a token Vault answers 403 for a path that it does not know; of the
+ * methods only that of Kubernetes refuses with the same. */
+static enum status explain_login(const struct store_vault *v,
+				 const struct store_vault_auth *a, int code,
+				 struct reason *why)
+{
+	static const char *const hints[] = {
+		[APPROLE] = "role_id or secret_id is wrong, expired or used "
+			    "up, or this host is not in its CIDR list",
+		[KUBERNETES] = "the service account or its namespace is not "
+			       "bound to the role, or the token has expired, "
+			       "or there is no such auth method (auth_mount)",
+		[JWT] = "the JWT has expired, or its claims do not fit the "
+			"role",
+		[CERT] = "the certificate does not fit a role",
+	};
+
+	if (code == 404 || code == 405 ||
+	    (code == 403 && a->method != KUBERNETES))
+		return reason_set(why, STATUS_REFUSED,
+				  "store %s: there is no auth method at "
+				  "auth/%s%s%s: look at auth_mount and "
+				  "auth_namespace (HTTP %d)",
+				  v->name, a->mount,
+				  v->auth_namespace[0] ? " in namespace " : "",
+				  v->auth_namespace, code);
+	return reason_set(why, STATUS_REFUSED,
+			  "store %s: the %s login at auth/%s is refused (HTTP "
+			  "%d): %s%s",
+			  v->name, method_names[a->method], a->mount, code,
+			  a->method == APPROLE && !a->secret_id_from[0] ?
+				  "no secret_id_file is set, and " :
+				  "",
+			  hints[a->method]);
+}
+
+static enum status login(struct store_vault *v, struct store_vault_auth *a,
+			 struct reason *why)
+{
+	struct store_vault_answer answer = { 0 };
+	struct json_doc *body = NULL;
+	char path[512];
+	enum status s = login_body(v, a, &body, why);
+
+	if (s != STATUS_OK)
+		return s == STATUS_CONFIG ? STATUS_REFUSED : s;
+	snprintf(path, sizeof(path), "auth/%s/login", a->mount);
+	s = post(v, path, NULL, body, &answer, why);
+	if (s != STATUS_OK)
+		return s;
+	s = answer.code == 200 ? take_auth(v, a, answer.doc, why) :
+				 explain_login(v, a, answer.code, why);
+	store_vault_call_free(&answer);
+	return s;
+}
+
+/* How long a token that we were given lives.  Not being told is no error: the
+ * default policy may have been taken from it. */
+static enum status look_up(struct store_vault *v, struct store_vault_auth *a,
+			   struct reason *why)
+{
+	struct store_vault_request r = { .method = "GET",
+					 .path = "auth/token/lookup-self",
+					 .token = a->token,
+					 .login = true };
+	struct store_vault_answer answer = { 0 };
+	int64_t seconds = 0;
+	enum status s = store_vault_call(v, &r, &answer, why);
+
+	if (s != STATUS_OK)
+		return s;
+	a->doubted = answer.code == 403;
+	if (answer.code == 200) {
+		json_doc_int(json_doc_path(answer.doc, "data.ttl"), &seconds);
+		set_life(v, a, seconds,
+			 json_doc_bool(json_doc_path(answer.doc,
+						     "data.renewable"),
+				       false));
+	}
+	store_vault_call_free(&answer);
+	return STATUS_OK;
+}
+
+static enum status obtain(struct store_vault *v, struct store_vault_auth *a,
+			  struct reason *why)
+{
+	struct secret *token = NULL;
+	enum status s;
+
+	if (a->method != TOKEN)
+		return login(v, a, why);
+	s = store_vault_source_read(a->token_from, true, &token, why);
+	if (s == STATUS_OK && strchr("\"'", secret_bytes(token)[0])) {
+		secret_free(token);
+		s = reason_set(why, STATUS_CONFIG,
+			       "%s holds quotes: no token of Vault has them",
+			       a->token_from);
+	}
+	if (s != STATUS_OK)
+		return reason_wrap(why, STATUS_REFUSED, "store %s", v->name);
+	secret_free(a->token);
+	a->token = token;
+	set_life(v, a, 0, false);
+	return look_up(v, a, why);
+}
+
+/* A renewal that fails is followed by a login, so it has no words. */
+static bool renew(struct store_vault *v, struct store_vault_auth *a)
+{
+	struct store_vault_answer answer = { 0 };
+	enum status s;
+
+	if (!a->renewable)
+		return false;
+	s = post(v, "auth/token/renew-self", a->token, json_doc_new_object(),
+		 &answer, NULL);
+	if (s == STATUS_OK && answer.code == 200)
+		s = take_auth(v, a, answer.doc, NULL);
+	else
+		s = STATUS_REFUSED;
+	store_vault_call_free(&answer);
+	return s == STATUS_OK && a->expires_us > now_boot(v->now);
+}
+
+/* A token that cannot be renewed just now may live for a while; when nothing
+ * better is to be had it serves until it ends, and is not tried each time. */
+static enum status renew_or_obtain(struct store_vault *v,
+				   struct store_vault_auth *a,
+				   struct reason *why)
+{
+	enum status s;
+	int64_t now;
+
+	if (renew(v, a))
+		return STATUS_OK;
+	s = a->method == TOKEN ? STATUS_REFUSED : obtain(v, a, why);
+	now = now_boot(v->now);
+	if (s == STATUS_OK || now >= a->expires_us)
+		return s;
+	a->renew_us = now + (a->expires_us - now) / 2;
+	reason_clear(why);
+	return STATUS_OK;
+}
+
+/*
+ * A token for one request.  old: the one that was refused, or NULL.  One
+ * thread logs in, the others wait for it.  *ret_fresh: it was obtained now, so
+ * another one would fare no better.
+ */
+static enum status token_for(struct store_vault *v, const struct secret *old,
+			     struct secret **ret_token, bool *ret_fresh,
+			     struct reason *why)
+{
+	struct store_vault_auth *a = v->auth;
+	enum status s = STATUS_OK;
+	int64_t now, obtained;
+
+	pthread_mutex_lock(&a->lock);
+	now = now_boot(v->now);
+	obtained = a->token ? a->obtained_us : -1;
+	if (!a->token || (old && secret_equal(old, a->token)))
+		s = obtain(v, a, why);
+	else if (now >= a->expires_us)
+		s = obtain(v, a, why);
+	else if (now >= a->renew_us)
+		s = renew_or_obtain(v, a, why);
+	if (s == STATUS_OK)
+		s = secret_copy(a->token, ret_token);
+	*ret_fresh = a->obtained_us != obtained;
+	pthread_mutex_unlock(&a->lock);
+	return s;
+}
+
+/* Has Vault taken this token for anything?  A token that it does not know and a
+ * policy that lacks are one answer; a token that may not look itself up, and is
+ * refused whatever it asks for, is none. */
+static enum status check_known(struct store_vault *v, int code,
+			       struct reason *why)
+{
+	struct store_vault_auth *a = v->auth;
+	bool doubted;
+
+	pthread_mutex_lock(&a->lock);
+	if (code != 403)
+		a->doubted = false;
+	doubted = a->doubted;
+	pthread_mutex_unlock(&a->lock);
+	if (!doubted)
+		return STATUS_OK;
+	return reason_set(why, STATUS_REFUSED,
+			  "store %s: Vault does not know this token (%s): it "
+			  "is wrong, has expired or was revoked, or may not be "
+			  "used from this host; one whose policies grant "
+			  "nothing looks the same",
+			  v->name, a->token_from);
+}
+
+enum status store_vault_auth_call(struct store_vault *v,
+				  const struct store_vault_request *r,
+				  struct store_vault_answer *ret_answer,
+				  struct reason *why)
+{
+	struct store_vault_request with = *r;
+	struct secret *token = NULL, *newer = NULL;
+	bool fresh = false;
+	enum status s = token_for(v, NULL, &token, &fresh, why);
+
+	if (s != STATUS_OK)
+		return s;
+	with.token = token;
+	s = store_vault_call(v, &with, ret_answer, why);
+	if (s != STATUS_OK || ret_answer->code != 403 || fresh)
+		goto out;
+	/* An expired token and a missing policy look the same. */
+	store_vault_call_free(ret_answer);
+	s = token_for(v, token, &newer, &fresh, why);
+	if (s != STATUS_OK)
+		goto out;
+	with.token = newer;
+	s = store_vault_call(v, &with, ret_answer, why);
+out:
+	if (s == STATUS_OK)
+		s = check_known(v, ret_answer->code, why);
+	if (s != STATUS_OK)
+		store_vault_call_free(ret_answer);
+	secret_free(token);
+	secret_free(newer);
+	harden_scrub_stack(); /* what the parser and TLS left below us */
+	return s;
+}
+
+void store_vault_auth_revoke(struct store_vault *v)
+{
+	struct store_vault_auth *a = v->auth;
+	struct store_vault_answer answer = { 0 };
+
+	if (!a || !a->token || a->method == TOKEN ||
+	    now_boot(v->now) >= a->expires_us)
+		return;
+	post(v, "auth/token/revoke-self", a->token, json_doc_new_object(),
+	     &answer, NULL);
+	store_vault_call_free(&answer);
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * promote and retire: each writes one document, with compare-and-swap, and what
+ * came of it is told to other tools.  Must never take a refusal or a lost answer
+ * for the truth when the store can be read.
+ */
+#include <string.h>
+
+#include "base/text.h"
+#include "store/vault/vault_internal.h"
+
+#define REMEMBER_US (300 * NOW_SECOND)
+#define TELL_US	    (300 * NOW_SECOND)
+
+/* ---- telling others ---------------------------------------------------- */
+
+/* Take one that is to be told from the list: all, or those that waited. */
+static bool take_untold(struct store_vault *v, bool all,
+			struct store_vault_view *ret)
+{
+	int64_t now = now_boot(v->now);
+	struct store_vault_view *w;
+
+	pthread_mutex_lock(&v->lock);
+	for (w = v->views; w; w = w->next)
+		if (w->untold[0] && (all || now >= w->tell_after))
+			break;
+	if (w) {
+		text_copy(ret->name, sizeof(ret->name), w->name);
+		text_copy(ret->untold, sizeof(ret->untold), w->untold);
+		ret->untold_us = w->untold_us;
+		w->untold[0] = '\0';
+		w->tell_after = now + TELL_US;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return w != NULL;
+}
+
+/* custom_metadata cannot be written together with the data, and a rotation does
+ * not fail for it. */
+void store_vault_label_tell(struct store_vault *v, bool all)
+{
+	struct store_vault_view w;
+
+	while (take_untold(v, all, &w))
+		store_vault_kv_tell(v, w.name, w.untold, w.untold_us, NULL);
+}
+
+static void to_be_told(struct store_vault *v,
+		       const struct store_vault_view *now)
+{
+	struct store_vault_view *w;
+
+	pthread_mutex_lock(&v->lock);
+	w = store_vault_known_find(v, now->name);
+	if (w) {
+		text_copy(w->untold, sizeof(w->untold), now->current);
+		w->untold_us = now->a_created_us;
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* ---- promote ----------------------------------------------------------- */
+
+static enum status unknown_version(const struct store_vault *v,
+				   const char *name, const char *id,
+				   struct reason *why)
+{
+	return reason_set(why, STATUS_REFUSED,
+			  "store %s has no version %s of %s", v->name, id,
+			  name);
+}
+
+static enum status deleted_current(const struct store_vault *v,
+				   const struct store_vault_view *w,
+				   struct reason *why)
+{
+	return reason_set(why, STATUS_REFUSED,
+			  "store %s: the current secret of %s was %s; keyturn "
+			  "rotate --emergency writes over it",
+			  v->name, w->name,
+			  w->a_destroyed ?
+				  "destroyed" :
+				  "deleted: undelete it, and keyturn recover");
+}
+
+static enum status clear_pending(struct store_vault *v,
+				 struct store_vault_view *w, struct reason *why)
+{
+	struct json_doc *data = json_doc_new_object();
+	int64_t version = 0;
+	enum status s;
+
+	if (!data || json_doc_set_null(data, "pending") != STATUS_OK) {
+		json_doc_free(data);
+		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	}
+	s = store_vault_kv_write(v, STORE_VAULT_RECORD, w->name, true,
+				 w->b_version, data, &version, why);
+	if (s == STATUS_UNKNOWN || s == STATUS_CONFLICT ||
+	    s == STATUS_NOT_FOUND)
+		store_vault_known_forget(v, w->name);
+	if (s == STATUS_NOT_FOUND)
+		s = store_vault_view_moved(v, w->name, why);
+	if (s != STATUS_OK)
+		return s;
+	w->b_version = version;
+	w->pending[0] = '\0';
+	store_vault_known_save(v, w, 0);
+	return STATUS_OK;
+}
+
+static enum status make_current(const struct store_vault_view *w,
+				const char *id, const struct store_entry *entry,
+				bool patch, struct json_doc **ret_data)
+{
+	struct json_doc *data = json_doc_new_object();
+	enum status s = data ? store_vault_view_put_entry(data, entry) :
+			       STATUS_NO_MEMORY;
+
+	if (s == STATUS_OK)
+		s = json_doc_set_text(data, "keyturn_version", id);
+	if (s == STATUS_OK && w->current[0])
+		s = json_doc_set_text(data, "keyturn_previous", w->current);
+	else if (s == STATUS_OK && patch)
+		s = json_doc_set_null(data, "keyturn_previous");
+	if (s != STATUS_OK) {
+		json_doc_free(data);
+		return s;
+	}
+	*ret_data = data;
+	return STATUS_OK;
+}
+
+/* The cas did not fit, or CURRENT is deleted: what does the store say? */
+static enum status settle_promote(struct store_vault *v, const char *name,
+				  const char *id, int64_t a_version,
+				  struct store_state *after, struct reason *why)
+{
+	struct store_vault_view w;
+	enum status s = store_vault_view_read(v, name, &w, why);
+
+	if (s != STATUS_OK)
+		return s;
+	if (strcmp(w.current, id) == 0) {
+		store_vault_view_state(&w, after);
+		return STATUS_OK;
+	}
+	if (w.a_deleted)
+		return deleted_current(v, &w, why);
+	if (w.a_version != a_version)
+		return store_vault_view_moved(v, name, why);
+	return reason_set(why, STATUS_REFUSED,
+			  "store %s refuses to write the current secret of %s "
+			  "(HTTP 400)",
+			  v->name, name);
+}
+
+static enum status write_current(struct store_vault *v,
+				 struct store_vault_view *w, const char *id,
+				 const struct store_entry *entry,
+				 struct store_state *after, struct reason *why)
+{
+	bool patch = w->a_version > 0 && !w->a_deleted;
+	struct store_vault_view next = *w;
+	struct json_doc *data = NULL;
+	enum status s = make_current(w, id, entry, patch, &data);
+
+	if (s != STATUS_OK)
+		return reason_set(why, s, "out of memory");
+	s = store_vault_kv_write(v, STORE_VAULT_CURRENT, w->name, patch,
+				 w->a_version, data, &next.a_version, why);
+	if (s == STATUS_CONFLICT || s == STATUS_NOT_FOUND)
+		return settle_promote(v, w->name, id, w->a_version, after, why);
+	if (s != STATUS_OK) {
+		if (s == STATUS_UNKNOWN || next.a_version != w->a_version)
+			store_vault_known_forget(v, w->name);
+		return s;
+	}
+	next.a_deleted = false;
+	next.a_passing = false;
+	next.a_created_us = now_wall(v->now);
+	text_copy(next.previous, sizeof(next.previous),
+		  w->current_in_b ? w->current : "");
+	text_copy(next.current, sizeof(next.current), id);
+	next.current_in_b = true;
+	store_vault_known_save(v, &next, now_boot(v->now) + REMEMBER_US);
+	store_vault_known_release(v, w->name);
+	store_vault_view_state(&next, after);
+	to_be_told(v, &next);
+	store_vault_label_tell(v, false);
+	return STATUS_OK;
+}
+
+static enum status move_current(struct store_vault *v,
+				struct store_vault_view *w, const char *id,
+				struct store_state *after, struct reason *why)
+{
+	struct store_entry entry = { .password = NULL };
+	enum status s;
+
+	if (!store_vault_view_has(w, id))
+		return unknown_version(v, w->name, id, why);
+	if (store_vault_view_halted(w))
+		return deleted_current(v, w, why);
+	s = store_vault_known_held(v, w->name, id, &entry);
+	if (s == STATUS_NOT_FOUND)
+		s = store_vault_view_fetch_record(v, w->name, id, 0, &entry,
+						  why);
+	if (s == STATUS_NOT_FOUND)
+		s = store_vault_view_moved(v, w->name, why);
+	/* See the head of this file: a pending that A names. */
+	if (s == STATUS_OK && w->pending[0] && strcmp(w->pending, id) != 0 &&
+	    !store_vault_view_pending(w, w->pending))
+		s = clear_pending(v, w, why);
+	if (s == STATUS_OK)
+		s = write_current(v, w, id, &entry, after, why);
+	secret_free(entry.password);
+	return s;
+}
+
+enum status store_vault_label_promote(struct store *store, const char *name,
+				      const char *revision, const char *id,
+				      struct store_state *ret_state,
+				      struct reason *why)
+{
+	struct store_vault *v = (struct store_vault *)store;
+	struct store_vault_view w;
+	struct store_state after;
+	bool has_moved = false;
+	enum status s = store_vault_view_check(v, name, id, why);
+
+	if (s == STATUS_OK)
+		s = store_vault_view_at(v, name, revision, &w, &has_moved, why);
+	if (s != STATUS_OK)
+		return s;
+	if (strcmp(w.current, id) == 0)
+		store_vault_view_state(&w, &after);
+	else if (has_moved)
+		s = store_vault_view_moved(v, name, why);
+	else
+		s = move_current(v, &w, id, &after, why);
+	if (s == STATUS_OK && ret_state)
+		*ret_state = after;
+	return s;
+}
+
+/* ---- retire ------------------------------------------------------------ */
+
+enum status store_vault_label_retire(struct store *store, const char *name,
+				     const char *revision, const char *id,
+				     struct store_state *ret_state,
+				     struct reason *why)
+{
+	struct store_vault *v = (struct store_vault *)store;
+	struct store_vault_view w;
+	struct store_state after;
+	bool has_moved = false;
+	enum status s = store_vault_view_check(v, name, id, why);
+
+	if (s == STATUS_OK)
+		s = store_vault_view_at(v, name, revision, &w, &has_moved, why);
+	if (s != STATUS_OK)
+		return s;
+	if (store_vault_view_has(&w, id) &&
+	    store_vault_view_label(&w, id) == STORE_LABEL_RING)
+		s = STATUS_OK;
+	else if (has_moved)
+		s = store_vault_view_moved(v, name, why);
+	else if (!store_vault_view_has(&w, id))
+		s = unknown_version(v, name, id, why);
+	else if (!store_vault_view_pending(&w, id))
+		s = reason_set(
+			why, STATUS_REFUSED,
+			"store %s: version %s of %s is %s and cannot be "
+			"retired",
+			v->name, id, name,
+			store_label_name(store_vault_view_label(&w, id)));
+	else
+		s = clear_pending(v, &w, why);
+	if (s != STATUS_OK)
+		return s;
+	store_vault_known_release(v, name);
+	store_vault_view_state(&w, &after);
+	if (ret_state)
+		*ret_state = after;
+	return STATUS_OK;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Paths in Vault, and what it means when Vault refuses one.  Must never let a
+ * name end a path early.
+ */
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/text.h"
+#include "store/vault/vault_internal.h"
+
+#define RECORD_FOLDER ".keyturn/"
+
+/* Percent-encoded, segment by segment. */
+void store_vault_path_add(struct text *t, const char *path)
+{
+	char encoded[3 * STORE_NAME_SIZE + 1];
+	size_t n;
+
+	while (*path) {
+		n = strcspn(path, "/");
+		if (n >= STORE_NAME_SIZE)
+			n = STORE_NAME_SIZE - 1;
+		encode_percent(path, n, encoded);
+		text_add(t, encoded);
+		path += n;
+		if (*path == '/') {
+			text_add_char(t, '/');
+			path++;
+		}
+	}
+}
+
+/* what: "data" or "metadata". */
+enum status store_vault_path_make(const struct store_vault *v, const char *what,
+				  enum store_vault_kind kind, const char *name,
+				  bool encoded, char *dst, struct reason *why)
+{
+	struct text t = text_make(STORE_VAULT_PATH_SIZE - 1), *p = &t;
+	enum status s;
+
+	if (encoded)
+		store_vault_path_add(p, v->mount);
+	else
+		text_add(p, v->mount);
+	text_printf(p, "/%s/", what);
+	if (encoded)
+		store_vault_path_add(p, v->prefix);
+	else
+		text_add(p, v->prefix);
+	if (kind == STORE_VAULT_RECORD)
+		text_add(p, RECORD_FOLDER);
+	if (encoded)
+		store_vault_path_add(p, name);
+	else
+		text_add(p, name);
+	s = text_status(p);
+	if (s == STATUS_OK)
+		s = text_copy(dst, STORE_VAULT_PATH_SIZE, text_str(p));
+	text_free(p);
+	if (s != STATUS_OK)
+		return reason_set(why, STATUS_REFUSED,
+				  "store %s: the path of %s is too long",
+				  v->name, name);
+	return STATUS_OK;
+}
+
+/* A 403 as a person can act on it.  It is the same for a token that Vault does
+ * not know and for a policy that says nothing. */
+enum status store_vault_path_denied(const struct store_vault *v,
+				    const char *capability, const char *what,
+				    enum store_vault_kind kind,
+				    const char *name, struct reason *why)
+{
+	char path[STORE_VAULT_PATH_SIZE];
+
+	store_vault_path_make(v, what, kind, name, false, path, NULL);
+	return reason_set(why, STATUS_REFUSED,
+			  "store %s: permission denied: the token's policy "
+			  "must grant \"%s\" on %s%s%s",
+			  v->name, capability, path,
+			  v->namespace[0] ? " in namespace " : "",
+			  v->namespace);
+}
+
+enum status store_vault_path_odd(const struct store_vault *v, int code,
+				 const char *act, struct reason *why)
+{
+	return reason_set(why, STATUS_REFUSED,
+			  "store %s refuses to %s (HTTP %d)%s", v->name, act,
+			  code,
+			  code == 413 ? ": the secret is too large" :
+			  code == 405 ? ": the mount is not KV version 2, or "
+					"this server cannot patch (Vault 1.9 "
+					"or newer, or OpenBao)" :
+					"");
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Whether a secret can be rotated: what the policy grants, and whether the clock
+ * would delete what is written.  Must never refuse for what Vault does not tell.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "store/vault/vault_internal.h"
+
+/* So long an answer counts for other rotations of this process. */
+#define READY_US (300 * NOW_SECOND)
+
+/* ---- capabilities ------------------------------------------------------ */
+
+static bool grants(const struct json_doc *list, const char *capability)
+{
+	const char *have;
+	size_t i;
+
+	for (i = 0; i < json_doc_count(list); i++) {
+		have = json_doc_text(json_doc_at(list, i));
+		if (have && (strcmp(have, capability) == 0 ||
+			     strcmp(have, "root") == 0))
+			return true;
+	}
+	return false;
+}
+
+static enum status judge_capabilities(struct store_vault *v,
+				      const struct json_doc *answer,
+				      const char *const paths[2],
+				      const char *name, struct reason *why)
+{
+	static const char *const needed[] = { "create", "update", "read",
+					      "patch" };
+	const struct json_doc *list;
+	size_t i, k;
+
+	for (k = 0; k < 2; k++) {
+		list = json_doc_get(json_doc_get(answer, "data"), paths[k]);
+		if (!list)
+			list = json_doc_get(answer, paths[k]);
+		for (i = 0; list && i < sizeof(needed) / sizeof(needed[0]); i++)
+			if (!grants(list, needed[i]))
+				return store_vault_path_denied(
+					v, needed[i], "data",
+					(enum store_vault_kind)k, name, why);
+	}
+	return STATUS_OK;
+}
+
+/* May we write both documents? */
+static enum status check_grants(struct store_vault *v, const char *name,
+				struct reason *why)
+{
+	char current[STORE_VAULT_PATH_SIZE], record[STORE_VAULT_PATH_SIZE];
+	const char *const paths[2] = { current, record };
+	struct json_doc *body = json_doc_new_object(),
+			*list = json_doc_new_array();
+	struct store_vault_request r = { .method = "POST",
+					 .path = "sys/capabilities-self",
+					 .body = body };
+	struct store_vault_answer answer = { 0 };
+	enum status s;
+
+	s = store_vault_path_make(v, "data", STORE_VAULT_CURRENT, name, false,
+				  current, why);
+	if (s == STATUS_OK)
+		s = store_vault_path_make(v, "data", STORE_VAULT_RECORD, name,
+					  false, record, why);
+	if (s != STATUS_OK) {
+		json_doc_free(list);
+		goto out;
+	}
+	if (json_doc_push_text(list, current) != STATUS_OK ||
+	    json_doc_push_text(list, record) != STATUS_OK) {
+		json_doc_free(list);
+		s = reason_set(why, STATUS_REFUSED,
+			       "store %s: the path of %s is not UTF-8", v->name,
+			       name);
+		goto out;
+	}
+	if (json_doc_set(body, "paths", list) != STATUS_OK) {
+		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		goto out;
+	}
+	s = store_vault_auth_call(v, &r, &answer, why);
+	/* Not allowed to ask: the writes will tell. */
+	if (s == STATUS_OK && answer.code == 200)
+		s = judge_capabilities(v, answer.doc, paths, name, why);
+	store_vault_call_free(&answer);
+out:
+	json_doc_free(body);
+	return s;
+}
+
+/* ---- delete_version_after ---------------------------------------------- */
+
+struct document {
+	enum store_vault_kind kind;
+	const char *name;
+	int64_t version; /* the newest; 0: there is none */
+	bool passing;	 /* that one has a deletion time to come */
+};
+
+static enum status will_be_deleted(const struct store_vault *v,
+				   const struct document *d, bool told,
+				   struct reason *why)
+{
+	struct text t = text_make(REASON_MAX);
+	char path[STORE_VAULT_PATH_SIZE];
+	const char *place = path + strlen(v->mount) + strlen("/data/");
+
+	store_vault_path_make(v, "data", d->kind, d->name, false, path, NULL);
+	text_printf(&t,
+		    "vault kv metadata put -mount=%s -delete-version-after=0s "
+		    "%s",
+		    v->mount, place);
+	/* What was written has its end, whatever is set now. */
+	if (!told)
+		text_printf(&t,
+			    ", and vault kv undelete -mount=%s "
+			    "-versions=%" PRId64 " %s",
+			    v->mount, d->version, place);
+	reason_set(why, STATUS_REFUSED,
+		   "store %s: delete_version_after deletes versions of %s by "
+		   "the clock: %s",
+		   v->name, path, text_str(&t));
+	text_free(&t);
+	return STATUS_REFUSED;
+}
+
+enum status store_vault_ready_passing(const struct store_vault *v,
+				      enum store_vault_kind kind,
+				      const char *name, int64_t version,
+				      struct reason *why)
+{
+	const struct document d = { kind, name, version, true };
+
+	return will_be_deleted(v, &d, false, why);
+}
+
+/* "0s" is unset, and what is below it is switched off. */
+static bool deletes(const struct json_doc *setting)
+{
+	const char *text = json_doc_text(setting);
+
+	return text && text[0] && text[0] != '-' && strcmp(text, "0s") != 0 &&
+	       strcmp(text, "0") != 0;
+}
+
+/* What would become of a new version?  That of the mount shows in the canary,
+ * that of a secret in its metadata, which not every policy shows; then the
+ * version that is there tells what it was when that was written. */
+static enum status check_lasting(struct store_vault *v,
+				 const struct document *d, struct reason *why)
+{
+	char path[STORE_VAULT_PATH_SIZE];
+	struct store_vault_request r = { .method = "GET", .path = path };
+	struct store_vault_answer answer = { 0 };
+	enum status s = store_vault_path_make(v, "metadata", d->kind, d->name,
+					      true, path, why);
+	bool told;
+
+	if (s == STATUS_OK)
+		s = store_vault_auth_call(v, &r, &answer, why);
+	if (s != STATUS_OK)
+		return s;
+	told = answer.code == 200;
+	if (told ? deletes(json_doc_path(answer.doc,
+					 "data.delete_version_after")) :
+		   d->passing)
+		s = will_be_deleted(v, d, told, why);
+	store_vault_call_free(&answer);
+	return s;
+}
+
+/* ---- both -------------------------------------------------------------- */
+
+enum status store_vault_ready_check(struct store_vault *v,
+				    struct store_vault_view *w,
+				    struct reason *why)
+{
+	const struct document documents[] = {
+		{ STORE_VAULT_CURRENT, w->name, w->a_version, w->a_passing },
+		{ STORE_VAULT_RECORD, w->name, w->b_version, w->b_passing },
+	};
+	int64_t now = now_boot(v->now);
+	enum status s = STATUS_OK;
+	size_t i;
+
+	if (!w->capable)
+		s = check_grants(v, w->name, why);
+	w->capable = s == STATUS_OK;
+	if (now < w->lasting_until)
+		return s;
+	for (i = 0; i < 2 && s == STATUS_OK; i++)
+		s = check_lasting(v, &documents[i], why);
+	if (s == STATUS_OK)
+		w->lasting_until = now + READY_US;
+	return s;
+}
+
+enum status store_vault_ready(struct store *store, const char *name,
+			      struct reason *why)
+{
+	struct store_vault *v = (struct store_vault *)store;
+	struct store_vault_view w;
+	enum status s = store_vault_view_check(v, name, NULL, why);
+
+	if (s != STATUS_OK)
+		return s;
+	store_vault_known_load(v, name, &w);
+	if (!w.known)
+		s = store_vault_view_read(v, name, &w, why);
+	if (s == STATUS_OK)
+		s = store_vault_ready_check(v, &w, why);
+	if (s == STATUS_OK)
+		store_vault_known_ready(v, &w);
+	return s;
+}

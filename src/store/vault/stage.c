@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * stage: writes the record, with compare-and-swap.  Must never let a version go
+ * that has a label, nor take a refusal or a lost answer for the truth when the
+ * store can be read.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "store/store_entry.h"
+#include "store/vault/vault_internal.h"
+
+static enum status check_entry(const struct store_entry *e, struct reason *why)
+{
+	struct secret *plain = NULL;
+	enum status s = store_entry_encode(e, &plain, why);
+
+	secret_free(plain);
+	if (s == STATUS_OK &&
+	    !text_is_utf8(secret_bytes(e->password), secret_len(e->password)))
+		s = reason_set(
+			why, STATUS_REFUSED,
+			"the password is not valid UTF-8, so JSON cannot "
+			"hold it");
+	return s;
+}
+
+/* The id is there already: the same content makes it a repeat. */
+static enum status compare_content(struct store_vault *v, const char *name,
+				   const char *id,
+				   const struct store_entry *entry,
+				   struct reason *why)
+{
+	struct secret *wanted = NULL, *found = NULL;
+	struct store_entry there = { .password = NULL };
+	enum status s;
+
+	s = store_vault_view_fetch_record(v, name, id, 0, &there, why);
+	if (s == STATUS_OK)
+		s = store_entry_encode(entry, &wanted, why);
+	if (s == STATUS_OK)
+		s = store_entry_encode(&there, &found, why);
+	if (s == STATUS_OK && !secret_equal(wanted, found))
+		s = reason_set(why, STATUS_REFUSED,
+			       "store %s: version %s of %s exists with another "
+			       "content: make a new version",
+			       v->name, id, name);
+	secret_free(there.password);
+	secret_free(wanted);
+	secret_free(found);
+	return s;
+}
+
+/* A version of B from an entry; NULL without memory. */
+static struct json_doc *make_version(const struct store_entry *e,
+				     int64_t created_us, bool lived)
+{
+	struct json_doc *d = json_doc_new_object();
+
+	if (d && (json_doc_set_int(d, "created_us", created_us) != STATUS_OK ||
+		  json_doc_set_bool(d, "lived", lived) != STATUS_OK ||
+		  store_vault_view_put_entry(d, e) != STATUS_OK)) {
+		json_doc_free(d);
+		return NULL;
+	}
+	return d;
+}
+
+static bool is_labelled(const struct store_vault_view *w, const char *id)
+{
+	return strcmp(id, w->current) == 0 || strcmp(id, w->previous) == 0;
+}
+
+/*
+ * Which versions the ring forgets: the oldest beyond its size, those first that
+ * were never CURRENT.  A day of failed runs must not push out what a restored
+ * database may need.  The newest stays whatever it is: it may have been PENDING
+ * until just now.
+ */
+static void choose_forgotten(const struct store_vault *v,
+			     const struct store_vault_view *w,
+			     bool forgotten[STORE_VERSIONS_MAX])
+{
+	size_t newest = w->n, n = 0, i;
+	bool lived = false;
+
+	for (i = 0; i < STORE_VERSIONS_MAX; i++)
+		forgotten[i] = false;
+	for (i = w->n; i > 0; i--)
+		if (!is_labelled(w, w->order[i - 1].id)) {
+			newest = i - 1;
+			n++;
+		}
+	do {
+		for (i = w->n; i > 0 && n > v->ring; i--)
+			if (!forgotten[i - 1] && i - 1 != newest &&
+			    w->order[i - 1].lived == lived &&
+			    !is_labelled(w, w->order[i - 1].id)) {
+				forgotten[i - 1] = true;
+				n--;
+			}
+		lived = !lived;
+	} while (lived);
+}
+
+/* The order after the staging: the new one, what A names, then the others, of
+ * which some beyond the ring go. */
+static void reorder(const struct store_vault *v,
+		    const struct store_vault_view *w, const char *id,
+		    int64_t created_us, struct store_vault_view *next)
+{
+	bool forgotten[STORE_VERSIONS_MAX];
+	bool labelled;
+	size_t i;
+	int pass;
+
+	choose_forgotten(v, w, forgotten);
+	*next = *w;
+	text_copy(next->pending, sizeof(next->pending), id);
+	text_copy(next->order[0].id, RANDOM_UUID_SIZE, id);
+	next->order[0].created_us = created_us;
+	next->order[0].lived = false;
+	next->n = 1;
+	if (w->current[0] && !w->current_in_b) {
+		text_copy(next->order[1].id, RANDOM_UUID_SIZE, w->current);
+		next->order[1].created_us = w->a_created_us;
+		next->order[1].lived = true;
+		next->n = 2;
+	}
+	next->current_in_b = w->current[0] != '\0';
+	for (pass = 0; pass < 2; pass++) {
+		for (i = 0; i < w->n; i++) {
+			labelled = is_labelled(w, w->order[i].id);
+			if (labelled != (pass == 0) || forgotten[i])
+				continue;
+			next->order[next->n] = w->order[i];
+			next->order[next->n++].lived |= labelled;
+		}
+	}
+}
+
+/* When A names a version that B does not have (B was lost or rolled back), its
+ * secret goes into B before A may be overwritten. */
+static enum status add_lost_current(struct store_vault *v,
+				    const struct store_vault_view *w,
+				    struct json_doc *versions,
+				    struct reason *why)
+{
+	struct store_entry entry = { .password = NULL };
+	enum status s;
+
+	if (!w->current[0] || w->current_in_b)
+		return STATUS_OK;
+	s = store_vault_view_fetch_current(v, w->name, w->current, &entry, why);
+	if (s == STATUS_NOT_FOUND)
+		return store_vault_view_moved(v, w->name, why);
+	if (s != STATUS_OK)
+		return s;
+	s = json_doc_set(versions, w->current,
+			 make_version(&entry, w->a_created_us, true));
+	secret_free(entry.password);
+	return s == STATUS_OK ? s : reason_set(why, s, "out of memory");
+}
+
+static enum status put_order(struct json_doc *data,
+			     const struct store_vault_view *next)
+{
+	struct json_doc *order = json_doc_new_array();
+	enum status s = order ? STATUS_OK : STATUS_NO_MEMORY;
+	size_t i;
+
+	for (i = 0; i < next->n && s == STATUS_OK; i++)
+		s = json_doc_push_text(order, next->order[i].id);
+	if (s != STATUS_OK) {
+		json_doc_free(order);
+		return s;
+	}
+	return json_doc_set(data, "order", order);
+}
+
+/* For a PATCH: what the ring forgets is named null. */
+static enum status put_forgotten(struct json_doc *versions,
+				 const struct store_vault_view *w,
+				 const struct store_vault_view *next)
+{
+	enum status s = STATUS_OK;
+	size_t i;
+
+	for (i = 0; i < w->n && s == STATUS_OK; i++)
+		if (!store_vault_view_has(next, w->order[i].id))
+			s = json_doc_set_null(versions, w->order[i].id);
+	return s;
+}
+
+/* For a PATCH: what A names was CURRENT, which promote() wrote into A only. */
+static enum status put_lived(struct json_doc *versions,
+			     const struct store_vault_view *w)
+{
+	enum status s = STATUS_OK;
+	struct json_doc *d;
+	size_t i;
+
+	for (i = 0; i < w->n && s == STATUS_OK; i++) {
+		if (w->order[i].lived || !is_labelled(w, w->order[i].id))
+			continue;
+		d = json_doc_new_object();
+		s = json_doc_set_bool(d, "lived", true);
+		if (s == STATUS_OK)
+			s = json_doc_set(versions, w->order[i].id, d);
+		else
+			json_doc_free(d);
+	}
+	return s;
+}
+
+static enum status make_record(struct store_vault *v,
+			       const struct store_vault_view *w,
+			       const struct store_vault_view *next,
+			       const struct store_entry *entry, bool patch,
+			       struct json_doc **ret_data, struct reason *why)
+{
+	struct json_doc *data = json_doc_new_object(),
+			*versions = json_doc_new_object();
+	enum status s;
+
+	s = json_doc_set(versions, next->order[0].id,
+			 make_version(entry, next->order[0].created_us, false));
+	if (s == STATUS_OK)
+		s = add_lost_current(v, w, versions, why);
+	if (s == STATUS_OK && patch)
+		s = put_forgotten(versions, w, next);
+	if (s == STATUS_OK && patch)
+		s = put_lived(versions, w);
+	if (s == STATUS_OK)
+		s = json_doc_set_text(data, "format", STORE_VAULT_FORMAT);
+	if (s == STATUS_OK)
+		s = json_doc_set_text(data, "pending", next->pending);
+	if (s == STATUS_OK && next->b_replaces > 0)
+		s = json_doc_set_int(data, "replaces", next->b_replaces);
+	else if (s == STATUS_OK && patch)
+		s = json_doc_set_null(data, "replaces");
+	if (s == STATUS_OK)
+		s = put_order(data, next);
+	if (s == STATUS_OK) {
+		s = json_doc_set(data, "versions", versions);
+		versions = NULL;
+	}
+	if (s != STATUS_OK) {
+		json_doc_free(versions);
+		json_doc_free(data);
+		return s == STATUS_NO_MEMORY ?
+			       reason_set(why, s, "out of memory") :
+			       s;
+	}
+	*ret_data = data;
+	return STATUS_OK;
+}
+
+/* The cas did not fit, or nothing is known: what does the store say? */
+static enum status settle_stage(struct store_vault *v, const char *name,
+				const char *id, const struct store_entry *entry,
+				const char *revision, struct store_state *after,
+				struct reason *why)
+{
+	char is[RANDOM_UUID_SIZE + STORE_REVISION_SIZE];
+	struct store_vault_view w;
+	enum status s = store_vault_view_read(v, name, &w, why);
+
+	if (s != STATUS_OK)
+		return s;
+	if (store_vault_view_has(&w, id)) {
+		s = compare_content(v, name, id, entry, why);
+		if (s == STATUS_OK)
+			store_vault_view_state(&w, after);
+		return s;
+	}
+	store_vault_view_revision(&w, is);
+	if (strcmp(is, revision) == 0)
+		return reason_set(why, STATUS_REFUSED,
+				  "store %s refuses to write the record of %s "
+				  "(HTTP 400)",
+				  v->name, name);
+	return store_vault_view_moved(v, name, why);
+}
+
+static enum status write_stage(struct store_vault *v,
+			       struct store_vault_view *w, const char *revision,
+			       const char *id, const struct store_entry *entry,
+			       struct store_state *after, struct reason *why)
+{
+	bool patch = w->b_version > 0 && !w->b_deleted;
+	struct store_vault_view next;
+	struct json_doc *data = NULL;
+	enum status s;
+
+	reorder(v, w, id, now_wall(v->now), &next);
+	next.b_replaces = w->a_deleted ? w->a_version : 0;
+	s = make_record(v, w, &next, entry, patch, &data, why);
+	if (s == STATUS_OK)
+		s = store_vault_kv_write(v, STORE_VAULT_RECORD, w->name, patch,
+					 w->b_version, data, &next.b_version,
+					 why);
+	if (s == STATUS_CONFLICT || s == STATUS_NOT_FOUND)
+		return settle_stage(v, w->name, id, entry, revision, after,
+				    why);
+	if (s != STATUS_OK) {
+		if (s == STATUS_UNKNOWN || next.b_version != w->b_version)
+			store_vault_known_forget(v, w->name);
+		return s;
+	}
+	next.b_deleted = false;
+	store_vault_known_save(v, &next, 0);
+	store_vault_known_hold(v, w->name, id, entry, next.b_version);
+	store_vault_view_state(&next, after);
+	return STATUS_OK;
+}
+
+enum status store_vault_stage(struct store *store, const char *name,
+			      const char *revision, const char *id,
+			      const struct store_entry *entry,
+			      struct store_state *ret_state, struct reason *why)
+{
+	struct store_vault *v = (struct store_vault *)store;
+	struct store_vault_view w;
+	struct store_state after;
+	bool has_moved = false;
+	enum status s = store_vault_view_check(v, name, id, why);
+
+	if (s == STATUS_OK)
+		s = check_entry(entry, why);
+	if (s == STATUS_OK)
+		s = store_vault_view_at(v, name, revision, &w, &has_moved, why);
+	if (s != STATUS_OK)
+		return s;
+	if (store_vault_view_has(&w, id)) {
+		s = compare_content(v, name, id, entry, why);
+		store_vault_view_state(&w, &after);
+	} else if (has_moved) {
+		s = store_vault_view_moved(v, name, why);
+	} else {
+		/* Better now than when the new password is live and CURRENT
+		 * cannot be moved. */
+		s = store_vault_ready_check(v, &w, why);
+		if (s == STATUS_OK)
+			s = write_stage(v, &w, revision, id, entry, &after,
+					why);
+	}
+	if (s == STATUS_OK && ret_state)
+		*ret_state = after;
+	return s;
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * What the two documents of a secret tell, and what this process remembers of
+ * them.  Must never call a version CURRENT whose password is another one, nor
+ * give out the memory of a write whose effect is not known.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/text.h"
+#include "store/store_entry.h"
+#include "store/vault/vault_internal.h"
+
+/* ---- entries ----------------------------------------------------------- */
+
+enum status store_vault_view_put_entry(struct json_doc *d,
+				       const struct store_entry *e)
+{
+	enum status s = json_doc_set_text(d, "engine", e->engine);
+
+	if (s == STATUS_OK)
+		s = json_doc_set_text(d, "host", e->host);
+	if (s == STATUS_OK)
+		s = json_doc_set_text(d, "port", e->port);
+	if (s == STATUS_OK)
+		s = json_doc_set_text(d, "dbname", e->dbname);
+	if (s == STATUS_OK)
+		s = json_doc_set_text(d, "username", e->username);
+	if (s == STATUS_OK)
+		s = json_doc_set_secret(d, "password", e->password);
+	return s;
+}
+
+/* Absent is "", except for the password; a port may be a number. */
+static enum status take_entry(const struct json_doc *d, struct store_entry *ret)
+{
+	struct store_entry e = { .password = NULL };
+	int64_t port = 0;
+	enum status s;
+
+	json_doc_copy(json_doc_get(d, "engine"), e.engine, sizeof(e.engine));
+	json_doc_copy(json_doc_get(d, "host"), e.host, sizeof(e.host));
+	json_doc_copy(json_doc_get(d, "dbname"), e.dbname, sizeof(e.dbname));
+	json_doc_copy(json_doc_get(d, "username"), e.username,
+		      sizeof(e.username));
+	if (json_doc_int(json_doc_get(d, "port"), &port) && port > 0 &&
+	    port < 65536)
+		snprintf(e.port, sizeof(e.port), "%d", (int)port);
+	else
+		json_doc_copy(json_doc_get(d, "port"), e.port, sizeof(e.port));
+	s = json_doc_secret(json_doc_get(d, "password"),
+			    STORE_ENTRY_PASSWORD_MAX, &e.password);
+	if (s == STATUS_OK && secret_len(e.password) == 0)
+		s = STATUS_NOT_FOUND;
+	if (s != STATUS_OK) {
+		secret_free(e.password);
+		return s;
+	}
+	*ret = e;
+	return STATUS_OK;
+}
+
+enum status store_vault_view_check(const struct store_vault *v,
+				   const char *name, const char *id,
+				   struct reason *why)
+{
+	size_t n = strnlen(name, STORE_NAME_SIZE);
+
+	/* A name with "/" could reach into the records of another. */
+	if (n == 0 || n == STORE_NAME_SIZE || strchr(name, '/') ||
+	    name[0] == '.' || name[n - 1] == '.' || text_has_control(name, n) ||
+	    !text_is_utf8(name, n))
+		return reason_set(why, STATUS_REFUSED,
+				  "store %s: a name has 1 to %d bytes, no "
+				  "\"/\", and no \".\" at its ends",
+				  v->name, STORE_NAME_SIZE - 1);
+	if (id && !encode_is_uuid(id))
+		return reason_set(why, STATUS_REFUSED,
+				  "a version id must be a lower-case UUID");
+	return STATUS_OK;
+}
+
+/* ---- reading the two documents ----------------------------------------- */
+
+/* Vault's times have nine digits behind the point, ours at most six. */
+static int64_t parse_time(const char *created)
+{
+	char cut[40];
+	int64_t us = 0;
+	size_t i;
+
+	text_copy(cut, sizeof(cut), created);
+	i = strcspn(cut, ".");
+	if (cut[i]) {
+		cut[i] = 'Z';
+		cut[i + 1] = '\0';
+	}
+	return now_parse(cut, &us) == 0 ? us : 0;
+}
+
+static enum status damaged(const struct store_vault *v, const char *name,
+			   struct reason *why)
+{
+	return reason_set(why, STATUS_CORRUPT,
+			  "store %s: the record of %s is not one that keyturn "
+			  "wrote: was it edited, or written by a newer one? "
+			  "\"vault kv rollback\" brings an earlier one back",
+			  v->name, name);
+}
+
+static bool take_id(const struct json_doc *d, char *id)
+{
+	if (json_doc_copy(d, id, RANDOM_UUID_SIZE) == STATUS_OK &&
+	    encode_is_uuid(id))
+		return true;
+	id[0] = '\0';
+	return false;
+}
+
+static enum status read_order(struct store_vault_view *w,
+			      const struct json_doc *data)
+{
+	const struct json_doc *order = json_doc_get(data, "order");
+	const struct json_doc *versions = json_doc_get(data, "versions"), *one;
+	size_t i, k;
+
+	if (!json_doc_is(order, JSON_DOC_ARRAY) ||
+	    !json_doc_is(versions, JSON_DOC_OBJECT) ||
+	    json_doc_count(order) > STORE_VERSIONS_MAX ||
+	    json_doc_count(versions) != json_doc_count(order))
+		return STATUS_CORRUPT;
+	for (i = 0; i < json_doc_count(order); i++) {
+		if (!take_id(json_doc_at(order, i), w->order[i].id))
+			return STATUS_CORRUPT;
+		for (k = 0; k < i; k++)
+			if (strcmp(w->order[k].id, w->order[i].id) == 0)
+				return STATUS_CORRUPT;
+		one = json_doc_get(versions, w->order[i].id);
+		if (!json_doc_int(json_doc_get(one, "created_us"),
+				  &w->order[i].created_us) ||
+		    !json_doc_is(json_doc_get(one, "password"),
+				 JSON_DOC_STRING))
+			return STATUS_CORRUPT;
+		/* Of those from before this was noted nobody knows. */
+		w->order[i].lived =
+			json_doc_bool(json_doc_get(one, "lived"), true);
+	}
+	w->n = json_doc_count(order);
+	return STATUS_OK;
+}
+
+static enum status take_record(const struct store_vault *v,
+			       struct store_vault_view *w,
+			       const struct store_vault_doc *b,
+			       struct reason *why)
+{
+	const char *format = json_doc_text(json_doc_get(b->data, "format"));
+	const struct json_doc *pending = json_doc_get(b->data, "pending");
+
+	w->b_version = b->version;
+	w->b_deleted = b->deleted;
+	w->b_passing = b->passing && !b->deleted;
+	if (!b->data)
+		return STATUS_OK;
+	if (!format || strcmp(format, STORE_VAULT_FORMAT) != 0 ||
+	    read_order(w, b->data) != STATUS_OK ||
+	    (pending && !take_id(pending, w->pending)))
+		return damaged(v, w->name, why);
+	json_doc_int(json_doc_get(b->data, "replaces"), &w->b_replaces);
+	return STATUS_OK;
+}
+
+bool store_vault_view_has(const struct store_vault_view *w, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < w->n; i++)
+		if (strcmp(w->order[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+static void take_current(struct store_vault_view *w,
+			 const struct store_vault_doc *a,
+			 const struct store_vault_doc *b)
+{
+	const struct json_doc *kept;
+
+	w->a_version = a->version;
+	w->a_deleted = a->deleted;
+	w->a_destroyed = a->destroyed;
+	w->a_passing = a->passing && !a->deleted;
+	w->a_created_us = parse_time(a->created);
+	if (!take_id(json_doc_get(a->data, "keyturn_version"), w->current))
+		return;
+	kept = json_doc_get(json_doc_get(b->data, "versions"), w->current);
+	w->current_in_b = kept != NULL;
+	/* Edited by hand: not the version that it says it is. */
+	if (!json_doc_is(json_doc_get(a->data, "password"), JSON_DOC_STRING) ||
+	    (kept && !json_doc_equal(json_doc_get(kept, "password"),
+				     json_doc_get(a->data, "password")))) {
+		w->current[0] = '\0';
+		w->current_in_b = false;
+	}
+	if (take_id(json_doc_get(a->data, "keyturn_previous"), w->previous) &&
+	    (!store_vault_view_has(w, w->previous) ||
+	     strcmp(w->previous, w->current) == 0))
+		w->previous[0] = '\0';
+}
+
+/* A first: what it names was in B before, and is found there by reading B
+ * later. */
+enum status store_vault_view_read(struct store_vault *v, const char *name,
+				  struct store_vault_view *ret_view,
+				  struct reason *why)
+{
+	struct store_vault_doc a = { 0 }, b = { 0 };
+	struct store_vault_view w = { .known = true };
+	enum status s;
+
+	text_copy(w.name, sizeof(w.name), name);
+	s = store_vault_kv_read(v, STORE_VAULT_CURRENT, name, 0, &a, why);
+	if (s == STATUS_OK)
+		s = store_vault_kv_read(v, STORE_VAULT_RECORD, name, 0, &b,
+					why);
+	if (s == STATUS_OK)
+		s = take_record(v, &w, &b, why);
+	if (s == STATUS_OK) {
+		take_current(&w, &a, &b);
+		store_vault_known_save(v, &w, 0);
+		*ret_view = w;
+	}
+	store_vault_kv_free(&a);
+	store_vault_kv_free(&b);
+	return s;
+}
+
+/* ---- a view as a state ------------------------------------------------- */
+
+void store_vault_view_revision(const struct store_vault_view *w,
+			       char revision[STORE_REVISION_SIZE])
+{
+	revision[0] = '\0';
+	if (w->a_version == 0 && w->b_version == 0)
+		return;
+	snprintf(revision, STORE_REVISION_SIZE, "%" PRId64 "%s.%" PRId64 "%s",
+		 w->a_version, w->a_deleted ? "d" : "", w->b_version,
+		 w->b_deleted ? "d" : "");
+}
+
+/* CURRENT was deleted, and nobody has said that it may be replaced. */
+bool store_vault_view_halted(const struct store_vault_view *w)
+{
+	return w->a_deleted && w->b_replaces != w->a_version;
+}
+
+bool store_vault_view_pending(const struct store_vault_view *w, const char *id)
+{
+	return strcmp(w->pending, id) == 0 && strcmp(w->current, id) != 0 &&
+	       strcmp(w->previous, id) != 0;
+}
+
+enum store_label store_vault_view_label(const struct store_vault_view *w,
+					const char *id)
+{
+	if (strcmp(w->current, id) == 0)
+		return STORE_LABEL_CURRENT;
+	if (strcmp(w->previous, id) == 0)
+		return STORE_LABEL_PREVIOUS;
+	return store_vault_view_pending(w, id) ? STORE_LABEL_PENDING :
+						 STORE_LABEL_RING;
+}
+
+static void add_version(struct store_state *state,
+			const struct store_vault_view *w, const char *id,
+			int64_t created_us)
+{
+	struct store_version *to;
+
+	if (state->n == STORE_VERSIONS_MAX)
+		return;
+	to = &state->versions[state->n++];
+	text_copy(to->id, sizeof(to->id), id);
+	to->label = store_vault_view_label(w, id);
+	to->created_us = created_us;
+}
+
+void store_vault_view_state(const struct store_vault_view *w,
+			    struct store_state *ret_state)
+{
+	struct store_state state = { .n = 0 };
+	size_t i;
+
+	store_vault_view_revision(w, state.revision);
+	if (store_vault_view_halted(w)) {
+		snprintf(state.note, sizeof(state.note),
+			 w->a_destroyed ?
+				 "the current secret was destroyed (version "
+				 "%" PRId64
+				 "), and no undelete brings it back: "
+				 "keyturn rotate --emergency writes over it" :
+				 "the current secret was deleted (version "
+				 "%" PRId64 "): vault kv undelete brings it "
+				 "back, or keyturn rotate --emergency writes "
+				 "over it",
+			 w->a_version);
+		*ret_state = state;
+		return;
+	}
+	if (w->current[0] && !w->current_in_b)
+		add_version(&state, w, w->current, w->a_created_us);
+	for (i = 0; i < w->n; i++)
+		add_version(&state, w, w->order[i].id, w->order[i].created_us);
+	*ret_state = state;
+}
+
+/*
+ * What a write is made against: the view that the caller's revision names.
+ * With another one, the store is read again, since it may have moved; *ret_moved
+ * says that it is not at the caller's revision.
+ */
+enum status store_vault_view_at(struct store_vault *v, const char *name,
+				const char *revision,
+				struct store_vault_view *ret, bool *ret_moved,
+				struct reason *why)
+{
+	char is[STORE_REVISION_SIZE];
+	enum status s = STATUS_OK;
+
+	store_vault_known_load(v, name, ret);
+	store_vault_view_revision(ret, is);
+	if (!ret->known || strcmp(is, revision) != 0) {
+		s = store_vault_view_read(v, name, ret, why);
+		if (s != STATUS_OK)
+			return s;
+		store_vault_view_revision(ret, is);
+	}
+	*ret_moved = strcmp(is, revision) != 0;
+	return s;
+}
+
+enum status store_vault_view_moved(const struct store_vault *v,
+				   const char *name, struct reason *why)
+{
+	return reason_set(why, STATUS_CONFLICT,
+			  "store %s: %s was changed by somebody else meanwhile",
+			  v->name, name);
+}
+
+/* ---- fetch ------------------------------------------------------------- */
+
+enum status store_vault_view_fetch_record(struct store_vault *v,
+					  const char *name, const char *id,
+					  int64_t version,
+					  struct store_entry *ret_entry,
+					  struct reason *why)
+{
+	struct store_vault_doc b = { 0 };
+	const struct json_doc *one;
+	enum status s;
+
+	s = store_vault_kv_read(v, STORE_VAULT_RECORD, name, version, &b, why);
+	if (s != STATUS_OK)
+		return s;
+	one = json_doc_get(json_doc_get(b.data, "versions"), id);
+	s = one ? take_entry(one, ret_entry) : STATUS_NOT_FOUND;
+	if (one && s != STATUS_OK)
+		s = s == STATUS_NO_MEMORY ? s : damaged(v, name, why);
+	else if (!one)
+		reason_set(why, s, "store %s has no version %s of %s", v->name,
+			   id, name);
+	store_vault_kv_free(&b);
+	return s;
+}
+
+enum status store_vault_view_fetch_current(struct store_vault *v,
+					   const char *name, const char *id,
+					   struct store_entry *ret_entry,
+					   struct reason *why)
+{
+	char is[RANDOM_UUID_SIZE];
+	struct store_vault_doc a = { 0 };
+	enum status s;
+
+	s = store_vault_kv_read(v, STORE_VAULT_CURRENT, name, 0, &a, why);
+	if (s != STATUS_OK)
+		return s;
+	if (take_id(json_doc_get(a.data, "keyturn_version"), is) &&
+	    strcmp(is, id) == 0)
+		s = take_entry(a.data, ret_entry);
+	else
+		s = STATUS_NOT_FOUND;
+	if (s == STATUS_NOT_FOUND)
+		reason_set(why, s, "store %s has no version %s of %s", v->name,
+			   id, name);
+	store_vault_kv_free(&a);
+	return s;
+}

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: PostgreSQL
+check_PROGRAMS += tests/unit/cluster/test_cluster_postgres
+TESTS += tests/unit/cluster/run-cluster-postgres
+EXTRA_DIST += tests/unit/cluster/run-cluster-postgres \
+	tests/unit/cluster/with-postgres
+tests_unit_cluster_test_cluster_postgres_SOURCES = \
+	tests/unit/cluster/test_cluster_postgres.c
+tests_unit_cluster_test_cluster_postgres_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_cluster_test_cluster_postgres_LDADD = libcluster.a libpg.a libcrypto.a \
+	libbase.a $(LIBPQ_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)

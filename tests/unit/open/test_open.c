@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "handout/handout.h"
+#include "jobs/check_settings.h"
+#include "open/engine/engine.h"
+#include "open/open.h"
+
+static char folder[] = "/tmp/keyturn-backends-XXXXXX";
+static const char id[] = "11111111-2222-4333-8444-555555555555";
+
+static char *in(const char *name)
+{
+	static char path[4][200];
+	static int next;
+	char *p = path[next++ % 4];
+
+	snprintf(p, 200, "%s/%s", folder, name);
+	return p;
+}
+
+static void write_config(const char *roles)
+{
+	struct text t = text_make(8192);
+
+	text_printf(&t,
+		    "[keyturn]\nledger = %s/ledger.db\naudit_key = "
+		    "%s/audit.key\n[store local]\npath = %s/store.db\nkey = "
+		    "%s/store.key\n[cluster main]\nconninfo = host=127.0.0.1 "
+		    "port=1 user=admin dbname=app sslmode=verify-full\n%s",
+		    folder, folder, folder, folder, roles);
+	unlink(in("keyturn.conf"));
+	assert_int_equal(file_create(in("keyturn.conf"), text_str(&t), t.len,
+				     0600, NULL),
+			 STATUS_OK);
+	text_free(&t);
+}
+
+struct world {
+	struct config *config;
+	struct opened *b;
+	struct ledger *ledger;
+	const struct config_group *role;
+};
+
+static void open_world(struct world *w)
+{
+	struct reason why;
+
+	if (config_load(in("keyturn.conf"), &w->config, &why) != STATUS_OK)
+		fail_msg("%s", why.text);
+	assert_int_equal(open_new(w->config, &w->b, &why), STATUS_OK);
+	if (open_ledger(w->b, OPEN_LEDGER_WRITE, &w->ledger, NULL, &why) !=
+	    STATUS_OK)
+		fail_msg("%s", why.text);
+	assert_int_equal(open_role(w->b, "sap", &w->role, &why), STATUS_OK);
+}
+
+static void close_world(struct world *w)
+{
+	open_free(w->b);
+	config_free(w->config);
+}
+
+static int make_site(void **state)
+{
+	struct config *config = NULL;
+	struct reason why;
+
+	(void)state;
+	memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
+	if (!mkdtemp(folder))
+		return -1;
+	write_config("[role sap]\ncluster = main\nevery = 30d\n");
+	if (config_load(in("keyturn.conf"), &config, &why) != STATUS_OK ||
+	    open_create(config, &why) != STATUS_OK) {
+		print_error("%s\n", why.text);
+		return -1;
+	}
+	config_free(config);
+	return 0;
+}
+
+static int remove_site(void **state)
+{
+	static const char *const names[] = {
+		"keyturn.conf",	 "audit.key",	     "audit.key.pub",
+		"store.key",	 "store.db",	     "store.db-wal",
+		"store.db-shm",	 "store.db.reserve", "ledger.db",
+		"ledger.db-wal", "ledger.db-shm",    "ledger.db.reserve",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		unlink(in(names[i]));
+	return rmdir(folder);
+}
+
+static void put_current(struct world *w)
+{
+	struct store_entry e = { .engine = "postgres",
+				 .host = "db",
+				 .port = "5432",
+				 .dbname = "app",
+				 .username = "sap" };
+	struct store_state state;
+	struct store *s = NULL;
+
+	assert_int_equal(open_store(w->b, "local", &s, NULL), STATUS_OK);
+	assert_int_equal(secret_new(64, &e.password), STATUS_OK);
+	secret_set(e.password, "S3cret-of-the-test", 18);
+	assert_int_equal(s->ops->stage(s, "sap", "", id, &e, &state, NULL),
+			 STATUS_OK);
+	assert_int_equal(s->ops->promote(s, "sap", state.revision, id, &state,
+					 NULL),
+			 STATUS_OK);
+	secret_free(e.password);
+}
+
+static void create_refuses_to_overwrite_anything(void **state)
+{
+	struct config *config = NULL;
+	struct reason why;
+
+	(void)state;
+	assert_int_equal(config_load(in("keyturn.conf"), &config, NULL),
+			 STATUS_OK);
+	assert_int_equal(open_create(config, &why), STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "audit.key exists already"));
+	config_free(config);
+}
+
+static void a_lost_ledger_is_made_anew_and_asks_the_store(void **state)
+{
+	struct ledger_role known;
+	struct world w = { NULL, NULL, NULL, NULL };
+	bool lost = false;
+
+	(void)state;
+	open_world(&w);
+	assert_int_equal(open_remembered(w.b, w.ledger, w.role, &known, NULL),
+			 STATUS_NOT_FOUND);
+	put_current(&w);
+	close_world(&w);
+	unlink(in("ledger.db"));
+	unlink(in("ledger.db-wal"));
+	unlink(in("ledger.db-shm"));
+	assert_int_equal(config_load(in("keyturn.conf"), &w.config, NULL),
+			 STATUS_OK);
+	assert_int_equal(open_new(w.config, &w.b, NULL), STATUS_OK);
+	assert_int_equal(open_ledger(w.b, OPEN_LEDGER_WRITE, &w.ledger, &lost,
+				     NULL),
+			 STATUS_OK);
+	assert_true(lost);
+	assert_int_equal(open_role(w.b, "sap", &w.role, NULL), STATUS_OK);
+	assert_int_equal(open_remembered(w.b, w.ledger, w.role, &known, NULL),
+			 STATUS_OK);
+	assert_string_equal(known.version, id);
+	assert_true(known.rotated_us > 0);
+	/* Nothing is written: a person has not looked yet. */
+	assert_true(known.learnt);
+	assert_int_equal(w.ledger->ops->role(w.ledger, "sap", &known, NULL),
+			 STATUS_NOT_FOUND);
+	close_world(&w);
+}
+
+static void a_lost_store_is_not_made_anew(void **state)
+{
+	struct world w = { NULL, NULL, NULL, NULL };
+	struct store *s = NULL;
+	struct reason why;
+
+	(void)state;
+	open_world(&w);
+	unlink(in("store.db"));
+	assert_int_equal(open_store(w.b, "local", &s, &why),
+			 STATUS_STORE_UNAVAILABLE);
+	assert_non_null(strstr(why.text, "does not exist"));
+	assert_int_not_equal(access(in("store.db"), F_OK), 0);
+	close_world(&w);
+}
+
+static enum status find_handout(void *arg, const char *line)
+{
+	if (strstr(line, "\"handout\"") && strstr(line, id))
+		*(bool *)arg = true;
+	assert_null(strstr(line, "S3cret"));
+	return STATUS_OK;
+}
+
+static void a_hand_out_is_in_the_audit(void **state)
+{
+	struct world w = { NULL, NULL, NULL, NULL };
+	struct secret *bytes = NULL;
+	bool found = false;
+	struct reason why;
+
+	(void)state;
+	open_world(&w);
+	put_current(&w);
+	assert_int_equal(handout_get(w.b, w.ledger, w.role, "current", "pgpass",
+				     "test", &bytes, &why),
+			 STATUS_OK);
+	assert_string_equal(secret_bytes(bytes),
+			    "db:5432:app:sap:S3cret-of-the-test\n");
+	secret_free(bytes);
+	w.ledger->ops->export(w.ledger, find_handout, &found, NULL);
+	assert_true(found);
+	bytes = NULL;
+	assert_int_equal(handout_get(w.b, w.ledger, w.role, "pending", "raw",
+				     "test", &bytes, &why),
+			 STATUS_NOT_FOUND);
+	assert_int_equal(handout_get(w.b, w.ledger, w.role, "newest", "raw",
+				     "test", &bytes, &why),
+			 STATUS_USAGE);
+	assert_int_equal(handout_get(w.b, w.ledger, w.role, "current", "xml",
+				     "test", &bytes, &why),
+			 STATUS_USAGE);
+	assert_null(bytes);
+	close_world(&w);
+}
+
+static enum status refuse_note(struct ledger *l,
+			       const struct ledger_event *events, size_t n,
+			       bool durable, struct reason *why)
+{
+	(void)l, (void)events, (void)n, (void)durable;
+	return reason_set(why, STATUS_LEDGER_UNAVAILABLE, "no room");
+}
+
+static void what_cannot_be_recorded_is_not_handed_out(void **state)
+{
+	const struct ledger_ops ops = { .note = refuse_note };
+	struct ledger full = { &ops };
+	struct world w = { NULL, NULL, NULL, NULL };
+	struct secret *bytes = NULL;
+
+	(void)state;
+	open_world(&w);
+	put_current(&w);
+	assert_int_equal(handout_get(w.b, &full, w.role, "current", "raw",
+				     "test", &bytes, NULL),
+			 STATUS_LEDGER_UNAVAILABLE);
+	assert_null(bytes);
+	close_world(&w);
+}
+
+static void bad_settings_are_found_before_a_run(void **state)
+{
+	static const struct {
+		const char *roles, *says;
+	} cases[] = {
+		{ "[role sap]\ncluster = main\nschedule = 61 * * * *\n",
+		  "[role sap]" },
+		{ "[role sap]\ncluster = main\nsink = fax /tmp/x\n", "sink" },
+		{ "[role sap]\ncluster = main\npolicy = p\n[policy p]\n"
+		  "symbols = @\n",
+		  "[policy p]" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world w = { NULL, NULL, NULL, NULL };
+		struct open_engine *shop = NULL;
+		struct reason why;
+
+		write_config(cases[i].roles);
+		open_world(&w);
+		assert_int_equal(open_engine_new(w.b, w.ledger, "test", &shop,
+						 &why),
+				 STATUS_OK);
+		assert_int_equal(check_settings(shop, &why), STATUS_CONFIG);
+		if (!strstr(why.text, "keyturn.conf:") ||
+		    !strstr(why.text, cases[i].says))
+			fail_msg("says: %s", why.text);
+		open_engine_free(shop);
+		close_world(&w);
+	}
+}
+
+static void a_job_is_what_the_settings_say(void **state)
+{
+	struct world w = { NULL, NULL, NULL, NULL };
+	struct open_engine *shop = NULL;
+	struct open_engine_job j;
+
+	(void)state;
+	write_config("[role sap]\ncluster = main\nrolname = \"Sap Role\"\n"
+		     "dbname = crm\npolicy = p\nsink = pgpass /tmp/x/.pgpass\n"
+		     "[policy p]\nlength = 40\nrequire = upper digit\n");
+	open_world(&w);
+	assert_int_equal(open_engine_new(w.b, w.ledger, "test", &shop, NULL),
+			 STATUS_OK);
+	assert_int_equal(open_engine_job(shop, "sap", &j, NULL), STATUS_OK);
+	assert_string_equal(j.job.rolname, "Sap Role");
+	assert_string_equal(j.job.dbname, "crm");
+	assert_int_equal(j.policy.length, 40);
+	assert_true(j.policy.upper && j.policy.digit);
+	assert_false(j.policy.lower || j.policy.symbol);
+	assert_int_equal(j.job.n_sinks, 1);
+	assert_string_equal(j.job.target->host, "127.0.0.1");
+	assert_string_equal(j.job.target->dbname, "app");
+	open_engine_job_free(&j);
+	assert_int_equal(open_engine_job(shop, "nobody", &j, NULL),
+			 STATUS_CONFIG);
+	open_engine_job_free(&j);
+	open_engine_free(shop);
+	close_world(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			create_refuses_to_overwrite_anything, make_site,
+			remove_site),
+		cmocka_unit_test_setup_teardown(
+			a_lost_ledger_is_made_anew_and_asks_the_store,
+			make_site, remove_site),
+		cmocka_unit_test_setup_teardown(a_lost_store_is_not_made_anew,
+						make_site, remove_site),
+		cmocka_unit_test_setup_teardown(a_hand_out_is_in_the_audit,
+						make_site, remove_site),
+		cmocka_unit_test_setup_teardown(
+			what_cannot_be_recorded_is_not_handed_out, make_site,
+			remove_site),
+		cmocka_unit_test_setup_teardown(
+			bad_settings_are_found_before_a_run, make_site,
+			remove_site),
+		cmocka_unit_test_setup_teardown(a_job_is_what_the_settings_say,
+						make_site, remove_site),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
