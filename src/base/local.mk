@@ -26,7 +26,8 @@ libbase_a_SOURCES = \
 	src/base/status.c src/base/status.def src/base/status.h \
 	src/base/text.c src/base/text.h \
 	src/base/thread.c src/base/thread.h \
-	src/base/thread_pool.c src/base/thread_pool.h
+	src/base/thread_pool.c src/base/thread_pool.h \
+	src/base/words.c src/base/words.h
 
 # Its own library: only executables may link it, before the C library.
 noinst_LIBRARIES += libwipe.a

@@ -6,7 +6,7 @@
  *
  *   clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
  *     -Isrc tests/fuzz/fuzz_config.c src/config/config*.c src/base/text.c \
- *     src/base/reason.c src/base/status.c src/base/duration.c -linih \
+ *     src/base/reason.c src/base/status.c src/base/duration.c src/base/words.c -linih \
  *     -o fuzz_config && ./fuzz_config -max_total_time=60
  */
 #include <stdio.h>

@@ -112,3 +112,9 @@ TESTS += tests/unit/base/test_thread_pool
 tests_unit_base_test_thread_pool_SOURCES = tests/unit/base/test_thread_pool.c
 tests_unit_base_test_thread_pool_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_thread_pool_LDADD = libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_words
+TESTS += tests/unit/base/test_words
+tests_unit_base_test_words_SOURCES = tests/unit/base/test_words.c
+tests_unit_base_test_words_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_words_LDADD = libbase.a $(CMOCKA_LIBS)
