@@ -53,6 +53,8 @@ bool config_model_continues(const struct config_row *row);
 enum status config_model_number(const struct config_row *row, const char *text,
 				int64_t *ret_number, struct reason *why);
 
+#define CONFIG_ORIGIN_DEFAULT "default" /* of what is in no file */
+
 struct config_value {
 	struct config_value *next; /* in file order */
 	char *text;

@@ -6,6 +6,7 @@ libconfig_a_SOURCES = \
 	src/config/config_check_token.c src/config/config_check_token.h \
 	src/config/config_conninfo.c src/config/config_conninfo.h \
 	src/config/config_grant.c src/config/config_grant.h \
+	src/config/config_load.c \
 	src/config/config_model.c src/config/config_model.h \
 	src/config/config_read.c src/config/config_read.h \
 	src/config/config_reference.c \
