@@ -58,7 +58,8 @@ const char *config_where(const struct config_group *g)
 	return g->where;
 }
 
-/* The row of k, which must be of g's section and of type. */
+/* The row of k, which must be of g's section, and be read as type: all that is
+ * neither a number nor a list is read as STRING. */
 static const struct config_row *row_of(const struct config_group *g,
 				       enum config_key k, enum config_type type)
 {
@@ -66,7 +67,8 @@ static const struct config_row *row_of(const struct config_group *g,
 
 	assert(row->section == g->section);
 	assert(row->type == type ||
-	       (row->type == CONFIG_TYPE_PATH && type == CONFIG_TYPE_STRING));
+	       (type == CONFIG_TYPE_STRING && row->type != CONFIG_TYPE_LIST &&
+		!config_model_is_number(row)));
 	(void)g;
 	(void)type;
 	return row;

@@ -20,7 +20,7 @@
 
 enum config_section {
 #define SECTION(section, named, help) CONFIG_SECTION_##section,
-#define SETTING(section, key, type, def, min, max, need, help)
+#define SETTING(section, key, type, def, min, max, need, words, for_types, help)
 #include "config/settings.def"
 #undef SECTION
 #undef SETTING
@@ -29,7 +29,8 @@ enum config_section {
 
 enum config_key {
 #define SECTION(section, named, help)
-#define SETTING(section, key, type, def, min, max, need, help) \
+#define SETTING(section, key, type, def, min, max, need, words, for_types, \
+		help)                                                      \
 	CONFIG_##section##_##key,
 #include "config/settings.def"
 #undef SECTION
@@ -43,9 +44,9 @@ struct config_group; /* one section of the files, e.g. [role sap] */
 /*
  * Read path, then "conf.d/" beside it: every *.conf in byte order.  A file
  * must be a regular file not writable by group or others; STATUS_CONFIG with
- * "FILE:LINE: sentence" otherwise.  Cross references (role to cluster, store,
- * policy; schedule xor every) and values are checked here; a [store local] is
- * there by default.
+ * "FILE:LINE: sentence" otherwise.  Values, references between sections and
+ * what excludes each other are checked here.  [keyturn], [agent] and
+ * [store local] exist by default.
  */
 enum status config_load(const char *path, struct config **ret_config,
 			struct reason *why);
@@ -56,7 +57,7 @@ size_t config_count(const struct config *c, enum config_section section);
 const struct config_group *config_at(const struct config *c,
 				     enum config_section section, size_t i);
 /* By name (binary search); NULL when there is none.  name "" for [keyturn]
- * and [agent], which are always there. */
+ * and [agent], which always exist. */
 const struct config_group *config_find(const struct config *c,
 				       enum config_section section,
 				       const char *name);
@@ -65,8 +66,9 @@ const char *config_name(const struct config_group *g);
 /* "FILE:LINE" of the section header, "default" for one not in a file. */
 const char *config_where(const struct config_group *g);
 
-/* The value or the default; "" when neither.  The key must be of g's section
- * and type (asserted). */
+/* The value or the default, "" without either.  The key must be of g's section
+ * and of the getter's type (asserted); config_string() reads every type that has
+ * no getter of its own. */
 const char *config_string(const struct config_group *g, enum config_key k);
 int64_t config_int(const struct config_group *g, enum config_key k);
 int64_t config_duration_us(const struct config_group *g, enum config_key k);

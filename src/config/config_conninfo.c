@@ -172,7 +172,7 @@ static char *list_of(struct servers *l, const char *word, size_t n)
 	return n == 4 && memcmp(word, "port", 4) == 0 ? l->port : NULL;
 }
 
-/* What is too long names nothing that libpq would take. */
+/* libpq would refuse a value that is too long here. */
 static void keep(char *list, const char *s, size_t n)
 {
 	int len = decode(s, n, list, LIST_MAX - 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Reads whom a right is given to; must never take a word for less than it says:
- * what is not understood is refused. */
+/* Reads to whom a right is given; must refuse every word that it does not
+ * understand. */
 #include "config/config_grant.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* The words of readers, verifiers, listers and requesters: whom a right is
- * given to. */
+/* The words of readers, verifiers, listers and requesters: to whom a right is
+ * given. */
 #ifndef KEYTURN_CONFIG_GRANT_H
 #define KEYTURN_CONFIG_GRANT_H
 
@@ -20,8 +20,8 @@ struct config_grant {
 
 /*
  * The word at *at, and *at moved behind it; STATUS_NOT_FOUND at the end.
- * "user:NAME", "uid:N", "group:NAME", "gid:N"; STATUS_CONFIG says what a word
- * is that is none of them.  Whether the name exists is not looked at.
+ * "user:NAME", "uid:N", "group:NAME", "gid:N"; STATUS_CONFIG names any other
+ * word.  Whether the user or group exists is not checked.
  */
 enum status config_grant_next(const char **at, struct config_grant *ret,
 			      struct reason *why);

@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "base/duration.h"
+#include "base/words.h"
 
 #define CHUNK_SIZE ((size_t)64 * 1024)
 
@@ -27,7 +28,7 @@ enum need { NEED_OPTIONAL, NEED_REQUIRED };
 static const struct config_kind kinds[CONFIG_SECTION_COUNT] = {
 #define SECTION(section, named, help) \
 	[CONFIG_SECTION_##section] = { #section, (named) != 0, help },
-#define SETTING(section, key, type, def, min, max, need, help)
+#define SETTING(section, key, type, def, min, max, need, words, for_types, help)
 #include "config/settings.def"
 #undef SECTION
 #undef SETTING
@@ -35,14 +36,17 @@ static const struct config_kind kinds[CONFIG_SECTION_COUNT] = {
 
 static const struct config_row rows[CONFIG_KEY_COUNT] = {
 #define SECTION(section, named, help)
-#define SETTING(section, key, type, def, min, max, need, help)       \
-	[CONFIG_##section##_##key] = { CONFIG_SECTION_##section,     \
-				       #key,                         \
-				       CONFIG_TYPE_##type,           \
-				       def,                          \
-				       min,                          \
-				       max,                          \
-				       NEED_##need == NEED_REQUIRED, \
+#define SETTING(section, key, type, def, min, max, need, words, for_types, \
+		help)                                                      \
+	[CONFIG_##section##_##key] = { CONFIG_SECTION_##section,           \
+				       #key,                               \
+				       CONFIG_TYPE_##type,                 \
+				       def,                                \
+				       min,                                \
+				       max,                                \
+				       NEED_##need == NEED_REQUIRED,       \
+				       words,                              \
+				       for_types,                          \
 				       help },
 #include "config/settings.def"
 #undef SECTION
@@ -79,10 +83,43 @@ enum config_key config_model_find_key(enum config_section section,
 	return CONFIG_KEY_COUNT;
 }
 
+bool config_model_applies(const struct config_row *row, const char *type)
+{
+	return !*row->for_types ||
+	       words_have(row->for_types, type, strlen(type));
+}
+
+const char *config_model_words(const struct config_row *row, const char *type,
+			       char *buf)
+{
+	const char *p = row->words;
+	size_t n = strlen(type);
+
+	/* "TYPE: WORDS; TYPE: WORDS" */
+	if (strstr(p, ": ")) {
+		while (p && !(strncmp(p, type, n) == 0 && p[n] == ':')) {
+			p = strchr(p, ';');
+			if (p)
+				p += 2;
+		}
+		p = p ? p + n + 2 : "";
+	}
+	snprintf(buf, CONFIG_WORDS_SIZE, "%.*s", (int)strcspn(p, ";"), p);
+	return buf;
+}
+
 bool config_model_continues(const struct config_row *row)
 {
 	return row->type == CONFIG_TYPE_LIST ||
-	       (row->type == CONFIG_TYPE_STRING && row->max >= 1024);
+	       (row->type != CONFIG_TYPE_PATH && row->max >= 1024 &&
+		!config_model_is_number(row));
+}
+
+bool config_model_is_number(const struct config_row *row)
+{
+	return row->type == CONFIG_TYPE_INT ||
+	       row->type == CONFIG_TYPE_DURATION ||
+	       row->type == CONFIG_TYPE_BOOL;
 }
 
 static enum status parse_int(const char *s, int64_t *ret_number,
@@ -128,12 +165,11 @@ enum status config_model_number(const struct config_row *row, const char *text,
 	case CONFIG_TYPE_INT:
 		return parse_int(text, ret_number, why);
 	case CONFIG_TYPE_DURATION:
+	case CONFIG_TYPE_INTERVAL:
 		return duration_parse(text, ret_number, why);
 	case CONFIG_TYPE_BOOL:
 		return parse_bool(text, ret_number, why);
-	case CONFIG_TYPE_STRING:
-	case CONFIG_TYPE_PATH:
-	case CONFIG_TYPE_LIST:
+	default:
 		break;
 	}
 	*ret_number = 0;
@@ -246,6 +282,17 @@ const struct config_value *config_model_value(const struct config_group *g,
 	while (v && v->key != k)
 		v = v->next;
 	return v;
+}
+
+const char *config_model_type(const struct config_group *g)
+{
+	enum config_key k = config_model_find_key(g->section, "type");
+	const struct config_value *v;
+
+	if (k == CONFIG_KEY_COUNT)
+		return "";
+	v = config_model_value(g, k);
+	return v ? v->text : rows[k].def;
 }
 
 const char *config_model_title(const struct config_group *g, char *buf)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * What is shared by the files of this folder only: the rows of settings.def
- * and the loaded groups.  Everything loaded lives in one arena that is freed
- * as a whole; a group holds the values that were set and nothing else.
+ * For the files of this folder only: the rows of settings.def and the loaded
+ * groups.  Everything loaded lives in one arena, which is freed as a whole; a
+ * group holds only the values that were set.
  */
 #ifndef KEYTURN_CONFIG_MODEL_H
 #define KEYTURN_CONFIG_MODEL_H
@@ -15,7 +15,14 @@ enum config_type {
 	CONFIG_TYPE_DURATION,
 	CONFIG_TYPE_INT,
 	CONFIG_TYPE_BOOL,
-	CONFIG_TYPE_LIST
+	CONFIG_TYPE_LIST,
+	CONFIG_TYPE_INTERVAL,
+	CONFIG_TYPE_PORT,
+	CONFIG_TYPE_ENUM,
+	CONFIG_TYPE_SET,
+	CONFIG_TYPE_NAME,
+	CONFIG_TYPE_SOURCE,
+	CONFIG_TYPE_GRANTS
 };
 
 struct config_row {
@@ -26,8 +33,13 @@ struct config_row {
 	int64_t min;
 	int64_t max;
 	bool required;
+	const char *words;     /* as the table has them */
+	const char *for_types; /* "": all types of the section */
 	const char *help;
 };
+
+#define CONFIG_PORT_MAX	  65535
+#define CONFIG_WORDS_SIZE 128
 
 struct config_kind {
 	const char *word; /* "role" */
@@ -44,12 +56,23 @@ enum config_section config_model_find_kind(const char *word, size_t n);
 enum config_key config_model_find_key(enum config_section section,
 				      const char *key);
 
-/* May a value of this row go on on an indented line?  Those that can be longer
- * than a line: lists and long strings; never a path, whose spaces count. */
+/* Does the setting apply to this type of its section? */
+bool config_model_applies(const struct config_row *row, const char *type);
+
+/* The words that a value of this type of the section may be; "" when there are
+ * none.  buf of CONFIG_WORDS_SIZE. */
+const char *config_model_words(const struct config_row *row, const char *type,
+			       char *buf);
+
+/* May a value of this row be continued on an indented line?  One that can be
+ * longer than a line may, but never a path, whose spaces count. */
 bool config_model_continues(const struct config_row *row);
 
+/* Is a value of this row kept as a number? */
+bool config_model_is_number(const struct config_row *row);
+
 /* Text to number as the row's type says; the range is not checked.  DURATION
- * in microseconds, BOOL 0 or 1, 0 for the other types. */
+ * and INTERVAL in microseconds, BOOL 0 or 1, 0 for the other types. */
 enum status config_model_number(const struct config_row *row, const char *text,
 				int64_t *ret_number, struct reason *why);
 
@@ -100,6 +123,10 @@ struct config_group *config_model_add(struct config *c,
 /* The first value of k, or NULL. */
 const struct config_value *config_model_value(const struct config_group *g,
 					      enum config_key k);
+
+/* What the group's setting `type` says, or its default; "" for a section that
+ * has no types. */
+const char *config_model_type(const struct config_group *g);
 
 /* "[keyturn]" or "[role sap]", for sentences.  buf of CONFIG_TITLE_SIZE. */
 #define CONFIG_TITLE_SIZE (CONFIG_NAME_MAX + 16)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Reads INI files with libinih, through a reader of our own that sees every
- * line first.  Must never let inih drop or cut anything in silence: it would
+ * line first.  Must never let inih drop or cut anything silently: it would
  * split a line longer than its buffer, cut a section's name at 49 bytes, say
  * nothing about a section without settings, and take an indented setting for
  * a continuation of the one above.
@@ -33,7 +33,7 @@ struct reading {
 	struct reason *why;
 };
 
-/* The first failure is kept; returns 0, which is what inih takes for one. */
+/* Keeps the first failure.  Returns 0, which inih takes for an error. */
 static int refuse(struct reading *r, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -57,6 +57,23 @@ static int no_memory(struct reading *r)
 	if (r->status == STATUS_OK)
 		r->status = reason_set(r->why, STATUS_NO_MEMORY,
 				       "no memory to read %s", r->path);
+	return 0;
+}
+
+static int unknown_section(struct reading *r, const char *word, int n)
+{
+	struct text t = text_make(REASON_MAX);
+
+	for (int s = 0; s < CONFIG_SECTION_COUNT; s++) {
+		const struct config_kind *kind =
+			config_model_kind((enum config_section)s);
+
+		text_printf(&t, "%s[%s%s]", s == 0 ? "" : ", ", kind->word,
+			    kind->named ? " NAME" : "");
+	}
+	refuse(r, "unknown section [%.*s]; there are %s", n, word,
+	       text_str(&t));
+	text_free(&t);
 	return 0;
 }
 
@@ -86,12 +103,7 @@ static bool read_header(struct reading *r, const char *p, const char *end)
 
 	section = config_model_find_kind(word, (size_t)(word_end - word));
 	if (section == CONFIG_SECTION_COUNT)
-		return refuse(
-			r,
-			"unknown section [%.*s]; there are [keyturn], "
-			"[agent], [store NAME], [cluster NAME], [policy NAME], "
-			"[role NAME], [token NAME] and [sink NAME]",
-			(int)(close - word), word);
+		return unknown_section(r, word, (int)(close - word));
 	kind = config_model_kind(section);
 	if (kind->named != (name < close))
 		return refuse(r,
@@ -121,7 +133,7 @@ static bool read_header(struct reading *r, const char *p, const char *end)
 	return r->group ? true : no_memory(r);
 }
 
-/* What no line may hold, comments included. */
+/* Refuses what no line may contain, not even a comment. */
 static bool line_is_clean(struct reading *r, const char *p, const char *end)
 {
 	for (const char *c = p; c < end; c++) {
@@ -219,7 +231,7 @@ static char *read_line(char *str, int room, void *stream)
 }
 
 /* The length of a value without the comment that begins with " ;".  inih 55
- * takes it off first lines only. */
+ * removes it from first lines only. */
 static size_t without_comment(const char *s)
 {
 	size_t n = 0;

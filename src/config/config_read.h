@@ -25,9 +25,8 @@ enum status config_read_unquote(char *value, struct reason *why);
 struct stat;
 
 /*
- * May what lies at path, a file or a folder that st describes, decide what we
- * do?  It is root's or our own (effective user), and nobody else may write to
- * it.  STATUS_CONFIG.
+ * STATUS_CONFIG unless the file or folder at path, which st describes, belongs
+ * to root or to the effective user and nobody else may write to it.
  */
 enum status config_read_trust(const char *path, const struct stat *st,
 			      struct reason *why);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The documents that are made from settings.def.  Must never know a setting by
- * itself, but for the examples of the sample file, which a test loads.
+ * The documents that are made from settings.def.  Must not name a
+ * setting, except in the examples of the sample file, which a test loads.
  */
 #include "config/config.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "base/words.h"
 #include "config/config_model.h"
 
-#define WIDTH	    78
-#define LIMITS_SIZE 80
+#define WIDTH	 78
+#define HELP_MAX 4096
 
 /* How a file is written; one paragraph each. */
 static const char *const rules[] = {
@@ -68,30 +69,17 @@ static const struct {
 	{ CONFIG_sink_file, "pgpass /home/app/.pgpass owner=app" },
 };
 
-static const char *example_name(enum config_section section)
-{
-	switch (section) {
-	case CONFIG_SECTION_store:
-		return "local";
-	case CONFIG_SECTION_cluster:
-		return "main";
-	case CONFIG_SECTION_policy:
-		return "partner";
-	case CONFIG_SECTION_role:
-		return "sap_engagement";
-	case CONFIG_SECTION_hook:
-		return "pager";
-	case CONFIG_SECTION_token:
-		return "lake";
-	case CONFIG_SECTION_sink:
-		return "app";
-	case CONFIG_SECTION_keyturn:
-	case CONFIG_SECTION_agent:
-	case CONFIG_SECTION_COUNT:
-		break;
-	}
-	return "";
-}
+static const char *const example_names[CONFIG_SECTION_COUNT] = {
+	[CONFIG_SECTION_keyturn] = "",
+	[CONFIG_SECTION_agent] = "",
+	[CONFIG_SECTION_store] = "local",
+	[CONFIG_SECTION_cluster] = "main",
+	[CONFIG_SECTION_hook] = "pager",
+	[CONFIG_SECTION_policy] = "partner",
+	[CONFIG_SECTION_role] = "sap_engagement",
+	[CONFIG_SECTION_token] = "lake",
+	[CONFIG_SECTION_sink] = "app",
+};
 
 /* Paragraph s, broken at spaces, each line behind prefix. */
 static void add_wrapped(struct text *t, const char *prefix, const char *s)
@@ -136,50 +124,96 @@ static void print_seconds(char *buf, size_t size, int64_t seconds)
 	snprintf(buf, size, "%llds", (long long)seconds);
 }
 
-/* "number, 1 to 64": what the value must be.  buf of LIMITS_SIZE. */
-static const char *limits(const struct config_row *row, char *buf)
+/* "databricks: oauth-m2m or pat; gcp: metadata or key", or words of no type. */
+static void add_words(const struct config_row *row, const char *last,
+		      struct text *t)
+{
+	char words[CONFIG_WORDS_SIZE], type[CONFIG_WORDS_SIZE];
+	const char *at = row->for_types, *separator = "", *w;
+	size_t n;
+
+	if (!strstr(row->words, ": ")) {
+		words_join(row->words, last, t);
+		return;
+	}
+	while ((w = words_next(&at, &n)) != NULL) {
+		snprintf(type, sizeof(type), "%.*s", (int)n, w);
+		text_printf(t, "%s%s: ", separator, type);
+		words_join(config_model_words(row, type, words), last, t);
+		separator = "; ";
+	}
+}
+
+/* "number, 1 to 64": what the value must be. */
+static void add_limits(const struct config_row *row, struct text *t)
 {
 	char low[24], high[24];
 
 	switch (row->type) {
 	case CONFIG_TYPE_STRING:
-		snprintf(buf, LIMITS_SIZE, "text, at most %lld bytes",
-			 (long long)row->max);
+		text_printf(t, "text, at most %lld bytes", (long long)row->max);
 		break;
 	case CONFIG_TYPE_PATH:
-		snprintf(buf, LIMITS_SIZE, "absolute path");
+		text_add(t, "absolute path");
 		break;
 	case CONFIG_TYPE_LIST:
-		snprintf(buf, LIMITS_SIZE,
-			 "list of texts, at most %lld bytes "
-			 "each",
-			 (long long)row->max);
+		text_printf(t, "list of texts, at most %lld bytes each",
+			    (long long)row->max);
 		break;
 	case CONFIG_TYPE_BOOL:
-		snprintf(buf, LIMITS_SIZE, "yes or no");
+		text_add(t, "yes or no");
 		break;
 	case CONFIG_TYPE_INT:
-		snprintf(buf, LIMITS_SIZE, "number, %lld to %lld",
-			 (long long)row->min, (long long)row->max);
+		text_printf(t, "number, %lld to %lld", (long long)row->min,
+			    (long long)row->max);
+		break;
+	case CONFIG_TYPE_PORT:
+		text_printf(t, "number, 1 to %d", CONFIG_PORT_MAX);
 		break;
 	case CONFIG_TYPE_DURATION:
 		print_seconds(low, sizeof(low), row->min);
 		print_seconds(high, sizeof(high), row->max);
-		snprintf(buf, LIMITS_SIZE, "duration, %s to %s", low, high);
+		text_printf(t, "duration, %s to %s", low, high);
+		break;
+	case CONFIG_TYPE_INTERVAL:
+		text_add(t, "duration, more than 0s");
+		break;
+	case CONFIG_TYPE_NAME:
+		text_printf(t, "the NAME of a [%s NAME]", row->words);
+		break;
+	case CONFIG_TYPE_ENUM:
+	case CONFIG_TYPE_SOURCE:
+		add_words(row, " or ", t);
+		break;
+	case CONFIG_TYPE_SET:
+	case CONFIG_TYPE_GRANTS:
+		text_add(t, "any of ");
+		add_words(row, " and ", t);
+		text_add(t, ", divided by spaces");
 		break;
 	}
-	return buf;
 }
 
-static void text_setting(const struct config_row *row, struct text *t)
+/* The help, behind the types that the setting is for: "vault, aws: ...". */
+static void add_help(const struct config_row *row, struct text *t)
 {
-	char buf[LIMITS_SIZE];
+	words_join(row->for_types, ", ", t);
+	text_printf(t, "%s%s", *row->for_types ? ": " : "", row->help);
+}
 
-	text_printf(t, "  %s (%s", row->key, limits(row, buf));
+static void text_setting(const struct config_row *row, const char *help,
+			 struct text *t)
+{
+	struct text head = text_make(HELP_MAX);
+
+	text_printf(&head, "%s (", row->key);
+	add_limits(row, &head);
 	if (*row->def)
-		text_printf(t, "; default %s", row->def);
-	text_printf(t, "%s)\n", row->required ? "; required" : "");
-	add_wrapped(t, "      ", row->help);
+		text_printf(&head, "; default %s", row->def);
+	text_printf(&head, "%s)", row->required ? "; required" : "");
+	add_wrapped(t, "  ", text_str(&head));
+	add_wrapped(t, "      ", help);
+	text_free(&head);
 }
 
 /* '|' would end a table's cell. */
@@ -192,17 +226,18 @@ static void markdown_cell(struct text *t, const char *s)
 	}
 }
 
-static void markdown_setting(const struct config_row *row, struct text *t)
+static void markdown_setting(const struct config_row *row, const char *help,
+			     struct text *t)
 {
-	char buf[LIMITS_SIZE];
-
-	text_printf(t, "| `%s` | %s | ", row->key, limits(row, buf));
+	text_printf(t, "| `%s` | ", row->key);
+	add_limits(row, t);
+	text_add(t, " | ");
 	if (row->required)
 		text_add(t, "required");
 	else if (*row->def)
 		text_printf(t, "`%s`", row->def);
 	text_add(t, " | ");
-	markdown_cell(t, row->help);
+	markdown_cell(t, help);
 	text_add(t, " |\n");
 }
 
@@ -229,14 +264,15 @@ static void man_lines(struct text *t, const char *s)
 	text_add_char(t, '\n');
 }
 
-static void man_setting(const struct config_row *row, struct text *t)
+static void man_setting(const struct config_row *row, const char *help,
+			struct text *t)
 {
-	char buf[LIMITS_SIZE];
-
 	text_printf(t, ".It Cm %s\n", row->key);
-	man_lines(t, row->help);
+	man_lines(t, help);
 	text_add(t, ".Pp\n");
-	text_printf(t, "Type: %s.\n", limits(row, buf));
+	text_add(t, "Type: ");
+	add_limits(row, t);
+	text_add(t, ".\n");
 	if (row->required)
 		text_add(t, "Required.\n");
 	if (*row->def) {
@@ -293,14 +329,18 @@ static void add_settings(enum config_document kind, enum config_section section,
 		const struct config_row *row =
 			config_model_row((enum config_key)k);
 
+		struct text help = text_make(HELP_MAX);
+
 		if (row->section != section)
 			continue;
+		add_help(row, &help);
 		if (kind == CONFIG_DOCUMENT_TEXT)
-			text_setting(row, t);
+			text_setting(row, text_str(&help), t);
 		else if (kind == CONFIG_DOCUMENT_MARKDOWN)
-			markdown_setting(row, t);
+			markdown_setting(row, text_str(&help), t);
 		else
-			man_setting(row, t);
+			man_setting(row, text_str(&help), t);
+		text_free(&help);
 	}
 }
 
@@ -354,12 +394,13 @@ static void sample_section(const struct config_sample *files,
 	const struct config_kind *kind = config_model_kind(section);
 	bool live = section == CONFIG_SECTION_keyturn ||
 		    section == CONFIG_SECTION_store;
+	struct text help = text_make(HELP_MAX);
 	const char *value;
 
 	text_add_char(t, '\n');
 	add_wrapped(t, "# ", kind->help);
 	text_printf(t, "%s[%s%s%s]\n", live ? "" : ";", kind->word,
-		    kind->named ? " " : "", example_name(section));
+		    kind->named ? " " : "", example_names[section]);
 	for (int i = 0; i < CONFIG_KEY_COUNT; i++) {
 		enum config_key k = (enum config_key)i;
 		const struct config_row *row = config_model_row(k);
@@ -369,11 +410,16 @@ static void sample_section(const struct config_sample *files,
 			value = example_of(k);
 		if (!value && live && *row->def)
 			value = row->def;
-		if (row->section != section || !value)
+		if (row->section != section || !value ||
+		    (section == CONFIG_SECTION_store &&
+		     !config_model_applies(row, "local")))
 			continue;
-		add_wrapped(t, "# ", row->help);
+		text_reset(&help);
+		add_help(row, &help);
+		add_wrapped(t, "# ", text_str(&help));
 		sample_value(live_of(files, k) ? "" : ";", row->key, value, t);
 	}
+	text_free(&help);
 }
 
 void config_reference_sample(const struct config_sample *files, struct text *t)

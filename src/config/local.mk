@@ -3,7 +3,6 @@ noinst_LIBRARIES += libconfig.a
 libconfig_a_SOURCES = \
 	src/config/config.c src/config/config.h \
 	src/config/config_check.c src/config/config_check.h \
-	src/config/config_check_token.c src/config/config_check_token.h \
 	src/config/config_conninfo.c src/config/config_conninfo.h \
 	src/config/config_grant.c src/config/config_grant.h \
 	src/config/config_load.c \

@@ -444,11 +444,11 @@ def test_a_token_goes_over_verified_tls_alone(minted):
 
 
 @pytest.mark.parametrize("line, word", [
-    ("admin = tokens", "none of passfile"),
-    ("admin = token:", "none of passfile"),
+    ("admin = tokens", "must be passfile"),
+    ("admin = token:", "must be passfile"),
     ("admin = token:nowhere", "nowhere"),
     ("admin = self\nadmin_passfile = /nowhere", "admin_passfile"),
-    ("marker = maybe", "none of table"),
+    ("marker = maybe", "must be table"),
 ])
 def test_settings_that_make_no_sense_are_told(site, line, word):
     site.configure(cluster=line + "\n")

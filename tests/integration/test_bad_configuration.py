@@ -84,7 +84,7 @@ MEANT = [
     ("every = 30d", "every = 30d\nsink = pgpass relative", "[role sap]",
      ["absolute"]),
     ("every = 30d", "every = 30d\nstrategy = alternating",
-     "strategy = alternating", ["alternating", "not available"]),
+     "strategy = alternating", ["alternating", "must be single"]),
     ("[store local]", "[store local]\ntype = floppy", "type = floppy",
      ["floppy"]),
     ("user=keyturn_admin", "user=keyturn_admin password=x",
@@ -163,7 +163,7 @@ VALUES = [
     ("policy p", "symbols", "\N{EURO SIGN}", []),
     ("policy p", "require", "upper emoji", ["emoji"]),
     ("role sap", "every", "soon", []),
-    ("role sap", "every", "0d", ["more than nothing"]),
+    ("role sap", "every", "0d", ["greater than zero"]),
 ]
 
 

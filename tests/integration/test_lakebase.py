@@ -216,7 +216,7 @@ def test_no_password_goes_in_clear_without_verified_tls(taken_over, plane):
 
 def test_settings_that_make_no_sense_are_told(taken_over):
     site = taken_over
-    for settings, word in (("password_send = md5\n", "none of scram"),
+    for settings, word in (("password_send = md5\n", "must be scram"),
                            (AUTO + "statement_timeout = 20s\n", "26s"),
                            ("refusal_wait = 5m\n", "prove_deadline")):
         site.configure(cluster=settings)

@@ -233,7 +233,7 @@ def test_an_authority_needs_no_scheme_and_takes_no_other(site, clouds, around,
 @pytest.mark.parametrize("settings, sentence", [
     ({}, "set auth to client-secret or managed-identity"),
     ({"auth": "client-secret"}, "needs tenant, client_id and"),
-    ({"auth": "pat"}, "must be one of client-secret managed-identity"),
+    ({"auth": "pat"}, "must be client-secret or managed-identity"),
     ({"user": None}, "needs user"),
 ])
 def test_azure_settings_are_looked_at(site, clouds, around, authority,

@@ -2,7 +2,8 @@
 CONFIG_TESTS = \
 	tests/unit/config/test_config_read \
 	tests/unit/config/test_config_check \
-	tests/unit/config/test_config_documents
+	tests/unit/config/test_config_documents \
+	tests/unit/config/test_config_words
 check_PROGRAMS += $(CONFIG_TESTS)
 TESTS += $(CONFIG_TESTS)
 
@@ -24,5 +25,10 @@ tests_unit_config_test_config_documents_SOURCES = \
 	tests/unit/config/test_config_documents.c $(config_tree)
 tests_unit_config_test_config_documents_CFLAGS = $(config_test_cflags)
 tests_unit_config_test_config_documents_LDADD = $(config_test_ldadd)
+
+tests_unit_config_test_config_words_SOURCES = \
+	tests/unit/config/test_config_words.c $(config_tree)
+tests_unit_config_test_config_words_CFLAGS = $(config_test_cflags)
+tests_unit_config_test_config_words_LDADD = $(config_test_ldadd)
 
 EXTRA_DIST += tests/fuzz/fuzz_config.c

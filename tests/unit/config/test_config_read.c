@@ -255,8 +255,9 @@ static void an_unknown_section_is_refused(void **state)
 	(void)state;
 	config_tree_bad("\n[rolle sap]\n",
 			"2: unknown section [rolle sap]; there are [keyturn], "
-			"[agent], [store NAME], [cluster NAME], [policy "
-			"NAME], [role NAME], [token NAME] and [sink NAME]");
+			"[agent], [store NAME], [cluster NAME], [hook "
+			"NAME], [policy NAME], [role NAME], [token NAME], "
+			"[sink NAME]");
 }
 
 static void a_section_without_its_name_is_refused(void **state)
