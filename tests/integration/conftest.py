@@ -63,23 +63,29 @@ def binary():
 def compile_dump(folder):
     """store_dump.c with the store's own code, of which only what it needs is
     linked."""
-    sources = [os.path.join(HERE, "store_dump.c")]
-    for layer in ("store", "lite", "crypto", "base"):
-        path = os.path.join(SOURCE, "src", layer)
-        sources += [os.path.join(path, f) for f in sorted(os.listdir(path))
-                    if f.endswith(".c") and f != "wipe_malloc.c"]
-    os.makedirs(folder)
     compiler = shlex.split(os.environ.get("CC", "cc"))
 
-    def run(*command):
-        done = subprocess.run(command, cwd=folder, capture_output=True,
-                              text=True)
+    def run(*command, cwd=folder):
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-    run(*compiler, "-std=c11", "-D_GNU_SOURCE", "-pthread", "-c",
-        "-I", os.path.join(SOURCE, "src"), *sources)
-    objects = [f for f in os.listdir(folder) if f != "store_dump.o"]
-    run("ar", "rcs", "libstore.a", *objects)
-    run(*compiler, "-pthread", "-o", "store_dump", "store_dump.o",
+
+    def compile_in(name, *sources):
+        # Base names are unique in a folder only.
+        here = os.path.join(folder, name)
+        os.makedirs(here)
+        run(*compiler, "-std=c11", "-D_GNU_SOURCE", "-pthread", "-c",
+            "-I", os.path.join(SOURCE, "src"), *sources, cwd=here)
+        return [os.path.join(here, f) for f in os.listdir(here)]
+
+    objects = []
+    for layer in ("store", "store/local", "lite", "crypto", "base"):
+        path = os.path.join(SOURCE, "src", layer)
+        objects += compile_in(layer.replace("/", "_"), *(
+            os.path.join(path, f) for f in sorted(os.listdir(path))
+            if f.endswith(".c") and f != "wipe_malloc.c"))
+    run("ar", "qcs", "libstore.a", *objects)
+    run(*compiler, "-pthread", "-o", "store_dump",
+        *compile_in("dump", os.path.join(HERE, "store_dump.c")),
         "libstore.a", "-lsqlite3", "-lcrypto")
     return os.path.join(folder, "store_dump")
 
