@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/words.h"
+
 /* (uid_t)-1 means "nobody in particular" to the kernel, so it is no id. */
 #define ID_MAX (UINT32_MAX - 1)
 
@@ -64,18 +66,19 @@ static bool read_word(const char *word, size_t n, struct config_grant *ret)
 enum status config_grant_next(const char **at, struct config_grant *ret,
 			      struct reason *why)
 {
-	const char *word = *at + strspn(*at, " ");
-	size_t n = strcspn(word, " ");
 	struct config_grant grant;
+	const char *end = *at;
+	size_t n;
+	const char *word = words_next(&end, &n);
 
-	if (n == 0)
+	if (!word)
 		return STATUS_NOT_FOUND;
 	if (!read_word(word, n, &grant))
 		return reason_set(why, STATUS_CONFIG,
 				  "\"%.*s\" is none of user:NAME, uid:N, "
 				  "group:NAME, gid:N",
 				  (int)(n > 80 ? 80 : n), word);
-	*at = word + n;
+	*at = end;
 	*ret = grant;
 	return STATUS_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "open/open.h"
 
 struct agent_access_groups {
@@ -295,14 +296,12 @@ static bool is_unit(const char *word, size_t n, const char *unit)
 
 bool agent_access_groups_unit(const struct agent_role *role, const char *unit)
 {
-	for (const char *w = role->units + strspn(role->units, " "); *w;
-	     w += strspn(w, " ")) {
-		size_t n = strcspn(w, " ");
+	const char *at = role->units, *w;
+	size_t n;
 
+	while ((w = words_next(&at, &n)) != NULL)
 		if (is_unit(w, n, unit))
 			return true;
-		w += n;
-	}
 	return false;
 }
 

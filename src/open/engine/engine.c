@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/words.h"
 #include "open/engine/cluster.h"
 #include "store/store_key.h"
 
@@ -86,18 +87,6 @@ enum status open_engine_cluster(struct open_engine *w, const char *name,
 	return open_engine_cluster_get(w->clusters, name, ret, why);
 }
 
-/* Is `word` one of the words of `list`? */
-static bool has_word(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (const char *p = list; (p = strstr(p, word)) != NULL; p += n)
-		if ((p == list || p[-1] == ' ' || p[-1] == ',') &&
-		    (p[n] == '\0' || p[n] == ' ' || p[n] == ','))
-			return true;
-	return false;
-}
-
 enum status open_engine_policy(const struct open_engine *w, const char *name,
 			       struct policy *ret_policy, struct reason *why)
 {
@@ -116,10 +105,10 @@ enum status open_engine_policy(const struct open_engine *w, const char *name,
 				  name);
 	p.length = (unsigned)config_int(g, CONFIG_policy_length);
 	require = config_string(g, CONFIG_policy_require);
-	p.upper = has_word(require, "upper");
-	p.lower = has_word(require, "lower");
-	p.digit = has_word(require, "digit");
-	p.symbol = has_word(require, "symbol");
+	p.upper = words_have(require, "upper", 5);
+	p.lower = words_have(require, "lower", 5);
+	p.digit = words_have(require, "digit", 5);
+	p.symbol = words_have(require, "symbol", 6);
 	s = text_copy(p.symbols, sizeof(p.symbols),
 		      config_string(g, CONFIG_policy_symbols));
 	if (s != STATUS_OK)

@@ -119,9 +119,8 @@ enum status store_vault_auth_new(const struct store_vault_options *o,
 			break;
 	if (m == METHODS)
 		return reason_set(why, STATUS_CONFIG,
-				  "store %s: auth must be token, approle, "
-				  "kubernetes, jwt or cert",
-				  o->name);
+				  "store %s: there is no auth = %s", o->name,
+				  o->auth);
 	s = check_needs(o, m, why);
 	if (s != STATUS_OK)
 		return s;

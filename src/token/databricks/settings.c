@@ -312,9 +312,7 @@ static enum status choose(struct merge *m, const struct found *f,
 		}
 	if (*auth)
 		return reason_set(m->why, STATUS_CONFIG,
-				  "[token %s]: auth %s is not known here: "
-				  "oauth-m2m, pat, file-oidc, env-oidc or "
-				  "github-oidc",
+				  "[token %s]: there is no auth = %s",
 				  m->o->name, auth);
 	for (int i = 0; i < (int)(sizeof(ways) / sizeof(ways[0])); i++) {
 		if (!ways[i].there)

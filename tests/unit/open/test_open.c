@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/words.h"
+#include "config/config_model.h"
 #include "handout/handout.h"
 #include "jobs/check_settings.h"
 #include "open/engine/engine.h"
@@ -318,6 +320,66 @@ static void a_job_is_what_the_settings_say(void **state)
 	close_world(&w);
 }
 
+/* The store or token x of this text opens, or says what else is wrong. */
+static void has_a_driver(const char *text, bool store)
+{
+	struct world w = { NULL, NULL, NULL, NULL };
+	struct reason why = { { 0 } };
+	struct token_cache *cache;
+	char all[1024];
+	struct store *s;
+
+	snprintf(all, sizeof(all), "[role sap]\ncluster = main\n%s", text);
+	write_config(all);
+	open_world(&w);
+	if (store)
+		open_store(w.b, "x", &s, &why);
+	else
+		open_token(w.b, "x", &cache, &why);
+	if (strstr(why.text, "there is no auth") ||
+	    strstr(why.text, "the type "))
+		fail_msg("%s: %s", text, why.text);
+	close_world(&w);
+}
+
+static void each_word_of_a_setting_has_a_driver(void **state)
+{
+	static const struct {
+		enum config_key auth;
+		const char *type, *text;
+	} cases[] = {
+		{ CONFIG_store_auth, "vault",
+		  "[store x]\ntype = vault\naddress = https://[::1]:1\n"
+		  "token_file = /x\nrole_id = r\njwt_file = /x\n"
+		  "client_cert = /x\nauth_role = r\n" },
+		{ CONFIG_token_auth, "databricks",
+		  "[token x]\ntype = databricks\nworkspace = https://[::1]\n" },
+		{ CONFIG_token_auth, "aws-rds",
+		  "[token x]\ntype = aws-rds\nhost = h\nuser = u\n"
+		  "region = eu-central-1\n" },
+		{ CONFIG_token_auth, "azure",
+		  "[token x]\ntype = azure\nuser = u\n" },
+		{ CONFIG_token_auth, "gcp", "[token x]\ntype = gcp\n" },
+	};
+	char words[CONFIG_WORDS_SIZE], text[512];
+	const char *at, *w;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		bool store = cases[i].auth == CONFIG_store_auth;
+
+		has_a_driver(cases[i].text, store);
+		at = config_model_words(config_model_row(cases[i].auth),
+					cases[i].type, words);
+		while ((w = words_next(&at, &n)) != NULL) {
+			snprintf(text, sizeof(text), "%sauth = %.*s\n",
+				 cases[i].text, (int)n, w);
+			has_a_driver(text, store);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +401,9 @@ int main(void)
 			remove_site),
 		cmocka_unit_test_setup_teardown(a_job_is_what_the_settings_say,
 						make_site, remove_site),
+		cmocka_unit_test_setup_teardown(
+			each_word_of_a_setting_has_a_driver, make_site,
+			remove_site),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
