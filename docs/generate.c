@@ -65,21 +65,40 @@ struct row {
 	const char *sentence;
 };
 
+/* An event, a guard or an action. */
+struct word {
+	const char *name;
+	const char *meaning;
+	const char *status; /* of an event */
+};
+
 static const struct state states[] = {
-#define STATE(name, audit, does) { #name, does },
-#define ROW(from, event, guard, to, action, died, sentence)
+#define STATE(name, audit, effect, does) { #name, does },
 #include "rotation/states.def"
-#undef STATE
-#undef ROW
+};
+
+static const struct word engine_events[] = {
+#define EVENT(name, status, meaning) { #name, meaning, #status },
+#include "rotation/states.def"
+	{ NULL, NULL, NULL }
+};
+
+static const struct word guards[] = {
+#define GUARD(name, condition, meaning) { #name, meaning, NULL },
+#include "rotation/states.def"
+	{ NULL, NULL, NULL }
+};
+
+static const struct word actions[] = {
+#define ACTION(name, change, meaning) { #name, meaning, NULL },
+#include "rotation/states.def"
+	{ NULL, NULL, NULL }
 };
 
 static const struct row rows[] = {
-#define STATE(name, audit, does)
 #define ROW(from, event, guard, to, action, died, sentence) \
 	{ #from, #event, #guard, #to, #action, #died, sentence },
 #include "rotation/states.def"
-#undef STATE
-#undef ROW
 };
 
 struct wire_row {
@@ -473,20 +492,41 @@ static void protocol_rows(struct text *t, const struct state *s)
 	}
 }
 
+/* What the rows are made of; the status is how the audit records a step. */
+static void protocol_words(struct text *t, const char *title,
+			   const struct word *words)
+{
+	bool events_of = words == engine_events;
+
+	text_printf(t, "\n## %s\n\n| name | %smeaning |\n| --- | %s--- |\n",
+		    title, events_of ? "in the audit | " : "",
+		    events_of ? "--- | " : "");
+	for (; words->name; words++) {
+		text_printf(t, "| %s | ", words->name);
+		if (events_of)
+			text_printf(t, "%s | ", words->status);
+		add_markdown(t, words->meaning);
+		text_add(t, " |\n");
+	}
+}
+
 static void protocol_markdown(struct text *t)
 {
 	text_add(t, "# The rotation protocol\n\nMade by `docs/generate` from "
 		    "`src/rotation/states.def`. Entering a state performs\n"
-		    "its effect; what came of it is the event; the first row "
-		    "of that state and event\nwhose condition holds is taken. "
-		    "Conditions and actions are explained in\n"
-		    "`src/rotation/engine.h`.\n\n## States\n\n"
+		    "its effect; the outcome of the effect is the event; the "
+		    "first row of that state and\nevent whose guard holds is "
+		    "taken, and its action changes the memory of the run.\n\n"
+		    "## States\n\n"
 		    "| state | what it does |\n| --- | --- |\n");
 	for (size_t i = 0; i < N_STATES; i++) {
 		text_printf(t, "| %s | ", states[i].name);
 		add_markdown(t, states[i].does);
 		text_add(t, " |\n");
 	}
+	protocol_words(t, "Events", engine_events);
+	protocol_words(t, "Guards", guards);
+	protocol_words(t, "Actions", actions);
 	protocol_diagram(t);
 	text_add(t, "\n## Rows\n\nWhat the next run does if this one dies in "
 		    "the state that a row leads to, before or\nafter its "

@@ -84,62 +84,30 @@ enum status runner_outcome(const struct runner *r)
 							e->outcome;
 }
 
+/* The effect of START is that a run begins; ENDED has none. */
+static enum engine_event runner_begin(struct runner *r, struct reason *why)
+{
+	(void)r;
+	(void)why;
+	return ENGINE_ON_BEGIN;
+}
+
+static enum engine_event runner_nothing(struct runner *r, struct reason *why)
+{
+	(void)r;
+	(void)why;
+	return ENGINE_ON_FAILED;
+}
+
 static enum engine_event perform(struct runner *r, struct reason *why)
 {
-	switch (r->engine.state) {
-	case ENGINE_START:
-		return ENGINE_ON_BEGIN;
-	case ENGINE_INTENT:
-		return runner_ledger_intent(r, why);
-	case ENGINE_PREFLIGHT:
-		return runner_cluster_preflight(r, why);
-	case ENGINE_CLAIM:
-		return runner_cluster_claim(r, why);
-	case ENGINE_RESOLVE:
-		return runner_cluster_resolve(r, why);
-	case ENGINE_PROBE:
-		return runner_login_probe(r, why);
-	case ENGINE_READOPT:
-		return runner_cluster_readopt(r, why);
-	case ENGINE_VOUCH:
-		return runner_login_vouch(r, why);
-	case ENGINE_RESUME:
-		return runner_store_resume(r, why);
-	case ENGINE_TRY:
-		return runner_try_all(r, why);
-	case ENGINE_GENERATE:
-		return runner_store_generate(r, why);
-	case ENGINE_STAGE:
-		return runner_store_stage(r, why);
-	case ENGINE_READBACK:
-		return runner_store_readback(r, why);
-	case ENGINE_APPLY:
-		return runner_cluster_apply(r, why);
-	case ENGINE_ADOPT:
-		return runner_cluster_adopt(r, why);
-	case ENGINE_PROVE:
-		return runner_login_prove(r, why);
-	case ENGINE_INSPECT:
-		return runner_cluster_inspect(r, why);
-	case ENGINE_PROMOTE:
-		return runner_store_promote(r, why);
-	case ENGINE_CONFIRM:
-		return runner_store_confirm(r, why);
-	case ENGINE_REPOINT:
-		return runner_store_repoint(r, why);
-	case ENGINE_RETIRE:
-		return runner_store_retire(r, why);
-	case ENGINE_DELIVER:
-		return runner_deliver_sinks(r, why);
-	case ENGINE_FREEZE:
-		return runner_ledger_freeze(r, why);
-	case ENGINE_CLOSE:
-		return runner_ledger_close(r, why);
-	case ENGINE_ENDED:
-	case ENGINE_STATE_COUNT:
-		break;
-	}
-	return ENGINE_ON_FAILED;
+	static enum engine_event (*const effects[])(struct runner * r,
+						    struct reason * why) = {
+#define STATE(name, audit, effect, does) runner_##effect,
+#include "rotation/states.def"
+	};
+
+	return effects[r->engine.state](r, why);
 }
 
 /* Full jitter would do no better here: the waiters are rotators of one role. */

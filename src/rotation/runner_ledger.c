@@ -185,48 +185,6 @@ enum engine_event runner_ledger_freeze(struct runner *r, struct reason *why)
 	return ENGINE_ON_OK;
 }
 
-static enum status event_status(enum engine_event ev)
-{
-	switch (ev) {
-	case ENGINE_ON_REFUSED:
-	case ENGINE_ON_BRANCHED:
-	case ENGINE_ON_GONE:
-		return STATUS_REFUSED;
-	case ENGINE_ON_REJECTED:
-		return STATUS_REJECTED;
-	case ENGINE_ON_CONFLICT:
-	case ENGINE_ON_LOST:
-	case ENGINE_ON_OVERTAKEN:
-		return STATUS_CONFLICT;
-	case ENGINE_ON_BUSY:
-		return STATUS_BUSY;
-	case ENGINE_ON_UNKNOWN:
-	case ENGINE_ON_EXPIRED:
-		return STATUS_UNKNOWN;
-	case ENGINE_ON_CORRUPT:
-	case ENGINE_ON_DIFFERENT:
-		return STATUS_CORRUPT;
-	case ENGINE_ON_CLUSTER_DOWN:
-	case ENGINE_ON_NO_EVIDENCE:
-		return STATUS_CLUSTER_UNAVAILABLE;
-	case ENGINE_ON_STORE_DOWN:
-	case ENGINE_ON_ABSENT:
-		return STATUS_STORE_UNAVAILABLE;
-	case ENGINE_ON_LEDGER_DOWN:
-		return STATUS_LEDGER_UNAVAILABLE;
-	case ENGINE_ON_FROZEN:
-	case ENGINE_ON_FOREIGN:
-	case ENGINE_ON_NOT_ASKED:
-	case ENGINE_ON_CONTROL_PASSED:
-		return STATUS_FROZEN;
-	case ENGINE_ON_FAILED:
-	case ENGINE_ON_WRONG:
-		return STATUS_ERROR;
-	default:
-		return STATUS_OK;
-	}
-}
-
 /* One audit event a step; the run's own frame (intent, freeze, close) is
  * written by the ledger itself. */
 void runner_ledger_step(struct runner *r, enum engine_state was,
@@ -243,10 +201,11 @@ void runner_ledger_step(struct runner *r, enum engine_state was,
 	 * an apply (how the password was sent). */
 	detail = row ? row->sentence : "";
 	if (why->text[0] &&
-	    (event_status(ev) != STATUS_OK || ev == ENGINE_ON_RIGHT ||
+	    (engine_event_status(ev) != STATUS_OK || ev == ENGINE_ON_RIGHT ||
 	     (ev == ENGINE_ON_OK && was == ENGINE_APPLY)))
 		detail = why->text;
 	runner_ledger_note(r, engine_state_audit(was),
 			   was >= ENGINE_PROBE ? r->version : "",
-			   event_status(ev), detail, took_us, false, NULL);
+			   engine_event_status(ev), detail, took_us, false,
+			   NULL);
 }

@@ -476,6 +476,36 @@ static void every_state_and_event_has_a_name_of_its_own(void **state)
 	assert_string_equal(engine_event_name(ENGINE_EVENT_COUNT), "?");
 }
 
+/* As the audit has it: only what goes on as hoped is OK. */
+static void an_event_is_recorded_with_its_status(void **state)
+{
+	static const struct {
+		enum engine_event event;
+		enum status status;
+	} some[] = {
+		{ ENGINE_ON_OK, STATUS_OK },
+		{ ENGINE_ON_PENDING_DOUBTED, STATUS_OK },
+		{ ENGINE_ON_OTHER_LIVE, STATUS_OK },
+		{ ENGINE_ON_FAILED, STATUS_ERROR },
+		{ ENGINE_ON_WRONG, STATUS_ERROR },
+		{ ENGINE_ON_GONE, STATUS_REFUSED },
+		{ ENGINE_ON_BRANCHED, STATUS_REFUSED },
+		{ ENGINE_ON_LOST, STATUS_CONFLICT },
+		{ ENGINE_ON_EXPIRED, STATUS_UNKNOWN },
+		{ ENGINE_ON_DIFFERENT, STATUS_CORRUPT },
+		{ ENGINE_ON_NO_EVIDENCE, STATUS_CLUSTER_UNAVAILABLE },
+		{ ENGINE_ON_ABSENT, STATUS_STORE_UNAVAILABLE },
+		{ ENGINE_ON_FOREIGN, STATUS_FROZEN },
+		{ ENGINE_ON_NOT_ASKED, STATUS_FROZEN },
+		{ ENGINE_EVENT_COUNT, STATUS_ERROR },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++)
+		assert_int_equal(engine_event_status(some[i].event),
+				 some[i].status);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -516,6 +546,7 @@ int main(void)
 			every_row_that_tries_again_counts_and_is_limited),
 		cmocka_unit_test(whatever_ends_a_run_says_how),
 		cmocka_unit_test(every_state_and_event_has_a_name_of_its_own),
+		cmocka_unit_test(an_event_is_recorded_with_its_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
