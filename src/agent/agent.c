@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The agent's life: start, the event loop, reload, stop; must never do in the
  * loop what can wait for a disk, a network or a client. */
-#include "agent/agent_internal.h"
+#include "agent/agent.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,51 +13,39 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "agent/access/groups.h"
+#include "agent/agent_internal.h"
 #include "agent/agent_sandbox.h"
+#include "agent/agent_wake.h"
+#include "agent/cache/workers.h"
+#include "agent/serve/client.h"
+#include "agent/serve/listen.h"
+#include "agent/serve/throttle.h"
+#include "agent/trail/trail.h"
 #include "agent/trail/writer.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "store/store_key.h"
+#include "wire/wire.h"
 
 #define EVENTS	256
 #define TICK_US (NOW_SECOND / 20)
 
 /* ---- What the parts tell each other -------------------------------------- */
 
-void agent_wake(void *arg)
-{
-	struct agent *a = arg;
-	uint64_t one = 1;
-
-	/* A full counter wakes as well. */
-	if (write(a->wake.fd, &one, sizeof(one)) < 0)
-		return;
-}
-
-void agent_done(void *arg, struct agent_cache_ask *e)
+static void send_query(void *arg, struct agent_cache_ask *e, bool urgent)
 {
 	struct agent *a = arg;
 
-	pthread_mutex_lock(&a->lock);
-	e->next = a->done;
-	a->done = e;
-	pthread_mutex_unlock(&a->lock);
-	agent_wake(a);
-}
-
-static void send_errand(void *arg, struct agent_cache_ask *e, bool urgent)
-{
-	struct agent *a = arg;
-
-	agent_cache_workers_send(a->couriers, e, urgent);
+	agent_cache_workers_send(a->workers, e, urgent);
 }
 
 static void told(void *arg, const struct agent_secret *s)
 {
 	struct agent *a = arg;
 
-	a->keep = a->keep || s->changed;
+	a->snapshot.changed = a->snapshot.changed || s->changed;
 	if (s->news && s->why.text[0])
 		log_line(LOG_LEVEL_WARN, "%s: %s", s->name, s->why.text);
 	else if (s->news)
@@ -91,7 +79,7 @@ static void take_done(struct agent *a)
  * as what it keeps. */
 static enum status make_cache(struct agent *a, struct reason *why)
 {
-	const struct agent_cache_hooks hooks = { send_errand, told, a };
+	const struct agent_cache_hooks hooks = { send_query, told, a };
 	struct secret *key = NULL;
 	uint64_t seed = 0;
 	enum status s;
@@ -111,6 +99,9 @@ static enum status make_cache(struct agent *a, struct reason *why)
 	s = agent_cache_new(a->now, key, seed, &hooks, &a->cache, why);
 	if (s != STATUS_OK)
 		secret_free(key);
+	a->snapshot = (struct agent_cache_snapshot){ .cache = a->cache,
+						     .now = a->now,
+						     .buffer = a->outbox };
 	return s;
 }
 
@@ -150,8 +141,8 @@ static void recall_requests(struct agent *a, struct ledger *ledger)
 {
 	char key[AGENT_TRAIL_WRITER_KEY_SIZE], value[LEDGER_TEXT_SIZE];
 
-	for (size_t i = 0; i < agent_access_groups_count(a->roster); i++) {
-		struct agent_role *role = agent_access_groups_at(a->roster, i);
+	for (size_t i = 0; i < agent_access_groups_count(a->groups); i++) {
+		struct agent_role *role = agent_access_groups_at(a->groups, i);
 
 		agent_trail_writer_key(role->name, key);
 		role->asked = ledger->ops->recall(ledger, key, now_wall(a->now),
@@ -168,9 +159,9 @@ static enum status make_trail(struct agent *a, struct reason *why)
 
 	s = config_load(a->config_path, &a->ledger_config, why);
 	if (s == STATUS_OK)
-		s = open_new(a->ledger_config, &a->ledger_backends, why);
+		s = open_new(a->ledger_config, &a->ledger_opened, why);
 	if (s == STATUS_OK)
-		s = open_ledger(a->ledger_backends, OPEN_LEDGER_WRITE, &ledger,
+		s = open_ledger(a->ledger_opened, OPEN_LEDGER_WRITE, &ledger,
 				&lost, why);
 	if (s == STATUS_OK && lost)
 		log_line(LOG_LEVEL_INFO, "a new ledger was begun");
@@ -209,8 +200,8 @@ enum status agent_new(const char *config_path, struct agent **ret,
 	pthread_mutex_init(&a->lock, NULL);
 	raise_limits();
 	a->config_path = strdup(config_path);
-	a->brake = agent_serve_throttle_new();
-	if (a->config_path && a->brake)
+	a->throttle = agent_serve_throttle_new();
+	if (a->config_path && a->throttle)
 		s = secret_new(WIRE_REQUEST_MAX, &a->inbox);
 	if (s == STATUS_OK)
 		s = secret_new(WIRE_REPLY_MAX, &a->outbox);
@@ -307,7 +298,7 @@ static void each_second(struct agent *a)
 	agent_trail_tick(a->trail);
 	agent_config_reap(a, false);
 	agent_config_names(a);
-	agent_cache_snapshot_save(a, false);
+	agent_cache_snapshot_save(&a->snapshot, false);
 }
 
 static void tick(struct agent *a)
@@ -372,11 +363,10 @@ static void leave_stores(struct agent *a)
 {
 	int64_t until = now_boot(a->now) + 2 * NOW_SECOND;
 
-	if (!a->couriers)
+	if (!a->workers)
 		return;
-	agent_cache_workers_retire(a->couriers);
-	while (!agent_cache_workers_idle(a->couriers) ||
-	       !agent_config_idle(a)) {
+	agent_cache_workers_retire(a->workers);
+	while (!agent_cache_workers_idle(a->workers) || !agent_config_idle(a)) {
 		if (now_boot(a->now) >= until) {
 			log_line(LOG_LEVEL_WARN,
 				 "a store still does not answer; ending");
@@ -393,24 +383,24 @@ void agent_free(struct agent *a)
 	if (!a)
 		return;
 	if (a->trail && a->cache)
-		agent_cache_snapshot_save(a, true);
+		agent_cache_snapshot_save(&a->snapshot, true);
 	agent_serve_listen_stop(a);
 	agent_serve_client_close_all(a);
 	agent_trail_free(a->trail);
 	agent_config_stop(a);
 	leave_stores(a);
-	agent_cache_workers_free(a->couriers);
+	agent_cache_workers_free(a->workers);
 	agent_config_reap(a, true);
 	while ((e = a->done) != NULL) {
 		a->done = e->next;
 		agent_cache_ask_free(e);
 	}
-	agent_access_groups_free(a->roster);
+	agent_access_groups_free(a->groups);
 	agent_cache_free(a->cache);
-	open_free(a->ledger_backends);
+	open_free(a->ledger_opened);
 	config_free(a->ledger_config);
 	config_free(a->config);
-	agent_serve_throttle_free(a->brake);
+	agent_serve_throttle_free(a->throttle);
 	secret_free(a->inbox);
 	secret_free(a->outbox);
 	for (int *fd = (int[]){ a->epoll, a->signals.fd, a->wake.fd, -2 };

@@ -1,21 +1,30 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The configuration in use and how another takes its place; must never free
  * what an errand under way still looks at. */
+#include "agent/agent_config.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "agent/access/groups.h"
+#include "agent/agent.h"
 #include "agent/agent_internal.h"
+#include "agent/agent_wake.h"
+#include "agent/cache/workers.h"
+#include "agent/serve/client.h"
+#include "agent/trail/trail.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/thread.h"
 #include "ledger/ledger_key.h"
 
 /* A configuration that was replaced, while errands of it are under way. */
 struct agent_retired {
 	struct agent_retired *next;
 	struct config *config;
-	struct agent_cache_workers *couriers;
+	struct agent_cache_workers *workers;
 };
 
 /* The soft limit is the hard one (agent_new()). */
@@ -90,14 +99,14 @@ static enum status fit_settings(const struct config *c,
 struct made {
 	struct agent_settings settings;
 	struct config *config;
-	struct agent_access_groups *roster;
-	struct agent_cache_workers *couriers;
+	struct agent_access_groups *groups;
+	struct agent_cache_workers *workers;
 };
 
 static void free_made(struct made *m)
 {
-	agent_access_groups_free(m->roster);
-	agent_cache_workers_free(m->couriers);
+	agent_access_groups_free(m->groups);
+	agent_cache_workers_free(m->workers);
 	config_free(m->config);
 }
 
@@ -113,13 +122,14 @@ static enum status make(struct agent *a, struct made *ret, struct reason *why)
 		s = fit_settings(m.config, &m.settings, why);
 	}
 	if (s == STATUS_OK)
-		s = agent_access_groups_new(m.config, false, &m.roster, why);
+		s = agent_access_groups_new(m.config, false, &m.groups, why);
 	if (s == STATUS_OK)
 		s = open_new(m.config, &b, why);
 	if (s == STATUS_OK)
-		s = agent_cache_workers_new(b, agent_done, a, &m.couriers, why);
+		s = agent_cache_workers_new(b, agent_wake_answered, a,
+					    &m.workers, why);
 	if (s != STATUS_OK) {
-		if (!m.couriers)
+		if (!m.workers)
 			open_free(b);
 		free_made(&m);
 		return s;
@@ -148,23 +158,23 @@ static enum status retire(struct agent *a, struct reason *why)
 {
 	struct agent_retired *r;
 
-	if (!a->couriers)
+	if (!a->workers)
 		return STATUS_OK;
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
 	r->config = a->config;
-	r->couriers = a->couriers;
+	r->workers = a->workers;
 	r->next = a->retired;
 	a->retired = r;
-	agent_cache_workers_retire(r->couriers);
+	agent_cache_workers_retire(r->workers);
 	return STATUS_OK;
 }
 
 bool agent_config_idle(const struct agent *a)
 {
 	for (const struct agent_retired *r = a->retired; r; r = r->next)
-		if (!agent_cache_workers_idle(r->couriers))
+		if (!agent_cache_workers_idle(r->workers))
 			return false;
 	return true;
 }
@@ -174,12 +184,12 @@ void agent_config_reap(struct agent *a, bool wait)
 	struct agent_retired **at = &a->retired, *r;
 
 	while ((r = *at) != NULL) {
-		if (!wait && !agent_cache_workers_idle(r->couriers)) {
+		if (!wait && !agent_cache_workers_idle(r->workers)) {
 			at = &r->next;
 			continue;
 		}
 		*at = r->next;
-		agent_cache_workers_free(r->couriers);
+		agent_cache_workers_free(r->workers);
 		config_free(r->config);
 		free(r);
 	}
@@ -192,35 +202,35 @@ static void plan_names(struct agent *a)
 	bool away;
 
 	a->names_us = 0;
-	if (agent_access_groups_unknown(a->roster, &away) > 0)
+	if (agent_access_groups_unknown(a->groups, &away) > 0)
 		a->names_us = now_boot(a->now) +
 			      (away ? NAMES_AWAY_US : NAMES_UNKNOWN_US);
 }
 
-static enum status use_roster(struct agent *a,
-			      struct agent_access_groups *roster,
+static enum status use_groups(struct agent *a,
+			      struct agent_access_groups *groups,
 			      struct reason *why)
 {
-	carry_over(a->roster, roster);
-	agent_access_groups_free(a->roster);
-	a->roster = roster;
+	carry_over(a->groups, groups);
+	agent_access_groups_free(a->groups);
+	a->groups = groups;
 	plan_names(a);
-	return agent_access_groups_fill(a->roster, a->cache, why);
+	return agent_access_groups_fill(a->groups, a->cache, why);
 }
 
 static enum status use(struct agent *a, struct made *m, struct reason *why)
 {
-	struct agent_access_groups *roster = m->roster;
+	struct agent_access_groups *groups = m->groups;
 	enum status s = retire(a, why);
 
 	if (s != STATUS_OK)
 		return s;
 	a->config = m->config;
-	a->couriers = m->couriers;
+	a->workers = m->workers;
 	a->settings = m->settings;
 	*m = (struct made){ 0 };
 	agent_cache_set(a->cache, &a->settings.cache);
-	return use_roster(a, roster, why);
+	return use_groups(a, groups, why);
 }
 
 enum status agent_config_load(struct agent *a, struct reason *why)
@@ -271,7 +281,7 @@ static void *read_again(void *arg)
 
 	r->status = r->names ?
 			    agent_access_groups_new(r->a->config, true,
-						    &r->made.roster, &r->why) :
+						    &r->made.groups, &r->why) :
 			    make(r->a, &r->made, &r->why);
 	atomic_store(&r->done, true);
 	agent_wake(r->a);
@@ -288,7 +298,7 @@ static void begin(struct agent *a, bool names)
 	r->names = names;
 	if (!names)
 		notify_reloading();
-	if (pthread_create(&r->thread, NULL, read_again, r) != 0) {
+	if (thread_start(&r->thread, read_again, r) != 0) {
 		log_line(LOG_LEVEL_ERROR, "cannot start a thread to read %s",
 			 a->config_path);
 		if (!names)
@@ -317,17 +327,17 @@ void agent_config_names(struct agent *a)
 static void take_names(struct agent *a, struct agent_reload *r)
 {
 	bool away;
-	size_t before = agent_access_groups_unknown(a->roster, &away),
+	size_t before = agent_access_groups_unknown(a->groups, &away),
 	       now = before;
 
 	if (r->status == STATUS_OK)
-		now = agent_access_groups_unknown(r->made.roster, &away);
+		now = agent_access_groups_unknown(r->made.groups, &away);
 	if (now >= before) {
 		plan_names(a);
 		return;
 	}
-	r->status = use_roster(a, r->made.roster, &r->why);
-	r->made.roster = NULL;
+	r->status = use_groups(a, r->made.groups, &r->why);
+	r->made.groups = NULL;
 	agent_serve_client_told_all(a);
 	log_line(LOG_LEVEL_INFO,
 		 "%zu users or groups that were not known have been found",
@@ -391,14 +401,14 @@ void agent_config_stop(struct agent *a)
 
 enum status agent_config_check(const char *config_path, struct reason *why)
 {
-	struct agent_access_groups *roster = NULL;
+	struct agent_access_groups *groups = NULL;
 	struct config *config = NULL;
 	enum status s;
 
 	s = config_load(config_path, &config, why);
 	if (s == STATUS_OK)
-		s = agent_access_groups_new(config, false, &roster, why);
-	agent_access_groups_free(roster);
+		s = agent_access_groups_new(config, false, &groups, why);
+	agent_access_groups_free(groups);
 	config_free(config);
 	return s;
 }

@@ -22,7 +22,7 @@ struct agent_access_groups {
 };
 
 struct unknown {
-	struct agent_access_groups *roster;
+	struct agent_access_groups *groups;
 	const struct agent_role *role;
 };
 
@@ -30,9 +30,9 @@ static void note_unknown(void *arg, bool none, const struct reason *why)
 {
 	const struct unknown *u = arg;
 
-	u->roster->n_unknown++;
-	u->roster->away = u->roster->away || !none;
-	if (!u->roster->quiet)
+	u->groups->n_unknown++;
+	u->groups->away = u->groups->away || !none;
+	if (!u->groups->quiet)
 		log_line(LOG_LEVEL_WARN,
 			 "%s: %s; nobody is let in by that until it is known",
 			 u->role->name, why->text);

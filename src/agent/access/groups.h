@@ -3,8 +3,8 @@
  * The configuration as the agent needs it: who may do what with which role.
  * Made as a whole when the configuration is read and never changed.
  */
-#ifndef KEYTURN_AGENT_ROSTER_H
-#define KEYTURN_AGENT_ROSTER_H
+#ifndef KEYTURN_AGENT_ACCESS_GROUPS_H
+#define KEYTURN_AGENT_ACCESS_GROUPS_H
 
 #include "agent/access/rules.h"
 #include "agent/cache/cache.h"

@@ -3,8 +3,8 @@
  * Who a peer is, as the kernel says, and what the configuration grants to whom.
  * Nothing that a peer says about itself is looked at.
  */
-#ifndef KEYTURN_AGENT_RULES_H
-#define KEYTURN_AGENT_RULES_H
+#ifndef KEYTURN_AGENT_ACCESS_RULES_H
+#define KEYTURN_AGENT_ACCESS_RULES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * content of those versions only that the asker does not hold.  Made by the
  * event loop, run by a worker, read by the event loop.
  */
-#ifndef KEYTURN_AGENT_ERRAND_H
-#define KEYTURN_AGENT_ERRAND_H
+#ifndef KEYTURN_AGENT_CACHE_ASK_H
+#define KEYTURN_AGENT_CACHE_ASK_H
 
 #include "config/config.h"
 #include "store/store.h"

@@ -22,8 +22,8 @@
  * the same way.  A push from the rotator that names the version ends the doubt.
  * Of tokens the last that was minted is the newest.
  */
-#ifndef KEYTURN_AGENT_CACHE_H
-#define KEYTURN_AGENT_CACHE_H
+#ifndef KEYTURN_AGENT_CACHE_CACHE_H
+#define KEYTURN_AGENT_CACHE_CACHE_H
 
 #include "agent/cache/ask.h"
 #include "base/now.h"

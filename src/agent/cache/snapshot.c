@@ -9,6 +9,8 @@
  * bytes: texts with a 16-bit length before them, and 64-bit numbers, all in
  * this machine's order.
  */
+#include "agent/cache/snapshot.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,7 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/agent_internal.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/text.h"
@@ -36,12 +37,12 @@
 
 /* ---- One record ---------------------------------------------------------- */
 
-struct writer {
+struct record_out {
 	unsigned char *at, *end;
 	bool full;
 };
 
-static void put(struct writer *w, const void *p, size_t n)
+static void put(struct record_out *w, const void *p, size_t n)
 {
 	if ((size_t)(w->end - w->at) < n) {
 		w->full = true;
@@ -51,12 +52,12 @@ static void put(struct writer *w, const void *p, size_t n)
 	w->at += n;
 }
 
-static void put_number(struct writer *w, int64_t n)
+static void put_number(struct record_out *w, int64_t n)
 {
 	put(w, &n, sizeof(n));
 }
 
-static void put_bytes(struct writer *w, const void *p, size_t n)
+static void put_bytes(struct record_out *w, const void *p, size_t n)
 {
 	uint16_t len = (uint16_t)n;
 
@@ -64,12 +65,12 @@ static void put_bytes(struct writer *w, const void *p, size_t n)
 	put(w, p, n);
 }
 
-static void put_text(struct writer *w, const char *s)
+static void put_text(struct record_out *w, const char *s)
 {
 	put_bytes(w, s, strlen(s));
 }
 
-static void put_version(struct writer *w, const struct agent_version *v)
+static void put_version(struct record_out *w, const struct agent_version *v)
 {
 	put_text(w, v->id);
 	put_text(w, v->username);
@@ -77,7 +78,7 @@ static void put_version(struct writer *w, const struct agent_version *v)
 	put_bytes(w, v->mac, v->has_mac ? sizeof(v->mac) : 0);
 }
 
-static void put_secret(struct writer *w, const struct agent_secret *s)
+static void put_secret(struct record_out *w, const struct agent_secret *s)
 {
 	put_text(w, s->name);
 	put_text(w, s->store);
@@ -94,12 +95,12 @@ static void put_secret(struct writer *w, const struct agent_secret *s)
 		  s->password ? secret_len(s->password) : 0);
 }
 
-struct reader {
+struct record_in {
 	const unsigned char *at, *end;
 	bool bad;
 };
 
-static const void *get(struct reader *r, size_t n)
+static const void *get(struct record_in *r, size_t n)
 {
 	const void *p = r->at;
 
@@ -111,7 +112,7 @@ static const void *get(struct reader *r, size_t n)
 	return p;
 }
 
-static int64_t get_number(struct reader *r)
+static int64_t get_number(struct record_in *r)
 {
 	const void *p = get(r, sizeof(int64_t));
 	int64_t n = 0;
@@ -121,7 +122,7 @@ static int64_t get_number(struct reader *r)
 	return n;
 }
 
-static const void *get_bytes(struct reader *r, size_t *ret_n)
+static const void *get_bytes(struct record_in *r, size_t *ret_n)
 {
 	const void *p = get(r, sizeof(uint16_t));
 	uint16_t n = 0;
@@ -132,7 +133,7 @@ static const void *get_bytes(struct reader *r, size_t *ret_n)
 	return get(r, n);
 }
 
-static void get_text(struct reader *r, char *ret, size_t size)
+static void get_text(struct record_in *r, char *ret, size_t size)
 {
 	size_t n;
 	const char *p = get_bytes(r, &n);
@@ -146,7 +147,7 @@ static void get_text(struct reader *r, char *ret, size_t size)
 	ret[n] = '\0';
 }
 
-static void get_version(struct reader *r, struct agent_version *v)
+static void get_version(struct record_in *r, struct agent_version *v)
 {
 	const void *mac;
 	size_t n;
@@ -163,7 +164,7 @@ static void get_version(struct reader *r, struct agent_version *v)
 	memcpy(v->mac, mac, n);
 }
 
-static bool get_secret(struct reader *r, struct agent_secret *s)
+static bool get_secret(struct record_in *r, struct agent_secret *s)
 {
 	const void *password;
 	size_t n;
@@ -207,24 +208,23 @@ static bool write_all(int fd, const void *p, size_t n)
 	return true;
 }
 
-static bool write_head(int fd, const struct agent *a, uint64_t number)
+static bool write_head(int fd, const struct agent_cache_snapshot *p,
+		       uint64_t number)
 {
-	const struct secret *key = agent_cache_key(a->cache);
+	const struct secret *key = agent_cache_key(p->cache);
 
 	return write_all(fd, MAGIC, MAGIC_SIZE) &&
 	       write_all(fd, &number, sizeof(number)) &&
 	       write_all(fd, secret_bytes(key), secret_len(key));
 }
 
-/* Records are gathered in the reply's buffer, which is locked and not in use
- * between two requests. */
-static bool write_records(int fd, struct agent *a)
+static bool write_records(int fd, struct agent_cache_snapshot *p)
 {
-	unsigned char *begin = secret_buffer(a->outbox);
-	struct writer w = { begin, begin + secret_cap(a->outbox), false };
+	unsigned char *begin = secret_buffer(p->buffer);
+	struct record_out w = { begin, begin + secret_cap(p->buffer), false };
 	bool fine = true;
 
-	for (struct agent_secret *s = agent_cache_first(a->cache); s && fine;
+	for (struct agent_secret *s = agent_cache_first(p->cache); s && fine;
 	     s = s->next) {
 		unsigned char *length = w.at;
 		uint32_t n = 0;
@@ -241,7 +241,7 @@ static bool write_records(int fd, struct agent *a)
 		memcpy(length, &n, sizeof(n));
 	}
 	fine = fine && !w.full && write_all(fd, begin, (size_t)(w.at - begin));
-	secret_wipe(begin, secret_cap(a->outbox));
+	secret_wipe(begin, secret_cap(p->buffer));
 	return fine;
 }
 
@@ -260,7 +260,7 @@ static int new_memfd(void)
 	return fd < 0 && errno == EINVAL ? memfd_create(name, flags) : fd;
 }
 
-static bool save(struct agent *a, uint64_t number)
+static bool save(struct agent_cache_snapshot *p, uint64_t number)
 {
 	int fd = new_memfd();
 	char name[8];
@@ -269,28 +269,27 @@ static bool save(struct agent *a, uint64_t number)
 	if (fd < 0)
 		return false;
 	name_of(number, name);
-	fine = fchmod(fd, 0600) == 0 && write_head(fd, a, number) &&
-	       write_records(fd, a) && fcntl(fd, F_ADD_SEALS, SEALS) == 0 &&
+	fine = fchmod(fd, 0600) == 0 && write_head(fd, p, number) &&
+	       write_records(fd, p) && fcntl(fd, F_ADD_SEALS, SEALS) == 0 &&
 	       notify_store_fds(name, &fd, 1) == STATUS_OK;
 	close(fd);
 	return fine;
 }
 
-/* What could not be saved is still to be. */
-void agent_cache_snapshot_save(struct agent *a, bool now)
+void agent_cache_snapshot_save(struct agent_cache_snapshot *p, bool at_once)
 {
-	int64_t age = now_boot(a->now) - a->kept_us;
-	uint64_t number = a->kept + 1;
+	int64_t age = now_boot(p->now) - p->saved_us;
+	uint64_t number = p->number + 1;
 	char before[8];
 
 	if (!notify_wanted() ||
-	    (!now && age < (a->keep ? CHANGED_US : OTHER_US)))
+	    (!at_once && age < (p->changed ? CHANGED_US : OTHER_US)))
 		return;
-	a->kept_us = now_boot(a->now);
-	a->keep = !save(a, number);
-	if (a->keep)
+	p->saved_us = now_boot(p->now);
+	p->changed = !save(p, number);
+	if (p->changed)
 		return;
-	a->kept = number;
+	p->number = number;
 	name_of(number + 1, before);
 	notify_forget_fds(before);
 }
@@ -311,9 +310,10 @@ static bool is_sealed(int fd)
 	return seals >= 0 && (seals & SEALS) == SEALS;
 }
 
-static bool read_head(struct agent *a, int fd, uint64_t *ret_number)
+static bool read_head(struct agent_cache_snapshot *p, int fd,
+		      uint64_t *ret_number)
 {
-	unsigned char *head = secret_buffer(a->outbox);
+	unsigned char *head = secret_buffer(p->buffer);
 	struct secret *key = NULL;
 	bool fine;
 
@@ -321,48 +321,49 @@ static bool read_head(struct agent *a, int fd, uint64_t *ret_number)
 	       memcmp(head, MAGIC, MAGIC_SIZE) == 0;
 	if (fine) {
 		memcpy(ret_number, head + MAGIC_SIZE, sizeof(*ret_number));
-		fine = *ret_number > a->kept &&
+		fine = *ret_number > p->number &&
 		       secret_new(DIGEST_SIZE, &key) == STATUS_OK &&
 		       secret_set(key, head + MAGIC_SIZE + sizeof(uint64_t),
 				  DIGEST_SIZE) == STATUS_OK;
 	}
 	secret_wipe(head, HEAD_SIZE);
 	if (fine)
-		agent_cache_rekey(a->cache, key);
+		agent_cache_rekey(p->cache, key);
 	else
 		secret_free(key);
 	return fine;
 }
 
 /* The length of the record, 0 at the end or when it is malformed. */
-static size_t read_record(struct agent *a, int fd, off_t at, size_t *ret_held)
+static size_t read_record(struct agent_cache_snapshot *p, int fd, off_t at,
+			  size_t *ret_held)
 {
-	unsigned char *bytes = secret_buffer(a->outbox);
+	unsigned char *bytes = secret_buffer(p->buffer);
 	struct agent_secret s = { .password = NULL };
-	struct reader r;
+	struct record_in r;
 	uint32_t n;
 
 	if (!read_all(fd, at, &n, sizeof(n)) || n == 0 || n > RECORD_MAX ||
 	    !read_all(fd, at + (off_t)sizeof(n), bytes, n))
 		return 0;
-	r = (struct reader){ bytes, bytes + n, false };
-	if (get_secret(&r, &s) && agent_cache_restore(a->cache, &s))
+	r = (struct record_in){ bytes, bytes + n, false };
+	if (get_secret(&r, &s) && agent_cache_restore(p->cache, &s))
 		++*ret_held;
 	secret_free(s.password);
 	secret_wipe(bytes, n);
 	return r.bad ? 0 : sizeof(n) + n;
 }
 
-void agent_cache_snapshot_restore(struct agent *a, int fd)
+void agent_cache_snapshot_restore(struct agent_cache_snapshot *p, int fd)
 {
 	off_t at = HEAD_SIZE;
 	uint64_t number = 0;
 	size_t n, held = 0;
 
-	if (!read_head(a, fd, &number))
+	if (!read_head(p, fd, &number))
 		return;
-	a->kept = number;
-	while ((n = read_record(a, fd, at, &held)) > 0)
+	p->number = number;
+	while ((n = read_record(p, fd, at, &held)) > 0)
 		at += (off_t)n;
 	log_line(LOG_LEVEL_INFO, "%zu secrets were kept over the restart",
 		 held);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 /* One store, its queue and its threads. */
 struct route {
@@ -152,7 +153,7 @@ static bool staffed(struct route *r)
 {
 	if (r->n_waiting > 0 || r->n_threads == AGENT_CACHE_WORKERS_THREADS)
 		return true;
-	if (pthread_create(&r->threads[r->n_threads], NULL, work, r) == 0)
+	if (thread_start(&r->threads[r->n_threads], work, r) == 0)
 		r->n_threads++;
 	return r->n_threads > 0;
 }

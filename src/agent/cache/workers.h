@@ -4,8 +4,8 @@
  * keeps nobody waiting but those who want something of it: each store has a
  * queue and a few threads of its own.  Owned by the event loop.
  */
-#ifndef KEYTURN_AGENT_COURIERS_H
-#define KEYTURN_AGENT_COURIERS_H
+#ifndef KEYTURN_AGENT_CACHE_WORKERS_H
+#define KEYTURN_AGENT_CACHE_WORKERS_H
 
 #include "agent/cache/ask.h"
 #include "open/open.h"

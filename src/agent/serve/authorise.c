@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Finds the role that a request means and whether its sender may; must never look
  * at what the request says of its sender. */
-#include "agent/agent_internal.h"
+#include "agent/serve/authorise.h"
 
 struct names {
 	char role[AGENT_NAME_SIZE], user[256], host[256], port[8], dbname[64],
@@ -29,7 +29,7 @@ static enum wire_result find_by_connection(struct agent_call *k,
 						     .port = n->port,
 						     .dbname = n->dbname,
 						     .realm = n->realm };
-	const struct agent_access_groups *r = k->a->roster;
+	const struct agent_access_groups *r = k->a->groups;
 	enum wire_result result = WIRE_RESULT_NOT_FOUND;
 
 	if (!n->user[0])
@@ -59,7 +59,7 @@ static enum wire_result find_role(struct agent_call *k, enum agent_right right)
 	read_names(&k->m, &n);
 	if (!n.role[0])
 		return find_by_connection(k, &n, right);
-	k->role = agent_access_groups_find(k->a->roster, n.role);
+	k->role = agent_access_groups_find(k->a->groups, n.role);
 	if (!k->role)
 		return WIRE_RESULT_NOT_FOUND;
 	/* A role that is named is still one of that connection. */
@@ -87,7 +87,7 @@ enum wire_result agent_serve_authorise(struct agent_call *k,
 	if (right == AGENT_RIGHT_ADMIN)
 		return k->c->through == AGENT_SOURCE_ADMIN ? WIRE_RESULT_OK :
 							     WIRE_RESULT_DENIED;
-	if (!agent_access_groups_knows(k->a->roster, &k->c->peer))
+	if (!agent_access_groups_knows(k->a->groups, &k->c->peer))
 		return WIRE_RESULT_DENIED;
 	if (k->m.operation == WIRE_LIST)
 		return WIRE_RESULT_OK;

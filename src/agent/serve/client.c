@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Connections: who may have one, whole requests in, whole replies out; must
  * never wait for a client, nor let one keep another waiting. */
+#include "agent/serve/client.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/agent_internal.h"
-#include "base/log.h"
+#include "agent/access/groups.h"
+#include "agent/serve/creds.h"
+#include "agent/serve/listen.h"
+#include "agent/serve/request.h"
 
 #define REQUEST_US   (1 * NOW_SECOND)  /* from its first byte to its last */
 #define IDLE_US	     (30 * NOW_SECOND) /* between requests */
@@ -20,9 +24,9 @@
 
 /* ---- Who has how many ---------------------------------------------------- */
 
-static struct agent_tally *tally_of(struct agent *a, uid_t uid)
+static struct agent_serve_client_tally *tally_of(struct agent *a, uid_t uid)
 {
-	struct agent_tally *free_one = NULL, *p;
+	struct agent_serve_client_tally *free_one = NULL, *p;
 
 	for (size_t i = 0; i < a->n_tallies; i++) {
 		if (a->tallies[i].n > 0 && a->tallies[i].uid == uid)
@@ -37,7 +41,7 @@ static struct agent_tally *tally_of(struct agent *a, uid_t uid)
 		a->tallies = p;
 		free_one = &p[a->n_tallies++];
 	}
-	*free_one = (struct agent_tally){ .uid = uid };
+	*free_one = (struct agent_serve_client_tally){ .uid = uid };
 	return free_one;
 }
 
@@ -47,7 +51,7 @@ static bool count_in(struct agent *a, const struct agent_watch *listener,
 		     const struct agent_peer *p, bool *ret_stranger)
 {
 	unsigned all = a->settings.clients, own = a->settings.clients_per_user;
-	struct agent_tally *t;
+	struct agent_serve_client_tally *t;
 	bool stranger;
 
 	*ret_stranger = false;
@@ -58,7 +62,7 @@ static bool count_in(struct agent *a, const struct agent_watch *listener,
 		return true;
 	}
 	t = tally_of(a, p->uid);
-	stranger = !agent_access_groups_knows(a->roster, p);
+	stranger = !agent_access_groups_knows(a->groups, p);
 	if (stranger && own > STRANGERS)
 		own = STRANGERS;
 	if (!t || a->n_clients >= all || t->n >= own)

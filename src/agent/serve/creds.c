@@ -8,20 +8,22 @@
  * ID is ROLE.password, ROLE.pgpass or ROLE.json; ROLE alone is the password,
  * as people expect of LoadCredential=ROLE:...
  */
+#include "agent/serve/creds.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "agent/agent_internal.h"
-#include "agent/serve/creds.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "format/format.h"
 
 /* A unit may wait while it starts; then it starts without. */
 #define WAIT_US (20 * NOW_SECOND)
+
+#define NO_COPY "no secret can be had now"
 
 char *agent_serve_creds_name(int fd)
 {
@@ -85,20 +87,19 @@ bool agent_serve_creds_read(const char *name,
 }
 
 /* Whose secret, and in which form.  A role may have a dot in its own name. */
-static const struct agent_role *find(struct agent *a,
-				     struct agent_serve_creds_wanted *w,
-				     enum format_kind *ret_kind,
-				     const char **ret_why)
+static struct agent_role *find(struct agent *a,
+			       struct agent_serve_creds_wanted *w,
+			       enum format_kind *ret_kind, const char **ret_why)
 {
 	char *dot = strrchr(w->id, '.');
-	const struct agent_role *role = NULL;
+	struct agent_role *role = NULL;
 
 	*ret_why = "there is no such role";
 	if (dot && dot != w->id) {
 		bool known = read_kind(dot, ret_kind);
 
 		*dot = '\0';
-		role = agent_access_groups_find(a->roster, w->id);
+		role = agent_access_groups_find(a->groups, w->id);
 		*dot = '.';
 		if (role && !known)
 			*ret_why = "it ends in no form that there is; write "
@@ -108,7 +109,7 @@ static const struct agent_role *find(struct agent *a,
 			return role;
 	}
 	*ret_kind = FORMAT_RAW;
-	return agent_access_groups_find(a->roster, w->id);
+	return agent_access_groups_find(a->groups, w->id);
 }
 
 static enum agent_outcome render(struct agent *a, const struct agent_role *role,
@@ -151,22 +152,12 @@ static enum agent_outcome refuse(const struct agent_serve_client *c,
 	return AGENT_CLOSE;
 }
 
-static bool wait_for(struct agent *a, struct agent_serve_client *c,
-		     const struct agent_role *role)
-{
-	if (now_boot(a->now) >= c->begun_us + WAIT_US)
-		return false;
-	c->until_us = c->begun_us + WAIT_US;
-	c->waits_for = role->secret;
-	c->waits_for_trail = false;
-	return true;
-}
-
 enum agent_outcome agent_serve_creds(struct agent *a,
 				     struct agent_serve_client *c,
 				     size_t *ret_len)
 {
-	const struct agent_role *role;
+	struct agent_call k = { .a = a, .c = c, .now_us = now_boot(a->now) };
+	struct agent_secret *s;
 	enum agent_outcome outcome;
 	enum format_kind kind;
 	char whom[160];
@@ -177,38 +168,37 @@ enum agent_outcome agent_serve_creds(struct agent *a,
 	if (c->peer.uid != 0 || !c->credential ||
 	    !agent_serve_creds_read(c->credential, &w))
 		return refuse(c, "that is not how systemd asks");
-	role = find(a, &w, &kind, &why);
-	if (!role)
+	k.role = find(a, &w, &kind, &why);
+	if (!k.role)
 		return refuse(c, why);
-	if (!role->secret || !agent_access_groups_unit(role, w.unit))
+	s = k.role->secret;
+	if (!s || !agent_access_groups_unit(k.role, w.unit))
 		return refuse(c, "the unit is not among the role's units");
-	switch (agent_cache_look(a->cache, role->secret, &stale)) {
+	switch (agent_cache_look(a->cache, s, &stale)) {
 	case AGENT_CACHE_COMING:
 	case AGENT_CACHE_NOTHING:
-		if (wait_for(a, c, role)) {
-			if (!c->asked)
-				agent_cache_press(a->cache, role->secret,
-						  AGENT_CACHE_PRESS_US);
-			else
-				agent_cache_soon(a->cache, role->secret,
-						 WAIT_US / 4);
-			c->asked = true;
-			return AGENT_PARK;
-		}
-		return refuse(c, "no secret can be had now");
+		if (!agent_serve_call_wait(&k, WAIT_US))
+			return refuse(c, NO_COPY);
+		if (!c->asked)
+			agent_cache_press(a->cache, s, AGENT_CACHE_PRESS_US);
+		else
+			agent_cache_soon(a->cache, s, WAIT_US / 4);
+		c->asked = true;
+		return AGENT_PARK;
 	case AGENT_CACHE_FRESH:
 	case AGENT_CACHE_STALE:
 		break;
 	}
-	if (!role->secret->password) {
-		if (!role->secret->failed && wait_for(a, c, role))
+	if (!s->password) {
+		if (!s->failed && agent_serve_call_wait(&k, WAIT_US))
 			return AGENT_PARK; /* the role's first units */
-		return refuse(c, "no secret can be had now");
+		return refuse(c, NO_COPY);
 	}
 	text_escape(whom, sizeof(whom), w.unit, strlen(w.unit));
-	outcome = agent_serve_request_record(a, c, role, "CREDENTIAL",
-					     stale > 0, whom);
+	outcome = agent_serve_call_record_handout(&k, "CREDENTIAL", stale > 0,
+						  whom);
 	if (outcome == AGENT_CLOSE)
 		return refuse(c, "the hand-out cannot be recorded");
-	return outcome == AGENT_PARK ? outcome : render(a, role, kind, ret_len);
+	return outcome == AGENT_PARK ? outcome :
+				       render(a, k.role, kind, ret_len);
 }

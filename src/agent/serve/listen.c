@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The three sockets; must never listen where others could have put one. */
+#include "agent/serve/listen.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,8 +12,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "agent/agent_internal.h"
 
 #include "base/log.h"
 
@@ -53,7 +53,7 @@ static void take_fd(struct agent *a, int fd, const char *name, size_t n)
 		return;
 	}
 	if (n == strlen("cache-0") && memcmp(name, "cache-", 6) == 0)
-		agent_cache_snapshot_restore(a, fd);
+		agent_cache_snapshot_restore(&a->snapshot, fd);
 	else
 		log_line(LOG_LEVEL_WARN,
 			 "systemd passed on a descriptor that is of no use "

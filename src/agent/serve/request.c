@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Answers requests; must never hand out what the peer's rights, the cache or the
  * audit do not allow, nor believe a word of the request about who asks. */
-#include <inttypes.h>
-#include <stdlib.h>
+#include "agent/serve/request.h"
+
 #include <string.h>
 
-#include "agent/agent_internal.h"
+#include "agent/serve/authorise.h"
+#include "agent/serve/verify.h"
 #include "base/text.h"
 #include "config.h"
+#include "open/open.h"
 
-/* How long a request waits for the first answer of a store, or the audit. */
+/* How long a request waits for the first answer of a store. */
 #define FIRST_US   (5 * NOW_SECOND)
-#define RECORD_US  (5 * NOW_SECOND)
 #define WAIT_MAX   600000	     /* ms */
 #define LIFE_MAX   INT64_C(86400000) /* ms */
 #define TOKEN_US   (10 * NOW_SECOND) /* between two that clients cause */
@@ -41,35 +42,6 @@ static const struct request {
 #undef WIRE_RESULT
 };
 
-enum agent_outcome agent_serve_request_answer(struct agent_call *k,
-					      enum wire_result result)
-{
-	wire_begin(&k->out, secret_buffer(k->a->outbox),
-		   secret_cap(k->a->outbox), k->m.operation | WIRE_REPLY);
-	wire_put_number(&k->out, WIRE_TAG_RESULT, (int64_t)result);
-	return AGENT_REPLY;
-}
-
-static enum agent_outcome say(struct agent_call *k, enum wire_result result,
-			      const char *sentence)
-{
-	agent_serve_request_answer(k, result);
-	wire_put_text(&k->out, WIRE_TAG_SENTENCE, sentence);
-	return AGENT_REPLY;
-}
-
-bool agent_serve_request_wait(struct agent_call *k, int64_t limit_us)
-{
-	struct agent_serve_client *c = k->c;
-
-	if (c->left || k->now_us >= c->begun_us + limit_us)
-		return false;
-	c->until_us = c->begun_us + limit_us;
-	c->waits_for = k->role->secret;
-	c->waits_for_trail = false;
-	return true;
-}
-
 enum agent_outcome agent_serve_request(struct agent *a,
 				       struct agent_serve_client *c,
 				       const void *frame, size_t len,
@@ -83,7 +55,7 @@ enum agent_outcome agent_serve_request(struct agent *a,
 	if (wire_parse(frame, len, false, &k.m, &why) != STATUS_OK) {
 		/* Its header was good. */
 		k.m.operation = ((const unsigned char *)frame)[3];
-		say(&k, WIRE_RESULT_BAD_REQUEST, why.text);
+		agent_serve_call_refuse(&k, WIRE_RESULT_BAD_REQUEST, why.text);
 		outcome = AGENT_REPLY_AND_CLOSE;
 	} else {
 		result = agent_serve_authorise(&k,
@@ -92,14 +64,15 @@ enum agent_outcome agent_serve_request(struct agent *a,
 			agent_serve_verify_nobody(&k);
 		outcome = result == WIRE_RESULT_OK ?
 				  requests[k.m.operation].handle(&k) :
-				  agent_serve_request_answer(&k, result);
+				  agent_serve_call_answer(&k, result);
 	}
 	if (outcome == AGENT_PARK || outcome == AGENT_CLOSE)
 		return outcome;
 	if (wire_end(&k.out, ret_len) == STATUS_OK)
 		return outcome;
 	/* What a store holds cannot be carried. */
-	say(&k, WIRE_RESULT_UNAVAILABLE, "what the store holds is malformed");
+	agent_serve_call_refuse(&k, WIRE_RESULT_UNAVAILABLE,
+				"what the store holds is malformed");
 	return wire_end(&k.out, ret_len) == STATUS_OK ? outcome : AGENT_CLOSE;
 }
 
@@ -118,48 +91,6 @@ void agent_serve_request_leave(struct agent *a, struct agent_serve_client *c,
 }
 
 /* ---- Handing out --------------------------------------------------------- */
-
-static enum agent_outcome record_act(struct agent *a,
-				     struct agent_serve_client *c,
-				     const struct agent_act *act)
-{
-	switch (agent_trail_hand_out(a->trail, act, &c->ticket)) {
-	case AGENT_TRAIL_GO:
-		return AGENT_REPLY;
-	case AGENT_TRAIL_BROKEN:
-		return AGENT_CLOSE;
-	case AGENT_TRAIL_WAIT:
-		break;
-	}
-	if (!c->waits_for_trail)
-		c->until_us = now_boot(a->now) + RECORD_US;
-	else if (now_boot(a->now) >= c->until_us)
-		return AGENT_CLOSE;
-	c->waits_for_trail = true;
-	c->waits_for = NULL;
-	return AGENT_PARK;
-}
-
-enum agent_outcome agent_serve_request_record(struct agent *a,
-					      struct agent_serve_client *c,
-					      const struct agent_role *role,
-					      const char *operation, bool stale,
-					      const char *whom)
-{
-	const struct agent_act act = {
-		.kind = "handout",
-		.operation = operation,
-		.status = status_name(STATUS_OK),
-		.uid = c->peer.uid,
-		.pid = c->peer.pid,
-		.role = role->name,
-		.version = role->secret->current.id,
-		.stale = stale,
-		.whom = whom,
-	};
-
-	return record_act(a, c, &act);
-}
 
 static void put_time(struct wire_out *o, enum wire_tag tag, int64_t us)
 {
@@ -249,27 +180,27 @@ static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
 
 	*ret_answered = true;
 	if (!s) /* a token that nobody reads is not minted */
-		return agent_serve_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	switch (agent_cache_look(k->a->cache, s, ret_stale)) {
 	case AGENT_CACHE_COMING:
-		if (agent_serve_request_wait(k, patience(k, FIRST_US)))
+		if (agent_serve_call_wait(k, patience(k, FIRST_US)))
 			return AGENT_PARK;
-		return agent_serve_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	case AGENT_CACHE_NOTHING:
-		if (agent_serve_request_wait(k, wait)) {
+		if (agent_serve_call_wait(k, wait)) {
 			press(k, wait);
 			return AGENT_PARK;
 		}
-		return agent_serve_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	case AGENT_CACHE_FRESH:
 	case AGENT_CACHE_STALE:
 		break;
 	}
 	if (unwanted(k)) {
 		press(k, wait);
-		if (agent_serve_request_wait(k, wait))
+		if (agent_serve_call_wait(k, wait))
 			return AGENT_PARK;
-		return agent_serve_request_answer(k, WIRE_RESULT_TIMEOUT);
+		return agent_serve_call_answer(k, WIRE_RESULT_TIMEOUT);
 	}
 	*ret_answered = false;
 	return AGENT_REPLY;
@@ -290,7 +221,7 @@ static enum agent_outcome check_life(struct agent_call *k)
 	if (!k->c->pressed && k->now_us - s->minted_us < TOKEN_US && !s->busy)
 		return AGENT_CLOSE;
 	if ((k->c->pressed && !s->busy) ||
-	    !agent_serve_request_wait(k, patience(k, FIRST_US)))
+	    !agent_serve_call_wait(k, patience(k, FIRST_US)))
 		return AGENT_CLOSE;
 	if (!k->c->pressed) {
 		s->minted_us = k->now_us;
@@ -313,24 +244,25 @@ static enum agent_outcome do_GET(struct agent_call *k)
 		return outcome;
 	if (!s->password) {
 		if (!s->failed &&
-		    agent_serve_request_wait(k, patience(k, FIRST_US)))
+		    agent_serve_call_wait(k, patience(k, FIRST_US)))
 			return AGENT_PARK; /* the role's first readers */
-		return agent_serve_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	}
 	outcome = check_life(k);
 	if (outcome == AGENT_CLOSE)
-		return say(k, WIRE_RESULT_UNAVAILABLE,
-			   "no token of that life can be had");
+		return agent_serve_call_refuse(
+			k, WIRE_RESULT_UNAVAILABLE,
+			"no token of that life can be had");
 	if (outcome == AGENT_PARK)
 		return outcome;
-	outcome = agent_serve_request_record(k->a, k->c, k->role, "GET",
-					     stale > 0, "");
+	outcome = agent_serve_call_record_handout(k, "GET", stale > 0, "");
 	if (outcome == AGENT_CLOSE)
-		return say(k, WIRE_RESULT_UNAVAILABLE,
-			   "the hand-out cannot be recorded");
+		return agent_serve_call_refuse(
+			k, WIRE_RESULT_UNAVAILABLE,
+			"the hand-out cannot be recorded");
 	if (outcome == AGENT_PARK)
 		return outcome;
-	agent_serve_request_answer(k, WIRE_RESULT_OK);
+	agent_serve_call_answer(k, WIRE_RESULT_OK);
 	put_role(k, k->role, stale);
 	wire_put(&k->out, WIRE_TAG_PASSWORD, secret_bytes(s->password),
 		 secret_len(s->password));
@@ -346,7 +278,7 @@ static enum agent_outcome do_DESCRIBE(struct agent_call *k)
 	outcome = look(k, &stale, &answered);
 	if (outcome == AGENT_PARK || answered)
 		return outcome;
-	agent_serve_request_answer(k, WIRE_RESULT_OK);
+	agent_serve_call_answer(k, WIRE_RESULT_OK);
 	put_role(k, k->role, stale);
 	return AGENT_REPLY;
 }
@@ -360,7 +292,7 @@ static enum agent_outcome do_VERIFY(struct agent_call *k)
 
 static enum agent_outcome do_VERSION(struct agent_call *k)
 {
-	agent_serve_request_answer(k, WIRE_RESULT_OK);
+	agent_serve_call_answer(k, WIRE_RESULT_OK);
 	wire_put_text(&k->out, WIRE_TAG_SERVER,
 		      "keyturn-agent " PACKAGE_VERSION);
 	return AGENT_REPLY;
@@ -368,13 +300,13 @@ static enum agent_outcome do_VERSION(struct agent_call *k)
 
 static enum agent_outcome do_LIST(struct agent_call *k)
 {
-	const struct agent_access_groups *r = k->a->roster;
+	const struct agent_access_groups *r = k->a->groups;
 	char after[AGENT_NAME_SIZE];
 	int64_t stale = 0;
 	size_t more;
 
 	wire_text(&k->m, WIRE_TAG_AFTER, after, sizeof(after));
-	agent_serve_request_answer(k, WIRE_RESULT_OK);
+	agent_serve_call_answer(k, WIRE_RESULT_OK);
 	wire_put_number(&k->out, WIRE_TAG_MORE, 0);
 	more = k->out.len - 1; /* becomes 1 when they do not fit */
 	for (size_t i = agent_access_groups_behind(r, after);
@@ -404,7 +336,7 @@ static enum agent_outcome do_FEEDBACK(struct agent_call *k)
 		wire_text(&k->m, WIRE_TAG_VERSION, version, sizeof(version));
 
 	if (named && strcmp(version, s->current.id) != 0)
-		return agent_serve_request_answer(k, WIRE_RESULT_OK);
+		return agent_serve_call_answer(k, WIRE_RESULT_OK);
 	if (!k->role->token) {
 		agent_cache_press(k->a->cache, s, AGENT_CACHE_PRESS_US);
 	} else if (named && k->now_us - s->minted_us >= TOKEN_US) {
@@ -413,7 +345,7 @@ static enum agent_outcome do_FEEDBACK(struct agent_call *k)
 		text_copy(s->refused, sizeof(s->refused), version);
 		agent_cache_press(k->a->cache, s, 0);
 	}
-	return agent_serve_request_answer(k, WIRE_RESULT_OK);
+	return agent_serve_call_answer(k, WIRE_RESULT_OK);
 }
 
 /* What is answered with OK is durable, and kept until the rotator has it. */
@@ -431,22 +363,24 @@ static enum agent_outcome do_ROTATE(struct agent_call *k)
 	};
 
 	if (role->asked)
-		return agent_serve_request_answer(k, WIRE_RESULT_OK);
+		return agent_serve_call_answer(k, WIRE_RESULT_OK);
 	if (role->asked_us && k->now_us - role->asked_us < ROTATE_US)
-		return say(k, WIRE_RESULT_LIMITED,
-			   "a rotation was asked for within the last minute");
-	switch (record_act(k->a, k->c, &act)) {
+		return agent_serve_call_refuse(
+			k, WIRE_RESULT_LIMITED,
+			"a rotation was asked for within the last minute");
+	switch (agent_serve_call_record(k, &act)) {
 	case AGENT_PARK:
 		return AGENT_PARK;
 	case AGENT_CLOSE:
-		return say(k, WIRE_RESULT_UNAVAILABLE,
-			   "the request cannot be recorded");
+		return agent_serve_call_refuse(
+			k, WIRE_RESULT_UNAVAILABLE,
+			"the request cannot be recorded");
 	default:
 		break;
 	}
 	role->asked = true;
 	role->asked_us = k->now_us;
-	return agent_serve_request_answer(k, WIRE_RESULT_OK);
+	return agent_serve_call_answer(k, WIRE_RESULT_OK);
 }
 
 /* The role that an administrator's request names. */
@@ -456,7 +390,7 @@ static enum wire_result named(struct agent_call *k)
 
 	if (!wire_text(&k->m, WIRE_TAG_ROLE, name, sizeof(name)))
 		return WIRE_RESULT_BAD_REQUEST;
-	k->role = agent_access_groups_find(k->a->roster, name);
+	k->role = agent_access_groups_find(k->a->groups, name);
 	return k->role ? WIRE_RESULT_OK : WIRE_RESULT_NOT_FOUND;
 }
 
@@ -468,14 +402,14 @@ static enum agent_outcome do_REFRESH(struct agent_call *k)
 	wire_text(&k->m, WIRE_TAG_VERSION, version, sizeof(version));
 	if (result == WIRE_RESULT_OK && k->role->secret)
 		agent_cache_push(k->a->cache, k->role->secret, version);
-	return agent_serve_request_answer(k, result);
+	return agent_serve_call_answer(k, result);
 }
 
 static enum agent_outcome do_TAKE(struct agent_call *k)
 {
-	const struct agent_access_groups *r = k->a->roster;
+	const struct agent_access_groups *r = k->a->groups;
 
-	agent_serve_request_answer(k, WIRE_RESULT_OK);
+	agent_serve_call_answer(k, WIRE_RESULT_OK);
 	for (size_t i = 0; i < agent_access_groups_count(r); i++) {
 		struct agent_role *role = agent_access_groups_at(r, i);
 
@@ -503,5 +437,5 @@ static enum agent_outcome do_TAKEN(struct agent_call *k)
 		act.role = k->role->name;
 		agent_trail_note(k->a->trail, &act);
 	}
-	return agent_serve_request_answer(k, result);
+	return agent_serve_call_answer(k, result);
 }

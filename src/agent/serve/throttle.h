@@ -2,8 +2,8 @@
 /* Counts wrong passwords for each (client user, role, remote host), and for each
  * (client user, role), and says when the next is not even looked at.  Fixed
  * memory: when it is full, those with the fewest are forgotten. */
-#ifndef KEYTURN_AGENT_BRAKE_H
-#define KEYTURN_AGENT_BRAKE_H
+#ifndef KEYTURN_AGENT_SERVE_THROTTLE_H
+#define KEYTURN_AGENT_SERVE_THROTTLE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,10 +3,12 @@
  * longer or shorter for what it finds, nor look at a guess that is not counted:
  * a wrong one counts from the first comparison, before anything is waited for,
  * and is taken back when it turns out to be newer than what was held. */
+#include "agent/serve/verify.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/agent_internal.h"
+#include "agent/serve/throttle.h"
 
 /* How long a login may wait for the store's answer to a wrong password, and for
  * the first answer at all. */
@@ -91,10 +93,10 @@ static bool is_limited(const struct agent_call *k, const struct attempt *t)
 {
 	unsigned limit = k->a->settings.wrong_passwords;
 
-	return agent_serve_throttle_on(k->a->brake, &t->who, limit,
+	return agent_serve_throttle_on(k->a->throttle, &t->who, limit,
 				       k->now_us) ||
-	       agent_serve_throttle_on(k->a->brake, &t->all, limit * ALL_HOSTS,
-				       k->now_us);
+	       agent_serve_throttle_on(k->a->throttle, &t->all,
+				       limit * ALL_HOSTS, k->now_us);
 }
 
 static void count(struct agent_call *k, const struct attempt *t)
@@ -103,8 +105,8 @@ static void count(struct agent_call *k, const struct attempt *t)
 
 	if (k->c->counted)
 		return;
-	agent_serve_throttle_wrong(k->a->brake, &t->who, limit, k->now_us);
-	agent_serve_throttle_wrong(k->a->brake, &t->all, limit * ALL_HOSTS,
+	agent_serve_throttle_wrong(k->a->throttle, &t->who, limit, k->now_us);
+	agent_serve_throttle_wrong(k->a->throttle, &t->all, limit * ALL_HOSTS,
 				   k->now_us);
 	k->c->counted = true;
 }
@@ -115,8 +117,8 @@ static void take_back(struct agent_call *k, const struct attempt *t)
 
 	if (!k->c->counted)
 		return;
-	agent_serve_throttle_back(k->a->brake, &t->who, limit, k->now_us);
-	agent_serve_throttle_back(k->a->brake, &t->all, limit * ALL_HOSTS,
+	agent_serve_throttle_back(k->a->throttle, &t->who, limit, k->now_us);
+	agent_serve_throttle_back(k->a->throttle, &t->all, limit * ALL_HOSTS,
 				  k->now_us);
 	k->c->counted = false;
 }
@@ -151,9 +153,9 @@ static bool too_many_rows(struct agent_call *k, enum wire_result result)
 	if (agent_serve_throttle_who(k->a->cache, words_of(result),
 				     k->c->peer.uid, k->role->name, NULL,
 				     &rows) != STATUS_OK ||
-	    agent_serve_throttle_on(k->a->brake, &rows, limit, k->now_us))
+	    agent_serve_throttle_on(k->a->throttle, &rows, limit, k->now_us))
 		return true;
-	agent_serve_throttle_wrong(k->a->brake, &rows, limit, k->now_us);
+	agent_serve_throttle_wrong(k->a->throttle, &rows, limit, k->now_us);
 	return false;
 }
 
@@ -204,7 +206,7 @@ static bool ask_again(struct agent_call *k)
 		agent_cache_press(k->a->cache, k->role->secret,
 				  AGENT_CACHE_PRESS_US);
 	k->c->pressed = true;
-	return is_asked(k) && agent_serve_request_wait(k, ASK_US);
+	return is_asked(k) && agent_serve_call_wait(k, ASK_US);
 }
 
 static enum agent_outcome answer(struct agent_call *k, const struct attempt *t,
@@ -213,7 +215,7 @@ static enum agent_outcome answer(struct agent_call *k, const struct attempt *t,
 	const struct agent_secret *s = k->role->secret;
 
 	record(k, t, result, stale);
-	agent_serve_request_answer(k, result);
+	agent_serve_call_answer(k, result);
 	if (result == WIRE_RESULT_OK_PREVIOUS)
 		wire_put_number(&k->out, WIRE_TAG_GRACE_UNTIL,
 				s->since_us + k->role->grace_us);
@@ -227,27 +229,27 @@ enum agent_outcome agent_serve_verify(struct agent_call *k)
 	int64_t stale;
 
 	if (!read_attempt(k, k->role->name, &t))
-		return agent_serve_request_answer(k, WIRE_RESULT_BAD_REQUEST);
+		return agent_serve_call_answer(k, WIRE_RESULT_BAD_REQUEST);
 	switch (agent_cache_look(k->a->cache, k->role->secret, &stale)) {
 	case AGENT_CACHE_COMING:
-		if (agent_serve_request_wait(k, FIRST_US))
+		if (agent_serve_call_wait(k, FIRST_US))
 			return AGENT_PARK;
-		return agent_serve_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	case AGENT_CACHE_NOTHING:
-		return agent_serve_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	case AGENT_CACHE_FRESH:
 	case AGENT_CACHE_STALE:
 		break;
 	}
 	if (!k->role->secret->current.has_mac) {
 		if (!k->role->secret->failed &&
-		    agent_serve_request_wait(k, FIRST_US))
+		    agent_serve_call_wait(k, FIRST_US))
 			return AGENT_PARK; /* the role's first verifiers */
-		return agent_serve_request_answer(k, WIRE_RESULT_UNAVAILABLE);
+		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	}
 	if (!k->c->counted && is_limited(k, &t)) {
 		/* What the others have tried may be a newer password. */
-		if (is_asked(k) && agent_serve_request_wait(k, ASK_US))
+		if (is_asked(k) && agent_serve_call_wait(k, ASK_US))
 			return AGENT_PARK;
 		return answer(k, &t, WIRE_RESULT_LIMITED, stale > 0);
 	}

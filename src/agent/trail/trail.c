@@ -31,7 +31,7 @@ struct entry {
 
 struct agent_trail {
 	const struct now *now;
-	struct agent_trail_writer *scribe;
+	struct agent_trail_writer *writer;
 	struct entry *buckets[BUCKETS];
 	size_t n;
 	uint64_t tickets;
@@ -51,7 +51,7 @@ enum status agent_trail_new(struct ledger *ledger, const struct now *now,
 	if (!t)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
 	t->now = now;
-	s = agent_trail_writer_new(ledger, now, wake, arg, &t->scribe, why);
+	s = agent_trail_writer_new(ledger, now, wake, arg, &t->writer, why);
 	if (s != STATUS_OK) {
 		free(t);
 		return s;
@@ -131,7 +131,7 @@ static bool write_count(struct agent_trail *t, struct entry *e)
 	l.at_us = now_wall(t->now);
 	l.count = e->more;
 	l.ticket = 0;
-	if (!agent_trail_writer_write(t->scribe, &l))
+	if (!agent_trail_writer_write(t->writer, &l))
 		return false;
 	e->more = 0;
 	return true;
@@ -144,7 +144,7 @@ static bool write_event(struct agent_trail *t, struct entry *e, bool waits)
 	e->waits = waits;
 	e->since_us = now_boot(t->now);
 	e->state = ENTRY_WRITING;
-	if (agent_trail_writer_write(t->scribe, &e->line))
+	if (agent_trail_writer_write(t->writer, &e->line))
 		return true;
 	e->state = ENTRY_FAILED;
 	return false;
@@ -272,7 +272,7 @@ void agent_trail_tick(struct agent_trail *t)
 	sweep(t, false);
 	if (t->owed > 0 && now >= t->retry_us) {
 		t->retry_us = now + RETRY_US;
-		agent_trail_writer_retry(t->scribe);
+		agent_trail_writer_retry(t->writer);
 	}
 }
 
@@ -294,12 +294,12 @@ bool agent_trail_collect(struct agent_trail *t)
 	struct agent_trail_writer_line *done;
 	bool told = false, written;
 
-	while ((done = agent_trail_writer_done(t->scribe, &written)) != NULL) {
+	while ((done = agent_trail_writer_done(t->writer, &written)) != NULL) {
 		if (done->ticket)
 			told = settle(t, done, written) || told;
 		agent_trail_writer_line_free(done);
 	}
-	t->owed = agent_trail_writer_owed(t->scribe, t->trouble,
+	t->owed = agent_trail_writer_owed(t->writer, t->trouble,
 					  sizeof(t->trouble));
 	return told;
 }
@@ -317,7 +317,7 @@ void agent_trail_free(struct agent_trail *t)
 		return;
 	t->owed = 0; /* the last try */
 	agent_trail_flush(t);
-	agent_trail_writer_free(t->scribe);
+	agent_trail_writer_free(t->writer);
 	for (size_t b = 0; b < BUCKETS; b++) {
 		while ((e = t->buckets[b]) != NULL) {
 			t->buckets[b] = e->next;

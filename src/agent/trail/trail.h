@@ -14,8 +14,8 @@
  * disk; those that come together share one commit.  When a count cannot be
  * written, nothing more is handed out until it can.
  */
-#ifndef KEYTURN_AGENT_TRAIL_H
-#define KEYTURN_AGENT_TRAIL_H
+#ifndef KEYTURN_AGENT_TRAIL_TRAIL_H
+#define KEYTURN_AGENT_TRAIL_TRAIL_H
 
 #include <stdint.h>
 #include <sys/types.h>

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 #define BATCH_MAX     128
 #define QUEUE_MAX     65536
@@ -238,7 +239,7 @@ enum status agent_trail_writer_new(struct ledger *ledger, const struct now *now,
 	s->checkpoint_us = now_boot(now) + CHECKPOINT_US;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->work, NULL);
-	if (pthread_create(&s->thread, NULL, work, s) != 0) {
+	if (thread_start(&s->thread, work, s) != 0) {
 		free(s);
 		return reason_set(why, STATUS_NO_MEMORY,
 				  "cannot start a thread");

@@ -2,8 +2,8 @@
 /* The thread that writes the agent's events to the ledger, all that have come
  * in one commit.  Counts that could not be written are kept for another try;
  * everything else is reported as failed. */
-#ifndef KEYTURN_AGENT_SCRIBE_H
-#define KEYTURN_AGENT_SCRIBE_H
+#ifndef KEYTURN_AGENT_TRAIL_WRITER_H
+#define KEYTURN_AGENT_TRAIL_WRITER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -17,9 +17,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent/agent_internal.h"
+#include "agent/access/groups.h"
+#include "agent/serve/client.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "wire/wire.h"
 
 struct world {
 	struct agent a;
@@ -55,7 +57,7 @@ static void configure(struct world *w, const char *role)
 		fail_msg("%s", why.text);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(agent_access_groups_new(w->a.config, false,
-						 &w->a.roster, &why),
+						 &w->a.groups, &why),
 			 STATUS_OK);
 }
 
@@ -98,7 +100,7 @@ static int teardown(void **state)
 	assert_int_equal(w->a.n_strangers, 0);
 	close(w->a.listeners[AGENT_SOURCE_AGENT].fd);
 	close(w->a.epoll);
-	agent_access_groups_free(w->a.roster);
+	agent_access_groups_free(w->a.groups);
 	config_free(w->a.config);
 	secret_free(w->a.inbox);
 	secret_free(w->a.outbox);
@@ -205,7 +207,7 @@ static void all_without_any_right_share_an_eighth(void **state)
 		assert_false(is_ended(fd[i]));
 	assert_true(is_ended(fd[3]));
 	/* Who has a right is not kept out by them. */
-	strict = w->a.roster;
+	strict = w->a.groups;
 	config = w->a.config;
 	known(w);
 	agent_access_groups_free(strict);
