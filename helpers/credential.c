@@ -15,9 +15,9 @@
 #include "base/log.h"
 #include "config.h"
 
-static enum credential_exit get(struct credential_agent *a,
-				const struct credential_options *o,
-				struct reason *why)
+static enum credential_exit get_secret(struct credential_agent *a,
+				       const struct credential_options *o,
+				       struct reason *why)
 {
 	struct credential_answer answer = { 0 };
 	enum credential_exit e;
@@ -31,8 +31,10 @@ static enum credential_exit get(struct credential_agent *a,
 	return e;
 }
 
-static int run(struct credential_agent *a, const struct credential_options *o,
-	       const struct credential_before *before, struct reason *why)
+static int run_command(struct credential_agent *a,
+		       const struct credential_options *o,
+		       const struct credential_before *before,
+		       struct reason *why)
 {
 	/* A reader that goes away is an error to report, not a death; what is
 	 * executed has its own view. */
@@ -40,7 +42,7 @@ static int run(struct credential_agent *a, const struct credential_options *o,
 		signal(SIGPIPE, SIG_IGN);
 	switch (o->command) {
 	case CREDENTIAL_GET:
-		return get(a, o, why);
+		return get_secret(a, o, why);
 	case CREDENTIAL_EXEC:
 		return credential_exec(a, o, before, why);
 	case CREDENTIAL_LIST:
@@ -58,8 +60,8 @@ static int run(struct credential_agent *a, const struct credential_options *o,
 }
 
 /* What needs no agent. */
-static bool alone(const struct credential_options *o,
-		  enum credential_exit *ret_exit, struct reason *why)
+static bool is_alone(const struct credential_options *o,
+		     enum credential_exit *ret_exit, struct reason *why)
 {
 	const char *line = CREDENTIAL_PROGRAM " " PACKAGE_VERSION "\n";
 
@@ -120,12 +122,12 @@ int main(int argc, char **argv)
 		reason_set(&why, STATUS_ERROR, "standard output is closed");
 		e = CREDENTIAL_ERROR;
 	}
-	if (e == CREDENTIAL_OK && alone(&o, &done, &why))
+	if (e == CREDENTIAL_OK && is_alone(&o, &done, &why))
 		e = done;
 	else if (e == CREDENTIAL_OK) {
 		e = credential_ask_open(&agent, &o, &why);
 		if (e == CREDENTIAL_OK)
-			e = run(&agent, &o, before, &why);
+			e = run_command(&agent, &o, before, &why);
 		credential_ask_close(&agent);
 	}
 	if (e != CREDENTIAL_OK && o.form == CREDENTIAL_FORM_DOCKER)

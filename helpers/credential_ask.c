@@ -60,9 +60,9 @@ static enum credential_exit exit_of(enum status s)
 }
 
 /* What the agent answered, for a person. */
-static enum credential_exit refusal(const struct wire_message *m,
-				    const struct credential_key *key,
-				    struct reason *why)
+static enum credential_exit exit_of_refusal(const struct wire_message *m,
+					    const struct credential_key *key,
+					    struct reason *why)
 {
 	int64_t result = wire_number(m, WIRE_TAG_RESULT, -1);
 	char name[640], sentence[512];
@@ -85,9 +85,11 @@ static enum credential_exit refusal(const struct wire_message *m,
 	return (enum credential_exit)wire_result_exit((unsigned)result);
 }
 
-static enum credential_exit call(struct credential_agent *a, struct wire_out *o,
-				 void *reply, size_t size, unsigned wait_ms,
-				 struct wire_message *ret, struct reason *why)
+static enum credential_exit call_agent(struct credential_agent *a,
+				       struct wire_out *o, void *reply,
+				       size_t size, unsigned wait_ms,
+				       struct wire_message *ret,
+				       struct reason *why)
 {
 	size_t len;
 
@@ -113,8 +115,8 @@ static void put_key(struct wire_out *o, const struct credential_key *k)
 	wire_put_text(o, WIRE_TAG_DBNAME, k->dbname);
 }
 
-static void build(const struct credential_question *q, struct wire_out *o,
-		  void *frame)
+static void build_request(const struct credential_question *q,
+			  struct wire_out *o, void *frame)
 {
 	wire_begin(o, frame, WIRE_REQUEST_MAX, q->operation);
 	if (q->key != NULL)
@@ -129,7 +131,7 @@ static void build(const struct credential_question *q, struct wire_out *o,
 
 /* ---- The answer ------------------------------------------------------------- */
 
-static enum credential_exit lie(struct reason *why, const char *fault)
+static enum credential_exit refuse_lie(struct reason *why, const char *fault)
 {
 	reason_set(why, STATUS_CORRUPT,
 		   "the agent's answer is not to be believed: %s", fault);
@@ -160,35 +162,35 @@ static enum credential_exit read_fields(const struct wire_message *m,
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (!wire_text(m, texts[i].tag, texts[i].to, texts[i].size) &&
 		    wire_find(m, texts[i].tag, &n) != NULL && n > 0)
-			return lie(why, "a field is too long");
+			return refuse_lie(why, "a field is too long");
 	ret->rotated_at = wire_number(m, WIRE_TAG_ROTATED_AT, 0);
 	ret->expires_at = wire_number(m, WIRE_TAG_EXPIRES_AT, 0);
 	ret->stale = wire_find(m, WIRE_TAG_STALE, &n) != NULL;
 	ret->stale_seconds = wire_number(m, WIRE_TAG_STALE, 0);
 	if (ret->rotated_at < 0 || ret->expires_at < 0 ||
 	    ret->stale_seconds < 0)
-		return lie(why, "a time is negative");
+		return refuse_lie(why, "a time is negative");
 	return CREDENTIAL_OK;
 }
 
-static bool differs(const char *asked, const char *answered)
+static bool is_other(const char *asked, const char *answered)
 {
 	return *asked && *answered && strcmp(asked, answered) != 0;
 }
 
-static enum credential_exit check(const struct credential_question *q,
-				  const struct credential_answer *a,
-				  struct reason *why)
+static enum credential_exit check_answer(const struct credential_question *q,
+					 const struct credential_answer *a,
+					 struct reason *why)
 {
-	if (q->key != NULL && (differs(q->key->role, a->key.role) ||
-			       differs(q->key->realm, a->key.realm)))
-		return lie(why, "it is about another role");
+	if (q->key != NULL && (is_other(q->key->role, a->key.role) ||
+			       is_other(q->key->realm, a->key.realm)))
+		return refuse_lie(why, "it is about another role");
 	if (q->key != NULL && !*q->key->role &&
-	    differs(q->key->user, a->key.user))
-		return lie(why, "it is about another user");
+	    is_other(q->key->user, a->key.user))
+		return refuse_lie(why, "it is about another user");
 	if (q->not_version != NULL && *q->not_version &&
 	    strcmp(q->not_version, a->version) == 0)
-		return lie(why, "it is the version that was not wanted");
+		return refuse_lie(why, "it is the version that was not wanted");
 	return CREDENTIAL_OK;
 }
 
@@ -201,7 +203,7 @@ static enum credential_exit take_password(const struct wire_message *m,
 
 	bytes = wire_find(m, WIRE_TAG_PASSWORD, &n);
 	if (bytes == NULL || n == 0)
-		return lie(why, "it has no password");
+		return refuse_lie(why, "it has no password");
 	if (secret_new(n, &ret->password) != STATUS_OK ||
 	    secret_set(ret->password, bytes, n) != STATUS_OK) {
 		reason_set(why, STATUS_NO_MEMORY,
@@ -222,15 +224,15 @@ enum credential_exit credential_ask(struct credential_agent *a,
 	struct wire_out o;
 
 	*ret = (struct credential_answer){ 0 };
-	build(q, &o, frame);
-	e = call(a, &o, secret_buffer(a->reply), REPLY_MAX, q->wait_ms, &m,
-		 why);
+	build_request(q, &o, frame);
+	e = call_agent(a, &o, secret_buffer(a->reply), REPLY_MAX, q->wait_ms,
+		       &m, why);
 	if (e == CREDENTIAL_OK)
-		e = refusal(&m, q->key, why);
+		e = exit_of_refusal(&m, q->key, why);
 	if (e == CREDENTIAL_OK)
 		e = read_fields(&m, ret, why);
 	if (e == CREDENTIAL_OK)
-		e = check(q, ret, why);
+		e = check_answer(q, ret, why);
 	if (e == CREDENTIAL_OK && q->operation == WIRE_GET)
 		e = take_password(&m, ret, why);
 	secret_clear(a->reply);
@@ -239,7 +241,8 @@ enum credential_exit credential_ask(struct credential_agent *a,
 
 /* Beside a role, host and the like say where to connect to: a pooler in front
  * of the cluster, say. */
-static void override(struct credential_key *k, const struct credential_key *by)
+static void override_key(struct credential_key *k,
+			 const struct credential_key *by)
 {
 	if (!*by->role)
 		return;
@@ -280,7 +283,7 @@ enum credential_exit credential_ask_secret(struct credential_agent *a,
 	}
 	e = credential_ask(a, &get, ret, why);
 	if (e == CREDENTIAL_OK)
-		override(&ret->key, key);
+		override_key(&ret->key, key);
 	return e;
 }
 
@@ -299,7 +302,7 @@ static enum credential_exit take_names(const struct wire_message *m,
 	while (wire_entry(m, &at, &entry)) {
 		if (!wire_text(&entry, WIRE_TAG_ROLE, name, sizeof(name)) ||
 		    size < sizeof(name) || strcmp(name, last) <= 0)
-			return lie(why, "its list is not in order");
+			return refuse_lie(why, "its list is not in order");
 		memcpy(last, name, sizeof(name));
 		text_add(ret, name);
 		text_add(ret, "\n");
@@ -326,15 +329,15 @@ enum credential_exit credential_ask_roles(struct credential_agent *a,
 		memcpy(before, last, sizeof(before));
 		wire_begin(&o, frame, sizeof(frame), WIRE_LIST);
 		wire_put_text(&o, WIRE_TAG_AFTER, last);
-		e = call(a, &o, reply, WIRE_REPLY_MAX, 0, &m, why);
+		e = call_agent(a, &o, reply, WIRE_REPLY_MAX, 0, &m, why);
 		if (e == CREDENTIAL_OK)
-			e = refusal(&m, NULL, why);
+			e = exit_of_refusal(&m, NULL, why);
 		if (e == CREDENTIAL_OK)
 			e = take_names(&m, ret, last, sizeof(last), why);
 		more = e == CREDENTIAL_OK &&
 		       wire_number(&m, WIRE_TAG_MORE, 0) == 1;
 		if (more && strcmp(before, last) == 0)
-			e = lie(why, "its list has no end");
+			e = refuse_lie(why, "its list has no end");
 	} while (more && e == CREDENTIAL_OK);
 	if (e == CREDENTIAL_OK && text_status(ret) != STATUS_OK) {
 		reason_set(why, STATUS_LIMIT, "the list is too long");

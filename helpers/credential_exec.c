@@ -65,7 +65,7 @@ struct credential_before *credential_exec_before(void)
 
 /* ---- The passfile ------------------------------------------------------------ */
 
-static enum credential_exit failed(struct reason *why, const char *what)
+static enum credential_exit fail_exec(struct reason *why, const char *what)
 {
 	reason_set(why, STATUS_ERROR, "cannot %s: %s", what, strerror(errno));
 	return CREDENTIAL_ERROR;
@@ -108,7 +108,7 @@ static enum credential_exit write_line(int fd,
 	if (format_render(FORMAT_PGPASS, &c, &line, why) != STATUS_OK)
 		return CREDENTIAL_ERROR;
 	if (secret_write_fd(line, fd) != STATUS_OK)
-		e = failed(why, "write the passfile");
+		e = fail_exec(why, "write the passfile");
 	secret_free(line);
 	return e;
 }
@@ -131,16 +131,16 @@ static enum credential_exit write_lines(int fd,
 	return e;
 }
 
-static enum credential_exit seal(int fd, struct reason *why)
+static enum credential_exit seal_file(int fd, struct reason *why)
 {
 	/* The mode first: F_SEAL_EXEC, which newer kernels add by themselves,
 	 * only minds the x bits. */
 	if (fchmod(fd, 0600) != 0)
-		return failed(why, "make the passfile private");
+		return fail_exec(why, "make the passfile private");
 	if (fcntl(fd, F_ADD_SEALS,
 		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) !=
 	    0)
-		return failed(why, "seal the passfile");
+		return fail_exec(why, "seal the passfile");
 	return CREDENTIAL_OK;
 }
 
@@ -189,10 +189,10 @@ static enum credential_exit make_passfile(const struct credential_answer *a,
 	}
 	fd = new_memfd();
 	if (fd < 0)
-		return failed(why, "make a file in memory");
+		return fail_exec(why, "make a file in memory");
 	e = write_lines(fd, a, why);
 	if (e == CREDENTIAL_OK)
-		e = seal(fd, why);
+		e = seal_file(fd, why);
 	if (e != CREDENTIAL_OK) {
 		close(fd);
 		return e;
@@ -283,7 +283,7 @@ static void warn_of_another_user(const char *command)
 
 /* What the caller has set stays, but for what would come before our passfile:
  * the password of another, or an old one. */
-static bool stays(const char *entry)
+static bool stays_open(const char *entry)
 {
 	return !is_named(entry, "PGPASSFILE", 10) &&
 	       !is_named(entry, "PGPASSWORD", 10);
@@ -307,7 +307,7 @@ static bool make_environment(struct command *c,
 	if (c->environment == NULL)
 		return false;
 	for (size_t i = 0; i < c->before->n; i++)
-		if (stays(c->before->environment[i]))
+		if (stays_open(c->before->environment[i]))
 			c->environment[n++] = c->before->environment[i];
 	name_passfile(c->set[SET_PASSFILE], sizeof(c->set[0]),
 		      "PGPASSFILE=", c->fd);
@@ -327,7 +327,7 @@ static bool make_environment(struct command *c,
 }
 
 /* Give back what harden_before_exec() and the arena took. */
-static void restore(const struct credential_before *b)
+static void restore_process(const struct credential_before *b)
 {
 	setrlimit(RLIMIT_CORE, &b->core);
 	setrlimit(RLIMIT_MEMLOCK, &b->memlock);
@@ -335,10 +335,10 @@ static void restore(const struct credential_before *b)
 }
 
 /* Become the command, or say why not: the exit code shells use. */
-static int become(struct command *c)
+static int become_command(struct command *c)
 {
 	warn_of_another_user(c->argv[0]);
-	restore(c->before);
+	restore_process(c->before);
 	execvpe(c->argv[0], c->argv, c->environment);
 	log_line(LOG_LEVEL_ERROR, "cannot run %s: %s", c->argv[0],
 		 strerror(errno));
@@ -347,14 +347,14 @@ static int become(struct command *c)
 
 static void become_in_child(void *command)
 {
-	_exit(become(command));
+	_exit(become_command(command));
 }
 
 /* A command with the secret of `a`, which is forgotten. */
-static enum credential_exit prepare(struct credential_answer *a,
-				    const struct credential_options *o,
-				    const struct credential_before *before,
-				    struct command *ret, struct reason *why)
+static enum credential_exit prepare_command(
+	struct credential_answer *a, const struct credential_options *o,
+	const struct credential_before *before, struct command *ret,
+	struct reason *why)
 {
 	enum credential_exit e;
 
@@ -369,7 +369,7 @@ static enum credential_exit prepare(struct credential_answer *a,
 	return e;
 }
 
-static void release(struct command *c)
+static void free_command(struct command *c)
 {
 	if (c->fd >= 0)
 		close(c->fd);
@@ -419,9 +419,9 @@ static bool may_read_again(const struct input *in, const char *command)
  * evidence that the failure may have been the rotation's doing; without it the
  * command is not run again.
  */
-static bool superseded(struct credential_agent *a,
-		       const struct credential_options *o,
-		       struct credential_answer *ret, const char *version)
+static bool is_superseded(struct credential_agent *a,
+			  const struct credential_options *o,
+			  struct credential_answer *ret, const char *version)
 {
 	struct credential_options again = *o;
 	struct credential_question feedback = {
@@ -447,14 +447,14 @@ static int run_once(struct credential_answer *answer,
 		    struct reason *why)
 {
 	struct command c;
-	int e = prepare(answer, o, before, &c, why);
+	int e = prepare_command(answer, o, before, &c, why);
 
 	if (e == CREDENTIAL_OK) {
 		*ret_status = credential_run(become_in_child, &c);
 		if (*ret_status == -1)
-			e = failed(why, "start the command");
+			e = fail_exec(why, "start the command");
 	}
-	release(&c);
+	free_command(&c);
 	return e;
 }
 
@@ -475,7 +475,7 @@ static int run_twice(struct credential_agent *a,
 	    !*first || credential_run_stopped())
 		return credential_run_exit(status);
 	credential_ask_forget(answer);
-	if (!superseded(a, o, answer, first) ||
+	if (!is_superseded(a, o, answer, first) ||
 	    !may_read_again(&in, o->argv[0]))
 		return credential_run_exit(status);
 	log_line(LOG_LEVEL_INFO,
@@ -502,12 +502,12 @@ int credential_exec(struct credential_agent *a,
 		e = run_twice(a, o, before, &answer, why);
 		goto out;
 	}
-	e = prepare(&answer, o, before, &c, why);
+	e = prepare_command(&answer, o, before, &c, why);
 	if (e == CREDENTIAL_OK) {
 		credential_ask_close(a);
-		e = become(&c);
+		e = become_command(&c);
 	}
-	release(&c);
+	free_command(&c);
 out:
 	credential_ask_forget(&answer);
 	return e;

@@ -23,7 +23,7 @@ struct cluster {
 	size_t size, len;
 };
 
-static bool fail(struct in *in, const char *fault)
+static bool set_fault(struct in *in, const char *fault)
 {
 	if (in->fault == NULL)
 		in->fault = fault;
@@ -36,7 +36,7 @@ static void skip_space(struct in *in)
 		in->at++;
 }
 
-static bool take(struct in *in, char c)
+static bool take_char(struct in *in, char c)
 {
 	skip_space(in);
 	if (in->at >= in->end || *in->at != c)
@@ -45,12 +45,12 @@ static bool take(struct in *in, char c)
 	return true;
 }
 
-static bool add(struct in *in, struct cluster *t, const char *s, size_t n)
+static bool add_bytes(struct in *in, struct cluster *t, const char *s, size_t n)
 {
 	if (t == NULL)
 		return true;
 	if (n >= t->size - t->len)
-		return fail(in, "has a string that is too long");
+		return set_fault(in, "has a string that is too long");
 	memcpy(t->bytes + t->len, s, n);
 	t->len += n;
 	t->bytes[t->len] = '\0';
@@ -63,7 +63,7 @@ static bool add_character(struct in *in, struct cluster *t, uint32_t c)
 	size_t n;
 
 	if (c == 0 && t != NULL)
-		return fail(in, "has a string with a NUL");
+		return set_fault(in, "has a string with a NUL");
 	if (c < 0x80) {
 		s[0] = (char)c;
 		n = 1;
@@ -83,7 +83,7 @@ static bool add_character(struct in *in, struct cluster *t, uint32_t c)
 		s[3] = (char)(0x80 | (c & 0x3F));
 		n = 4;
 	}
-	return add(in, t, s, n);
+	return add_bytes(in, t, s, n);
 }
 
 /* Four hex digits. */
@@ -93,7 +93,7 @@ static bool read_unit(struct in *in, uint32_t *ret)
 	uint32_t c = 0;
 
 	if (in->end - in->at < 4)
-		return fail(in, "ends inside of \\u");
+		return set_fault(in, "ends inside of \\u");
 	for (int i = 0; i < 4; i++) {
 		char lower = in->at[i];
 		const char *digit;
@@ -102,7 +102,7 @@ static bool read_unit(struct in *in, uint32_t *ret)
 			lower = (char)(lower - 'A' + 'a');
 		digit = lower != '\0' ? strchr(digits, lower) : NULL;
 		if (digit == NULL)
-			return fail(in, "has \\u without four hex digits");
+			return set_fault(in, "has \\u without four hex digits");
 		c = c * 16 + (uint32_t)(digit - digits);
 	}
 	in->at += 4;
@@ -117,15 +117,15 @@ static bool read_u(struct in *in, struct cluster *t)
 	if (!read_unit(in, &c))
 		return false;
 	if (c >= 0xDC00 && c <= 0xDFFF)
-		return fail(in, "has half of a surrogate pair");
+		return set_fault(in, "has half of a surrogate pair");
 	if (c >= 0xD800 && c <= 0xDBFF) {
 		if (in->end - in->at < 2 || memcmp(in->at, "\\u", 2) != 0)
-			return fail(in, "has half of a surrogate pair");
+			return set_fault(in, "has half of a surrogate pair");
 		in->at += 2;
 		if (!read_unit(in, &low))
 			return false;
 		if (low < 0xDC00 || low > 0xDFFF)
-			return fail(in, "has half of a surrogate pair");
+			return set_fault(in, "has half of a surrogate pair");
 		c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
 	}
 	return add_character(in, t, c);
@@ -138,14 +138,14 @@ static bool read_escape(struct in *in, struct cluster *t)
 	char c;
 
 	if (in->at >= in->end)
-		return fail(in, "ends inside of a string");
+		return set_fault(in, "ends inside of a string");
 	c = *in->at++;
 	if (c == 'u')
 		return read_u(in, t);
 	found = c != '\0' ? strchr(from, c) : NULL;
 	if (found == NULL)
-		return fail(in, "has an unknown escape in a string");
-	return add(in, t, &to[found - from], 1);
+		return set_fault(in, "has an unknown escape in a string");
+	return add_bytes(in, t, &to[found - from], 1);
 }
 
 /* Behind the opening quote. */
@@ -156,8 +156,9 @@ static bool read_string(struct in *in, struct cluster *t)
 		size_t n = text_utf8_length(in->at, (size_t)(in->end - in->at));
 
 		if (c < 0x20 || n == 0)
-			return fail(in, "has a control character or no UTF-8 "
-					"in a string");
+			return set_fault(in,
+					 "has a control character or no UTF-8 "
+					 "in a string");
 		if (c == '\\') {
 			in->at++;
 			if (!read_escape(in, t))
@@ -168,11 +169,11 @@ static bool read_string(struct in *in, struct cluster *t)
 			in->at++;
 			return true;
 		}
-		if (!add(in, t, in->at, n))
+		if (!add_bytes(in, t, in->at, n))
 			return false;
 		in->at += n;
 	}
-	return fail(in, "ends inside of a string");
+	return set_fault(in, "ends inside of a string");
 }
 
 static bool skip_digits(struct in *in)
@@ -205,7 +206,7 @@ static bool read_number(struct in *in)
 			in->at++;
 		good = skip_digits(in);
 	}
-	return good || fail(in, "has something that is no value");
+	return good || set_fault(in, "has something that is no value");
 }
 
 static bool read_word(struct in *in, const char *word)
@@ -213,7 +214,7 @@ static bool read_word(struct in *in, const char *word)
 	size_t n = strlen(word);
 
 	if ((size_t)(in->end - in->at) < n || memcmp(in->at, word, n) != 0)
-		return fail(in, "has something that is no value");
+		return set_fault(in, "has something that is no value");
 	in->at += n;
 	return true;
 }
@@ -222,30 +223,32 @@ static bool read_value(struct in *in);
 
 static bool read_array(struct in *in)
 {
-	if (take(in, ']'))
+	if (take_char(in, ']'))
 		return true;
 	do
 		if (!read_value(in))
 			return false;
-	while (take(in, ','));
-	return take(in, ']') || fail(in, "has an array without an end");
+	while (take_char(in, ','));
+	return take_char(in, ']') ||
+	       set_fault(in, "has an array without an end");
 }
 
 static bool read_object(struct in *in)
 {
-	if (take(in, '}'))
+	if (take_char(in, '}'))
 		return true;
 	do {
-		if (!take(in, '"'))
-			return fail(in, "has a member without a name");
+		if (!take_char(in, '"'))
+			return set_fault(in, "has a member without a name");
 		if (!read_string(in, NULL))
 			return false;
-		if (!take(in, ':'))
-			return fail(in, "has a member without a value");
+		if (!take_char(in, ':'))
+			return set_fault(in, "has a member without a value");
 		if (!read_value(in))
 			return false;
-	} while (take(in, ','));
-	return take(in, '}') || fail(in, "has an object without an end");
+	} while (take_char(in, ','));
+	return take_char(in, '}') ||
+	       set_fault(in, "has an object without an end");
 }
 
 static bool read_value(struct in *in)
@@ -254,15 +257,15 @@ static bool read_value(struct in *in)
 
 	skip_space(in);
 	if (in->at >= in->end)
-		return fail(in, "ends too early");
+		return set_fault(in, "ends too early");
 	if (in->depth >= DEPTH_MAX)
-		return fail(in, "is nested too deeply");
+		return set_fault(in, "is nested too deeply");
 	in->depth++;
-	if (take(in, '"'))
+	if (take_char(in, '"'))
 		good = read_string(in, NULL);
-	else if (take(in, '{'))
+	else if (take_char(in, '{'))
 		good = read_object(in);
-	else if (take(in, '['))
+	else if (take_char(in, '['))
 		good = read_array(in);
 	else if (*in->at == 't')
 		good = read_word(in, "true");
@@ -293,18 +296,19 @@ static bool read_member(struct in *in, const struct credential_json *wanted,
 		if (!read_string(in, NULL))
 			return false;
 	}
-	if (!take(in, ':'))
-		return fail(in, "has a member without a value");
+	if (!take_char(in, ':'))
+		return set_fault(in, "has a member without a value");
 	for (size_t i = 0; i < n_wanted; i++) {
 		struct cluster value = { wanted[i].to, wanted[i].size, 0 };
 
 		if (strcmp(name_bytes, wanted[i].name) != 0)
 			continue;
 		if (seen[i])
-			return fail(in, "has a member twice");
+			return set_fault(in, "has a member twice");
 		seen[i] = true;
-		if (!take(in, '"'))
-			return fail(in, "has a member that should be a string");
+		if (!take_char(in, '"'))
+			return set_fault(
+				in, "has a member that should be a string");
 		return read_string(in, &value);
 	}
 	return read_value(in);
@@ -319,16 +323,16 @@ const char *credential_json_read(const char *bytes, size_t n,
 
 	for (size_t i = 0; i < n_wanted; i++)
 		wanted[i].to[0] = '\0';
-	if (n_wanted > MEMBERS_MAX || !take(&in, '{'))
+	if (n_wanted > MEMBERS_MAX || !take_char(&in, '{'))
 		return "is no JSON object";
-	if (!take(&in, '}')) {
+	if (!take_char(&in, '}')) {
 		do {
-			if (!take(&in, '"'))
+			if (!take_char(&in, '"'))
 				return "has a member without a name";
 			if (!read_member(&in, wanted, n_wanted, seen))
 				return in.fault;
-		} while (take(&in, ','));
-		if (!take(&in, '}'))
+		} while (take_char(&in, ','));
+		if (!take_char(&in, '}'))
 			return "has an object without an end";
 	}
 	skip_space(&in);

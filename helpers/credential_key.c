@@ -147,7 +147,7 @@ static enum credential_exit bad_uri(struct reason *why, const char *fault)
 	return CREDENTIAL_USAGE;
 }
 
-static int hex(char c)
+static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -159,7 +159,7 @@ static int hex(char c)
 }
 
 /* Percent-decode n bytes of s into `ret`, which has room for n. */
-static bool decode(const char *s, size_t n, char *ret, size_t *ret_n)
+static bool decode_percent(const char *s, size_t n, char *ret, size_t *ret_n)
 {
 	size_t at = 0;
 
@@ -168,9 +168,11 @@ static bool decode(const char *s, size_t n, char *ret, size_t *ret_n)
 			ret[at++] = s[i];
 			continue;
 		}
-		if (n - i < 3 || hex(s[i + 1]) < 0 || hex(s[i + 2]) < 0)
+		if (n - i < 3 || hex_digit(s[i + 1]) < 0 ||
+		    hex_digit(s[i + 2]) < 0)
 			return false;
-		ret[at++] = (char)(hex(s[i + 1]) * 16 + hex(s[i + 2]));
+		ret[at++] =
+			(char)(hex_digit(s[i + 1]) * 16 + hex_digit(s[i + 2]));
 		i += 2;
 	}
 	*ret_n = at;
@@ -184,7 +186,7 @@ static enum credential_exit set_decoded(struct credential_key *k,
 	char bytes[CREDENTIAL_URI_SIZE];
 	size_t len;
 
-	if (!decode(s, n, bytes, &len))
+	if (!decode_percent(s, n, bytes, &len))
 		return bad_uri(why, "has a \"%\" without two hex digits");
 	return credential_key_set(k, tag, bytes, len, why);
 }

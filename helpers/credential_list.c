@@ -75,9 +75,10 @@ static void add_docker(struct text *t, const struct credential_answer *a)
 }
 
 /* Ask for each of the names (one a line) and add what comes back. */
-static enum credential_exit describe(struct credential_agent *a, char *names,
-				     enum credential_form form, struct text *t,
-				     struct reason *why)
+static enum credential_exit describe_role(struct credential_agent *a,
+					  char *names,
+					  enum credential_form form,
+					  struct text *t, struct reason *why)
 {
 	struct credential_answer answer = { 0 };
 	struct credential_key key;
@@ -128,7 +129,7 @@ enum credential_exit credential_list(struct credential_agent *a,
 	}
 	text_add(&t, docker ? "{" : "[");
 	if (e == CREDENTIAL_OK && names.len > 0)
-		e = describe(a, names.bytes, o->form, &t, why);
+		e = describe_role(a, names.bytes, o->form, &t, why);
 	text_add(&t, docker ? "}\n" : "]\n");
 	if (e == CREDENTIAL_OK && text_status(&t) != STATUS_OK) {
 		reason_set(why, text_status(&t), "the list is too long");
@@ -153,7 +154,7 @@ static bool is_read(void)
 }
 
 /* What passes by itself. */
-static bool passes(enum credential_exit e)
+static bool is_passing(enum credential_exit e)
 {
 	return e == CREDENTIAL_TIMEOUT || e == CREDENTIAL_UNAVAILABLE;
 }
@@ -198,7 +199,7 @@ enum credential_exit credential_list_watch(struct credential_agent *a,
 			e = show_version(&answer, why);
 		}
 		credential_ask_forget(&answer);
-		if (e != CREDENTIAL_OK && (!passes(e) || !*seen))
+		if (e != CREDENTIAL_OK && (!is_passing(e) || !*seen))
 			return e;
 		if (!is_read()) {
 			reason_set(why, STATUS_ERROR,

@@ -86,8 +86,8 @@ static const struct {
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 #define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
-static enum credential_exit usage(struct reason *why, const char *fault,
-				  const char *word)
+static enum credential_exit refuse_usage(struct reason *why, const char *fault,
+					 const char *word)
 {
 	reason_set(why, STATUS_USAGE,
 		   "%s%s%s; see " CREDENTIAL_PROGRAM " --help", fault,
@@ -123,7 +123,7 @@ static enum credential_exit parse_form(const char *value,
 			o->form = (enum credential_form)i;
 			return CREDENTIAL_OK;
 		}
-	return usage(why, "there is no format", value);
+	return refuse_usage(why, "there is no format", value);
 }
 
 /* "1,2": decimal, 1 to 125; NULL: every code that a failed command of its own
@@ -143,10 +143,10 @@ static enum credential_exit parse_codes(const char *value,
 		code = strtol(value, &end, 10);
 		if (*value < '0' || *value > '9' || errno != 0 || code < 1 ||
 		    code > 125 || (*end != ',' && *end != '\0'))
-			return usage(why,
-				     "--retry takes exit codes, as in "
-				     "--retry=1,2, not",
-				     value);
+			return refuse_usage(why,
+					    "--retry takes exit codes, as in "
+					    "--retry=1,2, not",
+					    value);
 		o->retry_on[code] = true;
 		value = *end == ',' ? end + 1 : NULL;
 	}
@@ -158,7 +158,7 @@ static enum credential_exit set_key(struct credential_options *o,
 				    struct reason *why)
 {
 	if (*value == '\0')
-		return usage(why, "an option's value is empty", "");
+		return refuse_usage(why, "an option's value is empty", "");
 	return credential_key_set(&o->key, tag, value, strlen(value), why);
 }
 
@@ -180,7 +180,7 @@ static enum credential_exit set_times(struct credential_options *o,
 	else if (id == OPTION_WAIT)
 		o->wait_ms = (unsigned)ms;
 	else if (ms == 0)
-		return usage(why, "--timeout may not be 0s", "");
+		return refuse_usage(why, "--timeout may not be 0s", "");
 	else
 		o->timeout_ms = (unsigned)ms;
 	return CREDENTIAL_OK;
@@ -207,10 +207,11 @@ static enum credential_exit set_option(struct credential_options *o,
 		return parse_form(value, o, why);
 	case OPTION_NOT_VERSION:
 		if (!encode_is_uuid(value))
-			return usage(why,
-				     "--not-version takes the version of "
-				     "a secret (a UUID), not",
-				     value);
+			return refuse_usage(
+				why,
+				"--not-version takes the version of "
+				"a secret (a UUID), not",
+				value);
 		memcpy(o->not_version, value, sizeof(o->not_version));
 		return CREDENTIAL_OK;
 	case OPTION_WAIT:
@@ -283,11 +284,11 @@ static enum credential_exit take_options(int argc, char **argv,
 		int id = c - 1000;
 
 		if (c == ':')
-			return usage(why, "a value is missing behind",
-				     argv[optind - 1]);
+			return refuse_usage(why, "a value is missing behind",
+					    argv[optind - 1]);
 		if (c == '?')
-			return usage(why, "there is no option",
-				     argv[optind - 1]);
+			return refuse_usage(why, "there is no option",
+					    argv[optind - 1]);
 		for (int i = 0; id < 0 && i < OPTION_COUNT; i++)
 			if (options[i].letter == c)
 				id = i;
@@ -317,7 +318,7 @@ static enum credential_exit take_command(const char *word,
 			   word);
 		return CREDENTIAL_USAGE;
 	}
-	return usage(why, "there is no command", word);
+	return refuse_usage(why, "there is no command", word);
 }
 
 static bool is_protocol(enum credential_form form)
@@ -333,61 +334,61 @@ static enum credential_exit check_get(struct credential_options *o,
 
 	o->asked = is_protocol(o->form) && keyless;
 	if (o->form == CREDENTIAL_FORM_SUMMON && !keyless)
-		return usage(why,
-			     "format summon takes its roles as words or "
-			     "on standard input",
-			     "");
+		return refuse_usage(why,
+				    "format summon takes its roles as words or "
+				    "on standard input",
+				    "");
 	if (!o->asked && !credential_key_names_a_role(&o->key))
-		return usage(why,
-			     "say which role: --role, or --user with "
-			     "--host, --port, --dbname, --realm",
-			     "");
+		return refuse_usage(why,
+				    "say which role: --role, or --user with "
+				    "--host, --port, --dbname, --realm",
+				    "");
 	if (o->wait_ms > 0 && !*o->not_version)
-		return usage(why, "--wait goes with --not-version", "");
+		return refuse_usage(why, "--wait goes with --not-version", "");
 	return CREDENTIAL_OK;
 }
 
-static enum credential_exit check(struct credential_options *o, int words,
-				  struct reason *why)
+static enum credential_exit check_words(struct credential_options *o, int words,
+					struct reason *why)
 {
 	if (o->command != CREDENTIAL_EXEC && words > 0 &&
 	    o->form != CREDENTIAL_FORM_SUMMON)
-		return usage(why, "this is too much:", o->argv[0]);
+		return refuse_usage(why, "this is too much:", o->argv[0]);
 	if (o->retry && o->command != CREDENTIAL_EXEC)
-		return usage(why, "--retry goes with exec", "");
+		return refuse_usage(why, "--retry goes with exec", "");
 	switch (o->command) {
 	case CREDENTIAL_GET:
 		return check_get(o, why);
 	case CREDENTIAL_EXEC:
 		if (words == 0)
-			return usage(why, "exec needs a command", "");
+			return refuse_usage(why, "exec needs a command", "");
 		if (o->form != CREDENTIAL_FORM_RAW)
-			return usage(why, "exec takes no --format", "");
+			return refuse_usage(why, "exec takes no --format", "");
 		/* getopt's word for it, which nobody expects. */
 		if (strcmp(o->argv[-1], "--retry") == 0 &&
 		    o->argv[0][strspn(o->argv[0], "0123456789,")] == '\0')
-			return usage(why,
-				     "exit codes stand behind a \"=\": "
-				     "--retry=CODES, not --retry",
-				     o->argv[0]);
+			return refuse_usage(why,
+					    "exit codes stand behind a \"=\": "
+					    "--retry=CODES, not --retry",
+					    o->argv[0]);
 		/* fall through */
 	case CREDENTIAL_WATCH:
 		if (!credential_key_names_a_role(&o->key))
-			return usage(why,
-				     "say which role: --role, or --user "
-				     "with --host, --port, --dbname, "
-				     "--realm",
-				     "");
+			return refuse_usage(why,
+					    "say which role: --role, or --user "
+					    "with --host, --port, --dbname, "
+					    "--realm",
+					    "");
 		return CREDENTIAL_OK;
 	case CREDENTIAL_STORE:
 	case CREDENTIAL_ERASE:
 		o->asked = true;
 		if (o->form != CREDENTIAL_FORM_GIT &&
 		    o->form != CREDENTIAL_FORM_DOCKER)
-			return usage(why,
-				     "that is of the protocols git and "
-				     "docker; name one with --format",
-				     "");
+			return refuse_usage(why,
+					    "that is of the protocols git and "
+					    "docker; name one with --format",
+					    "");
 		return CREDENTIAL_OK;
 	default:
 		return CREDENTIAL_OK;
@@ -422,7 +423,7 @@ enum credential_exit credential_options_parse(int argc, char **argv,
 	bool summon;
 
 	if (argc < 1)
-		return usage(why, "there is no command", "");
+		return refuse_usage(why, "there is no command", "");
 	o.form = form_of_program(argv[0]);
 	ret->form = o.form; /* which says where its errors go */
 	summon = o.form == CREDENTIAL_FORM_SUMMON;
@@ -445,15 +446,16 @@ enum credential_exit credential_options_parse(int argc, char **argv,
 		o.command = CREDENTIAL_GET;
 	}
 	if (o.command == CREDENTIAL_COMMAND_NONE)
-		return usage(why,
-			     "say what to do: get, exec, list, watch or "
-			     "version",
-			     "");
+		return refuse_usage(why,
+				    "say what to do: get, exec, list, watch or "
+				    "version",
+				    "");
 	o.argv = argv + optind;
 	if (o.wait_ms == UINT_MAX)
 		o.wait_ms = o.command == CREDENTIAL_EXEC ? DEFAULT_WAIT_MS : 0;
-	e = o.command == CREDENTIAL_IGNORE ? CREDENTIAL_OK :
-					     check(&o, argc - optind, why);
+	e = o.command == CREDENTIAL_IGNORE ?
+		    CREDENTIAL_OK :
+		    check_words(&o, argc - optind, why);
 	if (e == CREDENTIAL_OK)
 		*ret = o;
 	return e;

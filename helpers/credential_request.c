@@ -8,7 +8,8 @@
 #include "base/text.h"
 #include "helpers/credential_json.h"
 
-static enum credential_exit bad(struct reason *why, const char *fault)
+static enum credential_exit refuse_request(struct reason *why,
+					   const char *fault)
 {
 	reason_set(why, STATUS_USAGE, "the request %s", fault);
 	return CREDENTIAL_USAGE;
@@ -40,7 +41,7 @@ struct piece {
 	size_t n;
 };
 
-static bool is(struct piece p, const char *word)
+static bool is_word(struct piece p, const char *word)
 {
 	return p.n == strlen(word) && memcmp(p.s, word, p.n) == 0;
 }
@@ -49,12 +50,12 @@ static enum credential_exit git_attribute(struct credential_key *k,
 					  struct piece name, struct piece value,
 					  struct reason *why)
 {
-	if (is(name, "host"))
+	if (is_word(name, "host"))
 		return credential_key_address(k, value.s, value.n, why);
-	if (is(name, "username"))
+	if (is_word(name, "username"))
 		return credential_key_set(k, WIRE_TAG_USER, value.s, value.n,
 					  why);
-	if (is(name, "path"))
+	if (is_word(name, "path"))
 		return credential_key_set(k, WIRE_TAG_DBNAME, value.s, value.n,
 					  why);
 	/* git(1): what a helper does not know it ignores. */
@@ -74,8 +75,9 @@ static bool git_is_ours(const char *bytes, size_t n)
 		if (stop == NULL)
 			stop = end;
 		for (size_t i = 0; i < 2; i++)
-			if (is((struct piece){ bytes, (size_t)(stop - bytes) },
-			       lines[i]))
+			if (is_word((struct piece){ bytes,
+						    (size_t)(stop - bytes) },
+				    lines[i]))
 				return true;
 	}
 	return false;
@@ -90,7 +92,7 @@ enum credential_exit credential_request_git(const char *bytes, size_t n,
 	enum credential_exit e = CREDENTIAL_OK;
 
 	if (memchr(bytes, '\0', n) != NULL)
-		return bad(why, "holds a NUL");
+		return refuse_request(why, "holds a NUL");
 	if (!git_is_ours(bytes, n))
 		return not_ours(why);
 	for (; bytes < end && *bytes != '\n'; bytes = stop + 1) {
@@ -101,7 +103,7 @@ enum credential_exit credential_request_git(const char *bytes, size_t n,
 			stop = end;
 		equal = memchr(bytes, '=', (size_t)(stop - bytes));
 		if (equal == NULL)
-			return bad(why, "has a line without \"=\"");
+			return refuse_request(why, "has a line without \"=\"");
 		name = (struct piece){ bytes, (size_t)(equal - bytes) };
 		value = (struct piece){ equal + 1, (size_t)(stop - equal - 1) };
 		e = git_attribute(&k, name, value, why);
@@ -148,9 +150,9 @@ enum credential_exit credential_request_docker(
 		return CREDENTIAL_USAGE;
 	}
 	if (n >= CREDENTIAL_URI_SIZE)
-		return bad(why, "has a URL that is too long");
+		return refuse_request(why, "has a URL that is too long");
 	if (!text_is_utf8(bytes, n))
-		return bad(why, "has a URL that is not UTF-8");
+		return refuse_request(why, "has a URL that is not UTF-8");
 	e = credential_key_uri(&k, bytes, n, why);
 	if (e == CREDENTIAL_OK)
 		e = needs_host(&k, why);
@@ -175,7 +177,7 @@ enum credential_exit credential_request_docker_store(const char *bytes,
 	struct credential_key k = { 0 };
 
 	if (fault != NULL)
-		return bad(why, fault);
+		return refuse_request(why, fault);
 	if (*url && *user) {
 		/* "Stored" would have docker forget where it really is. */
 		if (credential_key_uri(&k, url, strlen(url), why) ==
@@ -206,9 +208,9 @@ enum credential_exit credential_request_bazel(const char *bytes, size_t n,
 	enum credential_exit e;
 
 	if (fault != NULL)
-		return bad(why, fault);
+		return refuse_request(why, fault);
 	if (!*uri)
-		return bad(why, "has no \"uri\"");
+		return refuse_request(why, "has no \"uri\"");
 	e = credential_key_uri(&k, uri, strlen(uri), why);
 	if (e == CREDENTIAL_OK)
 		e = needs_host(&k, why);
@@ -233,7 +235,7 @@ static bool field_of(struct piece p, enum credential_field *ret)
 	};
 
 	for (int i = 0; i < CREDENTIAL_FIELD_COUNT; i++)
-		if (is(p, names[i])) {
+		if (is_word(p, names[i])) {
 			*ret = (enum credential_field)i;
 			return true;
 		}
@@ -241,7 +243,7 @@ static bool field_of(struct piece p, enum credential_field *ret)
 }
 
 /* The parts between slashes; 0 when one is empty or there are more than 3. */
-static size_t split(const char *path, size_t n, struct piece parts[3])
+static size_t split_url(const char *path, size_t n, struct piece parts[3])
 {
 	const char *end = path + n, *slash;
 	size_t count = 0;
@@ -267,16 +269,17 @@ enum credential_exit credential_request_summon(const char *path, size_t n,
 	struct piece parts[3] = { { NULL, 0 } }, realm = { "", 0 };
 	struct credential_key k = { 0 };
 	enum credential_exit e;
-	size_t count = split(path, n, parts), role = 0;
+	size_t count = split_url(path, n, parts), role = 0;
 
 	if (count == 0)
-		return bad(why, "is no [CLUSTER/]ROLE[/FIELD]");
+		return refuse_request(why, "is no [CLUSTER/]ROLE[/FIELD]");
 	if (count > 1 && field_of(parts[count - 1], &field))
 		count--;
 	else if (count == 3)
-		return bad(why, "has an unknown field; there are password, "
-				"username, host, port, dbname, version, uri "
-				"and conninfo");
+		return refuse_request(
+			why, "has an unknown field; there are password, "
+			     "username, host, port, dbname, version, uri "
+			     "and conninfo");
 	if (count == 2) {
 		realm = parts[0];
 		role = 1;

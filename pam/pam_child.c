@@ -20,7 +20,7 @@
 /* For the scheduler: the child keeps its own deadline. */
 #define GRACE_MS 250
 
-static bool become(const struct pam_child_user *u)
+static bool become_user(const struct pam_child_user *u)
 {
 	uid_t r, e, s;
 	gid_t gr, ge, gs;
@@ -41,14 +41,14 @@ static bool become(const struct pam_child_user *u)
 	       ge == u->gid && gs == u->gid;
 }
 
-static void child(const struct pam_child_user *user, int fd,
-		  void (*work)(void *arg, struct pam_child_report *report),
-		  void *arg)
+static void run_child(const struct pam_child_user *user, int fd,
+		      void (*work)(void *arg, struct pam_child_report *report),
+		      void *arg)
 {
 	struct pam_child_report report = { .code = PAM_SYSTEM_ERR };
 	ssize_t n;
 
-	if (become(user))
+	if (become_user(user))
 		work(arg, &report);
 	else
 		reason_set(&report.why, STATUS_DENIED,
@@ -111,7 +111,7 @@ static bool make_pipe(int ret_ends[2])
 
 /* What the program may reap itself, or have the kernel reap: what counts was
  * said through the pipe.  False: it is not dead at `end`. */
-static bool reap(pid_t pid, int pidfd, int64_t end)
+static bool reap_child(pid_t pid, int pidfd, int64_t end)
 {
 	struct pollfd f = { .fd = pidfd, .events = POLLIN };
 	int64_t left;
@@ -133,16 +133,16 @@ static bool reap(pid_t pid, int pidfd, int64_t end)
 
 /* A child that cannot even be killed, as one that waits for a disk, is left
  * behind: the session's program has only so much time. */
-static void finish(pid_t pid, int pidfd, bool heard, int64_t end)
+static void finish_child(pid_t pid, int pidfd, bool heard, int64_t end)
 {
-	if (heard && reap(pid, pidfd, end))
+	if (heard && reap_child(pid, pidfd, end))
 		return;
 	/* The number may be another's by now if the program reaped it. */
 	if (pidfd < 0)
 		kill(pid, SIGKILL);
 	else
 		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	reap(pid, pidfd, now_ms() + GRACE_MS);
+	reap_child(pid, pidfd, now_ms() + GRACE_MS);
 }
 
 int pam_child_run(const struct pam_child_user *user, unsigned timeout_ms,
@@ -166,7 +166,7 @@ int pam_child_run(const struct pam_child_user *user, unsigned timeout_ms,
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = fork();
 	if (pid == 0)
-		child(user, ends[1], work, arg);
+		run_child(user, ends[1], work, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	close(ends[1]);
 	if (pid < 0) {
@@ -182,7 +182,7 @@ int pam_child_run(const struct pam_child_user *user, unsigned timeout_ms,
 			   "the work as uid %u did not end in time",
 			   (unsigned)user->uid);
 	close(ends[0]);
-	finish(pid, pidfd, heard, end);
+	finish_child(pid, pidfd, heard, end);
 	if (pidfd >= 0)
 		close(pidfd);
 	if (!heard)

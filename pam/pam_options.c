@@ -39,7 +39,7 @@ static const struct row rows[] = {
 #undef PAM_OPTION
 };
 
-static const struct row *find(const char *word, size_t n)
+static const struct row *find_option(const char *word, size_t n)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if (strlen(rows[i].name) == n &&
@@ -98,7 +98,7 @@ static const char *set_option(struct pam_options *o, const char *word,
 {
 	const char *equals = strchr(word, '=');
 	size_t n = equals ? (size_t)(equals - word) : strlen(word);
-	const struct row *r = find(word, n);
+	const struct row *r = find_option(word, n);
 	void *at;
 
 	if (r == NULL)
@@ -116,7 +116,7 @@ static const char *set_option(struct pam_options *o, const char *word,
 					      "an option has a bad value";
 }
 
-static int refuse(pam_handle_t *pamh, const struct reason *why)
+static int log_refusal(pam_handle_t *pamh, const struct reason *why)
 {
 	pam_syslog(pamh, LOG_ERR, "%s; see pam_keyturn(8)", why->text);
 	return PAM_SERVICE_ERR;
@@ -128,7 +128,7 @@ static int refuse_option(pam_handle_t *pamh, const char *fault,
 	struct reason why;
 
 	reason_set(&why, STATUS_USAGE, "%s: %s in %s", fault, word, where);
-	return refuse(pamh, &why);
+	return log_refusal(pamh, &why);
 }
 
 /* ---- The file of conf= --------------------------------------------------- */
@@ -189,7 +189,7 @@ static bool is_blank(char c)
 }
 
 /* "name = value" becomes "name=value", in place; a comment becomes "". */
-static char *tidy(char *line)
+static char *tidy_line(char *line)
 {
 	char *out = line, *value;
 	size_t n;
@@ -231,14 +231,14 @@ static int read_conf(pam_handle_t *pamh, struct pam_options *o)
 	fault = read_file(o->conf, o->file, &len);
 	if (fault) {
 		reason_set(&why, STATUS_CONFIG, "conf=%s %s", o->conf, fault);
-		return refuse(pamh, &why);
+		return log_refusal(pamh, &why);
 	}
 	o->file[len] = '\0';
 	for (; line != NULL; line = end) {
 		end = strchr(line, '\n');
 		if (end != NULL)
 			*end++ = '\0';
-		line = tidy(line);
+		line = tidy_line(line);
 		fault = *line == '\0' ? NULL : set_option(o, line, WHERE_BOTH);
 		if (fault)
 			return refuse_option(pamh, fault, line, o->conf);

@@ -39,8 +39,8 @@ struct writer {
 /* ---- A line -------------------------------------------------------------- */
 
 /* One value with libpq's two escapes (consumers.md section 3.1). */
-static void put(struct pam_passfile_memory *m, const char *value, size_t n,
-		char after)
+static void put_field(struct pam_passfile_memory *m, const char *value,
+		      size_t n, char after)
 {
 	for (size_t i = 0; i < n && m->len + 3 < sizeof(m->text); i++) {
 		if (value[i] == ':' || value[i] == '\\')
@@ -109,11 +109,11 @@ static bool read_login(const struct wire_message *m, struct login *ret)
 static void put_line(struct pam_passfile_memory *m, const struct login *g,
 		     struct lookup_part host)
 {
-	put(m, host.s, host.n, ':');
-	put(m, g->port, strlen(g->port), ':');
-	put(m, g->dbname, strlen(g->dbname), ':');
-	put(m, g->user, strlen(g->user), ':');
-	put(m, g->password, g->n, '\n');
+	put_field(m, host.s, host.n, ':');
+	put_field(m, g->port, strlen(g->port), ':');
+	put_field(m, g->dbname, strlen(g->dbname), ':');
+	put_field(m, g->user, strlen(g->user), ':');
+	put_field(m, g->password, g->n, '\n');
 }
 
 /* No line for an empty host of a list: nobody knows which that is.  False, and nothing is written, when there
@@ -137,9 +137,9 @@ static bool put_login(struct pam_passfile_memory *m, struct login *g)
 
 /* ---- Roles --------------------------------------------------------------- */
 
-static struct pam_answer ask(struct writer *w, struct wire_out *out,
-			     void *reply, size_t size, struct wire_message *m,
-			     struct reason *why)
+static struct pam_answer ask_agent(struct writer *w, struct wire_out *out,
+				   void *reply, size_t size,
+				   struct wire_message *m, struct reason *why)
 {
 	const struct pam_options *o = w->work->o;
 
@@ -183,7 +183,7 @@ static bool add_role(struct writer *w, const char *role, unsigned wait_ms)
 	wire_begin(&out, mem->request, sizeof(mem->request), WIRE_GET);
 	wire_put_text(&out, WIRE_TAG_ROLE, role);
 	wire_put_number(&out, WIRE_TAG_WAIT_MS, wait_ms);
-	a = ask(w, &out, mem->reply, sizeof(mem->reply), &m, &why);
+	a = ask_agent(w, &out, mem->reply, sizeof(mem->reply), &m, &why);
 	if (a.status == STATUS_OK && (a.result == WIRE_RESULT_UNAVAILABLE ||
 				      a.result == WIRE_RESULT_TIMEOUT)) {
 		w->answer = a;
@@ -224,7 +224,7 @@ static void add_roles(struct writer *w, char after[ROLE_SIZE])
 
 	wire_begin(&out, mem->request, sizeof(mem->request), WIRE_LIST);
 	wire_put_text(&out, WIRE_TAG_AFTER, after);
-	a = ask(w, &out, mem->list, sizeof(mem->list), &m, &why);
+	a = ask_agent(w, &out, mem->list, sizeof(mem->list), &m, &why);
 	after[0] = '\0';
 	if (a.status != STATUS_OK || a.result != WIRE_RESULT_OK) {
 		note_answer(w, &a, &why);

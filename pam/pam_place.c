@@ -26,7 +26,7 @@
 /* Of one user's tmpfs; a session takes a page and an inode. */
 #define LIMITS "size=1m,nr_inodes=512"
 
-static int fail(struct reason *why, const char *what, const char *path)
+static int set_error(struct reason *why, const char *what, const char *path)
 {
 	reason_set(why, STATUS_ERROR, "%s %s: %s", what, path,
 		   strerrordesc_np(errno));
@@ -46,13 +46,13 @@ static int open_top(const char *folder, struct reason *why)
 		/* The program's umask does not count; only root can have put
 		 * anything else there meanwhile. */
 		if (chmod(folder, 0711) < 0)
-			return fail(why, "cannot chmod", folder);
+			return set_error(why, "cannot chmod", folder);
 	} else if (errno != EEXIST) {
-		return fail(why, "cannot make the folder", folder);
+		return set_error(why, "cannot make the folder", folder);
 	}
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return fail(why, "cannot open the folder", folder);
+		return set_error(why, "cannot open the folder", folder);
 	if (fstat(fd, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid()) &&
 	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
 		return fd;
@@ -64,12 +64,12 @@ static int open_top(const char *folder, struct reason *why)
 }
 
 /* One of us at a time: only who may read the folder can lock it. */
-static int lock(int top, const char *folder, unsigned wait_ms,
-		struct reason *why)
+static int lock_folder(int top, const char *folder, unsigned wait_ms,
+		       struct reason *why)
 {
 	while (flock(top, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
-			return fail(why, "cannot lock", folder);
+			return set_error(why, "cannot lock", folder);
 		if (wait_ms < PAUSE_MS) {
 			reason_set(why, STATUS_TIMEOUT,
 				   "the folder %s stays locked", folder);
@@ -103,7 +103,7 @@ static int open_below(int top, const char *name, struct reason *why)
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
-		return fail(why, "cannot open the folder of uid", name);
+		return set_error(why, "cannot open the folder of uid", name);
 	return fd;
 }
 
@@ -111,15 +111,15 @@ static int make_own(int top, const char *name, struct reason *why)
 {
 	if (mkdirat(top, name, 0700) == 0) {
 		if (fchmodat(top, name, 0700, 0) < 0)
-			return fail(why, "cannot chmod the folder of uid",
-				    name);
+			return set_error(why, "cannot chmod the folder of uid",
+					 name);
 	} else if (errno != EEXIST) {
-		return fail(why, "cannot make the folder of uid", name);
+		return set_error(why, "cannot make the folder of uid", name);
 	}
 	return open_below(top, name, why);
 }
 
-static int refuse(int fd, const char *name, struct reason *why)
+static int refuse_folder(int fd, const char *name, struct reason *why)
 {
 	reason_set(why, STATUS_DENIED,
 		   "the folder of uid %s must be that user's and mode 0700",
@@ -129,8 +129,8 @@ static int refuse(int fd, const char *name, struct reason *why)
 }
 
 /* A tmpfs of the user's, or, where none can be mounted, the folder itself. */
-static int bound(int top, int fd, const char *folder, uid_t uid, gid_t gid,
-		 bool *ret_bounded, struct reason *why)
+static int bound_folder(int top, int fd, const char *folder, uid_t uid,
+			gid_t gid, bool *ret_bounded, struct reason *why)
 {
 	char path[PATH_SIZE], name[16], options[128];
 	struct stat st;
@@ -149,7 +149,7 @@ static int bound(int top, int fd, const char *folder, uid_t uid, gid_t gid,
 	/* Made a moment ago, or by one of us who died just then. */
 	if (fstat(fd, &st) == 0 && st.st_uid == 0 && uid != 0 &&
 	    fchown(fd, uid, gid) < 0) {
-		fail(why, "cannot give away the folder of uid", name);
+		set_error(why, "cannot give away the folder of uid", name);
 		close(fd);
 		return -1;
 	}
@@ -172,16 +172,17 @@ static int open_own(int top, const char *folder, uid_t uid, gid_t gid,
 	if (!is_mounted(top, fd, &st)) {
 		if ((st.st_uid != 0 && st.st_uid != uid) ||
 		    (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-			return refuse(fd, name, why);
+			return refuse_folder(fd, name, why);
 		if (geteuid() == 0)
-			fd = bound(top, fd, folder, uid, gid, ret_bounded, why);
+			fd = bound_folder(top, fd, folder, uid, gid,
+					  ret_bounded, why);
 		if (fd < 0)
 			return -1;
 	}
 	if (fstat(fd, &st) == 0 && st.st_uid == uid &&
 	    (st.st_mode & (S_IRWXG | S_IRWXO)) == 0)
 		return fd;
-	return refuse(fd, name, why);
+	return refuse_folder(fd, name, why);
 }
 
 /* ---- Files --------------------------------------------------------------- */
@@ -217,7 +218,7 @@ static bool is_dots(const char *name)
 }
 
 /* Remove what is left; true when the folder holds nothing at all. */
-static bool sweep(int own, bool remove)
+static bool sweep_files(int own, bool remove)
 {
 	char buf[4096] __attribute__((aligned(8)));
 	int fd = openat(own, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -257,7 +258,7 @@ static int open_new(int own, char name[PAM_PLACE_NAME_MAX], struct reason *why)
 	/* Standard descriptors that are closed stay closed. */
 	high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (high < 0)
-		fail(why, "cannot make the file", name);
+		set_error(why, "cannot make the file", name);
 	if (fd >= 0) {
 		close(fd);
 		if (high < 0)
@@ -296,7 +297,7 @@ static int make_file(int own, uid_t uid, gid_t gid, const char *bytes, size_t n,
 		ret->fd = fd;
 		return 0;
 	}
-	fail(why, "cannot write the file", ret->name);
+	set_error(why, "cannot write the file", ret->name);
 	unlinkat(own, ret->name, 0);
 	close(fd);
 	return -1;
@@ -309,10 +310,10 @@ int pam_place_make(const char *folder, uid_t uid, gid_t gid, const char *bytes,
 	struct pam_place_file f = { .fd = -1 };
 	int top = open_top(folder, why), own = -1, rc = -1;
 
-	if (top >= 0 && lock(top, folder, wait_ms, why) == 0)
+	if (top >= 0 && lock_folder(top, folder, wait_ms, why) == 0)
 		own = open_own(top, folder, uid, gid, &f.bounded, why);
 	if (own >= 0) {
-		sweep(own, true);
+		sweep_files(own, true);
 		rc = make_file(own, uid, gid, bytes, n, &f, why);
 		close(own);
 	}
@@ -338,9 +339,10 @@ int pam_place_remove(const char *folder, uid_t uid, const char *name,
 		       openat(top, own,
 			      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		rc = errno == ENOENT ? 0 : fail(why, "cannot open", folder);
+		rc = errno == ENOENT ? 0 :
+				       set_error(why, "cannot open", folder);
 	else if (unlinkat(fd, name, 0) < 0 && errno != ENOENT)
-		rc = fail(why, "cannot remove", name);
+		rc = set_error(why, "cannot remove", name);
 	else
 		rc = 0;
 	if (fd >= 0)
@@ -367,7 +369,8 @@ void pam_place_leave(const char *folder, uid_t uid)
 	if (flock(top, LOCK_EX | LOCK_NB) == 0) {
 		own = open_below(top, name, NULL);
 		if (own >= 0) {
-			empty = is_mounted(top, own, &st) && sweep(own, false);
+			empty = is_mounted(top, own, &st) &&
+				sweep_files(own, false);
 			close(own);
 		}
 		if (empty)

@@ -35,7 +35,7 @@ struct work {
 	char user[256];
 };
 
-static void ask(void *arg, struct pam_child_report *report)
+static void ask_agent(void *arg, struct pam_child_report *report)
 {
 	unsigned char request[WIRE_REQUEST_MAX], reply[REPLY_SIZE];
 	const struct work *w = arg;
@@ -64,10 +64,10 @@ int pam_rotate_ask(pam_handle_t *pamh, const struct pam_options *o, int flags)
 		return rc;
 	/* The agent goes by both: a set-group-id program has more, too. */
 	if (geteuid() == getuid() && getegid() == getgid()) {
-		ask(&w, &report);
+		ask_agent(&w, &report);
 	} else {
-		rc = pam_child_run(&caller, o->timeout_ms, ask, &w, &report,
-				   &report.why);
+		rc = pam_child_run(&caller, o->timeout_ms, ask_agent, &w,
+				   &report, &report.why);
 		if (rc != PAM_SUCCESS)
 			report.code = rc;
 	}

@@ -35,7 +35,7 @@ struct session {
 
 /* Not the file: a handle is also given up in the child that becomes the session,
  * and the session goes on. */
-static void forget(pam_handle_t *pamh, void *data, int status)
+static void forget_session(pam_handle_t *pamh, void *data, int status)
 {
 	struct session *s = data;
 
@@ -47,8 +47,8 @@ static void forget(pam_handle_t *pamh, void *data, int status)
 
 /* ---- Open ---------------------------------------------------------------- */
 
-static int remember(pam_handle_t *pamh, const char *folder, uid_t uid,
-		    const struct pam_place_file *f)
+static int remember_session(pam_handle_t *pamh, const char *folder, uid_t uid,
+			    const struct pam_place_file *f)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	char variable[sizeof("PGPASSFILE=") + PATH_SIZE];
@@ -65,7 +65,7 @@ static int remember(pam_handle_t *pamh, const char *folder, uid_t uid,
 	rc = n < 0 || (size_t)n >= sizeof(variable) ? PAM_SESSION_ERR :
 						      PAM_SUCCESS;
 	if (rc == PAM_SUCCESS)
-		rc = pam_set_data(pamh, SESSION, s, forget);
+		rc = pam_set_data(pamh, SESSION, s, forget_session);
 	if (rc != PAM_SUCCESS) {
 		free(s);
 		return rc;
@@ -85,9 +85,9 @@ static size_t groups_of(const struct passwd *pw, gid_t *ret, size_t max)
 }
 
 /* What the file shall hold, asked for by the user. */
-static int ask(const struct pam_options *o, const struct passwd *pw,
-	       struct pam_passfile_memory *m, struct pam_child_report *ret,
-	       struct reason *why)
+static int ask_child(const struct pam_options *o, const struct passwd *pw,
+		     struct pam_passfile_memory *m,
+		     struct pam_child_report *ret, struct reason *why)
 {
 	gid_t groups[GROUPS_MAX];
 	/* Who is not root has no other group to become. */
@@ -126,7 +126,7 @@ static int hand_over(pam_handle_t *pamh, const char *folder,
 			   "session: no tmpfs can be mounted here, so that the "
 			   "user may fill that of %s",
 			   folder);
-	rc = remember(pamh, folder, pw->pw_uid, &f);
+	rc = remember_session(pamh, folder, pw->pw_uid, &f);
 	if (rc == PAM_SUCCESS)
 		return rc;
 	pam_place_remove(folder, pw->pw_uid, f.name, NULL);
@@ -135,8 +135,8 @@ static int hand_over(pam_handle_t *pamh, const char *folder,
 	return rc;
 }
 
-static int provision(pam_handle_t *pamh, const struct pam_options *o,
-		     const char *folder, const struct passwd *pw)
+static int provision_file(pam_handle_t *pamh, const struct pam_options *o,
+			  const char *folder, const struct passwd *pw)
 {
 	struct pam_child_report report = { 0 };
 	struct pam_passfile_memory *m;
@@ -151,7 +151,7 @@ static int provision(pam_handle_t *pamh, const struct pam_options *o,
 		return PAM_BUF_ERR;
 	madvise(m, sizeof(*m), MADV_DONTDUMP);
 	reason_clear(&why);
-	rc = ask(o, pw, m, &report, &why);
+	rc = ask_child(o, pw, m, &report, &why);
 	missing = why;
 	if (rc == PAM_SUCCESS)
 		rc = hand_over(pamh, folder, pw, m,
@@ -202,7 +202,7 @@ int pam_session_open(pam_handle_t *pamh, const struct pam_options *o,
 	}
 	/* A handle has one file. */
 	rc = pam_session_close(pamh, o);
-	return rc == PAM_SUCCESS ? provision(pamh, o, folder, pw) : rc;
+	return rc == PAM_SUCCESS ? provision_file(pamh, o, folder, pw) : rc;
 }
 
 /* ---- Close --------------------------------------------------------------- */

@@ -37,14 +37,14 @@ struct attempt {
 	char service[SERVICE_MAX + 1];
 };
 
-static void forget(pam_handle_t *pamh, void *data, int status)
+static void forget_verdict(pam_handle_t *pamh, void *data, int status)
 {
 	(void)pamh;
 	(void)status;
 	free(data);
 }
 
-static int keep(pam_handle_t *pamh, const struct verdict *v)
+static int keep_verdict(pam_handle_t *pamh, const struct verdict *v)
 {
 	struct verdict *copy = malloc(sizeof(*copy));
 	int rc;
@@ -52,7 +52,7 @@ static int keep(pam_handle_t *pamh, const struct verdict *v)
 	if (copy == NULL)
 		return PAM_BUF_ERR;
 	*copy = *v;
-	rc = pam_set_data(pamh, VERDICT, copy, forget);
+	rc = pam_set_data(pamh, VERDICT, copy, forget_verdict);
 	if (rc != PAM_SUCCESS)
 		free(copy);
 	return rc;
@@ -81,9 +81,9 @@ static bool may_be_password(const char *token)
 	       text_is_utf8(token, n);
 }
 
-static struct pam_answer ask(const struct pam_options *o,
-			     const struct attempt *a, const char *token,
-			     struct verdict *v, struct reason *why)
+static struct pam_answer ask_agent(const struct pam_options *o,
+				   const struct attempt *a, const char *token,
+				   struct verdict *v, struct reason *why)
 {
 	unsigned char request[WIRE_REQUEST_MAX], reply[REPLY_SIZE];
 	struct wire_message m = { 0 };
@@ -108,9 +108,10 @@ static struct pam_answer ask(const struct pam_options *o,
 
 /* Who is turned away can fill a log, so what may be noise is kept quiet, and a
  * name that may be no role's is never written: people type passwords there. */
-static void tell(pam_handle_t *pamh, const struct pam_options *o,
-		 const struct attempt *a, const struct pam_answer *answer,
-		 const struct reason *why)
+static void log_refusal(pam_handle_t *pamh, const struct pam_options *o,
+			const struct attempt *a,
+			const struct pam_answer *answer,
+			const struct reason *why)
 {
 	if (answer->status != STATUS_OK) {
 		pam_syslog(pamh, LOG_ERR, "%s", why->text);
@@ -144,8 +145,8 @@ static void tell(pam_handle_t *pamh, const struct pam_options *o,
 }
 
 /* The agent's yes, checked against what we asked for. */
-static int judge(pam_handle_t *pamh, const struct pam_options *o,
-		 struct verdict *v)
+static int judge_answer(pam_handle_t *pamh, const struct pam_options *o,
+			struct verdict *v)
 {
 	int rc = pam_agent_code(o, &v->answer);
 
@@ -160,7 +161,7 @@ static int judge(pam_handle_t *pamh, const struct pam_options *o,
 	return rc;
 }
 
-static int prompt(pam_handle_t *pamh, const char **ret_token)
+static int prompt_password(pam_handle_t *pamh, const char **ret_token)
 {
 	const char *token = NULL;
 	int rc = pam_get_authtok(pamh, PAM_AUTHTOK, &token, NULL);
@@ -176,7 +177,7 @@ static int prompt(pam_handle_t *pamh, const char **ret_token)
 	return rc;
 }
 
-static int verify(pam_handle_t *pamh, const struct pam_options *o)
+static int verify_password(pam_handle_t *pamh, const struct pam_options *o)
 {
 	const char *token = NULL;
 	struct attempt a;
@@ -184,7 +185,7 @@ static int verify(pam_handle_t *pamh, const struct pam_options *o)
 	struct reason why;
 	int rc;
 
-	rc = prompt(pamh, &token);
+	rc = prompt_password(pamh, &token);
 	if (rc != PAM_SUCCESS)
 		return rc;
 	/* Only now, so that nothing of ours waits with the conversation. */
@@ -199,16 +200,16 @@ static int verify(pam_handle_t *pamh, const struct pam_options *o)
 	}
 	pam_agent_item(pamh, PAM_RHOST, a.rhost, sizeof(a.rhost));
 	pam_agent_item(pamh, PAM_SERVICE, a.service, sizeof(a.service));
-	v.answer = ask(o, &a, token, &v, &why);
+	v.answer = ask_agent(o, &a, token, &v, &why);
 	/* The password, which the wire does not carry. */
 	if (v.answer.status == STATUS_REFUSED)
 		return PAM_AUTH_ERR;
-	tell(pamh, o, &a, &v.answer, &why);
-	rc = judge(pamh, o, &v);
+	log_refusal(pamh, o, &a, &v.answer, &why);
+	rc = judge_answer(pamh, o, &v);
 	memcpy(v.user, a.user, sizeof(v.user));
 	if (o->realm != NULL)
 		memcpy(v.realm, o->realm, strlen(o->realm) + 1);
-	return keep(pamh, &v) == PAM_SUCCESS ? rc : PAM_BUF_ERR;
+	return keep_verdict(pamh, &v) == PAM_SUCCESS ? rc : PAM_BUF_ERR;
 }
 
 int pam_verify_password(pam_handle_t *pamh, const struct pam_options *o)
@@ -222,7 +223,7 @@ int pam_verify_password(pam_handle_t *pamh, const struct pam_options *o)
 		return rc;
 	rc = pam_agent_user(pamh, user, sizeof(user));
 	if (rc == PAM_SUCCESS)
-		rc = verify(pamh, o);
+		rc = verify_password(pamh, o);
 	if (rc != PAM_SUCCESS && rc != PAM_IGNORE && o->fail_delay_ms > 0)
 		pam_fail_delay(pamh, o->fail_delay_ms * 1000);
 	return rc;

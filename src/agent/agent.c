@@ -34,14 +34,14 @@
 
 /* ---- What the parts tell each other -------------------------------------- */
 
-static void send_query(void *arg, struct agent_cache_ask *e, bool urgent)
+static void send_query(void *arg, struct agent_cache_ask *q, bool urgent)
 {
 	struct agent *a = arg;
 
-	agent_cache_workers_send(a->workers, e, urgent);
+	agent_cache_workers_send(a->workers, q, urgent);
 }
 
-static void told(void *arg, const struct agent_secret *s)
+static void take_news(void *arg, const struct agent_secret *s)
 {
 	struct agent *a = arg;
 
@@ -55,18 +55,18 @@ static void told(void *arg, const struct agent_secret *s)
 
 static void take_done(struct agent *a)
 {
-	struct agent_cache_ask *e, *next;
+	struct agent_cache_ask *q, *next;
 	uint64_t n;
 
 	if (read(a->wake.fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		return;
 	pthread_mutex_lock(&a->lock);
-	e = a->done;
+	q = a->done;
 	a->done = NULL;
 	pthread_mutex_unlock(&a->lock);
-	for (; e; e = next) {
-		next = e->next;
-		agent_cache_answer(a->cache, e);
+	for (; q; q = next) {
+		next = q->next;
+		agent_cache_answer(a->cache, q);
 	}
 	if (agent_trail_collect(a->trail))
 		agent_serve_client_told(a, NULL);
@@ -79,7 +79,7 @@ static void take_done(struct agent *a)
  * as what it keeps. */
 static enum status make_cache(struct agent *a, struct reason *why)
 {
-	const struct agent_cache_hooks hooks = { send_query, told, a };
+	const struct agent_cache_hooks hooks = { send_query, take_news, a };
 	struct secret *key = NULL;
 	uint64_t seed = 0;
 	enum status s;
@@ -243,7 +243,7 @@ static void take_signals(struct agent *a)
 	}
 }
 
-static void dispatch(struct agent *a, const struct epoll_event *e)
+static void dispatch_event(struct agent *a, const struct epoll_event *e)
 {
 	struct agent_watch *w = e->data.ptr;
 
@@ -301,7 +301,7 @@ static void each_second(struct agent *a)
 	agent_cache_snapshot_save(&a->snapshot, false);
 }
 
-static void tick(struct agent *a)
+static void do_tick(struct agent *a)
 {
 	int64_t now = now_boot(a->now), watchdog = notify_watchdog_us();
 
@@ -348,8 +348,8 @@ enum status agent_run(struct agent *a, struct reason *why)
 			return reason_set(why, STATUS_ERROR, "epoll: %s",
 					  strerror(errno));
 		for (int i = 0; i < n; i++)
-			dispatch(a, &events[i]);
-		tick(a);
+			dispatch_event(a, &events[i]);
+		do_tick(a);
 		if (a->reload && !a->reloading)
 			agent_config_reload(a);
 		agent_serve_client_turn(a);
@@ -378,7 +378,7 @@ static void leave_stores(struct agent *a)
 
 void agent_free(struct agent *a)
 {
-	struct agent_cache_ask *e;
+	struct agent_cache_ask *q;
 
 	if (!a)
 		return;
@@ -391,9 +391,9 @@ void agent_free(struct agent *a)
 	leave_stores(a);
 	agent_cache_workers_free(a->workers);
 	agent_config_reap(a, true);
-	while ((e = a->done) != NULL) {
-		a->done = e->next;
-		agent_cache_ask_free(e);
+	while ((q = a->done) != NULL) {
+		a->done = q->next;
+		agent_cache_ask_free(q);
 	}
 	agent_access_groups_free(a->groups);
 	agent_cache_free(a->cache);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The configuration in use and how another takes its place; must never free
- * what an errand under way still looks at. */
+ * what a query under way still looks at. */
 #include "agent/agent_config.h"
 
 #include <stdatomic.h>
@@ -20,7 +20,7 @@
 #include "base/thread.h"
 #include "ledger/ledger_key.h"
 
-/* A configuration that was replaced, while errands of it are under way. */
+/* A configuration that was replaced, while queries of it are under way. */
 struct agent_retired {
 	struct agent_retired *next;
 	struct config *config;
@@ -28,7 +28,7 @@ struct agent_retired {
 };
 
 /* The soft limit is the hard one (agent_new()). */
-static size_t descriptors(void)
+static size_t count_descriptors(void)
 {
 	struct rlimit limit;
 
@@ -57,7 +57,7 @@ static void read_settings(const struct config *c, struct agent_settings *ret)
 #define NAMES_UNKNOWN_US (60 * NOW_SECOND)
 
 /* What the process needs for itself: its own files, and for each store the
- * connections of its couriers, twice while one configuration replaces another. */
+ * connections of its workers, twice while one configuration replaces another. */
 #define OWN_FDS	  64
 #define STORE_FDS (4 * AGENT_CACHE_WORKERS_THREADS)
 #define LEAST	  8
@@ -70,7 +70,7 @@ static enum status fit_settings(const struct config *c,
 	size_t own = OWN_FDS + AGENT_SERVE_CLIENT_RESERVED +
 		     STORE_FDS * (config_count(c, CONFIG_SECTION_store) +
 				  config_count(c, CONFIG_SECTION_token));
-	size_t have = descriptors(), room;
+	size_t have = count_descriptors(), room;
 
 	room = have > own ? have - own : 0;
 	if (room >= s->clients)
@@ -110,7 +110,8 @@ static void free_made(struct made *m)
 	config_free(m->config);
 }
 
-static enum status make(struct agent *a, struct made *ret, struct reason *why)
+static enum status make_config(struct agent *a, struct made *ret,
+			       struct reason *why)
 {
 	struct made m = { 0 };
 	struct opened *b = NULL;
@@ -153,8 +154,8 @@ static void carry_over(const struct agent_access_groups *from,
 	}
 }
 
-/* Errands that are under way may end in the store that they were sent to. */
-static enum status retire(struct agent *a, struct reason *why)
+/* Queries that are under way may end in the store that they were sent to. */
+static enum status retire_workers(struct agent *a, struct reason *why)
 {
 	struct agent_retired *r;
 
@@ -218,10 +219,11 @@ static enum status use_groups(struct agent *a,
 	return agent_access_groups_fill(a->groups, a->cache, why);
 }
 
-static enum status use(struct agent *a, struct made *m, struct reason *why)
+static enum status use_config(struct agent *a, struct made *m,
+			      struct reason *why)
 {
 	struct agent_access_groups *groups = m->groups;
-	enum status s = retire(a, why);
+	enum status s = retire_workers(a, why);
 
 	if (s != STATUS_OK)
 		return s;
@@ -236,10 +238,10 @@ static enum status use(struct agent *a, struct made *m, struct reason *why)
 enum status agent_config_load(struct agent *a, struct reason *why)
 {
 	struct made m = { 0 };
-	enum status s = make(a, &m, why);
+	enum status s = make_config(a, &m, why);
 
 	if (s == STATUS_OK)
-		s = use(a, &m, why);
+		s = use_config(a, &m, why);
 	free_made(&m);
 	return s;
 }
@@ -282,13 +284,13 @@ static void *read_again(void *arg)
 	r->status = r->names ?
 			    agent_access_groups_new(r->a->config, true,
 						    &r->made.groups, &r->why) :
-			    make(r->a, &r->made, &r->why);
+			    make_config(r->a, &r->made, &r->why);
 	atomic_store(&r->done, true);
 	agent_wake(r->a);
 	return NULL;
 }
 
-static void begin(struct agent *a, bool names)
+static void begin_reload(struct agent *a, bool names)
 {
 	struct agent_reload *r = calloc(1, sizeof(*r));
 
@@ -312,7 +314,7 @@ static void begin(struct agent *a, bool names)
 void agent_config_reload(struct agent *a)
 {
 	a->reload = false;
-	begin(a, false);
+	begin_reload(a, false);
 }
 
 void agent_config_names(struct agent *a)
@@ -320,7 +322,7 @@ void agent_config_names(struct agent *a)
 	if (a->names_us == 0 || now_boot(a->now) < a->names_us || a->reloading)
 		return;
 	a->names_us = now_boot(a->now) + NAMES_UNKNOWN_US;
-	begin(a, true);
+	begin_reload(a, true);
 }
 
 /* A directory that has gone away since takes nobody's rights. */
@@ -357,7 +359,7 @@ static void take_config(struct agent *a, struct agent_reload *r)
 			 "have to start a program for its credentials, which "
 			 "needs a restart of the agent");
 	if (s == STATUS_OK)
-		s = use(a, &r->made, &r->why);
+		s = use_config(a, &r->made, &r->why);
 	agent_trail_flush(a->trail);
 	/* Who waits is judged by the new rules. */
 	agent_serve_client_told_all(a);

@@ -25,8 +25,8 @@ struct options {
 	bool check, init, version, help;
 };
 
-static enum status parse(int argc, char **argv, struct options *o,
-			 struct reason *why)
+static enum status parse_options(int argc, char **argv, struct options *o,
+				 struct reason *why)
 {
 	static const struct option longs[] = {
 		{ "config", required_argument, NULL, 'c' },
@@ -64,7 +64,7 @@ static enum status parse(int argc, char **argv, struct options *o,
 	return STATUS_OK;
 }
 
-static enum status serve(const char *config, struct reason *why)
+static enum status run_agent(const char *config, struct reason *why)
 {
 	struct agent *a = NULL;
 	enum status s = agent_new(config, &a, why);
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
 	log_set_program("keyturn-agent");
 	s = harden_process(&why);
 	if (s == STATUS_OK)
-		s = parse(argc, argv, &o, &why);
+		s = parse_options(argc, argv, &o, &why);
 	if (s == STATUS_OK) {
 		if (o.help)
 			fputs(usage, stdout);
@@ -95,7 +95,7 @@ int main(int argc, char **argv)
 		else if (o.init)
 			s = agent_config_init(o.config, &why);
 		else
-			s = serve(o.config, &why);
+			s = run_agent(o.config, &why);
 	}
 	if (s == STATUS_OK && fflush(stdout) != 0)
 		s = STATUS_ERROR;

@@ -121,7 +121,7 @@ static const char *const forbidden[] = { "execve",
 					 "iopl",
 					 "ioperm" };
 
-static int rule(scmp_filter_ctx ctx, uint32_t action, const char *name)
+static int add_rule(scmp_filter_ctx ctx, uint32_t action, const char *name)
 {
 	int number = seccomp_syscall_resolve_name(name);
 	int error;
@@ -135,16 +135,16 @@ static int rule(scmp_filter_ctx ctx, uint32_t action, const char *name)
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
-static int rules(scmp_filter_ctx ctx, bool programs)
+static int add_rules(scmp_filter_ctx ctx, bool programs)
 {
 	int error = 0;
 
 	for (size_t i = 0; !programs && i < COUNT(wanted) && error == 0; i++)
-		error = rule(ctx, SCMP_ACT_ALLOW, wanted[i]);
+		error = add_rule(ctx, SCMP_ACT_ALLOW, wanted[i]);
 	for (size_t i = 0; i < COUNT(forbidden) && error == 0; i++) {
 		if (programs && strcmp(forbidden[i], "execve") == 0)
 			continue;
-		error = rule(ctx, SCMP_ACT_KILL_PROCESS, forbidden[i]);
+		error = add_rule(ctx, SCMP_ACT_KILL_PROCESS, forbidden[i]);
 	}
 	return error;
 }
@@ -155,7 +155,7 @@ enum status agent_sandbox_enter(bool programs, struct reason *why)
 	 * for. */
 	scmp_filter_ctx ctx = seccomp_init(programs ? SCMP_ACT_ALLOW :
 						      SCMP_ACT_ERRNO(ENOSYS));
-	int error = ctx ? rules(ctx, programs) : -ENOMEM;
+	int error = ctx ? add_rules(ctx, programs) : -ENOMEM;
 
 	if (error == 0)
 		error = seccomp_load(ctx);

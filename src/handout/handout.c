@@ -39,11 +39,11 @@ static const char *set_or(const struct config_group *g, enum config_key k,
 	return config_is_set(g, k) ? config_string(g, k) : stored;
 }
 
-static enum status render(const struct opened *b,
-			  const struct config_group *role,
-			  const struct store_entry *e, const char *version,
-			  enum format_kind kind, struct secret **ret,
-			  struct reason *why)
+static enum status render_entry(const struct opened *b,
+				const struct config_group *role,
+				const struct store_entry *e,
+				const char *version, enum format_kind kind,
+				struct secret **ret, struct reason *why)
 {
 	const struct config_group *cluster =
 		config_find(open_config(b), CONFIG_SECTION_cluster,
@@ -61,10 +61,10 @@ static enum status render(const struct opened *b,
 	return format_render(kind, &credential, ret, why);
 }
 
-static enum status record(struct ledger *ledger, const char *role,
-			  const char *version, const char *label,
-			  const char *format, const char *actor,
-			  struct reason *why)
+static enum status record_handout(struct ledger *ledger, const char *role,
+				  const char *version, const char *label,
+				  const char *format, const char *actor,
+				  struct reason *why)
 {
 	char detail[128];
 	const struct ledger_event ev = {
@@ -105,9 +105,9 @@ enum status handout_get(struct opened *b, struct ledger *ledger,
 	if (s == STATUS_OK)
 		s = store->ops->fetch(store, name, id, &entry, why);
 	if (s == STATUS_OK)
-		s = render(b, role, &entry, id, kind, &bytes, why);
+		s = render_entry(b, role, &entry, id, kind, &bytes, why);
 	if (s == STATUS_OK)
-		s = record(ledger, name, id, label, format, actor, why);
+		s = record_handout(ledger, name, id, label, format, actor, why);
 	if (s == STATUS_OK) {
 		*ret_bytes = bytes;
 		bytes = NULL;

@@ -201,7 +201,7 @@ static size_t frame_max(bool reply)
 	return reply ? WIRE_REPLY_MAX : WIRE_REQUEST_MAX;
 }
 
-static enum status fail(struct wire_out *o, enum status s)
+static enum status set_failed(struct wire_out *o, enum status s)
 {
 	if (o->failed == STATUS_OK)
 		o->failed = s;
@@ -216,7 +216,7 @@ void wire_begin(struct wire_out *o, void *bytes, size_t size, unsigned kind)
 				.size = size < most ? size : most,
 				.failed = STATUS_OK };
 	if (o->size < WIRE_HEADER_SIZE) {
-		fail(o, STATUS_LIMIT);
+		set_failed(o, STATUS_LIMIT);
 		return;
 	}
 	o->bytes[0] = 'K';
@@ -234,11 +234,11 @@ void wire_put(struct wire_out *o, enum wire_tag tag, const void *bytes,
 	if (o->failed != STATUS_OK || n == 0)
 		return;
 	if (n > UINT16_MAX) {
-		fail(o, STATUS_REFUSED);
+		set_failed(o, STATUS_REFUSED);
 		return;
 	}
 	if (n + FIELD_HEADER > o->size - o->len) {
-		fail(o, STATUS_LIMIT);
+		set_failed(o, STATUS_LIMIT);
 		return;
 	}
 	at = o->bytes + o->len;
@@ -281,7 +281,7 @@ enum status wire_end(struct wire_out *o, size_t *ret_len)
 			       (struct cursor){ o->bytes + WIRE_HEADER_SIZE,
 						body },
 			       &name))
-			fail(o, STATUS_REFUSED);
+			set_failed(o, STATUS_REFUSED);
 	}
 	if (o->failed != STATUS_OK) {
 		explicit_bzero(o->bytes, o->len);

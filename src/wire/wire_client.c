@@ -72,15 +72,15 @@ struct trust {
 	uid_t folder; /* the owner of the socket's folder */
 };
 
-static bool trusted(const struct trust *t, uid_t uid)
+static bool is_trusted(const struct trust *t, uid_t uid)
 {
 	if (uid == 0 || uid == t->own)
 		return true;
 	return uid == t->folder && uid != UID_UNMAPPED;
 }
 
-static enum status untrusted(struct reason *why, const char *what,
-			     const char *fault)
+static enum status refuse_untrusted(struct reason *why, const char *what,
+				    const char *fault)
 {
 	return reason_set(why, STATUS_DENIED,
 			  "%s %s, so what listens there is not to be trusted",
@@ -111,25 +111,26 @@ static enum status check_folder(const char *path, bool last, bool *below_sticky,
 	if (lstat(path, &st) < 0)
 		return cannot_look(why, path);
 	if (*below_sticky && st.st_uid != 0 && st.st_uid != t->own)
-		return untrusted(why, path, "belongs to another user");
+		return refuse_untrusted(why, path, "belongs to another user");
 	/* /var/run is a link. */
 	if (S_ISLNK(st.st_mode)) {
 		if (st.st_uid != 0 && st.st_uid != t->own)
-			return untrusted(why, path, "is another user's link");
+			return refuse_untrusted(why, path,
+						"is another user's link");
 		if (stat(path, &st) < 0)
 			return cannot_look(why, path);
 	}
 	if (!S_ISDIR(st.st_mode))
-		return untrusted(why, path, "is no folder");
+		return refuse_untrusted(why, path, "is no folder");
 	/* In a user namespace that does not know root. */
 	if (path[1] == '\0' && st.st_uid == UID_UNMAPPED)
 		t->root = UID_UNMAPPED;
 	if (!last && st.st_uid != 0 && st.st_uid != t->own &&
 	    st.st_uid != t->root)
-		return untrusted(why, path, "belongs to another user");
+		return refuse_untrusted(why, path, "belongs to another user");
 	*below_sticky = (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
 	if (*below_sticky && (last || !(st.st_mode & S_ISVTX)))
-		return untrusted(why, path, "may be written by others");
+		return refuse_untrusted(why, path, "may be written by others");
 	t->folder = st.st_uid;
 	return STATUS_OK;
 }
@@ -160,9 +161,9 @@ static enum status check_path(const char *path, struct trust *ret_trust,
 	if (lstat(path, &st) < 0)
 		return cannot_look(why, path);
 	if (!S_ISSOCK(st.st_mode))
-		return untrusted(why, path, "is no socket");
-	if (!trusted(&t, st.st_uid))
-		return untrusted(why, path, "belongs to another user");
+		return refuse_untrusted(why, path, "is no socket");
+	if (!is_trusted(&t, st.st_uid))
+		return refuse_untrusted(why, path, "belongs to another user");
 	*ret_trust = t;
 	return STATUS_OK;
 }
@@ -178,7 +179,7 @@ static enum status check_peer(int fd, const struct trust *t, const char *path,
 				  "the kernel does not say who listens at %s: "
 				  "%s",
 				  path, strerrordesc_np(errno));
-	if (n != sizeof(peer) || !trusted(t, peer.uid))
+	if (n != sizeof(peer) || !is_trusted(t, peer.uid))
 		return reason_set(why, STATUS_DENIED,
 				  "uid %u listens at %s, which is neither root "
 				  "nor the owner of that folder",
@@ -237,7 +238,7 @@ static enum status connect_to(int fd, const char *path,
 
 /* Wait until the socket is ready; a signal costs nothing but the time that
  * has passed. */
-static bool ready(int fd, short events, const struct deadline *d)
+static bool wait_ready(int fd, short events, const struct deadline *d)
 {
 	struct pollfd f = { .fd = fd, .events = events };
 	int left;
@@ -268,7 +269,7 @@ static enum status send_all(int fd, const unsigned char *bytes, size_t n,
 			return reason_set(why, STATUS_ERROR,
 					  "cannot write to the agent at %s: %s",
 					  path, strerrordesc_np(errno));
-		} else if (!ready(fd, POLLOUT, d)) {
+		} else if (!wait_ready(fd, POLLOUT, d)) {
 			return timed_out(why, path, "take the request");
 		}
 	}
@@ -285,8 +286,9 @@ static enum status no_reply(struct reason *why, const char *path,
 
 /* Once the header is there: how long the frame is, and whether that much and
  * no more has come.  0 in *ret_len: not yet. */
-static enum status whole(const unsigned char *reply, size_t have, size_t size,
-			 const char *path, size_t *ret_len, struct reason *why)
+static enum status check_whole(const unsigned char *reply, size_t have,
+			       size_t size, const char *path, size_t *ret_len,
+			       struct reason *why)
 {
 	size_t len;
 
@@ -304,9 +306,9 @@ static enum status whole(const unsigned char *reply, size_t have, size_t size,
 	return STATUS_OK;
 }
 
-static enum status receive(int fd, unsigned char *reply, size_t size,
-			   const struct deadline *d, const char *path,
-			   size_t *ret_len, struct reason *why)
+static enum status receive_reply(int fd, unsigned char *reply, size_t size,
+				 const struct deadline *d, const char *path,
+				 size_t *ret_len, struct reason *why)
 {
 	size_t have = 0, len = 0;
 	enum status s;
@@ -316,7 +318,7 @@ static enum status receive(int fd, unsigned char *reply, size_t size,
 
 		if (n > 0) {
 			have += (size_t)n;
-			s = whole(reply, have, size, path, &len, why);
+			s = check_whole(reply, have, size, path, &len, why);
 			if (s != STATUS_OK)
 				return s;
 		} else if (n == 0 || errno == ECONNRESET) {
@@ -332,7 +334,7 @@ static enum status receive(int fd, unsigned char *reply, size_t size,
 					  "cannot read from the agent at %s: "
 					  "%s",
 					  path, strerrordesc_np(errno));
-		} else if (!ready(fd, POLLIN, d)) {
+		} else if (!wait_ready(fd, POLLIN, d)) {
 			return timed_out(why, path, "answer");
 		}
 		/* A peer that always has one more byte ready is not waited
@@ -367,10 +369,11 @@ static enum status check_arguments(const char *path, const void *request,
 	return STATUS_OK;
 }
 
-static enum status exchange(int fd, const char *path, const void *request,
-			    size_t request_len, void *reply, size_t size,
-			    const struct deadline *d, struct wire_message *ret,
-			    struct reason *why)
+static enum status exchange_frames(int fd, const char *path,
+				   const void *request, size_t request_len,
+				   void *reply, size_t size,
+				   const struct deadline *d,
+				   struct wire_message *ret, struct reason *why)
 {
 	const unsigned char *header = request;
 	struct wire_message m;
@@ -379,7 +382,7 @@ static enum status exchange(int fd, const char *path, const void *request,
 
 	s = send_all(fd, request, request_len, d, path, why);
 	if (s == STATUS_OK)
-		s = receive(fd, reply, size, d, path, &len, why);
+		s = receive_reply(fd, reply, size, d, path, &len, why);
 	if (s != STATUS_OK)
 		return s;
 	if (wire_parse(reply, len, true, &m, why) != STATUS_OK)
@@ -418,8 +421,8 @@ enum status wire_client_call(const char *socket_path, const void *request,
 	if (s == STATUS_OK)
 		s = check_peer(fd, &trust, socket_path, why);
 	if (s == STATUS_OK)
-		s = exchange(fd, socket_path, request, request_len, reply, size,
-			     &d, ret, why);
+		s = exchange_frames(fd, socket_path, request, request_len,
+				    reply, size, &d, ret, why);
 out:
 	if (fd >= 0)
 		close(fd);

@@ -305,7 +305,7 @@ bool agent_access_groups_unit(const struct agent_role *role, const char *unit)
 	return false;
 }
 
-static const char *either(const char *configured, const char *held)
+static const char *first_set(const char *configured, const char *held)
 {
 	return configured && *configured ? configured : held;
 }
@@ -317,14 +317,14 @@ struct agent_access_groups_place agent_access_groups_place(
 	const struct agent_secret *s = role->secret ? role->secret : &nothing;
 
 	return (struct agent_access_groups_place){
-		.host = either(role->host, s->host),
-		.port = either(role->port, s->port),
-		.dbname = either(role->dbname, s->dbname),
+		.host = first_set(role->host, s->host),
+		.port = first_set(role->port, s->port),
+		.dbname = first_set(role->dbname, s->dbname),
 	};
 }
 
 /* What is not known of a role does not speak against it. */
-static bool fits(const char *asked, const char *is)
+static bool fits_text(const char *asked, const char *is)
 {
 	return !*asked || !*is || strcmp(asked, is) == 0;
 }
@@ -335,7 +335,7 @@ static bool fits_host(const char *asked, const char *is)
 	bool path = asked[0] == '/';
 	size_t n = strlen(asked);
 
-	if (fits(asked, is))
+	if (fits_text(asked, is))
 		return true;
 	for (; *is; is += strcspn(is, ","), is += *is == ',')
 		if (strcspn(is, ",") == n &&
@@ -362,7 +362,7 @@ bool agent_access_groups_matches(const struct agent_role *role,
 	const struct agent_access_groups_place is =
 		agent_access_groups_place(role);
 
-	return is_user(role, q->user) && fits(q->realm, role->realm) &&
-	       fits_host(q->host, is.host) && fits(q->port, is.port) &&
-	       fits(q->dbname, is.dbname);
+	return is_user(role, q->user) && fits_text(q->realm, role->realm) &&
+	       fits_host(q->host, is.host) && fits_text(q->port, is.port) &&
+	       fits_text(q->dbname, is.dbname);
 }

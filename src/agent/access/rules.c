@@ -75,7 +75,7 @@ void agent_access_rules_forget(struct agent_peer *p)
 /* uid_t and gid_t are the same type on Linux, so one list serves both. */
 _Static_assert(sizeof(uid_t) == sizeof(gid_t), "ids of one size");
 
-static bool has(const uid_t *ids, size_t n, uid_t id)
+static bool has_id(const uid_t *ids, size_t n, uid_t id)
 {
 	size_t low = 0;
 
@@ -92,12 +92,12 @@ static bool has(const uid_t *ids, size_t n, uid_t id)
 	return false;
 }
 
-static enum status put(uid_t **ids, size_t *n, uid_t id, struct reason *why)
+static enum status add_id(uid_t **ids, size_t *n, uid_t id, struct reason *why)
 {
 	size_t at = *n;
 	uid_t *p;
 
-	if (has(*ids, *n, id))
+	if (has_id(*ids, *n, id))
 		return STATUS_OK;
 	p = reallocarray(*ids, *n + 1, sizeof(*p));
 	if (!p)
@@ -110,8 +110,8 @@ static enum status put(uid_t **ids, size_t *n, uid_t id, struct reason *why)
 	return STATUS_OK;
 }
 
-static enum status resolve(const struct config_grant *g, uid_t *ret_id,
-			   struct reason *why)
+static enum status resolve_grant(const struct config_grant *g, uid_t *ret_id,
+				 struct reason *why)
 {
 	if (g->by_id) {
 		*ret_id = g->id;
@@ -132,16 +132,16 @@ enum status agent_access_rules_add(struct agent_access_rules *r,
 	uid_t id = 0;
 
 	while ((s = config_grant_next(&words, &g, why)) == STATUS_OK) {
-		s = resolve(&g, &id, &reason);
+		s = resolve_grant(&g, &id, &reason);
 		if (s == STATUS_NOT_FOUND || s == STATUS_ERROR) {
 			if (unknown)
 				unknown(arg, s == STATUS_NOT_FOUND, &reason);
 			continue;
 		}
 		if (s == STATUS_OK && g.group)
-			s = put(&r->gids, &r->n_gids, id, why);
+			s = add_id(&r->gids, &r->n_gids, id, why);
 		else if (s == STATUS_OK)
-			s = put(&r->uids, &r->n_uids, id, why);
+			s = add_id(&r->uids, &r->n_uids, id, why);
 		if (s != STATUS_OK)
 			return s;
 	}
@@ -155,9 +155,9 @@ enum status agent_access_rules_join(struct agent_access_rules *r,
 	enum status s = STATUS_OK;
 
 	for (size_t i = 0; i < other->n_uids && s == STATUS_OK; i++)
-		s = put(&r->uids, &r->n_uids, other->uids[i], why);
+		s = add_id(&r->uids, &r->n_uids, other->uids[i], why);
 	for (size_t i = 0; i < other->n_gids && s == STATUS_OK; i++)
-		s = put(&r->gids, &r->n_gids, other->gids[i], why);
+		s = add_id(&r->gids, &r->n_gids, other->gids[i], why);
 	return s;
 }
 
@@ -176,10 +176,11 @@ bool agent_access_rules_empty(const struct agent_access_rules *r)
 bool agent_access_rules_match(const struct agent_access_rules *r,
 			      const struct agent_peer *p)
 {
-	if (has(r->uids, r->n_uids, p->uid) || has(r->gids, r->n_gids, p->gid))
+	if (has_id(r->uids, r->n_uids, p->uid) ||
+	    has_id(r->gids, r->n_gids, p->gid))
 		return true;
 	for (size_t i = 0; i < p->n_groups && r->n_gids > 0; i++)
-		if (has(r->gids, r->n_gids, p->groups[i]))
+		if (has_id(r->gids, r->n_gids, p->groups[i]))
 			return true;
 	return false;
 }

@@ -46,9 +46,9 @@ static bool is_newer(const struct agent_secret *s,
 }
 
 /* An answer that looks older is believed when it stays, or was announced. */
-static bool believe(const struct agent_cache *c, struct agent_secret *s,
-		    const struct store_state *state,
-		    const struct store_version *current)
+static bool is_believed(const struct agent_cache *c, struct agent_secret *s,
+			const struct store_state *state,
+			const struct store_version *current)
 {
 	const struct store_version *ours = store_find_id(state, s->current.id);
 	const char *id = current ? current->id : "";
@@ -66,8 +66,9 @@ static bool believe(const struct agent_cache *c, struct agent_secret *s,
 	return now - s->doubted_us >= AGENT_CACHE_DOUBT_US;
 }
 
-static void digest(const struct agent_cache *c, const struct secret *password,
-		   struct agent_version *v)
+static void digest_password(const struct agent_cache *c,
+			    const struct secret *password,
+			    struct agent_version *v)
 {
 	v->has_mac = agent_cache_digest(c, secret_bytes(password),
 					secret_len(password),
@@ -75,7 +76,7 @@ static void digest(const struct agent_cache *c, const struct secret *password,
 }
 
 static void take_previous(const struct agent_cache *c, struct agent_secret *s,
-			  struct agent_cache_ask *e,
+			  struct agent_cache_ask *q,
 			  const struct store_version *previous)
 {
 	struct agent_version v = { .id = "" };
@@ -86,43 +87,43 @@ static void take_previous(const struct agent_cache *c, struct agent_secret *s,
 	}
 	if (strcmp(previous->id, s->previous.id) == 0)
 		return;
-	if (e->has_previous || e->previous_gone) {
+	if (q->has_previous || q->previous_gone) {
 		text_copy(v.id, sizeof(v.id), previous->id);
 		v.created_us = previous->created_us;
 	}
-	if (e->has_previous) {
-		text_copy(v.username, sizeof(v.username), e->previous.username);
-		digest(c, e->previous.password, &v);
+	if (q->has_previous) {
+		text_copy(v.username, sizeof(v.username), q->previous.username);
+		digest_password(c, q->previous.password, &v);
 	}
 	s->previous = v;
 }
 
 /* The content of the current version. */
 static void take_content(const struct agent_cache *c, struct agent_secret *s,
-			 struct agent_cache_ask *e)
+			 struct agent_cache_ask *q)
 {
 	text_copy(s->current.username, sizeof(s->current.username),
-		  e->current.username);
-	text_copy(s->host, sizeof(s->host), e->current.host);
-	text_copy(s->port, sizeof(s->port), e->current.port);
-	text_copy(s->dbname, sizeof(s->dbname), e->current.dbname);
-	digest(c, e->current.password, &s->current);
+		  q->current.username);
+	text_copy(s->host, sizeof(s->host), q->current.host);
+	text_copy(s->port, sizeof(s->port), q->current.port);
+	text_copy(s->dbname, sizeof(s->dbname), q->current.dbname);
+	digest_password(c, q->current.password, &s->current);
 	if (s->want_clear) {
 		secret_free(s->password);
-		s->password = e->current.password;
-		e->current.password = NULL;
+		s->password = q->current.password;
+		q->current.password = NULL;
 	}
 }
 
 /* Another version is current.  It became so after the store last confirmed the
  * one before, and not before it was made. */
 static void take_current(const struct agent_cache *c, struct agent_secret *s,
-			 struct agent_cache_ask *e,
+			 struct agent_cache_ask *q,
 			 const struct store_version *current)
 {
 	struct agent_version v = { .created_us = current->created_us };
 
-	s->since_us = s->current.id[0] && !e->token &&
+	s->since_us = s->current.id[0] && !q->token &&
 				      s->seen_us > current->created_us ?
 			      s->seen_us :
 			      current->created_us;
@@ -131,12 +132,13 @@ static void take_current(const struct agent_cache *c, struct agent_secret *s,
 	secret_free(s->password);
 	s->password = NULL;
 	s->current = v;
-	if (e->has_current)
-		take_content(c, s, e);
+	if (q->has_current)
+		take_content(c, s, q);
 }
 
 /* What the store says is not taken. */
-static void doubt(struct agent_secret *s, const struct store_version *current)
+static void note_doubt(struct agent_secret *s,
+		       const struct store_version *current)
 {
 	struct reason why = { "" };
 
@@ -149,7 +151,7 @@ static void doubt(struct agent_secret *s, const struct store_version *current)
 	s->why = why;
 }
 
-static void say_none(struct agent_secret *s, const char *note)
+static void note_none(struct agent_secret *s, const char *note)
 {
 	struct reason why = { "" };
 
@@ -160,17 +162,17 @@ static void say_none(struct agent_secret *s, const char *note)
 	s->why = why;
 }
 
-static void take(struct agent_cache *c, struct agent_secret *s,
-		 struct agent_cache_ask *e)
+static void take_answer(struct agent_cache *c, struct agent_secret *s,
+			struct agent_cache_ask *q)
 {
 	const struct store_version *current =
-		store_find_label(&e->state, STORE_LABEL_CURRENT);
+		store_find_label(&q->state, STORE_LABEL_CURRENT);
 
 	s->answered = true;
 	s->changed = false;
-	if (!e->token && !is_newer(s, &e->state, current) &&
-	    !believe(c, s, &e->state, current)) {
-		doubt(s, current);
+	if (!q->token && !is_newer(s, &q->state, current) &&
+	    !is_believed(c, s, &q->state, current)) {
+		note_doubt(s, current);
 		return;
 	}
 	s->doubted_us = 0;
@@ -180,45 +182,45 @@ static void take(struct agent_cache *c, struct agent_secret *s,
 	if (!current) {
 		s->changed = s->current.id[0] != '\0';
 		agent_cache_drop(s);
-		say_none(s, e->state.note);
+		note_none(s, q->state.note);
 		return;
 	}
 	if (strcmp(current->id, s->current.id) != 0) {
-		if (e->want_content && !e->has_current)
+		if (q->want_content && !q->has_current)
 			return; /* asked for less than is wanted now */
-		take_current(c, s, e, current);
+		take_current(c, s, q, current);
 		s->changed = true;
-	} else if (e->has_current && agent_cache_lacks(s)) {
-		take_content(c, s, e);
+	} else if (q->has_current && agent_cache_lacks(s)) {
+		take_content(c, s, q);
 		s->changed = true; /* worth keeping */
 	}
-	take_previous(c, s, e,
-		      store_find_label(&e->state, STORE_LABEL_PREVIOUS));
+	take_previous(c, s, q,
+		      store_find_label(&q->state, STORE_LABEL_PREVIOUS));
 	s->news = s->news || s->why.text[0];
 	s->why.text[0] = '\0';
-	s->expires_us = e->expires_us;
+	s->expires_us = q->expires_us;
 	s->checked_us = now_boot(c->now);
 	s->seen_us = now_wall(c->now);
 }
 
-void agent_cache_answer(struct agent_cache *c, struct agent_cache_ask *e)
+void agent_cache_answer(struct agent_cache *c, struct agent_cache_ask *q)
 {
-	struct agent_secret *s = agent_cache_find(c, e->name, e->store);
+	struct agent_secret *s = agent_cache_find(c, q->name, q->store);
 	bool failing, outage;
 
 	/* One that was dropped and wanted again is another. */
-	if (!s || s->serial != e->serial)
+	if (!s || s->serial != q->serial)
 		goto out;
 	s->busy = false;
-	if (e->cancelled) {
+	if (q->cancelled) {
 		agent_cache_send(c, s, true);
 		goto out;
 	}
 	/* That a store is away is said once for all of its secrets, by whoever
 	 * asks it. */
-	outage = e->status == STATUS_STORE_UNAVAILABLE ||
-		 e->status == STATUS_TIMEOUT;
-	failing = e->status != STATUS_OK;
+	outage = q->status == STATUS_STORE_UNAVAILABLE ||
+		 q->status == STATUS_TIMEOUT;
+	failing = q->status != STATUS_OK;
 	s->news = failing && !outage && (!s->failed || s->outage);
 	if (s->outage)
 		s->why.text[0] = '\0';
@@ -226,16 +228,16 @@ void agent_cache_answer(struct agent_cache *c, struct agent_cache_ask *e)
 	s->outage = outage;
 	if (failing) {
 		s->failures++;
-		s->why = e->why;
+		s->why = q->why;
 		s->answered = true;
 	} else {
 		s->failures = 0;
-		take(c, s, e);
+		take_answer(c, s, q);
 	}
 	schedule_ask(c, s);
 	c->hooks.told(c->hooks.arg, s);
 	if (s->again)
 		agent_cache_send(c, s, true);
 out:
-	agent_cache_ask_free(e);
+	agent_cache_ask_free(q);
 }

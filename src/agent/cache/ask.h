@@ -42,14 +42,14 @@ struct agent_cache_ask {
 };
 
 struct agent_cache_ask *agent_cache_ask_new(void);
-void agent_cache_ask_free(struct agent_cache_ask *e); /* wipes; takes NULL */
+void agent_cache_ask_free(struct agent_cache_ask *q); /* wipes; takes NULL */
 
 /* Ask.  That a previous version cannot be had is no failure; a current one with
  * a control character in it is STATUS_CORRUPT. */
-void agent_cache_ask_run(struct agent_cache_ask *e, struct store *store);
+void agent_cache_ask_run(struct agent_cache_ask *q, struct store *store);
 
 /* The same of a token: the only version there is, under an id of its own. */
-void agent_cache_ask_run_token(struct agent_cache_ask *e,
+void agent_cache_ask_run_token(struct agent_cache_ask *q,
 			       struct token_cache *tokens);
 
 #endif

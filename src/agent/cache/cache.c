@@ -105,34 +105,34 @@ void agent_cache_rekey(struct agent_cache *c, struct secret *key)
 void agent_cache_send(struct agent_cache *c, struct agent_secret *s,
 		      bool urgent)
 {
-	struct agent_cache_ask *e;
+	struct agent_cache_ask *q;
 
 	if (s->busy) {
 		s->again = s->again || urgent;
 		return;
 	}
-	e = agent_cache_ask_new();
-	if (!e) { /* later, then */
+	q = agent_cache_ask_new();
+	if (!q) { /* later, then */
 		s->next_us = now_boot(c->now) + AGENT_CACHE_RETRY_US;
 		return;
 	}
-	e->serial = s->serial;
-	text_copy(e->name, sizeof(e->name), s->name);
-	text_copy(e->store, sizeof(e->store), s->store);
+	q->serial = s->serial;
+	text_copy(q->name, sizeof(q->name), s->name);
+	text_copy(q->store, sizeof(q->store), s->store);
 	if (!agent_cache_lacks(s))
-		text_copy(e->have_current, sizeof(e->have_current),
+		text_copy(q->have_current, sizeof(q->have_current),
 			  s->current.id);
-	text_copy(e->have_previous, sizeof(e->have_previous), s->previous.id);
-	e->want_content = s->want_content;
-	e->want_previous = s->want_previous;
-	e->token = s->token;
-	e->life_us = s->life_us;
-	text_copy(e->refuse, sizeof(e->refuse), s->refused);
+	text_copy(q->have_previous, sizeof(q->have_previous), s->previous.id);
+	q->want_content = s->want_content;
+	q->want_previous = s->want_previous;
+	q->token = s->token;
+	q->life_us = s->life_us;
+	text_copy(q->refuse, sizeof(q->refuse), s->refused);
 	s->life_us = 0;
 	s->refused[0] = '\0';
 	s->busy = true;
 	s->again = false;
-	c->hooks.send(c->hooks.arg, e, urgent);
+	c->hooks.send(c->hooks.arg, q, urgent);
 }
 
 bool agent_cache_press(struct agent_cache *c, struct agent_secret *s,
@@ -197,7 +197,7 @@ void agent_cache_want_begin(struct agent_cache *c)
 }
 
 /* FNV-1a: the names are the operator's own. */
-static size_t bucket(const char *name)
+static size_t bucket_of(const char *name)
 {
 	uint32_t h = 2166136261u;
 
@@ -209,15 +209,15 @@ static size_t bucket(const char *name)
 struct agent_secret *agent_cache_find(const struct agent_cache *c,
 				      const char *name, const char *store)
 {
-	for (struct agent_secret *s = c->by_name[bucket(name)]; s;
+	for (struct agent_secret *s = c->by_name[bucket_of(name)]; s;
 	     s = s->beside)
 		if (strcmp(s->name, name) == 0 && strcmp(s->store, store) == 0)
 			return s;
 	return NULL;
 }
 
-/* An errand that is under way was asked for less than is wanted now. */
-static void ask_anew(struct agent_secret *s)
+/* A query that is under way was asked for less than is wanted now. */
+static void ask_again(struct agent_secret *s)
 {
 	s->next_us = 0;
 	s->again = s->busy;
@@ -246,12 +246,12 @@ enum status agent_cache_want(struct agent_cache *c,
 		s->serial = ++c->serial;
 		s->next = c->first;
 		c->first = s;
-		s->beside = c->by_name[bucket(s->name)];
-		c->by_name[bucket(s->name)] = s;
+		s->beside = c->by_name[bucket_of(s->name)];
+		c->by_name[bucket_of(s->name)] = s;
 	}
 	if (wish->want_previous && !s->previous.has_mac) {
 		s->previous.id[0] = '\0';
-		ask_anew(s);
+		ask_again(s);
 	}
 	if (!wish->want_clear) {
 		secret_free(s->password);
@@ -263,14 +263,14 @@ enum status agent_cache_want(struct agent_cache *c,
 	s->want_previous = wish->want_previous;
 	/* What is held is not enough any more, and still is the newest. */
 	if (agent_cache_lacks(s))
-		ask_anew(s);
+		ask_again(s);
 	*ret = s;
 	return STATUS_OK;
 }
 
 static void unlink_name(struct agent_cache *c, struct agent_secret *s)
 {
-	struct agent_secret **at = &c->by_name[bucket(s->name)];
+	struct agent_secret **at = &c->by_name[bucket_of(s->name)];
 
 	while (*at != s)
 		at = &(*at)->beside;

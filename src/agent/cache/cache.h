@@ -2,10 +2,10 @@
 /*
  * What the agent holds of each secret, and when it asks for more.  Belongs to
  * the event loop alone: no lock, no clock of its own, no store.  It asks by
- * handing out errands and is told by agent_cache_answer().
+ * sending queries and is told by agent_cache_answer().
  *
- * One errand at a time for each secret.  A wish that comes while one is under
- * way is remembered and becomes another errand after it, since the answer may
+ * One query at a time for each secret.  A wish that comes while one is under
+ * way is remembered and becomes another query after it, since the answer may
  * be older than the wish.
  *
  * Which answer is newer?  A version's label goes PENDING, CURRENT, PREVIOUS,
@@ -30,7 +30,7 @@
 #include "crypto/digest.h"
 
 #define AGENT_CACHE_DOUBT_US (120 * NOW_SECOND)
-/* The least time between two errands that clients cause. */
+/* The least time between two queries that clients cause. */
 #define AGENT_CACHE_PRESS_US (1 * NOW_SECOND)
 
 struct agent_version {
@@ -69,7 +69,7 @@ struct agent_secret {
 	bool changed;	    /* the last answer brought another version */
 	bool news;	    /* why, or that it is over, should be said */
 	bool answered;	    /* at all, since the agent was started */
-	int64_t next_us;    /* boot: the next errand by itself */
+	int64_t next_us;    /* boot: the next query by itself */
 	int64_t planned_us; /* the interval when the store last confirmed it */
 	int64_t pressed_us; /* boot: the last that a client caused */
 	bool hurried;	    /* the next one is a client's doing as well */
@@ -90,8 +90,8 @@ struct agent_cache_settings {
 	int64_t max_stale_us;
 };
 
-/* Where errands go; the cache's no more. */
-typedef void agent_cache_send_fn(void *arg, struct agent_cache_ask *e,
+/* Where queries go; the receiver owns them. */
+typedef void agent_cache_send_fn(void *arg, struct agent_cache_ask *q,
 				 bool urgent);
 /* An answer about the secret has come, for those who wait for one. */
 typedef void agent_cache_told_fn(void *arg, const struct agent_secret *s);
@@ -125,20 +125,20 @@ void agent_cache_want_end(struct agent_cache *c);
 /* All secrets, in no order. */
 struct agent_secret *agent_cache_first(const struct agent_cache *c);
 
-/* An errand has come back; freed. */
-void agent_cache_answer(struct agent_cache *c, struct agent_cache_ask *e);
+/* A query has come back; it is freed. */
+void agent_cache_answer(struct agent_cache *c, struct agent_cache_ask *q);
 
 /* Send what is due, drop what is too stale.  Call about every second. */
 void agent_cache_tick(struct agent_cache *c);
 
-/* A client needs it newer than it is.  At most one errand in least_us for each
- * secret comes of it; none when the last wish is younger than that, or when the
- * last errand failed and the next is not due, and then false unless one is under
- * way.  0 is for those who count for themselves: no wish is too early. */
+/* A client needs it newer than it is.  Leads to at most one query in least_us for
+ * each secret, and to none while the last one has failed and the next is not
+ * due.  Says whether one is under way.  With 0 the caller limits the rate
+ * itself. */
 bool agent_cache_press(struct agent_cache *c, struct agent_secret *s,
 		       int64_t least_us);
 
-/* A client waits: ask within us, unless the last errand failed. */
+/* A client waits: ask within us, unless the last query failed. */
 void agent_cache_soon(struct agent_cache *c, struct agent_secret *s,
 		      int64_t us);
 
@@ -149,7 +149,7 @@ void agent_cache_push(struct agent_cache *c, struct agent_secret *s,
 enum agent_cache_has {
 	AGENT_CACHE_FRESH,
 	AGENT_CACHE_STALE,
-	AGENT_CACHE_COMING, /* nothing yet, and the first errand is under way */
+	AGENT_CACHE_COMING, /* nothing yet, and the first query is under way */
 	AGENT_CACHE_NOTHING /* an answer came, and nothing can be handed out */
 };
 

@@ -26,7 +26,7 @@ int64_t agent_cache_spread(struct agent_cache *c, int64_t us);
 struct agent_secret *agent_cache_find(const struct agent_cache *c,
 				      const char *name, const char *store);
 
-/* Send an errand, or remember the wish when one is under way. */
+/* Send a query, or remember the wish when one is under way. */
 void agent_cache_send(struct agent_cache *c, struct agent_secret *s,
 		      bool urgent);
 

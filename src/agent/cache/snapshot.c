@@ -42,7 +42,7 @@ struct record_out {
 	bool full;
 };
 
-static void put(struct record_out *w, const void *p, size_t n)
+static void put_raw(struct record_out *w, const void *p, size_t n)
 {
 	if ((size_t)(w->end - w->at) < n) {
 		w->full = true;
@@ -54,15 +54,15 @@ static void put(struct record_out *w, const void *p, size_t n)
 
 static void put_number(struct record_out *w, int64_t n)
 {
-	put(w, &n, sizeof(n));
+	put_raw(w, &n, sizeof(n));
 }
 
 static void put_bytes(struct record_out *w, const void *p, size_t n)
 {
 	uint16_t len = (uint16_t)n;
 
-	put(w, &len, sizeof(len));
-	put(w, p, n);
+	put_raw(w, &len, sizeof(len));
+	put_raw(w, p, n);
 }
 
 static void put_text(struct record_out *w, const char *s)
@@ -100,7 +100,7 @@ struct record_in {
 	bool bad;
 };
 
-static const void *get(struct record_in *r, size_t n)
+static const void *get_raw(struct record_in *r, size_t n)
 {
 	const void *p = r->at;
 
@@ -114,7 +114,7 @@ static const void *get(struct record_in *r, size_t n)
 
 static int64_t get_number(struct record_in *r)
 {
-	const void *p = get(r, sizeof(int64_t));
+	const void *p = get_raw(r, sizeof(int64_t));
 	int64_t n = 0;
 
 	if (p)
@@ -124,13 +124,13 @@ static int64_t get_number(struct record_in *r)
 
 static const void *get_bytes(struct record_in *r, size_t *ret_n)
 {
-	const void *p = get(r, sizeof(uint16_t));
+	const void *p = get_raw(r, sizeof(uint16_t));
 	uint16_t n = 0;
 
 	if (p)
 		memcpy(&n, p, sizeof(n));
 	*ret_n = n;
-	return get(r, n);
+	return get_raw(r, n);
 }
 
 static void get_text(struct record_in *r, char *ret, size_t size)
@@ -235,7 +235,7 @@ static bool write_records(int fd, struct agent_cache_snapshot *p)
 			fine = write_all(fd, begin, (size_t)(w.at - begin));
 			w.at = length = begin;
 		}
-		put(&w, &n, sizeof(n));
+		put_raw(&w, &n, sizeof(n));
 		put_secret(&w, s);
 		n = (uint32_t)(w.at - length - (ptrdiff_t)sizeof(n));
 		memcpy(length, &n, sizeof(n));
@@ -260,7 +260,7 @@ static int new_memfd(void)
 	return fd < 0 && errno == EINVAL ? memfd_create(name, flags) : fd;
 }
 
-static bool save(struct agent_cache_snapshot *p, uint64_t number)
+static bool save_as(struct agent_cache_snapshot *p, uint64_t number)
 {
 	int fd = new_memfd();
 	char name[8];
@@ -286,7 +286,7 @@ void agent_cache_snapshot_save(struct agent_cache_snapshot *p, bool at_once)
 	    (!at_once && age < (p->changed ? CHANGED_US : OTHER_US)))
 		return;
 	p->saved_us = now_boot(p->now);
-	p->changed = !save(p, number);
+	p->changed = !save_as(p, number);
 	if (p->changed)
 		return;
 	p->number = number;

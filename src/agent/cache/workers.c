@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Carries errands to stores in threads; must never be waited for by the event
- * loop. */
+/* Asks stores in threads; must never be waited for by the event loop. */
 #include "agent/cache/workers.h"
 
 #include <pthread.h>
@@ -12,8 +11,8 @@
 #include "base/thread.h"
 
 /* One store, its queue and its threads. */
-struct route {
-	struct route *next;
+struct queue {
+	struct queue *next;
 	struct agent_cache_workers *all;
 	char store[AGENT_NAME_SIZE];
 	pthread_cond_t work;
@@ -27,13 +26,13 @@ struct agent_cache_workers {
 	struct opened *opened;
 	agent_cache_workers_done_fn *done;
 	void *arg;
-	pthread_mutex_t lock; /* over all below, and the routes */
-	struct route *routes;
-	unsigned running; /* errands inside a store */
+	pthread_mutex_t lock; /* over all below, and the queues */
+	struct queue *queues;
+	unsigned running; /* queries inside a store */
 	bool retired;
 };
 
-enum status agent_cache_workers_new(struct opened *b,
+enum status agent_cache_workers_new(struct opened *opened,
 				    agent_cache_workers_done_fn *done,
 				    void *arg, struct agent_cache_workers **ret,
 				    struct reason *why)
@@ -42,7 +41,7 @@ enum status agent_cache_workers_new(struct opened *b,
 
 	if (!c)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	c->opened = b;
+	c->opened = opened;
 	c->done = done;
 	c->arg = arg;
 	pthread_mutex_init(&c->lock, NULL);
@@ -51,45 +50,45 @@ enum status agent_cache_workers_new(struct opened *b,
 }
 
 /* A store that is away is said once, and once that it is back. */
-static void say(struct route *r, const struct agent_cache_ask *e)
+static void log_change(struct queue *r, const struct agent_cache_ask *q)
 {
-	bool failing = e->status == STATUS_STORE_UNAVAILABLE ||
-		       e->status == STATUS_TIMEOUT;
+	bool failing = q->status == STATUS_STORE_UNAVAILABLE ||
+		       q->status == STATUS_TIMEOUT;
 
 	if (failing == r->failing)
 		return;
 	r->failing = failing;
 	if (failing)
 		log_line(LOG_LEVEL_WARN, "%s%s cannot be asked: %s",
-			 e->token ? "" : "store ", r->store, e->why.text);
+			 q->token ? "" : "store ", r->store, q->why.text);
 	else
 		log_line(LOG_LEVEL_INFO, "%s%s answers again",
-			 e->token ? "" : "store ", r->store);
+			 q->token ? "" : "store ", r->store);
 }
 
-static void run(struct route *r, struct agent_cache_ask *e)
+static void run_query(struct queue *r, struct agent_cache_ask *q)
 {
 	struct agent_cache_workers *c = r->all;
 	struct token_cache *tokens = NULL;
 	struct store *store = NULL;
 
-	if (e->token) {
-		e->status = open_token(c->opened, e->name + strlen(AGENT_TOKEN),
-				       &tokens, &e->why);
-		if (e->status == STATUS_OK)
-			agent_cache_ask_run_token(e, tokens);
+	if (q->token) {
+		q->status = open_token(c->opened, q->name + strlen(AGENT_TOKEN),
+				       &tokens, &q->why);
+		if (q->status == STATUS_OK)
+			agent_cache_ask_run_token(q, tokens);
 		return;
 	}
-	e->status = open_store(c->opened, e->store, &store, &e->why);
-	if (e->status == STATUS_OK)
-		agent_cache_ask_run(e, store);
+	q->status = open_store(c->opened, q->store, &store, &q->why);
+	if (q->status == STATUS_OK)
+		agent_cache_ask_run(q, store);
 }
 
-static void *work(void *arg)
+static void *serve_queue(void *arg)
 {
-	struct route *r = arg;
+	struct queue *r = arg;
 	struct agent_cache_workers *c = r->all;
-	struct agent_cache_ask *e;
+	struct agent_cache_ask *q;
 
 	pthread_mutex_lock(&c->lock);
 	for (;;) {
@@ -100,27 +99,27 @@ static void *work(void *arg)
 		}
 		if (!r->first)
 			break;
-		e = r->first;
-		r->first = e->next;
+		q = r->first;
+		r->first = q->next;
 		if (!r->first)
 			r->last = NULL;
 		c->running++;
 		pthread_mutex_unlock(&c->lock);
-		run(r, e);
+		run_query(r, q);
 		pthread_mutex_lock(&c->lock);
-		say(r, e);
+		log_change(r, q);
 		c->running--;
-		c->done(c->arg, e);
+		c->done(c->arg, q);
 	}
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
 }
 
-static struct route *route_to(struct agent_cache_workers *c, const char *store)
+static struct queue *queue_of(struct agent_cache_workers *c, const char *store)
 {
-	struct route *r;
+	struct queue *r;
 
-	for (r = c->routes; r; r = r->next)
+	for (r = c->queues; r; r = r->next)
 		if (strcmp(r->store, store) == 0)
 			return r;
 	r = calloc(1, sizeof(*r));
@@ -129,65 +128,65 @@ static struct route *route_to(struct agent_cache_workers *c, const char *store)
 	text_copy(r->store, sizeof(r->store), store);
 	r->all = c;
 	pthread_cond_init(&r->work, NULL);
-	r->next = c->routes;
-	c->routes = r;
+	r->next = c->queues;
+	c->queues = r;
 	return r;
 }
 
-static void put(struct route *r, struct agent_cache_ask *e, bool urgent)
+static void queue_query(struct queue *r, struct agent_cache_ask *q, bool urgent)
 {
-	e->next = NULL;
+	q->next = NULL;
 	if (!r->first) {
-		r->first = r->last = e;
+		r->first = r->last = q;
 	} else if (urgent) {
-		e->next = r->first;
-		r->first = e;
+		q->next = r->first;
+		r->first = q;
 	} else {
-		r->last->next = e;
-		r->last = e;
+		r->last->next = q;
+		r->last = q;
 	}
 }
 
 /* A thread more when all are busy and there may be one more. */
-static bool staffed(struct route *r)
+static bool has_thread(struct queue *r)
 {
 	if (r->n_waiting > 0 || r->n_threads == AGENT_CACHE_WORKERS_THREADS)
 		return true;
-	if (thread_start(&r->threads[r->n_threads], work, r) == 0)
+	if (thread_start(&r->threads[r->n_threads], serve_queue, r) == 0)
 		r->n_threads++;
 	return r->n_threads > 0;
 }
 
 void agent_cache_workers_send(struct agent_cache_workers *c,
-			      struct agent_cache_ask *e, bool urgent)
+			      struct agent_cache_ask *q, bool urgent)
 {
-	struct route *r;
+	struct queue *r;
 
 	pthread_mutex_lock(&c->lock);
-	r = c->retired ? NULL : route_to(c, e->store);
-	if (r && staffed(r)) {
-		put(r, e, urgent);
+	r = c->retired ? NULL : queue_of(c, q->store);
+	if (r && has_thread(r)) {
+		queue_query(r, q, urgent);
 		pthread_cond_signal(&r->work);
 	} else {
-		e->status = reason_set(&e->why, STATUS_NO_MEMORY,
-				       "no thread for store %s", e->store);
-		e->cancelled = c->retired;
-		c->done(c->arg, e);
+		q->status = reason_set(&q->why, STATUS_NO_MEMORY,
+				       "no thread for store %s", q->store);
+		q->cancelled = c->retired;
+		c->done(c->arg, q);
 	}
 	pthread_mutex_unlock(&c->lock);
 }
 
 void agent_cache_workers_retire(struct agent_cache_workers *c)
 {
-	struct agent_cache_ask *e;
+	struct agent_cache_ask *q;
 
 	pthread_mutex_lock(&c->lock);
 	c->retired = true;
-	for (struct route *r = c->routes; r; r = r->next) {
-		while ((e = r->first) != NULL) {
-			r->first = e->next;
-			e->cancelled = true;
-			c->done(c->arg, e);
+	for (struct queue *r = c->queues; r; r = r->next) {
+		while ((q = r->first) != NULL) {
+			r->first = q->next;
+			q->cancelled = true;
+			c->done(c->arg, q);
 		}
 		r->last = NULL;
 		pthread_cond_broadcast(&r->work);
@@ -207,13 +206,13 @@ bool agent_cache_workers_idle(struct agent_cache_workers *c)
 
 void agent_cache_workers_free(struct agent_cache_workers *c)
 {
-	struct route *r;
+	struct queue *r;
 
 	if (!c)
 		return;
 	agent_cache_workers_retire(c);
-	while ((r = c->routes) != NULL) {
-		c->routes = r->next;
+	while ((r = c->queues) != NULL) {
+		c->queues = r->next;
 		for (unsigned i = 0; i < r->n_threads; i++)
 			pthread_join(r->threads[i], NULL);
 		pthread_cond_destroy(&r->work);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Threads that carry errands to stores, so that a store that does not answer
- * keeps nobody waiting but those who want something of it: each store has a
- * queue and a few threads of its own.  Owned by the event loop.
+ * Threads that ask stores.  Each store has a queue and a few threads of its own,
+ * so that one that does not answer delays only those who need it.  Owned by the
+ * event loop.
  */
 #ifndef KEYTURN_AGENT_CACHE_WORKERS_H
 #define KEYTURN_AGENT_CACHE_WORKERS_H
@@ -14,21 +14,21 @@
 
 struct agent_cache_workers;
 
-/* Told, in a thread of its own, that an errand is done; the receiver's. */
-typedef void agent_cache_workers_done_fn(void *arg, struct agent_cache_ask *e);
+/* Told, in a worker, that a query is done; it is the receiver's. */
+typedef void agent_cache_workers_done_fn(void *arg, struct agent_cache_ask *q);
 
-/* The backends are the couriers' from here on. */
-enum status agent_cache_workers_new(struct opened *b,
+/* The workers own `opened` from here on. */
+enum status agent_cache_workers_new(struct opened *opened,
 				    agent_cache_workers_done_fn *done,
 				    void *arg, struct agent_cache_workers **ret,
 				    struct reason *why);
 
-/* Queue e for its store, in front when urgent; it comes back through done()
+/* Queue q for its store, in front when urgent; it comes back through done()
  * in any case. */
 void agent_cache_workers_send(struct agent_cache_workers *c,
-			      struct agent_cache_ask *e, bool urgent);
+			      struct agent_cache_ask *q, bool urgent);
 
-/* No more errands: what is queued comes back as cancelled, what is under way
+/* Take no more queries: those in a queue come back as cancelled, those that run
  * may end. */
 void agent_cache_workers_retire(struct agent_cache_workers *c);
 /* Retired, and no thread is left in a store? */

@@ -100,7 +100,7 @@ static void set_state(struct agent *a, struct agent_serve_client *c,
 }
 
 /* Freed at the end of the turn: another event of it may be at hand. */
-static void end(struct agent *a, struct agent_serve_client *c)
+static void end_client(struct agent *a, struct agent_serve_client *c)
 {
 	if (c->state == AGENT_SERVE_CLIENT_GONE)
 		return;
@@ -113,7 +113,7 @@ static void end(struct agent *a, struct agent_serve_client *c)
 	a->gone = c;
 }
 
-static void drop(struct agent *a, struct agent_serve_client *c)
+static void free_client(struct agent *a, struct agent_serve_client *c)
 {
 	if (c->before)
 		c->before->next = c->next;
@@ -141,9 +141,9 @@ static bool may_come(const struct agent *a, const struct agent_watch *listener,
 	return true;
 }
 
-static struct agent_serve_client *add(struct agent *a, int fd,
-				      const struct agent_watch *listener,
-				      const struct agent_peer *peer)
+static struct agent_serve_client *add_client(struct agent *a, int fd,
+					     const struct agent_watch *listener,
+					     const struct agent_peer *peer)
 {
 	struct agent_serve_client *c = calloc(1, sizeof(*c));
 	struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP,
@@ -169,8 +169,8 @@ static struct agent_serve_client *add(struct agent *a, int fd,
 	return c;
 }
 
-static void finish(struct agent *a, struct agent_serve_client *c,
-		   enum agent_outcome outcome, size_t len);
+static void finish_request(struct agent *a, struct agent_serve_client *c,
+			   enum agent_outcome outcome, size_t len);
 
 /* false: no more for now. */
 static bool accept_one(struct agent *a, struct agent_watch *listener)
@@ -194,7 +194,7 @@ static bool accept_one(struct agent *a, struct agent_watch *listener)
 	if (agent_access_rules_peer(fd, &peer, NULL) == STATUS_OK &&
 	    may_come(a, listener, &peer) &&
 	    count_in(a, listener, &peer, &stranger)) {
-		c = add(a, fd, listener, &peer);
+		c = add_client(a, fd, listener, &peer);
 		if (!c)
 			count_out(a, listener->source, peer.uid, stranger);
 		else
@@ -209,7 +209,7 @@ static bool accept_one(struct agent *a, struct agent_watch *listener)
 	if (c->through == AGENT_SOURCE_CREDS) {
 		c->credential = agent_serve_creds_name(fd);
 		outcome = agent_serve_creds(a, c, &len);
-		finish(a, c, outcome, len);
+		finish_request(a, c, outcome, len);
 	}
 	return true;
 }
@@ -239,8 +239,8 @@ static bool send_reply(struct agent *a, struct agent_serve_client *c,
 	return n == (ssize_t)len;
 }
 
-static void finish(struct agent *a, struct agent_serve_client *c,
-		   enum agent_outcome outcome, size_t len)
+static void finish_request(struct agent *a, struct agent_serve_client *c,
+			   enum agent_outcome outcome, size_t len)
 {
 	if (outcome == AGENT_PARK) {
 		if (c->state != AGENT_SERVE_CLIENT_PARKED)
@@ -263,12 +263,12 @@ static void finish(struct agent *a, struct agent_serve_client *c,
 	case AGENT_PARK:
 		break;
 	}
-	end(a, c);
+	end_client(a, c);
 }
 
 /* A whole request, for the first time. */
-static void begin(struct agent *a, struct agent_serve_client *c,
-		  const void *frame, size_t len)
+static void begin_request(struct agent *a, struct agent_serve_client *c,
+			  const void *frame, size_t len)
 {
 	enum agent_outcome outcome;
 	size_t reply_len = 0;
@@ -284,17 +284,17 @@ static void begin(struct agent *a, struct agent_serve_client *c,
 	    (secret_new(len, &c->frame) != STATUS_OK ||
 	     secret_set(c->frame, frame, len) != STATUS_OK))
 		outcome = AGENT_CLOSE;
-	finish(a, c, outcome, reply_len);
+	finish_request(a, c, outcome, reply_len);
 }
 
 /* Keep what has come of a request. */
-static void keep(struct agent *a, struct agent_serve_client *c,
-		 const unsigned char *bytes, size_t n)
+static void keep_bytes(struct agent *a, struct agent_serve_client *c,
+		       const unsigned char *bytes, size_t n)
 {
 	if ((!c->frame &&
 	     secret_new(WIRE_REQUEST_MAX, &c->frame) != STATUS_OK) ||
 	    secret_append(c->frame, bytes, n) != STATUS_OK) {
-		end(a, c);
+		end_client(a, c);
 		return;
 	}
 	if (c->state == AGENT_SERVE_CLIENT_IDLE)
@@ -307,7 +307,7 @@ static void take_bytes(struct agent *a, struct agent_serve_client *c,
 	size_t want = 0;
 
 	if (c->frame) {
-		keep(a, c, bytes, n);
+		keep_bytes(a, c, bytes, n);
 		if (c->state == AGENT_SERVE_CLIENT_GONE)
 			return;
 		bytes = (const unsigned char *)secret_bytes(c->frame);
@@ -315,15 +315,15 @@ static void take_bytes(struct agent *a, struct agent_serve_client *c,
 	}
 	if (n >= WIRE_HEADER_SIZE &&
 	    wire_frame_len(bytes, false, &want) != STATUS_OK) {
-		end(a, c);
+		end_client(a, c);
 		return;
 	}
 	if (want > 0 && n > want) /* one request at a time */
-		end(a, c);
+		end_client(a, c);
 	else if (want > 0 && n == want)
-		begin(a, c, bytes, n);
+		begin_request(a, c, bytes, n);
 	else if (!c->frame)
-		keep(a, c, bytes, n);
+		keep_bytes(a, c, bytes, n);
 }
 
 void agent_serve_client_ready(struct agent *a, struct agent_serve_client *c,
@@ -336,7 +336,7 @@ void agent_serve_client_ready(struct agent *a, struct agent_serve_client *c,
 		return;
 	/* Who waits for a reply has nothing to say. */
 	if (c->state == AGENT_SERVE_CLIENT_PARKED || (events & EPOLLERR)) {
-		end(a, c);
+		end_client(a, c);
 		return;
 	}
 	do
@@ -345,7 +345,7 @@ void agent_serve_client_ready(struct agent *a, struct agent_serve_client *c,
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return;
 	if (n <= 0) {
-		end(a, c);
+		end_client(a, c);
 		return;
 	}
 	take_bytes(a, c, bytes, (size_t)n);
@@ -367,7 +367,7 @@ static void run_again(struct agent *a, struct agent_serve_client *c)
 	else
 		outcome = agent_serve_request(a, c, secret_bytes(c->frame),
 					      secret_len(c->frame), &len);
-	finish(a, c, outcome, len);
+	finish_request(a, c, outcome, len);
 }
 
 void agent_serve_client_tick(struct agent *a)
@@ -384,7 +384,7 @@ void agent_serve_client_tick(struct agent *a)
 		if ((c->state == AGENT_SERVE_CLIENT_READING &&
 		     age > REQUEST_US) ||
 		    (c->state == AGENT_SERVE_CLIENT_IDLE && age > IDLE_US))
-			end(a, c);
+			end_client(a, c);
 		if (c->state == AGENT_SERVE_CLIENT_PARKED && now >= c->until_us)
 			c->again = a->any_again = true;
 	}
@@ -406,7 +406,7 @@ void agent_serve_client_turn(struct agent *a)
 	}
 	while ((c = a->gone) != NULL) {
 		a->gone = c->gone;
-		drop(a, c);
+		free_client(a, c);
 	}
 }
 
@@ -429,7 +429,7 @@ void agent_serve_client_told_all(struct agent *a)
 void agent_serve_client_close_all(struct agent *a)
 {
 	for (struct agent_serve_client *c = a->clients; c; c = c->next)
-		end(a, c);
+		end_client(a, c);
 	a->any_again = false;
 	agent_serve_client_turn(a);
 	free(a->tallies);

@@ -87,9 +87,10 @@ bool agent_serve_creds_read(const char *name,
 }
 
 /* Whose secret, and in which form.  A role may have a dot in its own name. */
-static struct agent_role *find(struct agent *a,
-			       struct agent_serve_creds_wanted *w,
-			       enum format_kind *ret_kind, const char **ret_why)
+static struct agent_role *find_role(struct agent *a,
+				    struct agent_serve_creds_wanted *w,
+				    enum format_kind *ret_kind,
+				    const char **ret_why)
 {
 	char *dot = strrchr(w->id, '.');
 	struct agent_role *role = NULL;
@@ -112,8 +113,10 @@ static struct agent_role *find(struct agent *a,
 	return agent_access_groups_find(a->groups, w->id);
 }
 
-static enum agent_outcome render(struct agent *a, const struct agent_role *role,
-				 enum format_kind kind, size_t *ret_len)
+static enum agent_outcome render_credential(struct agent *a,
+					    const struct agent_role *role,
+					    enum format_kind kind,
+					    size_t *ret_len)
 {
 	const struct agent_secret *s = role->secret;
 	const struct agent_access_groups_place to =
@@ -144,8 +147,8 @@ static enum agent_outcome render(struct agent *a, const struct agent_role *role,
 	return AGENT_REPLY_AND_CLOSE;
 }
 
-static enum agent_outcome refuse(const struct agent_serve_client *c,
-				 const char *why)
+static enum agent_outcome refuse_unit(const struct agent_serve_client *c,
+				      const char *why)
 {
 	log_line(LOG_LEVEL_WARN, "no credential for %s: %s",
 		 c->credential ? c->credential : "a peer without a name", why);
@@ -167,18 +170,18 @@ enum agent_outcome agent_serve_creds(struct agent *a,
 
 	if (c->peer.uid != 0 || !c->credential ||
 	    !agent_serve_creds_read(c->credential, &w))
-		return refuse(c, "that is not how systemd asks");
-	k.role = find(a, &w, &kind, &why);
+		return refuse_unit(c, "that is not how systemd asks");
+	k.role = find_role(a, &w, &kind, &why);
 	if (!k.role)
-		return refuse(c, why);
+		return refuse_unit(c, why);
 	s = k.role->secret;
 	if (!s || !agent_access_groups_unit(k.role, w.unit))
-		return refuse(c, "the unit is not among the role's units");
+		return refuse_unit(c, "the unit is not among the role's units");
 	switch (agent_cache_look(a->cache, s, &stale)) {
 	case AGENT_CACHE_COMING:
 	case AGENT_CACHE_NOTHING:
 		if (!agent_serve_call_wait(&k, WAIT_US))
-			return refuse(c, NO_COPY);
+			return refuse_unit(c, NO_COPY);
 		if (!c->asked)
 			agent_cache_press(a->cache, s, AGENT_CACHE_PRESS_US);
 		else
@@ -192,13 +195,14 @@ enum agent_outcome agent_serve_creds(struct agent *a,
 	if (!s->password) {
 		if (!s->failed && agent_serve_call_wait(&k, WAIT_US))
 			return AGENT_PARK; /* the role's first units */
-		return refuse(c, NO_COPY);
+		return refuse_unit(c, NO_COPY);
 	}
 	text_escape(whom, sizeof(whom), w.unit, strlen(w.unit));
 	outcome = agent_serve_call_record_handout(&k, "CREDENTIAL", stale > 0,
 						  whom);
 	if (outcome == AGENT_CLOSE)
-		return refuse(c, "the hand-out cannot be recorded");
-	return outcome == AGENT_PARK ? outcome :
-				       render(a, k.role, kind, ret_len);
+		return refuse_unit(c, "the hand-out cannot be recorded");
+	return outcome == AGENT_PARK ?
+		       outcome :
+		       render_credential(a, k.role, kind, ret_len);
 }

@@ -115,8 +115,8 @@ static bool is_in_use(const struct sockaddr_un *at)
 	return in_use;
 }
 
-static enum status make(struct agent *a, int i, const char *folder,
-			struct reason *why)
+static enum status make_socket(struct agent *a, int i, const char *folder,
+			       struct reason *why)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd = -1;
@@ -179,7 +179,7 @@ enum status agent_serve_listen(struct agent *a, struct reason *why)
 		struct epoll_event e = { .events = EPOLLIN, .data.ptr = w };
 
 		if (w->fd < 0)
-			s = make(a, i, folder, why);
+			s = make_socket(a, i, folder, why);
 		if (s == STATUS_OK &&
 		    epoll_ctl(a->epoll, EPOLL_CTL_ADD, w->fd, &e) != 0)
 			s = reason_set(why, STATUS_ERROR, "epoll: %s",

@@ -99,8 +99,8 @@ static void put_time(struct wire_out *o, enum wire_tag tag, int64_t us)
 }
 
 /* Worked out once for each version: a time zone is read for it. */
-static int64_t due(const struct agent *a, struct agent_role *role,
-		   int64_t since_us)
+static int64_t next_due(const struct agent *a, struct agent_role *role,
+			int64_t since_us)
 {
 	if (role->due_after_us != since_us) {
 		role->due_us = open_next_due(a->config, role->group, since_us);
@@ -131,13 +131,14 @@ static void put_role(struct agent_call *k, struct agent_role *role,
 	wire_put_text(o, WIRE_TAG_VERSION, s->current.id);
 	put_time(o, WIRE_TAG_ROTATED_AT, s->since_us);
 	put_time(o, WIRE_TAG_EXPIRES_AT,
-		 role->token ? s->expires_us : due(k->a, role, s->since_us));
+		 role->token ? s->expires_us :
+			       next_due(k->a, role, s->since_us));
 	if (stale_s > 0)
 		wire_put_number(o, WIRE_TAG_STALE, stale_s);
 }
 
 /* How long this request may wait for what it wants. */
-static int64_t patience(const struct agent_call *k, int64_t otherwise_us)
+static int64_t wait_of(const struct agent_call *k, int64_t otherwise_us)
 {
 	int64_t ms = wire_number(&k->m, WIRE_TAG_WAIT_MS, otherwise_us / 1000);
 
@@ -146,7 +147,7 @@ static int64_t patience(const struct agent_call *k, int64_t otherwise_us)
 	return (ms < WAIT_MAX ? ms : WAIT_MAX) * 1000;
 }
 
-static bool unwanted(const struct agent_call *k)
+static bool is_unwanted(const struct agent_call *k)
 {
 	size_t n;
 	const char *old = wire_find(&k->m, WIRE_TAG_NOT_VERSION, &n);
@@ -156,7 +157,7 @@ static bool unwanted(const struct agent_call *k)
 }
 
 /* Have the store asked, for one who waits for another answer. */
-static void press(struct agent_call *k, int64_t wait)
+static void press_store(struct agent_call *k, int64_t wait)
 {
 	struct agent_secret *s = k->role->secret;
 
@@ -172,23 +173,23 @@ static void press(struct agent_call *k, int64_t wait)
 
 /* The role's secret, or what is to be said instead.  AGENT_REPLY with *ret_stale
  * when there is one that is wanted. */
-static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
-			       bool *ret_answered)
+static enum agent_outcome look_up(struct agent_call *k, int64_t *ret_stale,
+				  bool *ret_answered)
 {
 	struct agent_secret *s = k->role->secret;
-	int64_t wait = patience(k, 0);
+	int64_t wait = wait_of(k, 0);
 
 	*ret_answered = true;
 	if (!s) /* a token that nobody reads is not minted */
 		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	switch (agent_cache_look(k->a->cache, s, ret_stale)) {
 	case AGENT_CACHE_COMING:
-		if (agent_serve_call_wait(k, patience(k, FIRST_US)))
+		if (agent_serve_call_wait(k, wait_of(k, FIRST_US)))
 			return AGENT_PARK;
 		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	case AGENT_CACHE_NOTHING:
 		if (agent_serve_call_wait(k, wait)) {
-			press(k, wait);
+			press_store(k, wait);
 			return AGENT_PARK;
 		}
 		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
@@ -196,8 +197,8 @@ static enum agent_outcome look(struct agent_call *k, int64_t *ret_stale,
 	case AGENT_CACHE_STALE:
 		break;
 	}
-	if (unwanted(k)) {
-		press(k, wait);
+	if (is_unwanted(k)) {
+		press_store(k, wait);
 		if (agent_serve_call_wait(k, wait))
 			return AGENT_PARK;
 		return agent_serve_call_answer(k, WIRE_RESULT_TIMEOUT);
@@ -221,7 +222,7 @@ static enum agent_outcome check_life(struct agent_call *k)
 	if (!k->c->pressed && k->now_us - s->minted_us < TOKEN_US && !s->busy)
 		return AGENT_CLOSE;
 	if ((k->c->pressed && !s->busy) ||
-	    !agent_serve_call_wait(k, patience(k, FIRST_US)))
+	    !agent_serve_call_wait(k, wait_of(k, FIRST_US)))
 		return AGENT_CLOSE;
 	if (!k->c->pressed) {
 		s->minted_us = k->now_us;
@@ -239,12 +240,12 @@ static enum agent_outcome do_GET(struct agent_call *k)
 	bool answered = false;
 	int64_t stale = 0;
 
-	outcome = look(k, &stale, &answered);
+	outcome = look_up(k, &stale, &answered);
 	if (outcome == AGENT_PARK || answered)
 		return outcome;
 	if (!s->password) {
 		if (!s->failed &&
-		    agent_serve_call_wait(k, patience(k, FIRST_US)))
+		    agent_serve_call_wait(k, wait_of(k, FIRST_US)))
 			return AGENT_PARK; /* the role's first readers */
 		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	}
@@ -275,7 +276,7 @@ static enum agent_outcome do_DESCRIBE(struct agent_call *k)
 	bool answered = false;
 	int64_t stale = 0;
 
-	outcome = look(k, &stale, &answered);
+	outcome = look_up(k, &stale, &answered);
 	if (outcome == AGENT_PARK || answered)
 		return outcome;
 	agent_serve_call_answer(k, WIRE_RESULT_OK);
@@ -384,7 +385,7 @@ static enum agent_outcome do_ROTATE(struct agent_call *k)
 }
 
 /* The role that an administrator's request names. */
-static enum wire_result named(struct agent_call *k)
+static enum wire_result find_named(struct agent_call *k)
 {
 	char name[AGENT_NAME_SIZE];
 
@@ -396,7 +397,7 @@ static enum wire_result named(struct agent_call *k)
 
 static enum agent_outcome do_REFRESH(struct agent_call *k)
 {
-	enum wire_result result = named(k);
+	enum wire_result result = find_named(k);
 	char version[RANDOM_UUID_SIZE];
 
 	wire_text(&k->m, WIRE_TAG_VERSION, version, sizeof(version));
@@ -422,7 +423,7 @@ static enum agent_outcome do_TAKE(struct agent_call *k)
 
 static enum agent_outcome do_TAKEN(struct agent_call *k)
 {
-	enum wire_result result = named(k);
+	enum wire_result result = find_named(k);
 	struct agent_act act = {
 		.kind = "request",
 		.operation = "TAKEN",

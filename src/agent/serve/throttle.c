@@ -25,9 +25,9 @@ struct agent_serve_throttle *agent_serve_throttle_new(void)
 	return calloc(1, sizeof(struct agent_serve_throttle));
 }
 
-void agent_serve_throttle_free(struct agent_serve_throttle *b)
+void agent_serve_throttle_free(struct agent_serve_throttle *t)
 {
-	free(b);
+	free(t);
 }
 
 enum status agent_serve_throttle_who(const struct agent_cache *c,
@@ -61,10 +61,10 @@ static size_t set_of(const struct agent_serve_throttle_who *who)
 	return ((size_t)who->id[0] << 8 | who->id[1]) % SETS;
 }
 
-static struct place *find(struct agent_serve_throttle *b,
-			  const struct agent_serve_throttle_who *who)
+static struct place *find_place(struct agent_serve_throttle *t,
+				const struct agent_serve_throttle_who *who)
 {
-	struct place *p = b->places[set_of(who)];
+	struct place *p = t->places[set_of(who)];
 
 	for (int i = 0; i < PLACES; i++)
 		if (memcmp(p[i].id, who->id, sizeof(who->id)) == 0)
@@ -72,20 +72,20 @@ static struct place *find(struct agent_serve_throttle *b,
 	return NULL;
 }
 
-bool agent_serve_throttle_on(struct agent_serve_throttle *b,
+bool agent_serve_throttle_on(struct agent_serve_throttle *t,
 			     const struct agent_serve_throttle_who *who,
 			     unsigned limit, int64_t now_us)
 {
-	const struct place *p = find(b, who);
+	const struct place *p = find_place(t, who);
 
 	return p && level_now(p, limit, now_us) > limit - 1;
 }
 
-void agent_serve_throttle_wrong(struct agent_serve_throttle *b,
+void agent_serve_throttle_wrong(struct agent_serve_throttle *t,
 				const struct agent_serve_throttle_who *who,
 				unsigned limit, int64_t now_us)
 {
-	struct place *p = find(b, who), *least = b->places[set_of(who)];
+	struct place *p = find_place(t, who), *least = t->places[set_of(who)];
 
 	if (p) {
 		p->level = level_now(p, limit, now_us) + 1;
@@ -102,11 +102,11 @@ void agent_serve_throttle_wrong(struct agent_serve_throttle *b,
 	least->at_us = now_us;
 }
 
-void agent_serve_throttle_back(struct agent_serve_throttle *b,
+void agent_serve_throttle_back(struct agent_serve_throttle *t,
 			       const struct agent_serve_throttle_who *who,
 			       unsigned limit, int64_t now_us)
 {
-	struct place *p = find(b, who);
+	struct place *p = find_place(t, who);
 	double level = p ? level_now(p, limit, now_us) : 0;
 
 	if (!p)

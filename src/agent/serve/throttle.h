@@ -15,7 +15,7 @@ struct agent_serve_throttle;
 
 struct agent_serve_throttle *agent_serve_throttle_new(
 	void); /* NULL without memory */
-void agent_serve_throttle_free(struct agent_serve_throttle *b);
+void agent_serve_throttle_free(struct agent_serve_throttle *t);
 
 struct agent_serve_throttle_who {
 	unsigned char id[16];
@@ -29,14 +29,14 @@ enum status agent_serve_throttle_who(const struct agent_cache *c,
 				     struct agent_serve_throttle_who *ret);
 
 /* Has who used up `limit` in the last minute, as they leak away evenly? */
-bool agent_serve_throttle_on(struct agent_serve_throttle *b,
+bool agent_serve_throttle_on(struct agent_serve_throttle *t,
 			     const struct agent_serve_throttle_who *who,
 			     unsigned limit, int64_t now_us);
-void agent_serve_throttle_wrong(struct agent_serve_throttle *b,
+void agent_serve_throttle_wrong(struct agent_serve_throttle *t,
 				const struct agent_serve_throttle_who *who,
 				unsigned limit, int64_t now_us);
 /* One that was counted was none. */
-void agent_serve_throttle_back(struct agent_serve_throttle *b,
+void agent_serve_throttle_back(struct agent_serve_throttle *t,
 			       const struct agent_serve_throttle_who *who,
 			       unsigned limit, int64_t now_us);
 

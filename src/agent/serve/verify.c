@@ -27,7 +27,7 @@ struct attempt {
 	struct agent_serve_throttle_who who, all;
 };
 
-static bool equal(const unsigned char *a, const unsigned char *b)
+static bool is_equal(const unsigned char *a, const unsigned char *b)
 {
 	volatile unsigned char different = 0;
 
@@ -71,12 +71,12 @@ static bool of_user(const struct agent_version *v, const char *user)
 }
 
 /* Both are always compared. */
-static enum wire_result compare(const struct agent_call *k,
-				const struct attempt *t)
+static enum wire_result compare_password(const struct agent_call *k,
+					 const struct attempt *t)
 {
 	const struct agent_secret *s = k->role->secret;
-	bool current = equal(t->mac, s->current.mac);
-	bool previous = equal(t->mac, s->previous.mac);
+	bool current = is_equal(t->mac, s->current.mac);
+	bool previous = is_equal(t->mac, s->previous.mac);
 
 	current = current && s->current.has_mac &&
 		  of_user(&s->current, t->user);
@@ -99,7 +99,7 @@ static bool is_limited(const struct agent_call *k, const struct attempt *t)
 				       limit * ALL_HOSTS, k->now_us);
 }
 
-static void count(struct agent_call *k, const struct attempt *t)
+static void count_wrong(struct agent_call *k, const struct attempt *t)
 {
 	unsigned limit = k->a->settings.wrong_passwords;
 
@@ -111,7 +111,7 @@ static void count(struct agent_call *k, const struct attempt *t)
 	k->c->counted = true;
 }
 
-static void take_back(struct agent_call *k, const struct attempt *t)
+static void uncount_wrong(struct agent_call *k, const struct attempt *t)
 {
 	unsigned limit = k->a->settings.wrong_passwords;
 
@@ -159,8 +159,8 @@ static bool too_many_rows(struct agent_call *k, enum wire_result result)
 	return false;
 }
 
-static void record(struct agent_call *k, const struct attempt *t,
-		   enum wire_result result, bool stale)
+static void record_attempt(struct agent_call *k, const struct attempt *t,
+			   enum wire_result result, bool stale)
 {
 	const struct agent_secret *s = k->role->secret;
 	bool fine = is_fine(result);
@@ -209,12 +209,13 @@ static bool ask_again(struct agent_call *k)
 	return is_asked(k) && agent_serve_call_wait(k, ASK_US);
 }
 
-static enum agent_outcome answer(struct agent_call *k, const struct attempt *t,
-				 enum wire_result result, bool stale)
+static enum agent_outcome answer_attempt(struct agent_call *k,
+					 const struct attempt *t,
+					 enum wire_result result, bool stale)
 {
 	const struct agent_secret *s = k->role->secret;
 
-	record(k, t, result, stale);
+	record_attempt(k, t, result, stale);
 	agent_serve_call_answer(k, result);
 	if (result == WIRE_RESULT_OK_PREVIOUS)
 		wire_put_number(&k->out, WIRE_TAG_GRACE_UNTIL,
@@ -251,17 +252,17 @@ enum agent_outcome agent_serve_verify(struct agent_call *k)
 		/* What the others have tried may be a newer password. */
 		if (is_asked(k) && agent_serve_call_wait(k, ASK_US))
 			return AGENT_PARK;
-		return answer(k, &t, WIRE_RESULT_LIMITED, stale > 0);
+		return answer_attempt(k, &t, WIRE_RESULT_LIMITED, stale > 0);
 	}
-	result = compare(k, &t);
+	result = compare_password(k, &t);
 	if (result == WIRE_RESULT_MISMATCH) {
-		count(k, &t);
+		count_wrong(k, &t);
 		if (ask_again(k))
 			return AGENT_PARK;
 	} else {
-		take_back(k, &t);
+		uncount_wrong(k, &t);
 	}
-	return answer(k, &t, result, stale > 0);
+	return answer_attempt(k, &t, result, stale > 0);
 }
 
 void agent_serve_verify_nobody(struct agent_call *k)
@@ -271,8 +272,8 @@ void agent_serve_verify_nobody(struct agent_call *k)
 	struct attempt t;
 
 	read_attempt(k, "", &t);
-	current = equal(t.mac, nothing[0]);
-	previous = equal(t.mac, nothing[1]);
+	current = is_equal(t.mac, nothing[0]);
+	previous = is_equal(t.mac, nothing[1]);
 	(void)current;
 	(void)previous;
 	is_limited(k, &t);

@@ -78,8 +78,8 @@ static uint32_t hash_line(const struct agent_trail_writer_line *l)
 	return h;
 }
 
-static bool same(const struct agent_trail_writer_line *a,
-		 const struct agent_trail_writer_line *b)
+static bool is_same(const struct agent_trail_writer_line *a,
+		    const struct agent_trail_writer_line *b)
 {
 	return a->uid == b->uid && a->stale == b->stale &&
 	       strcmp(a->role, b->role) == 0 &&
@@ -90,7 +90,7 @@ static bool same(const struct agent_trail_writer_line *a,
 	       strcmp(a->whom, b->whom) == 0;
 }
 
-static void put(char *dst, size_t size, const char *src)
+static void put_escaped(char *dst, size_t size, const char *src)
 {
 	if (src)
 		text_escape(dst, size, src, strlen(src));
@@ -105,20 +105,20 @@ static void line_of(const struct agent_act *act,
 	l->pid = act->pid;
 	l->stale = act->stale;
 	l->count = 0;
-	put(l->kind, sizeof(l->kind), act->kind);
-	put(l->operation, sizeof(l->operation), act->operation);
-	put(l->status, sizeof(l->status), act->status);
-	put(l->role, sizeof(l->role), act->role);
-	put(l->version, sizeof(l->version), act->version);
-	put(l->whom, sizeof(l->whom), act->whom);
+	put_escaped(l->kind, sizeof(l->kind), act->kind);
+	put_escaped(l->operation, sizeof(l->operation), act->operation);
+	put_escaped(l->status, sizeof(l->status), act->status);
+	put_escaped(l->role, sizeof(l->role), act->role);
+	put_escaped(l->version, sizeof(l->version), act->version);
+	put_escaped(l->whom, sizeof(l->whom), act->whom);
 }
 
-static struct entry *find(struct agent_trail *t,
-			  const struct agent_trail_writer_line *l)
+static struct entry *find_entry(struct agent_trail *t,
+				const struct agent_trail_writer_line *l)
 {
 	struct entry *e = t->buckets[hash_line(l) % BUCKETS];
 
-	while (e && !same(&e->line, l))
+	while (e && !is_same(&e->line, l))
 		e = e->next;
 	return e;
 }
@@ -150,8 +150,9 @@ static bool write_event(struct agent_trail *t, struct entry *e, bool waits)
 	return false;
 }
 
-static struct entry *begin(struct agent_trail *t,
-			   const struct agent_trail_writer_line *l, bool waits)
+static struct entry *begin_entry(struct agent_trail *t,
+				 const struct agent_trail_writer_line *l,
+				 bool waits)
 {
 	size_t b = hash_line(l) % BUCKETS;
 	size_t most = waits ? ENTRIES_MAX : ENTRIES_MAX / 2;
@@ -184,9 +185,9 @@ enum agent_trail_may agent_trail_hand_out(struct agent_trail *t,
 	if (t->owed > 0)
 		return AGENT_TRAIL_BROKEN;
 	line_of(act, &l);
-	e = find(t, &l);
+	e = find_entry(t, &l);
 	if (!e) {
-		e = begin(t, &l, true);
+		e = begin_entry(t, &l, true);
 		if (!e)
 			return AGENT_TRAIL_BROKEN;
 		*ticket = e->ticket;
@@ -215,9 +216,9 @@ void agent_trail_note(struct agent_trail *t, const struct agent_act *act)
 	struct entry *e;
 
 	line_of(act, &l);
-	e = find(t, &l);
+	e = find_entry(t, &l);
 	if (!e)
-		begin(t, &l, false);
+		begin_entry(t, &l, false);
 	else if (!act->each)
 		e->more++;
 	else if (e->state != ENTRY_WRITING)
@@ -229,12 +230,12 @@ bool agent_trail_has(struct agent_trail *t, const struct agent_act *act)
 	struct agent_trail_writer_line l;
 
 	line_of(act, &l);
-	return find(t, &l) != NULL;
+	return find_entry(t, &l) != NULL;
 }
 
 /* Remove entries for which it is time; those with a count write it first.  While
  * counts are owed no others are made: they grow where they are. */
-static void sweep(struct agent_trail *t, bool all)
+static void sweep_entries(struct agent_trail *t, bool all)
 {
 	int64_t now = now_boot(t->now);
 
@@ -262,14 +263,14 @@ static void sweep(struct agent_trail *t, bool all)
 
 void agent_trail_flush(struct agent_trail *t)
 {
-	sweep(t, true);
+	sweep_entries(t, true);
 }
 
 void agent_trail_tick(struct agent_trail *t)
 {
 	int64_t now = now_boot(t->now);
 
-	sweep(t, false);
+	sweep_entries(t, false);
 	if (t->owed > 0 && now >= t->retry_us) {
 		t->retry_us = now + RETRY_US;
 		agent_trail_writer_retry(t->writer);
@@ -277,10 +278,10 @@ void agent_trail_tick(struct agent_trail *t)
 }
 
 /* The first event of an entry was written, or not. */
-static bool settle(struct agent_trail *t,
-		   const struct agent_trail_writer_line *l, bool written)
+static bool settle_entry(struct agent_trail *t,
+			 const struct agent_trail_writer_line *l, bool written)
 {
-	struct entry *e = find(t, l);
+	struct entry *e = find_entry(t, l);
 
 	if (!e || e->line.ticket != l->ticket)
 		return false;
@@ -296,7 +297,7 @@ bool agent_trail_collect(struct agent_trail *t)
 
 	while ((done = agent_trail_writer_done(t->writer, &written)) != NULL) {
 		if (done->ticket)
-			told = settle(t, done, written) || told;
+			told = settle_entry(t, done, written) || told;
 		agent_trail_writer_line_free(done);
 	}
 	t->owed = agent_trail_writer_owed(t->writer, t->trouble,

@@ -39,7 +39,7 @@ struct agent_trail_writer {
 	int64_t checkpoint_us;
 };
 
-static void append(struct list *l, struct agent_trail_writer_line *line)
+static void append_line(struct list *l, struct agent_trail_writer_line *line)
 {
 	line->next = NULL;
 	if (l->last)
@@ -50,7 +50,7 @@ static void append(struct list *l, struct agent_trail_writer_line *line)
 	l->n++;
 }
 
-static struct agent_trail_writer_line *take(struct list *l)
+static struct agent_trail_writer_line *take_line(struct list *l)
 {
 	struct agent_trail_writer_line *line = l->first;
 
@@ -63,12 +63,12 @@ static struct agent_trail_writer_line *take(struct list *l)
 	return line;
 }
 
-static void join(struct list *to, struct list *from)
+static void join_lists(struct list *to, struct list *from)
 {
 	struct agent_trail_writer_line *line;
 
-	while ((line = take(from)) != NULL)
-		append(to, line);
+	while ((line = take_line(from)) != NULL)
+		append_line(to, line);
 }
 
 void agent_trail_writer_key(const char *role,
@@ -143,8 +143,8 @@ static enum status write_batch(struct agent_trail_writer *s,
 }
 
 /* Trouble and its end are said once. */
-static void remember(struct agent_trail_writer *s, enum status st,
-		     const struct reason *why)
+static void note_outcome(struct agent_trail_writer *s, enum status st,
+			 const struct reason *why)
 {
 	if (st != STATUS_OK && !s->broken)
 		log_line(LOG_LEVEL_ERROR,
@@ -177,13 +177,13 @@ static void write_some(struct agent_trail_writer *s)
 	struct agent_trail_writer_line *l;
 	enum status st;
 
-	while (batch.n < BATCH_MAX && (l = take(&s->queue)) != NULL)
-		append(&batch, l);
+	while (batch.n < BATCH_MAX && (l = take_line(&s->queue)) != NULL)
+		append_line(&batch, l);
 	pthread_mutex_unlock(&s->lock);
 	st = write_batch(s, &batch, &why);
 	pthread_mutex_lock(&s->lock);
-	remember(s, st, &why);
-	while ((l = take(&batch)) != NULL) {
+	note_outcome(s, st, &why);
+	while ((l = take_line(&batch)) != NULL) {
 		if (!l->ticket) {
 			bool late = st != STATUS_OK;
 
@@ -191,21 +191,21 @@ static void write_some(struct agent_trail_writer *s)
 			l->late = late;
 		}
 		if (st == STATUS_OK)
-			append(&s->written, l);
+			append_line(&s->written, l);
 		else
-			append(l->ticket ? &s->failed : &s->owed, l);
+			append_line(l->ticket ? &s->failed : &s->owed, l);
 	}
 	s->wake(s->arg);
 }
 
-static void *work(void *arg)
+static void *run_writer(void *arg)
 {
 	struct agent_trail_writer *s = arg;
 
 	pthread_mutex_lock(&s->lock);
 	for (;;) {
 		if (s->retry || s->stop)
-			join(&s->queue, &s->owed);
+			join_lists(&s->queue, &s->owed);
 		s->retry = false;
 		if (s->queue.n > 0) {
 			write_some(s);
@@ -239,7 +239,7 @@ enum status agent_trail_writer_new(struct ledger *ledger, const struct now *now,
 	s->checkpoint_us = now_boot(now) + CHECKPOINT_US;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->work, NULL);
-	if (thread_start(&s->thread, work, s) != 0) {
+	if (thread_start(&s->thread, run_writer, s) != 0) {
 		free(s);
 		return reason_set(why, STATUS_NO_MEMORY,
 				  "cannot start a thread");
@@ -248,11 +248,11 @@ enum status agent_trail_writer_new(struct ledger *ledger, const struct now *now,
 	return STATUS_OK;
 }
 
-static void clear(struct list *l)
+static void free_lines(struct list *l)
 {
 	struct agent_trail_writer_line *line;
 
-	while ((line = take(l)) != NULL)
+	while ((line = take_line(l)) != NULL)
 		free(line);
 }
 
@@ -269,10 +269,10 @@ void agent_trail_writer_free(struct agent_trail_writer *s)
 		log_line(LOG_LEVEL_ERROR,
 			 "%u counts of hand-outs could not be recorded",
 			 s->late);
-	clear(&s->queue);
-	clear(&s->written);
-	clear(&s->failed);
-	clear(&s->owed);
+	free_lines(&s->queue);
+	free_lines(&s->written);
+	free_lines(&s->failed);
+	free_lines(&s->owed);
 	pthread_cond_destroy(&s->work);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -291,7 +291,7 @@ bool agent_trail_writer_write(struct agent_trail_writer *s,
 	pthread_mutex_lock(&s->lock);
 	room = s->queue.n < QUEUE_MAX;
 	if (room) {
-		append(&s->queue, copy);
+		append_line(&s->queue, copy);
 		pthread_cond_signal(&s->work);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -306,10 +306,10 @@ struct agent_trail_writer_line *agent_trail_writer_done(
 	struct agent_trail_writer_line *l;
 
 	pthread_mutex_lock(&s->lock);
-	l = take(&s->written);
+	l = take_line(&s->written);
 	*ret_written = l != NULL;
 	if (!l)
-		l = take(&s->failed);
+		l = take_line(&s->failed);
 	pthread_mutex_unlock(&s->lock);
 	return l;
 }

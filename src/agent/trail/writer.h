@@ -34,7 +34,7 @@ struct agent_trail_writer;
 void agent_trail_writer_key(const char *role,
 			    char ret[AGENT_TRAIL_WRITER_KEY_SIZE]);
 
-/* wake is called in the scribe's thread when something is done. */
+/* wake is called in the writer's thread when something is done. */
 enum status agent_trail_writer_new(struct ledger *ledger, const struct now *now,
 				   void (*wake)(void *arg), void *arg,
 				   struct agent_trail_writer **ret,

@@ -141,7 +141,7 @@ static void also_in_the_ring(struct world *w, int version)
 	v->created_us = EPOCH + version * NOW_SECOND;
 }
 
-/* Run what was sent, as couriers would. */
+/* Run what was sent, as workers would. */
 static void answer(struct world *w)
 {
 	struct agent_cache_ask *e;
@@ -159,7 +159,7 @@ static void pass(struct world *w, int64_t us)
 	agent_cache_tick(w->cache);
 }
 
-/* An errand by itself, and its answer. */
+/* A query by itself, and its answer. */
 static void poll(struct world *w)
 {
 	unsigned before = w->n_sent;
@@ -336,7 +336,7 @@ static void the_store_is_asked_once_at_a_time(void **state)
 		pass(w, 2 * NOW_SECOND);
 	}
 	assert_int_equal(w->n_sent, 1);
-	/* What was wished for meanwhile is one errand more. */
+	/* What was wished for meanwhile is one query more. */
 	answer(w);
 	assert_int_equal(w->n_sent, 2);
 	answer(w);
@@ -364,7 +364,7 @@ static void a_value_that_the_wire_does_not_carry_is_not_taken(void **state)
 	}
 }
 
-static void clients_cause_one_errand_a_second(void **state)
+static void clients_cause_one_query_a_second(void **state)
 {
 	struct world *w = *state;
 
@@ -640,7 +640,7 @@ static void an_announcement_ends_with_the_next_answer(void **state)
 }
 
 /* An answer to a question from before it does not end it. */
-static void an_announcement_outlives_the_errand_under_way(void **state)
+static void an_announcement_outlives_the_query_under_way(void **state)
 {
 	struct world *w = *state;
 	struct agent_cache_ask *early;
@@ -774,8 +774,8 @@ static void first_readers_in_an_outage_take_nothing_from_others(void **state)
 	assert_int_equal(w->secret->since_us, EPOCH + 7 * NOW_SECOND);
 }
 
-/* An errand that was sent before the wish does not fulfil it. */
-static void a_wish_during_an_errand_is_another_errand(void **state)
+/* A query that was sent before the wish does not fulfil it. */
+static void a_wish_during_a_query_is_another_query(void **state)
 {
 	struct world *w = *state;
 
@@ -801,14 +801,14 @@ static void a_secret_that_is_not_wanted_is_dropped(void **state)
 	agent_cache_want_begin(w->cache);
 	agent_cache_want_end(w->cache);
 	assert_null(agent_cache_first(w->cache));
-	/* Its errand comes back to nobody, even when the name is wanted again. */
+	/* Its query comes back to nobody, even when the name is wanted again. */
 	want(w, true, true);
 	agent_cache_ask_run(late, &w->store);
 	agent_cache_answer(w->cache, late);
 	assert_int_equal(look(w), AGENT_CACHE_COMING);
 }
 
-static void a_cancelled_errand_is_sent_again(void **state)
+static void a_cancelled_query_is_sent_again(void **state)
 {
 	struct world *w = *state;
 	struct agent_cache_ask *e;
@@ -900,7 +900,7 @@ static enum status fetch_host(struct store *s, const char *name, const char *id,
 	return st;
 }
 
-static void an_errand_refuses_control_characters(void **state)
+static void a_query_refuses_control_characters(void **state)
 {
 	struct world *w = *state;
 	static struct store_ops bad;
@@ -933,7 +933,7 @@ int main(void)
 		TEST(a_longer_interval_puts_nothing_off),
 		TEST(the_store_is_asked_once_at_a_time),
 		TEST(a_value_that_the_wire_does_not_carry_is_not_taken),
-		TEST(clients_cause_one_errand_a_second),
+		TEST(clients_cause_one_query_a_second),
 		TEST(clients_do_not_shorten_the_back_off),
 		TEST(who_waits_has_the_store_asked_in_time_and_not_at_once),
 		TEST(an_outage_makes_it_stale_and_then_ends_it),
@@ -948,20 +948,20 @@ int main(void)
 		TEST(an_older_view_that_changes_is_doubted_anew),
 		TEST(the_rotators_word_ends_the_doubt),
 		TEST(an_announcement_ends_with_the_next_answer),
-		TEST(an_announcement_outlives_the_errand_under_way),
+		TEST(an_announcement_outlives_the_query_under_way),
 		TEST(an_announced_view_from_before_ours_is_not_believed),
 		TEST(a_push_of_what_the_store_does_not_say_changes_nothing),
 		TEST(a_current_that_is_gone_is_doubted_and_then_dropped),
 		TEST(current_since_is_when_the_store_last_said_otherwise),
 		TEST(what_is_only_checked_is_not_held_in_clear),
 		TEST(first_readers_in_an_outage_take_nothing_from_others),
-		TEST(a_wish_during_an_errand_is_another_errand),
+		TEST(a_wish_during_a_query_is_another_query),
 		TEST(a_secret_that_is_not_wanted_is_dropped),
-		TEST(a_cancelled_errand_is_sent_again),
+		TEST(a_cancelled_query_is_sent_again),
 		TEST(what_was_kept_is_stale_until_the_store_answers),
 		TEST(what_is_not_wanted_or_from_the_future_is_not_restored),
 		TEST(content_with_a_control_character_is_not_taken),
-		TEST(an_errand_refuses_control_characters),
+		TEST(a_query_refuses_control_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
