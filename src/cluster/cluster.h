@@ -35,6 +35,22 @@ struct cluster_candidate {
 	const struct secret *password;
 };
 
+/* A claim to be made on a role. */
+struct cluster_claim {
+	const char *role;
+	const char *claim; /* a new UUID */
+	bool takeover;	   /* do not wait for the holder's age */
+	int64_t floor;	   /* what the epoch must be above */
+};
+
+/* A role's new password. */
+struct cluster_change {
+	const char *role;
+	const char *claim;   /* the session's */
+	const char *version; /* of the password; the salt comes from it */
+	const struct secret *password; /* NULL: only the marker is written */
+};
+
 /* What the marker row and the catalog say of a role, read under the claim. */
 struct cluster_marker {
 	uint32_t role_oid;
@@ -169,9 +185,8 @@ struct cluster_ops {
 	 * STATUS_NOT_FOUND when there is no such role.
 	 */
 	enum status (*claim)(struct cluster *t, struct cluster_session *s,
-			     const char *role, const char *claim, bool takeover,
-			     int64_t floor, struct cluster_marker *ret,
-			     struct reason *why);
+			     const struct cluster_claim *c,
+			     struct cluster_marker *ret, struct reason *why);
 
 	/* Read the marker and the role without a claim. */
 	enum status (*look)(struct cluster *t, struct cluster_session *s,
@@ -192,9 +207,8 @@ struct cluster_ops {
 	 * synchronous standby has confirmed it while we waited.
 	 */
 	enum status (*apply)(struct cluster *t, struct cluster_session *s,
-			     const char *role, const char *claim,
-			     const char *version, const struct secret *password,
-			     bool *ret_alone, struct reason *why);
+			     const struct cluster_change *c, bool *ret_alone,
+			     struct reason *why);
 
 	/*
 	 * One login as the role on every endpoint of the cluster, with exactly

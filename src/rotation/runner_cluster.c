@@ -107,6 +107,10 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 {
 	struct cluster *t = r->job->target;
 	bool again = r->claim[0] != '\0';
+	struct cluster_claim c = { .role = r->job->rolname,
+				   .claim = r->claim,
+				   .takeover = again || r->job->takeover,
+				   .floor = r->role.epoch };
 	enum status s;
 
 	/* Where a login tells what is live, a claim lost was that, too. */
@@ -121,9 +125,7 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 	s = random_uuid(r->env->o.random, r->claim);
 	if (s != STATUS_OK)
 		return ENGINE_ON_REFUSED;
-	s = t->ops->claim(t, r->session, r->job->rolname, r->claim,
-			  again || r->job->takeover, r->role.epoch, &r->marker,
-			  why);
+	s = t->ops->claim(t, r->session, &c, &r->marker, why);
 	if (s == STATUS_OK) {
 		note_epoch(r);
 		note_expiry(r);
@@ -371,12 +373,14 @@ static enum engine_event apply(struct runner *r, const struct secret *password,
 			       struct reason *why)
 {
 	struct cluster *t = r->job->target;
+	const struct cluster_change c = { .role = r->job->rolname,
+					  .claim = r->claim,
+					  .version = r->version,
+					  .password = password };
 	enum engine_event ev;
 	bool alone = false;
 
-	ev = target_event(t->ops->apply(t, r->session, r->job->rolname,
-					r->claim, r->version, password, &alone,
-					why));
+	ev = target_event(t->ops->apply(t, r->session, &c, &alone, why));
 	r->result.unconfirmed = r->result.unconfirmed || alone;
 	if (ev == ENGINE_ON_UNKNOWN)
 		r->session_bad = true;

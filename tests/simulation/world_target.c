@@ -243,24 +243,23 @@ static void fill_marker(const struct world *w, const struct cluster_session *s,
 }
 
 static enum status t_claim(struct cluster *t, struct cluster_session *s,
-			   const char *role, const char *claim, bool takeover,
-			   int64_t floor, struct cluster_marker *ret,
-			   struct reason *why)
+			   const struct cluster_claim *c,
+			   struct cluster_marker *ret, struct reason *why)
 {
 	struct world *w = of_target(t);
 	struct flight f = { .op = WORLD_CLAIM,
 			    .session = s->id,
-			    .revision = floor };
+			    .revision = c->floor };
 	int64_t was = w->db.epoch;
 	enum status st;
 
-	(void)role, (void)why;
+	(void)why;
 	if (world_dead(w))
 		return STATUS_UNKNOWN;
-	if (w->polite && !takeover && w->session_of_claim != 0 &&
+	if (w->polite && !c->takeover && w->session_of_claim != 0 &&
 	    w->session_of_claim != s->id)
 		return STATUS_BUSY;
-	snprintf(f.claim, sizeof(f.claim), "%s", claim);
+	snprintf(f.claim, sizeof(f.claim), "%s", c->claim);
 	st = on_session(w, s, "claim", db_act(w, "claim", &f, claim_done));
 	if (st == STATUS_OK) {
 		fill_marker(w, s, ret);
@@ -304,31 +303,31 @@ static enum status t_inspect(struct cluster *t, struct cluster_session *s,
 }
 
 static enum status t_apply(struct cluster *t, struct cluster_session *s,
-			   const char *role, const char *claim,
-			   const char *version, const struct secret *password,
-			   bool *ret_alone, struct reason *why)
+			   const struct cluster_change *c, bool *ret_alone,
+			   struct reason *why)
 {
 	struct world *w = of_target(t);
 	struct flight f = { .op = WORLD_APPLY,
 			    .session = s->id,
-			    .sets_password = password != NULL };
+			    .sets_password = c->password != NULL };
+	const struct secret *password = c->password;
 	const char *act;
 	enum status st;
 
-	(void)role, (void)ret_alone, (void)why;
+	(void)ret_alone, (void)why;
 	if (world_dead(w))
 		return STATUS_UNKNOWN;
 	if (w->reject && password)
 		return STATUS_REJECTED;
-	snprintf(f.claim, sizeof(f.claim), "%s", claim);
-	snprintf(f.version, sizeof(f.version), "%s", version);
+	snprintf(f.claim, sizeof(f.claim), "%s", c->claim);
+	snprintf(f.version, sizeof(f.version), "%s", c->version);
 	if (password)
 		snprintf(f.password, sizeof(f.password), "%s",
 			 secret_bytes(password));
 	act = password ? "apply" : "adopt";
 	st = on_session(w, s, act, db_act(w, act, &f, world_db_apply));
 	if (st == STATUS_OK)
-		snprintf(s->live, sizeof(s->live), "%s", version);
+		snprintf(s->live, sizeof(s->live), "%s", c->version);
 	return st;
 }
 

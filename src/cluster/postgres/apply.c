@@ -12,13 +12,15 @@
  * (Neon's kin: XX000 and a sentence), and has changed nothing; with
  * password_send = auto the password then goes in clear (cluster_postgres_plain.c).
  */
-#include "cluster/postgres/postgres_internal.h"
+#include "cluster/postgres/apply.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/encode.h"
 #include "base/text.h"
+#include "cluster/postgres/marker.h"
+#include "cluster/postgres/plain.h"
 #include "crypto/digest.h"
 #include "crypto/scram.h"
 
@@ -30,12 +32,9 @@ enum { STEP_BEGIN, STEP_FENCE, STEP_ALTER, STEP_CHECK, STEPS };
 struct change {
 	struct cluster_postgres *p;
 	struct cluster_session *s;
-	const char *role;
-	const char *claim;
-	const char *version;
-	const struct secret *password; /* NULL: only the marker is written */
-	struct secret *alter;	       /* the statement with the verifier */
-	bool plain;		       /* it is sent in clear instead */
+	const struct cluster_change *c;
+	struct secret *alter; /* the statement with the verifier */
+	bool plain;	      /* it is sent in clear instead */
 	char fingerprint[2 * DIGEST_SIZE + 1];
 	bool refused_verifier; /* definitely, and nothing was changed */
 	bool rolled_back;
@@ -43,55 +42,14 @@ struct change {
 	size_t done; /* statements of the first round trip that succeeded */
 };
 
-/* Division by zero stops the batch when no row, or not one row, was hit. */
-static void add_swap_sql(struct text *t, const struct cluster_session *s)
-{
-	text_printf(t,
-		    "WITH u AS (UPDATE %s SET live_version = $3::uuid, "
-		    "applied_at = pg_catalog.clock_timestamp(), "
-		    "role_name = $5::pg_catalog.name, "
-		    "branch = coalesce(nullif($7::text, ''), branch), "
-		    "fingerprint = ",
-		    s->marker);
-	if (s->sees_authid)
-		text_add(t, "coalesce($4, (SELECT pg_catalog.encode("
-			    "pg_catalog.sha256(pg_catalog.convert_to("
-			    "a.rolpassword, 'UTF8')), 'hex') "
-			    "FROM pg_catalog.pg_authid a "
-			    "WHERE a.oid = $1::oid)) ");
-	else
-		text_add(t, "$4 ");
-	text_add(t, "WHERE role_oid = $1::oid AND claim = $2::uuid "
-		    "RETURNING 1) "
-		    "SELECT 1 / pg_catalog.count(*), "
-		    "pg_catalog.set_config('synchronous_commit', $6, true) ");
-}
-
-/* The fence of this cluster. */
-static void add_fence_sql(struct text *t, const struct change *c)
-{
-	const struct cluster_session *s = c->s;
-	bool none = c->p->o.marker == CLUSTER_MARKER_NONE;
-
-	if (none)
-		cluster_postgres_marker_none_fence_sql(t);
-	else
-		add_swap_sql(t, s);
-	/* A backend that is ended while it waits inside the function logs the
-	 * statement as CONTEXT: it shall not wait, nor end by itself when we
-	 * are gone. */
-	if (c->plain)
-		text_add(t, ", pg_catalog.set_config('password_encryption', "
-			    "'scram-sha-256', true), "
-			    "pg_catalog.set_config('lock_timeout', '250ms', "
-			    "true), (SELECT pg_catalog.set_config(g.name, '0', "
-			    "true) FROM pg_catalog.pg_settings g WHERE g.name "
-			    "= 'client_connection_check_interval') ");
-	if (none)
-		cluster_postgres_marker_none_held_sql(t);
-	else
-		text_add(t, "FROM u");
-}
+/* A backend that is ended while it waits inside the function logs the statement
+ * as CONTEXT: it shall not wait, nor end by itself when we are gone. */
+#define CLEAR_SQL                                                          \
+	", pg_catalog.set_config('password_encryption', 'scram-sha-256', " \
+	"true), pg_catalog.set_config('lock_timeout', '250ms', true), "    \
+	"(SELECT pg_catalog.set_config(g.name, '0', true) FROM "           \
+	"pg_catalog.pg_settings g WHERE g.name = "                         \
+	"'client_connection_check_interval')"
 
 /*
  * After ALTER ROLE the role's tuple is ours, so its name cannot move any more:
@@ -136,7 +94,7 @@ static enum status build_alter(struct change *c, const struct secret *password,
 	unsigned char salt[SCRAM_SALT_SIZE], hash[DIGEST_SIZE];
 	struct secret *verifier = NULL, *name = NULL, *literal = NULL;
 	struct secret *sql = NULL;
-	enum status st = scram_salt(c->version, salt);
+	enum status st = scram_salt(c->c->version, salt);
 
 	if (st == STATUS_OK)
 		st = scram_verifier(password, salt, sizeof(salt),
@@ -145,7 +103,7 @@ static enum status build_alter(struct change *c, const struct secret *password,
 		st = digest_sha256(secret_bytes(verifier), secret_len(verifier),
 				   NULL, 0, hash);
 	if (st == STATUS_OK)
-		st = pg_quote_identifier(c->s->pg, c->role, &name, why);
+		st = pg_quote_identifier(c->s->pg, c->c->role, &name, why);
 	if (st == STATUS_OK)
 		st = pg_quote_literal(c->s->pg, verifier, &literal, why);
 	if (st == STATUS_OK)
@@ -202,7 +160,7 @@ static enum status wants_plain(const struct change *c, struct reason *why)
 			  "only passwords in clear; set password_send = auto "
 			  "in [cluster %s] (or allow encrypted passwords "
 			  "there: credcheck.encrypted_password_allowed)",
-			  c->p->name, c->role, c->p->name);
+			  c->p->name, c->c->role, c->p->name);
 }
 
 static enum status explain_alter(struct change *c, enum status st,
@@ -233,28 +191,28 @@ static enum status explain_alter(struct change *c, enum status st,
 				  "role %s (SQLSTATE %s); see its password "
 				  "rules (passwordcheck, credcheck) and the "
 				  "policy",
-				  name, c->role, sqlstate);
+				  name, c->c->role, sqlstate);
 	if (strcmp(sqlstate, "42704") == 0)
 		return reason_set(why, STATUS_NOT_FOUND,
 				  "cluster %s: role %s was dropped or renamed "
 				  "while it was being rotated; nothing was "
 				  "changed",
-				  name, c->role);
+				  name, c->c->role);
 	if (strcmp(sqlstate, "42501") == 0)
 		return reason_set(why, STATUS_REFUSED,
 				  "cluster %s: keyturn's admin may not change "
 				  "the password of role %s; keyturn check says "
 				  "which right is missing (on RDS it may be "
 				  "rds_password)",
-				  name, c->role);
+				  name, c->c->role);
 	return reason_wrap(why, st, "cluster %s, role %s, ALTER ROLE", name,
-			   c->role);
+			   c->c->role);
 }
 
 /* The check after ALTER ROLE found another role or another password. */
 static enum status explain_check(struct change *c, struct reason *why)
 {
-	const char *params[] = { c->s->claim_oid, c->role };
+	const char *params[] = { c->s->claim_oid, c->c->role };
 	char sqlstate[PG_SQLSTATE_SIZE];
 	struct pg_result *r = NULL;
 	enum status st;
@@ -272,7 +230,7 @@ static enum status explain_check(struct change *c, struct reason *why)
 				  "cluster %s: the change of role %s failed "
 				  "its check, and why could not be asked; "
 				  "nothing was changed",
-				  c->p->name, c->role);
+				  c->p->name, c->c->role);
 	same = pg_rows(r) == 1;
 	pg_result_free(r);
 	if (same)
@@ -281,12 +239,12 @@ static enum status explain_check(struct change *c, struct reason *why)
 			"cluster %s did not store the verifier of "
 			"role %s as it was sent; an extension changes "
 			"passwords",
-			c->p->name, c->role);
+			c->p->name, c->c->role);
 	return reason_set(why, STATUS_NOT_FOUND,
 			  "cluster %s: role %s was dropped, renamed or "
 			  "replaced while it was being rotated; nothing was "
 			  "changed",
-			  c->p->name, c->role);
+			  c->p->name, c->c->role);
 }
 
 static enum status explain_first(struct change *c, enum status st,
@@ -298,14 +256,14 @@ static enum status explain_first(struct change *c, enum status st,
 		return reason_set(why, STATUS_CONFLICT,
 				  "cluster %s: another claim is in the marker "
 				  "of role %s; nothing was changed",
-				  c->p->name, c->role);
-	if (c->done == STEP_ALTER && c->password != NULL)
+				  c->p->name, c->c->role);
+	if (c->done == STEP_ALTER && c->c->password != NULL)
 		return explain_alter(c, st, sqlstate, why);
 	/* Without a password the check takes ALTER ROLE's place. */
 	if ((c->done == STEP_CHECK || c->done == STEP_ALTER) && nothing_hit)
 		return explain_check(c, why);
 	return reason_wrap(why, st, "cluster %s, role %s, apply", c->p->name,
-			   c->role);
+			   c->c->role);
 }
 
 /* What the function that sends in clear says: "" or a SQLSTATE. */
@@ -357,12 +315,13 @@ static enum status first_trip(struct change *c, struct reason *why)
 	struct cluster_session *s = c->s;
 	struct text fence = text_make(SQL_MAX), check = text_make(SQL_MAX);
 	const char *print = c->alter != NULL ? c->fingerprint : NULL;
-	const char *fence_params[] = { s->claim_oid, c->claim, c->version,
-				       print,	     c->role,  s->sync_commit,
+	const char *fence_params[] = { s->claim_oid,  c->c->claim,
+				       c->c->version, print,
+				       c->c->role,    s->sync_commit,
 				       s->branch };
-	const char *check_params[] = { s->claim_oid, c->role, print };
-	const char *plain_params[] = { c->role,
-				       c->plain ? secret_bytes(c->password) :
+	const char *check_params[] = { s->claim_oid, c->c->role, print };
+	const char *plain_params[] = { c->c->role,
+				       c->plain ? secret_bytes(c->c->password) :
 						  NULL };
 	struct pg_statement many[STEPS];
 	size_t n, i;
@@ -370,7 +329,7 @@ static enum status first_trip(struct change *c, struct reason *why)
 	char sqlstate[PG_SQLSTATE_SIZE];
 	enum status st, said = STATUS_OK;
 
-	add_fence_sql(&fence, c);
+	c->p->marker->add_fence(&fence, s, c->plain ? CLEAR_SQL : "");
 	add_check_sql(&check, c);
 	st = text_status(&fence);
 	if (st == STATUS_OK)
@@ -395,7 +354,7 @@ static enum status first_trip(struct change *c, struct reason *why)
 				"cluster %s gave a notice instead of plainly "
 				"taking the password of role %s; it was rolled "
 				"back, the server's log has the text",
-				c->p->name, c->role);
+				c->p->name, c->c->role);
 	}
 	for (i = 0; i < n; i++)
 		pg_result_free(many[i].result);
@@ -428,7 +387,7 @@ static enum status commit(struct change *c, struct reason *why)
 		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
 				  "cluster %s rolled the change of role %s "
 				  "back; nothing was changed",
-				  c->p->name, c->role);
+				  c->p->name, c->c->role);
 	if (!pg_alive(c->s->pg))
 		c->s->broken = true;
 	if (!c->plain && c->alter != NULL &&
@@ -450,11 +409,11 @@ static enum status commit(struct change *c, struct reason *why)
 				  "new password (SQLSTATE %s) and may have "
 				  "kept it all the same; it stays staged, and "
 				  "is applied again",
-				  c->p->name, c->role, sqlstate);
+				  c->p->name, c->c->role, sqlstate);
 	return reason_set(why, STATUS_UNKNOWN,
 			  "cluster %s: whether the new password of role %s was "
 			  "committed is not known; the marker will tell",
-			  c->p->name, c->role);
+			  c->p->name, c->c->role);
 }
 
 /* One transaction, with the verifier or in clear. */
@@ -465,8 +424,8 @@ static enum status change(struct change *c, struct reason *why)
 	c->rolled_back = false;
 	if (c->plain)
 		st = cluster_postgres_plain_ready(c->p, c->s, why);
-	else if (c->password != NULL)
-		st = build_alter(c, c->password, why);
+	else if (c->c->password != NULL)
+		st = build_alter(c, c->c->password, why);
 	if (st == STATUS_OK)
 		st = first_trip(c, why);
 	if (st == STATUS_OK)
@@ -475,28 +434,22 @@ static enum status change(struct change *c, struct reason *why)
 }
 
 enum status cluster_postgres_apply(struct cluster *t, struct cluster_session *s,
-				   const char *role, const char *claim,
-				   const char *version,
-				   const struct secret *password,
+				   const struct cluster_change *wanted,
 				   bool *ret_alone, struct reason *why)
 {
-	struct change c = { .p = cluster_postgres_of(t),
-			    .s = s,
-			    .role = role,
-			    .claim = claim,
-			    .version = version,
-			    .password = password };
-	enum status st = cluster_postgres_check_name(role, why);
+	struct change c = { .p = cluster_postgres_of(t), .s = s, .c = wanted };
+	enum status st = cluster_postgres_check_name(wanted->role, why);
 
 	if (st != STATUS_OK)
 		return st;
 	/* The claim is this session's or nobody's (finding 3). */
-	if (s->claim[0] == '\0' || strcmp(s->claim, claim) != 0)
+	if (s->claim[0] == '\0' || strcmp(s->claim, wanted->claim) != 0)
 		return reason_set(why, STATUS_CONFLICT,
 				  "cluster %s: this session does not hold the "
 				  "claim on role %s; nothing was changed",
-				  c.p->name, role);
-	c.plain = password != NULL && cluster_postgres_plain_wanted(c.p);
+				  c.p->name, wanted->role);
+	c.plain = wanted->password != NULL &&
+		  cluster_postgres_plain_wanted(c.p);
 	st = change(&c, why);
 	secret_free(c.alter);
 	c.alter = NULL;
@@ -506,7 +459,7 @@ enum status cluster_postgres_apply(struct cluster *t, struct cluster_session *s,
 		st = change(&c, why);
 	}
 	if (st == STATUS_OK) {
-		text_copy(s->live, sizeof(s->live), version);
+		text_copy(s->live, sizeof(s->live), wanted->version);
 		*ret_alone = c.alone;
 	}
 	if (st == STATUS_OK && c.plain)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The server's certificates, for people and partners; must never send a
  * password over a session whose certificate it only looks at. */
-#include "cluster/postgres/postgres_internal.h"
+#include "cluster/postgres/certificates.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,11 +1,60 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Looks at a role's marker, and gives a claim back.  Must never change a row
- * whose claim is not the session's own.
+ * What does not depend on how the marker is kept.  Must never let a session
+ * claim that is shared, or whose table is somebody else's.
  */
-#include "cluster/postgres/marker_internal.h"
+#include "cluster/postgres/marker.h"
 
 #include <string.h>
+
+#include "cluster/postgres/marker_prepare.h"
+
+/* May this session claim at all? */
+static enum status check_session(struct cluster_postgres *p,
+				 const struct cluster_session *s,
+				 const struct cluster_claim *c,
+				 struct reason *why)
+{
+	enum status st = cluster_postgres_check_name(c->role, why);
+
+	if (st != STATUS_OK)
+		return st;
+	if (strlen(c->claim) != RANDOM_UUID_SIZE - 1)
+		return reason_set(why, STATUS_ERROR,
+				  "internal error: a claim is a UUID");
+	if (s->pooled)
+		return reason_set(why, STATUS_REFUSED,
+				  "cluster %s is reached through a pooler, so "
+				  "a claim cannot be bound to a session; name "
+				  "the server itself in conninfo",
+				  p->name);
+	if (s->marker_state == CLUSTER_MARKER_UNTRUSTED)
+		return cluster_postgres_marker_prepare_untrusted(p, s, why);
+	return STATUS_OK;
+}
+
+enum status cluster_postgres_marker_claim(struct cluster *t,
+					  struct cluster_session *s,
+					  const struct cluster_claim *c,
+					  struct cluster_marker *ret,
+					  struct reason *why)
+{
+	struct cluster_postgres *p = cluster_postgres_of(t);
+	enum status st = check_session(p, s, c, why);
+
+	return st == STATUS_OK ? p->marker->claim(p, s, c, ret, why) : st;
+}
+
+/* What the marker says of a role whose name is usable. */
+static enum status read_row(struct cluster *t, struct cluster_session *s,
+			    const char *role, struct marker_row *ret,
+			    struct reason *why)
+{
+	struct cluster_postgres *p = cluster_postgres_of(t);
+	enum status st = cluster_postgres_check_name(role, why);
+
+	return st == STATUS_OK ? p->marker->read(p, s, role, ret, why) : st;
+}
 
 enum status cluster_postgres_marker_look(struct cluster *t,
 					 struct cluster_session *s,
@@ -13,12 +62,9 @@ enum status cluster_postgres_marker_look(struct cluster *t,
 					 struct cluster_marker *ret,
 					 struct reason *why)
 {
-	struct cluster_marker_row row;
-	enum status st = cluster_postgres_check_name(role, why);
+	struct marker_row row;
+	enum status st = read_row(t, s, role, &row, why);
 
-	if (st == STATUS_OK)
-		st = cluster_postgres_marker_row_read(cluster_postgres_of(t), s,
-						      role, &row, why);
 	if (st != STATUS_OK)
 		return st;
 	row.marker.standbys = s->standbys;
@@ -32,12 +78,9 @@ enum status cluster_postgres_marker_inspect(struct cluster *t,
 					    struct cluster_marker *ret,
 					    struct reason *why)
 {
-	struct cluster_marker_row row;
-	enum status st = cluster_postgres_check_name(role, why);
+	struct marker_row row;
+	enum status st = read_row(t, s, role, &row, why);
 
-	if (st == STATUS_OK)
-		st = cluster_postgres_marker_row_read(cluster_postgres_of(t), s,
-						      role, &row, why);
 	if (st != STATUS_OK)
 		return st;
 	*ret = row.marker;
@@ -77,27 +120,4 @@ enum status cluster_postgres_marker_inspect(struct cluster *t,
 			  "nor changed; does pg_hba.conf want more of it than "
 			  "a password (clientcert=verify-full)?",
 			  role);
-}
-
-void cluster_postgres_marker_end(struct cluster_session *s)
-{
-	struct text t = text_make(CLUSTER_MARKER_SQL_MAX);
-	const char *params[] = { s->claim_oid, s->claim };
-
-	/* A lock ends with its session. */
-	if (s->claim[0] == '\0' || s->epoch != 0 || !pg_alive(s->pg))
-		return;
-	/* The claim itself stays: it says who was last. */
-	text_printf(
-		&t,
-		"UPDATE %s SET claim_pid = NULL, claim_backend_start = NULL "
-		"WHERE role_oid = $1::oid AND claim = $2::uuid",
-		s->marker);
-	/* Not waited for: if it fails, the session is closed when that is seen,
-	 * and until then it still holds the claim, which is slow but safe. */
-	if (text_status(&t) != STATUS_OK ||
-	    pg_run_post(s->pg, text_str(&t), 2, params, NULL) != STATUS_OK)
-		s->broken = true;
-	text_free(&t);
-	s->claim[0] = '\0';
 }

@@ -8,7 +8,7 @@
  * that waits there, and after a restore nothing says that it was one.  A late
  * apply is held off because its backend has the lock for as long as it lives.
  */
-#include "cluster/postgres/marker_internal.h"
+#include "cluster/postgres/marker_none.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,24 +36,22 @@
 	"AND a.pid = l.pid AND l.pid <> pg_catalog.pg_backend_pid()) h "      \
 	"ON h.objid = r.oid WHERE r.rolname = $1::pg_catalog.name"
 
-void cluster_postgres_marker_none_fence_sql(struct text *t)
+static void add_fence(struct text *t, const struct cluster_session *s,
+		      const char *more)
 {
-	text_add(t, "SELECT 1 / pg_catalog.count(*), "
-		    "pg_catalog.set_config('synchronous_commit', $6, true) ");
-}
-
-void cluster_postgres_marker_none_held_sql(struct text *t)
-{
-	text_add(t, "FROM " HELD_SQL "AND l.pid = pg_catalog.pg_backend_pid() "
+	(void)s;
+	text_printf(t,
+		    "SELECT 1 / pg_catalog.count(*), "
+		    "pg_catalog.set_config('synchronous_commit', $6, true)%s "
+		    "FROM " HELD_SQL "AND l.pid = pg_catalog.pg_backend_pid() "
 		    "AND l.objid = $1::oid AND pg_catalog.num_nulls($2::text, "
-		    "$3::text, $4::text, $5::text, $7::text) >= 0");
+		    "$3::text, $4::text, $5::text, $7::text) >= 0",
+		    more);
 }
 
-enum status cluster_postgres_marker_none_read(struct cluster_postgres *p,
-					      struct cluster_session *s,
-					      const char *role,
-					      struct cluster_marker_row *row,
-					      struct reason *why)
+static enum status read_role(struct cluster_postgres *p,
+			     struct cluster_session *s, const char *role,
+			     struct marker_row *row, struct reason *why)
 {
 	const char *params[] = { role };
 	char sqlstate[PG_SQLSTATE_SIZE];
@@ -111,37 +109,48 @@ static enum status end_holder(struct cluster_postgres *p,
 		2, params, NULL, sqlstate, why);
 }
 
-/* One try.  *ret_ours, or *ret_wait when the holder was told to end or may go
- * by itself until then. */
-static enum status try_once(struct cluster_postgres *p,
-			    struct cluster_session *s, const char *role,
-			    bool takeover, int64_t *until, bool *evicted,
-			    bool *ret_ours, char oid[16], struct reason *why)
+/* The claim that is being made. */
+struct claiming {
+	struct cluster_postgres *p;
+	struct cluster_session *s;
+	const struct cluster_claim *c;
+	int64_t until; /* the holder may go by itself, or was told to */
+	bool evicted;
+	char oid[16];
+};
+
+/* One try.  *ret_ours false: the holder was told to end, or may go by itself
+ * until then. */
+static enum status try_once(struct claiming *c, bool *ret_ours,
+			    struct reason *why)
 {
-	const char *params[] = { role };
+	struct cluster_postgres *p = c->p;
+	const char *role = c->c->role, *params[] = { role };
 	char sqlstate[PG_SQLSTATE_SIZE], age[32];
+	bool patient;
 	struct pg_result *r = NULL;
 	int64_t age_us;
 	enum status st;
 
-	st = cluster_postgres_run(p, s, CLAIM_SQL, 1, params, &r, sqlstate,
+	st = cluster_postgres_run(p, c->s, CLAIM_SQL, 1, params, &r, sqlstate,
 				  why);
 	if (st == STATUS_OK && pg_rows(r) == 0)
 		st = reason_set(why, STATUS_NOT_FOUND,
 				"cluster %s has no role %s", p->name, role);
 	if (st != STATUS_OK)
 		goto out;
-	text_copy(oid, 16, pg_value(r, 0, 0));
+	text_copy(c->oid, sizeof(c->oid), pg_value(r, 0, 0));
 	*ret_ours = pg_value(r, 0, 1)[0] == 't';
 	age_us = strtoll(pg_value(r, 0, 4), NULL, 10);
+	patient = now_boot(p->o.now) < c->until;
 	if (*ret_ours || pg_is_null(r, 0, 2))
 		goto out;
-	if (!*evicted && (takeover || (now_boot(p->o.now) >= *until &&
-				       age_us >= p->o.claim_max_us))) {
-		*evicted = true;
-		*until = now_boot(p->o.now) + EVICT_WAIT_US;
-		st = end_holder(p, s, r, why);
-	} else if (now_boot(p->o.now) >= *until) {
+	if (!c->evicted &&
+	    (c->c->takeover || (!patient && age_us >= p->o.claim_max_us))) {
+		c->evicted = true;
+		c->until = now_boot(p->o.now) + EVICT_WAIT_US;
+		st = end_holder(p, c->s, r, why);
+	} else if (!patient) {
 		st = reason_set(why, STATUS_BUSY,
 				"cluster %s: role %s is claimed by another "
 				"session (backend %s, for %s); wait for it, or "
@@ -154,33 +163,64 @@ out:
 	return st;
 }
 
-enum status cluster_postgres_marker_none_claim(
-	struct cluster_postgres *p, struct cluster_session *s, const char *role,
-	const char *claim, bool takeover, int64_t floor,
-	struct cluster_marker *ret, struct reason *why)
+static enum status take_claim(struct cluster_postgres *p,
+			      struct cluster_session *s,
+			      const struct cluster_claim *c,
+			      struct cluster_marker *ret, struct reason *why)
 {
-	int64_t until = now_boot(p->o.now) + VANISH_WAIT_US;
-	struct cluster_marker_row row;
-	bool ours = false, evicted = false;
-	char oid[16] = "";
+	struct claiming claiming = { .p = p,
+				     .s = s,
+				     .c = c,
+				     .until = now_boot(p->o.now) +
+					      VANISH_WAIT_US };
+	struct marker_row row;
+	bool ours = false;
 	enum status st = STATUS_OK;
 
 	s->claim[0] = '\0';
 	while (st == STATUS_OK && !ours) {
-		st = try_once(p, s, role, takeover, &until, &evicted, &ours,
-			      oid, why);
+		st = try_once(&claiming, &ours, why);
 		if (st == STATUS_OK && !ours)
 			now_sleep(p->o.now, SLEEP_US);
 	}
 	if (st != STATUS_OK)
 		return st;
-	text_copy(s->claim, sizeof(s->claim), claim);
-	text_copy(s->claim_oid, sizeof(s->claim_oid), oid);
-	s->epoch = floor + 1;
-	st = cluster_postgres_marker_none_read(p, s, role, &row, why);
+	text_copy(s->claim, sizeof(s->claim), c->claim);
+	text_copy(s->claim_oid, sizeof(s->claim_oid), claiming.oid);
+	s->epoch = c->floor + 1;
+	st = read_role(p, s, c->role, &row, why);
 	if (st != STATUS_OK)
 		return st;
 	*ret = row.marker;
-	ret->epoch_was = floor;
+	ret->epoch_was = c->floor;
 	return STATUS_OK;
 }
+
+/* A lock ends with its session. */
+static void end_claim(struct cluster_session *s)
+{
+	(void)s;
+}
+
+static enum status check_marker(struct cluster_postgres *p,
+				struct cluster_session *s,
+				struct cluster_findings *f, struct reason *why)
+{
+	(void)p;
+	(void)why;
+	cluster_postgres_findings_add(
+		f, CLUSTER_WARN, "marker",
+		"marker = none is weaker: only a login tells what is live, "
+		"and after a restore nothing says so; run CREATE SCHEMA "
+		"\"%s\" AUTHORIZATION the role, and set marker = table",
+		s->schema);
+	return STATUS_OK;
+}
+
+const struct marker_ops cluster_postgres_marker_none = {
+	.claim = take_claim,
+	.read = read_role,
+	.add_fence = add_fence,
+	.end = end_claim,
+	.check = check_marker,
+};

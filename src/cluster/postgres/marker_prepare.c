@@ -3,7 +3,7 @@
  * The marker table: made when it is not there.  Must never use one in which
  * somebody else's code could run.
  */
-#include "cluster/postgres/marker_internal.h"
+#include "cluster/postgres/marker_prepare.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,10 +3,12 @@
  * Reads the marker row, the catalog and the claim's holder.  Must never say
  * that a holder is gone who may live.
  */
-#include "cluster/postgres/marker_internal.h"
+#include "cluster/postgres/marker_row.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "cluster/postgres/marker_prepare.h"
 
 /*
  * One row for the role, or none.  The claim's statement comes before it in the
@@ -62,7 +64,7 @@ void cluster_postgres_marker_row_sql(struct text *t,
 }
 
 void cluster_postgres_marker_row_parse(const struct pg_result *r,
-				       struct cluster_marker_row *row)
+				       struct marker_row *row)
 {
 	struct cluster_marker *m = &row->marker;
 
@@ -145,8 +147,7 @@ bool cluster_postgres_marker_row_no_table(const char *sqlstate)
 /* Without the table: there is the role, and no row for it. */
 static enum status look_at_role(struct cluster_postgres *p,
 				struct cluster_session *s, const char *role,
-				struct cluster_marker_row *row,
-				struct reason *why)
+				struct marker_row *row, struct reason *why)
 {
 	const char *params[] = { role };
 	char sqlstate[PG_SQLSTATE_SIZE];
@@ -184,7 +185,7 @@ static enum status look_at_role(struct cluster_postgres *p,
 enum status cluster_postgres_marker_row_read(struct cluster_postgres *p,
 					     struct cluster_session *s,
 					     const char *role,
-					     struct cluster_marker_row *row,
+					     struct marker_row *row,
 					     struct reason *why)
 {
 	struct text t = text_make(CLUSTER_MARKER_SQL_MAX);
@@ -193,8 +194,6 @@ enum status cluster_postgres_marker_row_read(struct cluster_postgres *p,
 	struct pg_result *r = NULL;
 	enum status st;
 
-	if (p->o.marker == CLUSTER_MARKER_NONE)
-		return cluster_postgres_marker_none_read(p, s, role, row, why);
 	/* To read a view or a policy is to run it. */
 	if (s->marker_state == CLUSTER_MARKER_UNTRUSTED)
 		return cluster_postgres_marker_prepare_untrusted(p, s, why);

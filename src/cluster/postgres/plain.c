@@ -10,7 +10,7 @@
  * pg_stat_statements, holds it.  Errors end inside the function, because their
  * CONTEXT would.
  */
-#include "cluster/postgres/postgres_internal.h"
+#include "cluster/postgres/plain.h"
 
 #include <stdlib.h>
 #include <string.h>

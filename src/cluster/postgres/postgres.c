@@ -2,7 +2,7 @@
 /*
  * A PostgreSQL cluster from its options.  Must never connect by itself.
  */
-#include "cluster/postgres/postgres_internal.h"
+#include "cluster/postgres/postgres.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,47 +10,21 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cluster/postgres/apply.h"
+#include "cluster/postgres/certificates.h"
+#include "cluster/postgres/common.h"
+#include "cluster/postgres/marker_none.h"
+#include "cluster/postgres/marker_prepare.h"
+#include "cluster/postgres/marker_table.h"
+#include "cluster/postgres/preflight.h"
+#include "cluster/postgres/prove.h"
+#include "cluster/postgres/role.h"
+#include "cluster/postgres/session.h"
+#include "cluster/postgres/told.h"
 #include "crypto/digest.h"
 #include "crypto/scram.h"
 
-struct cluster_postgres *cluster_postgres_of(struct cluster *t)
-{
-	return (struct cluster_postgres *)t;
-}
-
-enum status cluster_postgres_check_name(const char *role, struct reason *why)
-{
-	size_t n = strlen(role);
-
-	/* The server would cut a longer one and mean another role. */
-	if (n == 0 || n >= CLUSTER_NAME_SIZE)
-		return reason_set(why, STATUS_REFUSED,
-				  "a role name has 1 to 63 bytes, this one has "
-				  "%zu",
-				  n);
-	if (!text_is_utf8(role, n) || text_has_control(role, n))
-		return reason_set(why, STATUS_REFUSED,
-				  "role name \"%s\" is not UTF-8 or holds a "
-				  "control character",
-				  role);
-	return STATUS_OK;
-}
-
-enum status cluster_postgres_run(struct cluster_postgres *p,
-				 struct cluster_session *s, const char *sql,
-				 int n_params, const char *const *params,
-				 struct pg_result **ret_result,
-				 char ret_sqlstate[PG_SQLSTATE_SIZE],
-				 struct reason *why)
-{
-	return pg_run(s->pg, sql, n_params, params,
-		      p->o.statement_timeout_us + CLUSTER_MARGIN_US, ret_result,
-		      ret_sqlstate, why);
-}
-
-/* ---- the cluster ---- */
-
-static void close_target(struct cluster *t)
+static void close_cluster(struct cluster *t)
 {
 	struct cluster_postgres *p = cluster_postgres_of(t);
 	size_t i;
@@ -61,7 +35,7 @@ static void close_target(struct cluster *t)
 	for (i = 0; i < p->n_infos; i++)
 		pg_info_free(p->infos[i]);
 	free(p->infos);
-	free(p->cluster);
+	free(p->remembered);
 	free(p->name);
 	free(p->admin_passfile);
 	free(p->prove_dbname);
@@ -88,7 +62,7 @@ static const struct cluster_ops postgres_ops = {
 	.inspect = cluster_postgres_marker_inspect,
 	.create_role = cluster_postgres_role_create,
 	.show_chain = cluster_postgres_certificates_show,
-	.close = close_target,
+	.close = close_cluster,
 };
 
 static enum status copy_string(const char *from, char **to)
@@ -183,17 +157,20 @@ static enum status describe(struct cluster_postgres *p)
 	if (st == STATUS_OK)
 		st = cluster_postgres_told_port(pg_info_get(info, "port"),
 						&p->port);
-	p->target.ops = &postgres_ops;
-	p->target.name = p->name;
-	p->target.host = p->host;
-	p->target.port = p->port;
-	p->target.dbname = p->prove_dbname != NULL ? p->prove_dbname :
-						     p->dbname;
-	p->target.sslmode = pg_info_get(info, "sslmode");
-	p->target.self = p->o.admin == CLUSTER_ADMIN_SELF;
-	p->target.unmarked = p->o.marker == CLUSTER_MARKER_NONE;
-	p->target.doubts = p->o.send != CLUSTER_SEND_SCRAM ||
-			   p->o.marker == CLUSTER_MARKER_NONE;
+	p->cluster.ops = &postgres_ops;
+	p->cluster.name = p->name;
+	p->cluster.host = p->host;
+	p->cluster.port = p->port;
+	p->cluster.dbname = p->prove_dbname != NULL ? p->prove_dbname :
+						      p->dbname;
+	p->cluster.sslmode = pg_info_get(info, "sslmode");
+	p->cluster.self = p->o.admin == CLUSTER_ADMIN_SELF;
+	p->marker = p->o.marker == CLUSTER_MARKER_NONE ?
+			    &cluster_postgres_marker_none :
+			    &cluster_postgres_marker_table;
+	p->cluster.unmarked = !p->marker->kept;
+	p->cluster.doubts = p->o.send != CLUSTER_SEND_SCRAM ||
+			    p->cluster.unmarked;
 	return st;
 }
 
@@ -213,7 +190,7 @@ static enum status check_options(const struct cluster_postgres *p,
 				  "admin = token wants sslmode=verify-full in "
 				  "conninfo",
 				  p->name);
-	if (p->o.marker == CLUSTER_MARKER_NONE && !p->target.self)
+	if (p->cluster.unmarked && !p->cluster.self)
 		return reason_set(why, STATUS_CONFIG,
 				  "cluster %s: marker = none is for admin = "
 				  "self only; an administrator can keep a "
@@ -237,7 +214,7 @@ static enum status check_options(const struct cluster_postgres *p,
 }
 
 enum status cluster_postgres_open(const struct cluster_postgres_options *o,
-				  struct cluster **ret_target,
+				  struct cluster **ret_cluster,
 				  struct reason *why)
 {
 	struct cluster_postgres *p = calloc(1, sizeof(*p));
@@ -276,11 +253,11 @@ enum status cluster_postgres_open(const struct cluster_postgres_options *o,
 	p->o.name = p->o.conninfo = p->o.admin_passfile = NULL;
 	p->o.endpoints = NULL;
 	p->o.prove_dbname = p->o.marker_schema = p->o.branch = NULL;
-	*ret_target = &p->target;
+	*ret_cluster = &p->cluster;
 	p = NULL;
 out:
 	if (p != NULL)
-		close_target(&p->target);
+		close_cluster(&p->cluster);
 	return st;
 }
 

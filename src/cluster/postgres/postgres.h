@@ -69,12 +69,12 @@ struct cluster_postgres_options {
 };
 
 /*
- * Open a cluster.  No connection is made yet.  *ret_target is the caller's;
- * free with (*ret_target)->ops->close().  Safe for use by several threads;
+ * Open a cluster.  No connection is made yet.  *ret_cluster is the caller's;
+ * free with (*ret_cluster)->ops->close().  Safe for use by several threads;
  * a session is used by one at a time.
  */
 enum status cluster_postgres_open(const struct cluster_postgres_options *o,
-				  struct cluster **ret_target,
+				  struct cluster **ret_cluster,
 				  struct reason *why);
 
 /*

@@ -4,11 +4,12 @@
  * server did not ask for the password, nor offer any other credential
  * (rotation-safety.md section 2.4).
  */
-#include "cluster/postgres/postgres_internal.h"
+#include "cluster/postgres/prove.h"
 
 #include <string.h>
 
 #include "base/encode.h"
+#include "cluster/postgres/connect.h"
 #include "crypto/digest.h"
 
 /*
@@ -244,7 +245,7 @@ static const char *database(const struct cluster_postgres *p,
 		return p->prove_dbname;
 	if (endpoint > 0 && own[0] != '\0')
 		return own;
-	return who->dbname != NULL ? who->dbname : p->target.dbname;
+	return who->dbname != NULL ? who->dbname : p->cluster.dbname;
 }
 
 static enum cluster_login login_once(struct attempt *a,
@@ -278,7 +279,7 @@ static enum cluster_login login_once(struct attempt *a,
 	/* A new password is tried again by the runner, until prove_deadline. */
 	*ret_status = a->kind == CLUSTER_PROOF_NEW ?
 			      pg_connect(&login, &pg, &a->report, why) :
-			      cluster_postgres_session_awake(p, &login, &pg,
+			      cluster_postgres_connect_awake(p, &login, &pg,
 							     &a->report, why);
 	pg_close(pg);
 	return cluster_postgres_prove_classify(&a->report);

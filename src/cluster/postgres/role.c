@@ -4,7 +4,7 @@
  * Must never give it a share of an all-powerful role, nor a password: that comes
  * by a rotation, which stores it first.
  */
-#include "cluster/postgres/postgres_internal.h"
+#include "cluster/postgres/role.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "cluster/postgres/connect.h"
 
 #define SQL_MAX	  8192
 #define STEPS_MAX (CLUSTER_GRANTS_MAX + 5)
@@ -127,7 +128,7 @@ static enum status check_spec(const struct cluster_postgres *p,
 
 	if (st == STATUS_OK && spec->owner[0] != '\0')
 		st = cluster_postgres_check_name(spec->owner, why);
-	if (st == STATUS_OK && p->target.self)
+	if (st == STATUS_OK && p->cluster.self)
 		return reason_set(why, STATUS_REFUSED,
 				  "cluster %s has no administrator (admin = "
 				  "self), who could make a role",
@@ -359,7 +360,7 @@ enum status cluster_postgres_role_create(struct cluster *t,
 	size_t i;
 
 	if (st == STATUS_OK)
-		st = cluster_postgres_session_connect(
+		st = cluster_postgres_connect(
 			m.p, spec->database[0] != '\0' ? spec->database : NULL,
 			&m.pg, why);
 	if (st == STATUS_OK)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* What consumers are told of a server; must never name one that libpq, given the
  * same connection string, would not connect to. */
-#include "cluster/postgres/postgres_internal.h"
+#include "cluster/postgres/told.h"
 
 #include <string.h>
+
+#include "base/text.h"
 
 /* The part of a list up to its comma; *list moves behind it, and is NULL then
  * when that was the last. */

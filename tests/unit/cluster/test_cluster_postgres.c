@@ -170,8 +170,12 @@ static enum status claim(struct cluster *t, struct cluster_session *s,
 			 const char *role, bool takeover, char *ret_claim,
 			 struct cluster_marker *ret, struct reason *why)
 {
+	const struct cluster_claim c = { .role = role,
+					 .claim = ret_claim,
+					 .takeover = takeover };
+
 	uuid(ret_claim);
-	return t->ops->claim(t, s, role, ret_claim, takeover, 0, ret, why);
+	return t->ops->claim(t, s, &c, ret, why);
 }
 
 static void must_claim(struct cluster *t, struct cluster_session *s,
@@ -205,11 +209,15 @@ static enum status apply(struct cluster *t, struct cluster_session *s,
 			 struct reason *why)
 {
 	struct secret *p = password != NULL ? secret_of(password) : NULL;
+	const struct cluster_change c = { .role = role,
+					  .claim = claim_id,
+					  .version = ret_version,
+					  .password = p };
 	bool alone = false;
 	enum status st;
 
 	uuid(ret_version);
-	st = t->ops->apply(t, s, role, claim_id, ret_version, p, &alone, why);
+	st = t->ops->apply(t, s, &c, &alone, why);
 	secret_free(p);
 	return st;
 }
@@ -299,6 +307,7 @@ static void the_epoch_grows_from_the_greater_of_its_row_and_the_floor(
 {
 	struct cluster_session *s = session(target);
 	char claim_id[RANDOM_UUID_SIZE];
+	struct cluster_claim c = { .role = "epoch_role", .claim = claim_id };
 	struct cluster_marker m;
 	struct reason why = { "" };
 
@@ -306,14 +315,14 @@ static void the_epoch_grows_from_the_greater_of_its_row_and_the_floor(
 	new_role("epoch_role");
 	must_claim(target, s, "epoch_role", claim_id, &m);
 	uuid(claim_id);
-	assert_int_equal(target->ops->claim(target, s, "epoch_role", claim_id,
-					    false, 41, &m, &why),
+	c.floor = 41;
+	assert_int_equal(target->ops->claim(target, s, &c, &m, &why),
 			 STATUS_OK);
 	assert_int_equal(m.epoch, 42);
 	assert_int_equal(m.epoch_was, 1);
 	uuid(claim_id);
-	assert_int_equal(target->ops->claim(target, s, "epoch_role", claim_id,
-					    false, 7, &m, &why),
+	c.floor = 7;
+	assert_int_equal(target->ops->claim(target, s, &c, &m, &why),
 			 STATUS_OK);
 	assert_int_equal(m.epoch, 43);
 	assert_int_equal(m.epoch_was, 42);
@@ -730,6 +739,10 @@ static void a_commit_stuck_on_a_standby_becomes_visible_by_takeover(
 	bool alone = false;
 	struct reason why = { "" };
 	struct secret *password = secret_of(PASSWORD);
+	const struct cluster_change c = { .role = "stuck_role",
+					  .claim = one,
+					  .version = version,
+					  .password = password };
 
 	(void)state;
 	conninfo_for("postgres", "postgres", conninfo, sizeof(conninfo));
@@ -742,8 +755,7 @@ static void a_commit_stuck_on_a_standby_becomes_visible_by_takeover(
 	ask("SELECT pg_reload_conf()");
 	now_sleep(now_system(), NOW_SECOND / 2);
 	uuid(version);
-	assert_int_equal(stuck->ops->apply(stuck, first, "stuck_role", one,
-					   version, password, &alone, &why),
+	assert_int_equal(stuck->ops->apply(stuck, first, &c, &alone, &why),
 			 STATUS_UNKNOWN);
 	assert_int_equal(claim(target, second, "stuck_role", true, two, &m,
 			       &why),
@@ -1611,6 +1623,11 @@ static void *rotator_thread(void *arg)
 		secret_set(p, PASSWORD, strlen(PASSWORD)) == STATUS_OK;
 	for (i = 0; r->ok && i < 4; i++) {
 		const struct cluster_who who = { .role = role };
+		const struct cluster_claim c = { .role = role, .claim = one };
+		const struct cluster_change change = { .role = role,
+						       .claim = one,
+						       .version = version,
+						       .password = p };
 		enum cluster_login login = CLUSTER_LOGIN_NO_EVIDENCE;
 		bool alone = false;
 
@@ -1619,10 +1636,9 @@ static void *rotator_thread(void *arg)
 				STATUS_OK &&
 			random_uuid(entropy_openssl(), one) == STATUS_OK &&
 			random_uuid(entropy_openssl(), version) == STATUS_OK &&
-			r->t->ops->claim(r->t, s, role, one, false, 0, &m,
-					 &why) == STATUS_OK &&
-			r->t->ops->apply(r->t, s, role, one, version, p, &alone,
-					 &why) == STATUS_OK &&
+			r->t->ops->claim(r->t, s, &c, &m, &why) == STATUS_OK &&
+			r->t->ops->apply(r->t, s, &change, &alone, &why) ==
+				STATUS_OK &&
 			r->t->ops->prove(r->t, &who, p, CLUSTER_PROOF_NEW,
 					 &login, &why) == STATUS_OK &&
 			login == CLUSTER_LOGIN_RIGHT;

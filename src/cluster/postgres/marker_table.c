@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The claim in the marker row (protocol step S1).  Must never let two living
- * sessions believe that they hold the claim of one role.
+ * A row for each role in a table: its claim (protocol step S1), the fence of an
+ * apply, and the claim's end.  Must never let two living sessions believe that
+ * they hold the claim of one role, nor change a row whose claim is not the
+ * session's own.
  *
  * What keeps a late statement from doing harm is the compare-and-swap of the
  * apply together with the row's lock; ending another backend only keeps a
  * claim from waiting for somebody who will not come back.
  */
-#include "cluster/postgres/marker_internal.h"
+#include "cluster/postgres/marker_table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cluster/postgres/marker_prepare.h"
+#include "cluster/postgres/marker_row.h"
+#include "cluster/postgres/session.h"
 
 #define VANISH_WAIT_US	 (2 * NOW_SECOND)  /* a killed client's backend */
 #define EVICT_WAIT_US	 (10 * NOW_SECOND) /* after pg_terminate_backend */
@@ -56,10 +62,7 @@ static void add_claim_sql(struct text *t, const struct cluster_session *s)
 struct claiming {
 	struct cluster_postgres *p;
 	struct cluster_session *s;
-	const char *role;
-	const char *claim;
-	bool takeover;
-	int64_t floor;
+	const struct cluster_claim *c;
 	bool evicted;  /* also: do not look whether the holder lives */
 	bool prepared; /* the table was created, do it once only */
 	int64_t vanish_until;
@@ -71,18 +74,17 @@ struct claiming {
  * not mean that the claim is ours: row->marker.claim does.  No role is left to
  * the caller, as *ret_role false.
  */
-static enum status claim_once(struct claiming *c,
-			      struct cluster_marker_row *row, bool *ret_role,
-			      char sqlstate[PG_SQLSTATE_SIZE],
+static enum status claim_once(struct claiming *c, struct marker_row *row,
+			      bool *ret_role, char sqlstate[PG_SQLSTATE_SIZE],
 			      struct reason *why)
 {
 	struct text lock_sql = text_make(CLUSTER_MARKER_SQL_MAX);
 	struct text claim_sql = text_make(CLUSTER_MARKER_SQL_MAX);
 	struct text read_sql = text_make(CLUSTER_MARKER_SQL_MAX);
 	char floor_text[24];
-	const char *params[] = { c->role, c->claim, c->s->backend_start,
+	const char *params[] = { c->c->role, c->c->claim, c->s->backend_start,
 				 c->evicted ? "t" : "f", floor_text };
-	const char *read_params[] = { c->role, c->s->branch };
+	const char *read_params[] = { c->c->role, c->s->branch };
 	struct pg_statement many[3] = { { NULL, 1, params, NULL },
 					{ NULL, 5, params, NULL },
 					{ NULL, 2, read_params, NULL } };
@@ -90,7 +92,7 @@ static enum status claim_once(struct claiming *c,
 	enum status st;
 
 	sqlstate[0] = '\0';
-	snprintf(floor_text, sizeof(floor_text), "%" PRId64, c->floor);
+	snprintf(floor_text, sizeof(floor_text), "%" PRId64, c->c->floor);
 	add_lock_sql(&lock_sql, c->s);
 	add_claim_sql(&claim_sql, c->s);
 	cluster_postgres_marker_row_sql(&read_sql, c->s);
@@ -130,14 +132,13 @@ out:
  * same, since the row's lock and the compare-and-swap hold it off.
  */
 static enum status evict(struct cluster_postgres *p, struct cluster_session *s,
-			 const char *role,
-			 const struct cluster_marker_row *holder,
+			 const char *role, const struct marker_row *holder,
 			 struct reason *why)
 {
 	int64_t until = now_boot(p->o.now) + EVICT_WAIT_US;
 	const char *params[] = { holder->holder_pid, holder->holder_start };
 	char sqlstate[PG_SQLSTATE_SIZE];
-	struct cluster_marker_row row;
+	struct marker_row row;
 	enum status st;
 
 	st = cluster_postgres_run(
@@ -164,8 +165,7 @@ static enum status evict(struct cluster_postgres *p, struct cluster_session *s,
 }
 
 static enum status busy(const struct cluster_postgres *p, const char *role,
-			const struct cluster_marker_row *row,
-			struct reason *why)
+			const struct marker_row *row, struct reason *why)
 {
 	char age[32];
 
@@ -179,22 +179,21 @@ static enum status busy(const struct cluster_postgres *p, const char *role,
 
 /* Another living session is in the row: wait, end it, or give up.  STATUS_OK
  * means try again. */
-static enum status held(struct claiming *c,
-			const struct cluster_marker_row *row,
+static enum status held(struct claiming *c, const struct marker_row *row,
 			struct reason *why)
 {
 	enum status st;
 
 	cluster_postgres_session_sweep(c->p);
-	if (!c->takeover && now_boot(c->p->o.now) < c->vanish_until) {
+	if (!c->c->takeover && now_boot(c->p->o.now) < c->vanish_until) {
 		now_sleep(c->p->o.now, c->sleep_us);
 		if (c->sleep_us < LONGEST_SLEEP_US)
 			c->sleep_us *= 2;
 		return STATUS_OK;
 	}
-	if (!c->takeover && row->age_us < c->p->o.claim_max_us)
-		return busy(c->p, c->role, row, why);
-	st = evict(c->p, c->s, c->role, row, why);
+	if (!c->c->takeover && row->age_us < c->p->o.claim_max_us)
+		return busy(c->p, c->c->role, row, why);
+	st = evict(c->p, c->s, c->c->role, row, why);
 	c->evicted = st == STATUS_OK;
 	return st;
 }
@@ -202,10 +201,11 @@ static enum status held(struct claiming *c,
 /* The row's lock was not free in time. */
 static enum status locked(struct claiming *c, struct reason *why)
 {
-	struct cluster_marker_row row;
+	struct marker_row row;
 	enum status st;
 
-	st = cluster_postgres_marker_row_read(c->p, c->s, c->role, &row, why);
+	st = cluster_postgres_marker_row_read(c->p, c->s, c->c->role, &row,
+					      why);
 	if (st != STATUS_OK)
 		return st;
 	if (row.holder_lives && !c->evicted)
@@ -216,17 +216,16 @@ static enum status locked(struct claiming *c, struct reason *why)
 			"cluster %s: backend %s holds the marker of "
 			"role %s, was told to end and does not; it is "
 			"stopped or stuck, look at it on the server",
-			c->p->name, row.holder_pid, c->role);
+			c->p->name, row.holder_pid, c->c->role);
 	return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
 			  "cluster %s: the marker of role %s is locked by "
 			  "another transaction; see pg_locks",
-			  c->p->name, c->role);
+			  c->p->name, c->c->role);
 }
 
 /* One round; *ret_done when the claim is ours or the answer is final. */
-static enum status claim_round(struct claiming *c,
-			       struct cluster_marker_row *row, bool *ret_done,
-			       struct reason *why)
+static enum status claim_round(struct claiming *c, struct marker_row *row,
+			       bool *ret_done, struct reason *why)
 {
 	char sqlstate[PG_SQLSTATE_SIZE];
 	bool role = false;
@@ -235,9 +234,9 @@ static enum status claim_round(struct claiming *c,
 	st = claim_once(c, row, &role, sqlstate, why);
 	*ret_done = true;
 	if (st == STATUS_OK && !role)
-		return cluster_postgres_marker_row_missing(c->p, c->s, c->role,
-							   why);
-	if (st == STATUS_OK && strcmp(row->marker.claim, c->claim) == 0)
+		return cluster_postgres_marker_row_missing(c->p, c->s,
+							   c->c->role, why);
+	if (st == STATUS_OK && strcmp(row->marker.claim, c->c->claim) == 0)
 		return STATUS_OK;
 	*ret_done = false;
 	if (st == STATUS_OK)
@@ -253,69 +252,164 @@ static enum status claim_round(struct claiming *c,
 	return st;
 }
 
-/* May this session claim at all? */
-static enum status check_session(struct cluster_postgres *p,
-				 const struct cluster_session *s,
-				 const char *role, const char *claim,
-				 struct reason *why)
+static enum status take_claim(struct cluster_postgres *p,
+			      struct cluster_session *s,
+			      const struct cluster_claim *c,
+			      struct cluster_marker *ret, struct reason *why)
 {
-	enum status st = cluster_postgres_check_name(role, why);
-
-	if (st != STATUS_OK)
-		return st;
-	if (strlen(claim) != RANDOM_UUID_SIZE - 1)
-		return reason_set(why, STATUS_ERROR,
-				  "internal error: a claim is a UUID");
-	if (s->pooled)
-		return reason_set(why, STATUS_REFUSED,
-				  "cluster %s is reached through a pooler, so "
-				  "a claim cannot be bound to a session; name "
-				  "the server itself in conninfo",
-				  p->name);
-	if (s->marker_state == CLUSTER_MARKER_UNTRUSTED)
-		return cluster_postgres_marker_prepare_untrusted(p, s, why);
-	return STATUS_OK;
-}
-
-enum status cluster_postgres_marker_claim(struct cluster *t,
-					  struct cluster_session *s,
-					  const char *role, const char *claim,
-					  bool takeover, int64_t floor,
-					  struct cluster_marker *ret,
-					  struct reason *why)
-{
-	struct cluster_postgres *p = cluster_postgres_of(t);
-	struct claiming c = { .p = p,
-			      .s = s,
-			      .role = role,
-			      .claim = claim,
-			      .takeover = takeover,
-			      .floor = floor,
-			      .vanish_until =
-				      now_boot(p->o.now) + VANISH_WAIT_US,
-			      .sleep_us = FIRST_SLEEP_US };
-	enum status st = check_session(p, s, role, claim, why);
-	struct cluster_marker_row row;
+	struct claiming claiming = { .p = p,
+				     .s = s,
+				     .c = c,
+				     .vanish_until = now_boot(p->o.now) +
+						     VANISH_WAIT_US,
+				     .sleep_us = FIRST_SLEEP_US };
+	struct marker_row row;
 	bool done = false;
+	enum status st = STATUS_OK;
 
-	if (st != STATUS_OK)
-		return st;
-	if (p->o.marker == CLUSTER_MARKER_NONE)
-		return cluster_postgres_marker_none_claim(
-			p, s, role, claim, takeover, floor, ret, why);
 	s->claim[0] = '\0';
 	/* A holder to be ended may hold the row's lock: end it first. */
-	if (takeover) {
-		st = cluster_postgres_marker_row_read(p, s, role, &row, why);
+	if (c->takeover) {
+		st = cluster_postgres_marker_row_read(p, s, c->role, &row, why);
 		if (st == STATUS_OK && row.holder_lives)
-			st = held(&c, &row, why);
+			st = held(&claiming, &row, why);
 	}
 	while (st == STATUS_OK && !done)
-		st = claim_round(&c, &row, &done, why);
+		st = claim_round(&claiming, &row, &done, why);
 	if (st != STATUS_OK)
 		return st;
-	text_copy(s->claim, sizeof(s->claim), claim);
+	text_copy(s->claim, sizeof(s->claim), c->claim);
 	text_copy(s->claim_oid, sizeof(s->claim_oid), row.role_oid);
 	*ret = row.marker;
 	return STATUS_OK;
 }
+
+/* Division by zero stops the batch when no row, or not one row, was hit. */
+static void add_fence(struct text *t, const struct cluster_session *s,
+		      const char *more)
+{
+	text_printf(t,
+		    "WITH u AS (UPDATE %s SET live_version = $3::uuid, "
+		    "applied_at = pg_catalog.clock_timestamp(), "
+		    "role_name = $5::pg_catalog.name, "
+		    "branch = coalesce(nullif($7::text, ''), branch), "
+		    "fingerprint = ",
+		    s->marker);
+	if (s->sees_authid)
+		text_add(t, "coalesce($4, (SELECT pg_catalog.encode("
+			    "pg_catalog.sha256(pg_catalog.convert_to("
+			    "a.rolpassword, 'UTF8')), 'hex') "
+			    "FROM pg_catalog.pg_authid a "
+			    "WHERE a.oid = $1::oid)) ");
+	else
+		text_add(t, "$4 ");
+	text_printf(t,
+		    "WHERE role_oid = $1::oid AND claim = $2::uuid "
+		    "RETURNING 1) "
+		    "SELECT 1 / pg_catalog.count(*), "
+		    "pg_catalog.set_config('synchronous_commit', $6, true)%s "
+		    "FROM u",
+		    more);
+}
+
+static void end_claim(struct cluster_session *s)
+{
+	struct text t = text_make(CLUSTER_MARKER_SQL_MAX);
+	const char *params[] = { s->claim_oid, s->claim };
+
+	if (s->claim[0] == '\0' || !pg_alive(s->pg))
+		return;
+	/* The claim itself stays: it says who was last. */
+	text_printf(
+		&t,
+		"UPDATE %s SET claim_pid = NULL, claim_backend_start = NULL "
+		"WHERE role_oid = $1::oid AND claim = $2::uuid",
+		s->marker);
+	/* Not waited for: if it fails, the session is closed when that is seen,
+	 * and until then it still holds the claim, which is slow but safe. */
+	if (text_status(&t) != STATUS_OK ||
+	    pg_run_post(s->pg, text_str(&t), 2, params, NULL) != STATUS_OK)
+		s->broken = true;
+	text_free(&t);
+	s->claim[0] = '\0';
+}
+
+/* ---- for a preflight ---- */
+
+#define MARKER_SQL                                                        \
+	"SELECT current_user, n.oid IS NOT NULL, "                        \
+	"CASE WHEN n.oid IS NULL THEN pg_catalog.has_database_privilege(" \
+	"pg_catalog.current_database(), 'CREATE') "                       \
+	"ELSE pg_catalog.has_schema_privilege(n.oid, 'CREATE')"           \
+	" AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') END, "      \
+	"c.oid IS NOT NULL, "                                             \
+	"coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE')"        \
+	" AND pg_catalog.has_table_privilege(c.oid, 'SELECT')"            \
+	" AND pg_catalog.has_table_privilege(c.oid, 'INSERT')"            \
+	" AND pg_catalog.has_table_privilege(c.oid, 'UPDATE'), false) "   \
+	"FROM (VALUES (1)) one(x) LEFT JOIN pg_catalog.pg_namespace n"    \
+	" ON n.nspname = $1::pg_catalog.name"                             \
+	" LEFT JOIN pg_catalog.pg_class c"                                \
+	" ON c.relnamespace = n.oid AND c.relname = 'marker'"
+
+static enum status check_marker(struct cluster_postgres *p,
+				struct cluster_session *s,
+				struct cluster_findings *f, struct reason *why)
+{
+	const char *params[] = { s->schema };
+	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_result *r = NULL;
+	bool schema, may_create, table, usable;
+	char fault[CLUSTER_SENTENCE_SIZE];
+	enum status st;
+
+	if (s->marker_state == CLUSTER_MARKER_UNTRUSTED) {
+		cluster_postgres_marker_prepare_fault(s, fault, sizeof(fault));
+		cluster_postgres_findings_add(f, CLUSTER_FAIL, "marker", "%s",
+					      fault);
+		return STATUS_OK;
+	}
+	st = cluster_postgres_run(p, s, MARKER_SQL, 1, params, &r, sqlstate,
+				  why);
+	if (st != STATUS_OK)
+		return st;
+	schema = pg_value(r, 0, 1)[0] == 't';
+	may_create = pg_value(r, 0, 2)[0] == 't';
+	table = pg_value(r, 0, 3)[0] == 't';
+	usable = pg_value(r, 0, 4)[0] == 't';
+	if (table && !usable)
+		cluster_postgres_findings_add(
+			f, CLUSTER_FAIL, "marker",
+			"keyturn's admin may not use its marker table; run GRANT "
+			"SELECT, INSERT, UPDATE ON %s TO \"%s\"",
+			s->marker, pg_value(r, 0, 0));
+	else if (!table && !may_create && schema)
+		cluster_postgres_findings_add(
+			f, CLUSTER_FAIL, "marker",
+			"the marker table is missing and keyturn's admin may not "
+			"create it; run ALTER SCHEMA \"%s\" OWNER TO \"%s\"",
+			s->schema, pg_value(r, 0, 0));
+	else if (!table && !may_create)
+		cluster_postgres_findings_add(
+			f, CLUSTER_FAIL, "marker",
+			"the marker table is missing and keyturn's admin may not "
+			"create its schema; run CREATE SCHEMA \"%s\" AUTHORIZATION "
+			"\"%s\"",
+			s->schema, pg_value(r, 0, 0));
+	else if (!table)
+		cluster_postgres_findings_add(
+			f, CLUSTER_NOTE, "marker",
+			"the marker table %s will be created by the first rotation",
+			s->marker);
+	pg_result_free(r);
+	return st;
+}
+
+const struct marker_ops cluster_postgres_marker_table = {
+	.kept = true,
+	.claim = take_claim,
+	.read = cluster_postgres_marker_row_read,
+	.add_fence = add_fence,
+	.end = end_claim,
+	.check = check_marker,
+};
