@@ -60,7 +60,7 @@ enum status aws_credentials_new(const struct aws_credentials_options *o,
 	enum status s;
 
 	if (!c)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	pthread_mutex_init(&c->lock, NULL);
 	c->chain.wire = o->wire;
 	c->chain.region = o->region;

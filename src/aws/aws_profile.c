@@ -148,7 +148,7 @@ enum status aws_profile_read(struct aws_profile **ret, struct reason *why)
 	enum status s;
 
 	if (!p)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	s = find_path(&p->files[AWS_FILE_CONFIG], "AWS_CONFIG_FILE",
 		      ".aws/config", why);
 	if (s == STATUS_OK)

@@ -13,39 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_error.h"
 #include "base/file_internal.h"
-
-static enum status status_of(int error)
-{
-	switch (error) {
-	case ENOENT:
-		return STATUS_NOT_FOUND;
-	case EACCES:
-	case EPERM:
-	case EROFS:
-		return STATUS_DENIED;
-	case ELOOP:
-		return STATUS_REFUSED;
-	case ENOMEM:
-		return STATUS_NO_MEMORY;
-	default:
-		return STATUS_ERROR;
-	}
-}
-
-enum status file_fail(struct reason *why, const char *act, const char *path)
-{
-	int error = errno;
-
-	return reason_set(why, status_of(error), "cannot %s %s: %s", act, path,
-			  strerror(error));
-}
-
-void file_close(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
 
 static int rename_new(int folder, const char *from, const char *to)
 {
@@ -91,7 +60,7 @@ static enum status put(int folder, const char *path, const char *name,
 	file_temp_sweep(folder);
 	fd = file_temp_open(folder, temp);
 	if (fd < 0)
-		return file_fail(why, "create a temporary file beside", path);
+		return file_error(why, "create a temporary file beside", path);
 	s = file_temp_fill(fd, path, bytes, n, owner, like, why);
 	if (s != STATUS_OK) {
 		unlinkat(folder, temp, 0);
@@ -102,7 +71,7 @@ static enum status put(int folder, const char *path, const char *name,
 			    reason_set(why, STATUS_REFUSED,
 				       "%s exists; it is not overwritten",
 				       path) :
-			    file_fail(why, "put in place", path);
+			    file_error(why, "put in place", path);
 		unlinkat(folder, temp, 0);
 		goto out;
 	}
@@ -124,7 +93,7 @@ static enum status open_present(int folder, const char *path, const char *name,
 
 	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
 		if (errno != ENOENT)
-			return file_fail(why, "look at", path);
+			return file_error(why, "look at", path);
 		*ret_fd = -1;
 		return STATUS_OK;
 	}
@@ -138,7 +107,7 @@ static enum status open_present(int folder, const char *path, const char *name,
 	fd = openat(folder, name,
 		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
-		return file_fail(why, "look at the attributes of", path);
+		return file_error(why, "look at the attributes of", path);
 	*ret_fd = fd;
 	return STATUS_OK;
 }

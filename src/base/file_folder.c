@@ -3,6 +3,7 @@
  * Folders on the way to a file.  Must never follow a symbolic link, nor take a
  * folder in which others could swap what we write.
  */
+#include "base/file_error.h"
 #include "base/file_internal.h"
 
 #include <errno.h>
@@ -106,7 +107,7 @@ enum status file_folder_check(int fd, const char *folder, struct reason *why)
 	struct stat st;
 
 	if (fstat(fd, &st) != 0)
-		return file_fail(why, "look at the folder", folder);
+		return file_error(why, "look at the folder", folder);
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
 	    (st.st_mode & S_ISVTX) == 0)
 		return reason_set(why, STATUS_REFUSED,
@@ -129,7 +130,7 @@ enum status file_folder_open(const char *folder, int *ret_fd,
 				  "give the path without links",
 				  folder);
 	if (fd < 0)
-		return file_fail(why, "open the folder", folder);
+		return file_error(why, "open the folder", folder);
 	s = file_folder_check(fd, folder, why);
 	if (s != STATUS_OK)
 		close(fd);

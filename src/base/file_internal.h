@@ -11,14 +11,6 @@
 /* The name of a temporary file, with its NUL: file_temp_open() says which. */
 #define FILE_TEMP_NAME_SIZE 30
 
-/* --- file.c -------------------------------------------------------------- */
-
-/* "cannot <act> <path>: <what errno says>" */
-enum status file_fail(struct reason *why, const char *act, const char *path);
-
-/* Close fd unless it is negative, which is none. */
-void file_close(int fd);
-
 /* --- file_folder.c ------------------------------------------------------- */
 
 /* Split path into its folder ("." when it has no slash) and the name in it.

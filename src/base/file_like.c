@@ -3,6 +3,7 @@
  * What others have given a file besides its mode.  Must never give the new one
  * a right that the old one did not have.
  */
+#include "base/file_error.h"
 #include "base/file_internal.h"
 
 #include <errno.h>
@@ -54,7 +55,7 @@ enum status file_like_copy(int from, int to, const char *path,
 	ssize_t n;
 
 	if (names == NULL)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	n = flistxattr(from, names, LIST_MAX);
 	for (ssize_t i = 0; s == STATUS_OK && i < n;
 	     i += (ssize_t)strlen(names + i) + 1) {
@@ -64,11 +65,11 @@ enum status file_like_copy(int from, int to, const char *path,
 		s = copy_one(from, to, path, names + i, names + LIST_MAX, why);
 	}
 	if (n < 0 && errno != ENOTSUP)
-		s = file_fail(why, "look at the attributes of", path);
+		s = file_error(why, "look at the attributes of", path);
 	/* The folder's default ACL was not the old file's. */
 	if (s == STATUS_OK && !has_acl && fremovexattr(to, acl) != 0 &&
 	    errno != ENODATA && errno != ENOTSUP)
-		s = file_fail(why, "take the folder's ACL off", path);
+		s = file_error(why, "take the folder's ACL off", path);
 	free(names);
 	return s;
 }

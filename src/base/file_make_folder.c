@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_error.h"
 #include "base/file_internal.h"
 
 /* The entry of a new folder, on disk.  A parent that may be written but not
@@ -69,7 +70,7 @@ enum status file_make_folder(const char *path, mode_t mode, struct reason *why)
 					       "%s: \"%s\" is a symbolic link; "
 					       "give the path without links",
 					       path, name) :
-				    file_fail(why, "make the folder", path);
+				    file_error(why, "make the folder", path);
 			close(fd);
 			return s;
 		}
@@ -77,7 +78,7 @@ enum status file_make_folder(const char *path, mode_t mode, struct reason *why)
 		fd = next;
 	}
 	if (fd < 0)
-		return file_fail(why, "make the folder", path);
+		return file_error(why, "make the folder", path);
 	close(fd);
 	return STATUS_OK;
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_error.h"
 #include "base/file_internal.h"
 
 /* Not blocking: a FIFO must be refused, not waited for. */
@@ -53,7 +54,7 @@ static enum status read_secret(int fd, const char *path, struct secret *s,
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			st = file_fail(why, "read", path);
+			st = file_error(why, "read", path);
 		if (got <= 0)
 			break;
 		if (secret_append(s, bounce, (size_t)got) != STATUS_OK) {
@@ -81,9 +82,9 @@ enum status file_read_private(const char *path, size_t max,
 				  "%s is a symbolic link; name the file itself",
 				  path);
 	if (fd < 0)
-		return file_fail(why, "open", path);
+		return file_error(why, "open", path);
 	if (fstat(fd, &st) != 0) {
-		s = file_fail(why, "look at", path);
+		s = file_error(why, "look at", path);
 		goto out;
 	}
 	s = check_private(path, &st, max, why);
@@ -116,7 +117,7 @@ static enum status read_text(int fd, const char *path, struct text *t,
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return file_fail(why, "read", path);
+			return file_error(why, "read", path);
 		if (got == 0)
 			return STATUS_OK;
 		text_add_bytes(t, buffer, (size_t)got);
@@ -138,10 +139,10 @@ enum status file_read(const char *path, struct text *t, struct reason *why)
 
 	fd = open(path, READ_FLAGS);
 	if (fd < 0)
-		return file_fail(why, "open", path);
+		return file_error(why, "open", path);
 	text_reset(t);
 	if (fstat(fd, &st) != 0)
-		s = file_fail(why, "look at", path);
+		s = file_error(why, "look at", path);
 	else if (!S_ISREG(st.st_mode))
 		s = reason_set(why, STATUS_CONFIG, "%s is not a regular file",
 			       path);

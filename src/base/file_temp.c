@@ -3,6 +3,7 @@
  * The temporary files beside those that are written.  Must never remove one
  * whose writer lives.
  */
+#include "base/file_error.h"
 #include "base/file_internal.h"
 
 #include <dirent.h>
@@ -132,12 +133,12 @@ enum status file_temp_fill(int fd, const char *path, const void *bytes,
 	if (owner != NULL &&
 	    (owner->uid != (uid_t)-1 || owner->gid != (gid_t)-1) &&
 	    fchown(fd, owner->uid, owner->gid) != 0)
-		return file_fail(why, "set the owner of", path);
+		return file_error(why, "set the owner of", path);
 	if (fchmod(fd, owner != NULL ? owner->mode & 07777 : 0600) != 0)
-		return file_fail(why, "set the mode of", path);
+		return file_error(why, "set the mode of", path);
 	if (write_all(fd, bytes, n) != 0)
-		return file_fail(why, "write", path);
+		return file_error(why, "write", path);
 	if (fsync(fd) != 0)
-		return file_fail(why, "write to disk", path);
+		return file_error(why, "write to disk", path);
 	return STATUS_OK;
 }

@@ -4,6 +4,7 @@
  * leave anything behind: so a folder that lets files in and not out is noticed
  * before there is a temporary one.
  */
+#include "base/file_error.h"
 #include "base/file_internal.h"
 
 #include <errno.h>
@@ -49,13 +50,13 @@ enum status file_try_rename(int folder, const char *path, const char *name,
 	enum status s;
 
 	if (statx(folder, "", AT_EMPTY_PATH, STATX_UID | STATX_MODE, &in) != 0)
-		return file_fail(why, "look at the folder of", path);
+		return file_error(why, "look at the folder of", path);
 	s = check_flags(&in, "the folder of ", path, why);
 	if (s != STATUS_OK)
 		return s;
 	if (statx(folder, name, AT_SYMLINK_NOFOLLOW, STATX_UID, &file) != 0)
 		return errno == ENOENT ? STATUS_OK :
-					 file_fail(why, "look at", path);
+					 file_error(why, "look at", path);
 	s = check_flags(&file, "", path, why);
 	if (s != STATUS_OK)
 		return s;

@@ -5,6 +5,7 @@ libbase_a_SOURCES = \
 	src/base/duration.c src/base/duration.h \
 	src/base/encode.c src/base/encode.h \
 	src/base/file.c src/base/file.h \
+	src/base/file_error.c src/base/file_error.h \
 	src/base/file_folder.c src/base/file_internal.h \
 	src/base/file_like.c \
 	src/base/file_make_folder.c \
@@ -23,6 +24,7 @@ libbase_a_SOURCES = \
 	src/base/secret.c src/base/secret.h \
 	src/base/secret_arena.c src/base/secret_internal.h \
 	src/base/secret_source.c src/base/secret_source.h \
+	src/base/secret_wipe.c src/base/secret_wipe.h \
 	src/base/status.c src/base/status.def src/base/status.h \
 	src/base/text.c src/base/text.h \
 	src/base/thread.c src/base/thread.h \

@@ -68,3 +68,8 @@ void reason_clear(struct reason *why)
 	if (why != NULL)
 		why->text[0] = '\0';
 }
+
+enum status reason_no_memory(struct reason *why)
+{
+	return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+}

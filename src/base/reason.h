@@ -28,6 +28,9 @@ enum status reason_set(struct reason *why, enum status s, const char *fmt, ...)
 enum status reason_wrap(struct reason *why, enum status s, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* "out of memory"; returns STATUS_NO_MEMORY. */
+enum status reason_no_memory(struct reason *why);
+
 /* Forget the sentence. */
 void reason_clear(struct reason *why);
 

@@ -15,15 +15,6 @@
 #define BOUNCE_BYTES  4096
 #define NEWLINE_BYTES 2 /* "\r\n" behind a secret that is read from a file */
 
-void secret_wipe(void *p, size_t n)
-{
-	if (n == 0)
-		return;
-	explicit_bzero(p, n);
-	/* Link-time optimisation sees no further than this. */
-	__asm__ __volatile__("" : : "r"(p) : "memory");
-}
-
 /* A secret with room for cap bytes, more bytes that its owner does not see,
  * and the NUL. */
 static enum status make(size_t cap, size_t more, struct secret **ret_secret)

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/secret_wipe.h"
 #include "base/status.h"
 
 #define SECRET_CAP_MAX 65536
@@ -82,9 +83,6 @@ enum status secret_read_fd(int fd, size_t max, struct secret **ret_secret);
  * puts it back, which costs more than all the rest of such a program.
  */
 void secret_short_lived(void);
-
-/* Overwrite n bytes at p in a way the compiler may not remove. */
-void secret_wipe(void *p, size_t n);
 
 /* How the arena is protected: "memfd_secret", "mlock" or "none yet". */
 const char *secret_backing(void);

@@ -353,7 +353,7 @@ enum status cli_roles(struct cli *c, const struct config_group ***ret_roles,
 	enum status s;
 
 	if (!roles)
-		return reason_set(&c->why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(&c->why);
 	for (size_t i = 0; i < n; i++) {
 		if (!c->n_args) {
 			roles[i] = config_at(c->config, CONFIG_SECTION_role, i);

@@ -47,7 +47,7 @@ enum status cli_report(struct cli *c)
 	if (s == STATUS_OK)
 		s = cli_open_ledger(c, OPEN_LEDGER_READ);
 	if (s == STATUS_OK && report_uses_new(&g.uses) != STATUS_OK)
-		s = reason_set(&c->why, STATUS_NO_MEMORY, "out of memory");
+		s = reason_no_memory(&c->why);
 	if (s == STATUS_OK)
 		s = c->ledger->ops->export(c->ledger, add_line, &g, &c->why);
 	if (s == STATUS_OK) {

@@ -77,7 +77,7 @@ static enum status choose(struct cli *c, struct choice *ret)
 		return s;
 	ret->tasks = calloc(n + 1, sizeof(*ret->tasks));
 	if (!ret->tasks)
-		s = reason_set(&c->why, STATUS_NO_MEMORY, "out of memory");
+		s = reason_no_memory(&c->why);
 	for (size_t i = 0; i < n && s == STATUS_OK; i++) {
 		struct due d = { .wanted = true, .mode = modes[c->command] };
 		struct reason why;

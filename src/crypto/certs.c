@@ -161,7 +161,7 @@ enum status certs_read(void *ssl, const char *ca_file, struct certs *ret,
 	if (!store || !ctx ||
 	    X509_STORE_CTX_init(ctx, store, sk_X509_value(sent, 0), sent) !=
 		    1) {
-		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		s = reason_no_memory(why);
 		goto out;
 	}
 	if (strcmp(ca_file, "system") == 0)

@@ -268,7 +268,7 @@ enum status agent_notify_start(const char *socket_path,
 	int rc;
 
 	if (!p)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	text_copy(p->path, sizeof(p->path), socket_path);
 	p->random = random;
 	p->request = request;

@@ -210,7 +210,7 @@ static enum status set_up(struct daemon *d, int *ret_signals,
 	if (thread_pool_new(THREAD_POOL_MAX, daemon_tasks_do, d, &d->crew) !=
 		    STATUS_OK ||
 	    thread_pool_new(1, daemon_tasks_do, d, &d->clerk) != STATUS_OK)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	return agent_notify_start(
 		generation_string(d->generation, CONFIG_keyturn_agent_socket),
 		open_random(), daemon_tasks_request, d, &d->push, why);
@@ -274,7 +274,7 @@ enum status daemon_run(const char *config_path, struct reason *why)
 	enum status s;
 
 	if (!d)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	d->path = config_path;
 	snprintf(d->actor, sizeof(d->actor), "keyturnd (uid %u)",
 		 (unsigned)geteuid());

@@ -94,11 +94,11 @@ enum status daemon_tasks_plan(struct daemon *d,
 
 	if (plan_new(&limits, open_random(), generation->n_roles, &a) !=
 	    STATUS_OK)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	looks = calloc(generation->n_roles + 1, sizeof(*looks));
 	if (!looks) {
 		plan_free(a);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	}
 	for (size_t i = 0; i < generation->n_roles; i++)
 		plan_add(a, config_name(generation->roles[i]),

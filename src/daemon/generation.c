@@ -48,7 +48,7 @@ static enum status make(struct loaded *l, struct generation **ret,
 
 	if (!in) {
 		release(l);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	}
 	s = &in->generation;
 	in->loaded = l;
@@ -61,7 +61,7 @@ static enum status make(struct loaded *l, struct generation **ret,
 		       sizeof(*s->store_away));
 	st = s->roles && s->store_asked && s->store_away ?
 		     open_new(l->config, &s->opened, why) :
-		     reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		     reason_no_memory(why);
 	if (st != STATUS_OK) {
 		generation_free(s);
 		return st;
@@ -92,7 +92,7 @@ enum status generation_load(const char *path, struct generation **ret,
 	enum status st;
 
 	if (!l)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	atomic_init(&l->users, 1);
 	st = config_load(path, &l->config, why);
 	if (st != STATUS_OK) {

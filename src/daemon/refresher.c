@@ -206,7 +206,7 @@ enum status refresher_start(struct generation *generation, bool at_once,
 
 	*ret = NULL;
 	if (!f)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	f->generation = generation;
 	f->actor = actor;
 	generation_hold(generation);
@@ -217,8 +217,7 @@ enum status refresher_start(struct generation *generation, bool at_once,
 	}
 	f->room = sink_refresh_count(f->refresh);
 	f->files = calloc(f->room, sizeof(*f->files));
-	s = f->files ? start_thread(f, why) :
-		       reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	s = f->files ? start_thread(f, why) : reason_no_memory(why);
 	if (s != STATUS_OK) {
 		release(f);
 		return s;

@@ -224,7 +224,7 @@ static enum status look_at_hooks(struct task *e, struct reason *why)
 
 	e->hooks = calloc(n + 1, sizeof(*e->hooks));
 	if (!e->hooks)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	for (size_t i = 0; i < n; i++) {
 		s = hook_dispatch_look(
 			e->generation->ledger,

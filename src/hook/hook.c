@@ -105,7 +105,7 @@ enum status hook_open(const struct hook_options *o, struct hook **ret,
 		return s;
 	h = calloc(1, sizeof(*h));
 	if (!h)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	h->o = *o;
 	h->events = events;
 	if (web)

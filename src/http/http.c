@@ -123,7 +123,7 @@ enum status http_open(const struct http_options *o, struct http **ret_http,
 	pthread_once(&once, global_init);
 	h = global_result == CURLE_OK ? calloc(1, sizeof(*h)) : NULL;
 	if (!h)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	pthread_mutex_init(&h->lock, NULL);
 	h->now = o->now ? o->now : now_system();
 	h->random = o->random;
@@ -135,7 +135,7 @@ enum status http_open(const struct http_options *o, struct http **ret_http,
 		h->idle_max = HTTP_IDLE_MAX;
 	if (!keep_strings(h, o)) {
 		http_close(h);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	}
 	*ret_http = h;
 	return STATUS_OK;

@@ -73,7 +73,7 @@ static enum status add_header(struct curl_slist **list,
 				  "the header %s is too long", header->name);
 	line = malloc(n + 1);
 	if (!line)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	p = line;
 	memcpy(p, header->name, name_n);
 	p += name_n;
@@ -89,7 +89,7 @@ static enum status add_header(struct curl_slist **list,
 	longer = curl_slist_append(*list, line);
 	http_wiping_free(line);
 	if (!longer)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	*list = longer;
 	return STATUS_OK;
 }
@@ -105,7 +105,7 @@ static enum status make_headers(const struct http_request *req,
 	size_t i;
 
 	if (!list)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	if (req->n_headers > HTTP_HEADERS_MAX)
 		s = reason_set(why, STATUS_ERROR, "too many headers");
 	for (i = 0; i < req->n_headers && s == STATUS_OK; i++)
@@ -248,7 +248,7 @@ static enum status explain_unsent(CURL *c, CURLcode code,
 				  "the address of %s:%u is malformed", u->host,
 				  u->port);
 	case CURLE_OUT_OF_MEMORY:
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	case CURLE_SSL_CONNECT_ERROR:
 		return reason_set(why, STATUS_STORE_UNAVAILABLE,
 				  "no TLS connection with %s:%u: does it speak "
@@ -367,7 +367,7 @@ enum status http_try(struct http *h, const struct http_request *req,
 		return s;
 	c = http_take(h);
 	if (!c) {
-		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		s = reason_no_memory(why);
 		goto out;
 	}
 	s = perform(h, c, req, url, timeout_us, headers, &response, ret_outcome,

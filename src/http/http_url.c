@@ -34,7 +34,7 @@ static enum status explain(CURLUcode code, struct reason *why)
 		return reason_set(why, STATUS_CONFIG,
 				  "the address has no host, or a bad one");
 	case CURLUE_OUT_OF_MEMORY:
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	default:
 		return reason_set(why, STATUS_CONFIG,
 				  "the address is no URL like "
@@ -144,7 +144,7 @@ enum status http_url_parse(const char *text, struct http_url *ret_url,
 		return explain(CURLUE_NO_HOST, why);
 	u = curl_url();
 	if (!u)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	code = take_parts(u, text, &url);
 	curl_url_cleanup(u);
 	if (code != CURLUE_OK)

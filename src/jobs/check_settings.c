@@ -83,7 +83,7 @@ static enum status check_files(const struct config *c, struct reason *why)
 				   CONFIG_role_sink);
 	all = calloc(n + 1, sizeof(*all));
 	if (!all)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	s = name_files(c, all, &n, why);
 	if (s == STATUS_OK)
 		qsort(all, n, sizeof(*all), by_path);

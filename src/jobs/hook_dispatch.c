@@ -268,7 +268,7 @@ static enum status deliver_some(struct route *r, bool *ret_go_on,
 	enum status s;
 
 	if (!n)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	s = l->ops->follow(l, r->state.seq, BATCH, collect, &b, &last, why);
 	for (size_t i = 0; i < b.n && s == STATUS_OK && *ret_go_on; i++) {
 		/* What cannot be read is the audit's to complain about. */
@@ -444,7 +444,7 @@ enum status hook_dispatch_start(const struct config *config,
 		c->routes = calloc(n, sizeof(*c->routes));
 	if (!c || !c->routes) {
 		free(c);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	}
 	c->config = config;
 	c->ledger = ledger;

@@ -94,13 +94,13 @@ enum status sink_refresh_new(const struct sink_refresh_options *o,
 	enum status s = STATUS_OK;
 
 	if (!r)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	r->o = *o;
 	r->now = now_system();
 	r->n = config_count(c, CONFIG_SECTION_sink);
 	r->files = calloc(r->n + 1, sizeof(*r->files));
 	if (!r->files)
-		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		s = reason_no_memory(why);
 	for (size_t i = 0; i < r->n && s == STATUS_OK; i++)
 		s = set_up(r, config_at(c, CONFIG_SECTION_sink, i),
 			   &r->files[i], why);

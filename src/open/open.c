@@ -47,7 +47,7 @@ enum status open_new(const struct config *config, struct opened **ret,
 	struct opened *b = calloc(1, sizeof(*b));
 
 	if (!b)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	b->config = config;
 	pthread_mutex_init(&b->lock, NULL);
 	if (open_token_new(config, &b->tokens, why) != STATUS_OK) {
@@ -368,7 +368,7 @@ enum status open_store(struct opened *b, const char *name,
 	}
 	o = calloc(1, sizeof(*o));
 	if (!o) {
-		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		s = reason_no_memory(why);
 		goto out;
 	}
 	text_copy(o->name, sizeof(o->name), name);

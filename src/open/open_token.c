@@ -31,7 +31,7 @@ enum status open_token_new(const struct config *config,
 	struct open_token_set *t = calloc(1, sizeof(*t));
 
 	if (!t)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	t->config = config;
 	pthread_mutex_init(&t->lock, NULL);
 	*ret = t;
@@ -191,7 +191,7 @@ enum status open_token_get(struct open_token_set *t, const char *name,
 			goto out;
 	o = calloc(1, sizeof(*o));
 	if (!o) {
-		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		s = reason_no_memory(why);
 		goto out;
 	}
 	text_copy(o->name, sizeof(o->name), name);

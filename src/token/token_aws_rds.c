@@ -207,11 +207,11 @@ enum status token_aws_rds_open(const struct token_aws_rds_options *o,
 	enum status s = STATUS_OK;
 
 	if (!a)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	a->base.ops = &ops;
 	a->base.name = strdup(o->name);
 	if (!a->base.name)
-		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		s = reason_no_memory(why);
 	else if (text_copy(a->host, sizeof(a->host), o->host) != STATUS_OK ||
 		 text_copy(a->user, sizeof(a->user), o->user) != STATUS_OK ||
 		 text_copy(a->port, sizeof(a->port),

@@ -278,15 +278,14 @@ enum status token_azure_open(const struct token_azure_options *o,
 	enum status s;
 
 	if (!a)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	a->base.ops = &ops;
 	a->base.name = strdup(o->name);
 	a->web = (struct token_web){ .name = a->base.name,
 				     .now = o->now,
 				     .random = o->random,
 				     .timeout_us = o->timeout_us };
-	s = a->base.name ? configure(a, o, why) :
-			   reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	s = a->base.name ? configure(a, o, why) : reason_no_memory(why);
 	if (s != STATUS_OK)
 		reason_wrap(why, s, "[token %s]", o->name);
 	else

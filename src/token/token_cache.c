@@ -50,7 +50,7 @@ enum status token_cache_new(struct token_source *source, const struct now *now,
 
 	if (!c) {
 		source->ops->close(source);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	}
 	c->source = source;
 	c->now = now;

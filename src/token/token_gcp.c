@@ -356,15 +356,14 @@ enum status token_gcp_open(const struct token_gcp_options *o,
 	enum status s;
 
 	if (!g)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	g->base.ops = &ops;
 	g->base.name = strdup(o->name);
 	g->web = (struct token_web){ .name = g->base.name,
 				     .now = o->now,
 				     .random = o->random,
 				     .timeout_us = o->timeout_us };
-	s = g->base.name ? configure(g, o, why) :
-			   reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	s = g->base.name ? configure(g, o, why) : reason_no_memory(why);
 	if (s != STATUS_OK)
 		reason_wrap(why, s, "[token %s]", o->name);
 	else

@@ -168,7 +168,7 @@ enum status xml_collect(const char *bytes, size_t n, const char *what,
 				  XML_BYTES_MAX);
 	w.parser = XML_ParserCreate_MM("UTF-8", &memory, NULL);
 	if (!w.parser)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	XML_SetUserData(w.parser, &w);
 	XML_SetElementHandler(w.parser, on_start, on_end);
 	XML_SetCharacterDataHandler(w.parser, on_text);

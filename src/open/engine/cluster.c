@@ -264,7 +264,7 @@ enum status open_engine_cluster_get(struct open_engine_clusters *cs,
 	}
 	c = calloc(1, sizeof(*c));
 	if (!c) {
-		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		s = reason_no_memory(why);
 		goto out;
 	}
 	text_copy(c->name, sizeof(c->name), name);

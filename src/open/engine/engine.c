@@ -37,7 +37,7 @@ enum status open_engine_new(struct opened *b, struct ledger *ledger,
 	const struct config_group *g;
 
 	if (!w)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	w->opened = b;
 	w->config = open_config(b);
 	w->ledger = ledger;
@@ -49,7 +49,7 @@ enum status open_engine_new(struct opened *b, struct ledger *ledger,
 	if (!w->clusters ||
 	    (ledger && runner_env_new(&o, &w->env) != STATUS_OK)) {
 		open_engine_free(w);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	}
 	*ret = w;
 	return STATUS_OK;
@@ -131,7 +131,7 @@ enum status open_engine_sinks(const struct config_group *role,
 	enum status s;
 
 	if (n > 0 && !(sinks = calloc(n, sizeof(*sinks))))
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	for (size_t i = 0; i < n; i++) {
 		s = sink_parse(config_list_at(role, CONFIG_role_sink, i),
 			       &sinks[i], why);

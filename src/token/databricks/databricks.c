@@ -323,11 +323,11 @@ enum status token_databricks_open(const struct token_databricks_options *o,
 		return s;
 	d = calloc(1, sizeof(*d));
 	if (!d)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	d->base.ops = &ops;
 	d->ttl_us = o->ttl_us;
 	if (!keep(d, o)) {
-		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		s = reason_no_memory(why);
 		goto out;
 	}
 	d->web = (struct token_web){ .name = d->base.name,
