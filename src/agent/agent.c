@@ -26,7 +26,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/notify.h"
-#include "store/store_key.h"
+#include "crypto/entropy.h"
 #include "wire/wire.h"
 
 #define EVENTS	256
@@ -86,12 +86,12 @@ static enum status make_cache(struct agent *a, struct reason *why)
 
 	s = secret_new(DIGEST_SIZE, &key);
 	if (s == STATUS_OK)
-		s = random_bytes(store_key_random(), secret_buffer(key),
+		s = random_bytes(entropy_openssl(), secret_buffer(key),
 				 DIGEST_SIZE);
 	if (s == STATUS_OK)
 		secret_set_len(key, DIGEST_SIZE);
 	if (s == STATUS_OK)
-		s = random_bytes(store_key_random(), &seed, sizeof(seed));
+		s = random_bytes(entropy_openssl(), &seed, sizeof(seed));
 	if (s != STATUS_OK) {
 		secret_free(key);
 		return reason_set(why, s, "no random key can be made");

@@ -37,7 +37,8 @@ enum status secret_source_check(const char *from, const char *variable,
 }
 
 /* Content without the newline at its end. */
-static enum status trim(struct secret *s, const char *from, struct reason *why)
+static enum status trim_line(struct secret *s, const char *from,
+			     struct reason *why)
 {
 	size_t n = secret_len(s);
 	const char *p = secret_bytes(s);
@@ -110,27 +111,37 @@ static enum status read_credential(const char *from, struct secret **ret,
 	return read_open(path, ret, why);
 }
 
-enum status secret_source_read(const char *from, const char *variable,
+enum status secret_source_load(const char *from, const char *variable,
 			       bool is_private, struct secret **ret_secret,
 			       struct reason *why)
 {
-	struct secret *secret = NULL;
 	enum status s = secret_source_check(from, variable, why);
 
 	if (s != STATUS_OK)
 		return reason_wrap(why, s, "%s", from);
 	if (strcmp(from, ENVIRONMENT) == 0)
-		s = secret_source_environment(variable, &secret, why);
+		s = secret_source_environment(variable, ret_secret, why);
 	else if (from[0] != '/')
-		s = read_credential(from, &secret, why);
+		s = read_credential(from, ret_secret, why);
 	else if (is_private)
-		s = file_read_private(from, SECRET_SOURCE_MAX, &secret, why);
+		s = file_read_private(from, SECRET_SOURCE_MAX, ret_secret, why);
 	else
-		s = read_open(from, &secret, why);
+		s = read_open(from, ret_secret, why);
 	if (s == STATUS_NOT_FOUND)
 		s = reason_set(why, STATUS_CONFIG, "%s does not exist", from);
+	return s;
+}
+
+enum status secret_source_read(const char *from, const char *variable,
+			       bool is_private, struct secret **ret_secret,
+			       struct reason *why)
+{
+	struct secret *secret = NULL;
+	enum status s =
+		secret_source_load(from, variable, is_private, &secret, why);
+
 	if (s == STATUS_OK)
-		s = trim(secret, from, why);
+		s = trim_line(secret, from, why);
 	if (s != STATUS_OK) {
 		secret_free(secret);
 		return s;

@@ -21,11 +21,16 @@ enum status secret_source_check(const char *from, const char *variable,
 				struct reason *why);
 
 /*
- * Read it: one line of 1 to SECRET_SOURCE_MAX bytes, the newlines at its end
- * dropped.  is_private: a file must be 0600 and ours (file_read_private); a
- * token that a kubelet projects is not.  STATUS_CONFIG says what is wrong with
- * which file.  The caller's.
+ * Read all its bytes, up to SECRET_SOURCE_MAX.  is_private: a file must be 0600
+ * and ours (file_read_private); a token that a kubelet projects is not.
+ * STATUS_CONFIG says what is wrong with which file.  The caller's.
  */
+enum status secret_source_load(const char *from, const char *variable,
+			       bool is_private, struct secret **ret_secret,
+			       struct reason *why);
+
+/* Likewise, of what must be one line: the newlines at its end are dropped, and
+ * something is left. */
 enum status secret_source_read(const char *from, const char *variable,
 			       bool is_private, struct secret **ret_secret,
 			       struct reason *why);

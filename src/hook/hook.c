@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/secret_source.h"
+
 static const char *const names[] = {
 #define HOOK_EVENT(name, kind, help) #name,
 #include "hook/hook.def"
@@ -73,11 +75,9 @@ static enum status open_web(struct hook *h, struct reason *why)
 				  "a url needs a secret_file: the receiver "
 				  "cannot tell our events from forged ones "
 				  "otherwise");
-	if (o->secret_file[0] != '/' &&
-	    strncmp(o->secret_file, "credential:", 11) != 0)
-		return reason_set(why, STATUS_CONFIG,
-				  "secret_file must be an absolute path or "
-				  "credential:NAME");
+	s = secret_source_check(o->secret_file, NULL, why);
+	if (s != STATUS_OK)
+		return reason_wrap(why, s, "secret_file");
 	s = http_url_parse(o->url, &url, why);
 	if (s == STATUS_OK && !url.tls && !http_url_is_loopback(&url))
 		s = reason_set(why, STATUS_CONFIG,

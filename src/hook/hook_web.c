@@ -7,18 +7,15 @@
  * never send an event unsigned, nor repeat the receiver's words.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/encode.h"
-#include "base/file.h"
+#include "base/secret_source.h"
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "hook/hook_internal.h"
 
-#define KEY_MAX	      1024
 #define SIGNATURE_MAX 128
-#define CREDENTIAL    "credential:"
 
 struct call {
 	const struct hook *h;
@@ -28,49 +25,14 @@ struct call {
 	struct http_header headers[3];
 };
 
-/* A credential that systemd passes on belongs to us or to root, and may be
- * readable for our group. */
-static enum status read_credential(const char *name, struct secret **ret,
-				   struct reason *why)
-{
-	const char *folder = getenv("CREDENTIALS_DIRECTORY");
-	struct text path = text_make(4352);
-	FILE *f = NULL;
-	enum status s;
-
-	if (!folder || folder[0] != '/')
-		return reason_set(why, STATUS_CONFIG,
-				  "credential:%s: systemd gives no "
-				  "credentials: is it in LoadCredential= of "
-				  "the unit?",
-				  name);
-	text_printf(&path, "%s/%s", folder, name);
-	if (text_status(&path) == STATUS_OK)
-		f = fopen(text_str(&path), "re");
-	text_free(&path);
-	if (!f)
-		return reason_set(why, STATUS_CONFIG,
-				  "credential:%s cannot be read", name);
-	s = secret_read_fd(fileno(f), KEY_MAX, ret);
-	fclose(f);
-	if (s != STATUS_OK)
-		reason_set(why, s, "credential:%s cannot be read: %s", name,
-			   status_sentence(s));
-	return s;
-}
-
 /* Read anew for each delivery, so that it can be changed. */
 static enum status read_key(const char *from, struct secret **ret,
 			    struct reason *why)
 {
 	struct secret *key = NULL;
-	enum status s;
+	enum status s = secret_source_load(from, NULL, true, &key, why);
 	size_t n;
 
-	if (strncmp(from, CREDENTIAL, sizeof(CREDENTIAL) - 1) == 0)
-		s = read_credential(from + sizeof(CREDENTIAL) - 1, &key, why);
-	else
-		s = file_read_private(from, KEY_MAX, &key, why);
 	if (s != STATUS_OK)
 		return s;
 	n = secret_len(key);

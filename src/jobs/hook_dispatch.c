@@ -18,8 +18,8 @@
 #include "base/backoff.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "crypto/entropy.h"
 #include "hook/hook.h"
-#include "store/store_key.h"
 
 #define BATCH	    64
 #define POLL_US	    (5 * NOW_SECOND)
@@ -247,7 +247,7 @@ static bool see_to(struct route *r, const struct hook_notice *n)
 	while (attempt(r, n) != STATUS_OK) {
 		keep(r, NULL);
 		if (!nap(r,
-			 backoff_us(store_key_random(), BACKOFF, BACKOFF_MAX,
+			 backoff_us(entropy_openssl(), BACKOFF, BACKOFF_MAX,
 				    r->state.attempts),
 			 FAILING))
 			return false;
@@ -352,7 +352,7 @@ static enum status open_hook(const struct config_group *g, struct hook **ret,
 		.events = config_string(g, CONFIG_hook_events),
 		.timeout_us = config_duration_us(g, CONFIG_hook_timeout),
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 	size_t n = config_list_n(g, CONFIG_hook_command);
 	enum status s;

@@ -11,10 +11,10 @@
 
 #include "base/now.h"
 #include "base/text.h"
+#include "crypto/entropy.h"
 #include "handout/handout_token.h"
 #include "sink/sink.h"
 #include "sink/sink_signal.h"
-#include "store/store_key.h"
 
 #define MINUTE_US      (INT64_C(60) * NOW_SECOND)
 #define MARGIN_MAX_US  (20 * MINUTE_US)
@@ -168,7 +168,7 @@ static int64_t jitter(int64_t margin_us)
 {
 	unsigned part = 0;
 
-	random_below(store_key_random(), 256, &part);
+	random_below(entropy_openssl(), 256, &part);
 	return margin_us / 10 * part / 256;
 }
 

@@ -10,13 +10,14 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "crypto/entropy.h"
+#include "crypto/seal.h"
 #include "ledger/ledger_key.h"
 #include "ledger/sqlite/sqlite.h"
 #include "open/open_token.h"
 #include "schedule/schedule.h"
 #include "store/aws/aws.h"
 #include "store/local/local.h"
-#include "store/store_key.h"
 #include "store/vault/vault.h"
 
 #define PATH_SIZE 1100
@@ -83,7 +84,7 @@ const struct config *open_config(const struct opened *b)
 
 const struct random *open_random(void)
 {
-	return store_key_random();
+	return entropy_openssl();
 }
 
 static const struct config_group *main_group(const struct config *c)
@@ -258,7 +259,7 @@ static enum status open_aws(const struct config *c,
 		.dualstack = config_bool(g, CONFIG_store_dualstack),
 		.timeout_us = config_duration_us(g, CONFIG_store_timeout),
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 
 	if (o.n_tags > STORE_AWS_TAGS_MAX)
@@ -300,7 +301,7 @@ static enum status open_vault(const struct config *c,
 		.next_due_arg = c,
 		.ring = (unsigned)config_int(g, CONFIG_store_ring),
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 
 	if (o.n_addresses > STORE_VAULT_ADDRESSES_MAX)
@@ -322,7 +323,7 @@ static enum status open_local(const struct config_group *g, bool create,
 		.ring = (unsigned)config_int(g, CONFIG_store_ring),
 		.create = create,
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 	enum status s = store_local_open(&o, ret, why);
 
@@ -548,7 +549,7 @@ static enum status create_keys(const struct config_group *g,
 	if (s == STATUS_OK)
 		s = ledger_key_create(audit, why);
 	if (s == STATUS_OK)
-		s = store_key_create(key, why);
+		s = seal_key_create(key, entropy_openssl(), why);
 	return s;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "store/store_key.h"
+#include "crypto/entropy.h"
 #include "token/databricks/databricks.h"
 #include "token/token_aws_rds.h"
 #include "token/token_azure.h"
@@ -76,7 +76,7 @@ static enum status open_databricks(const struct config_group *g,
 		.timeout_us = config_duration_us(g, CONFIG_token_timeout),
 		.ttl_us = config_duration_us(g, CONFIG_token_ttl),
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 
 	if (o.n_instances > TOKEN_DATABRICKS_INSTANCES_MAX)
@@ -100,7 +100,7 @@ static enum status open_aws_rds(const struct config_group *g,
 		.profile = config_string(g, CONFIG_token_profile),
 		.ca_file = config_string(g, CONFIG_token_ca_file),
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 
 	return token_aws_rds_open(&o, ret, why);
@@ -121,7 +121,7 @@ static enum status open_azure(const struct config_group *g,
 		.ca_file = config_string(g, CONFIG_token_ca_file),
 		.timeout_us = config_duration_us(g, CONFIG_token_timeout),
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 
 	return token_azure_open(&o, ret, why);
@@ -138,7 +138,7 @@ static enum status open_gcp(const struct config_group *g,
 		.ca_file = config_string(g, CONFIG_token_ca_file),
 		.timeout_us = config_duration_us(g, CONFIG_token_timeout),
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 
 	return token_gcp_open(&o, ret, why);
@@ -170,7 +170,7 @@ static enum status open_cache(const struct config_group *g,
 
 	if (s != STATUS_OK)
 		return reason_wrap(why, s, "%s", config_where(g));
-	return token_cache_new(source, now_system(), store_key_random(), ret,
+	return token_cache_new(source, now_system(), entropy_openssl(), ret,
 			       why);
 }
 

@@ -15,7 +15,6 @@ libstore_a_SOURCES = \
 	src/store/local/rows.c \
 	src/store/local/seal.c \
 	src/store/local/stage.c
-libstore_a_SOURCES += src/store/store_key.c src/store/store_key.h
 libstore_a_SOURCES += \
 	src/store/aws/aws.c src/store/aws/aws.h \
 	src/store/aws/aws_internal.h \
@@ -37,6 +36,5 @@ libstore_a_SOURCES += \
 	src/store/vault/mount.c \
 	src/store/vault/path.c \
 	src/store/vault/ready.c \
-	src/store/vault/source.c \
 	src/store/vault/stage.c \
 	src/store/vault/view.c

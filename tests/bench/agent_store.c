@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/entropy.h"
+#include "crypto/seal.h"
 #include "store/local/local.h"
-#include "store/store_key.h"
 
 static void die(const struct reason *why)
 {
@@ -30,7 +31,7 @@ static void rotate(struct store *store, const char *name, bool print)
 	struct store_state state;
 	enum status s;
 
-	random_uuid(store_key_random(), id);
+	random_uuid(entropy_openssl(), id);
 	snprintf(entry.username, sizeof(entry.username), "%s", name);
 	snprintf(password, sizeof(password), "%.32s", id);
 	s = secret_new(64, &entry.password);
@@ -69,11 +70,11 @@ int main(int argc, char **argv)
 		.ring = 4,
 		.create = true,
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 
 	if (strcmp(argv[3], "fill") == 0)
-		store_key_create(argv[2], NULL);
+		seal_key_create(argv[2], entropy_openssl(), NULL);
 	if (store_local_open(&o, &store, &why) != STATUS_OK)
 		die(&why);
 	if (strcmp(argv[3], "rotate") == 0)

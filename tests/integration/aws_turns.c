@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/entropy.h"
 #include "store/aws/aws.h"
-#include "store/store_key.h"
 
 static void need(enum status s, const char *what, const struct reason *why)
 {
@@ -33,8 +33,8 @@ static void turn(struct store *s, const char *name)
 	char id[RANDOM_UUID_SIZE], password[RANDOM_UUID_SIZE];
 	struct reason why = { "" };
 
-	need(random_uuid(store_key_random(), id), "id", &why);
-	need(random_uuid(store_key_random(), password), "password", &why);
+	need(random_uuid(entropy_openssl(), id), "id", &why);
+	need(random_uuid(entropy_openssl(), password), "password", &why);
 	need(secret_new(64, &entry.password), "secret", &why);
 	need(secret_set(entry.password, password, strlen(password)), "secret",
 	     &why);
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
 		.name = "amazon",
 		.create = true,
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 	struct reason why = { "" };
 	struct store *s = NULL;

@@ -8,13 +8,13 @@
 #include <stdio.h>
 
 #include "aws/aws_credentials.h"
+#include "crypto/entropy.h"
 #include "http/http.h"
-#include "store/store_key.h"
 
 int main(int argc, char **argv)
 {
 	struct aws_call_wire wire = { .now = now_system(),
-				      .random = store_key_random() };
+				      .random = entropy_openssl() };
 	const struct http_options http = { .now = wire.now,
 					   .random = wire.random };
 	const struct aws_credentials_options o = {

@@ -20,7 +20,6 @@ password that it used; a hit fails the test.
 import contextlib
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -29,7 +28,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rig import fault, server as servers
+from rig import fault, program, server as servers
 from rig.agent import Agent
 from rig.authority import Authority
 from rig.installation import Installation
@@ -61,33 +60,11 @@ def binary():
 
 
 def compile_dump(folder):
-    """store_dump.c with the store's own code, of which only what it needs is
-    linked."""
-    compiler = shlex.split(os.environ.get("CC", "cc"))
-
-    def run(*command, cwd=folder):
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-
-    def compile_in(name, *sources):
-        # Base names are unique in a folder only.
-        here = os.path.join(folder, name)
-        os.makedirs(here)
-        run(*compiler, "-std=c11", "-D_GNU_SOURCE", "-pthread", "-c",
-            "-I", os.path.join(SOURCE, "src"), *sources, cwd=here)
-        return [os.path.join(here, f) for f in os.listdir(here)]
-
-    objects = []
-    for layer in ("store", "store/local", "lite", "crypto", "base"):
-        path = os.path.join(SOURCE, "src", layer)
-        objects += compile_in(layer.replace("/", "_"), *(
-            os.path.join(path, f) for f in sorted(os.listdir(path))
-            if f.endswith(".c") and f != "wipe_malloc.c"))
-    run("ar", "qcs", "libstore.a", *objects)
-    run(*compiler, "-pthread", "-o", "store_dump",
-        *compile_in("dump", os.path.join(HERE, "store_dump.c")),
-        "libstore.a", "-lsqlite3", "-lcrypto")
-    return os.path.join(folder, "store_dump")
+    """store_dump.c with the store's own code."""
+    os.makedirs(folder)
+    return program.build(folder, "store_dump",
+                         ("store", "store/local", "lite", "crypto", "base"),
+                         ("sqlite3", "ssl", "crypto"))
 
 
 def remove_left_overs():

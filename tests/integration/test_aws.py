@@ -223,10 +223,9 @@ def test_a_key_added_by_hand_survives_a_run_that_fails(taken_over, double,
 @pytest.fixture(scope="module")
 def turns(folder):
     return program.build(
-        folder, "aws_turns", ("store", "aws", "http", "json", "xml", "lite",
-                              "crypto", "base"),
-        ("curl", "jansson", "expat", "sqlite3", "ssl", "crypto", "m"),
-        without=("store_vault",))
+        folder, "aws_turns", ("store", "store/aws", "aws", "http", "json",
+                              "xml", "crypto", "base"),
+        ("curl", "jansson", "expat", "ssl", "crypto", "m"))
 
 
 def test_a_process_that_goes_on_needs_no_tags_to_know_the_keys(site, double,

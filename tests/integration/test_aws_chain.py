@@ -31,10 +31,8 @@ print(credentials.get_frozen_credentials().access_key)
 @pytest.fixture(scope="module")
 def tool(folder):
     return program.build(folder, "aws_whoami",
-                         ("aws", "http", "json", "xml", "crypto", "base",
-                          "store", "lite"),
-                         ("curl", "jansson", "expat", "sqlite3", "ssl",
-                          "crypto", "m"))
+                         ("aws", "http", "json", "xml", "crypto", "base"),
+                         ("curl", "jansson", "expat", "ssl", "crypto", "m"))
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ Faults come from a gate in front of either.  What keyturn wrote is read by hvac.
 
 import datetime
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "doubles"))
 hvac = pytest.importorskip("hvac")
 
 import vault as doubles  # noqa: E402
+from rig import program  # noqa: E402
 from rig.installation import FIRST_PASSWORD  # noqa: E402
 from rig.vault_site import Vault, VaultSite  # noqa: E402
 from rig.verdict import finding  # noqa: E402
@@ -225,21 +225,10 @@ def test_roles_rotated_together_share_login_and_connections(new_vault_site):
 
 @pytest.fixture(scope="module")
 def turns(folder):
-    """vault_turns.c with the store's own code."""
-    out = os.path.join(folder, "vault_turns")
-    sources = [os.path.join(HERE, "vault_turns.c")]
-    for layer in ("store", "http", "json", "lite", "crypto", "base"):
-        path = os.path.join(SOURCE, "src", layer)
-        sources += [os.path.join(path, f) for f in sorted(os.listdir(path))
-                    if f.endswith(".c") and f != "wipe_malloc.c"
-                    and not f.startswith("store_aws")]
-    done = subprocess.run(
-        [*shlex.split(os.environ.get("CC", "cc")), "-std=gnu11",
-         "-D_GNU_SOURCE", "-pthread", "-I", os.path.join(SOURCE, "src"),
-         "-o", out, *sources, "-lcurl", "-ljansson", "-lsqlite3", "-lssl",
-         "-lcrypto", "-lm"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return out
+    return program.build(
+        folder, "vault_turns", ("store", "store/vault", "http", "json",
+                                "crypto", "base"),
+        ("curl", "jansson", "ssl", "crypto", "m"))
 
 
 def test_a_rotation_in_the_steady_state_costs_three_requests(site, turns):

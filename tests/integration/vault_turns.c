@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/store_key.h"
+#include "crypto/entropy.h"
 #include "store/vault/vault.h"
 
 static void need(enum status s, const char *what, const struct reason *why)
@@ -29,8 +29,8 @@ static void turn(struct store *s, const char *name)
 	char id[RANDOM_UUID_SIZE], password[RANDOM_UUID_SIZE];
 	struct reason why = { "" };
 
-	need(random_uuid(store_key_random(), id), "id", &why);
-	need(random_uuid(store_key_random(), password), "password", &why);
+	need(random_uuid(entropy_openssl(), id), "id", &why);
+	need(random_uuid(entropy_openssl(), password), "password", &why);
 	need(secret_new(64, &entry.password), "secret", &why);
 	need(secret_set(entry.password, password, strlen(password)), "secret",
 	     &why);
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 		.auth = "token",
 		.ring = STORE_RING_DEFAULT,
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 	struct store_state state;
 	struct reason why = { "" };

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "cluster/postgres/postgres.h"
-#include "store/store_key.h"
+#include "crypto/entropy.h"
 #include "token/token.h"
 
 #define ENDPOINTS_MAX 16
@@ -220,7 +220,7 @@ static enum status open_cluster(const struct config_group *g,
 		.note_plain = note_plain,
 		.note_arg = c,
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 	enum status s;
 

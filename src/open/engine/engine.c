@@ -10,8 +10,8 @@
 
 #include "base/text.h"
 #include "base/words.h"
+#include "crypto/entropy.h"
 #include "open/engine/cluster.h"
-#include "store/store_key.h"
 
 struct open_engine {
 	struct opened *opened;
@@ -31,7 +31,7 @@ enum status open_engine_new(struct opened *b, struct ledger *ledger,
 	struct runner_env_options o = {
 		.ledger = ledger,
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 		.actor = actor,
 	};
 	const struct config_group *g;

@@ -9,10 +9,13 @@
 #include <string.h>
 
 #include "base/harden.h"
+#include "base/secret_source.h"
 #include "store/vault/vault_internal.h"
 
 #define MARGIN_US (10 * NOW_SECOND)
 #define NEVER	  INT64_MAX
+
+#define TOKEN_VARIABLE "VAULT_TOKEN"
 
 enum method { TOKEN, APPROLE, KUBERNETES, JWT, CERT, METHODS };
 
@@ -61,48 +64,64 @@ static bool keep_mount(const char *value, char **ret)
 	return *ret != NULL;
 }
 
-static enum status need(const char *value, const char *method,
-			const char *setting, const char *store,
-			struct reason *why)
+/* "" and NULL pass: another check says what is needed. */
+static enum status check_source(const char *setting, const char *from,
+				const char *variable, const char *store,
+				struct reason *why)
 {
-	if (value && value[0])
-		return STATUS_OK;
-	return reason_set(why, STATUS_CONFIG, "store %s: auth = %s needs %s",
-			  store, method, setting);
+	enum status s = STATUS_OK;
+
+	if (from && from[0])
+		s = secret_source_check(from, variable, why);
+	return s == STATUS_OK ?
+		       s :
+		       reason_wrap(why, s, "store %s: %s", store, setting);
 }
 
+static enum status check_sources(const struct store_vault_options *o,
+				 struct reason *why)
+{
+	enum status s = check_source("token_file", o->token_from,
+				     TOKEN_VARIABLE, o->name, why);
+
+	if (s == STATUS_OK)
+		s = check_source("secret_id_file", o->secret_id_from, NULL,
+				 o->name, why);
+	if (s == STATUS_OK)
+		s = check_source("jwt_file", o->jwt_from, NULL, o->name, why);
+	return s;
+}
+
+/* What a method cannot do without. */
 static enum status check_needs(const struct store_vault_options *o,
 			       enum method m, struct reason *why)
 {
-	const char *word = method_names[m];
-	enum status s =
-		store_vault_source_check(o->token_from, true, o->name, why);
-
-	if (s == STATUS_OK)
-		s = store_vault_source_check(o->secret_id_from, false, o->name,
-					     why);
-	if (s == STATUS_OK)
-		s = store_vault_source_check(o->jwt_from, false, o->name, why);
-	if (s == STATUS_OK && m == TOKEN)
-		s = need(o->token_from, word, "token_file", o->name, why);
-	if (s == STATUS_OK && m == APPROLE)
-		s = need(o->role_id, word, "role_id", o->name, why);
+	const bool approle = m == APPROLE, jwt = m == KUBERNETES || m == JWT;
+	const bool wrapped = approle && o->secret_id_wrapped;
 	/* An AppRole need not ask for a secret_id (bind_secret_id). */
-	if (s == STATUS_OK && m == APPROLE && o->secret_id_wrapped)
-		s = need(o->secret_id_from, word,
-			 "secret_id_file when the secret_id is wrapped",
-			 o->name, why);
-	if (s == STATUS_OK && m == APPROLE && o->secret_id_wrapped)
-		s = need(o->auth_role, word,
-			 "auth_role when the secret_id is wrapped", o->name,
-			 why);
-	if (s == STATUS_OK && (m == KUBERNETES || m == JWT))
-		s = need(o->auth_role, word, "auth_role", o->name, why);
-	if (s == STATUS_OK && (m == KUBERNETES || m == JWT))
-		s = need(o->jwt_from, word, "jwt_file", o->name, why);
-	if (s == STATUS_OK && m == CERT)
-		s = need(o->client_cert, word, "client_cert", o->name, why);
-	return s;
+	const struct {
+		bool needed;
+		const char *value, *setting;
+	} needs[] = {
+		{ m == TOKEN, o->token_from, "token_file" },
+		{ approle, o->role_id, "role_id" },
+		{ wrapped, o->secret_id_from,
+		  "secret_id_file when the secret_id is wrapped" },
+		{ wrapped, o->auth_role,
+		  "auth_role when the secret_id is wrapped" },
+		{ jwt, o->auth_role, "auth_role" },
+		{ jwt, o->jwt_from, "jwt_file" },
+		{ m == CERT, o->client_cert, "client_cert" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+		if (needs[i].needed && (!needs[i].value || !needs[i].value[0]))
+			return reason_set(why, STATUS_CONFIG,
+					  "store %s: auth = %s needs %s",
+					  o->name, method_names[m],
+					  needs[i].setting);
+	return STATUS_OK;
 }
 
 enum status store_vault_auth_new(const struct store_vault_options *o,
@@ -121,7 +140,9 @@ enum status store_vault_auth_new(const struct store_vault_options *o,
 		return reason_set(why, STATUS_CONFIG,
 				  "store %s: there is no auth = %s", o->name,
 				  o->auth);
-	s = check_needs(o, m, why);
+	s = check_sources(o, why);
+	if (s == STATUS_OK)
+		s = check_needs(o, m, why);
 	if (s != STATUS_OK)
 		return s;
 	a = calloc(1, sizeof(*a));
@@ -189,7 +210,7 @@ static enum status take_auth(struct store_vault *v, struct store_vault_auth *a,
 	enum status s;
 
 	s = json_doc_secret(json_doc_get(auth, "client_token"),
-			    STORE_VAULT_TOKEN_MAX, &token);
+			    SECRET_SOURCE_MAX, &token);
 	if (s == STATUS_OK && secret_len(token) == 0)
 		s = STATUS_NOT_FOUND;
 	if (s != STATUS_OK) {
@@ -288,7 +309,7 @@ static enum status unwrap(struct store_vault *v, struct store_vault_auth *a,
 		return s;
 	if (answer.code != 200 ||
 	    json_doc_secret(json_doc_path(answer.doc, "data.secret_id"),
-			    STORE_VAULT_TOKEN_MAX, &a->secret_id) != STATUS_OK)
+			    SECRET_SOURCE_MAX, &a->secret_id) != STATUS_OK)
 		s = reason_set(why, STATUS_REFUSED,
 			       "store %s: ALARM: the wrapped secret_id in %s "
 			       "was unwrapped by somebody else just now: "
@@ -306,7 +327,7 @@ static enum status secret_id(struct store_vault *v, struct store_vault_auth *a,
 
 	if (a->wrapped && a->secret_id)
 		return secret_copy(a->secret_id, ret);
-	s = store_vault_source_read(a->secret_id_from, true, &content, why);
+	s = secret_source_read(a->secret_id_from, NULL, true, &content, why);
 	if (s != STATUS_OK || !a->wrapped) {
 		*ret = content;
 		return s;
@@ -337,7 +358,7 @@ static enum status login_body(struct store_vault *v, struct store_vault_auth *a,
 		if (a->role[0])
 			s = json_doc_set_text(body, "name", a->role);
 	} else if (s == STATUS_OK) {
-		s = store_vault_source_read(a->jwt_from, false, &secret, why);
+		s = secret_source_read(a->jwt_from, NULL, false, &secret, why);
 		if (s != STATUS_OK)
 			goto out;
 		s = json_doc_set_text(body, "role", a->role);
@@ -447,7 +468,8 @@ static enum status obtain(struct store_vault *v, struct store_vault_auth *a,
 
 	if (a->method != TOKEN)
 		return login(v, a, why);
-	s = store_vault_source_read(a->token_from, true, &token, why);
+	s = secret_source_read(a->token_from, TOKEN_VARIABLE, true, &token,
+			       why);
 	if (s == STATUS_OK && strchr("\"'", secret_bytes(token)[0])) {
 		secret_free(token);
 		s = reason_set(why, STATUS_CONFIG,

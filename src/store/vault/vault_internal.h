@@ -90,20 +90,6 @@ enum status store_vault_auth_call(struct store_vault *v,
 /* Give a token that a login obtained back; best effort. */
 void store_vault_auth_revoke(struct store_vault *v);
 
-/* ---- store_vault_source.c: where secrets come from ---------------------- */
-
-#define STORE_VAULT_TOKEN_MAX 16384
-
-/* Is it a path, "credential:NAME" or, for a token, "environment"?  NULL and ""
- * pass: another check says what is needed. */
-enum status store_vault_source_check(const char *from, bool token,
-				     const char *store, struct reason *why);
-
-/* One line, without its end.  private: a file that others may read is refused.
- * STATUS_CONFIG. */
-enum status store_vault_source_read(const char *from, bool private,
-				    struct secret **ret, struct reason *why);
-
 /* ---- store_vault_path.c: paths, and refusals of them -------------------- */
 
 enum store_vault_kind {

@@ -9,16 +9,15 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 
 
-def build(folder, name, layers, libraries, without=()):
-    """tests/integration/NAME.c with all of the folders of src/ in `layers`, but
-    for files that begin with one of `without`: the program's path."""
+def build(folder, name, layers, libraries):
+    """tests/integration/NAME.c with all of the folders of src/ in `layers`: the
+    program's path."""
     out = os.path.join(folder, name)
     sources = [os.path.join(HERE, name + ".c")]
     for layer in layers:
         path = os.path.join(SOURCE, "src", layer)
         sources += [os.path.join(path, f) for f in sorted(os.listdir(path))
-                    if f.endswith(".c") and f != "wipe_malloc.c"
-                    and not f.startswith(tuple(without))]
+                    if f.endswith(".c") and f != "wipe_malloc.c"]
     done = subprocess.run(
         [*shlex.split(os.environ.get("CC", "cc")), "-std=gnu11",
          "-D_GNU_SOURCE", "-pthread", "-I", os.path.join(SOURCE, "src"),

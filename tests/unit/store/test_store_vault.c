@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "../http/peer.h"
-#include "store/store_key.h"
+#include "crypto/entropy.h"
 #include "store/vault/vault_internal.h"
 
 #define A "11111111-1111-4111-8111-111111111111"
@@ -34,7 +34,7 @@ static struct store_vault_options good(void)
 		.token_from = "environment",
 		.ring = STORE_RING_DEFAULT,
 		.now = now_system(),
-		.random = store_key_random(),
+		.random = entropy_openssl(),
 	};
 }
 
