@@ -168,7 +168,7 @@ static void a_method_says_what_it_needs(void **state)
 	o.auth = "cert";
 	refused(&o, "client_cert");
 	o.auth = "ldap";
-	refused(&o, "token, approle");
+	refused(&o, "no auth = ldap");
 }
 
 /* ---- views ------------------------------------------------------------- */
