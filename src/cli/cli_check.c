@@ -9,6 +9,8 @@
 #include "cli/cli.h"
 #include "jobs/sink_refresh.h"
 #include "report/report.h"
+#include "rotation/runner_deliver.h"
+#include "rotation/runner_session.h"
 
 struct check {
 	struct cli *cli;
@@ -473,7 +475,7 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 	struct reason why;
 	enum status s;
 
-	s = runner_self_open(j, &session, NULL, &why);
+	s = runner_session_open(j, &session, NULL, &why);
 	if (s != STATUS_OK) {
 		failed(k, "cluster", s, &why);
 		return;

@@ -187,6 +187,12 @@ enum status engine_step(struct engine *e, enum engine_event event,
 	return STATUS_ERROR;
 }
 
+enum status engine_outcome(const struct engine *e)
+{
+	return e->outcome == STATUS_OK && e->sink_bad ? STATUS_UNDELIVERED :
+							e->outcome;
+}
+
 const char *engine_state_name(enum engine_state s)
 {
 	return s < ENGINE_STATE_COUNT ? states[s].name : "?";

@@ -103,6 +103,10 @@ struct engine engine_make(enum engine_mode mode, bool fresh, bool emergency);
 enum status engine_step(struct engine *e, enum engine_event event,
 			const struct engine_row **ret_row);
 
+/* How the run ended, or stands: e->outcome, or STATUS_UNDELIVERED for a good one
+ * that left a sink behind. */
+enum status engine_outcome(const struct engine *e);
+
 /* Names for audit, progress, tests and diagrams; static. */
 const char *engine_state_name(enum engine_state s);  /* "RESOLVE" */
 const char *engine_state_audit(enum engine_state s); /* "resolve" */

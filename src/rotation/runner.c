@@ -1,88 +1,25 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The hands of the engine: performs its effects and reports what came of them.
  * Must never decide what comes next; states.def does. */
-#include "rotation/runner_internal.h"
+#include "rotation/runner.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "rotation/runner_cluster.h"
+#include "rotation/runner_deliver.h"
+#include "rotation/runner_env.h"
+#include "rotation/runner_ledger.h"
+#include "rotation/runner_login.h"
+#include "rotation/runner_session.h"
+#include "rotation/runner_store.h"
+#include "rotation/runner_try.h"
+#include "rotation/runner_way.h"
 
 #define RETRY_FIRST (50 * 1000)
 #define RETRY_MOST  (2 * NOW_SECOND)
 #define PROVE_MOST  (5 * NOW_SECOND)
-
-enum status runner_env_new(const struct runner_env_options *o,
-			   struct runner_env **ret_env)
-{
-	struct runner_env *env = calloc(1, sizeof(*env));
-
-	if (!env)
-		return STATUS_NO_MEMORY;
-	env->o = *o;
-	pthread_mutex_init(&env->lock, NULL);
-	for (size_t i = 0; i < RUNNER_STORES; i++)
-		pthread_mutex_init(&env->canary[i].lock, NULL);
-	*ret_env = env;
-	return STATUS_OK;
-}
-
-void runner_env_free(struct runner_env *env)
-{
-	if (!env)
-		return;
-	pthread_mutex_destroy(&env->lock);
-	for (size_t i = 0; i < RUNNER_STORES; i++)
-		pthread_mutex_destroy(&env->canary[i].lock);
-	free(env);
-}
-
-bool runner_seen_lately(struct runner_env *env, const void *of)
-{
-	int64_t now = now_boot(env->o.now);
-	bool found = false;
-
-	pthread_mutex_lock(&env->lock);
-	for (size_t i = 0; i < RUNNER_SEEN; i++)
-		if (env->seen[i].of == of && env->seen[i].until > now)
-			found = true;
-	pthread_mutex_unlock(&env->lock);
-	return found;
-}
-
-void runner_saw(struct runner_env *env, const void *of, int64_t life_us)
-{
-	int64_t until = now_boot(env->o.now) + life_us;
-
-	pthread_mutex_lock(&env->lock);
-	env->seen[env->next_seen].of = of;
-	env->seen[env->next_seen].until = until;
-	env->next_seen = (env->next_seen + 1) % RUNNER_SEEN;
-	pthread_mutex_unlock(&env->lock);
-}
-
-void runner_drop_session(struct runner *r, bool clean)
-{
-	if (r->session)
-		r->job->target->ops->release(r->job->target, r->session,
-					     clean && !r->session_bad);
-	r->session = NULL;
-	r->session_bad = false;
-}
-
-void runner_drop_password(struct runner *r)
-{
-	secret_free(r->password);
-	r->password = NULL;
-}
-
-enum status runner_outcome(const struct runner *r)
-{
-	const struct engine *e = &r->engine;
-
-	return e->outcome == STATUS_OK && e->sink_bad ? STATUS_UNDELIVERED :
-							e->outcome;
-}
 
 /* The effect of START is that a run begins; ENDED has none. */
 static enum engine_event runner_begin(struct runner *r, struct reason *why)
@@ -183,8 +120,8 @@ bool runner_step(struct runner *r)
 		    row->action == ENGINE_DO_RECLAIM))
 		wait_before_retry(r, was);
 	if (r->engine.state == ENGINE_ENDED) {
-		runner_drop_session(r, true);
-		runner_drop_password(r);
+		runner_session_drop(r, true);
+		runner_store_drop_password(r);
 		r->result.took_us = now_boot(r->env->o.now) - r->began_boot;
 		return false;
 	}
@@ -233,7 +170,7 @@ static bool told_otherwise(const struct runner *r)
 void runner_result(const struct runner *r, struct runner_result *ret)
 {
 	*ret = r->result;
-	ret->status = runner_outcome(r);
+	ret->status = engine_outcome(&r->engine);
 	ret->finished_earlier = r->engine.finished;
 	ret->undone = r->engine.undone;
 	ret->restored = r->engine.restored;
@@ -247,9 +184,32 @@ void runner_free(struct runner *r)
 {
 	if (!r)
 		return;
-	runner_drop_session(r, false);
-	runner_drop_password(r);
+	runner_session_drop(r, false);
+	runner_store_drop_password(r);
 	free(r);
+}
+
+enum engine_event runner_try(struct runner_env *env,
+			     const struct runner_job *job,
+			     const struct secret *password, struct reason *why)
+{
+	struct runner *r = NULL;
+	enum engine_event ev;
+	enum status s = runner_new(env, job, &r);
+
+	if (s != STATUS_OK) {
+		reason_set(why, s, "no memory for a login");
+		return ENGINE_ON_NO_EVIDENCE;
+	}
+	ev = runner_try_password(r, password, why);
+	if (ev == ENGINE_ON_RIGHT) {
+		runner_way_remember(r, r->way.proved);
+		ev = ENGINE_ON_OK;
+	} else if (ev != ENGINE_ON_WRONG) {
+		runner_login_explain(r, ev, true, why);
+	}
+	runner_free(r);
+	return ev;
 }
 
 enum status runner_run(struct runner_env *env, const struct runner_job *job,

@@ -107,22 +107,6 @@ void runner_result(const struct runner *r, struct runner_result *ret);
 void runner_free(struct runner *r);
 
 /*
- * Open a session for a job as its run would: as the cluster's admin or, where
- * there is none, as the role, with what the store has.  STATUS_STORE_UNAVAILABLE
- * and STATUS_CORRUPT are the store's, others the target's.  ret_revision, when
- * not NULL: of the state that gave the role's passwords, "" with an admin.
- */
-enum status runner_self_open(const struct runner_job *job,
-			     struct cluster_session **ret,
-			     char ret_revision[STORE_REVISION_SIZE],
-			     struct reason *why);
-
-/* Could the job's next version be delivered to this sink?  sink_try() with what
- * it would carry, and a stand-in for the password. */
-enum status runner_deliver_could(const struct runner_job *job,
-				 const struct sink *sink, struct reason *why);
-
-/*
  * What a run tries before it changes anything, for `check`: a login with this
  * password, or with a made-up one where it is NULL, by the way of a proof, and
  * one with a wrong password when none was made lately.  ENGINE_ON_OK; else the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The runner's effects on the cluster: preflight, claim, resolve, apply, inspect;
  * must never use a session after its outcome became unknown. */
-#include "rotation/runner_internal.h"
+#include "rotation/runner_cluster.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,6 +9,11 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "rotation/runner_env.h"
+#include "rotation/runner_ledger.h"
+#include "rotation/runner_login.h"
+#include "rotation/runner_session.h"
+#include "rotation/runner_store.h"
 
 static enum engine_event target_event(enum status s)
 {
@@ -37,8 +42,8 @@ static enum engine_event target_event(enum status s)
 
 static enum status open_session(struct runner *r, struct reason *why)
 {
-	runner_drop_session(r, false);
-	return runner_self_open(r->job, &r->session, r->login_revision, why);
+	runner_session_drop(r, false);
+	return runner_session_open(r->job, &r->session, r->login_revision, why);
 }
 
 enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
@@ -86,7 +91,7 @@ static void note_epoch(struct runner *r)
 		r, "restore", "", STATUS_OK,
 		"the marker's epoch went back: the database was restored, failed "
 		"over with loss, or replaced",
-		-1, false, NULL);
+		-1);
 }
 
 /* VALID UNTIL, which no rotation moves, is for `status` to tell. */
@@ -243,15 +248,6 @@ static bool login_is_old(struct runner *r, struct reason *why)
 	return true;
 }
 
-/* May a proxy still refuse CURRENT, because it remembers what was before? */
-static bool proxy_may_remember(const struct runner *r)
-{
-	const struct store_version *v = store_find_id(&r->state, r->current);
-
-	return v && now_wall(r->env->o.now) - v->created_us <
-			    r->job->refusal_wait_us + r->job->prove_deadline_us;
-}
-
 /*
  * An older version is live: a restore.  Where only a login said so, and through
  * a proxy that remembers passwords, one with CURRENT is asked for, too: taken,
@@ -268,7 +264,8 @@ static enum engine_event older_live(struct runner *r, const char *live,
 		if (ev == ENGINE_ON_RIGHT || ev == ENGINE_ON_STORE_DOWN ||
 		    ev == ENGINE_ON_CORRUPT)
 			return ev;
-		if (ev != ENGINE_ON_WRONG || proxy_may_remember(r)) {
+		if (ev != ENGINE_ON_WRONG ||
+		    runner_login_proxy_may_remember(r)) {
 			reason_set(why, STATUS_BUSY,
 				   "role %s logs in with an older password, "
 				   "which a proxy may remember: whether the "
@@ -284,7 +281,7 @@ static enum engine_event older_live(struct runner *r, const char *live,
 		r, "restore", live, STATUS_OK,
 		"an older version is live: the database was restored; "
 		"CURRENT is pointed at it, then the role is rotated",
-		-1, false, NULL);
+		-1);
 	return ENGINE_ON_RING_LIVE;
 }
 

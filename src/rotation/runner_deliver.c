@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The runner brings sinks in step; a bad sink must never undo a rotation. */
-#include "rotation/runner_internal.h"
+#include "rotation/runner_deliver.h"
 
 #include <string.h>
 
 #include "base/text.h"
+#include "rotation/runner_env.h"
+#include "rotation/runner_ledger.h"
+#include "rotation/runner_store.h"
 
 /* How often the store may move on while we deliver, before that is enough. */
 #define ROUNDS 3
@@ -41,7 +44,7 @@ static void deliver_one(struct runner *r, const struct sink *sink,
 	}
 	if (s == STATUS_OK)
 		return;
-	runner_ledger_note(r, "sink", r->current, s, why.text, -1, false, NULL);
+	runner_ledger_note(r, "sink", r->current, s, why.text, -1);
 	if (!d->bad)
 		d->first = why;
 	d->bad = true;

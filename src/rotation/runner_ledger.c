@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The runner's effects on the ledger; must never let a run go on whose intent is
  * not recorded. */
-#include "rotation/runner_internal.h"
+#include "rotation/runner_ledger.h"
 
 #include <string.h>
 
 #include "base/text.h"
+#include "rotation/runner_env.h"
 
-enum status runner_ledger_note(struct runner *r, const char *kind,
-			       const char *version, enum status s,
-			       const char *detail, int64_t took_us,
-			       bool durable, struct reason *why)
+static struct ledger_event make_event(const struct runner *r, const char *kind,
+				      const char *version, enum status s,
+				      const char *detail)
 {
-	struct ledger *l = r->env->o.ledger;
-	struct ledger_event ev = {
+	return (struct ledger_event){
 		.at_us = now_wall(r->env->o.now),
 		.kind = kind,
 		.role = r->job->role,
@@ -23,10 +22,29 @@ enum status runner_ledger_note(struct runner *r, const char *kind,
 		.status = status_name(s),
 		.detail = detail,
 		.epoch = r->epoch,
-		.took_us = took_us,
+		.took_us = -1,
 	};
+}
 
-	return l->ops->note(l, &ev, 1, durable, why);
+void runner_ledger_note(struct runner *r, const char *kind, const char *version,
+			enum status s, const char *detail, int64_t took_us)
+{
+	struct ledger *l = r->env->o.ledger;
+	struct ledger_event ev = make_event(r, kind, version, s, detail);
+
+	ev.took_us = took_us;
+	(void)l->ops->note(l, &ev, 1, false, NULL);
+}
+
+enum status runner_ledger_note_durably(struct runner *r, const char *kind,
+				       const char *version, const char *detail,
+				       struct reason *why)
+{
+	struct ledger *l = r->env->o.ledger;
+	const struct ledger_event ev =
+		make_event(r, kind, version, STATUS_OK, detail);
+
+	return l->ops->note(l, &ev, 1, true, why);
 }
 
 enum engine_event runner_ledger_intent(struct runner *r, struct reason *why)
@@ -86,11 +104,11 @@ static void remember_role(struct runner *r, struct ledger_role *role)
 		role->epoch = r->epoch;
 	role->last_run_us = now_wall(r->env->o.now);
 	text_copy(role->last_status, sizeof(role->last_status),
-		  status_name(runner_outcome(r)));
+		  status_name(engine_outcome(&r->engine)));
 	if (text_copy(role->last_error, sizeof(role->last_error),
 		      r->result.why.text) != STATUS_OK)
 		role->last_error[0] = '\0';
-	if (runner_outcome(r) == STATUS_OK) {
+	if (engine_outcome(&r->engine) == STATUS_OK) {
 		role->failures = 0;
 		role->undelivered_us = 0;
 		text_copy(role->delivered, sizeof(role->delivered),
@@ -133,7 +151,8 @@ static const char *achieved(const struct runner *r)
 								    "recovered";
 	if (e->undone)
 		return "recovered";
-	if (runner_outcome(r) == STATUS_OK && r->role.undelivered_us > 0)
+	if (engine_outcome(&r->engine) == STATUS_OK &&
+	    r->role.undelivered_us > 0)
 		return "recovered";
 	if (e->outcome != STATUS_OK || !r->role.open_run[0])
 		return NULL;
@@ -145,27 +164,17 @@ enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 {
 	struct ledger *l = r->env->o.ledger;
 	struct text steps = text_make(LEDGER_TEXT_SIZE - 1);
-	const struct ledger_event ev = {
-		.at_us = now_wall(r->env->o.now),
-		.kind = achieved(r),
-		.role = r->job->role,
-		.run = r->run,
-		.actor = r->env->o.actor,
-		.version = r->current,
-		.status = status_name(STATUS_OK),
-		.detail = r->job->reason,
-		.epoch = r->epoch,
-		.took_us = -1,
-	};
+	const struct ledger_event ev = make_event(r, achieved(r), r->current,
+						  STATUS_OK, r->job->reason);
 	struct ledger_role role;
 	enum status s;
 
 	remember_role(r, &role);
 	steps_text(r, &steps);
 	s = l->ops->close_run(l, r->run, &ev, ev.kind != NULL, &role,
-			      status_name(runner_outcome(r)), r->current,
-			      role.last_error, text_str(&steps), keeps_open(r),
-			      why);
+			      status_name(engine_outcome(&r->engine)),
+			      r->current, role.last_error, text_str(&steps),
+			      keeps_open(r), why);
 	text_free(&steps);
 	return s == STATUS_OK ? ENGINE_ON_OK : ENGINE_ON_FAILED;
 }
@@ -206,6 +215,5 @@ void runner_ledger_step(struct runner *r, enum engine_state was,
 		detail = why->text;
 	runner_ledger_note(r, engine_state_audit(was),
 			   was >= ENGINE_PROBE ? r->version : "",
-			   engine_event_status(ev), detail, took_us, false,
-			   NULL);
+			   engine_event_status(ev), detail, took_us);
 }

@@ -1,29 +1,21 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The runner's logins: probe, vouch, prove and the control; must never take for
  * evidence what the server did not check. */
-#include "rotation/runner_internal.h"
+#include "rotation/runner_login.h"
 
 #include <stdio.h>
 
 #include "base/text.h"
-
-struct cluster_who runner_login_who(const struct runner *r)
-{
-	struct cluster_who who = { .role = r->job->rolname,
-				   .prove_dbname = r->job->prove_dbname,
-				   .dbname = r->job->dbname };
-
-	for (size_t i = 0; i < r->job->n_sinks && !who.auth_file; i++)
-		if (r->job->sinks[i].kind == SINK_PGBOUNCER)
-			who.auth_file = r->job->sinks[i].path;
-	return who;
-}
+#include "rotation/runner_env.h"
+#include "rotation/runner_ledger.h"
+#include "rotation/runner_store.h"
+#include "rotation/runner_way.h"
 
 enum engine_event runner_login(struct runner *r, const struct secret *password,
 			       enum cluster_proof kind, struct reason *why)
 {
 	struct cluster *t = r->job->target;
-	const struct cluster_who who = runner_login_who(r);
+	const struct cluster_who who = runner_way_who(r);
 	enum cluster_login result = CLUSTER_LOGIN_NO_EVIDENCE;
 	enum status s;
 
@@ -60,7 +52,7 @@ static void note_control(struct runner *r, enum engine_event ev,
 					"whether a wrong password is refused "
 					"could not be told";
 	}
-	runner_ledger_note(r, "control", "", s, detail, took_us, false, NULL);
+	runner_ledger_note(r, "control", "", s, detail, took_us);
 }
 
 enum engine_event runner_login_control(struct runner *r, struct reason *why)
@@ -70,7 +62,7 @@ enum engine_event runner_login_control(struct runner *r, struct reason *why)
 	enum engine_event ev;
 	int64_t began;
 
-	if (r->job->no_control || runner_try_was_controlled(r))
+	if (r->job->no_control || runner_way_was_controlled(r))
 		return ENGINE_ON_RIGHT;
 	if (policy_make(&policy, r->env->o.random, &wrong, why) != STATUS_OK)
 		return ENGINE_ON_NO_EVIDENCE;
@@ -114,6 +106,15 @@ void runner_login_explain(const struct runner *r, enum engine_event ev,
 			   "nothing was changed, since a new password of role "
 			   "%s could not be proved: %s",
 			   role, found.text[0] ? found.text : "no login");
+}
+
+bool runner_login_proxy_may_remember(const struct runner *r)
+{
+	const struct store_version *v = store_find_id(&r->state, r->current);
+
+	return r->job->refusal_wait_us > 0 && v &&
+	       now_wall(r->env->o.now) - v->created_us <
+		       r->job->refusal_wait_us + r->job->prove_deadline_us;
 }
 
 void runner_login_ways_out(struct reason *why)
@@ -171,7 +172,7 @@ enum engine_event runner_login_vouch(struct runner *r, struct reason *why)
 
 	if (random_uuid(r->env->o.random, r->own) != STATUS_OK)
 		return ENGINE_ON_NO_EVIDENCE;
-	runner_drop_password(r);
+	runner_store_drop_password(r);
 	if (secret_copy(r->job->password, &r->password) != STATUS_OK)
 		return ENGINE_ON_NO_EVIDENCE;
 	text_copy(r->version, sizeof(r->version), r->own);
@@ -223,7 +224,7 @@ enum engine_event runner_login_prove(struct runner *r, struct reason *why)
 		s = runner_store_password(r, r->version, &password, why);
 		if (s != STATUS_OK)
 			return runner_store_read_event(s);
-		runner_drop_password(r);
+		runner_store_drop_password(r);
 		r->password = password;
 	}
 	if (r->prove_until == 0)
@@ -234,7 +235,7 @@ enum engine_event runner_login_prove(struct runner *r, struct reason *why)
 		ev = runner_login(r, r->password, CLUSTER_PROOF_NEW, why);
 	if (ev == ENGINE_ON_RIGHT) {
 		r->logged_in = true;
-		runner_try_remember(r, true);
+		runner_way_remember(r, true);
 	}
 	runner_login_explain(r, ev, false, why);
 	if (ev == ENGINE_ON_WRONG)

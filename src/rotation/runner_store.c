@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The runner's effects on the store; must never take a reply for the truth when
  * the store can be read. */
-#include "rotation/runner_internal.h"
+#include "rotation/runner_store.h"
 
 #include <pthread.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "rotation/runner_env.h"
+#include "rotation/runner_ledger.h"
 
 /* How long a store's canary counts for other runs of this process. */
 #define CANARY_LIFE (60 * NOW_SECOND)
@@ -92,6 +94,12 @@ enum status runner_store_password(struct runner *r, const char *id,
 	return st;
 }
 
+void runner_store_drop_password(struct runner *r)
+{
+	secret_free(r->password);
+	r->password = NULL;
+}
+
 static void fill_entry(const struct runner *r, struct store_entry *e)
 {
 	const struct cluster *t = r->job->target;
@@ -106,28 +114,13 @@ static void fill_entry(const struct runner *r, struct store_entry *e)
 	e->password = r->password;
 }
 
-/* A store that hangs is waited for by nobody who has another one. */
-static struct runner_canary *canary_of(struct runner_env *env,
-				       const void *store)
-{
-	size_t i = 0;
-
-	pthread_mutex_lock(&env->lock);
-	while (i < RUNNER_STORES - 1 && env->canary[i].of &&
-	       env->canary[i].of != store)
-		i++;
-	env->canary[i].of = store;
-	pthread_mutex_unlock(&env->lock);
-	return &env->canary[i];
-}
-
 /* Of this job; who has waited for another job's takes what came of that. */
 static enum status make_canary(struct runner *r, struct runner_canary *c,
 			       int64_t begun, struct reason *why)
 {
 	struct store *s = r->job->store;
 
-	if (runner_seen_lately(r->env, s))
+	if (runner_env_seen_lately(r->env, s))
 		return STATUS_OK;
 	if (c->failed == s && c->failed_us >= begun) {
 		*why = c->why;
@@ -135,7 +128,7 @@ static enum status make_canary(struct runner *r, struct runner_canary *c,
 	}
 	c->status = s->ops->canary(s, why);
 	if (c->status == STATUS_OK) {
-		runner_saw(r->env, s, CANARY_LIFE);
+		runner_env_saw(r->env, s, CANARY_LIFE);
 		return STATUS_OK;
 	}
 	c->failed = s;
@@ -147,7 +140,7 @@ static enum status make_canary(struct runner *r, struct runner_canary *c,
 /* One canary per store and minute, whatever the number of jobs. */
 enum status runner_store_canary(struct runner *r, struct reason *why)
 {
-	struct runner_canary *c = canary_of(r->env, r->job->store);
+	struct runner_canary *c = runner_env_canary(r->env, r->job->store);
 	int64_t begun = now_boot(r->env->o.now);
 	enum status s;
 
@@ -182,7 +175,7 @@ enum engine_event runner_store_resume(struct runner *r, struct reason *why)
 
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);
-	runner_drop_password(r);
+	runner_store_drop_password(r);
 	r->password = password;
 	text_copy(r->own, sizeof(r->own), id);
 	text_copy(r->version, sizeof(r->version), id);
@@ -200,7 +193,7 @@ enum engine_event runner_store_generate(struct runner *r, struct reason *why)
 		secret_free(password);
 		return ENGINE_ON_FAILED;
 	}
-	runner_drop_password(r);
+	runner_store_drop_password(r);
 	r->password = password;
 	text_copy(r->own, sizeof(r->own), id);
 	text_copy(r->version, sizeof(r->version), id);
@@ -286,12 +279,12 @@ static enum engine_event move_current(struct runner *r, struct reason *why)
 
 enum engine_event runner_store_promote(struct runner *r, struct reason *why)
 {
-	if (runner_ledger_note(
-		    r, "evidence", r->version, STATUS_OK,
+	if (runner_ledger_note_durably(
+		    r, "evidence", r->version,
 		    r->engine.mode == ENGINE_MODE_IMPORT ?
 			    "the imported password logs in and the marker names it" :
 			    "the password logs in and the marker names it",
-		    -1, true, why) != STATUS_OK)
+		    why) != STATUS_OK)
 		return ENGINE_ON_LEDGER_DOWN;
 	return move_current(r, why);
 }
@@ -320,10 +313,10 @@ enum engine_event runner_store_confirm(struct runner *r, struct reason *why)
 enum engine_event runner_store_repoint(struct runner *r, struct reason *why)
 {
 	text_copy(r->version, sizeof(r->version), r->marker.live_version);
-	if (runner_ledger_note(
-		    r, "evidence", r->version, STATUS_OK,
-		    "the marker names this version as live after a restore", -1,
-		    true, why) != STATUS_OK)
+	if (runner_ledger_note_durably(
+		    r, "evidence", r->version,
+		    "the marker names this version as live after a restore",
+		    why) != STATUS_OK)
 		return ENGINE_ON_LEDGER_DOWN;
 	return move_current(r, why);
 }

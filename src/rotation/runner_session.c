@@ -3,11 +3,12 @@
  * Opens a session on a cluster, also where there is no admin and the role itself
  * connects.  Must never offer a role a password that is not its own.
  */
-#include "rotation/runner_internal.h"
+#include "rotation/runner_session.h"
 
 #include <string.h>
 
 #include "base/text.h"
+#include "rotation/runner_env.h"
 
 #define CANDIDATES 5
 
@@ -74,10 +75,10 @@ static enum status describe(const struct runner_job *job,
 	return s;
 }
 
-enum status runner_self_open(const struct runner_job *job,
-			     struct cluster_session **ret,
-			     char ret_revision[STORE_REVISION_SIZE],
-			     struct reason *why)
+enum status runner_session_open(const struct runner_job *job,
+				struct cluster_session **ret,
+				char ret_revision[STORE_REVISION_SIZE],
+				struct reason *why)
 {
 	struct cluster *t = job->target;
 	struct candidates c = { .n = 0 };
@@ -100,4 +101,13 @@ enum status runner_self_open(const struct runner_job *job,
 	for (size_t i = 0; i < CANDIDATES; i++)
 		secret_free(c.owned[i]);
 	return s;
+}
+
+void runner_session_drop(struct runner *r, bool clean)
+{
+	if (r->session)
+		r->job->target->ops->release(r->job->target, r->session,
+					     clean && !r->session_bad);
+	r->session = NULL;
+	r->session_bad = false;
 }

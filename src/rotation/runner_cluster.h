@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The runner's effects on the cluster; see runner_env.h. */
+#ifndef KEYTURN_RUNNER_CLUSTER_H
+#define KEYTURN_RUNNER_CLUSTER_H
+
+#include "rotation/runner.h"
+
+enum engine_event runner_cluster_preflight(struct runner *r,
+					   struct reason *why);
+enum engine_event runner_cluster_claim(struct runner *r, struct reason *why);
+enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why);
+enum engine_event runner_cluster_readopt(struct runner *r, struct reason *why);
+enum engine_event runner_cluster_apply(struct runner *r, struct reason *why);
+enum engine_event runner_cluster_adopt(struct runner *r, struct reason *why);
+enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why);
+
+#endif
