@@ -266,7 +266,9 @@ struct config_group *config_model_add(struct config *c,
 	g = config_model_alloc(c, sizeof(*g));
 	if (!g)
 		return NULL;
-	*g = (struct config_group){ .section = section, .where = where };
+	*g = (struct config_group){ .section = section,
+				    .index = s->n,
+				    .where = where };
 	g->name = config_model_printf(c, "%.*s", (int)name_len, name);
 	if (!g->name)
 		return NULL;
@@ -304,36 +306,21 @@ const char *config_model_title(const struct config_group *g, char *buf)
 	return buf;
 }
 
+/* Groups of one name stay in file order. */
 static int by_name(const void *a, const void *b)
 {
 	const struct config_group *const *x = a, *const *y = b;
+	int order = strcmp((*x)->name, (*y)->name);
 
-	return strcmp((*x)->name, (*y)->name);
-}
-
-/* by_name is sorted: a second one of a name stands beside the first, and
- * glibc's qsort may have swapped them, so the later one is looked up. */
-static enum status refuse_duplicate(const struct config_groups *s, size_t i,
-				    struct reason *why)
-{
-	const struct config_group *a = s->by_name[i], *b = s->by_name[i + 1];
-	char title[CONFIG_TITLE_SIZE];
-
-	for (size_t k = 0; s->in_order[k] != a; k++) {
-		if (s->in_order[k] == b) {
-			b = a;
-			a = s->in_order[k];
-			break;
-		}
-	}
-	return reason_set(why, STATUS_CONFIG,
-			  "%s: %s is already there at %s; a section may stand "
-			  "once in all files",
-			  b->where, config_model_title(b, title), a->where);
+	return order ? order :
+		       ((*x)->index > (*y)->index) -
+			       ((*x)->index < (*y)->index);
 }
 
 enum status config_model_sort(struct config *c, struct reason *why)
 {
+	char title[CONFIG_TITLE_SIZE];
+
 	for (size_t k = 0; k < CONFIG_SECTION_COUNT; k++) {
 		struct config_groups *s = &c->sections[k];
 
@@ -346,8 +333,15 @@ enum status config_model_sort(struct config *c, struct reason *why)
 		memcpy(s->by_name, s->in_order, s->n * sizeof(*s->by_name));
 		qsort(s->by_name, s->n, sizeof(*s->by_name), by_name);
 		for (size_t i = 0; i + 1 < s->n; i++) {
-			if (by_name(&s->by_name[i], &s->by_name[i + 1]) == 0)
-				return refuse_duplicate(s, i, why);
+			const struct config_group *g = s->by_name[i + 1];
+
+			if (strcmp(s->by_name[i]->name, g->name) == 0)
+				return reason_set(
+					why, STATUS_CONFIG,
+					"%s: %s is already there at %s; a "
+					"section may stand once in all files",
+					g->where, config_model_title(g, title),
+					s->by_name[i]->where);
 		}
 	}
 	return STATUS_OK;

@@ -90,6 +90,7 @@ struct config_group {
 	const char *name;
 	const char *where;
 	enum config_section section;
+	size_t index; /* in file order */
 	struct config_value *first;
 	struct config_value *last;
 };
