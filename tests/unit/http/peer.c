@@ -27,6 +27,7 @@
 
 struct peer {
 	struct peer_options o;
+	struct peer_step *steps;
 	SSL_CTX *ctx;
 	int listener;
 	int port;
@@ -219,6 +220,12 @@ struct peer *peer_start(const struct peer_options *o)
 	/* Ours, when a client is gone; libcurl's are MSG_NOSIGNAL. */
 	signal(SIGPIPE, SIG_IGN);
 	p->o = *o;
+	/* The caller's may be gone before the thread is. */
+	p->steps = calloc(o->n_steps + 1, sizeof(*p->steps));
+	NEED(p->steps);
+	for (size_t i = 0; i < o->n_steps; i++)
+		p->steps[i] = o->steps[i];
+	p->o.steps = p->steps;
 	make_tls(p);
 	p->listener = socket(AF_INET, SOCK_STREAM, 0);
 	NEED(bind(p->listener, (struct sockaddr *)&a, sizeof(a)) == 0);
@@ -246,6 +253,7 @@ void peer_stop(struct peer *p)
 	close(p->wake[0]);
 	close(p->wake[1]);
 	pthread_mutex_destroy(&p->lock);
+	free(p->steps);
 	free(p);
 }
 
