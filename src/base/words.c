@@ -6,13 +6,23 @@
 
 #define ANY ":NAME"
 
-const char *words_next(const char **at, size_t *ret_n)
+static const char *next(const char *between, const char **at, size_t *ret_n)
 {
-	const char *word = *at + strspn(*at, " ");
+	const char *word = *at + strspn(*at, between);
 
-	*ret_n = strcspn(word, " ");
+	*ret_n = strcspn(word, between);
 	*at = word + *ret_n;
 	return *ret_n > 0 ? word : NULL;
+}
+
+const char *words_next(const char **at, size_t *ret_n)
+{
+	return next(" ", at, ret_n);
+}
+
+const char *words_next_item(const char **at, size_t *ret_n)
+{
+	return next(" ,", at, ret_n);
 }
 
 bool words_have(const char *words, const char *word, size_t n)
@@ -20,7 +30,7 @@ bool words_have(const char *words, const char *word, size_t n)
 	const char *w;
 	size_t len;
 
-	while ((w = words_next(&words, &len)) != NULL) {
+	while ((w = words_next_item(&words, &len)) != NULL) {
 		if (len == n && memcmp(w, word, n) == 0)
 			return true;
 		if (len < sizeof(ANY) ||

@@ -12,7 +12,10 @@
 /* The word at *at and its length; *at moves behind it.  NULL at the end. */
 const char *words_next(const char **at, size_t *ret_n);
 
-/* Is the word of n bytes one of words?  "token:NAME" among them stands for
+/* The same for a list in which commas divide, too. */
+const char *words_next_item(const char **at, size_t *ret_n);
+
+/* Is the word of n bytes an item of words?  "token:NAME" among them stands for
  * "token:" with at least one byte behind it. */
 bool words_have(const char *words, const char *word, size_t n);
 

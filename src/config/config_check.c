@@ -116,10 +116,10 @@ static enum status check_words(const struct config_group *g,
 
 	config_model_words(row, type, words);
 	if (row->type == CONFIG_TYPE_SET)
-		word = words_next(&at, &n);
+		word = words_next_item(&at, &n);
 	while (row->type == CONFIG_TYPE_SET && word &&
 	       words_have(words, word, n))
-		word = words_next(&at, &n);
+		word = words_next_item(&at, &n);
 	if (!word || words_have(words, word, n) ||
 	    (row->type == CONFIG_TYPE_SOURCE && *word == '/'))
 		return STATUS_OK;

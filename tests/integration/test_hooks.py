@@ -250,7 +250,7 @@ def test_a_webhook_goes_over_tls_that_is_verified(site, authority):
     ("command = relative", "absolute path"),
     ("command = /bin/true\nurl = https://x/", "either a command or a url"),
     ("events = rotated", "either a command or a url"),
-    ("command = /bin/true\nevents = rotate", '"rotate" is no event'),
+    ("command = /bin/true\nevents = rotate", 'not "rotate"'),
     ("url = https://x/", "secret_file"),
     ("url = http://example.com/\nsecret_file = /k", "https://"),
     ("url = https://me:word@x/\nsecret_file = /k", "must not hold a user"),

@@ -21,6 +21,7 @@ static void a_word_is_found_as_a_whole(void **state)
 	assert_true(have("local vault aws", "vault"));
 	assert_true(have("local vault aws", "aws"));
 	assert_true(have("  local   aws ", "aws"));
+	assert_true(have("local,aws, vault", "aws"));
 	assert_false(have("local vault aws", "aw"));
 	assert_false(have("local vault aws", "awss"));
 	assert_false(have("local vault aws", "ault"));
@@ -55,6 +56,15 @@ static void words_come_one_by_one(void **state)
 	assert_true(n == 2 && memcmp(w, "bc", 2) == 0);
 	assert_null(words_next(&at, &n));
 	assert_null(words_next(&at, &n));
+	at = "a,b ,c";
+	w = words_next(&at, &n);
+	assert_true(n == 3 && memcmp(w, "a,b", 3) == 0);
+	at = "a,b ,c";
+	for (const char *want = "abc"; *want; want++) {
+		w = words_next_item(&at, &n);
+		assert_true(n == 1 && *w == *want);
+	}
+	assert_null(words_next_item(&at, &n));
 }
 
 static void a_list_is_joined_as_one_says_it(void **state)

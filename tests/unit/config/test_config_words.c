@@ -172,10 +172,12 @@ static void some_words_and_types_are_what_they_were(void **state)
 		  "3: [cluster main] sslmode: must be disable, allow, prefer, "
 		  "require, verify-ca or verify-full, not \"verify\"" },
 		{ 6, "events =  failed  alarm", NULL },
-		{ 6, "events = failed,alarm",
+		{ 6, "events = failed, frozen,alarm,", NULL },
+		{ 6, "events = failed;alarm",
 		  "2: [hook x] events: must be rotated, recovered, failed, "
 		  "frozen, thawed, restored, request or alarm, not "
-		  "\"failed,alarm\"" },
+		  "\"failed;alarm\"" },
+		{ 7, "require = upper,digit", NULL },
 		{ 6, "secret_file = environment",
 		  "2: [hook x] secret_file: must be /PATH or credential:NAME; "
 		  "secrets are never settings" },
