@@ -91,15 +91,17 @@ static enum credential_exit call_agent(struct credential_agent *a,
 				       struct wire_message *ret,
 				       struct reason *why)
 {
-	size_t len;
+	struct wire_client_request r = { .socket = a->socket,
+					 .frame = o->bytes,
+					 .timeout_ms =
+						 a->timeout_ms + wait_ms };
 
-	if (wire_end(o, &len) != STATUS_OK) {
+	if (wire_end(o, &r.len) != STATUS_OK) {
 		reason_set(why, STATUS_ERROR,
 			   "the request does not fit the wire");
 		return CREDENTIAL_ERROR;
 	}
-	return exit_of(wire_client_call(a->socket, o->bytes, len, reply, size,
-					a->timeout_ms + wait_ms, ret, why));
+	return exit_of(wire_client_call(&r, reply, size, ret, why));
 }
 
 static void put_key(struct wire_out *o, const struct credential_key *k)

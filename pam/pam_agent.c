@@ -26,14 +26,15 @@ struct pam_answer pam_agent_ask(const struct pam_options *o,
 				struct reason *why)
 {
 	struct pam_answer a = { .status = STATUS_ERROR };
+	struct wire_client_request r = { .socket = o->socket,
+					 .frame = request->bytes,
+					 .timeout_ms = timeout_ms };
 	struct wire_message m;
 	int64_t result;
-	size_t len;
 
-	a.status = wire_end(request, &len);
+	a.status = wire_end(request, &r.len);
 	if (a.status == STATUS_OK)
-		a.status = wire_client_call(o->socket, request->bytes, len,
-					    reply, size, timeout_ms, &m, why);
+		a.status = wire_client_call(&r, reply, size, &m, why);
 	else
 		reason_set(why, a.status, "the request cannot be written");
 	explicit_bzero(request->bytes, request->size);

@@ -129,16 +129,16 @@ static int refuse_folder(int fd, const char *name, struct reason *why)
 }
 
 /* A tmpfs of the user's, or, where none can be mounted, the folder itself. */
-static int bound_folder(int top, int fd, const char *folder, uid_t uid,
-			gid_t gid, bool *ret_bounded, struct reason *why)
+static int bound_folder(int top, int fd, const struct pam_place *p,
+			bool *ret_bounded, struct reason *why)
 {
 	char path[PATH_SIZE], name[16], options[128];
 	struct stat st;
 
-	snprintf(name, sizeof(name), "%u", (unsigned)uid);
+	snprintf(name, sizeof(name), "%u", (unsigned)p->uid);
 	snprintf(options, sizeof(options), LIMITS ",mode=0700,uid=%u,gid=%u",
-		 (unsigned)uid, (unsigned)gid);
-	if (own_path(folder, uid, path) &&
+		 (unsigned)p->uid, (unsigned)p->gid);
+	if (own_path(p->folder, p->uid, path) &&
 	    mount("keyturn-pam", path, "tmpfs",
 		  MS_NOSUID | MS_NODEV | MS_NOEXEC, options) == 0) {
 		close(fd);
@@ -147,8 +147,8 @@ static int bound_folder(int top, int fd, const char *folder, uid_t uid,
 	}
 	*ret_bounded = false;
 	/* Made a moment ago, or by one of us who died just then. */
-	if (fstat(fd, &st) == 0 && st.st_uid == 0 && uid != 0 &&
-	    fchown(fd, uid, gid) < 0) {
+	if (fstat(fd, &st) == 0 && st.st_uid == 0 && p->uid != 0 &&
+	    fchown(fd, p->uid, p->gid) < 0) {
 		set_error(why, "cannot give away the folder of uid", name);
 		close(fd);
 		return -1;
@@ -157,29 +157,28 @@ static int bound_folder(int top, int fd, const char *folder, uid_t uid,
 }
 
 /* The user's own folder below it, made by us. */
-static int open_own(int top, const char *folder, uid_t uid, gid_t gid,
-		    bool *ret_bounded, struct reason *why)
+static int open_own(int top, const struct pam_place *p, bool *ret_bounded,
+		    struct reason *why)
 {
 	char name[16];
 	struct stat st;
 	int fd;
 
-	snprintf(name, sizeof(name), "%u", (unsigned)uid);
+	snprintf(name, sizeof(name), "%u", (unsigned)p->uid);
 	*ret_bounded = true;
 	fd = make_own(top, name, why);
 	if (fd < 0)
 		return -1;
 	if (!is_mounted(top, fd, &st)) {
-		if ((st.st_uid != 0 && st.st_uid != uid) ||
+		if ((st.st_uid != 0 && st.st_uid != p->uid) ||
 		    (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 			return refuse_folder(fd, name, why);
 		if (geteuid() == 0)
-			fd = bound_folder(top, fd, folder, uid, gid,
-					  ret_bounded, why);
+			fd = bound_folder(top, fd, p, ret_bounded, why);
 		if (fd < 0)
 			return -1;
 	}
-	if (fstat(fd, &st) == 0 && st.st_uid == uid &&
+	if (fstat(fd, &st) == 0 && st.st_uid == p->uid &&
 	    (st.st_mode & (S_IRWXG | S_IRWXO)) == 0)
 		return fd;
 	return refuse_folder(fd, name, why);
@@ -283,8 +282,8 @@ static bool write_all(int fd, const char *bytes, size_t n)
 }
 
 /* Whole before it is the user's. */
-static int make_file(int own, uid_t uid, gid_t gid, const char *bytes, size_t n,
-		     struct pam_place_file *ret, struct reason *why)
+static int make_file(int own, const struct pam_place *p, const char *bytes,
+		     size_t n, struct pam_place_file *ret, struct reason *why)
 {
 	int fd = open_new(own, ret->name, why);
 
@@ -293,7 +292,7 @@ static int make_file(int own, uid_t uid, gid_t gid, const char *bytes, size_t n,
 	if (flock(fd, LOCK_SH | LOCK_NB) == 0 && write_all(fd, bytes, n) &&
 	    /* The umask of the program may have taken bits away. */
 	    fchmod(fd, 0600) == 0 &&
-	    (geteuid() == uid || fchown(fd, uid, gid) == 0)) {
+	    (geteuid() == p->uid || fchown(fd, p->uid, p->gid) == 0)) {
 		ret->fd = fd;
 		return 0;
 	}
@@ -303,18 +302,18 @@ static int make_file(int own, uid_t uid, gid_t gid, const char *bytes, size_t n,
 	return -1;
 }
 
-int pam_place_make(const char *folder, uid_t uid, gid_t gid, const char *bytes,
-		   size_t n, unsigned wait_ms, struct pam_place_file *ret,
+int pam_place_make(const struct pam_place *p, const char *bytes, size_t n,
+		   unsigned wait_ms, struct pam_place_file *ret,
 		   struct reason *why)
 {
 	struct pam_place_file f = { .fd = -1 };
-	int top = open_top(folder, why), own = -1, rc = -1;
+	int top = open_top(p->folder, why), own = -1, rc = -1;
 
-	if (top >= 0 && lock_folder(top, folder, wait_ms, why) == 0)
-		own = open_own(top, folder, uid, gid, &f.bounded, why);
+	if (top >= 0 && lock_folder(top, p->folder, wait_ms, why) == 0)
+		own = open_own(top, p, &f.bounded, why);
 	if (own >= 0) {
 		sweep_files(own, true);
-		rc = make_file(own, uid, gid, bytes, n, &f, why);
+		rc = make_file(own, p, bytes, n, &f, why);
 		close(own);
 	}
 	if (top >= 0)

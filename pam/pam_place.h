@@ -16,6 +16,12 @@
 
 #define PAM_PLACE_NAME_MAX 64
 
+struct pam_place {
+	const char *folder; /* of all users */
+	uid_t uid;
+	gid_t gid;
+};
+
 struct pam_place_file {
 	char name[PAM_PLACE_NAME_MAX];
 	int fd; /* open, and above 2: its lock says that the session lasts */
@@ -27,8 +33,8 @@ struct pam_place_file {
  * those that nobody has open and whose process is gone.  0; or -1 and why, and
  * then there is none.  At most wait_ms are waited for others that do the same.
  */
-int pam_place_make(const char *folder, uid_t uid, gid_t gid, const char *bytes,
-		   size_t n, unsigned wait_ms, struct pam_place_file *ret,
+int pam_place_make(const struct pam_place *p, const char *bytes, size_t n,
+		   unsigned wait_ms, struct pam_place_file *ret,
 		   struct reason *why);
 
 /* Remove the file; 0 too when it is gone.  The process may be that user. */

@@ -115,11 +115,11 @@ static int hand_over(pam_handle_t *pamh, const char *folder,
 		     const struct pam_passfile_memory *m, unsigned wait_ms,
 		     struct reason *why)
 {
+	const struct pam_place p = { folder, pw->pw_uid, pw->pw_gid };
 	struct pam_place_file f = { .fd = -1 };
 	int rc;
 
-	if (pam_place_make(folder, pw->pw_uid, pw->pw_gid, m->text, m->len,
-			   wait_ms, &f, why) != 0)
+	if (pam_place_make(&p, m->text, m->len, wait_ms, &f, why) != 0)
 		return PAM_SESSION_ERR;
 	if (!f.bounded)
 		pam_syslog(pamh, LOG_WARNING,

@@ -22,6 +22,11 @@ static void tell_if_left_open(struct cli *c, const char *role)
 
 enum status cli_get(struct cli *c)
 {
+	const struct handout_request request = {
+		.label = c->o.label,
+		.format = c->o.json ? "json" : c->o.format,
+		.actor = c->actor,
+	};
 	const struct config_group *role = NULL;
 	struct secret *bytes = NULL;
 	enum status s;
@@ -35,9 +40,8 @@ enum status cli_get(struct cli *c)
 	if (s == STATUS_OK)
 		tell_if_left_open(c, config_name(role));
 	if (s == STATUS_OK)
-		s = handout_get(c->opened, c->ledger, role, c->o.label,
-				c->o.json ? "json" : c->o.format, c->actor,
-				&bytes, &c->why);
+		s = handout_get(c->opened, c->ledger, role, &request, &bytes,
+				&c->why);
 	if (s == STATUS_OK)
 		s = cli_print_secret(c, bytes);
 	secret_free(bytes);

@@ -9,22 +9,27 @@
 
 enum status cli_token(struct cli *c)
 {
+	struct handout_token_request request = {
+		.name = c->args[0],
+		.min_life_us = -1,
+		.format = c->o.json ? "json" : c->o.format,
+		.actor = c->actor,
+	};
 	struct secret *bytes = NULL;
-	int64_t min_life = -1;
 	enum status s = STATUS_OK;
 
 	if (c->n_args != 1)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "token takes the name of one [token NAME]");
 	if (*c->o.min_life)
-		s = duration_parse(c->o.min_life, &min_life, &c->why);
+		s = duration_parse(c->o.min_life, &request.min_life_us,
+				   &c->why);
 	if (s != STATUS_OK)
 		return reason_wrap(&c->why, STATUS_USAGE, "--min-life");
 	s = cli_open_ledger(c, OPEN_LEDGER_WRITE);
 	if (s == STATUS_OK)
-		s = handout_token(c->opened, c->ledger, c->args[0], min_life,
-				  c->o.json ? "json" : c->o.format, c->actor,
-				  &bytes, &c->why);
+		s = handout_token(c->opened, c->ledger, &request, &bytes,
+				  &c->why);
 	if (s == STATUS_OK)
 		s = cli_print_secret(c, bytes);
 	secret_free(bytes);

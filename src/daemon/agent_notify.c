@@ -59,14 +59,15 @@ static enum status call(struct agent_notify *p, struct wire_out *o,
 			struct wire_message *ret, int64_t *ret_result,
 			struct reason *why)
 {
+	struct wire_client_request r = { .socket = p->path,
+					 .frame = o->bytes,
+					 .timeout_ms = TIMEOUT_MS };
 	enum status s;
-	size_t n;
 
-	s = wire_end(o, &n);
+	s = wire_end(o, &r.len);
 	if (s != STATUS_OK)
 		return reason_set(why, s, "the request cannot be written");
-	s = wire_client_call(p->path, o->bytes, n, p->reply, sizeof(p->reply),
-			     TIMEOUT_MS, ret, why);
+	s = wire_client_call(&r, p->reply, sizeof(p->reply), ret, why);
 	if (s == STATUS_OK)
 		*ret_result = wire_number(ret, WIRE_TAG_RESULT,
 					  WIRE_RESULT_UNAVAILABLE);

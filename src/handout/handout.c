@@ -62,8 +62,8 @@ static enum status render_entry(const struct opened *b,
 }
 
 static enum status record_handout(struct ledger *ledger, const char *role,
-				  const char *version, const char *label,
-				  const char *format, const char *actor,
+				  const char *version,
+				  const struct handout_request *r,
 				  struct reason *why)
 {
 	char detail[128];
@@ -72,20 +72,21 @@ static enum status record_handout(struct ledger *ledger, const char *role,
 		.kind = "handout",
 		.role = role,
 		.run = "",
-		.actor = actor,
+		.actor = r->actor,
 		.version = version,
 		.status = status_name(STATUS_OK),
 		.detail = detail,
 		.took_us = -1,
 	};
 
-	snprintf(detail, sizeof(detail), "label %s, format %s", label, format);
+	snprintf(detail, sizeof(detail), "label %s, format %s", r->label,
+		 r->format);
 	return ledger->ops->note(ledger, &ev, 1, true, why);
 }
 
 enum status handout_get(struct opened *b, struct ledger *ledger,
-			const struct config_group *role, const char *label,
-			const char *format, const char *actor,
+			const struct config_group *role,
+			const struct handout_request *r,
 			struct secret **ret_bytes, struct reason *why)
 {
 	const char *name = config_name(role);
@@ -96,18 +97,18 @@ enum status handout_get(struct opened *b, struct ledger *ledger,
 	enum format_kind kind;
 	enum status s;
 
-	s = format_parse(format, &kind, why);
+	s = format_parse(r->format, &kind, why);
 	if (s == STATUS_OK)
 		s = open_store(b, config_string(role, CONFIG_role_store),
 			       &store, why);
 	if (s == STATUS_OK)
-		s = find_version(store, name, label, id, why);
+		s = find_version(store, name, r->label, id, why);
 	if (s == STATUS_OK)
 		s = store->ops->fetch(store, name, id, &entry, why);
 	if (s == STATUS_OK)
 		s = render_entry(b, role, &entry, id, kind, &bytes, why);
 	if (s == STATUS_OK)
-		s = record_handout(ledger, name, id, label, format, actor, why);
+		s = record_handout(ledger, name, id, r, why);
 	if (s == STATUS_OK) {
 		*ret_bytes = bytes;
 		bytes = NULL;

@@ -9,15 +9,20 @@
 #include "base/secret.h"
 #include "open/open.h"
 
+struct handout_request {
+	const char *label;  /* "current", "pending", "previous" */
+	const char *format; /* "raw", "json", ...; format/format.h */
+	const char *actor;  /* who asks */
+};
+
 /*
- * The version of a role under `label` ("current", "pending", "previous") as
- * `format` ("raw", "json", ...; format/format.h).  The hand-out is durable in
- * the audit when this returns STATUS_OK; when it cannot be recorded there is
- * none.  actor is who asked.  *ret_bytes is the caller's.
+ * The version of a role that is asked for.  The hand-out is durable in the audit
+ * when this returns STATUS_OK; when it cannot be recorded there is none.
+ * *ret_bytes is the caller's.
  */
 enum status handout_get(struct opened *b, struct ledger *ledger,
-			const struct config_group *role, const char *label,
-			const char *format, const char *actor,
+			const struct config_group *role,
+			const struct handout_request *r,
 			struct secret **ret_bytes, struct reason *why);
 
 #endif

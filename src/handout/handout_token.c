@@ -176,29 +176,30 @@ static enum status check_format(const char *format, struct reason *why)
 }
 
 enum status handout_token(struct opened *b, struct ledger *ledger,
-			  const char *name, int64_t min_life_us,
-			  const char *format, const char *actor,
+			  const struct handout_token_request *r,
 			  struct secret **ret_bytes, struct reason *why)
 {
 	const struct config_group *g =
-		config_find(open_config(b), CONFIG_SECTION_token, name);
+		config_find(open_config(b), CONFIG_SECTION_token, r->name);
 	struct token t = { .secret = NULL };
 	struct token_cache *cache = NULL;
 	struct secret *bytes = NULL;
+	int64_t min_life_us = r->min_life_us;
 	char where[64];
-	enum status s = check_format(format, why);
+	enum status s = check_format(r->format, why);
 
 	if (s == STATUS_OK)
-		s = open_token(b, name, &cache, why);
+		s = open_token(b, r->name, &cache, why);
 	if (s == STATUS_OK && min_life_us < 0)
 		min_life_us = config_duration_us(g, CONFIG_token_min_life);
 	if (s == STATUS_OK)
 		s = token_cache_get(cache, min_life_us, &t, why);
 	if (s == STATUS_OK)
-		s = render(g, &t, format, &bytes, why);
-	snprintf(where, sizeof(where), "format %s", format);
+		s = render(g, &t, r->format, &bytes, why);
+	snprintf(where, sizeof(where), "format %s", r->format);
 	if (s == STATUS_OK)
-		s = handout_token_record(ledger, name, &t, where, actor, why);
+		s = handout_token_record(ledger, r->name, &t, where, r->actor,
+					 why);
 	if (s == STATUS_OK) {
 		*ret_bytes = bytes;
 		bytes = NULL;

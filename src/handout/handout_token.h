@@ -12,16 +12,20 @@
 #define HANDOUT_TOKEN_PREFIX	"token:"
 #define HANDOUT_TOKEN_NAME_SIZE (sizeof(HANDOUT_TOKEN_PREFIX) + CONFIG_NAME_MAX)
 
+struct handout_token_request {
+	const char *name;    /* of the [token NAME] */
+	int64_t min_life_us; /* negative: the setting */
+	const char *format;  /* format/format.h; json has more members */
+	const char *actor;   /* who asks */
+};
+
 /*
- * A token of a [token NAME] with at least min_life_us (negative: the setting)
- * as `format`: those of format/format.h, where json has issued_at, expires_at
- * and scope, too, and aws, which is the answer of a credential_process.  The
- * hand-out is durable in the audit when this returns STATUS_OK; when it cannot
- * be recorded there is none.  *ret_bytes is the caller's.
+ * A token.  As JSON it has issued_at, expires_at and scope, too.  The hand-out is
+ * durable in the audit when this returns STATUS_OK; when it cannot be recorded
+ * there is none.  *ret_bytes is the caller's.
  */
 enum status handout_token(struct opened *b, struct ledger *ledger,
-			  const char *name, int64_t min_life_us,
-			  const char *format, const char *actor,
+			  const struct handout_token_request *r,
 			  struct secret **ret_bytes, struct reason *why);
 
 /*

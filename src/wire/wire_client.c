@@ -348,67 +348,65 @@ static enum status receive_reply(int fd, unsigned char *reply, size_t size,
 
 /* ---- The call ------------------------------------------------------------ */
 
-static enum status check_arguments(const char *path, const void *request,
-				   size_t request_len, size_t size,
-				   struct reason *why)
+static enum status check_arguments(const struct wire_client_request *r,
+				   size_t size, struct reason *why)
 {
+	const size_t most = sizeof(((struct sockaddr_un *)0)->sun_path);
+	const char *path = r->socket;
 	size_t len;
 
 	if (path[0] != '/' || path[strlen(path) - 1] == '/' ||
-	    strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+	    strlen(path) >= most)
 		return reason_set(why, STATUS_ERROR,
 				  "the agent's socket must be an absolute path "
 				  "of at most %zu bytes",
-				  sizeof(((struct sockaddr_un *)0)->sun_path) -
-					  1);
-	if (size < WIRE_HEADER_SIZE || request_len < WIRE_HEADER_SIZE ||
-	    wire_frame_len(request, false, &len) != STATUS_OK ||
-	    len != request_len)
+				  most - 1);
+	if (size < WIRE_HEADER_SIZE || r->len < WIRE_HEADER_SIZE ||
+	    wire_frame_len(r->frame, false, &len) != STATUS_OK || len != r->len)
 		return reason_set(why, STATUS_ERROR,
 				  "the request to the agent is no whole frame");
 	return STATUS_OK;
 }
 
-static enum status exchange_frames(int fd, const char *path,
-				   const void *request, size_t request_len,
-				   void *reply, size_t size,
-				   const struct deadline *d,
-				   struct wire_message *ret, struct reason *why)
+static enum status exchange_frames(int fd, const struct wire_client_request *r,
+				   const struct deadline *d, void *reply,
+				   size_t size, struct wire_message *ret,
+				   struct reason *why)
 {
-	const unsigned char *header = request;
+	const unsigned char *header = r->frame;
 	struct wire_message m;
 	size_t len = 0;
 	enum status s;
 
-	s = send_all(fd, request, request_len, d, path, why);
+	s = send_all(fd, r->frame, r->len, d, r->socket, why);
 	if (s == STATUS_OK)
-		s = receive_reply(fd, reply, size, d, path, &len, why);
+		s = receive_reply(fd, reply, size, d, r->socket, &len, why);
 	if (s != STATUS_OK)
 		return s;
 	if (wire_parse(reply, len, true, &m, why) != STATUS_OK)
 		return reason_wrap(why, STATUS_CORRUPT,
-				   "the reply of the agent at %s", path);
+				   "the reply of the agent at %s", r->socket);
 	if (m.operation != header[3])
-		return no_reply(why, path, "the reply is to something else");
+		return no_reply(why, r->socket,
+				"the reply is to something else");
 	*ret = m;
 	return STATUS_OK;
 }
 
-enum status wire_client_call(const char *socket_path, const void *request,
-			     size_t request_len, void *reply, size_t size,
-			     unsigned timeout_ms, struct wire_message *ret,
+enum status wire_client_call(const struct wire_client_request *r, void *reply,
+			     size_t size, struct wire_message *ret,
 			     struct reason *why)
 {
-	struct deadline d = deadline_in(timeout_ms);
+	struct deadline d = deadline_in(r->timeout_ms);
 	struct trust trust = { 0 };
 	enum status s;
 	int fd = -1;
 
 	if (size > WIRE_REPLY_MAX)
 		size = WIRE_REPLY_MAX;
-	s = check_arguments(socket_path, request, request_len, size, why);
+	s = check_arguments(r, size, why);
 	if (s == STATUS_OK)
-		s = check_path(socket_path, &trust, why);
+		s = check_path(r->socket, &trust, why);
 	if (s != STATUS_OK)
 		goto out;
 	fd = open_socket();
@@ -417,12 +415,11 @@ enum status wire_client_call(const char *socket_path, const void *request,
 			       strerrordesc_np(errno));
 		goto out;
 	}
-	s = connect_to(fd, socket_path, &d, why);
+	s = connect_to(fd, r->socket, &d, why);
 	if (s == STATUS_OK)
-		s = check_peer(fd, &trust, socket_path, why);
+		s = check_peer(fd, &trust, r->socket, why);
 	if (s == STATUS_OK)
-		s = exchange_frames(fd, socket_path, request, request_len,
-				    reply, size, &d, ret, why);
+		s = exchange_frames(fd, r, &d, reply, size, ret, why);
 out:
 	if (fd >= 0)
 		close(fd);

@@ -17,11 +17,18 @@
 
 #include "wire/wire.h"
 
+struct wire_client_request {
+	const char *socket; /* its absolute path */
+	const void *frame;  /* of wire_end() */
+	size_t len;
+	unsigned timeout_ms;
+};
+
 /*
- * Send `request` (a frame of wire_end()), read the reply into `reply` (`size`
- * bytes, at most WIRE_REPLY_MAX are used) and check it: same operation, one
- * frame and nothing behind it.  The budget of timeout_ms (monotonic) covers all
- * of it and is not restarted by a signal.
+ * Send the request, read the reply into `reply` (`size` bytes, at most
+ * WIRE_REPLY_MAX are used) and check it: same operation, one frame and nothing
+ * behind it.  The budget of timeout_ms (monotonic) covers all of it and is not
+ * restarted by a signal.
  *
  * STATUS_OK and the message, which points into `reply`; STATUS_NOT_FOUND, no
  * agent listens there, or it went away without a byte of a reply;
@@ -29,9 +36,8 @@
  * be trusted; STATUS_CORRUPT, what came is no reply; STATUS_ERROR otherwise.
  * On failure `reply` is wiped.
  */
-enum status wire_client_call(const char *socket_path, const void *request,
-			     size_t request_len, void *reply, size_t size,
-			     unsigned timeout_ms, struct wire_message *ret,
+enum status wire_client_call(const struct wire_client_request *r, void *reply,
+			     size_t size, struct wire_message *ret,
 			     struct reason *why);
 
 #endif

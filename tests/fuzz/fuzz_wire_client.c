@@ -88,12 +88,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static unsigned char reply[REPLY_SIZE];
 	static bool begun;
 	unsigned char request[64];
+	struct wire_client_request r = { .frame = request,
+					 .timeout_ms = 10000 };
 	struct wire_message m = { 0 }, expected = { 0 };
 	struct reason why = { "" };
 	struct wire_out out;
 	enum status s;
 	bool right;
-	size_t n = 0;
 
 	if (!begun)
 		atexit(remove_socket);
@@ -104,9 +105,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	wire_begin(&out, request, sizeof(request), WIRE_VERIFY);
 	wire_put_text(&out, WIRE_TAG_USER, "sap");
 	wire_put_text(&out, WIRE_TAG_PASSWORD, "password");
-	check(wire_end(&out, &n) == STATUS_OK);
-	s = wire_client_call(socket_path(), request, n, reply, sizeof(reply),
-			     10000, &m, &why);
+	check(wire_end(&out, &r.len) == STATUS_OK);
+	r.socket = socket_path();
+	s = wire_client_call(&r, reply, sizeof(reply), &m, &why);
 	right = said_len <= sizeof(reply) &&
 		wire_parse(said, said_len, true, &expected, NULL) ==
 			STATUS_OK &&

@@ -200,6 +200,15 @@ static enum status find_handout(void *arg, const char *line)
 	return STATUS_OK;
 }
 
+static enum status hand_out(struct world *w, struct ledger *ledger,
+			    const char *label, const char *format,
+			    struct secret **ret, struct reason *why)
+{
+	const struct handout_request r = { label, format, "test" };
+
+	return handout_get(w->b, ledger, w->role, &r, ret, why);
+}
+
 static void a_hand_out_is_in_the_audit(void **state)
 {
 	struct world w = { NULL, NULL, NULL, NULL };
@@ -210,8 +219,8 @@ static void a_hand_out_is_in_the_audit(void **state)
 	(void)state;
 	open_world(&w);
 	put_current(&w);
-	assert_int_equal(handout_get(w.b, w.ledger, w.role, "current", "pgpass",
-				     "test", &bytes, &why),
+	assert_int_equal(hand_out(&w, w.ledger, "current", "pgpass", &bytes,
+				  &why),
 			 STATUS_OK);
 	assert_string_equal(secret_bytes(bytes),
 			    "db:5432:app:sap:S3cret-of-the-test\n");
@@ -219,14 +228,11 @@ static void a_hand_out_is_in_the_audit(void **state)
 	w.ledger->ops->export(w.ledger, find_handout, &found, NULL);
 	assert_true(found);
 	bytes = NULL;
-	assert_int_equal(handout_get(w.b, w.ledger, w.role, "pending", "raw",
-				     "test", &bytes, &why),
+	assert_int_equal(hand_out(&w, w.ledger, "pending", "raw", &bytes, &why),
 			 STATUS_NOT_FOUND);
-	assert_int_equal(handout_get(w.b, w.ledger, w.role, "newest", "raw",
-				     "test", &bytes, &why),
+	assert_int_equal(hand_out(&w, w.ledger, "newest", "raw", &bytes, &why),
 			 STATUS_USAGE);
-	assert_int_equal(handout_get(w.b, w.ledger, w.role, "current", "xml",
-				     "test", &bytes, &why),
+	assert_int_equal(hand_out(&w, w.ledger, "current", "xml", &bytes, &why),
 			 STATUS_USAGE);
 	assert_null(bytes);
 	close_world(&w);
@@ -250,8 +256,7 @@ static void what_cannot_be_recorded_is_not_handed_out(void **state)
 	(void)state;
 	open_world(&w);
 	put_current(&w);
-	assert_int_equal(handout_get(w.b, &full, w.role, "current", "raw",
-				     "test", &bytes, NULL),
+	assert_int_equal(hand_out(&w, &full, "current", "raw", &bytes, NULL),
 			 STATUS_LEDGER_UNAVAILABLE);
 	assert_null(bytes);
 	close_world(&w);

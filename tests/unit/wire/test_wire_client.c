@@ -109,14 +109,19 @@ struct asked {
 static void ask_at(const char *path, unsigned timeout_ms, struct asked *a)
 {
 	unsigned char request[256];
-	size_t n = frame(request, sizeof(request), WIRE_DESCRIBE, "sap", -1);
+	const struct wire_client_request r = {
+		.socket = path,
+		.frame = request,
+		.len = frame(request, sizeof(request), WIRE_DESCRIBE, "sap",
+			     -1),
+		.timeout_ms = timeout_ms,
+	};
 	int64_t begun = now_ms();
 
 	reason_clear(&a->why);
 	for (size_t i = 0; i < sizeof(a->reply); i++)
 		a->reply[i] = 'x';
-	a->s = wire_client_call(path, request, n, a->reply, sizeof(a->reply),
-				timeout_ms, &a->m, &a->why);
+	a->s = wire_client_call(&r, a->reply, sizeof(a->reply), &a->m, &a->why);
 	a->ms = now_ms() - begun;
 }
 
