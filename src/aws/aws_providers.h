@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* One way along AWS's chain of credentials (aws_credentials.h has its links), of
  * which aws_credentials.c keeps what it gave.  Not thread-safe. */
-#ifndef KEYTURN_AWS_CHAIN_H
-#define KEYTURN_AWS_CHAIN_H
+#ifndef KEYTURN_AWS_PROVIDERS_H
+#define KEYTURN_AWS_PROVIDERS_H
 
 #include <stdbool.h>
 

@@ -3,8 +3,8 @@
  * Threads that work on what they are given, one thing each at a time.  Who is
  * given what, and when, is the caller's to decide: there is no queue.
  */
-#ifndef KEYTURN_CREW_H
-#define KEYTURN_CREW_H
+#ifndef KEYTURN_THREAD_POOL_H
+#define KEYTURN_THREAD_POOL_H
 
 #include "base/status.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Runs jobs for many roles in threads and prints each result as it comes. */
-#ifndef KEYTURN_POOL_H
-#define KEYTURN_POOL_H
+#ifndef KEYTURN_CLI_BATCH_H
+#define KEYTURN_CLI_BATCH_H
 
 #include "cli/cli.h"
 

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "cli/cli.h"
+#include "open/open_init.h"
 
 #define DOCUMENT_MAX ((size_t)4 << 20)
 #define PATH_SIZE    1024
@@ -110,7 +111,7 @@ enum status cli_init(struct cli *c)
 	if (s == STATUS_OK)
 		s = config_load(path, &c->config, &c->why);
 	if (s == STATUS_OK)
-		s = open_create(c->config, &c->why);
+		s = open_init(c->config, &c->why);
 	if (s == STATUS_OK && !c->o.quiet)
 		printf("wrote %s, keys, store and ledger; add a [cluster] and "
 		       "a [role], then run keyturn check\n",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The certificates of a TLS peer, for people: who vouches for whom, until when. */
-#ifndef KEYTURN_CHAIN_H
-#define KEYTURN_CHAIN_H
+#ifndef KEYTURN_CERTS_H
+#define KEYTURN_CERTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

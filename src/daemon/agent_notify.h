@@ -4,8 +4,8 @@
  * socket: which role has a new password, and which roles' owners want one.
  * Best effort: an agent that hears nothing asks the store itself.
  */
-#ifndef KEYTURN_PUSH_H
-#define KEYTURN_PUSH_H
+#ifndef KEYTURN_AGENT_NOTIFY_H
+#define KEYTURN_AGENT_NOTIFY_H
 
 #include <stdbool.h>
 

@@ -4,8 +4,8 @@
  * or a ledger that came back, makes a new generation; runs finish in the one that they
  * began in.
  */
-#ifndef KEYTURN_SHOP_H
-#define KEYTURN_SHOP_H
+#ifndef KEYTURN_GENERATION_H
+#define KEYTURN_GENERATION_H
 
 #include "jobs/hook_dispatch.h"
 #include "open/engine/engine.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The metrics of keyturnd in Prometheus's text format, for the textfile
  * collector of node_exporter.  Pure. */
-#ifndef KEYTURN_GAUGE_H
-#define KEYTURN_GAUGE_H
+#ifndef KEYTURN_METRICS_H
+#define KEYTURN_METRICS_H
 
 #include "base/text.h"
 #include "daemon/refresher.h"

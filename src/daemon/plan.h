@@ -11,8 +11,8 @@
  * standing gets all jobs when there are several, so that a cluster that is away
  * costs the others nothing.
  */
-#ifndef KEYTURN_AGENDA_H
-#define KEYTURN_AGENDA_H
+#ifndef KEYTURN_PLAN_H
+#define KEYTURN_PLAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * The files that are kept fresh with tokens, in a thread of their own: a token
  * lives for minutes, and no rotation may make it wait.
  */
-#ifndef KEYTURN_FEED_H
-#define KEYTURN_FEED_H
+#ifndef KEYTURN_REFRESHER_H
+#define KEYTURN_REFRESHER_H
 
 #include "daemon/generation.h"
 

@@ -4,8 +4,8 @@
  * it fills in an errand, gives it to a thread, and reads the answer when it
  * comes back.  Nothing is shared meanwhile but the generation, which all may use.
  */
-#ifndef KEYTURN_ERRAND_H
-#define KEYTURN_ERRAND_H
+#ifndef KEYTURN_TASK_H
+#define KEYTURN_TASK_H
 
 #include "base/text.h"
 #include "daemon/generation.h"

@@ -5,8 +5,8 @@
  * come, in the ledger; so it makes no difference whether keyturnd, a command,
  * or the next one delivers an event, and a crash loses none.
  */
-#ifndef KEYTURN_COURIER_H
-#define KEYTURN_COURIER_H
+#ifndef KEYTURN_HOOK_DISPATCH_H
+#define KEYTURN_HOOK_DISPATCH_H
 
 #include <stdbool.h>
 #include <stdint.h>

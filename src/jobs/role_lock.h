@@ -5,8 +5,8 @@
  * Only that: what keeps two rotators from harm is the claim, and two hosts know
  * of each other by nothing else.
  */
-#ifndef KEYTURN_TURN_H
-#define KEYTURN_TURN_H
+#ifndef KEYTURN_ROLE_LOCK_H
+#define KEYTURN_ROLE_LOCK_H
 
 #include "open/open.h"
 

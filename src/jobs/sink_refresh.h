@@ -10,8 +10,8 @@
  * When there is no new token the old file stays.  What is in a file is read
  * from its marker, so that several writers (keyturnd, cron) agree.
  */
-#ifndef KEYTURN_REFRESH_H
-#define KEYTURN_REFRESH_H
+#ifndef KEYTURN_SINK_REFRESH_H
+#define KEYTURN_SINK_REFRESH_H
 
 #include <stdbool.h>
 #include <stdint.h>

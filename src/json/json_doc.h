@@ -10,8 +10,8 @@
  * All of jansson's memory is wiped when it is given back.  A document belongs
  * to one thread at a time.
  */
-#ifndef KEYTURN_DOC_H
-#define KEYTURN_DOC_H
+#ifndef KEYTURN_JSON_DOC_H
+#define KEYTURN_JSON_DOC_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,23 +4,18 @@
  * ledger.  Links no driver of a cluster, so that a program without admin
  * credentials can use it alone.
  */
-#ifndef KEYTURN_BACKENDS_H
-#define KEYTURN_BACKENDS_H
+#ifndef KEYTURN_OPEN_H
+#define KEYTURN_OPEN_H
 
 #include "base/now.h"
 #include "base/reason.h"
 #include "config/config.h"
 #include "ledger/ledger.h"
+#include "open/open_ledger.h"
 #include "store/store.h"
 #include "token/token.h"
 
 struct opened;
-
-enum open_ledger {
-	OPEN_LEDGER_WRITE, /* audit events and outcomes are written */
-	OPEN_LEDGER_AGAIN, /* the same, but a missing file is not made */
-	OPEN_LEDGER_READ   /* only read; the file must exist */
-};
 
 /* The configuration must outlive the backends.  Opens nothing yet. */
 enum status open_new(const struct config *config, struct opened **ret,
@@ -76,11 +71,6 @@ enum status open_role(const struct opened *b, const char *name,
 /* The role's name in PostgreSQL (rolname, or the section's name). */
 const char *open_rolname(const struct config_group *role);
 
-/* When the role is due after at_us, both wall clock; INT64_MAX: it has no
- * schedule, or one that cannot be read. */
-int64_t open_next_due(const struct config *c, const struct config_group *role,
-		      int64_t at_us);
-
 /*
  * What the ledger remembers of a role; when it remembers nothing, what the
  * store knows of it (a lost ledger): ret->learnt, and nothing is written.
@@ -89,9 +79,5 @@ int64_t open_next_due(const struct config *c, const struct config_group *role,
 enum status open_remembered(struct opened *b, struct ledger *ledger,
 			    const struct config_group *role,
 			    struct ledger_role *ret, struct reason *why);
-
-/* Keys, store and ledger for `init`, made from a configuration; refuses to
- * overwrite any of them. */
-enum status open_create(const struct config *config, struct reason *why);
 
 #endif

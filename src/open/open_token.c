@@ -2,56 +2,14 @@
 /* Opens token sources from settings; must never mint by itself. */
 #include "open/open_token.h"
 
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "base/now.h"
 #include "crypto/entropy.h"
 #include "token/databricks/databricks.h"
 #include "token/token_aws_rds.h"
 #include "token/token_azure.h"
 #include "token/token_gcp.h"
-
-struct open_token {
-	char name[CONFIG_NAME_MAX + 1];
-	struct token_cache *cache;
-	struct open_token *next;
-};
-
-struct open_token_set {
-	const struct config *config;
-	pthread_mutex_t lock; /* over the list */
-	struct open_token *list;
-};
-
-enum status open_token_new(const struct config *config,
-			   struct open_token_set **ret, struct reason *why)
-{
-	struct open_token_set *t = calloc(1, sizeof(*t));
-
-	if (!t)
-		return reason_no_memory(why);
-	t->config = config;
-	pthread_mutex_init(&t->lock, NULL);
-	*ret = t;
-	return STATUS_OK;
-}
-
-void open_token_free(struct open_token_set *t)
-{
-	struct open_token *o;
-
-	if (!t)
-		return;
-	while ((o = t->list) != NULL) {
-		t->list = o->next;
-		token_cache_free(o->cache);
-		free(o);
-	}
-	pthread_mutex_destroy(&t->lock);
-	free(t);
-}
 
 static enum status open_databricks(const struct config_group *g,
 				   struct token_source **ret,
@@ -162,49 +120,30 @@ static enum status open_source(const struct config_group *g,
 			  config_name(g), type);
 }
 
-static enum status open_cache(const struct config_group *g,
-			      struct token_cache **ret, struct reason *why)
+static enum status open_cache(void *arg, const struct config_group *g,
+			      void **ret, struct reason *why)
 {
 	struct token_source *source = NULL;
+	struct token_cache *cache = NULL;
 	enum status s = open_source(g, &source, why);
 
+	(void)arg;
 	if (s != STATUS_OK)
 		return reason_wrap(why, s, "%s", config_where(g));
-	return token_cache_new(source, now_system(), entropy_openssl(), ret,
-			       why);
-}
-
-enum status open_token_get(struct open_token_set *t, const char *name,
-			   struct token_cache **ret_cache, struct reason *why)
-{
-	const struct config_group *g =
-		config_find(t->config, CONFIG_SECTION_token, name);
-	enum status s = STATUS_OK;
-	struct open_token *o;
-
-	if (!g)
-		return reason_set(why, STATUS_CONFIG, "there is no [token %s]",
-				  name);
-	pthread_mutex_lock(&t->lock);
-	for (o = t->list; o; o = o->next)
-		if (strcmp(o->name, name) == 0)
-			goto out;
-	o = calloc(1, sizeof(*o));
-	if (!o) {
-		s = reason_no_memory(why);
-		goto out;
-	}
-	text_copy(o->name, sizeof(o->name), name);
-	s = open_cache(g, &o->cache, why);
-	if (s != STATUS_OK) {
-		free(o);
-		goto out;
-	}
-	o->next = t->list;
-	t->list = o;
-out:
-	pthread_mutex_unlock(&t->lock);
-	if (s == STATUS_OK)
-		*ret_cache = o->cache;
+	s = token_cache_new(source, now_system(), entropy_openssl(), &cache,
+			    why);
+	*ret = cache;
 	return s;
 }
+
+static void close_cache(void *thing)
+{
+	token_cache_free(thing);
+}
+
+const struct open_list_kind open_token_kind = {
+	.section = CONFIG_SECTION_token,
+	.word = "token",
+	.open = open_cache,
+	.close = close_cache,
+};

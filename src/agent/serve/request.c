@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "config.h"
 #include "open/open.h"
+#include "open/open_schedule.h"
 
 /* How long a request waits for the first answer of a store. */
 #define FIRST_US   (5 * NOW_SECOND)
@@ -103,7 +104,8 @@ static int64_t next_due(const struct agent *a, struct agent_role *role,
 			int64_t since_us)
 {
 	if (role->due_after_us != since_us) {
-		role->due_us = open_next_due(a->config, role->group, since_us);
+		role->due_us =
+			open_schedule_next(a->config, role->group, since_us);
 		role->due_after_us = since_us;
 	}
 	return role->due_us;

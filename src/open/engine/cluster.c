@@ -10,12 +10,13 @@
 #include "base/text.h"
 #include "cluster/postgres/postgres.h"
 #include "crypto/entropy.h"
+#include "open/open_list.h"
 #include "token/token.h"
 
 #define ENDPOINTS_MAX 16
 
 struct open_cluster {
-	char name[CONFIG_NAME_MAX + 1];
+	const char *name;
 	struct cluster *cluster;
 	struct ledger *ledger; /* NULL: nothing is remembered */
 	struct opened *opened;
@@ -24,44 +25,13 @@ struct open_cluster {
 	const char *token; /* the admin's [token NAME], or NULL */
 	pthread_mutex_t lock;
 	char token_id[RANDOM_UUID_SIZE]; /* the last one that was used */
-	struct open_cluster *next;
 };
 
 struct open_engine_clusters {
 	struct opened *opened;
 	struct ledger *ledger;
-	pthread_mutex_t lock; /* over all */
-	struct open_cluster *all;
+	struct open_list *all;
 };
-
-struct open_engine_clusters *open_engine_cluster_new(struct opened *opened,
-						     struct ledger *ledger)
-{
-	struct open_engine_clusters *cs = calloc(1, sizeof(*cs));
-
-	if (!cs)
-		return NULL;
-	cs->opened = opened;
-	cs->ledger = ledger;
-	pthread_mutex_init(&cs->lock, NULL);
-	return cs;
-}
-
-void open_engine_cluster_free(struct open_engine_clusters *cs)
-{
-	struct open_cluster *c;
-
-	if (!cs)
-		return;
-	while ((c = cs->all) != NULL) {
-		cs->all = c->next;
-		c->cluster->ops->close(c->cluster);
-		pthread_mutex_destroy(&c->lock);
-		free(c);
-	}
-	pthread_mutex_destroy(&cs->lock);
-	free(cs);
-}
 
 /* A setting that says what consumers are told, over what the target says. */
 static void tell(const struct config_group *g, enum config_key k,
@@ -244,45 +214,78 @@ static enum status open_cluster(const struct config_group *g,
 	return STATUS_OK;
 }
 
+static enum status open_one(void *arg, const struct config_group *g, void **ret,
+			    struct reason *why)
+{
+	const struct open_engine_clusters *cs = arg;
+	struct open_cluster *c = calloc(1, sizeof(*c));
+	enum status s;
+
+	if (!c)
+		return reason_no_memory(why);
+	c->name = config_name(g);
+	c->conninfo = config_string(g, CONFIG_cluster_conninfo);
+	c->ledger = cs->ledger;
+	c->opened = cs->opened;
+	s = open_cluster(g, c, &c->cluster, why);
+	if (s != STATUS_OK) {
+		free(c);
+		return s;
+	}
+	pthread_mutex_init(&c->lock, NULL);
+	*ret = c;
+	return STATUS_OK;
+}
+
+static void close_one(void *thing)
+{
+	struct open_cluster *c = thing;
+
+	c->cluster->ops->close(c->cluster);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+static const struct open_list_kind kind = {
+	.section = CONFIG_SECTION_cluster,
+	.word = "cluster",
+	.open = open_one,
+	.close = close_one,
+};
+
+struct open_engine_clusters *open_engine_cluster_new(struct opened *opened,
+						     struct ledger *ledger)
+{
+	struct open_engine_clusters *cs = calloc(1, sizeof(*cs));
+
+	if (!cs)
+		return NULL;
+	cs->opened = opened;
+	cs->ledger = ledger;
+	cs->all = open_list_new(open_config(opened), &kind, cs);
+	if (!cs->all) {
+		free(cs);
+		return NULL;
+	}
+	return cs;
+}
+
+void open_engine_cluster_free(struct open_engine_clusters *cs)
+{
+	if (!cs)
+		return;
+	open_list_free(cs->all);
+	free(cs);
+}
+
 enum status open_engine_cluster_get(struct open_engine_clusters *cs,
 				    const char *name, struct cluster **ret,
 				    struct reason *why)
 {
-	const struct config_group *g;
-	struct open_cluster *c;
-	enum status s = STATUS_OK;
+	void *found = NULL;
+	enum status s = open_list_get(cs->all, name, &found, why);
 
-	pthread_mutex_lock(&cs->lock);
-	for (c = cs->all; c; c = c->next)
-		if (strcmp(c->name, name) == 0)
-			goto out;
-	g = config_find(open_config(cs->opened), CONFIG_SECTION_cluster, name);
-	if (!g) {
-		s = reason_set(why, STATUS_CONFIG, "there is no [cluster %s]",
-			       name);
-		goto out;
-	}
-	c = calloc(1, sizeof(*c));
-	if (!c) {
-		s = reason_no_memory(why);
-		goto out;
-	}
-	text_copy(c->name, sizeof(c->name), name);
-	c->conninfo = config_string(g, CONFIG_cluster_conninfo);
-	c->ledger = cs->ledger;
-	c->opened = cs->opened;
-	pthread_mutex_init(&c->lock, NULL);
-	s = open_cluster(g, c, &c->cluster, why);
-	if (s != STATUS_OK) {
-		pthread_mutex_destroy(&c->lock);
-		free(c);
-		goto out;
-	}
-	c->next = cs->all;
-	cs->all = c;
-out:
-	pthread_mutex_unlock(&cs->lock);
 	if (s == STATUS_OK)
-		*ret = c->cluster;
+		*ret = ((struct open_cluster *)found)->cluster;
 	return s;
 }

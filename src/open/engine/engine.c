@@ -12,6 +12,7 @@
 #include "base/words.h"
 #include "crypto/entropy.h"
 #include "open/engine/cluster.h"
+#include "open/open_schedule.h"
 
 struct open_engine {
 	struct opened *opened;
@@ -174,23 +175,16 @@ enum status open_engine_schedule(struct open_engine *w,
 				 const struct config_group *role,
 				 struct schedule **ret, struct reason *why)
 {
-	struct schedule_spec spec = {
-		.cron = set_or_null(role, CONFIG_role_schedule),
-		.every = set_or_null(role, CONFIG_role_every),
-		.window = set_or_null(role, CONFIG_role_window),
-		.splay = set_or_null(role, CONFIG_role_splay),
-		.name = config_name(role),
-	};
 	enum status s;
 
-	if (!spec.cron && !spec.every) {
+	if (!open_schedule_is_set(role)) {
 		*ret = NULL;
 		return STATUS_OK;
 	}
 	s = open_engine_zone(w, why);
 	if (s != STATUS_OK)
 		return s;
-	s = schedule_parse(&spec, w->zone, ret, why);
+	s = open_schedule_parse(role, w->zone, ret, why);
 	if (s != STATUS_OK)
 		return reason_wrap(why, s, "%s: [role %s]", config_where(role),
 				   config_name(role));

@@ -3,8 +3,8 @@
  * The engine's half of the assembly: where settings meet clusters, policies,
  * schedules and sinks, and become rotation jobs.
  */
-#ifndef KEYTURN_WORKSHOP_H
-#define KEYTURN_WORKSHOP_H
+#ifndef KEYTURN_OPEN_ENGINE_ENGINE_H
+#define KEYTURN_OPEN_ENGINE_ENGINE_H
 
 #include "cluster/cluster.h"
 #include "open/open.h"

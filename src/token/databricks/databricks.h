@@ -4,8 +4,8 @@
  * generate-database-credential` mints: Autoscaling (an endpoint) or
  * Provisioned (instances).
  */
-#ifndef KEYTURN_TOKEN_DATABRICKS_H
-#define KEYTURN_TOKEN_DATABRICKS_H
+#ifndef KEYTURN_TOKEN_DATABRICKS_DATABRICKS_H
+#define KEYTURN_TOKEN_DATABRICKS_DATABRICKS_H
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* What the files of the Databricks source share. */
-#ifndef KEYTURN_TOKEN_DATABRICKS_INTERNAL_H
-#define KEYTURN_TOKEN_DATABRICKS_INTERNAL_H
+#ifndef KEYTURN_TOKEN_DATABRICKS_DATABRICKS_INTERNAL_H
+#define KEYTURN_TOKEN_DATABRICKS_DATABRICKS_INTERNAL_H
 
 #include <stdbool.h>
 

@@ -17,6 +17,7 @@
 #include "jobs/check_settings.h"
 #include "open/engine/engine.h"
 #include "open/open.h"
+#include "open/open_init.h"
 
 static char folder[] = "/tmp/keyturn-backends-XXXXXX";
 static const char id[] = "11111111-2222-4333-8444-555555555555";
@@ -85,7 +86,7 @@ static int make_site(void **state)
 		return -1;
 	write_config("[role sap]\ncluster = main\nevery = 30d\n");
 	if (config_load(in("keyturn.conf"), &config, &why) != STATUS_OK ||
-	    open_create(config, &why) != STATUS_OK) {
+	    open_init(config, &why) != STATUS_OK) {
 		print_error("%s\n", why.text);
 		return -1;
 	}
@@ -137,7 +138,7 @@ static void create_refuses_to_overwrite_anything(void **state)
 	(void)state;
 	assert_int_equal(config_load(in("keyturn.conf"), &config, NULL),
 			 STATUS_OK);
-	assert_int_equal(open_create(config, &why), STATUS_REFUSED);
+	assert_int_equal(open_init(config, &why), STATUS_REFUSED);
 	assert_non_null(strstr(why.text, "audit.key exists already"));
 	config_free(config);
 }

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Where a role's settings become its schedule. */
+#ifndef KEYTURN_OPEN_SCHEDULE_H
+#define KEYTURN_OPEN_SCHEDULE_H
+
+#include <stdint.h>
+
+#include "config/config.h"
+#include "schedule/schedule.h"
+
+/* Is there a schedule at all? */
+bool open_schedule_is_set(const struct config_group *role);
+
+/* The schedule of a role that has one; the zone must outlive it. */
+enum status open_schedule_parse(const struct config_group *role,
+				struct schedule_zone *zone,
+				struct schedule **ret, struct reason *why);
+
+/* When the role is due after at_us, both wall clock; INT64_MAX: it has no
+ * schedule, or one that cannot be read. */
+int64_t open_schedule_next(const struct config *c,
+			   const struct config_group *role, int64_t at_us);
+
+#endif
