@@ -8,19 +8,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lite/lite_alive.h"
 #include "lite/lite_ballast.h"
 #include "lite/lite_internal.h"
 
 #define IDLE_READERS_MAX 4
-
-enum status lite_still_there(const struct lite *db, struct reason *why)
-{
-	enum status st = lite_file_same(db->path, "", &db->file, why);
-
-	if (st == STATUS_OK && !db->read_only)
-		st = lite_file_same(db->path, "-wal", &db->wal, why);
-	return st;
-}
 
 void lite_close(struct lite *db)
 {
@@ -143,7 +135,7 @@ enum status lite_read(struct lite *db, lite_fn *fn, void *arg,
 	struct lite_tx *c = NULL;
 	enum status st;
 
-	st = lite_still_there(db, why);
+	st = lite_alive_check(db, why);
 	if (st == STATUS_OK)
 		st = take_reader(db, &c, why);
 	if (st != STATUS_OK)

@@ -5,6 +5,7 @@
  */
 #include "lite/lite_internal.h"
 
+#include "lite/lite_alive.h"
 #include "lite/lite_ballast.h"
 
 #define GROUP_MAX 256
@@ -64,7 +65,7 @@ static enum status try_group(struct lite *db, struct lite_job *jobs,
 	enum status st;
 
 	c->full = false;
-	st = lite_still_there(db, why);
+	st = lite_alive_check(db, why);
 	if (st == STATUS_OK)
 		st = lite_conn_run(c, "BEGIN IMMEDIATE", why);
 	if (st != STATUS_OK)

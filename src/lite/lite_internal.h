@@ -38,12 +38,6 @@ struct lite {
 	struct lite_tx *writer; /* the leader's */
 };
 
-/* --- lite.c -------------------------------------------------------------- */
-
-/* Are the file and its log still those that were opened?  STATUS_OK, or what
- * lite_file_same() says. */
-enum status lite_still_there(const struct lite *db, struct reason *why);
-
 /* --- lite_schema.c ------------------------------------------------------- */
 
 /* How many steps a schema has: its texts up to the NULL. */

@@ -3,6 +3,8 @@ noinst_LIBRARIES += liblite.a
 liblite_a_SOURCES = \
 	src/lite/lite.c \
 	src/lite/lite.h \
+	src/lite/lite_alive.c \
+	src/lite/lite_alive.h \
 	src/lite/lite_ballast.c \
 	src/lite/lite_ballast.h \
 	src/lite/lite_conn.c \

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* The store in AWS Secrets Manager: opening and closing; what it does is in the
  * files beside.  Must never ask AWS for anything before it is used. */
-#include "store/aws/aws_internal.h"
+#include "store/aws/aws.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "store/aws/common.h"
+#include "store/aws/known.h"
+#include "store/aws/label.h"
+#include "store/aws/read.h"
+#include "store/aws/stage.h"
+#include "store/aws/tag.h"
 
 static enum status canary(struct store *store, struct reason *why)
 {
@@ -36,7 +42,7 @@ static void close_store(struct store *store)
 static const struct store_ops ops = {
 	.type = "aws",
 	.canary = canary,
-	.ready = store_aws_read_ready,
+	.ready = store_aws_label_ready,
 	.describe = store_aws_read_describe,
 	.fetch = store_aws_read_fetch,
 	.stage = store_aws_stage,

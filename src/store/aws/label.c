@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Moves labels.  Must never move AWSCURRENT without naming the version that
  * loses it. */
-#include "store/aws/aws_internal.h"
+#include "store/aws/label.h"
 
 #include <string.h>
+
+#include "store/aws/ask.h"
+#include "store/aws/known.h"
+#include "store/aws/read.h"
+#include "store/aws/state.h"
+#include "store/aws/tag.h"
 
 static enum status move(struct store_aws *s, const char *name,
 			const char *label, const char *to, const char *from,
@@ -198,5 +204,25 @@ enum status store_aws_label_retire(struct store *store, const char *name,
 		st = store_aws_read_after(s, name, revision, retired, id,
 					  ret_state, why);
 	}
+	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+}
+
+enum status store_aws_label_ready(struct store *store, const char *name,
+				  struct reason *why)
+{
+	struct store_aws *s = (struct store_aws *)store;
+	char secret[STORE_AWS_SECRET_SIZE];
+	struct store_aws_state state;
+	enum status st = store_aws_ask_name(s, name, secret, why);
+
+	if (st == STATUS_OK &&
+	    !store_aws_known_recall(s->known, name, NULL, &state))
+		st = store_aws_read_labels(s, name, &state, why);
+	if (st == STATUS_OK)
+		st = store_aws_read_writable(s, name, state.flag, why);
+	if (st == STATUS_OK && !state.exists && !s->create)
+		st = store_aws_read_absent(s, secret, why);
+	else if (st == STATUS_OK && state.exists)
+		st = store_aws_label_may_move(s, name, why);
 	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
 }

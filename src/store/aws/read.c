@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Labels and contents as they are in Secrets Manager.  Must never take one
  * version for another. */
-#include "store/aws/aws_internal.h"
+#include "store/aws/read.h"
 
 #include <string.h>
 
 #include "base/encode.h"
 #include "base/text.h"
+#include "store/aws/ask.h"
+#include "store/aws/content.h"
+#include "store/aws/known.h"
+#include "store/aws/tag.h"
 
 #define PAGES_MAX 20
 
@@ -258,24 +262,4 @@ enum status store_aws_read_absent(struct store_aws *s, const char *secret,
 			  "there is no secret %s in %s: make it, or let "
 			  "keyturn (create = yes)",
 			  secret, s->api.region);
-}
-
-enum status store_aws_read_ready(struct store *store, const char *name,
-				 struct reason *why)
-{
-	struct store_aws *s = (struct store_aws *)store;
-	char secret[STORE_AWS_SECRET_SIZE];
-	struct store_aws_state state;
-	enum status st = store_aws_ask_name(s, name, secret, why);
-
-	if (st == STATUS_OK &&
-	    !store_aws_known_recall(s->known, name, NULL, &state))
-		st = store_aws_read_labels(s, name, &state, why);
-	if (st == STATUS_OK)
-		st = store_aws_read_writable(s, name, state.flag, why);
-	if (st == STATUS_OK && !state.exists && !s->create)
-		st = store_aws_read_absent(s, secret, why);
-	else if (st == STATUS_OK && state.exists)
-		st = store_aws_label_may_move(s, name, why);
-	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
 }

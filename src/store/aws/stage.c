@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Writes new versions.  Must never write one that was not asked for, nor drop
  * a key of the secret that is not ours. */
-#include "store/aws/aws_internal.h"
+#include "store/aws/stage.h"
 
 #include "base/encode.h"
 #include "base/text.h"
+#include "store/aws/ask.h"
+#include "store/aws/common.h"
+#include "store/aws/content.h"
+#include "store/aws/known.h"
+#include "store/aws/label.h"
+#include "store/aws/read.h"
+#include "store/aws/state.h"
 
 #define VALUE_MAX 65536
 

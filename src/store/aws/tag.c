@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Tags: those of the configuration, and what a secret tells other tools.  A
  * rotation must never fail for them. */
-#include "store/aws/aws_internal.h"
+#include "store/aws/tag.h"
 
 #include <string.h>
 
 #include "base/text.h"
+#include "store/aws/ask.h"
+#include "store/aws/content.h"
+#include "store/aws/known.h"
 
 enum status store_aws_tag_add(struct json_doc *tags, const char *pair,
 			      struct reason *why)

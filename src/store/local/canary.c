@@ -3,9 +3,12 @@
  * Shows that the store can be written, before it must be.  Must never leave
  * anything behind.
  */
-#include "store/local/local_internal.h"
+#include "store/local/canary.h"
 
 #include <string.h>
+
+#include "store/local/common.h"
+#include "store/local/seal.h"
 
 #define AAD_CANARY "keyturn store canary 1"
 

@@ -3,7 +3,9 @@
  * Moves the labels: promote and retire.  Must never let two versions carry the
  * same one.
  */
-#include "store/local/local_internal.h"
+#include "store/local/label.h"
+
+#include "store/local/rows.h"
 
 static enum status unknown_version(const struct store_local_change *c,
 				   struct reason *why)

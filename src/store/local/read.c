@@ -3,7 +3,10 @@
  * What is in the store: describe and fetch.  Must never give a content that
  * does not open.
  */
-#include "store/local/local_internal.h"
+#include "store/local/read.h"
+
+#include "store/local/rows.h"
+#include "store/local/seal.h"
 
 static enum status describe_in(struct lite_tx *tx, void *arg,
 			       struct reason *why)

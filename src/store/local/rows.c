@@ -3,7 +3,7 @@
  * The statements on the rows of a secret.  Must never delete a version that
  * carries a label.
  */
-#include "store/local/local_internal.h"
+#include "store/local/rows.h"
 
 #include <inttypes.h>
 #include <stdio.h>

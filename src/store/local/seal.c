@@ -3,7 +3,7 @@
  * Seals what goes into the store's file.  Must never open a blob in another
  * place than the one it was sealed for.
  */
-#include "store/local/local_internal.h"
+#include "store/local/seal.h"
 
 #include <string.h>
 

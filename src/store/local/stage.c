@@ -3,9 +3,12 @@
  * Puts a new version into the store.  Must never replace the content of one
  * that is there.
  */
-#include "store/local/local_internal.h"
+#include "store/local/stage.h"
 
 #include <string.h>
+
+#include "store/local/rows.h"
+#include "store/local/seal.h"
 
 /* The id is there already: the same content makes it a repeat. */
 static enum status compare_content(struct store_local_change *c,

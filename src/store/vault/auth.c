@@ -4,13 +4,14 @@
  * obtained anew when Vault does not take them any more.  Must never unwrap a
  * secret_id whose wrapping somebody else could have made.
  */
+#include "store/vault/auth.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/harden.h"
 #include "base/secret_source.h"
-#include "store/vault/vault_internal.h"
 
 #define MARGIN_US (10 * NOW_SECOND)
 #define NEVER	  INT64_MAX

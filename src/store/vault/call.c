@@ -4,12 +4,14 @@
  * undone that may have been done, nor send a token to a host that is not
  * configured; error bodies are looked at, and never shown.
  */
+#include "store/vault/call.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "store/vault/vault_internal.h"
+#include "http/http.h"
 
 #define HEADERS	  6
 #define REDIRECTS 2

@@ -3,11 +3,12 @@
  * What this process remembers of secrets.  Must never give out the memory of a
  * write whose effect is not known.
  */
+#include "store/vault/known.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "store/vault/vault_internal.h"
 
 /* v->lock is held.  NULL without memory. */
 struct store_vault_view *store_vault_known_find(struct store_vault *v,

@@ -3,11 +3,14 @@
  * Documents of KV version 2.  Must never write without a compare-and-swap, nor
  * to a mount that keeps no versions.
  */
+#include "store/vault/kv.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/vault/vault_internal.h"
+#include "store/vault/auth.h"
+#include "store/vault/mount.h"
 
 #define CANARY_PREFIX ".canary-"
 
@@ -146,7 +149,7 @@ static enum status check_lasting(const struct store_vault *v,
 	if (json_doc_text_len(json_doc_get(data, "deletion_time")) == 0)
 		return STATUS_OK;
 	if (strncmp(name, CANARY_PREFIX, strlen(CANARY_PREFIX)) != 0)
-		return store_vault_ready_passing(v, kind, name, version, why);
+		return store_vault_path_passing(v, kind, name, version, why);
 	return reason_set(why, STATUS_REFUSED,
 			  "store %s: delete_version_after of the mount %s "
 			  "deletes versions by the clock: vault write "

@@ -4,10 +4,13 @@
  * came of it is told to other tools.  Must never take a refusal or a lost answer
  * for the truth when the store can be read.
  */
+#include "store/vault/label.h"
+
 #include <string.h>
 
 #include "base/text.h"
-#include "store/vault/vault_internal.h"
+#include "store/vault/known.h"
+#include "store/vault/kv.h"
 
 #define REMEMBER_US (300 * NOW_SECOND)
 #define TELL_US	    (300 * NOW_SECOND)

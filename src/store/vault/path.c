@@ -3,11 +3,13 @@
  * Paths in Vault, and what it means when Vault refuses one.  Must never let a
  * name end a path early.
  */
+#include "store/vault/path.h"
+
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/encode.h"
 #include "base/text.h"
-#include "store/vault/vault_internal.h"
 
 #define RECORD_FOLDER ".keyturn/"
 
@@ -94,4 +96,32 @@ enum status store_vault_path_odd(const struct store_vault *v, int code,
 					"this server cannot patch (Vault 1.9 "
 					"or newer, or OpenBao)" :
 					"");
+}
+
+enum status store_vault_path_passing(const struct store_vault *v,
+				     enum store_vault_kind kind,
+				     const char *name, int64_t version,
+				     struct reason *why)
+{
+	struct text t = text_make(REASON_MAX);
+	char path[STORE_VAULT_PATH_SIZE];
+	const char *place = path + strlen(v->mount) + strlen("/data/");
+
+	store_vault_path_make(v, "data", kind, name, false, path, NULL);
+	text_printf(&t,
+		    "vault kv metadata put -mount=%s -delete-version-after=0s "
+		    "%s",
+		    v->mount, place);
+	/* What was written has its end, whatever is set now. */
+	if (version > 0)
+		text_printf(&t,
+			    ", and vault kv undelete -mount=%s "
+			    "-versions=%" PRId64 " %s",
+			    v->mount, version, place);
+	reason_set(why, STATUS_REFUSED,
+		   "store %s: delete_version_after deletes versions of %s by "
+		   "the clock: %s",
+		   v->name, path, text_str(&t));
+	text_free(&t);
+	return STATUS_REFUSED;
 }

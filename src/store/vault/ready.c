@@ -3,11 +3,14 @@
  * Whether a secret can be rotated: what the policy grants, and whether the clock
  * would delete what is written.  Must never refuse for what Vault does not tell.
  */
-#include <inttypes.h>
+#include "store/vault/ready.h"
+
 #include <string.h>
 
 #include "base/text.h"
-#include "store/vault/vault_internal.h"
+#include "store/vault/auth.h"
+#include "store/vault/known.h"
+#include "store/vault/path.h"
 
 /* So long an answer counts for other rotations of this process. */
 #define READY_US (300 * NOW_SECOND)
@@ -105,43 +108,6 @@ struct document {
 	bool passing;	 /* that one has a deletion time to come */
 };
 
-static enum status will_be_deleted(const struct store_vault *v,
-				   const struct document *d, bool told,
-				   struct reason *why)
-{
-	struct text t = text_make(REASON_MAX);
-	char path[STORE_VAULT_PATH_SIZE];
-	const char *place = path + strlen(v->mount) + strlen("/data/");
-
-	store_vault_path_make(v, "data", d->kind, d->name, false, path, NULL);
-	text_printf(&t,
-		    "vault kv metadata put -mount=%s -delete-version-after=0s "
-		    "%s",
-		    v->mount, place);
-	/* What was written has its end, whatever is set now. */
-	if (!told)
-		text_printf(&t,
-			    ", and vault kv undelete -mount=%s "
-			    "-versions=%" PRId64 " %s",
-			    v->mount, d->version, place);
-	reason_set(why, STATUS_REFUSED,
-		   "store %s: delete_version_after deletes versions of %s by "
-		   "the clock: %s",
-		   v->name, path, text_str(&t));
-	text_free(&t);
-	return STATUS_REFUSED;
-}
-
-enum status store_vault_ready_passing(const struct store_vault *v,
-				      enum store_vault_kind kind,
-				      const char *name, int64_t version,
-				      struct reason *why)
-{
-	const struct document d = { kind, name, version, true };
-
-	return will_be_deleted(v, &d, false, why);
-}
-
 /* "0s" is unset, and what is below it is switched off. */
 static bool deletes(const struct json_doc *setting)
 {
@@ -172,7 +138,8 @@ static enum status check_lasting(struct store_vault *v,
 	if (told ? deletes(json_doc_path(answer.doc,
 					 "data.delete_version_after")) :
 		   d->passing)
-		s = will_be_deleted(v, d, told, why);
+		s = store_vault_path_passing(v, d->kind, d->name,
+					     told ? 0 : d->version, why);
 	store_vault_call_free(&answer);
 	return s;
 }

@@ -4,12 +4,16 @@
  * that has a label, nor take a refusal or a lost answer for the truth when the
  * store can be read.
  */
+#include "store/vault/stage.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "store/store_entry.h"
-#include "store/vault/vault_internal.h"
+#include "store/vault/known.h"
+#include "store/vault/kv.h"
+#include "store/vault/ready.h"
 
 static enum status check_entry(const struct store_entry *e, struct reason *why)
 {

@@ -45,7 +45,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/vault/vault_internal.h"
+#include "http/http.h"
+#include "store/vault/auth.h"
+#include "store/vault/known.h"
+#include "store/vault/kv.h"
+#include "store/vault/label.h"
+#include "store/vault/ready.h"
+#include "store/vault/stage.h"
 
 static enum status describe(struct store *store, const char *name,
 			    struct store_state *ret_state, struct reason *why)

@@ -4,6 +4,8 @@
  * them.  Must never call a version CURRENT whose password is another one, nor
  * give out the memory of a write whose effect is not known.
  */
+#include "store/vault/view.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,8 @@
 #include "base/encode.h"
 #include "base/text.h"
 #include "store/store_entry.h"
-#include "store/vault/vault_internal.h"
+#include "store/vault/known.h"
+#include "store/vault/kv.h"
 
 /* ---- entries ----------------------------------------------------------- */
 

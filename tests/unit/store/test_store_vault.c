@@ -15,7 +15,8 @@
 
 #include "../http/peer.h"
 #include "crypto/entropy.h"
-#include "store/vault/vault_internal.h"
+#include "store/vault/known.h"
+#include "store/vault/view.h"
 
 #define A "11111111-1111-4111-8111-111111111111"
 #define B "22222222-2222-4222-8222-222222222222"

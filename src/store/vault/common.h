@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* A Vault store, as its files see it. */
+#ifndef KEYTURN_STORE_VAULT_COMMON_H
+#define KEYTURN_STORE_VAULT_COMMON_H
+
+#include <pthread.h>
+
+#include "store/vault/vault.h"
+
+struct http;
+#define STORE_VAULT_PATH_SIZE 2048
+
+struct store_vault_auth; /* auth.c */
+struct store_vault_view; /* view.h */
+
+struct store_vault {
+	struct store store; /* first: what the caller holds */
+	char *name;
+	char *addresses[STORE_VAULT_ADDRESSES_MAX];
+	size_t n_addresses;
+	char *mount;
+	char *prefix;
+	char *namespace;
+	char *auth_namespace; /* where tokens come from */
+	unsigned ring;
+	int64_t timeout_us;
+	const struct now *now;
+	const struct random *random;
+	int64_t (*next_due)(const void *arg, const char *name, int64_t at_us);
+	const void *next_due_arg;
+	struct http *http;
+	struct store_vault_auth *auth;
+	pthread_mutex_t lock; /* over all below */
+	size_t active;	      /* the address that answered last */
+	bool mount_seen;      /* it is KV version 2 */
+	struct store_vault_view *views;
+};
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* What the two documents of a secret tell. */
+#ifndef KEYTURN_STORE_VAULT_VIEW_H
+#define KEYTURN_STORE_VAULT_VIEW_H
+
+#include "store/vault/common.h"
+
+struct json_doc;
+
+#define STORE_VAULT_FORMAT "keyturn 1" /* of a record */
+
+/* One secret as the two documents tell it; no secret in it but `held`. */
+struct store_vault_view {
+	char name[STORE_NAME_SIZE];
+	int64_t a_version; /* 0: there is none */
+	int64_t b_version;
+	bool a_deleted;
+	bool b_deleted;
+	bool a_destroyed;
+	bool a_passing; /* delete_version_after is at work on it */
+	bool b_passing;
+	int64_t b_replaces; /* the deleted version of A that may be replaced */
+	int64_t a_created_us;
+	char current[RANDOM_UUID_SIZE];	 /* "" when A names none */
+	char previous[RANDOM_UUID_SIZE]; /* likewise, or not in B */
+	char pending[RANDOM_UUID_SIZE];	 /* as B says, A may know better */
+	bool current_in_b;
+	size_t n;
+	struct {
+		char id[RANDOM_UUID_SIZE];
+		int64_t created_us;
+		bool lived; /* it was CURRENT, or may have been */
+	} order[STORE_VERSIONS_MAX];
+
+	/* Memory of this process. */
+	bool known;		/* the above is what we last wrote or read */
+	int64_t remember_until; /* boot clock: describe() need not ask */
+	bool capable;		/* the policy lets us write here */
+	int64_t lasting_until;	/* boot clock: no clock deletes it, until then
+				 * this is not asked for again */
+	char held_id[RANDOM_UUID_SIZE];
+	struct store_entry held;       /* the entry of held_id, for promote */
+	int64_t held_version;	       /* of B, at which it was staged; 0 */
+	char untold[RANDOM_UUID_SIZE]; /* what other tools are to be told */
+	int64_t untold_us;
+	int64_t tell_after; /* boot clock */
+	struct store_vault_view *next;
+};
+
+/* An entry as members of an object. */
+enum status store_vault_view_put_entry(struct json_doc *d,
+				       const struct store_entry *e);
+
+/* STATUS_REFUSED when a name or an id (may be NULL) is none. */
+enum status store_vault_view_check(const struct store_vault *v,
+				   const char *name, const char *id,
+				   struct reason *why);
+
+/* Is it in B? */
+bool store_vault_view_has(const struct store_vault_view *w, const char *id);
+
+/* Ask the server for both documents. */
+enum status store_vault_view_read(struct store_vault *v, const char *name,
+				  struct store_vault_view *ret_view,
+				  struct reason *why);
+
+/* "" when there is nothing. */
+void store_vault_view_revision(const struct store_vault_view *w,
+			       char revision[STORE_REVISION_SIZE]);
+
+/* CURRENT was deleted, and nobody has said that it may be replaced. */
+bool store_vault_view_halted(const struct store_vault_view *w);
+
+/* Is this id pending, by both documents? */
+bool store_vault_view_pending(const struct store_vault_view *w, const char *id);
+
+/* The label of a version in B. */
+enum store_label store_vault_view_label(const struct store_vault_view *w,
+					const char *id);
+
+/* As store.h wants it. */
+void store_vault_view_state(const struct store_vault_view *w,
+			    struct store_state *ret_state);
+
+/* What a write is made against: the view that the caller's revision names.
+ * With another one the server is asked, since it may have moved; *ret_moved:
+ * it is not at the caller's revision. */
+enum status store_vault_view_at(struct store_vault *v, const char *name,
+				const char *revision,
+				struct store_vault_view *ret, bool *ret_moved,
+				struct reason *why);
+
+/* STATUS_CONFLICT, in words. */
+enum status store_vault_view_moved(const struct store_vault *v,
+				   const char *name, struct reason *why);
+
+/* A version from B (at B's version, 0: newest) or from A; STATUS_NOT_FOUND. */
+enum status store_vault_view_fetch_record(struct store_vault *v,
+					  const char *name, const char *id,
+					  int64_t version,
+					  struct store_entry *ret_entry,
+					  struct reason *why);
+
+enum status store_vault_view_fetch_current(struct store_vault *v,
+					   const char *name, const char *id,
+					   struct store_entry *ret_entry,
+					   struct reason *why);
+
+#endif
