@@ -407,8 +407,8 @@ static bool may_read_again(const struct input *in, const char *command)
 						   SEEK_SET) == in->begin))
 		return true;
 	log_line(LOG_LEVEL_WARN,
-		 "%s is not run again: the first run may have read of its "
-		 "standard input, which is no file; give it a file or "
+		 "%s is not run again: the first run may have read part of "
+		 "its standard input, which is not a file; give it a file or "
 		 "</dev/null",
 		 command);
 	return false;

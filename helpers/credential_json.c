@@ -206,7 +206,7 @@ static bool read_number(struct in *in)
 			in->at++;
 		good = skip_digits(in);
 	}
-	return good || set_fault(in, "has something that is no value");
+	return good || set_fault(in, "has something that is not a value");
 }
 
 static bool read_word(struct in *in, const char *word)
@@ -214,7 +214,7 @@ static bool read_word(struct in *in, const char *word)
 	size_t n = strlen(word);
 
 	if ((size_t)(in->end - in->at) < n || memcmp(in->at, word, n) != 0)
-		return set_fault(in, "has something that is no value");
+		return set_fault(in, "has something that is not a value");
 	in->at += n;
 	return true;
 }
@@ -324,7 +324,7 @@ const char *credential_json_read(const char *bytes, size_t n,
 	for (size_t i = 0; i < n_wanted; i++)
 		wanted[i].to[0] = '\0';
 	if (n_wanted > MEMBERS_MAX || !take_char(&in, '{'))
-		return "is no JSON object";
+		return "is not a JSON object";
 	if (!take_char(&in, '}')) {
 		do {
 			if (!take_char(&in, '"'))

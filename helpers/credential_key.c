@@ -73,7 +73,7 @@ enum credential_exit credential_key_set(struct credential_key *k,
 	}
 	if (tag == WIRE_TAG_PORT && n > 0 && !is_port(value, n)) {
 		reason_set(why, STATUS_USAGE,
-			   "the port is no number from 1 to 65535");
+			   "the port must be a number from 1 to 65535");
 		return CREDENTIAL_USAGE;
 	}
 	memset(p.bytes, 0, p.size); /* not secret */

@@ -203,7 +203,7 @@ enum credential_exit credential_list_watch(struct credential_agent *a,
 			return e;
 		if (!is_read()) {
 			reason_set(why, STATUS_ERROR,
-				   "nobody reads standard output any more");
+				   "standard output is not read any more");
 			return CREDENTIAL_ERROR;
 		}
 		if (e == CREDENTIAL_UNAVAILABLE && !away)

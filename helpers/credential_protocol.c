@@ -209,8 +209,8 @@ static enum credential_exit serve_path(struct credential_agent *a,
 		e = credential_ask_secret(a, o, &key, &answer, why);
 	if (e == CREDENTIAL_NOT_FOUND && *key.realm)
 		reason_wrap(why, STATUS_NOT_FOUND,
-			    "\"%s\" is no field of a role, so taken for a role "
-			    "of cluster \"%s\"",
+			    "\"%s\" is not a field of a role, so it was taken "
+			    "for a role of cluster \"%s\"",
 			    key.role, key.realm);
 	if (e == CREDENTIAL_OK)
 		e = field_value(&answer, field, &value, why);

@@ -272,7 +272,7 @@ enum credential_exit credential_request_summon(const char *path, size_t n,
 	size_t count = split_url(path, n, parts), role = 0;
 
 	if (count == 0)
-		return refuse_request(why, "is no [CLUSTER/]ROLE[/FIELD]");
+		return refuse_request(why, "is not [CLUSTER/]ROLE[/FIELD]");
 	if (count > 1 && field_of(parts[count - 1], &field))
 		count--;
 	else if (count == 3)

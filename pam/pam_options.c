@@ -152,8 +152,8 @@ static const char *open_private(const char *path, int *ret_fd)
 		return NULL;
 	}
 	close(fd);
-	return "must be a regular file of root's or of the calling user's that "
-	       "nobody else may write";
+	return "must be a regular file that belongs to root or to the calling "
+	       "user and that no other user may write";
 }
 
 static const char *read_file(const char *path, char *buf, size_t *ret_len)

@@ -57,7 +57,8 @@ static int open_top(const char *folder, struct reason *why)
 	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
 		return fd;
 	reason_set(why, STATUS_DENIED,
-		   "the folder %s must be root's and writable by nobody else",
+		   "the folder %s must belong to root, and no other user may "
+		   "write to it",
 		   folder);
 	close(fd);
 	return -1;

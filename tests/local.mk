@@ -9,6 +9,7 @@ LINTS = \
 	tests/lint/generated \
 	tests/lint/sizes \
 	tests/lint/spdx \
+	tests/lint/words \
 	tests/lint/selftest
 TESTS += $(LINTS)
 dist_check_SCRIPTS += $(LINTS)

@@ -206,7 +206,8 @@ enum status agent_new(const char *config_path, struct agent **ret,
 	if (s == STATUS_OK)
 		s = secret_new(WIRE_REPLY_MAX, &a->outbox);
 	if (s != STATUS_OK)
-		reason_set(why, s, "memory cannot be had or locked");
+		reason_set(why, s,
+			   "cannot allocate or lock memory (see LimitMEMLOCK)");
 	if (s == STATUS_OK)
 		s = make_loop(a, why);
 	if (s == STATUS_OK)

@@ -42,7 +42,7 @@ enum status aws_endpoint_check_region(const char *region, struct reason *why)
 	    region[0] != '-' && region[n - 1] != '-')
 		return STATUS_OK;
 	return reason_set(why, STATUS_CONFIG,
-			  "\"%s\" is no AWS region; they look like "
+			  "\"%s\" is not an AWS region; they look like "
 			  "eu-central-1",
 			  region);
 }

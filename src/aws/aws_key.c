@@ -81,7 +81,7 @@ enum status aws_key_make(const char *origin, const struct secret *id,
 	else if (expires && *expires &&
 		 now_parse_foreign(expires, &made.expires_us) != 0)
 		s = reason_set(why, STATUS_CONFIG,
-			       "%s gives an expiration that is no time",
+			       "%s gives an expiration that is not a time",
 			       origin);
 	if (s != STATUS_OK) {
 		aws_key_clear(&made);

@@ -203,9 +203,10 @@ enum status aws_process_run(const char *command, int64_t timeout_us,
 	pid_t pid;
 
 	if (!split(command, &words))
-		return reason_set(why, STATUS_CONFIG,
-				  "credential_process is no command line: it "
-				  "is empty, too long, or has an open quote");
+		return reason_set(
+			why, STATUS_CONFIG,
+			"credential_process is not a command line: it is "
+			"empty, too long, or has an open quote");
 	s = secret_new(AWS_PROCESS_OUTPUT_MAX, &output);
 	if (s != STATUS_OK || pipe2(ends, O_CLOEXEC) != 0) {
 		secret_free(output);

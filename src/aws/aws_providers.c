@@ -275,8 +275,8 @@ static enum status elsewhere(const char *profile, const char *how,
 			     struct reason *why)
 {
 	return reason_set(why, STATUS_CONFIG,
-			  "AWS profile %s gets its credentials by %s, which is "
-			  "had through another profile with "
+			  "AWS profile %s gets its credentials by %s, which "
+			  "works only through another profile with "
 			  "credential_process = aws configure "
 			  "export-credentials --profile %s --format process",
 			  profile, how, profile);
@@ -360,8 +360,8 @@ static enum status source_key(struct aws_providers *c, const char *profile,
 		s = from_instance(c, profile, depth, ret, &said);
 	else if (*from)
 		return reason_set(why, STATUS_CONFIG,
-				  "AWS profile %s: credential_source is none "
-				  "of Environment, EcsContainer, "
+				  "AWS profile %s: credential_source must be "
+				  "Environment, EcsContainer or "
 				  "Ec2InstanceMetadata",
 				  profile);
 	else if (depth >= ROLES_MAX)
@@ -401,10 +401,10 @@ static enum status from_role(struct aws_providers *c, const char *profile,
 		return STATUS_NOT_FOUND;
 	if (aws_profile_text(f, profile, "mfa_serial", unused, sizeof(unused)))
 		return reason_set(why, STATUS_CONFIG,
-				  "AWS profile %s: its role wants a person's "
-				  "one-time code (mfa_serial), which nobody "
-				  "types here; use a role that does not, or "
-				  "credential_process",
+				  "AWS profile %s: its role asks for a "
+				  "person's one-time code (mfa_serial), which "
+				  "keyturn cannot give; use a role that does "
+				  "not, or credential_process",
 				  profile);
 	aws_profile_text(f, profile, "source_profile", source, sizeof(source));
 	aws_profile_text(f, profile, "credential_source", from, sizeof(from));

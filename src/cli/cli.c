@@ -195,8 +195,8 @@ static enum status parse_options(struct cli *c, int argc, char **argv,
 		else if (got < 1000)
 			return reason_set(
 				&c->why, STATUS_USAGE,
-				"option %s is not known here; see keyturn "
-				"%s--help",
+				"unknown option %s for this command; see "
+				"keyturn %s--help",
 				argv[optind - 1],
 				c->command < CLI_COMMAND_COUNT ? "COMMAND " :
 								 "");
@@ -291,9 +291,9 @@ enum status cli_open_ledger(struct cli *c, enum open_ledger mode)
 	/* Also with --quiet: what was frozen is forgotten. */
 	if (s == STATUS_OK && lost)
 		fprintf(stderr,
-			"keyturn: the ledger was not there and was made "
-			"anew: its history and what was frozen are lost, no "
-			"password is\n");
+			"keyturn: the ledger file was missing; a new one was "
+			"created. The history is lost; passwords are not "
+			"affected. What was frozen is not known any more\n");
 	return s;
 }
 

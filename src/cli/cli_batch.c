@@ -80,7 +80,7 @@ static const char *what_happened(const struct runner_result *r,
 				 enum engine_mode mode, bool fresh)
 {
 	if (!r->run[0])
-		return "seen to by another process";
+		return "already handled by another process";
 	if (mode == ENGINE_MODE_IMPORT)
 		return "imported";
 	if (r->restored)

@@ -516,8 +516,8 @@ static void check_known(struct check *k, const struct config_group *role)
 		    "clock was or is wrong; it counts as due");
 	if (known.undelivered_us)
 		say(k, WARN, "sinks",
-		    "a sink has not the current password; keyturn recover "
-		    "delivers it again");
+		    "a sink does not have the current password; keyturn "
+		    "recover delivers it again");
 }
 
 static void check_role(struct check *k, const struct config_group *role)

@@ -267,8 +267,8 @@ enum status cli_rotate(struct cli *c)
 		goto out;
 	if (choice.fresh && !c->o.quiet)
 		log_line(LOG_LEVEL_WARN,
-			 "%zu roles were never taken over; --due leaves them "
-			 "alone: rotate or import them by name",
+			 "%zu roles are not managed yet and are skipped by "
+			 "--due; run keyturn rotate ROLE once",
 			 choice.fresh);
 	if (choice.n == 0 && choice.unseen) {
 		s = reason_set(&c->why, STATUS_REFUSED,

@@ -161,8 +161,8 @@ enum status cli_status(struct cli *c)
 		s = cli_print(c, &t);
 	if (s == STATUS_OK && alarm)
 		s = reason_set(&c->why, STATUS_SOME_FAILED,
-			       "a file holds no token with enough life; see "
-			       "keyturn refresh");
+			       "a file holds no token with enough remaining "
+			       "lifetime; see keyturn refresh");
 	free(roles);
 	text_free(&t);
 	return s;

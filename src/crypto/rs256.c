@@ -63,7 +63,7 @@ enum status rs256_sign(const struct secret *pem, const void *p, size_t n,
 	    EVP_PKEY_get_bits(key) > BITS_MAX) {
 		ERR_clear_error();
 		s = reason_set(why, STATUS_CONFIG,
-			       "it is no private RSA key of %d to %d bits "
+			       "it is not a private RSA key of %d to %d bits "
 			       "without a passphrase",
 			       BITS_MIN, BITS_MAX);
 	} else

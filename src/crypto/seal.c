@@ -25,7 +25,7 @@ static enum status check_key(const struct secret *key, size_t aad_n,
 				  SEAL_KEY_SIZE, secret_len(key));
 	if (aad_n > INT_MAX)
 		return reason_set(why, STATUS_LIMIT,
-				  "%zu bytes of associated data are too many",
+				  "too many bytes of associated data: %zu",
 				  aad_n);
 	return STATUS_OK;
 }

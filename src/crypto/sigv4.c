@@ -312,8 +312,8 @@ static enum status make_scope(const struct sigv4_scope *scope,
 			 scope->region, scope->service);
 
 	if (n < 0 || n >= SCOPE_MAX || !*scope->region || !*scope->service)
-		return reason_set(why, STATUS_USAGE, "\"%s\" is no AWS region",
-				  scope->region);
+		return reason_set(why, STATUS_USAGE,
+				  "\"%s\" is not an AWS region", scope->region);
 	return STATUS_OK;
 }
 

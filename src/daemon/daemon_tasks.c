@@ -169,9 +169,9 @@ static void opened(struct daemon *d, struct task *e, int64_t now)
 	}
 	if (e->lost)
 		log_line(LOG_LEVEL_WARN,
-			 "the ledger was not there and was made anew: its "
-			 "history and what was frozen are lost, no password "
-			 "is");
+			 "the ledger file was missing; a new one was created. "
+			 "The history is lost; passwords are not affected. "
+			 "What was frozen is not known any more");
 	else if (d->trouble[0])
 		log_line(LOG_LEVEL_INFO, "the ledger is back");
 	put_in_force(d, e->made, e->make, now);
@@ -504,7 +504,7 @@ static void load(struct daemon *d, int64_t now)
 		return;
 	d->reload = false;
 	notify_reloading();
-	log_line(LOG_LEVEL_INFO, "reading %s anew", d->path);
+	log_line(LOG_LEVEL_INFO, "reading %s again", d->path);
 	e->path = d->path;
 	e->make = !d->ledger_made;
 	e->patient = !d->generation->ledger || d->trouble[0];

@@ -132,7 +132,7 @@ static void roles(const struct metrics_view *v, struct text *t)
 	each_role(v, t, "role_untaken",
 		  "1: never rotated or imported, so left alone.", untaken);
 	each_role(v, t, "role_undelivered",
-		  "1: a sink has not the current password.", behind);
+		  "1: a sink does not have the current password.", behind);
 	each_role(v, t, "role_ends_early",
 		  "1: VALID UNTIL ends the password before the next rotation.",
 		  ends_early);
@@ -218,7 +218,7 @@ static void files(const struct metrics_view *v, struct text *t)
 		  "When the token in the file ends; 0: there is none.",
 		  file_expires);
 	each_file(v, t, "token_file_alarm",
-		  "1: the token in the file has less life than min_life.",
+		  "1: the token in the file expires sooner than min_life.",
 		  file_alarm);
 	each_file(v, t, "token_file_failures",
 		  "Attempts in a row to refresh the file that failed.",

@@ -306,9 +306,9 @@ static enum status recognise(struct task *e, const struct generation *made)
 	    (s != STATUS_OK && s != STATUS_NOT_FOUND))
 		return s;
 	return reason_set(&e->why, STATUS_LEDGER_UNAVAILABLE,
-			  "%s is not the ledger that was there: its trail has "
-			  "not what was event %lld; put the right one back, or "
-			  "start keyturnd anew with this one",
+			  "%s is not the ledger that was there: its trail "
+			  "does not have what was event %lld; put the right "
+			  "one back, or restart keyturnd with this one",
 			  path, (long long)e->head_seq);
 }
 

@@ -349,11 +349,12 @@ static enum status check_fields(const struct format_credential *c,
 	if (c->port[0] != '\0' && !is_port(c->port))
 		return reason_set(
 			why, STATUS_REFUSED,
-			"the port \"%s\" is no number from 1 to 65535",
+			"the port \"%s\" is not a number from 1 to 65535",
 			c->port);
 	if (c->sslmode[0] != '\0' && !is_sslmode(c->sslmode))
 		return reason_set(why, STATUS_REFUSED,
-				  "\"%s\" is no sslmode of libpq", c->sslmode);
+				  "\"%s\" is not an sslmode of libpq",
+				  c->sslmode);
 	return STATUS_OK;
 }
 

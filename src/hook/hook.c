@@ -37,9 +37,10 @@ enum status hook_events(const char *words, unsigned *ret_events,
 				break;
 		if (e == HOOK_EVENT_COUNT)
 			return reason_set(why, STATUS_CONFIG,
-					  "\"%.*s\" is no event; there are "
-					  "rotated, recovered, failed, frozen, "
-					  "thawed, restored, request and alarm",
+					  "\"%.*s\" is not an event; there "
+					  "are rotated, recovered, failed, "
+					  "frozen, thawed, restored, request "
+					  "and alarm",
 					  (int)n, words);
 		set |= 1U << e;
 	}

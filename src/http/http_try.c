@@ -285,7 +285,7 @@ static enum status explain_unknown(CURLcode code, const struct http_url *u,
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_BAD_CONTENT_ENCODING:
 		return reason_set(why, STATUS_UNKNOWN,
-				  "the answer of %s:%u is no HTTP", u->host,
+				  "the answer of %s:%u is not HTTP", u->host,
 				  u->port);
 	case CURLE_PARTIAL_FILE:
 		return reason_set(why, STATUS_UNKNOWN,

@@ -37,7 +37,7 @@ static enum status explain(CURLUcode code, struct reason *why)
 		return reason_no_memory(why);
 	default:
 		return reason_set(why, STATUS_CONFIG,
-				  "the address is no URL like "
+				  "the address is not a URL like "
 				  "https://host:8200");
 	}
 }

@@ -118,7 +118,7 @@ static const char *explain(const json_error_t *error)
 	case json_error_stack_overflow:
 		return "it is nested too deeply";
 	default:
-		return "it is no JSON";
+		return "it is not JSON";
 	}
 }
 

@@ -44,7 +44,8 @@ enum status open_ledger_open(const struct config *c, enum open_ledger mode,
 		reason_set(why, s,
 			   "there is no ledger %s: bring it back from a "
 			   "backup; if it is lost for good, keyturn recover "
-			   "begins a new one, which knows of no freeze",
+			   "begins a new one, which does not know what was "
+			   "frozen",
 			   o.path);
 	return s;
 }

@@ -117,9 +117,9 @@ enum status open_store_local(const struct config_group *g, bool create,
 	if (s == STATUS_NOT_FOUND && !open_file_exists(o.path))
 		s = reason_set(
 			why, STATUS_STORE_UNAVAILABLE,
-			"%s: the file of [store %s] does not exist; "
-			"bring it back from a backup; if it is lost for good, "
-			"docs/operators.md says how to begin anew",
+			"%s: the file of [store %s] does not exist; bring it "
+			"back from a backup; if it is lost for good, "
+			"docs/operators.md says how to start over",
 			o.path, o.name);
 	return open_file_advise(s, o.key_path, why);
 }

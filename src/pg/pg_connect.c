@@ -275,8 +275,8 @@ static enum status check_login(const struct pg_login *l, struct reason *why)
 		return STATUS_OK;
 	if (stat(l->passfile, &st) != 0 || !S_ISREG(st.st_mode))
 		return reason_set(why, STATUS_CONFIG,
-				  "the passfile %s is not there or no regular "
-				  "file; see admin_passfile",
+				  "the passfile %s is not there or not a "
+				  "regular file; see admin_passfile",
 				  l->passfile);
 	if ((st.st_mode & 077) != 0)
 		return reason_set(why, STATUS_CONFIG,
@@ -483,8 +483,8 @@ static enum status explain(struct attempt *a, struct reason *why)
 				  host, port, r->sqlstate);
 	if (r->asks_otherwise)
 		return reason_set(why, STATUS_REFUSED,
-				  "%s port %s asks for the password otherwise "
-				  "than by SCRAM, as PAM, LDAP and RADIUS do; "
+				  "%s port %s does not ask for the password "
+				  "by SCRAM, but as PAM, LDAP and RADIUS do; "
 				  "put a scram-sha-256 line for keyturn's own "
 				  "address before that one in pg_hba.conf",
 				  host, port);

@@ -153,7 +153,7 @@ static enum status choose_sslmode(struct pg_info *info, bool insecure,
 			mode);
 	if (text_copy(info->sslmode, sizeof(info->sslmode), mode) != STATUS_OK)
 		return reason_set(why, STATUS_CONFIG,
-				  "sslmode is none that libpq knows; use "
+				  "libpq does not know this sslmode; use "
 				  "verify-full");
 	return STATUS_OK;
 }
@@ -229,8 +229,8 @@ enum status pg_info_parse(const char *conninfo, bool insecure,
 	info->options = PQconninfoParse(conninfo, NULL);
 	if (info->options == NULL) {
 		st = reason_set(why, STATUS_CONFIG,
-				"conninfo is no libpq connection string; write "
-				"it as \"host=... port=... dbname=... "
+				"conninfo is not a libpq connection string; "
+				"write it as \"host=... port=... dbname=... "
 				"user=...\" or postgresql://user@host/dbname");
 		goto out;
 	}

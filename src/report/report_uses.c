@@ -186,7 +186,7 @@ void report_uses_text(struct report_uses *u, struct text *t, int64_t now_us)
 
 	sort(u);
 	if (u->n == 0)
-		text_add(t, "nobody's password was checked\n");
+		text_add(t, "no password was checked\n");
 	for (size_t i = 0; i < u->n; i++) {
 		const struct use *use = &u->uses[i];
 

@@ -156,8 +156,8 @@ static enum engine_event foreign(const struct runner *r, struct reason *why)
 	else if (r->marker.none)
 		reason_set(why, STATUS_FROZEN,
 			   "somebody took the password of role %s away; if it "
-			   "shall log in again: keyturn thaw, then keyturn "
-			   "rotate --emergency",
+			   "is to log in again, run keyturn thaw, then "
+			   "keyturn rotate --emergency",
 			   role);
 	else if (r->marker.foreign)
 		reason_set(why, STATUS_FROZEN,
@@ -167,7 +167,7 @@ static enum engine_event foreign(const struct runner *r, struct reason *why)
 			   role);
 	else if (r->state.note[0])
 		reason_set(why, STATUS_FROZEN,
-			   "role %s: %s; keyturn thaw comes first", role,
+			   "role %s: %s; run keyturn thaw first", role,
 			   r->state.note);
 	else
 		reason_set(
@@ -175,8 +175,8 @@ static enum engine_event foreign(const struct runner *r, struct reason *why)
 			"the live version %s of role %s is not in the store: "
 			"the store was rolled back, or another section or "
 			"keyturn rotates this role, which a second must not. "
-			"If nobody does: keyturn thaw, then keyturn rotate "
-			"--emergency replaces the password",
+			"If no other does, run keyturn thaw and then keyturn "
+			"rotate --emergency, which replaces the password",
 			r->marker.live_version, role);
 	return ENGINE_ON_FOREIGN;
 }
@@ -193,11 +193,11 @@ static enum engine_event branched(const struct runner *r, const char *live,
 		return ENGINE_ON_NEVER;
 	reason_set(
 		why, STATUS_REFUSED,
-		"cluster %s is another branch than the marker of role %s "
-		"was written on, and this secret is that one's: give the "
-		"branch a [role] section of its own, with rolname = %s; if "
-		"it took that one's place (restored, or named anew), keyturn "
-		"rotate --emergency makes the secret its own",
+		"cluster %s is another branch than the marker of role %s was "
+		"written on, and this secret is that one's: give the branch a "
+		"[role] section of its own, with rolname = %s; if this "
+		"cluster replaced that one (restored or renamed), run keyturn "
+		"rotate --emergency, which makes the secret its own",
 		r->job->target->name, r->job->role, r->job->rolname);
 	return ENGINE_ON_BRANCHED;
 }

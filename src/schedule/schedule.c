@@ -50,8 +50,8 @@ enum status schedule_duration(const char *s, int64_t *ret_us,
 	if (us == 0)
 		return reason_set(
 			why, STATUS_CONFIG,
-			"\"%.40s\" is no time at all; a duration here "
-			"is positive",
+			"\"%.40s\" is not a time; a duration here must be "
+			"greater than zero",
 			s);
 	*ret_us = us;
 	return STATUS_OK;

@@ -95,8 +95,8 @@ static enum status take_value(struct reading *r, unsigned *ret)
 
 	if (!take_name(r, &n) && !take_number(r, &n))
 		return bad(r, r->field->names != NULL ?
-				      "is no number and no name" :
-				      "is no number");
+				      "is neither a number nor a name" :
+				      "is not a number");
 	if (n < r->field->min || n > r->field->max)
 		return bad(r, "is out of range");
 	*ret = n;
@@ -148,7 +148,8 @@ static enum status take_element(struct reading *r, uint64_t *bits)
 			return bad(r, "has a step without a range; write * or "
 				      "a-b before the /");
 		if (!take_number(r, &step) || step == 0)
-			return bad(r, "has a step that is no positive number");
+			return bad(r, "has a step that is not a positive "
+				      "number");
 		if (step > to - from)
 			return bad(r, "has a step that is longer than its "
 				      "range, so only the first would count");

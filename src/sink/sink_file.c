@@ -369,16 +369,16 @@ enum status sink_file_owner(const struct sink_file *f, const struct sink *s,
 	if (!may_chown() && o.uid != geteuid())
 		return reason_set(
 			why, STATUS_REFUSED,
-			"sink %s: it shall belong to user %u, but "
-			"keyturn runs as user %u without the right to "
-			"give files away (CAP_CHOWN)",
+			"sink %s: it is to belong to user %u, but keyturn "
+			"runs as user %u without the right to give files away "
+			"(CAP_CHOWN)",
 			f->path, (unsigned)o.uid, (unsigned)geteuid());
 	if (!may_chown() && !in_group(o.gid)) {
 		/* A group that nobody asked for and that gets no right. */
 		if (s->gid != (gid_t)-1 || (o.mode & S_IRWXG) != 0)
 			return reason_set(why, STATUS_REFUSED,
-					  "sink %s: it shall have group %u, of "
-					  "which user %u is no member",
+					  "sink %s: it is to have group %u, "
+					  "of which user %u is not a member",
 					  f->path, (unsigned)o.gid,
 					  (unsigned)geteuid());
 		o.gid = (gid_t)-1;

@@ -149,7 +149,7 @@ static enum status parse_kind(const char *word, struct sink *s,
 		s->kind = SINK_PGBOUNCER;
 	else
 		return reason_set(why, STATUS_CONFIG,
-				  "sink: \"%s\" is no kind of file; write "
+				  "sink: \"%s\" is not a kind of file; write "
 				  "pgpass, env or pgbouncer, then the path",
 				  word != NULL ? word : "");
 	return STATUS_OK;

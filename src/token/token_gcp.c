@@ -120,7 +120,7 @@ static enum status read_account(struct gcp *g, struct account *ret,
 		 json_doc_secret(json_doc_get(d, "private_key"), PEM_MAX,
 				 &ret->pem) != STATUS_OK)
 		s = reason_set(why, STATUS_CONFIG,
-			       "[token %s]: %s is no service account's key "
+			       "[token %s]: %s is not a service account's key "
 			       "(JSON with client_email, private_key and "
 			       "token_uri)",
 			       g->base.name, g->key_file);

@@ -235,7 +235,7 @@ static enum status read_answer(struct token_web *w,
 	if (!a->doc)
 		return reason_set(why, STATUS_CORRUPT,
 				  "[token %s]: %s answers %d with something "
-				  "that is no JSON object",
+				  "that is not a JSON object",
 				  w->name, c->whom, r->code);
 	return STATUS_OK;
 }

@@ -144,7 +144,8 @@ static const char *value_fault(unsigned operation, bool reply, unsigned tag,
 	if (n == 0)
 		return "is empty";
 	if (f->kind == KIND_NUMBER)
-		return read_number(value, n, &number) ? NULL : "is no number";
+		return read_number(value, n, &number) ? NULL :
+							"is not a number";
 	if (text_has_control(value, n))
 		return "holds a control character";
 	return text_is_utf8(value, n) ? NULL : "is not UTF-8";

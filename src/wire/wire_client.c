@@ -121,7 +121,7 @@ static enum status check_folder(const char *path, bool last, bool *below_sticky,
 			return cannot_look(why, path);
 	}
 	if (!S_ISDIR(st.st_mode))
-		return refuse_untrusted(why, path, "is no folder");
+		return refuse_untrusted(why, path, "is not a folder");
 	/* In a user namespace that does not know root. */
 	if (path[1] == '\0' && st.st_uid == UID_UNMAPPED)
 		t->root = UID_UNMAPPED;
@@ -161,7 +161,7 @@ static enum status check_path(const char *path, struct trust *ret_trust,
 	if (lstat(path, &st) < 0)
 		return cannot_look(why, path);
 	if (!S_ISSOCK(st.st_mode))
-		return refuse_untrusted(why, path, "is no socket");
+		return refuse_untrusted(why, path, "is not a socket");
 	if (!is_trusted(&t, st.st_uid))
 		return refuse_untrusted(why, path, "belongs to another user");
 	*ret_trust = t;
@@ -364,7 +364,8 @@ static enum status check_arguments(const struct wire_client_request *r,
 	if (size < WIRE_HEADER_SIZE || r->len < WIRE_HEADER_SIZE ||
 	    wire_frame_len(r->frame, false, &len) != STATUS_OK || len != r->len)
 		return reason_set(why, STATUS_ERROR,
-				  "the request to the agent is no whole frame");
+				  "the request to the agent is not a whole "
+				  "frame");
 	return STATUS_OK;
 }
 

@@ -178,8 +178,8 @@ enum status xml_collect(const char *bytes, size_t n, const char *what,
 		reason_set(why, w.failed, "%s %s", what, w.fault);
 	else if (parsed != XML_STATUS_OK)
 		w.failed = reason_set(
-			why, STATUS_ERROR, "%s is no well-formed XML: %s", what,
-			XML_ErrorString(XML_GetErrorCode(w.parser)));
+			why, STATUS_ERROR, "%s is not well-formed XML: %s",
+			what, XML_ErrorString(XML_GetErrorCode(w.parser)));
 	XML_ParserFree(w.parser);
 	return w.failed;
 }

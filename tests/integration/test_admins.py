@@ -385,7 +385,7 @@ def test_check_lives_with_a_workspace_that_tells_nothing(minted):
     site.workspace.endpoint.update(hosts={"host": "elsewhere.example"})
     done = site.run("check", expect=0)
     assert "does not say whether native roles may log in" in done.out
-    assert "is no host of" in done.out
+    assert "is not a host of" in done.out
     site.workspace.knows.clear()
     site.run("check", expect=0)
 
@@ -604,7 +604,7 @@ def test_an_oauth_role_that_cannot_be_is_told(minted):
     sentence(site.run(*create, other, *on, "service-principal"), REFUSED,
              "an identity of the workspace")
     sentence(site.run(*create, "sap", *on, "service-principal"), REFUSED,
-             "no application id")
+             "not an application id")
     sentence(site.run(*create, "ada", *on, "user"), REFUSED, "e-mail")
     assert not role_exists(site, other)
 

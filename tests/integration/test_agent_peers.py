@@ -292,8 +292,8 @@ def test_an_unknown_user_in_a_rule_lets_nobody_in(site, folder, users):
         "sap": f"readers = user:no-such-user uid:{READER}"})
     agent.start()
     try:
-        assert 'sap: there is no user "no-such-user"; nobody is let in by that ' \
-            "until it is known" in agent.said()
+        assert 'sap: there is no user "no-such-user"; until it is ' \
+            "known, it lets no one in" in agent.said()
         assert ask(agent, "GET", uid=READER) == "OK"
         assert ask(agent, "GET", uid=STRANGER) == "DENIED"
     finally:

@@ -335,5 +335,5 @@ def test_a_folder_that_others_may_write_to_is_refused(taken_over, new_agent):
     os.chmod(agent.sockets, 0o777)
     agent.start(ready=False)
     assert agent.process.wait(20) == 2
-    assert "writable by nobody else" in agent.said()
+    assert "no other user may write to it" in agent.said()
     agent.process = None

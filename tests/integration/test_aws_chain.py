@@ -327,7 +327,7 @@ def test_a_web_identity_of_a_profile(home):
 @pytest.mark.parametrize("lines, said", [
     ({}, "source_profile or a credential_source"),
     ({"source_profile": "x", "credential_source": "Environment"}, "not both"),
-    ({"credential_source": "Nowhere"}, "credential_source is none of"),
+    ({"credential_source": "Nowhere"}, "credential_source must be"),
     ({"source_profile": "empty"}, "has no credentials"),
 ])
 def test_a_role_without_a_source_is_said(home, lines, said):

@@ -388,9 +388,9 @@ def test_a_secret_that_may_not_be_made_is_said(new_aws_site, double):
 
 
 @pytest.mark.parametrize("value, said", [
-    ("just-a-password", "no JSON object"),
-    ("[1]", "no JSON object"),
-    ('{"a": 1, "a": 2}', "no JSON object"),
+    ("just-a-password", "not a JSON object"),
+    ("[1]", "not a JSON object"),
+    ('{"a": 1, "a": 2}', "not a JSON object"),
 ])
 def test_a_secret_that_is_no_object_is_not_overwritten(new_aws_site, double,
                                                        value, said):

@@ -256,7 +256,7 @@ def test_check_changes_nothing(taken_over):
 def test_due_rotates_what_is_due_and_else_says_so(new_site):
     site = new_site(roles=("sap", "erp"))
     done = site.run("rotate", "--due", expect=NOTHING_DUE)
-    assert "2 roles were never taken over" in done.err
+    assert "2 roles are not managed yet" in done.err
     assert len(done.err.splitlines()) == 1 and \
         done.out == "nothing is due\n"
     site.run("rotate", "--all", expect=0)

@@ -427,7 +427,7 @@ def test_summon_calls_and_streams(helper, taken_over):
     assert call("main/sap/version") == current.id
     assert call("nobody", 3) == call("other/sap", 3) == ""
     done = helper.run("keyturn-summon", "sap/nofield", expect=3)
-    assert '"nofield" is no field' in done.err, done.err
+    assert '"nofield" is not a field' in done.err, done.err
     with psycopg.connect(call("sap/uri"), passfile="/dev/null",
                          sslrootcert=helper.environment["PGSSLROOTCERT"]):
         pass

@@ -800,7 +800,7 @@ def test_watch_ends_when_nobody_reads_it(caller):
     assert FIRST.encode() in process.stdout.readline()
     process.stdout.close()
     assert process.wait(30) == 1
-    assert b"nobody reads" in process.stderr.read()
+    assert b"not read any more" in process.stderr.read()
     process.stderr.close()
 
 

@@ -328,7 +328,7 @@ def test_a_lost_ledger_is_made_anew_at_a_start_and_its_roles_wait(managed):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(managed.state, name))
     daemon = Daemon(managed).ready()
-    daemon.wait_log("the ledger was not there and was made anew")
+    daemon.wait_log("the ledger file was missing; a new one was created")
     daemon.wait_log("sap: the store knows this role and the ledger does not")
     assert managed.status()["state"] == "new"
     # A person looks.

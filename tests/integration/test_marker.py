@@ -143,7 +143,7 @@ def test_a_marker_of_another_shape_is_refused(hostile, evil):
     site.run("rotate", "sap", expect=0)
     for statement in evil.split("; "):
         site.server.sql(statement, dbname=site.database)
-    refused(site, "no table as keyturn makes it", "rename or drop it")
+    refused(site, "not a table as keyturn makes it", "rename or drop it")
     # One login then says that CURRENT is live.
     mended(site, "alter table keyturn.marker rename to suspicious")
 

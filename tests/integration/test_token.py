@@ -410,7 +410,7 @@ SHAPES = [
      "unavailable", "500 INTERNAL"),
     (200, "<html>{secret}</html>", "denied", "a web page, as for a person"),
     (200, "\n<!DOCTYPE html>{secret}", "denied", "is the address right"),
-    (200, "[1]", "corrupt", "no JSON object"),
+    (200, "[1]", "corrupt", "not a JSON object"),
     (200, '{"token":"{secret}"}', "corrupt", "does not say when it expires"),
     (200, '{"token":"{secret}","expire_time":"soon"}', "corrupt",
      "does not say when it expires"),

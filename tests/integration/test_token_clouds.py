@@ -270,12 +270,12 @@ def test_a_service_account_s_key_gets_a_token(site, clouds, around, authority,
 
 
 @pytest.mark.parametrize("text, sentence", [
-    ("{}", "is no service account's key"),
-    ("no json", "is no service account's key"),
+    ("{}", "is not a service account's key"),
+    ("no json", "is not a service account's key"),
     ('{"type":"external_account","audience":"x"}',
      "is of the type external_account"),
     ('{"client_email":"a","token_uri":"https://localhost:1/","private_key":'
-     '"-----BEGIN PRIVATE KEY-----"}', "it is no private RSA key"),
+     '"-----BEGIN PRIVATE KEY-----"}', "it is not a private RSA key"),
 ])
 def test_a_bad_key_is_said_to_be_one(site, clouds, around, authority, text,
                                      sentence):
@@ -297,7 +297,7 @@ def test_a_weak_key_or_another_kind_is_refused(site, clouds, around, authority,
                                                make):
     gcp(site, authority, key_file=key_file(site, clouds.key_file(
         private_key=pem(make()))))
-    assert "it is no private RSA key of 2048 to 8192 bits" in site.token(
+    assert "it is not a private RSA key of 2048 to 8192 bits" in site.token(
         expect=2, environment=around).err
     assert not clouds.calls
 

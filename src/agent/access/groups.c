@@ -34,7 +34,7 @@ static void note_unknown(void *arg, bool none, const struct reason *why)
 	u->groups->away = u->groups->away || !none;
 	if (!u->groups->quiet)
 		log_line(LOG_LEVEL_WARN,
-			 "%s: %s; nobody is let in by that until it is known",
+			 "%s: %s; until it is known, it lets no one in",
 			 u->role->name, why->text);
 }
 

@@ -23,7 +23,7 @@
 /* A unit may wait while it starts; then it starts without. */
 #define WAIT_US (20 * NOW_SECOND)
 
-#define NO_COPY "no secret can be had now"
+#define NO_COPY "the agent has no usable copy of this secret right now"
 
 char *agent_serve_creds_name(int fd)
 {

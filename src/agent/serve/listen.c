@@ -91,14 +91,15 @@ static enum status check_folder(const char *folder, struct reason *why)
 
 	if (lstat(folder, &st) != 0 || !S_ISDIR(st.st_mode))
 		return reason_set(why, STATUS_CONFIG,
-				  "%s: the folder of the sockets is none",
+				  "%s, where the sockets belong, is not a "
+				  "directory",
 				  folder);
 	if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
 	    (st.st_mode & (S_IWGRP | S_IWOTH)))
 		return reason_set(why, STATUS_CONFIG,
-				  "%s: the folder of the sockets must be "
-				  "root's or the agent's own, and writable by "
-				  "nobody else",
+				  "%s: the folder of the sockets must belong "
+				  "to root or to the agent, and no other user "
+				  "may write to it",
 				  folder);
 	return STATUS_OK;
 }

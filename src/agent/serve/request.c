@@ -255,7 +255,8 @@ static enum agent_outcome do_GET(struct agent_call *k)
 	if (outcome == AGENT_CLOSE)
 		return agent_serve_call_refuse(
 			k, WIRE_RESULT_UNAVAILABLE,
-			"no token of that life can be had");
+			"no token with that much remaining lifetime can be "
+			"obtained");
 	if (outcome == AGENT_PARK)
 		return outcome;
 	outcome = agent_serve_call_record_handout(k, "GET", stale > 0, "");

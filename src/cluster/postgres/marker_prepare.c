@@ -108,9 +108,9 @@ void cluster_postgres_marker_prepare_fault(const struct cluster_session *s,
 		return;
 	default: /* kind, shape */
 		snprintf(ret, size,
-			 "%s is no table as keyturn makes it, so somebody's "
-			 "code could run in it; rename or drop it, and keyturn "
-			 "makes its own",
+			 "%s is not a table as keyturn makes it, so "
+			 "somebody's code could run in it; rename or drop it, "
+			 "and keyturn makes its own",
 			 m);
 	}
 }

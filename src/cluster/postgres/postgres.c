@@ -236,8 +236,8 @@ enum status cluster_postgres_open(const struct cluster_postgres_options *o,
 	st = cluster_postgres_check_name(p->marker_schema, NULL);
 	if (st != STATUS_OK) {
 		st = reason_set(why, STATUS_CONFIG,
-				"cluster %s: marker_schema is no name of 1 to "
-				"63 bytes",
+				"cluster %s: marker_schema must be a name of "
+				"1 to 63 bytes",
 				p->name);
 		goto out;
 	}

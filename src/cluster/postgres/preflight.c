@@ -174,9 +174,9 @@ static void check_restricted(struct cluster_postgres *p,
 	    pg_rows(r) == 1 && pg_value(r, 0, 1)[0] != 't')
 		cluster_postgres_findings_add(
 			f, CLUSTER_FAIL, "rights",
-			"rds.restrict_password_commands is on, and keyturn's admin "
-			"%s is no member of rds_password; run GRANT rds_password "
-			"TO \"%s\"",
+			"rds.restrict_password_commands is on, and keyturn's "
+			"admin %s is not a member of rds_password; run GRANT "
+			"rds_password TO \"%s\"",
 			pg_value(r, 0, 0), pg_value(r, 0, 0));
 	pg_result_free(r);
 }

@@ -201,8 +201,9 @@ static void check_login(const struct pg_result *r, const char *role,
 	if (strcmp(pg_value(r, 0, ROLE_LIMIT), "0") == 0)
 		cluster_postgres_findings_add(
 			f, CLUSTER_WARN, "role",
-			"role %s has CONNECTION LIMIT 0, so nobody can use its "
-			"password; run ALTER ROLE \"%s\" CONNECTION LIMIT -1",
+			"role %s has CONNECTION LIMIT 0, so no one can use "
+			"its password; run ALTER ROLE \"%s\" CONNECTION LIMIT "
+			"-1",
 			role, role);
 	if (strcmp(kind, "md5") == 0)
 		cluster_postgres_findings_add(

@@ -102,8 +102,8 @@ static enum status check_grant(const char *grant, struct reason *why)
 	    strstr(grant, "/*") == NULL)
 		return STATUS_OK;
 	return reason_set(why, STATUS_REFUSED,
-			  "--grant \"%s\" is no \"PRIVILEGE ON OBJECT\"; for a "
-			  "membership there is --owner",
+			  "--grant \"%s\" is not \"PRIVILEGE ON OBJECT\"; for "
+			  "a membership there is --owner",
 			  grant);
 }
 
@@ -151,13 +151,13 @@ static enum status check_spec(const struct cluster_postgres *p,
 	if (spec->kind == CLUSTER_ROLE_SERVICE_PRINCIPAL &&
 	    !is_uuid(spec->role))
 		return reason_set(why, STATUS_REFUSED,
-				  "\"%s\" is no application id; a service "
+				  "\"%s\" is not an application id; a service "
 				  "principal's role has its UUID as name",
 				  spec->role);
 	if (spec->kind == CLUSTER_ROLE_USER && strchr(spec->role, '@') == NULL)
 		return reason_set(why, STATUS_REFUSED,
-				  "\"%s\" is no e-mail address; a user's role "
-				  "has it as name",
+				  "\"%s\" is not an e-mail address; a user's "
+				  "role has it as name",
 				  spec->role);
 	return STATUS_OK;
 }

@@ -113,7 +113,9 @@ enum status open_engine_policy(const struct open_engine *w, const char *name,
 	s = text_copy(p.symbols, sizeof(p.symbols),
 		      config_string(g, CONFIG_policy_symbols));
 	if (s != STATUS_OK)
-		s = reason_set(why, STATUS_CONFIG, "symbols are too many");
+		s = reason_set(why, STATUS_CONFIG,
+			       "too many symbols (at most %zu)",
+			       sizeof(p.symbols) - 1);
 	else
 		s = policy_check(&p, why);
 	if (s != STATUS_OK)

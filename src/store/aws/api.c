@@ -162,8 +162,8 @@ static enum status take(const struct operation *o,
 		json_doc_free(d);
 		return reason_set(
 			why, lost(o),
-			"the answer to %s of %s is no JSON object: is "
-			"%s Secrets Manager?",
+			"the answer to %s of %s is not a JSON object: is %s "
+			"Secrets Manager?",
 			o->action, o->secret, o->a->endpoint.host);
 	}
 	*ret_answer = d;

@@ -34,8 +34,8 @@ enum status store_aws_content_read(const struct json_doc *answer,
 		json_doc_free(d);
 		return reason_set(
 			why, STATUS_CORRUPT,
-			"the value of %s is no JSON object: it is not "
-			"a database secret",
+			"the value of %s is not a JSON object: it is not a "
+			"database secret",
 			secret);
 	}
 	*ret = d;
@@ -141,5 +141,5 @@ enum status store_aws_content_fill(struct json_doc *content,
 	if (s == STATUS_OK)
 		return s;
 	return reason_set(why, s == STATUS_NO_MEMORY ? s : STATUS_REFUSED,
-			  "a field of the credential is no valid UTF-8");
+			  "a field of the credential is not valid UTF-8");
 }

@@ -23,7 +23,7 @@ enum status store_aws_tag_add(struct json_doc *tags, const char *pair,
 	    strncmp(pair, "aws:", 4) == 0)
 		st = reason_set(
 			why, STATUS_CONFIG,
-			"\"%s\" is no tag: KEY=VALUE, up to 128 and 256 "
+			"\"%s\" is not a tag: KEY=VALUE, up to 128 and 256 "
 			"characters, not beginning with aws:",
 			pair);
 	if (st == STATUS_OK)

@@ -154,7 +154,7 @@ static enum status judge(const struct store_vault *v,
 			return no_vault(v, req->writes && r->code < 300, r,
 					why);
 		return reason_set(why, req->writes ? STATUS_UNKNOWN : s,
-				  "store %s failed within itself (HTTP %d)",
+				  "store %s had an internal error (HTTP %d)",
 				  v->name, r->code);
 	}
 }

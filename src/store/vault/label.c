@@ -79,12 +79,13 @@ static enum status deleted_current(const struct store_vault *v,
 				   struct reason *why)
 {
 	return reason_set(why, STATUS_REFUSED,
-			  "store %s: the current secret of %s was %s; keyturn "
-			  "rotate --emergency writes over it",
+			  "store %s: the current secret of %s was %s run "
+			  "keyturn rotate --emergency, which replaces it",
 			  v->name, w->name,
 			  w->a_destroyed ?
-				  "destroyed" :
-				  "deleted: undelete it, and keyturn recover");
+				  "destroyed:" :
+				  "deleted: undelete it and run keyturn "
+				  "recover, or");
 }
 
 static enum status clear_pending(struct store_vault *v,

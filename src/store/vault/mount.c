@@ -32,7 +32,7 @@ static enum status judge_mount(const struct store_vault *v, int code,
 		return store_vault_path_odd(v, code, "describe the mount", why);
 	if (!type || (strcmp(type, "kv") != 0 && strcmp(type, "generic") != 0))
 		return reason_set(why, STATUS_REFUSED,
-				  "store %s: the mount %s is no KV engine",
+				  "store %s: the mount %s is not a KV engine",
 				  v->name, v->mount);
 	if (!version || strcmp(version, "2") != 0)
 		return reason_set(why, STATUS_REFUSED,

@@ -299,17 +299,18 @@ void store_vault_view_state(const struct store_vault_view *w,
 
 	store_vault_view_revision(w, state.revision);
 	if (store_vault_view_halted(w)) {
-		snprintf(state.note, sizeof(state.note),
-			 w->a_destroyed ?
-				 "the current secret was destroyed (version "
-				 "%" PRId64
-				 "), and no undelete brings it back: "
-				 "keyturn rotate --emergency writes over it" :
-				 "the current secret was deleted (version "
-				 "%" PRId64 "): vault kv undelete brings it "
-				 "back, or keyturn rotate --emergency writes "
-				 "over it",
-			 w->a_version);
+		snprintf(
+			state.note, sizeof(state.note),
+			w->a_destroyed ?
+				"the current secret was destroyed (version "
+				"%" PRId64
+				"), and no undelete brings it back: run keyturn "
+				"rotate --emergency, which replaces it" :
+				"the current secret was deleted (version "
+				"%" PRId64 "): vault kv undelete brings it "
+				"back, or run keyturn rotate --emergency, "
+				"which replaces it",
+			w->a_version);
 		*ret_state = state;
 		return;
 	}

@@ -92,8 +92,8 @@ static void tell_host(const struct token_databricks_look *k,
 		    k->host, endpoint, shown);
 	else
 		say(k, TOKEN_WARN, "endpoint",
-		    "%s is no host of %s, whose host is %s", k->host, endpoint,
-		    shown);
+		    "%s is not a host of %s, whose host is %s", k->host,
+		    endpoint, shown);
 }
 
 static void tell_endpoint(const struct token_databricks_look *k,

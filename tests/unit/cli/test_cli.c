@@ -76,10 +76,11 @@ static void what_is_wrong_is_said_in_a_sentence(void **state)
 	} cases[] = {
 		{ "", "a command is missing" },
 		{ "turn", "there is no command turn" },
-		{ "rotate --fast sap", "option --fast is not known here" },
-		{ "status --due", "option --due is not known here" },
+		{ "rotate --fast sap",
+		  "unknown option --fast for this command" },
+		{ "status --due", "unknown option --due for this command" },
 		{ "rotate sap --jobs", "option --jobs needs an argument" },
-		{ "--due rotate", "option --due is not known here" },
+		{ "--due rotate", "unknown option --due for this command" },
 	};
 	struct cli c;
 

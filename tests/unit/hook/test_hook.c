@@ -110,7 +110,7 @@ static void a_word_that_is_no_event_is_refused(void **state)
 				      1 << HOOK_frozen);
 	assert_int_equal(hook_events("rotated rotate", &set, &why),
 			 STATUS_CONFIG);
-	assert_non_null(strstr(why.text, "\"rotate\" is no event"));
+	assert_non_null(strstr(why.text, "\"rotate\" is not an event"));
 }
 
 static void a_hook_is_a_program_or_an_address(void **state)

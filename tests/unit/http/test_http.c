@@ -407,7 +407,7 @@ static void what_was_sent_and_not_answered_is_unknown(void **state)
 	assert_int_equal(post(f, "{}", NULL), STATUS_UNKNOWN);
 	assert_says(f, "within its answer");
 	assert_int_equal(post(f, "{}", NULL), STATUS_UNKNOWN);
-	assert_says(f, "no HTTP");
+	assert_says(f, "not HTTP");
 	assert_int_equal(peer_requests(f->peer), 4);
 }
 

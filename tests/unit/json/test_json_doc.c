@@ -44,9 +44,9 @@ static void what_is_no_json_is_refused(void **state)
 	refuse("{\"a\":1,\"a\":2}", 13, "twice");
 	refuse("\"\xff\"", 3, "UTF-8");
 	refuse("{\"a\\u0000\":1}", 13, "NUL");
-	refuse("<html>", 6, "no JSON");
+	refuse("<html>", 6, "not JSON");
 	refuse("99999999999999999999", 20, "too large");
-	refuse("[1,]", 4, "no JSON");
+	refuse("[1,]", 4, "not JSON");
 }
 
 /* Every cut and every flipped byte of a document with a password: whatever the

@@ -102,7 +102,7 @@ static void a_refused_password_is_no_use(void **state)
 	    OLD FROM ", pid 7");
 	add(*state, "2026-11-21T03:00:00.000000Z", "sap", "OK",
 	    "GET, fresh, pid 7");
-	assert_string_equal(told(*state), "nobody's password was checked\n");
+	assert_string_equal(told(*state), "no password was checked\n");
 }
 
 /* A remote host's name is the attacker's to choose. */

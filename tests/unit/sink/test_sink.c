@@ -1381,8 +1381,8 @@ static void a_bad_sink_setting_is_refused_by_a_sentence(void **state)
 	static const struct {
 		const char *value, *says;
 	} cases[] = {
-		{ "", "no kind" },
-		{ "json /x", "\"json\" is no kind" },
+		{ "", "not a kind" },
+		{ "json /x", "\"json\" is not a kind" },
 		{ "pgpass", "path of the file is missing" },
 		{ "pgpass .pgpass", "absolute path" },
 		{ "pgpass /home/x/", "absolute path" },

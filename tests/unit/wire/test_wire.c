@@ -182,7 +182,7 @@ static void numbers_have_one_spelling(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		one_field(&f, WIRE_GET, WIRE_TAG_WAIT_MS, bad[i],
 			  strlen(bad[i]));
-		assert_refused(&f, false, "WAIT_MS is no number");
+		assert_refused(&f, false, "WAIT_MS is not a number");
 	}
 }
 
