@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/thread.h"
-#include "ledger/ledger_key.h"
+#include "crypto/sign.h"
 
 /* A configuration that was replaced, while queries of it are under way. */
 struct agent_retired {
@@ -422,7 +422,7 @@ enum status agent_config_init(const char *config_path, struct reason *why)
 
 	s = config_load(config_path, &config, why);
 	if (s == STATUS_OK)
-		s = ledger_key_create(
+		s = sign_key_create(
 			config_string(config_find(config,
 						  CONFIG_SECTION_keyturn, ""),
 				      CONFIG_keyturn_audit_key),

@@ -25,7 +25,7 @@ libagent_a_SOURCES = \
 	src/agent/trail/writer.c src/agent/trail/writer.h
 
 # The readers' half: no driver of a cluster, and so no libpq.
-AGENT_LIBS = libagent.a libhandout.a libopen.a libtoken.a libstore.a libaws.a libledger.a \
+AGENT_LIBS = libagent.a libhandout.a libopen.a libtoken.a libstore.a libaws.a libledger.a libaudit.a \
 	libformat.a libschedule.a libconfig.a liblite.a libhttp.a libjson.a \
 	libxml.a libcrypto.a libwire.a libbase.a
 AGENT_OUTSIDE = $(SQLITE_LIBS) $(INIH_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) \

@@ -279,6 +279,22 @@ enum status text_dup(const char *s, char **ret_copy)
 	return STATUS_OK;
 }
 
+void text_cut(char *dst, size_t dst_size, const char *src)
+{
+	size_t n = strlen(src);
+
+	if (n < dst_size) {
+		memcpy(dst, src, n + 1);
+		return;
+	}
+	n = dst_size - 4;
+	/* Not inside a UTF-8 character: back over its continuation bytes. */
+	while (n > 0 && ((unsigned char)src[n] & 0xc0) == 0x80)
+		n--;
+	memcpy(dst, src, n);
+	memcpy(dst + n, "...", 4);
+}
+
 enum status text_copy(char *dst, size_t dst_size, const char *src)
 {
 	size_t n = strlen(src);

@@ -65,6 +65,10 @@ void text_escape(char *dst, size_t dst_size, const char *src, size_t n);
 /* strdup that reports. */
 enum status text_dup(const char *s, char **ret_copy);
 
+/* Copy into a fixed array; what does not fit is cut between two characters and
+ * ends in "...".  dst_size is at least 4. */
+void text_cut(char *dst, size_t dst_size, const char *src);
+
 /* Copy into a fixed array; STATUS_LIMIT (and "" in dst) if it does not fit. */
 enum status text_copy(char *dst, size_t dst_size, const char *src);
 

@@ -15,7 +15,7 @@ static enum status export_line(void *arg, const char *json_line)
 	return STATUS_OK;
 }
 
-static void print_verdict(const struct cli *c, const struct ledger_verdict *v,
+static void print_verdict(const struct cli *c, const struct audit_verdict *v,
 			  bool good)
 {
 	if (c->o.json) {
@@ -36,7 +36,7 @@ static void print_verdict(const struct cli *c, const struct ledger_verdict *v,
 
 enum status cli_audit(struct cli *c)
 {
-	struct ledger_verdict verdict = { .events = 0 };
+	struct audit_verdict verdict = { .events = 0 };
 	bool verify;
 	enum status s;
 

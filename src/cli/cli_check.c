@@ -106,7 +106,7 @@ static void check_ledger(struct check *k)
 
 static void check_audit(struct check *k)
 {
-	struct ledger_verdict v = { .events = 0 };
+	struct audit_verdict v = { .events = 0 };
 	struct ledger *l = k->cli->ledger;
 	char sentence[160];
 	struct reason why;

@@ -14,7 +14,7 @@ struct gathering {
 	int64_t since_us;
 };
 
-static bool wanted(const struct gathering *g, const struct audit_event *e)
+static bool wanted(const struct gathering *g, const struct audit_entry *e)
 {
 	if (e->at_us < g->since_us)
 		return false;
@@ -27,7 +27,7 @@ static bool wanted(const struct gathering *g, const struct audit_event *e)
 static enum status add_line(void *arg, const char *json_line)
 {
 	struct gathering *g = arg;
-	struct audit_event e;
+	struct audit_entry e;
 	enum status s = audit_event_read(json_line, &e, &g->c->why);
 
 	if (s == STATUS_NOT_FOUND)

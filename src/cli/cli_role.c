@@ -64,7 +64,7 @@ static enum status describe(struct cli *c, struct cluster_role_spec *spec,
 static enum status note(struct cli *c, const char *kind, enum status s,
 			const char *detail)
 {
-	struct ledger_event ev = {
+	struct audit_event ev = {
 		.at_us = now_wall(now_system()),
 		.kind = kind,
 		.role = c->args[1],

@@ -22,7 +22,7 @@ keyturn_SOURCES = \
 # Upper layers first; the wiping allocator goes into executables only.
 KEYTURN_LIBS = \
 	libjobs.a libopenengine.a libhandout.a libopen.a libhook.a libreport.a librotation.a libsink.a \
-	libcluster.a libtoken.a libstore.a libaws.a libledger.a libformat.a libschedule.a \
+	libcluster.a libtoken.a libstore.a libaws.a libledger.a libaudit.a libformat.a libschedule.a \
 	libpolicy.a libconfig.a liblite.a libpg.a libhttp.a libjson.a \
 	libxml.a libcrypto.a libbase.a
 KEYTURN_OUTSIDE = $(LIBPQ_LIBS) $(SQLITE_LIBS) $(INIH_LIBS) $(CURL_LIBS) \

@@ -55,14 +55,14 @@ static void raise_alarm(struct refresher *f,
 {
 	char detail[LEDGER_TEXT_SIZE], stamp[NOW_STAMP_SIZE];
 	struct ledger *l = f->generation->ledger;
-	const struct ledger_event ev = { .kind = "alarm",
-					 .role = "",
-					 .run = "",
-					 .actor = f->actor,
-					 .version = "",
-					 .status = status_name(o->status),
-					 .detail = detail,
-					 .took_us = -1 };
+	const struct audit_event ev = { .kind = "alarm",
+					.role = "",
+					.run = "",
+					.actor = f->actor,
+					.version = "",
+					.status = status_name(o->status),
+					.detail = detail,
+					.took_us = -1 };
 
 	if (o->expires_us > 0)
 		snprintf(detail, sizeof(detail),

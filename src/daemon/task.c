@@ -343,14 +343,14 @@ static void open_it(struct task *e)
 static void note(struct task *e)
 {
 	struct ledger *l = e->generation->ledger;
-	const struct ledger_event ev = { .kind = "request",
-					 .role = e->role,
-					 .run = "",
-					 .actor = e->actor,
-					 .version = "",
-					 .status = "",
-					 .detail = TASK_REQUESTED,
-					 .took_us = -1 };
+	const struct audit_event ev = { .kind = "request",
+					.role = e->role,
+					.run = "",
+					.actor = e->actor,
+					.version = "",
+					.status = "",
+					.detail = TASK_REQUESTED,
+					.took_us = -1 };
 
 	e->status = l->ops->note(l, &ev, 1, true, &e->why);
 	if (e->status == STATUS_OK)

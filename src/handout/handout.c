@@ -67,7 +67,7 @@ static enum status record_handout(struct ledger *ledger, const char *role,
 				  struct reason *why)
 {
 	char detail[128];
-	const struct ledger_event ev = {
+	const struct audit_event ev = {
 		.at_us = now_wall(now_system()),
 		.kind = "handout",
 		.role = role,

@@ -145,7 +145,7 @@ enum status handout_token_record(struct ledger *ledger, const char *name,
 				 const char *actor, struct reason *why)
 {
 	char role[HANDOUT_TOKEN_NAME_SIZE], stamp[NOW_STAMP_SIZE], detail[256];
-	const struct ledger_event ev = {
+	const struct audit_event ev = {
 		.kind = "handout",
 		.role = role,
 		.run = "",

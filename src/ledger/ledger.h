@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Schedule, history and audit.  Holds no secret, and can be lost without
- * losing a password.  One interface; ledger_sqlite.c is the embedded backend,
- * a PostgreSQL one for a fleet will be another.
+ * losing a password.  One interface; sqlite/ is the embedded driver, a
+ * PostgreSQL one for a fleet will be another.
  *
  * Durability is grouped: an event may be noted as "with the next durable one".
  * What the protocol needs durable before its next act is said by the engine.
@@ -19,13 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "audit/audit.h"
 #include "base/random.h"
 #include "base/reason.h"
 
-#define LEDGER_ROLE_SIZE      256
-#define LEDGER_TEXT_SIZE      512
+#define LEDGER_ROLE_SIZE      AUDIT_ROLE_SIZE
+#define LEDGER_TEXT_SIZE      AUDIT_TEXT_SIZE
 #define LEDGER_DELIVERED_SIZE 24
-#define LEDGER_HASH_SIZE      65 /* hex and NUL */
+#define LEDGER_HASH_SIZE      AUDIT_HASH_SIZE
 #define LEDGER_FOREVER	      (INT64_MAX / 2)
 #define LEDGER_LIFE_US	      (INT64_C(31) * 86400 * 1000000)
 
@@ -57,20 +58,6 @@ struct ledger_role {
 	bool learnt; /* the ledger has nothing of it, and this is the store's */
 };
 
-/* One step of one run, or one hand-out, as the audit records it. */
-struct ledger_event {
-	int64_t at_us;	     /* wall clock; 0: the ledger's now */
-	const char *kind;    /* "intent", "claim", ..., "handout", "freeze" */
-	const char *role;    /* or "" */
-	const char *run;     /* run id or "" */
-	const char *actor;   /* who: "uid 1000 (alice)", "keyturnd" */
-	const char *version; /* version id or "" */
-	const char *status;  /* status_name() or "" */
-	const char *detail;  /* a sentence without secrets, or "" */
-	int64_t epoch;	     /* 0: none */
-	int64_t took_us;     /* how long the step took, -1: not a step */
-};
-
 typedef enum status ledger_role_fn(void *arg, const struct ledger_role *role);
 
 /* One line of history: a finished or open run. */
@@ -89,17 +76,7 @@ struct ledger_run {
 };
 typedef enum status ledger_run_fn(void *arg, const struct ledger_run *run);
 
-struct ledger_verdict {
-	int64_t events;	     /* how many verified */
-	int64_t checkpoints; /* how many signatures verified */
-	int64_t bad_event;   /* sequence number of the first bad one, 0: none */
-	int64_t unsigned_tail;	     /* events after the last checkpoint */
-	char head[LEDGER_HASH_SIZE]; /* of the last good event */
-};
-
 typedef bool ledger_keep_fn(void *arg, const char *key);
-
-typedef enum status ledger_export_fn(void *arg, const char *json_line);
 
 struct ledger;
 
@@ -118,7 +95,7 @@ struct ledger_ops {
 
 	/* Record events in order.  durable: on disk when this returns; else at
 	 * the latest with the next durable call of this run. */
-	enum status (*note)(struct ledger *l, const struct ledger_event *events,
+	enum status (*note)(struct ledger *l, const struct audit_event *events,
 			    size_t n, bool durable, struct reason *why);
 
 	/*
@@ -128,7 +105,7 @@ struct ledger_ops {
 	 * in ledger_run.
 	 */
 	enum status (*close_run)(struct ledger *l, const char *run,
-				 const struct ledger_event *events, size_t n,
+				 const struct audit_event *events, size_t n,
 				 const struct ledger_role *role,
 				 const char *status, const char *version,
 				 const char *error, const char *steps,
@@ -179,12 +156,12 @@ struct ledger_ops {
 
 	/* Re-derive chain and signatures.  STATUS_AUDIT_BROKEN with the first
 	 * bad event in *ret and in the sentence. */
-	enum status (*verify)(struct ledger *l, struct ledger_verdict *ret,
+	enum status (*verify)(struct ledger *l, struct audit_verdict *ret,
 			      struct reason *why);
 
 	/* Events and checkpoints as JSON lines, in order, exactly the bytes that
 	 * were hashed plus "seq", "prev" and "hash". */
-	enum status (*export)(struct ledger *l, ledger_export_fn *fn, void *arg,
+	enum status (*export)(struct ledger *l, audit_line_fn *fn, void *arg,
 			      struct reason *why);
 
 	/*
@@ -193,8 +170,8 @@ struct ledger_ops {
 	 * after < 0: none are given, and *ret_last is where the trail ends.
 	 */
 	enum status (*follow)(struct ledger *l, int64_t after, size_t most,
-			      ledger_export_fn *fn, void *arg,
-			      int64_t *ret_last, struct reason *why);
+			      audit_line_fn *fn, void *arg, int64_t *ret_last,
+			      struct reason *why);
 
 	/*
 	 * What the trail is known by: the number and the hash (in hex) of event

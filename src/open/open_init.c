@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "crypto/entropy.h"
 #include "crypto/seal.h"
-#include "ledger/ledger_key.h"
+#include "crypto/sign.h"
 #include "open/open_file.h"
 #include "open/open_ledger.h"
 #include "open/open_store.h"
@@ -51,7 +51,7 @@ static enum status create_keys(const struct config_group *g,
 	if (s == STATUS_OK)
 		s = make_folder_of(key, why);
 	if (s == STATUS_OK)
-		s = ledger_key_create(audit, why);
+		s = sign_key_create(audit, why);
 	if (s == STATUS_OK)
 		s = seal_key_create(key, entropy_openssl(), why);
 	return s;

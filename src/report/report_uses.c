@@ -13,10 +13,10 @@
 #define USES_MAX 10000
 
 struct use {
-	char role[LEDGER_ROLE_SIZE];
-	char actor[LEDGER_ROLE_SIZE];
-	char whom[LEDGER_TEXT_SIZE]; /* "from 192.0.2.7, service keyturn" */
-	char version[40];	     /* the last one */
+	char role[AUDIT_ROLE_SIZE];
+	char actor[AUDIT_ROLE_SIZE];
+	char whom[AUDIT_TEXT_SIZE]; /* "from 192.0.2.7, service keyturn" */
+	char version[40];	    /* the last one */
 	bool previous;
 	uint64_t times;
 	int64_t first_us, last_us;
@@ -78,7 +78,7 @@ static uint64_t cut_count(char *whom)
 }
 
 /* "VERIFY, fresh, previous password, from ..., pid 7" as a use of it. */
-static bool read_use(const struct audit_event *e, struct use *use)
+static bool read_use(const struct audit_entry *e, struct use *use)
 {
 	const char *p = behind(e->detail, "VERIFY, "), *rest;
 
@@ -137,7 +137,7 @@ static enum status append(struct report_uses *u, const struct use *use,
 	return STATUS_OK;
 }
 
-enum status report_uses_add(struct report_uses *u, const struct audit_event *e,
+enum status report_uses_add(struct report_uses *u, const struct audit_entry *e,
 			    struct reason *why)
 {
 	struct use use;

@@ -6,8 +6,8 @@
 #ifndef KEYTURN_REPORT_USES_H
 #define KEYTURN_REPORT_USES_H
 
+#include "audit/audit_event.h"
 #include "base/text.h"
-#include "ledger/audit_event.h"
 
 struct report_uses;
 
@@ -16,7 +16,7 @@ void report_uses_free(struct report_uses *u);
 
 /* Take an event in; those that are no accepted password are left out.
  * STATUS_LIMIT: more different users than a report can have. */
-enum status report_uses_add(struct report_uses *u, const struct audit_event *e,
+enum status report_uses_add(struct report_uses *u, const struct audit_entry *e,
 			    struct reason *why);
 
 /* By role; the previous password first, then who came last.  Text for a person

@@ -8,11 +8,11 @@
 #include "base/text.h"
 #include "rotation/runner_env.h"
 
-static struct ledger_event make_event(const struct runner *r, const char *kind,
-				      const char *version, enum status s,
-				      const char *detail)
+static struct audit_event make_event(const struct runner *r, const char *kind,
+				     const char *version, enum status s,
+				     const char *detail)
 {
-	return (struct ledger_event){
+	return (struct audit_event){
 		.at_us = now_wall(r->env->o.now),
 		.kind = kind,
 		.role = r->job->role,
@@ -30,7 +30,7 @@ void runner_ledger_note(struct runner *r, const char *kind, const char *version,
 			enum status s, const char *detail, int64_t took_us)
 {
 	struct ledger *l = r->env->o.ledger;
-	struct ledger_event ev = make_event(r, kind, version, s, detail);
+	struct audit_event ev = make_event(r, kind, version, s, detail);
 
 	ev.took_us = took_us;
 	(void)l->ops->note(l, &ev, 1, false, NULL);
@@ -41,7 +41,7 @@ enum status runner_ledger_note_durably(struct runner *r, const char *kind,
 				       struct reason *why)
 {
 	struct ledger *l = r->env->o.ledger;
-	const struct ledger_event ev =
+	const struct audit_event ev =
 		make_event(r, kind, version, STATUS_OK, detail);
 
 	return l->ops->note(l, &ev, 1, true, why);
@@ -164,8 +164,8 @@ enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 {
 	struct ledger *l = r->env->o.ledger;
 	struct text steps = text_make(LEDGER_TEXT_SIZE - 1);
-	const struct ledger_event ev = make_event(r, achieved(r), r->current,
-						  STATUS_OK, r->job->reason);
+	const struct audit_event ev = make_event(r, achieved(r), r->current,
+						 STATUS_OK, r->job->reason);
 	struct ledger_role role;
 	enum status s;
 

@@ -30,7 +30,7 @@ static enum status l_begin(struct ledger *l, const char *run, const char *role,
 	return STATUS_OK;
 }
 
-static enum status l_note(struct ledger *l, const struct ledger_event *events,
+static enum status l_note(struct ledger *l, const struct audit_event *events,
 			  size_t n, bool durable, struct reason *why)
 {
 	struct world *w = of_ledger(l);
@@ -56,7 +56,7 @@ static enum status l_note(struct ledger *l, const struct ledger_event *events,
 }
 
 static enum status l_close(struct ledger *l, const char *run,
-			   const struct ledger_event *events, size_t n,
+			   const struct audit_event *events, size_t n,
 			   const struct ledger_role *role, const char *status,
 			   const char *version, const char *error,
 			   const char *steps, bool keep_open,

@@ -113,7 +113,7 @@ static enum status write_batch(struct agent_trail_writer *s,
 			       const struct list *batch, struct reason *why)
 {
 	static const char none[] = "";
-	struct ledger_event events[BATCH_MAX];
+	struct audit_event events[BATCH_MAX];
 	struct words words[BATCH_MAX];
 	enum status st = STATUS_OK;
 	size_t n = 0;
@@ -127,7 +127,7 @@ static enum status write_batch(struct agent_trail_writer *s,
 	for (const struct agent_trail_writer_line *l = batch->first; l;
 	     l = l->next, n++) {
 		words_of(l, &words[n]);
-		events[n] = (struct ledger_event){
+		events[n] = (struct audit_event){
 			.at_us = l->at_us,
 			.kind = l->kind,
 			.role = l->role,

@@ -5,14 +5,22 @@
  */
 #include "ledger/sqlite/sqlite_internal.h"
 
-#include <string.h>
+#include "base/encode.h"
 
 static enum status checkpoint_in(struct lite_tx *tx, void *arg,
 				 struct reason *why)
 {
 	struct ledger_sqlite *l = arg;
+	struct ledger_sqlite_trail t;
+	struct audit_checkpoint cp;
+	enum status st;
 
-	return audit_trail_sign(tx, &l->keys, now_wall(l->now), why);
+	ledger_sqlite_trail_init(&t, tx);
+	st = audit_sign(&t.walk, &l->keys, now_wall(l->now), &cp, why);
+	if (st == STATUS_NOT_FOUND)
+		return STATUS_OK; /* it did not grow */
+	return st == STATUS_OK ? ledger_sqlite_trail_checkpoint(tx, &cp, why) :
+				 st;
 }
 
 enum status ledger_sqlite_audit_checkpoint(struct ledger *ledger,
@@ -30,18 +38,20 @@ enum status ledger_sqlite_audit_checkpoint(struct ledger *ledger,
 
 struct verification {
 	struct ledger_sqlite *l;
-	struct ledger_verdict *ret;
+	struct audit_verdict *ret;
 };
 
 static enum status verify_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	struct verification *v = arg;
+	struct ledger_sqlite_trail t;
 
-	return audit_trail_verify(tx, &v->l->keys, v->ret, why);
+	ledger_sqlite_trail_init(&t, tx);
+	return audit_verify(&t.walk, &v->l->keys, v->ret, why);
 }
 
 enum status ledger_sqlite_audit_verify(struct ledger *ledger,
-				       struct ledger_verdict *ret,
+				       struct audit_verdict *ret,
 				       struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
@@ -52,7 +62,7 @@ enum status ledger_sqlite_audit_verify(struct ledger *ledger,
 }
 
 struct exporting {
-	ledger_export_fn *fn;
+	audit_line_fn *fn;
 	void *arg;
 	enum status stopped;
 };
@@ -67,12 +77,14 @@ static enum status export_line(void *arg, const char *line)
 
 static enum status export_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
-	return audit_trail_export(tx, export_line, arg, why);
+	struct ledger_sqlite_trail t;
+
+	ledger_sqlite_trail_init(&t, tx);
+	return audit_export(&t.walk, export_line, arg, why);
 }
 
-enum status ledger_sqlite_audit_export(struct ledger *ledger,
-				       ledger_export_fn *fn, void *arg,
-				       struct reason *why)
+enum status ledger_sqlite_audit_export(struct ledger *ledger, audit_line_fn *fn,
+				       void *arg, struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct exporting x = { fn, arg, STATUS_OK };
@@ -91,13 +103,23 @@ struct following {
 static enum status follow_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	struct following *f = arg;
+	struct ledger_sqlite_trail t;
+	struct audit_link end;
+	enum status st;
 
-	return audit_trail_export_after(tx, f->after, f->most, export_line,
-					&f->x, &f->last, why);
+	if (f->after < 0) {
+		st = ledger_sqlite_trail_end(tx, &end, why);
+		if (st == STATUS_OK)
+			f->last = end.seq;
+		return st;
+	}
+	ledger_sqlite_trail_init(&t, tx);
+	return audit_export_after(&t.walk, f->after, f->most, export_line,
+				  &f->x, &f->last, why);
 }
 
 enum status ledger_sqlite_audit_follow(struct ledger *ledger, int64_t after,
-				       size_t most, ledger_export_fn *fn,
+				       size_t most, audit_line_fn *fn,
 				       void *arg, int64_t *ret_last,
 				       struct reason *why)
 {
@@ -113,16 +135,15 @@ enum status ledger_sqlite_audit_follow(struct ledger *ledger, int64_t after,
 	return STATUS_OK;
 }
 
-struct heading {
-	int64_t seq;
-	char hash[LEDGER_HASH_SIZE];
-};
-
 static enum status head_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
-	struct heading *h = arg;
+	struct audit_link *head = arg;
+	enum status st;
 
-	return audit_trail_walk_head(tx, h->seq, &h->seq, h->hash, why);
+	if (head->seq >= 0)
+		return ledger_sqlite_trail_at(tx, head->seq, head, why);
+	st = ledger_sqlite_trail_end(tx, head, why);
+	return st == STATUS_OK && head->seq == 0 ? STATUS_NOT_FOUND : st;
 }
 
 enum status ledger_sqlite_audit_head(struct ledger *ledger, int64_t seq,
@@ -131,12 +152,12 @@ enum status ledger_sqlite_audit_head(struct ledger *ledger, int64_t seq,
 				     struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
-	struct heading h = { .seq = seq };
-	enum status st = lite_read(l->db, head_in, &h, why);
+	struct audit_link head = { .seq = seq };
+	enum status st = lite_read(l->db, head_in, &head, why);
 
 	if (st != STATUS_OK)
 		return ledger_sqlite_translate(st, why);
-	*ret_seq = h.seq;
-	memcpy(ret_hash, h.hash, LEDGER_HASH_SIZE);
+	*ret_seq = head.seq;
+	encode_hex(head.hash, sizeof head.hash, ret_hash);
 	return STATUS_OK;
 }

@@ -86,13 +86,13 @@ enum status ledger_sqlite_begin(struct ledger *ledger, const char *run,
 	struct begun b = { run, role, mode, actor, reason, now_wall(l->now) };
 	bool said = reason && reason[0];
 	char detail[LEDGER_TEXT_SIZE * 2];
-	struct ledger_event e = { .at_us = b.now_us,
-				  .kind = "intent",
-				  .role = role,
-				  .run = run,
-				  .actor = actor,
-				  .detail = detail,
-				  .took_us = -1 };
+	struct audit_event e = { .at_us = b.now_us,
+				 .kind = "intent",
+				 .role = role,
+				 .run = run,
+				 .actor = actor,
+				 .detail = detail,
+				 .took_us = -1 };
 	struct ledger_sqlite_record r;
 	enum status st;
 

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 struct closed {
 	const char *run;
 	const struct ledger_role *role;
@@ -30,7 +32,7 @@ static enum status load_begun(struct lite_tx *tx, void *arg, struct reason *why)
 	st = lite_step(q, why);
 	if (st != STATUS_OK)
 		return st;
-	audit_trail_cut(c->actor, sizeof c->actor, lite_text(q, 0));
+	text_cut(c->actor, sizeof c->actor, lite_text(q, 0));
 	c->begun_us = lite_int(q, 1);
 	lite_done(q);
 	return STATUS_OK;
@@ -130,7 +132,7 @@ static enum status close_in(struct lite_tx *tx, void *arg, struct reason *why)
 }
 
 enum status ledger_sqlite_close(struct ledger *ledger, const char *run,
-				const struct ledger_event *events, size_t n,
+				const struct audit_event *events, size_t n,
 				const struct ledger_role *role,
 				const char *status, const char *version,
 				const char *error, const char *steps,
@@ -145,13 +147,13 @@ enum status ledger_sqlite_close(struct ledger *ledger, const char *run,
 			    .steps = steps,
 			    .now_us = now_wall(l->now),
 			    .keep_open = keep_open };
-	struct ledger_event e = { .at_us = c.now_us,
-				  .kind = "close",
-				  .role = role->role,
-				  .run = run,
-				  .version = version,
-				  .status = status,
-				  .detail = error };
+	struct audit_event e = { .at_us = c.now_us,
+				 .kind = "close",
+				 .role = role->role,
+				 .run = run,
+				 .version = version,
+				 .status = status,
+				 .detail = error };
 	struct ledger_sqlite_record r;
 	enum status st;
 

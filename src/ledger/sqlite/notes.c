@@ -54,7 +54,7 @@ void ledger_sqlite_notes_free(struct ledger_sqlite_notes *ns)
 
 enum status ledger_sqlite_notes_write(struct ledger_sqlite *l,
 				      struct ledger_sqlite_notes *ns,
-				      const struct ledger_event *e,
+				      const struct audit_event *e,
 				      struct reason *why)
 {
 	struct ledger_sqlite_note *n = calloc(1, sizeof *n);
@@ -62,7 +62,7 @@ enum status ledger_sqlite_notes_write(struct ledger_sqlite *l,
 
 	if (!n)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	st = audit_trail_body(e, e->at_us ? e->at_us : now_wall(l->now),
+	st = audit_event_body(e, e->at_us ? e->at_us : now_wall(l->now),
 			      &n->body, why);
 	if (st == STATUS_OK &&
 	    text_copy(n->run, sizeof n->run, e->run ? e->run : "") != STATUS_OK)
@@ -78,7 +78,7 @@ enum status ledger_sqlite_notes_write(struct ledger_sqlite *l,
 
 enum status ledger_sqlite_notes_write_all(struct ledger_sqlite *l,
 					  struct ledger_sqlite_notes *ns,
-					  const struct ledger_event *events,
+					  const struct audit_event *events,
 					  size_t n, struct reason *why)
 {
 	enum status st = STATUS_OK;
@@ -151,6 +151,6 @@ enum status ledger_sqlite_notes_append(struct lite_tx *tx,
 	const struct ledger_sqlite_note *n;
 
 	for (n = ns->first; n && st == STATUS_OK; n = n->next)
-		st = audit_trail_append(tx, n->body, why);
+		st = ledger_sqlite_trail_append(tx, n->body, why);
 	return st;
 }

@@ -8,10 +8,16 @@
 static enum status record_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	struct ledger_sqlite_record *r = arg;
+	struct ledger_sqlite_trail t;
+	struct audit_link end;
 	enum status st = STATUS_OK;
 
-	if (r->intact)
-		st = audit_trail_intact(tx, &r->l->keys, why);
+	if (r->intact) {
+		ledger_sqlite_trail_init(&t, tx);
+		st = ledger_sqlite_trail_end(tx, &end, why);
+		if (st == STATUS_OK)
+			st = audit_intact(&t.walk, end.seq, &r->l->keys, why);
+	}
 	if (st == STATUS_OK)
 		st = ledger_sqlite_notes_append(tx, &r->old, why);
 	if (st == STATUS_OK)
@@ -49,7 +55,7 @@ enum status ledger_sqlite_record_commit(struct ledger_sqlite_record *r,
 }
 
 enum status ledger_sqlite_record_note(struct ledger *ledger,
-				      const struct ledger_event *events,
+				      const struct audit_event *events,
 				      size_t n, bool durable,
 				      struct reason *why)
 {

@@ -181,12 +181,12 @@ static enum status set_frozen(struct ledger_sqlite *l, lite_fn *fn,
 			      struct reason *why)
 {
 	struct freeze f = { name, reason, now_wall(l->now) };
-	struct ledger_event e = { .at_us = f.now_us,
-				  .kind = kind,
-				  .role = name,
-				  .actor = actor,
-				  .detail = reason,
-				  .took_us = -1 };
+	struct audit_event e = { .at_us = f.now_us,
+				 .kind = kind,
+				 .role = name,
+				 .actor = actor,
+				 .detail = reason,
+				 .took_us = -1 };
 	struct ledger_sqlite_record r;
 	enum status st;
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "ledger/sqlite/sqlite_internal.h"
 
 #define APPLICATION_ID 0x4b544c47u /* "KTLG" */
@@ -66,8 +67,8 @@ static const char undelivered[] = "ALTER TABLE role ADD COLUMN"
 static const char delivered[] = "ALTER TABLE role ADD COLUMN"
 				" delivered TEXT NOT NULL DEFAULT '';";
 
-static const char *const schema[] = { tables, audit_trail_schema, undelivered,
-				      delivered, NULL };
+static const char *const schema[] = { tables, ledger_sqlite_trail_schema,
+				      undelivered, delivered, NULL };
 
 enum status ledger_sqlite_translate(enum status st, struct reason *why)
 {
@@ -104,7 +105,7 @@ void ledger_sqlite_bind_cut(struct lite_stmt *q, int i, const char *s,
 {
 	char cut[LEDGER_TEXT_SIZE];
 
-	audit_trail_cut(cut, size < sizeof cut ? size : sizeof cut, s ? s : "");
+	text_cut(cut, size < sizeof cut ? size : sizeof cut, s ? s : "");
 	lite_bind_text(q, i, cut);
 }
 
@@ -149,7 +150,7 @@ static const struct ledger_ops ops = {
 };
 
 static enum status load_keys(const struct ledger_sqlite_options *o,
-			     struct audit_trail_keys *keys, struct reason *why)
+			     struct audit_keys *keys, struct reason *why)
 {
 	enum status st = STATUS_OK;
 

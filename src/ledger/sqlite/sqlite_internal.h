@@ -10,8 +10,9 @@
 
 #include <pthread.h>
 
-#include "ledger/audit_trail.h"
+#include "audit/audit_event.h"
 #include "ledger/sqlite/sqlite.h"
+#include "ledger/sqlite/trail.h"
 #include "lite/lite.h"
 
 /* An event that is already written down, but not yet in the file. */
@@ -30,7 +31,7 @@ struct ledger_sqlite_notes {
 struct ledger_sqlite {
 	struct ledger ledger; /* first: what the caller holds */
 	struct lite *db;
-	struct audit_trail_keys keys;
+	struct audit_keys keys;
 	const struct now *now;
 	pthread_mutex_t lock; /* of pending */
 	struct ledger_sqlite_notes pending;
@@ -76,13 +77,13 @@ void ledger_sqlite_notes_free(struct ledger_sqlite_notes *ns);
 /* Write one event down and queue it in ns.  ns is unchanged on failure. */
 enum status ledger_sqlite_notes_write(struct ledger_sqlite *l,
 				      struct ledger_sqlite_notes *ns,
-				      const struct ledger_event *e,
+				      const struct audit_event *e,
 				      struct reason *why);
 
 /* The same for n events; after a failure ns has those before it. */
 enum status ledger_sqlite_notes_write_all(struct ledger_sqlite *l,
 					  struct ledger_sqlite_notes *ns,
-					  const struct ledger_event *events,
+					  const struct audit_event *events,
 					  size_t n, struct reason *why);
 
 /* Move what was noted for later and goes before `fresh` into ret_old: events of
@@ -135,12 +136,12 @@ enum status ledger_sqlite_begin(struct ledger *ledger, const char *run,
 				struct reason *why);
 
 enum status ledger_sqlite_record_note(struct ledger *ledger,
-				      const struct ledger_event *events,
+				      const struct audit_event *events,
 				      size_t n, bool durable,
 				      struct reason *why);
 
 enum status ledger_sqlite_close(struct ledger *ledger, const char *run,
-				const struct ledger_event *events, size_t n,
+				const struct audit_event *events, size_t n,
 				const struct ledger_role *role,
 				const char *status, const char *version,
 				const char *error, const char *steps,
@@ -181,15 +182,14 @@ enum status ledger_sqlite_audit_checkpoint(struct ledger *ledger,
 					   struct reason *why);
 
 enum status ledger_sqlite_audit_verify(struct ledger *ledger,
-				       struct ledger_verdict *ret,
+				       struct audit_verdict *ret,
 				       struct reason *why);
 
-enum status ledger_sqlite_audit_export(struct ledger *ledger,
-				       ledger_export_fn *fn, void *arg,
-				       struct reason *why);
+enum status ledger_sqlite_audit_export(struct ledger *ledger, audit_line_fn *fn,
+				       void *arg, struct reason *why);
 
 enum status ledger_sqlite_audit_follow(struct ledger *ledger, int64_t after,
-				       size_t most, ledger_export_fn *fn,
+				       size_t most, audit_line_fn *fn,
 				       void *arg, int64_t *ret_last,
 				       struct reason *why);
 

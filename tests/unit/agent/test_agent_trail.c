@@ -34,7 +34,7 @@ struct world {
 	struct text events;  /* a line each */
 };
 
-static enum status note(struct ledger *l, const struct ledger_event *events,
+static enum status note(struct ledger *l, const struct audit_event *events,
 			size_t n, bool durable, struct reason *why)
 {
 	struct world *w =

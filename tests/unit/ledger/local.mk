@@ -6,5 +6,5 @@ tests_unit_ledger_test_ledger_sqlite_SOURCES = \
 	tests/unit/lite/scratch.c \
 	tests/unit/lite/scratch.h
 tests_unit_ledger_test_ledger_sqlite_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_ledger_test_ledger_sqlite_LDADD = libledger.a liblite.a \
-	libcrypto.a libbase.a $(SQLITE_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+tests_unit_ledger_test_ledger_sqlite_LDADD = libledger.a libaudit.a \
+	liblite.a libcrypto.a libjson.a libbase.a $(SQLITE_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)

@@ -80,13 +80,13 @@ static int remove_folder(void **state)
 	return 0;
 }
 
-static struct ledger_event step(const char *kind, struct id *run)
+static struct audit_event step(const char *kind, struct id *run)
 {
-	struct ledger_event e = { .kind = kind,
-				  .role = "sap",
-				  .run = run->s,
-				  .actor = "uid 1000 (alice)",
-				  .took_us = 12 };
+	struct audit_event e = { .kind = kind,
+				 .role = "sap",
+				 .run = run->s,
+				 .actor = "uid 1000 (alice)",
+				 .took_us = 12 };
 
 	return e;
 }
@@ -106,7 +106,7 @@ static enum status finish(struct ledger *l, unsigned n, const char *role,
 {
 	struct ledger_role r = { .version = "v", .rotated_us = 77, .epoch = 3 };
 	struct id id = id_of(n);
-	struct ledger_event e = step("promote", &id);
+	struct audit_event e = step("promote", &id);
 
 	snprintf(r.role, sizeof r.role, "%s", role);
 	snprintf(r.last_status, sizeof r.last_status, "%s", status);
@@ -115,9 +115,9 @@ static enum status finish(struct ledger *l, unsigned n, const char *role,
 				 "claim=10 stage=20", keep_open, why);
 }
 
-static struct ledger_verdict verdict(struct ledger *l, enum status want)
+static struct audit_verdict verdict(struct ledger *l, enum status want)
 {
-	struct ledger_verdict v = { .bad_event = -1 };
+	struct audit_verdict v = { .bad_event = -1 };
 	struct reason why = { "" };
 	enum status st = l->ops->verify(l, &v, &why);
 
@@ -526,7 +526,7 @@ static void a_note_waits_for_the_next_durable_one_of_its_run(void **state)
 	struct lines x = { .f = NULL };
 	struct reason why = { "" };
 	struct id a = id_of(1), b = id_of(2);
-	struct ledger_event ea = step("claim", &a), eb = step("claim", &b);
+	struct audit_event ea = step("claim", &a), eb = step("claim", &b);
 
 	assert_int_equal(l->ops->note(l, &ea, 1, false, &why), STATUS_OK);
 	assert_int_equal(l->ops->note(l, &eb, 1, false, &why), STATUS_OK);
@@ -546,7 +546,7 @@ static void a_note_nobody_followed_up_is_written_at_the_end(void **state)
 {
 	struct ledger *l = must_open(*state);
 	struct id a = id_of(1);
-	struct ledger_event e = step("claim", &a);
+	struct audit_event e = step("claim", &a);
 	struct reason why = { "" };
 
 	assert_int_equal(l->ops->note(l, &e, 1, false, &why), STATUS_OK);
@@ -567,7 +567,7 @@ static void the_body_of_an_event_is_canonical(void **state)
 	struct ledger *l = must_open(*state);
 	struct lines x = { .f = NULL };
 	struct id a = id_of(1);
-	struct ledger_event e = step("claim", &a);
+	struct audit_event e = step("claim", &a);
 	struct reason why = { "" };
 
 	assert_int_equal(now_parse("2026-11-21T03:00:00.123456Z", &e.at_us), 0);
@@ -587,7 +587,7 @@ static void a_long_detail_is_cut_between_characters(void **state)
 	struct ledger *l = must_open(*state);
 	struct lines x = { .f = NULL };
 	struct id a = id_of(1);
-	struct ledger_event e = step("claim", &a);
+	struct audit_event e = step("claim", &a);
 	struct reason why = { "" };
 	char detail[2048] = "";
 	int i;
@@ -675,7 +675,7 @@ static void the_trail_is_followed_from_any_event(void **state)
 	struct lines x = { .f = NULL }, whole = { .f = NULL };
 	struct reason why = { "" };
 	struct id a = id_of(1);
-	struct ledger_event e = step("claim", &a);
+	struct audit_event e = step("claim", &a);
 	int64_t last = -7;
 
 	assert_int_equal(l->ops->follow(l, -1, 9, keep_line, &x, &last, &why),
@@ -720,7 +720,7 @@ static void make_trail(const char *folder)
 	unsigned i;
 
 	for (i = 1; i <= 10; i++) {
-		struct ledger_event e = step("claim", &a);
+		struct audit_event e = step("claim", &a);
 
 		snprintf(detail, sizeof detail, "event %u", i);
 		e.detail = detail;
@@ -734,7 +734,7 @@ static void make_trail(const char *folder)
 
 static void a_whole_trail_verifies_with_the_public_key_alone(void **state)
 {
-	struct ledger_verdict v;
+	struct audit_verdict v;
 	struct reason why = { "" };
 	struct ledger *l = NULL;
 
@@ -844,7 +844,7 @@ static void tamper_once(const struct tampering *t)
 	char *folder = NULL;
 	struct ledger *l;
 	struct reason why = { "" };
-	struct ledger_verdict v;
+	struct audit_verdict v;
 	char sentence[64];
 
 	assert_int_equal(make_folder((void **)&folder), 0);
@@ -882,7 +882,7 @@ static void a_trail_rewritten_with_good_hashes_fails_its_checkpoint(
 	const char *a = scratch_path(*state, "ledger.db");
 	char *other = NULL;
 	struct ledger *l;
-	struct ledger_verdict v;
+	struct audit_verdict v;
 	char sql[1024];
 
 	/* Another ledger has a chain that fits in itself; the first one's
@@ -946,7 +946,7 @@ static void a_full_disk_refuses_a_run(void **state)
 
 static int full_after(const char *folder, void *arg)
 {
-	struct ledger_verdict v;
+	struct audit_verdict v;
 	struct reason why = { "" };
 	struct ledger_role r;
 	struct ledger *l;
@@ -961,7 +961,7 @@ static int full_after(const char *folder, void *arg)
 		SCRATCH_CHECK(begin(l, i, "sap", &why) == STATUS_OK);
 	scratch_fill(folder);
 	for (i = 1; i <= THREADS; i++) {
-		struct ledger_event e = step("verify", &a);
+		struct audit_event e = step("verify", &a);
 
 		a = id_of(i);
 		/* What must be durable before CURRENT moves, and the end. */
@@ -1040,7 +1040,7 @@ static void *run_some(void *arg)
 	for (i = 0; i < 10; i++) {
 		unsigned n = w->id * 100 + i;
 		struct id id = id_of(n);
-		struct ledger_event e = step("claim", &id);
+		struct audit_event e = step("claim", &id);
 
 		w->failed |= begin(w->l, n, role, &why) != STATUS_OK;
 		w->failed |= w->l->ops->note(w->l, &e, 1, i % 2 == 0, &why) !=
@@ -1095,7 +1095,7 @@ static enum status count_open(void *arg, const struct ledger_run *run)
 
 static void a_killed_writer_leaves_a_valid_chain(void **state)
 {
-	struct ledger_verdict v = { .events = 0 };
+	struct audit_verdict v = { .events = 0 };
 	struct reason why = { "" };
 	unsigned i, n, open;
 	struct ledger_role r;

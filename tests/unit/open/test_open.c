@@ -240,7 +240,7 @@ static void a_hand_out_is_in_the_audit(void **state)
 }
 
 static enum status refuse_note(struct ledger *l,
-			       const struct ledger_event *events, size_t n,
+			       const struct audit_event *events, size_t n,
 			       bool durable, struct reason *why)
 {
 	(void)l, (void)events, (void)n, (void)durable;

@@ -11,6 +11,6 @@ TESTS += tests/unit/report/test_report_uses
 tests_unit_report_test_report_uses_SOURCES = \
 	tests/unit/report/test_report_uses.c
 tests_unit_report_test_report_uses_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_report_test_report_uses_LDADD = libreport.a libledger.a libjson.a \
+tests_unit_report_test_report_uses_LDADD = libreport.a libaudit.a libjson.a \
 	liblite.a libcrypto.a libbase.a $(SQLITE_LIBS) $(JANSSON_LIBS) \
 	$(OPENSSL_LIBS) $(CMOCKA_LIBS) -lm

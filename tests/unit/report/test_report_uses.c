@@ -31,7 +31,7 @@ static void add(struct report_uses *u, const char *at, const char *role,
 		const char *status, const char *detail)
 {
 	struct text line = text_make(4096);
-	struct audit_event e;
+	struct audit_entry e;
 	struct reason why;
 
 	text_printf(&line,
@@ -133,7 +133,7 @@ static void json_has_all_of_it(void **state)
 
 static void a_checkpoint_is_no_event_and_garbage_is_corrupt(void **state)
 {
-	struct audit_event e;
+	struct audit_entry e;
 	struct reason why;
 
 	(void)state;
