@@ -2,12 +2,14 @@
 """What a proof needs is tried while the old password lives: a condition that
 can be known before costs nobody's access."""
 
+import os
 import re
 
 import pytest
 
 from rig.daemon import QUICK, Daemon, overdue
 from rig.installation import ADMIN, FIRST_PASSWORD
+from rig.pam import Services, own_folder
 from rig.server import free_port, wait_for
 from rig.verdict import finding, sentence
 
@@ -172,6 +174,29 @@ def test_a_control_of_one_role_does_not_vouch_for_another(new_site):
     site.must_log_in(FIRST_PASSWORD, "other")
 
 
+def test_who_is_let_in_with_any_password_has_a_control_of_its_own(
+        folder, tools, new_server, new_site):
+    """The server asks, and takes whatever is said."""
+    server = new_server()
+    server.stop()
+    services = Services(os.path.join(own_folder(server.folder + "/pam"),
+                                     "services"), tools.binary)
+    # The first one asks, and nobody minds what it thinks of the answer.
+    services.write("anybody", "auth optional pam_unix.so nodelay\n"
+                   "auth required pam_permit.so\n"
+                   "account required pam_permit.so\n")
+    server.environment = services.environment
+    server.start()
+    site = new_site(on=server, roles=("sap", "other"))
+    site.run("rotate", "sap", expect=0)
+    server.hba("hostssl all other 127.0.0.1/32 pam pamservice=anybody")
+    sentence(site.run("rotate", "other"), REFUSED, "other",
+             "nothing was changed", "pg_hba.conf")
+    assert site.current("other") is None
+    server.hba()
+    site.must_log_in(FIRST_PASSWORD, "other")
+
+
 def test_a_wrong_password_comes_before_the_right_one(taken_over):
     """A server that counts failures forgets them after a success."""
     site = taken_over
@@ -211,7 +236,7 @@ def test_what_is_refused_after_the_password_is_a_proof(new_site, how):
         site.server.sql(f"create database {other}")
         site.server.sql(f"alter database {other} allow_connections false")
         site.configure(keyturn=NO_CONTROL_MEMORY,
-                       role_settings=f"prove_dbname = {other}")
+                       cluster=f"prove_dbname = {other}\n")
     else:
         site.server.sql("alter role sap set local_preload_libraries = "
                         "'nosuchlibrary'")
