@@ -754,6 +754,26 @@ def test_rules_that_take_no_verifier(taken_over, refusing, code):
     site.settled()
 
 
+def test_what_takes_no_verifier_is_remembered_of_one_server(taken_over,
+                                                            refusing):
+    """Another one, which the cluster's conninfo names now, is given one."""
+    site = taken_over
+    auto = "password_send = auto"
+    site.configure(cluster=auto)
+    site.server.configure(log_statement="ddl")
+    refusing("0A000", 1)
+    site.run("rotate", "sap", expect=0)
+
+    def verifiers():
+        mark = site.server.mark()
+        site.run("rotate", "sap", expect=0)
+        return site.server.log_since(mark).count("'SCRAM-SHA-256$")
+    assert verifiers() == 0
+    site.configure(cluster=auto, conninfo=site.conninfo(keepalives_idle=77))
+    assert verifiers() == 1
+    site.settled()
+
+
 @pytest.mark.parametrize("send", ["scram", "plain"])
 def test_rules_that_want_a_date_are_told_as_that(taken_over, refusing, send):
     site = taken_over

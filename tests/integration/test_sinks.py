@@ -2,7 +2,10 @@
 """Files of consumers, from configuration to what their programs read."""
 
 import os
+import subprocess
+import sys
 
+from rig.server import wait_for
 from rig.verdict import finding, nothing_changed, sentence
 
 REFUSED = 6
@@ -44,6 +47,44 @@ def test_an_env_file_is_one_role_s(new_site):
     finding(site.run("check"), shared, "a file of its own")
     site.configure(roles=("sap", "crm"))
     os.unlink(shared)
+
+
+def test_the_reader_of_a_role_s_sink_is_told_of_a_rotation(taken_over):
+    """It reads the file when it is told, as PgBouncer does."""
+    site = taken_over
+    file, pidfile, got = (os.path.join(site.folder, name)
+                          for name in ("users/list", "reader.pid", "got"))
+    os.mkdir(os.path.dirname(file))
+    reader = subprocess.Popen([sys.executable, "-c", f"""
+import os, shutil, signal
+signal.signal(signal.SIGHUP, lambda *_: shutil.copy({file!r}, {got!r}))
+with open({pidfile!r} + ".new", "w") as f: f.write(str(os.getpid()))
+os.rename({pidfile!r} + ".new", {pidfile!r})
+while True: signal.pause()
+"""])
+    try:
+        wait_for(lambda: os.path.exists(pidfile), "a reader")
+        site.configure(role_settings=f"sink = pgbouncer {file} "
+                       f"pidfile={pidfile}\n")
+        site.run("check", expect=0)
+        for _ in range(2):
+            site.run("rotate", "sap", expect=0)
+
+            def is_told():
+                with open(file) as new, open(got) as seen:
+                    return new.read() == seen.read()
+            wait_for(lambda: os.path.exists(got) and is_told(), "the reader")
+            with open(got) as f:
+                assert site.current().password in f.read()
+            os.unlink(got)
+    finally:
+        reader.kill()
+        reader.wait()
+    # It is gone: the file has the password, and that is said.
+    os.unlink(pidfile)
+    with nothing_changed(site):
+        sentence(site.run("rotate", "sap"), REFUSED, pidfile)
+    os.unlink(file)
 
 
 def test_a_rotation_that_was_interrupted_is_finished_whatever_the_sink_says(
