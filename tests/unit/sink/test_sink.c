@@ -1229,6 +1229,68 @@ static void writers_wait_for_each_other(void **state)
 	assert_int_equal(entries(p->folder), 2);
 }
 
+struct errand {
+	const struct place *p;
+	enum status status;
+};
+
+static void *deliver_apart(void *arg)
+{
+	struct errand *e = arg;
+	bool changed;
+
+	e->status = deliver(e->p, "sap", "v1", 1, &changed, NULL);
+	return NULL;
+}
+
+/* How many descriptors of this process are of the file. */
+static int count_open(const char *path)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	char is[256];
+	struct dirent *e;
+	int n = 0;
+
+	assert_non_null(dir);
+	while ((e = readdir(dir)) != NULL) {
+		ssize_t got =
+			readlinkat(dirfd(dir), e->d_name, is, sizeof(is) - 1);
+
+		n += got > 0 && (is[got] = '\0', strcmp(is, path) == 0);
+	}
+	closedir(dir);
+	return n;
+}
+
+/* What was looked at is what is written to, whoever moves it meanwhile. */
+static void a_folder_is_looked_up_once(void **state)
+{
+	struct place *p = *state;
+	struct errand e = { p, STATUS_ERROR };
+	char lock[128], away[128], file[160];
+	pthread_t thread;
+	int fd;
+
+	snprintf(lock, sizeof(lock), "%s/..pgpass.keyturn-lock", p->folder);
+	snprintf(away, sizeof(away), "%s.away", p->folder);
+	snprintf(file, sizeof(file), "%s/.pgpass", away);
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(pthread_create(&thread, NULL, deliver_apart, &e), 0);
+	while (count_open(lock) < 2)
+		usleep(1000);
+	assert_int_equal(rename(p->folder, away), 0);
+	assert_int_equal(mkdir(p->folder, 0700), 0);
+	close(fd);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(e.status, STATUS_OK);
+	/* There is nothing in the new one. */
+	assert_int_equal(rmdir(p->folder), 0);
+	assert_int_equal(access(file, F_OK), 0);
+	assert_int_equal(rename(away, p->folder), 0);
+	assert_content(p, PAIR("1"));
+}
+
 static void a_lock_that_is_never_given_back_is_a_timeout(void **state)
 {
 	struct place *p = *state;
@@ -1470,6 +1532,7 @@ int main(int argc, char **argv)
 		TEST(a_trial_refuses_what_a_delivery_would),
 		TEST(a_folder_that_others_can_write_is_refused),
 		TEST(writers_wait_for_each_other),
+		TEST(a_folder_is_looked_up_once),
 		TEST(a_lock_that_is_never_given_back_is_a_timeout),
 		TEST(an_edit_by_somebody_else_is_seen_before_the_write),
 		TEST(a_folder_swapped_for_a_link_never_redirects_a_write),
