@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "pg/pg_prepare.h"
 
 void pg_close(struct pg *pg)
 {
@@ -93,13 +94,6 @@ int pg_rows(const struct pg_result *r)
 const char *pg_tag(const struct pg_result *r)
 {
 	return r != NULL ? PQcmdStatus((PGresult *)r) : "";
-}
-
-long pg_affected(const struct pg_result *r)
-{
-	const char *n = r != NULL ? PQcmdTuples((PGresult *)r) : "";
-
-	return n[0] != '\0' ? strtol(n, NULL, 10) : 0;
 }
 
 const char *pg_value(const struct pg_result *r, int row, int column)

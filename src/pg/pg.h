@@ -133,16 +133,21 @@ const char *pg_host(const struct pg *pg);
 const char *pg_port(const struct pg *pg);
 void pg_place(const struct pg *pg, struct pg_place *ret_place);
 
+/* One statement with text parameters (extended protocol). */
+struct pg_query {
+	const char *sql;
+	int n_params;
+	const char *const *params; /* NULL is SQL NULL */
+	int64_t timeout_us;
+	struct pg_result *result; /* out, on STATUS_OK: to pg_result_free() */
+	char sqlstate[PG_SQLSTATE_SIZE]; /* out: "" when the server said none */
+};
+
 /*
- * Run one statement with text parameters (extended protocol; NULL is SQL
- * NULL).  *ret_result may be NULL when rows are not wanted.  Returns
- * STATUS_OK, STATUS_REFUSED, STATUS_CLUSTER_UNAVAILABLE (transient) or
- * STATUS_UNKNOWN (lost); sqlstate holds what the server said.
+ * Run it.  Returns STATUS_OK, STATUS_REFUSED, STATUS_CLUSTER_UNAVAILABLE
+ * (transient) or STATUS_UNKNOWN (lost).
  */
-enum status pg_run(struct pg *pg, const char *sql, int n_params,
-		   const char *const *params, int64_t timeout_us,
-		   struct pg_result **ret_result,
-		   char ret_sqlstate[PG_SQLSTATE_SIZE], struct reason *why);
+enum status pg_run(struct pg *pg, struct pg_query *q, struct reason *why);
 
 /*
  * Run several statements in one round trip (pipeline mode), in order, each
@@ -175,7 +180,6 @@ bool pg_run_refresh(struct pg *pg);
 /* The command's tag ("COMMIT", "ROLLBACK", "UPDATE 1"); owned by r. */
 const char *pg_tag(const struct pg_result *r);
 int pg_rows(const struct pg_result *r);
-long pg_affected(const struct pg_result *r);
 /* Value of a cell, "" for NULL; owned by r. */
 const char *pg_value(const struct pg_result *r, int row, int column);
 bool pg_is_null(const struct pg_result *r, int row, int column);
@@ -190,12 +194,6 @@ enum status pg_quote_identifier(struct pg *pg, const char *name,
 				struct secret **ret_quoted, struct reason *why);
 enum status pg_quote_literal(struct pg *pg, const struct secret *value,
 			     struct secret **ret_quoted, struct reason *why);
-
-/* pg_run for a statement that itself is secret (holds a verifier). */
-enum status pg_run_secret(struct pg *pg, const struct secret *sql,
-			  int64_t timeout_us,
-			  char ret_sqlstate[PG_SQLSTATE_SIZE],
-			  struct reason *why);
 
 /* Of the last statement that the server refused. */
 enum pg_hint pg_hint(const struct pg *pg);

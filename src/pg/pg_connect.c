@@ -6,9 +6,6 @@
  */
 #include "pg/pg_internal.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,27 +13,11 @@
 
 #include "base/now.h"
 #include "base/text.h"
+#include "pg/pg_options.h"
+#include "pg/pg_wait.h"
 
 #define CONNINFO_MAX 16384
 #define PG_CURE_SIZE 192 /* a statement with two names */
-
-/*
- * What a session of ours must not inherit from ALTER ROLE or ALTER DATABASE:
- * the start-up packet outranks both.  Limits too: a statement that sets them
- * could itself be ended by one.
- */
-#define SESSION_OPTIONS                                                    \
-	"-c search_path= -c TimeZone=UTC -c DateStyle=ISO "                \
-	"-c default_transaction_isolation=read\\ committed "               \
-	"-c client_min_messages=notice -c standard_conforming_strings=on " \
-	"-c statement_timeout=0 -c lock_timeout=0 "                        \
-	"-c idle_in_transaction_session_timeout=0"
-#define LIFT_IDLE_SESSION " -c idle_session_timeout=0"
-#define LIFT_TRANSACTION  " -c transaction_timeout=0"
-
-/* libpq's default for require_auth, which has no word of its own: "" is refused
- * since 16, and leaving it out lets PGREQUIREAUTH decide. */
-#define ANY_AUTH "password,md5,gss,sspi,scram-sha-256,none"
 
 struct attempt {
 	const struct pg_login *login;
@@ -46,219 +27,12 @@ struct attempt {
 	ConnStatusType last; /* state before the failing step */
 };
 
-int pg_connect_wait(int fd, bool write, int64_t deadline)
-{
-	struct pollfd p = { .fd = fd,
-			    .events = write ? POLLIN | POLLOUT : POLLIN };
-	int64_t left;
-	int n;
-
-	for (;;) {
-		left = deadline - now_boot(now_system());
-		if (left <= 0)
-			return 0;
-		/* Rounded up, so that the last millisecond does not spin. */
-		left = left / 1000 + 1;
-		n = poll(&p, 1, left > 60000 ? 60000 : (int)left);
-		if (n > 0)
-			return 1;
-		if (n < 0 && errno != EINTR)
-			return -1;
-	}
-}
-
 static void count_notice(void *arg, const char *message)
 {
 	struct pg *pg = arg;
 
 	(void)message; /* a server's text, never passed on */
 	pg->notices++;
-}
-
-/* keyword='value' with libpq's escapes. */
-static void add_option(struct text *t, const char *keyword, const char *value)
-{
-	const char *p;
-
-	text_printf(t, "%s='", keyword);
-	for (p = value; *p != '\0'; p++) {
-		if (*p == '\'' || *p == '\\')
-			text_add_char(t, '\\');
-		text_add_char(t, *p);
-	}
-	text_add(t, "' ");
-}
-
-/* By pg_login's `lift`. */
-static const char *const session_options[] = {
-	SESSION_OPTIONS,
-	SESSION_OPTIONS LIFT_IDLE_SESSION,
-	SESSION_OPTIONS LIFT_TRANSACTION,
-	SESSION_OPTIONS LIFT_IDLE_SESSION LIFT_TRANSACTION,
-};
-
-/* Ours, or NULL when the conninfo has its own. */
-static const char *unless_given(const struct pg_info *info, const char *keyword,
-				const char *ours)
-{
-	return pg_info_get(info, keyword)[0] != '\0' ? NULL : ours;
-}
-
-/* Ours for this keyword, or NULL when the conninfo or the default decides. */
-static const char *own_value(const struct pg_login *l, const char *keyword)
-{
-	const struct pg_info *info = l->info;
-	struct row {
-		const char *keyword;
-		const char *value;
-	} rows[] = {
-		{ "host", l->place != NULL ? l->place->host : NULL },
-		{ "hostaddr", l->place != NULL ? l->place->address : NULL },
-		{ "port", l->place != NULL ? l->place->port : NULL },
-		{ "user", l->user },
-		{ "dbname", l->dbname },
-		{ "passfile", l->passfile != NULL ? l->passfile : PG_NOWHERE },
-		{ "sslmode", l->tls_only ? "require" : info->sslmode },
-		{ "sslrootcert", l->tls_only ? PG_NOWHERE : info->sslrootcert },
-		{ "application_name",
-		  unless_given(info, "application_name", l->application_name) },
-		{ "client_encoding", "UTF8" },
-		{ "gssencmode", "disable" },
-		{ "connect_timeout", "0" }, /* the poll loop has the deadline */
-		{ "keepalives", unless_given(info, "keepalives", "1") },
-		{ "keepalives_idle",
-		  unless_given(info, "keepalives_idle", "10") },
-		{ "keepalives_interval",
-		  unless_given(info, "keepalives_interval", "5") },
-		{ "keepalives_count",
-		  unless_given(info, "keepalives_count", "3") },
-		{ "tcp_user_timeout",
-		  unless_given(info, "tcp_user_timeout", "20000") },
-		{ "options", l->probe ? "" : session_options[l->lift & 3] },
-		/* One host: pg_connect() looks itself, to say what is wrong. */
-		{ "target_session_attrs",
-		  l->read_write && info->multiple_hosts ? "read-write" :
-							  "any" },
-		/* "none" lets a server in that does not ask: the report then
-		 * says so (used_password), which "required" would hide.  "md5"
-		 * is what a role may have that keyturn takes over. */
-		{ "require_auth", l->password == NULL ? ANY_AUTH :
-				  l->clear ? "password,scram-sha-256,none" :
-					     "scram-sha-256,md5,none" },
-		{ "sslcertmode", pg_info_get(info, "sslcertmode")[0] != '\0' ?
-					 NULL :
-					 "allow" },
-		{ "min_protocol_version", "3.0" },
-		{ "max_protocol_version", "3.0" },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (strcmp(rows[i].keyword, keyword) == 0)
-			return rows[i].value;
-	return NULL;
-}
-
-/* For these libpq takes "" as "look into the home folder". */
-static bool is_home_file(const char *keyword)
-{
-	return strcmp(keyword, "sslcert") == 0 ||
-	       strcmp(keyword, "sslkey") == 0 || strcmp(keyword, "sslcrl") == 0;
-}
-
-/*
- * Spell out every keyword that libpq would otherwise take from a PG* variable
- * or a service file, also the empty ones: only a connection string can say
- * "empty", an array's "" means "use the default".  A PGSERVICE can then add
- * nothing, since a service never overrides what is given.
- */
-static enum status spell_out(const struct pg_login *l, struct text *t)
-{
-	PQconninfoOption *defaults = PQconndefaults();
-	const PQconninfoOption *o;
-	const char *value;
-
-	if (defaults == NULL)
-		return STATUS_NO_MEMORY;
-	for (o = defaults; o->keyword != NULL; o++) {
-		if (strcmp(o->keyword, "service") == 0)
-			continue;
-		value = own_value(l, o->keyword);
-		if (value == NULL)
-			value = pg_info_option(l->info->options, o->keyword);
-		if ((value == NULL || value[0] == '\0') &&
-		    is_home_file(o->keyword))
-			value = PG_NOWHERE;
-		if (value == NULL)
-			value = o->compiled;
-		/* A keyword of a newer libpq, without a variable and without
-		 * a default, may not take "": leave it alone. */
-		if (value == NULL && o->envvar == NULL &&
-		    PQlibVersion() >= 160000 &&
-		    strcmp(o->keyword, "sslpassword") != 0 &&
-		    strcmp(o->keyword, "replication") != 0 &&
-		    strcmp(o->keyword, "fallback_application_name") != 0)
-			continue;
-		add_option(t, o->keyword, value != NULL ? value : "");
-	}
-	PQconninfoFree(defaults);
-	return text_status(t);
-}
-
-/* Does this libpq take these options?  Nothing can be at that path, so its
- * message then holds the path, and otherwise what it did not like. */
-static bool takes(const char *keyword, const char *value)
-{
-	const char *keywords[] = { "host", keyword, NULL };
-	const char *values[] = { PG_NOWHERE, value, NULL };
-	PGconn *c = PQconnectStartParams(keywords, values, 0);
-	bool taken = c == NULL || strstr(PQerrorMessage(c), PG_NOWHERE) != NULL;
-
-	PQfinish(c);
-	return taken;
-}
-
-/*
- * The first keyword whose value this libpq refuses by itself, or NULL.  libpq
- * says so only in a text that it translates.  The hosts and their ports are
- * judged together, by pg_info_parse().
- */
-static enum status find_refused(const char *conninfo, char *ret_keyword,
-				size_t size)
-{
-	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
-	const PQconninfoOption *o;
-
-	ret_keyword[0] = '\0';
-	if (options == NULL)
-		return STATUS_NO_MEMORY;
-	for (o = options; o->keyword != NULL; o++)
-		if (o->val != NULL && strcmp(o->keyword, "host") != 0 &&
-		    strcmp(o->keyword, "hostaddr") != 0 &&
-		    strchr(o->val, ',') == NULL && !takes(o->keyword, o->val)) {
-			snprintf(ret_keyword, size, "%s", o->keyword);
-			break;
-		}
-	PQconninfoFree(options);
-	return STATUS_OK;
-}
-
-/* After a start that failed before there was a socket: was it for a value that
- * libpq refuses? */
-static enum status check_taken(const char *conninfo, struct reason *why)
-{
-	char keyword[64];
-	enum status st = find_refused(conninfo, keyword, sizeof(keyword));
-	int version = PQlibVersion();
-
-	if (st != STATUS_OK)
-		return reason_set(why, st, "out of memory");
-	if (keyword[0] == '\0')
-		return STATUS_OK;
-	return reason_set(why, STATUS_CONFIG,
-			  "conninfo: libpq %d.%d does not take the value of "
-			  "\"%s\"; correct it or leave it out",
-			  version / 10000, version % 10000, keyword);
 }
 
 static enum status check_login(const struct pg_login *l, struct reason *why)
@@ -286,12 +60,12 @@ static enum status check_login(const struct pg_login *l, struct reason *why)
 	return STATUS_OK;
 }
 
-static enum status start(struct attempt *a, struct reason *why)
+static enum status start_attempt(struct attempt *a, struct reason *why)
 {
 	struct text t = text_make(CONNINFO_MAX);
 	const char *keywords[3] = { "dbname", NULL, NULL };
 	const char *values[3] = { NULL, NULL, NULL };
-	enum status st = spell_out(a->login, &t);
+	enum status st = pg_options_spell_out(a->login, &t);
 
 	if (st != STATUS_OK) {
 		reason_set(why, st,
@@ -310,7 +84,7 @@ static enum status start(struct attempt *a, struct reason *why)
 		goto out;
 	}
 	if (PQstatus(a->pg->conn) == CONNECTION_BAD)
-		st = check_taken(text_str(&t), why);
+		st = pg_options_check(text_str(&t), why);
 	/* The text is read for its hints (pg_hint.c), and kept to ourselves. */
 	PQsetErrorVerbosity(a->pg->conn, PQERRORS_VERBOSE);
 	PQsetNoticeProcessor(a->pg->conn, count_notice, a->pg);
@@ -320,7 +94,7 @@ out:
 }
 
 /* Drive the connection to its end; true when it is up. */
-static bool drive(struct attempt *a, int64_t deadline)
+static bool drive_attempt(struct attempt *a, int64_t deadline)
 {
 	PGconn *c = a->pg->conn;
 	PostgresPollingStatusType step = PGRES_POLLING_WRITING;
@@ -329,8 +103,8 @@ static bool drive(struct attempt *a, int64_t deadline)
 	if (a->last == CONNECTION_BAD)
 		return false;
 	for (;;) {
-		int ready = pg_connect_wait(
-			PQsocket(c), step == PGRES_POLLING_WRITING, deadline);
+		int ready = pg_wait(PQsocket(c), step == PGRES_POLLING_WRITING,
+				    deadline);
 
 		if (ready <= 0) {
 			a->timed_out = true;
@@ -444,7 +218,7 @@ static enum status hint_status(enum pg_hint hint)
 					STATUS_REFUSED;
 }
 
-static enum status explain(struct attempt *a, struct reason *why)
+static enum status explain_failure(struct attempt *a, struct reason *why)
 {
 	const struct pg_login_report *r = &a->report;
 	const struct pg_login *l = a->login;
@@ -511,20 +285,19 @@ static enum status ask_writable(struct pg *pg, int64_t timeout_us,
 				bool *ret_standby, bool *ret_read_only,
 				struct reason *why)
 {
-	struct pg_result *rows = NULL;
-	char sqlstate[PG_SQLSTATE_SIZE];
-	enum status st;
+	struct pg_query q = {
+		.sql = "SELECT pg_catalog.pg_is_in_recovery(), "
+		       "pg_catalog.current_setting('transaction_read_only') "
+		       "OPERATOR(pg_catalog.=) 'on'",
+		.timeout_us = timeout_us,
+	};
+	enum status st = pg_run(pg, &q, why);
 
-	st = pg_run(pg,
-		    "SELECT pg_catalog.pg_is_in_recovery(), "
-		    "pg_catalog.current_setting('transaction_read_only') "
-		    "OPERATOR(pg_catalog.=) 'on'",
-		    0, NULL, timeout_us, &rows, sqlstate, why);
 	if (st == STATUS_OK) {
-		*ret_standby = pg_value(rows, 0, 0)[0] == 't';
-		*ret_read_only = pg_value(rows, 0, 1)[0] == 't';
+		*ret_standby = pg_value(q.result, 0, 0)[0] == 't';
+		*ret_read_only = pg_value(q.result, 0, 1)[0] == 't';
 	}
-	pg_result_free(rows);
+	pg_result_free(q.result);
 	return st;
 }
 
@@ -536,17 +309,17 @@ static enum status refuse_read_only(struct pg *pg, int64_t timeout_us,
 				    struct reason *why)
 {
 	const char *user = PQuser(pg->conn), *database = PQdb(pg->conn);
-	struct pg_result *rows = NULL;
-	char sqlstate[PG_SQLSTATE_SIZE], cure[PG_CURE_SIZE];
+	struct pg_query q = {
+		.sql = "SELECT g.source FROM pg_catalog.pg_settings g WHERE "
+		       "g.name OPERATOR(pg_catalog.=) "
+		       "'default_transaction_read_only'",
+		.timeout_us = timeout_us,
+	};
+	char cure[PG_CURE_SIZE];
 	const char *source = "";
 
-	if (pg_run(pg,
-		   "SELECT g.source FROM pg_catalog.pg_settings g WHERE "
-		   "g.name OPERATOR(pg_catalog.=) "
-		   "'default_transaction_read_only'",
-		   0, NULL, timeout_us, &rows, sqlstate, NULL) == STATUS_OK &&
-	    pg_rows(rows) == 1)
-		source = pg_value(rows, 0, 0);
+	if (pg_run(pg, &q, NULL) == STATUS_OK && pg_rows(q.result) == 1)
+		source = pg_value(q.result, 0, 0);
 	if (strcmp(source, "user") == 0)
 		snprintf(cure, sizeof(cure), "run ALTER ROLE \"%s\" RESET",
 			 user);
@@ -562,7 +335,7 @@ static enum status refuse_read_only(struct pg *pg, int64_t timeout_us,
 	else
 		snprintf(cure, sizeof(cure),
 			 "name a writable server, or mend its");
-	pg_result_free(rows);
+	pg_result_free(q.result);
 	return reason_set(why, STATUS_REFUSED,
 			  "%s port %s is read-only; %s "
 			  "default_transaction_read_only",
@@ -622,16 +395,16 @@ enum status pg_connect(const struct pg_login *login, struct pg **ret_pg,
 	a.pg = calloc(1, sizeof(*a.pg));
 	if (a.pg == NULL)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	st = start(&a, why);
+	st = start_attempt(&a, why);
 	if (st != STATUS_OK)
 		goto out;
-	up = drive(&a, deadline);
+	up = drive_attempt(&a, deadline);
 	note_address(login, a.pg);
 	fill_report(&a, up);
 	if (ret_report != NULL)
 		*ret_report = a.report;
 	if (!up) {
-		st = explain(&a, why);
+		st = explain_failure(&a, why);
 		goto out;
 	}
 	if (login->tls_only)

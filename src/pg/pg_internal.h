@@ -29,33 +29,6 @@ struct pg {
 	char port[16];
 };
 
-#define PG_PREPARED_SIZE 32
-
-/* Note that this idle session is about to run the statement, and prepare it when
- * it has run it before.  Sets pg->dead when the session is lost by that: nothing
- * of the statement was sent then. */
-void pg_prepare(struct pg *pg, const char *sql, int n_params, int64_t deadline);
-
-/* Is it prepared, and by which name? */
-bool pg_prepare_name(const struct pg *pg, const char *sql,
-		     char ret_name[PG_PREPARED_SIZE]);
-
-/* After a refusal: what a prepared statement can no longer do is prepared anew. */
-void pg_prepare_judge(struct pg *pg, const char *sqlstate);
-
-void pg_prepare_free(struct pg_prepared *p);
-
-/* Push out what libpq has buffered; false when lost. */
-bool pg_run_flush(struct pg *pg, int64_t deadline);
-
-/* Read the results of one statement; *ret_kept is the successful one.  False when
- * lost. */
-bool pg_run_collect(struct pg *pg, int64_t deadline, PGresult **ret_kept,
-		    char ret_sqlstate[PG_SQLSTATE_SIZE]);
-
-/* Wait until fd is ready or the boot clock reaches deadline: 1, 0 or -1. */
-int pg_connect_wait(int fd, bool write, int64_t deadline);
-
 /*
  * The SQLSTATE, the refusing function and what the text means, from libpq's text
  * of a failed connection (PQERRORS_VERBOSE; there is nothing but the text).

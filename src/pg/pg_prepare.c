@@ -4,11 +4,13 @@
  * are almost half of what a rotation's statements take in the server.  Must never
  * prepare within a transaction, where a refusal would end it.
  */
-#include "pg/pg_internal.h"
+#include "pg/pg_prepare.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "pg/pg_wait.h"
 
 /* More different ones than a session has; what comes later is sent as it is. */
 #define STATEMENTS_MAX 32
@@ -42,7 +44,7 @@ static void name_of(const struct pg_prepared *p, size_t i,
 }
 
 /* Its index, or p->n. */
-static size_t find(const struct pg_prepared *p, const char *sql)
+static size_t find_statement(const struct pg_prepared *p, const char *sql)
 {
 	size_t i = 0;
 
@@ -52,7 +54,7 @@ static size_t find(const struct pg_prepared *p, const char *sql)
 }
 
 /* No memory is no error: then it is sent as it is. */
-static void see(struct pg_prepared *p, const char *sql)
+static void note_statement(struct pg_prepared *p, const char *sql)
 {
 	char *copy = p->n < STATEMENTS_MAX ? strdup(sql) : NULL;
 
@@ -77,9 +79,9 @@ void pg_prepare(struct pg *pg, const char *sql, int n_params, int64_t deadline)
 	p = pg->prepared;
 	if (p == NULL)
 		return;
-	i = find(p, sql);
+	i = find_statement(p, sql);
 	if (i == p->n) {
-		see(p, sql);
+		note_statement(p, sql);
 		return;
 	}
 	if (p->all[i].state != SEEN ||
@@ -87,8 +89,8 @@ void pg_prepare(struct pg *pg, const char *sql, int n_params, int64_t deadline)
 		return;
 	name_of(p, i, name);
 	if (PQsendPrepare(pg->conn, name, sql, n_params, NULL) != 1 ||
-	    !pg_run_flush(pg, deadline) ||
-	    !pg_run_collect(pg, deadline, &kept, sqlstate) ||
+	    !pg_wait_flush(pg, deadline) ||
+	    !pg_wait_collect(pg, deadline, &kept, sqlstate) ||
 	    PQstatus(pg->conn) != CONNECTION_OK)
 		pg->dead = true;
 	p->all[i].state = kept != NULL && sqlstate[0] == '\0' ? READY : REFUSED;
@@ -99,7 +101,7 @@ bool pg_prepare_name(const struct pg *pg, const char *sql,
 		     char ret_name[PG_PREPARED_SIZE])
 {
 	const struct pg_prepared *p = pg->prepared;
-	size_t i = p != NULL ? find(p, sql) : 0;
+	size_t i = p != NULL ? find_statement(p, sql) : 0;
 
 	if (p == NULL || i == p->n || p->all[i].state != READY)
 		return false;

@@ -12,6 +12,8 @@
 
 #include "base/now.h"
 #include "base/thread.h"
+#include "pg/pg_prepare.h"
+#include "pg/pg_wait.h"
 
 /* PQcancel() has no deadline of its own, so it gets a thread that may be left
  * behind, and the caller waits this long for it. */
@@ -66,7 +68,7 @@ static void cancel_wait(struct canceller *c)
 }
 
 /* Ask the server to stop; a courtesy, since the fence decides anyway. */
-static void cancel(struct pg *pg)
+static void cancel_statement(struct pg *pg)
 {
 	struct canceller *c = calloc(1, sizeof(*c));
 	bool started;
@@ -84,61 +86,26 @@ static void cancel(struct pg *pg)
 		canceller_free(c);
 }
 
-bool pg_run_flush(struct pg *pg, int64_t deadline)
-{
-	int left;
-
-	while ((left = PQflush(pg->conn)) == 1) {
-		if (pg_connect_wait(PQsocket(pg->conn), true, deadline) <= 0)
-			return false;
-		/* The server may be stuck writing to us: read as well. */
-		if (PQconsumeInput(pg->conn) == 0)
-			return false;
-	}
-	return left == 0;
-}
-
-/* The next result of libpq (NULL is an end mark), or false when lost. */
-static bool next_result(struct pg *pg, int64_t deadline, PGresult **ret)
-{
-	while (PQisBusy(pg->conn) == 1) {
-		if (pg_connect_wait(PQsocket(pg->conn), false, deadline) <= 0)
-			return false;
-		if (PQconsumeInput(pg->conn) == 0 &&
-		    PQstatus(pg->conn) == CONNECTION_BAD &&
-		    PQisBusy(pg->conn) == 1)
-			return false;
-	}
-	*ret = PQgetResult(pg->conn);
-	return true;
-}
-
-static bool is_success(const PGresult *r)
-{
-	ExecStatusType s = PQresultStatus(r);
-
-	return s == PGRES_COMMAND_OK || s == PGRES_TUPLES_OK;
-}
-
 /* Read the reply of a pg_run_post() to its end; false when it was not a yes. */
-static bool drain(struct pg *pg, int64_t deadline)
+static bool drain_reply(struct pg *pg, int64_t deadline)
 {
 	PGresult *r = NULL;
 	bool good = true;
 
 	do {
-		if (!next_result(pg, deadline, &r))
+		if (!pg_wait_result(pg, deadline, &r))
 			return false;
-		good &= r == NULL || is_success(r);
+		good &= r == NULL || pg_wait_succeeded(r);
 		PQclear(r);
 	} while (r != NULL);
 	return good;
 }
 
-static enum status lost(struct pg *pg, bool timed_out, struct reason *why)
+static enum status lose_session(struct pg *pg, bool timed_out,
+				struct reason *why)
 {
 	if (timed_out)
-		cancel(pg);
+		cancel_statement(pg);
 	pg->dead = true;
 	return reason_set(why, STATUS_UNKNOWN,
 			  "%s port %s: the connection was lost before the "
@@ -147,12 +114,12 @@ static enum status lost(struct pg *pg, bool timed_out, struct reason *why)
 }
 
 /* A session that these may be sent to: alive, and nothing left to read. */
-static enum status ready(struct pg *pg, const struct pg_statement *s, size_t n,
-			 int64_t deadline, struct reason *why)
+static enum status make_ready(struct pg *pg, const struct pg_statement *s,
+			      size_t n, int64_t deadline, struct reason *why)
 {
 	if (pg_alive(pg) && pg->posted) {
 		pg->posted = false;
-		if (!pg_run_flush(pg, deadline) || !drain(pg, deadline))
+		if (!pg_wait_flush(pg, deadline) || !drain_reply(pg, deadline))
 			pg->dead = true;
 	}
 	for (size_t i = 0; i < n && pg_alive(pg); i++)
@@ -166,8 +133,8 @@ static enum status ready(struct pg *pg, const struct pg_statement *s, size_t n,
 			  pg->host, pg->port);
 }
 
-static enum status explain(struct pg *pg, const char *sqlstate,
-			   struct reason *why)
+static enum status explain_refusal(struct pg *pg, const char *sqlstate,
+				   struct reason *why)
 {
 	bool transient = pg_classify(sqlstate) == PG_CLASS_TRANSIENT;
 	const char *what = "its log says why";
@@ -187,39 +154,6 @@ static enum status explain(struct pg *pg, const char *sqlstate,
 		pg->port, sqlstate, what);
 }
 
-/* A server's "no" copied into sqlstate; "" when the text is libpq's own. */
-static void note_error(struct pg *pg, const PGresult *r,
-		       char sqlstate[PG_SQLSTATE_SIZE])
-{
-	const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-
-	if (code == NULL || strlen(code) != PG_SQLSTATE_SIZE - 1)
-		return;
-	memcpy(sqlstate, code, PG_SQLSTATE_SIZE);
-	pg->hint = pg_hint_of(code, text != NULL ? text : "");
-}
-
-bool pg_run_collect(struct pg *pg, int64_t deadline, PGresult **ret_kept,
-		    char sqlstate[PG_SQLSTATE_SIZE])
-{
-	PGresult *r;
-
-	for (;;) {
-		if (!next_result(pg, deadline, &r))
-			return false;
-		if (r == NULL)
-			return true;
-		if (is_success(r) && *ret_kept == NULL) {
-			*ret_kept = r;
-			continue;
-		}
-		if (sqlstate[0] == '\0')
-			note_error(pg, r, sqlstate);
-		PQclear(r);
-	}
-}
-
 static bool send_one(struct pg *pg, const struct pg_statement *s)
 {
 	char name[PG_PREPARED_SIZE];
@@ -231,37 +165,35 @@ static bool send_one(struct pg *pg, const struct pg_statement *s)
 				 NULL, NULL, 0) == 1;
 }
 
-enum status pg_run(struct pg *pg, const char *sql, int n_params,
-		   const char *const *params, int64_t timeout_us,
-		   struct pg_result **ret_result,
-		   char ret_sqlstate[PG_SQLSTATE_SIZE], struct reason *why)
+enum status pg_run(struct pg *pg, struct pg_query *q, struct reason *why)
 {
-	const struct pg_statement one = { sql, n_params, params, NULL };
-	int64_t deadline = now_boot(now_system()) + timeout_us;
-	char sqlstate[PG_SQLSTATE_SIZE] = "";
+	const struct pg_statement one = { q->sql, q->n_params, q->params,
+					  NULL };
+	int64_t deadline = now_boot(now_system()) + q->timeout_us;
 	PGresult *kept = NULL;
 	enum status st;
 
-	ret_sqlstate[0] = '\0';
+	q->result = NULL;
+	q->sqlstate[0] = '\0';
 	pg->hint = PG_HINT_NONE;
-	st = ready(pg, &one, 1, deadline, why);
+	st = make_ready(pg, &one, 1, deadline, why);
 	if (st != STATUS_OK)
 		return st;
-	if (!send_one(pg, &one) || !pg_run_flush(pg, deadline) ||
-	    !pg_run_collect(pg, deadline, &kept, sqlstate)) {
-		st = lost(pg, now_boot(now_system()) >= deadline, why);
+	if (!send_one(pg, &one) || !pg_wait_flush(pg, deadline) ||
+	    !pg_wait_collect(pg, deadline, &kept, q->sqlstate)) {
+		q->sqlstate[0] = '\0';
+		st = lose_session(pg, now_boot(now_system()) >= deadline, why);
 		goto out;
 	}
-	memcpy(ret_sqlstate, sqlstate, sizeof(sqlstate));
 	/* A FATAL that ended the session does not say whether an earlier part
 	 * of the work was already committed. */
 	if (PQstatus(pg->conn) != CONNECTION_OK ||
-	    (kept == NULL && sqlstate[0] == '\0'))
-		st = lost(pg, false, why);
-	else if (sqlstate[0] != '\0')
-		st = explain(pg, sqlstate, why);
-	if (st == STATUS_OK && ret_result != NULL) {
-		*ret_result = (struct pg_result *)kept;
+	    (kept == NULL && q->sqlstate[0] == '\0'))
+		st = lose_session(pg, false, why);
+	else if (q->sqlstate[0] != '\0')
+		st = explain_refusal(pg, q->sqlstate, why);
+	if (st == STATUS_OK) {
+		q->result = (struct pg_result *)kept;
 		kept = NULL;
 	}
 out:
@@ -287,12 +219,12 @@ static bool read_sync(struct pg *pg, int64_t deadline,
 	bool synced = false;
 
 	do {
-		if (!next_result(pg, deadline, &r))
+		if (!pg_wait_result(pg, deadline, &r))
 			return false;
 		synced = r != NULL && PQresultStatus(r) == PGRES_PIPELINE_SYNC;
 		/* The implicit transaction's commit fails here, if it does. */
 		if (r != NULL && !synced && sqlstate[0] == '\0')
-			note_error(pg, r, sqlstate);
+			pg_wait_note_error(pg, r, sqlstate);
 		PQclear(r);
 	} while (!synced && PQstatus(pg->conn) == CONNECTION_OK);
 	return synced;
@@ -308,7 +240,7 @@ static bool read_all(struct pg *pg, int64_t deadline, struct pg_statement *s,
 
 	for (i = 0; i < n; i++) {
 		kept = NULL;
-		if (!pg_run_collect(pg, deadline, &kept, sqlstate)) {
+		if (!pg_wait_collect(pg, deadline, &kept, sqlstate)) {
 			PQclear(kept);
 			return false;
 		}
@@ -351,49 +283,41 @@ enum status pg_run_many(struct pg *pg, struct pg_statement *statements,
 		statements[i].result = NULL;
 	/* One that begins a transaction is sent at once and as it is: a fence
 	 * has to hold against the change, not against a preparation. */
-	st = ready(pg, statements,
-		   strncmp(statements[0].sql, "BEGIN", 5) == 0 ? 0 : n,
-		   deadline, why);
+	st = make_ready(pg, statements,
+			strncmp(statements[0].sql, "BEGIN", 5) == 0 ? 0 : n,
+			deadline, why);
 	if (st != STATUS_OK)
 		return st;
 	if (PQenterPipelineMode(pg->conn) != 1 ||
-	    !send_all(pg, statements, n) || !pg_run_flush(pg, deadline) ||
+	    !send_all(pg, statements, n) || !pg_wait_flush(pg, deadline) ||
 	    !read_all(pg, deadline, statements, n, ret_done, ret_sqlstate) ||
 	    PQexitPipelineMode(pg->conn) != 1) {
 		drop_results(statements, n);
-		return lost(pg, now_boot(now_system()) >= deadline, why);
+		return lose_session(pg, now_boot(now_system()) >= deadline,
+				    why);
 	}
 	if (ret_sqlstate[0] != '\0')
-		return explain(pg, ret_sqlstate, why);
+		return explain_refusal(pg, ret_sqlstate, why);
 	/* Fewer answers than statements and no error: not to be trusted. */
 	if (*ret_done != n) {
 		drop_results(statements, n);
-		return lost(pg, false, why);
+		return lose_session(pg, false, why);
 	}
 	return STATUS_OK;
-}
-
-enum status pg_run_secret(struct pg *pg, const struct secret *sql,
-			  int64_t timeout_us,
-			  char ret_sqlstate[PG_SQLSTATE_SIZE],
-			  struct reason *why)
-{
-	return pg_run(pg, secret_bytes(sql), 0, NULL, timeout_us, NULL,
-		      ret_sqlstate, why);
 }
 
 enum status pg_run_post(struct pg *pg, const char *sql, int n_params,
 			const char *const *params, struct reason *why)
 {
-	enum status st =
-		ready(pg, NULL, 0, now_boot(now_system()) + NOW_SECOND, why);
+	enum status st = make_ready(pg, NULL, 0,
+				    now_boot(now_system()) + NOW_SECOND, why);
 
 	if (st != STATUS_OK)
 		return st;
 	if (PQsendQueryParams(pg->conn, sql, n_params, NULL, params, NULL, NULL,
 			      0) != 1 ||
 	    PQflush(pg->conn) < 0)
-		return lost(pg, false, why);
+		return lose_session(pg, false, why);
 	pg->posted = true;
 	return STATUS_OK;
 }
@@ -408,7 +332,7 @@ bool pg_run_refresh(struct pg *pg)
 		PGresult *r = PQgetResult(pg->conn);
 
 		pg->posted = r != NULL;
-		if (r != NULL && !is_success(r))
+		if (r != NULL && !pg_wait_succeeded(r))
 			pg->dead = true;
 		PQclear(r);
 	}

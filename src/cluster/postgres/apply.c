@@ -18,7 +18,6 @@
 #include <string.h>
 
 #include "base/encode.h"
-#include "base/text.h"
 #include "cluster/postgres/marker.h"
 #include "cluster/postgres/plain.h"
 #include "crypto/digest.h"
@@ -131,15 +130,15 @@ static enum status build_alter(struct change *c, const struct secret *password,
 
 static void roll_back(struct change *c)
 {
-	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_query q = { .sql = "ROLLBACK" };
 
 	if (c->rolled_back)
 		return;
 	c->rolled_back = true;
 	if (!pg_alive(c->s->pg) ||
-	    cluster_postgres_run(c->p, c->s, "ROLLBACK", 0, NULL, NULL,
-				 sqlstate, NULL) != STATUS_OK)
+	    cluster_postgres_run(c->p, c->s, &q, NULL) != STATUS_OK)
 		c->s->broken = true;
+	pg_result_free(q.result);
 }
 
 /* Does the server refuse this password, as opposed to this change? */
@@ -213,26 +212,26 @@ static enum status explain_alter(struct change *c, enum status st,
 static enum status explain_check(struct change *c, struct reason *why)
 {
 	const char *params[] = { c->s->claim_oid, c->c->role };
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = {
+		.sql = "SELECT FROM pg_catalog.pg_roles r WHERE r.oid = $1::oid "
+		       "AND r.rolname = $2::pg_catalog.name",
+		.n_params = 2,
+		.params = params
+	};
 	enum status st;
 	bool same;
 
 	/* Nothing is answered inside a transaction that has failed. */
 	roll_back(c);
-	st = cluster_postgres_run(
-		c->p, c->s,
-		"SELECT FROM pg_catalog.pg_roles r WHERE r.oid = $1::oid "
-		"AND r.rolname = $2::pg_catalog.name",
-		2, params, &r, sqlstate, NULL);
+	st = cluster_postgres_run(c->p, c->s, &q, NULL);
 	if (st != STATUS_OK)
 		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
 				  "cluster %s: the change of role %s failed "
 				  "its check, and why could not be asked; "
 				  "nothing was changed",
 				  c->p->name, c->c->role);
-	same = pg_rows(r) == 1;
-	pg_result_free(r);
+	same = pg_rows(q.result) == 1;
+	pg_result_free(q.result);
 	if (same)
 		return reason_set(
 			why, STATUS_REFUSED,
@@ -368,16 +367,14 @@ out:
 
 static enum status commit(struct change *c, struct reason *why)
 {
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = { .sql = "COMMIT" };
 	unsigned notices = pg_notices(c->s->pg);
 	bool committed;
 	enum status st;
 
-	st = cluster_postgres_run(c->p, c->s, "COMMIT", 0, NULL, &r, sqlstate,
-				  why);
-	committed = st == STATUS_OK && strcmp(pg_tag(r), "COMMIT") == 0;
-	pg_result_free(r);
+	st = cluster_postgres_run(c->p, c->s, &q, why);
+	committed = st == STATUS_OK && strcmp(pg_tag(q.result), "COMMIT") == 0;
+	pg_result_free(q.result);
 	/* A wait that was cut short (statement_timeout) is a warning: what is
 	 * committed cannot be taken back. */
 	c->alone = committed && pg_notices(c->s->pg) != notices;
@@ -398,18 +395,18 @@ static enum status commit(struct change *c, struct reason *why)
 	/* Serialization and constraints are decided before anything lasts, and
 	 * without an SQLSTATE in a living session nothing was sent.  All else
 	 * may come after the change took hold (X13: Neon's XX000). */
-	if (!c->plain && (strncmp(sqlstate, "40", 2) == 0 ||
-			  strncmp(sqlstate, "23", 2) == 0))
+	if (!c->plain && (strncmp(q.sqlstate, "40", 2) == 0 ||
+			  strncmp(q.sqlstate, "23", 2) == 0))
 		return STATUS_CLUSTER_UNAVAILABLE;
-	if (st == STATUS_CLUSTER_UNAVAILABLE && sqlstate[0] == '\0')
+	if (st == STATUS_CLUSTER_UNAVAILABLE && q.sqlstate[0] == '\0')
 		return st;
-	if (sqlstate[0] != '\0')
+	if (q.sqlstate[0] != '\0')
 		return reason_set(why, STATUS_UNKNOWN,
 				  "cluster %s failed the commit of role %s's "
 				  "new password (SQLSTATE %s) and may have "
 				  "kept it all the same; it stays staged, and "
 				  "is applied again",
-				  c->p->name, c->c->role, sqlstate);
+				  c->p->name, c->c->role, q.sqlstate);
 	return reason_set(why, STATUS_UNKNOWN,
 			  "cluster %s: whether the new password of role %s was "
 			  "committed is not known; the marker will tell",

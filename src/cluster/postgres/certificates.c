@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "crypto/certs.h"
 
 #define DAY_US (24 * 3600 * NOW_SECOND)

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "base/text.h"
-
 struct cluster_postgres *cluster_postgres_of(struct cluster *t)
 {
 	return (struct cluster_postgres *)t;
@@ -32,13 +30,9 @@ enum status cluster_postgres_check_name(const char *role, struct reason *why)
 }
 
 enum status cluster_postgres_run(struct cluster_postgres *p,
-				 struct cluster_session *s, const char *sql,
-				 int n_params, const char *const *params,
-				 struct pg_result **ret_result,
-				 char ret_sqlstate[PG_SQLSTATE_SIZE],
+				 struct cluster_session *s, struct pg_query *q,
 				 struct reason *why)
 {
-	return pg_run(s->pg, sql, n_params, params,
-		      p->o.statement_timeout_us + CLUSTER_MARGIN_US, ret_result,
-		      ret_sqlstate, why);
+	q->timeout_us = p->o.statement_timeout_us + CLUSTER_MARGIN_US;
+	return pg_run(s->pg, q, why);
 }

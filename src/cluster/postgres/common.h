@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/text.h"
 #include "cluster/postgres/postgres.h"
 #include "pg/pg.h"
 
@@ -114,12 +115,9 @@ struct cluster_postgres *cluster_postgres_of(struct cluster *t);
 /* A role name that SQL will take whole: 1 to 63 bytes of UTF-8. */
 enum status cluster_postgres_check_name(const char *role, struct reason *why);
 
-/* pg_run with the cluster's statement timeout and a margin. */
+/* pg_run() with the cluster's statement timeout and a margin. */
 enum status cluster_postgres_run(struct cluster_postgres *p,
-				 struct cluster_session *s, const char *sql,
-				 int n_params, const char *const *params,
-				 struct pg_result **ret_result,
-				 char ret_sqlstate[PG_SQLSTATE_SIZE],
+				 struct cluster_session *s, struct pg_query *q,
 				 struct reason *why);
 
 #endif

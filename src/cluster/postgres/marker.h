@@ -7,7 +7,6 @@
 #ifndef KEYTURN_CLUSTER_POSTGRES_MARKER_H
 #define KEYTURN_CLUSTER_POSTGRES_MARKER_H
 
-#include "base/text.h"
 #include "cluster/postgres/common.h"
 #include "cluster/postgres/findings.h"
 

@@ -54,43 +54,44 @@ static enum status read_role(struct cluster_postgres *p,
 			     struct marker_row *row, struct reason *why)
 {
 	const char *params[] = { role };
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = {
+		.sql = "SELECT r.oid, r.rolcanlogin, "
+		       "coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
+		       "false), r.rolvaliduntil, EXISTS (SELECT FROM " HELD_SQL
+		       "AND l.pid = pg_catalog.pg_backend_pid() "
+		       "AND l.objid = r.oid), " CLUSTER_EXPIRES_SQL
+		       " FROM pg_catalog.pg_roles r "
+		       "WHERE r.rolname = $1::pg_catalog.name",
+		.n_params = 1,
+		.params = params
+	};
 	enum status st;
 
-	st = cluster_postgres_run(
-		p, s,
-		"SELECT r.oid, r.rolcanlogin, "
-		"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
-		"false), r.rolvaliduntil, EXISTS (SELECT FROM " HELD_SQL
-		"AND l.pid = pg_catalog.pg_backend_pid() "
-		"AND l.objid = r.oid), " CLUSTER_EXPIRES_SQL
-		" FROM pg_catalog.pg_roles r "
-		"WHERE r.rolname = $1::pg_catalog.name",
-		1, params, &r, sqlstate, why);
-	if (st == STATUS_OK && pg_rows(r) == 0)
+	st = cluster_postgres_run(p, s, &q, why);
+	if (st == STATUS_OK && pg_rows(q.result) == 0)
 		st = reason_set(why, STATUS_NOT_FOUND,
 				"cluster %s has no role %s any more", p->name,
 				role);
 	if (st == STATUS_OK) {
 		memset(row, 0, sizeof(*row)); /* not secret */
 		row->marker.role_oid =
-			(uint32_t)strtoul(pg_value(r, 0, 0), NULL, 10);
+			(uint32_t)strtoul(pg_value(q.result, 0, 0), NULL, 10);
 		row->marker.found = s->live[0] != '\0';
 		row->marker.epoch = s->epoch;
 		text_copy(row->marker.live_version,
 			  sizeof(row->marker.live_version), s->live);
-		if (pg_value(r, 0, 4)[0] == 't')
+		if (pg_value(q.result, 0, 4)[0] == 't')
 			text_copy(row->marker.claim, sizeof(row->marker.claim),
 				  s->claim);
-		row->can_login = pg_value(r, 0, 1)[0] == 't';
-		row->expired = pg_value(r, 0, 2)[0] == 't';
+		row->can_login = pg_value(q.result, 0, 1)[0] == 't';
+		row->expired = pg_value(q.result, 0, 2)[0] == 't';
 		text_copy(row->valid_until, sizeof(row->valid_until),
-			  pg_value(r, 0, 3));
-		row->marker.expires_us = strtoll(pg_value(r, 0, 5), NULL, 10);
+			  pg_value(q.result, 0, 3));
+		row->marker.expires_us =
+			strtoll(pg_value(q.result, 0, 5), NULL, 10);
 		text_copy(row->kind, sizeof(row->kind), "?");
 	}
-	pg_result_free(r);
+	pg_result_free(q.result);
 	return st == STATUS_UNKNOWN ? STATUS_CLUSTER_UNAVAILABLE : st;
 }
 
@@ -99,14 +100,17 @@ static enum status end_holder(struct cluster_postgres *p,
 			      const struct pg_result *r, struct reason *why)
 {
 	const char *params[] = { pg_value(r, 0, 2), pg_value(r, 0, 3) };
-	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_query q = {
+		.sql = "SELECT pg_catalog.pg_terminate_backend(a.pid) "
+		       "FROM pg_catalog.pg_stat_activity a WHERE a.pid = $1::int "
+		       "AND a.backend_start = $2::timestamptz",
+		.n_params = 2,
+		.params = params
+	};
+	enum status st = cluster_postgres_run(p, s, &q, why);
 
-	return cluster_postgres_run(
-		p, s,
-		"SELECT pg_catalog.pg_terminate_backend(a.pid) "
-		"FROM pg_catalog.pg_stat_activity a WHERE a.pid = $1::int "
-		"AND a.backend_start = $2::timestamptz",
-		2, params, NULL, sqlstate, why);
+	pg_result_free(q.result);
+	return st;
 }
 
 /* The claim that is being made. */
@@ -126,40 +130,41 @@ static enum status try_once(struct claiming *c, bool *ret_ours,
 {
 	struct cluster_postgres *p = c->p;
 	const char *role = c->c->role, *params[] = { role };
-	char sqlstate[PG_SQLSTATE_SIZE], age[32];
+	char age[32];
 	bool patient;
-	struct pg_result *r = NULL;
+	struct pg_query q = { .sql = CLAIM_SQL,
+			      .n_params = 1,
+			      .params = params };
 	int64_t age_us;
 	enum status st;
 
-	st = cluster_postgres_run(p, c->s, CLAIM_SQL, 1, params, &r, sqlstate,
-				  why);
-	if (st == STATUS_OK && pg_rows(r) == 0)
+	st = cluster_postgres_run(p, c->s, &q, why);
+	if (st == STATUS_OK && pg_rows(q.result) == 0)
 		st = reason_set(why, STATUS_NOT_FOUND,
 				"cluster %s has no role %s", p->name, role);
 	if (st != STATUS_OK)
 		goto out;
-	text_copy(c->oid, sizeof(c->oid), pg_value(r, 0, 0));
-	*ret_ours = pg_value(r, 0, 1)[0] == 't';
-	age_us = strtoll(pg_value(r, 0, 4), NULL, 10);
+	text_copy(c->oid, sizeof(c->oid), pg_value(q.result, 0, 0));
+	*ret_ours = pg_value(q.result, 0, 1)[0] == 't';
+	age_us = strtoll(pg_value(q.result, 0, 4), NULL, 10);
 	patient = now_boot(p->o.now) < c->until;
-	if (*ret_ours || pg_is_null(r, 0, 2))
+	if (*ret_ours || pg_is_null(q.result, 0, 2))
 		goto out;
 	if (!c->evicted &&
 	    (c->c->takeover || (!patient && age_us >= p->o.claim_max_us))) {
 		c->evicted = true;
 		c->until = now_boot(p->o.now) + EVICT_WAIT_US;
-		st = end_holder(p, c->s, r, why);
+		st = end_holder(p, c->s, q.result, why);
 	} else if (!patient) {
 		st = reason_set(why, STATUS_BUSY,
 				"cluster %s: role %s is claimed by another "
 				"session (backend %s, for %s); wait for it, or "
 				"run keyturn recover %s",
-				p->name, role, pg_value(r, 0, 2),
+				p->name, role, pg_value(q.result, 0, 2),
 				now_age(age_us, age), role);
 	}
 out:
-	pg_result_free(r);
+	pg_result_free(q.result);
 	return st;
 }
 

@@ -211,25 +211,23 @@ static enum status refuse_given_away(struct cluster_postgres *p,
 				     struct cluster_session *s,
 				     struct reason *why)
 {
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = {
+		.sql = "SELECT pg_catalog.string_agg(pg_catalog.quote_ident("
+		       "e.evtname), ', ') FROM pg_catalog.pg_event_trigger e WHERE "
+		       "e.evtevent = 'ddl_command_end' AND e.evtenabled <> 'D'"
+	};
 	const char *name = "...";
 
-	(void)cluster_postgres_run(
-		p, s,
-		"SELECT pg_catalog.string_agg(pg_catalog.quote_ident("
-		"e.evtname), ', ') FROM pg_catalog.pg_event_trigger e WHERE "
-		"e.evtevent = 'ddl_command_end' AND e.evtenabled <> 'D'",
-		0, NULL, &r, sqlstate, NULL);
-	if (pg_rows(r) == 1 && !pg_is_null(r, 0, 0))
-		name = pg_value(r, 0, 0);
+	(void)cluster_postgres_run(p, s, &q, NULL);
+	if (pg_rows(q.result) == 1 && !pg_is_null(q.result, 0, 0))
+		name = pg_value(q.result, 0, 0);
 	reason_set(why, STATUS_REFUSED,
 		   "cluster %s: an event trigger (%s) gives tables that "
 		   "keyturn's admin makes to another role, and %s must be its "
 		   "own; as a superuser run ALTER EVENT TRIGGER ... DISABLE, "
 		   "let keyturn make the table, and enable it again",
 		   p->name, name, s->marker);
-	pg_result_free(r);
+	pg_result_free(q.result);
 	return STATUS_REFUSED;
 }
 
@@ -255,25 +253,26 @@ static enum status look_or_make(struct cluster_postgres *p,
 				struct reason *why)
 {
 	const char *params[] = { s->schema };
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = { .sql = FACTS_SQL,
+			      .n_params = 1,
+			      .params = params };
 	enum status st;
 
-	st = cluster_postgres_run(p, s, FACTS_SQL, 1, params, &r, sqlstate,
-				  why);
+	st = cluster_postgres_run(p, s, &q, why);
 	if (st != STATUS_OK)
 		return st;
-	cluster_postgres_marker_prepare_note(s, pg_value(r, 0, 2));
+	cluster_postgres_marker_prepare_note(s, pg_value(q.result, 0, 2));
 	if (s->marker_state == CLUSTER_MARKER_UNTRUSTED) {
 		st = cluster_postgres_marker_prepare_untrusted(p, s, why);
 	} else if (s->marker_state == CLUSTER_MARKER_MISSING) {
-		st = create(p, s, pg_value(r, 0, 0),
-			    pg_value(r, 0, 1)[0] == 't', why);
+		st = create(p, s, pg_value(q.result, 0, 0),
+			    pg_value(q.result, 0, 1)[0] == 't', why);
 		*ret_made = true;
-	} else if (pg_value(r, 0, 3)[0] != 't') {
-		st = refuse_prepare(p, s, pg_value(r, 0, 0), true, true, why);
+	} else if (pg_value(q.result, 0, 3)[0] != 't') {
+		st = refuse_prepare(p, s, pg_value(q.result, 0, 0), true, true,
+				    why);
 	}
-	pg_result_free(r);
+	pg_result_free(q.result);
 	return st;
 }
 

@@ -99,8 +99,7 @@ bool cluster_postgres_marker_row_new_name(struct cluster_postgres *p,
 {
 	struct text t = text_make(CLUSTER_MARKER_SQL_MAX);
 	const char *params[] = { role };
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = { .n_params = 1, .params = params };
 	bool found;
 
 	text_printf(&t,
@@ -108,14 +107,15 @@ bool cluster_postgres_marker_row_new_name(struct cluster_postgres *p,
 		    "ON r.oid = m.role_oid WHERE m.role_name = "
 		    "$1::pg_catalog.name AND r.rolname <> m.role_name",
 		    s->marker);
+	q.sql = text_str(&t);
 	if (s->marker_state == CLUSTER_MARKER_READY &&
 	    text_status(&t) == STATUS_OK)
-		(void)cluster_postgres_run(p, s, text_str(&t), 1, params, &r,
-					   sqlstate, NULL);
-	found = pg_rows(r) > 0;
+		(void)cluster_postgres_run(p, s, &q, NULL);
+	found = pg_rows(q.result) > 0;
 	if (found)
-		(void)text_copy(ret, CLUSTER_NAME_SIZE, pg_value(r, 0, 0));
-	pg_result_free(r);
+		(void)text_copy(ret, CLUSTER_NAME_SIZE,
+				pg_value(q.result, 0, 0));
+	pg_result_free(q.result);
 	text_free(&t);
 	return found;
 }
@@ -150,19 +150,19 @@ static enum status look_at_role(struct cluster_postgres *p,
 				struct marker_row *row, struct reason *why)
 {
 	const char *params[] = { role };
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = {
+		.sql = "SELECT r.oid, r.rolcanlogin, "
+		       "coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
+		       "false), r.rolvaliduntil, " CLUSTER_EXPIRES_SQL
+		       " FROM pg_catalog.pg_roles r "
+		       "WHERE r.rolname = $1::pg_catalog.name",
+		.n_params = 1,
+		.params = params
+	};
 	enum status st;
 
-	st = cluster_postgres_run(
-		p, s,
-		"SELECT r.oid, r.rolcanlogin, "
-		"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
-		"false), r.rolvaliduntil, " CLUSTER_EXPIRES_SQL
-		" FROM pg_catalog.pg_roles r "
-		"WHERE r.rolname = $1::pg_catalog.name",
-		1, params, &r, sqlstate, why);
-	if (st == STATUS_OK && pg_rows(r) == 0)
+	st = cluster_postgres_run(p, s, &q, why);
+	if (st == STATUS_OK && pg_rows(q.result) == 0)
 		st = reason_set(why, STATUS_NOT_FOUND,
 				"cluster %s has no role %s; create it or "
 				"correct the configuration",
@@ -170,15 +170,16 @@ static enum status look_at_role(struct cluster_postgres *p,
 	if (st == STATUS_OK) {
 		memset(row, 0, sizeof(*row)); /* not secret */
 		row->marker.role_oid =
-			(uint32_t)strtoul(pg_value(r, 0, 0), NULL, 10);
-		row->can_login = pg_value(r, 0, 1)[0] == 't';
-		row->expired = pg_value(r, 0, 2)[0] == 't';
+			(uint32_t)strtoul(pg_value(q.result, 0, 0), NULL, 10);
+		row->can_login = pg_value(q.result, 0, 1)[0] == 't';
+		row->expired = pg_value(q.result, 0, 2)[0] == 't';
 		text_copy(row->valid_until, sizeof(row->valid_until),
-			  pg_value(r, 0, 3));
-		row->marker.expires_us = strtoll(pg_value(r, 0, 4), NULL, 10);
+			  pg_value(q.result, 0, 3));
+		row->marker.expires_us =
+			strtoll(pg_value(q.result, 0, 4), NULL, 10);
 		text_copy(row->kind, sizeof(row->kind), "?");
 	}
-	pg_result_free(r);
+	pg_result_free(q.result);
 	return st;
 }
 
@@ -190,28 +191,27 @@ enum status cluster_postgres_marker_row_read(struct cluster_postgres *p,
 {
 	struct text t = text_make(CLUSTER_MARKER_SQL_MAX);
 	const char *params[] = { role, s->branch };
-	char sqlstate[PG_SQLSTATE_SIZE] = "";
-	struct pg_result *r = NULL;
+	struct pg_query q = { .n_params = 2, .params = params };
 	enum status st;
 
 	/* To read a view or a policy is to run it. */
 	if (s->marker_state == CLUSTER_MARKER_UNTRUSTED)
 		return cluster_postgres_marker_prepare_untrusted(p, s, why);
 	cluster_postgres_marker_row_sql(&t, s);
+	q.sql = text_str(&t);
 	st = text_status(&t);
 	if (st == STATUS_OK)
-		st = cluster_postgres_run(p, s, text_str(&t), 2, params, &r,
-					  sqlstate, why);
-	if (st == STATUS_OK && pg_rows(r) == 0)
+		st = cluster_postgres_run(p, s, &q, why);
+	if (st == STATUS_OK && pg_rows(q.result) == 0)
 		st = cluster_postgres_marker_row_missing(p, s, role, why);
 	else if (st == STATUS_OK)
-		cluster_postgres_marker_row_parse(r, row);
-	else if (cluster_postgres_marker_row_no_table(sqlstate))
+		cluster_postgres_marker_row_parse(q.result, row);
+	else if (cluster_postgres_marker_row_no_table(q.sqlstate))
 		st = look_at_role(p, s, role, row, why);
 	/* A read changes nothing, lost or not. */
 	if (st == STATUS_UNKNOWN)
 		st = STATUS_CLUSTER_UNAVAILABLE;
-	pg_result_free(r);
+	pg_result_free(q.result);
 	text_free(&t);
 	return st;
 }

@@ -3,7 +3,6 @@
 #ifndef KEYTURN_CLUSTER_POSTGRES_MARKER_ROW_H
 #define KEYTURN_CLUSTER_POSTGRES_MARKER_ROW_H
 
-#include "base/text.h"
 #include "cluster/postgres/marker.h"
 
 #define CLUSTER_MARKER_SQL_MAX 8192

@@ -137,18 +137,20 @@ static enum status evict(struct cluster_postgres *p, struct cluster_session *s,
 {
 	int64_t until = now_boot(p->o.now) + EVICT_WAIT_US;
 	const char *params[] = { holder->holder_pid, holder->holder_start };
-	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_query q = {
+		.sql = "SELECT pg_catalog.pg_terminate_backend(a.pid) "
+		       "FROM pg_catalog.pg_stat_activity a WHERE a.pid = $1::int "
+		       "AND a.backend_start = $2::timestamptz "
+		       "AND a.pid <> pg_catalog.pg_backend_pid()",
+		.n_params = 2,
+		.params = params
+	};
 	struct marker_row row;
 	enum status st;
 
-	st = cluster_postgres_run(
-		p, s,
-		"SELECT pg_catalog.pg_terminate_backend(a.pid) "
-		"FROM pg_catalog.pg_stat_activity a WHERE a.pid = $1::int "
-		"AND a.backend_start = $2::timestamptz "
-		"AND a.pid <> pg_catalog.pg_backend_pid()",
-		2, params, NULL, sqlstate, why);
-	if (strcmp(sqlstate, "42501") == 0)
+	st = cluster_postgres_run(p, s, &q, why);
+	pg_result_free(q.result);
+	if (strcmp(q.sqlstate, "42501") == 0)
 		return reason_set(why, STATUS_BUSY,
 				  "role %s is claimed by backend %s, which "
 				  "keyturn's admin may not end; end it with "
@@ -357,8 +359,9 @@ static enum status check_marker(struct cluster_postgres *p,
 				struct cluster_findings *f, struct reason *why)
 {
 	const char *params[] = { s->schema };
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = { .sql = MARKER_SQL,
+			      .n_params = 1,
+			      .params = params };
 	bool schema, may_create, table, usable;
 	char fault[CLUSTER_SENTENCE_SIZE];
 	enum status st;
@@ -369,39 +372,38 @@ static enum status check_marker(struct cluster_postgres *p,
 					      fault);
 		return STATUS_OK;
 	}
-	st = cluster_postgres_run(p, s, MARKER_SQL, 1, params, &r, sqlstate,
-				  why);
+	st = cluster_postgres_run(p, s, &q, why);
 	if (st != STATUS_OK)
 		return st;
-	schema = pg_value(r, 0, 1)[0] == 't';
-	may_create = pg_value(r, 0, 2)[0] == 't';
-	table = pg_value(r, 0, 3)[0] == 't';
-	usable = pg_value(r, 0, 4)[0] == 't';
+	schema = pg_value(q.result, 0, 1)[0] == 't';
+	may_create = pg_value(q.result, 0, 2)[0] == 't';
+	table = pg_value(q.result, 0, 3)[0] == 't';
+	usable = pg_value(q.result, 0, 4)[0] == 't';
 	if (table && !usable)
 		cluster_postgres_findings_add(
 			f, CLUSTER_FAIL, "marker",
 			"keyturn's admin may not use its marker table; run GRANT "
 			"SELECT, INSERT, UPDATE ON %s TO \"%s\"",
-			s->marker, pg_value(r, 0, 0));
+			s->marker, pg_value(q.result, 0, 0));
 	else if (!table && !may_create && schema)
 		cluster_postgres_findings_add(
 			f, CLUSTER_FAIL, "marker",
 			"the marker table is missing and keyturn's admin may not "
 			"create it; run ALTER SCHEMA \"%s\" OWNER TO \"%s\"",
-			s->schema, pg_value(r, 0, 0));
+			s->schema, pg_value(q.result, 0, 0));
 	else if (!table && !may_create)
 		cluster_postgres_findings_add(
 			f, CLUSTER_FAIL, "marker",
 			"the marker table is missing and keyturn's admin may not "
 			"create its schema; run CREATE SCHEMA \"%s\" AUTHORIZATION "
 			"\"%s\"",
-			s->schema, pg_value(r, 0, 0));
+			s->schema, pg_value(q.result, 0, 0));
 	else if (!table)
 		cluster_postgres_findings_add(
 			f, CLUSTER_NOTE, "marker",
 			"the marker table %s will be created by the first rotation",
 			s->marker);
-	pg_result_free(r);
+	pg_result_free(q.result);
 	return st;
 }
 

@@ -118,43 +118,42 @@ static enum status refuse_leak(const struct cluster_postgres *p, size_t row,
 static enum status check_leaks(struct cluster_postgres *p,
 			       struct cluster_session *s, struct reason *why)
 {
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query quiet = { .sql = QUIET_SQL };
+	struct pg_query q = { .sql = LEAKS_SQL };
 	const char *value;
 	enum status st;
 	size_t i;
 
-	st = cluster_postgres_run(p, s, QUIET_SQL, 0, NULL, NULL, sqlstate,
-				  why);
+	st = cluster_postgres_run(p, s, &quiet, why);
+	pg_result_free(quiet.result);
 	if (st == STATUS_OK)
-		st = cluster_postgres_run(p, s, LEAKS_SQL, 0, NULL, &r,
-					  sqlstate, why);
+		st = cluster_postgres_run(p, s, &q, why);
 	for (i = 0; st == STATUS_OK && i < LEAKS; i++) {
-		value = setting(r, leaks[i].name);
-		if (value != NULL && !is_harmless(r, i, value))
+		value = setting(q.result, leaks[i].name);
+		if (value != NULL && !is_harmless(q.result, i, value))
 			st = refuse_leak(p, i, value, why);
 	}
 	/* Who cannot see it cannot know. */
-	if (st == STATUS_OK && setting(r, "log_statement") == NULL)
+	if (st == STATUS_OK && setting(q.result, "log_statement") == NULL)
 		st = reason_set(why, STATUS_REFUSED,
 				"cluster %s takes passwords in clear only, and "
 				"does not show log_statement",
 				p->name);
-	pg_result_free(r);
+	pg_result_free(q.result);
 	return st;
 }
 
 static enum status make_wrapper(struct cluster_postgres *p,
 				struct cluster_session *s, struct reason *why)
 {
-	char sqlstate[PG_SQLSTATE_SIZE];
+	struct pg_query q = { .sql = WRAPPER_SQL };
 	enum status st = STATUS_OK;
 
 	if (!s->wrapper)
-		st = cluster_postgres_run(p, s, WRAPPER_SQL, 0, NULL, NULL,
-					  sqlstate, why);
+		st = cluster_postgres_run(p, s, &q, why);
+	pg_result_free(q.result);
 	s->wrapper = s->wrapper || st == STATUS_OK;
-	if (st == STATUS_REFUSED && strcmp(sqlstate, "42501") == 0)
+	if (st == STATUS_REFUSED && strcmp(q.sqlstate, "42501") == 0)
 		return reason_set(why, st,
 				  "cluster %s takes passwords in clear only, "
 				  "and keyturn's admin may make no temporary "

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "cluster/postgres/certificates.h"
 #include "cluster/postgres/findings.h"
 #include "cluster/postgres/marker.h"
@@ -115,30 +114,28 @@ static enum status check_settings(struct cluster_postgres *p,
 				  struct cluster_findings *f,
 				  struct reason *why)
 {
-	char sqlstate[PG_SQLSTATE_SIZE];
 	bool plain = cluster_postgres_plain_wanted(p);
-	struct pg_result *r = NULL;
+	struct pg_query q = {
+		.sql = "SELECT g.name, g.setting FROM pg_catalog.pg_settings g "
+		       "WHERE g.name = ANY ('{log_statement,"
+		       "log_min_duration_statement,log_min_duration_sample,"
+		       "log_parameter_max_length_on_error,"
+		       "pg_stat_statements.track_utility,pg_stat_statements.track,"
+		       "pgaudit.log,pgaudit.log_parameter,"
+		       "auto_explain.log_min_duration,debug_print_parse,"
+		       "debug_print_plan,debug_print_rewritten,password_encryption,"
+		       "synchronous_standby_names,fsync,transaction_read_only}') "
+		       "UNION ALL SELECT 'in_recovery', "
+		       "pg_catalog.pg_is_in_recovery()::text"
+	};
 	enum status st;
 	int i;
 
 	/* The view hides what we may not see; current_setting() would fail. */
-	st = cluster_postgres_run(
-		p, s,
-		"SELECT g.name, g.setting FROM pg_catalog.pg_settings g "
-		"WHERE g.name = ANY ('{log_statement,"
-		"log_min_duration_statement,log_min_duration_sample,"
-		"log_parameter_max_length_on_error,"
-		"pg_stat_statements.track_utility,pg_stat_statements.track,"
-		"pgaudit.log,pgaudit.log_parameter,"
-		"auto_explain.log_min_duration,debug_print_parse,"
-		"debug_print_plan,debug_print_rewritten,password_encryption,"
-		"synchronous_standby_names,fsync,transaction_read_only}') "
-		"UNION ALL SELECT 'in_recovery', "
-		"pg_catalog.pg_is_in_recovery()::text",
-		0, NULL, &r, sqlstate, why);
-	for (i = 0; st == STATUS_OK && i < pg_rows(r); i++) {
-		const char *name = pg_value(r, i, 0);
-		const char *value = pg_value(r, i, 1);
+	st = cluster_postgres_run(p, s, &q, why);
+	for (i = 0; st == STATUS_OK && i < pg_rows(q.result); i++) {
+		const char *name = pg_value(q.result, i, 0);
+		const char *value = pg_value(q.result, i, 1);
 
 		if (strcmp(name, "in_recovery") == 0 && value[0] == 't')
 			cluster_postgres_findings_add(
@@ -147,7 +144,7 @@ static enum status check_settings(struct cluster_postgres *p,
 				"conninfo");
 		check_setting(name, value, plain, f);
 	}
-	pg_result_free(r);
+	pg_result_free(q.result);
 	return st;
 }
 
@@ -159,46 +156,42 @@ static void check_restricted(struct cluster_postgres *p,
 			     struct cluster_session *s,
 			     struct cluster_findings *f)
 {
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = {
+		.sql = "SELECT current_user, EXISTS (SELECT FROM "
+		       "pg_catalog.pg_roles r WHERE r.rolname = 'rds_password' "
+		       "AND pg_catalog.pg_has_role(r.oid, 'MEMBER')) WHERE "
+		       "pg_catalog.current_setting("
+		       "'rds.restrict_password_commands', true) IN "
+		       "('on', '1', 'true')"
+	};
 
-	if (cluster_postgres_run(
-		    p, s,
-		    "SELECT current_user, EXISTS (SELECT FROM "
-		    "pg_catalog.pg_roles r WHERE r.rolname = 'rds_password' "
-		    "AND pg_catalog.pg_has_role(r.oid, 'MEMBER')) WHERE "
-		    "pg_catalog.current_setting("
-		    "'rds.restrict_password_commands', true) IN "
-		    "('on', '1', 'true')",
-		    0, NULL, &r, sqlstate, NULL) == STATUS_OK &&
-	    pg_rows(r) == 1 && pg_value(r, 0, 1)[0] != 't')
+	if (cluster_postgres_run(p, s, &q, NULL) == STATUS_OK &&
+	    pg_rows(q.result) == 1 && pg_value(q.result, 0, 1)[0] != 't')
 		cluster_postgres_findings_add(
 			f, CLUSTER_FAIL, "rights",
 			"rds.restrict_password_commands is on, and keyturn's "
 			"admin %s is not a member of rds_password; run GRANT "
 			"rds_password TO \"%s\"",
-			pg_value(r, 0, 0), pg_value(r, 0, 0));
-	pg_result_free(r);
+			pg_value(q.result, 0, 0), pg_value(q.result, 0, 0));
+	pg_result_free(q.result);
 }
 
 /* A copy of a server has its identifier, and was not started together with it.
  * A service may hide it. */
 static void note_server(struct cluster_postgres *p, struct cluster_session *s)
 {
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = {
+		.sql = "SELECT c.system_identifier || ' of ' || extract(epoch "
+		       "FROM pg_catalog.pg_postmaster_start_time()) "
+		       "FROM pg_catalog.pg_control_system() c"
+	};
 
 	p->cluster.server[0] = '\0';
-	if (cluster_postgres_run(
-		    p, s,
-		    "SELECT c.system_identifier || ' of ' || extract(epoch "
-		    "FROM pg_catalog.pg_postmaster_start_time()) "
-		    "FROM pg_catalog.pg_control_system() c",
-		    0, NULL, &r, sqlstate, NULL) == STATUS_OK &&
-	    pg_rows(r) == 1)
+	if (cluster_postgres_run(p, s, &q, NULL) == STATUS_OK &&
+	    pg_rows(q.result) == 1)
 		(void)text_copy(p->cluster.server, sizeof(p->cluster.server),
-				pg_value(r, 0, 0));
-	pg_result_free(r);
+				pg_value(q.result, 0, 0));
+	pg_result_free(q.result);
 }
 
 static void add_expiry(void *arg, const char *sentence)

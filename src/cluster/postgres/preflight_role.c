@@ -233,30 +233,31 @@ enum status cluster_postgres_preflight_role(struct cluster_postgres *p,
 					    struct reason *why)
 {
 	const char *params[] = { role };
-	char sqlstate[PG_SQLSTATE_SIZE], name[CLUSTER_NAME_SIZE];
-	struct pg_result *r = NULL;
+	char name[CLUSTER_NAME_SIZE];
+	struct pg_query q = { .sql = role_sql(s),
+			      .n_params = 1,
+			      .params = params };
 	enum status st;
 
-	st = cluster_postgres_run(p, s, role_sql(s), 1, params, &r, sqlstate,
-				  why);
-	if (st == STATUS_OK && pg_rows(r) != 1) {
+	st = cluster_postgres_run(p, s, &q, why);
+	if (st == STATUS_OK && pg_rows(q.result) != 1) {
 		st = reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
 				"the admin's own role is not in pg_roles");
-	} else if (st == STATUS_OK && pg_is_null(r, 0, ROLE_NAME) &&
+	} else if (st == STATUS_OK && pg_is_null(q.result, 0, ROLE_NAME) &&
 		   cluster_postgres_marker_row_new_name(p, s, role, name)) {
 		cluster_postgres_findings_add(
 			f, CLUSTER_FAIL, "role",
 			"role %s is now called %s; set rolname = %s in its "
 			"section, or rename it back",
 			role, name, name);
-	} else if (st == STATUS_OK && pg_is_null(r, 0, ROLE_NAME)) {
+	} else if (st == STATUS_OK && pg_is_null(q.result, 0, ROLE_NAME)) {
 		cluster_postgres_findings_add(
 			f, CLUSTER_FAIL, "role",
 			"there is no role %s; create it or correct the "
 			"configuration",
 			role);
 	} else if (st == STATUS_OK) {
-		check_kind(r, role, p->cluster.self, f);
+		check_kind(q.result, role, p->cluster.self, f);
 		if (p->cluster.self)
 			cluster_postgres_findings_add(
 				f, CLUSTER_NOTE, "rights",
@@ -264,9 +265,9 @@ enum status cluster_postgres_preflight_role(struct cluster_postgres *p,
 				"no administrator is needed",
 				role);
 		else
-			check_rights(s, r, role, f);
-		check_login(r, role, f);
+			check_rights(s, q.result, role, f);
+		check_login(q.result, role, f);
 	}
-	pg_result_free(r);
+	pg_result_free(q.result);
 	return st;
 }

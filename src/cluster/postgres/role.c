@@ -12,7 +12,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/text.h"
 #include "cluster/postgres/connect.h"
 
 #define SQL_MAX	  8192
@@ -67,15 +66,14 @@ static const struct {
 	[CLUSTER_ROLE_GROUP] = { "group", "GROUP" },
 };
 
-static enum status run(struct making *m, const char *sql, int n,
-		       const char *const *params, struct pg_result **ret,
-		       char sqlstate[PG_SQLSTATE_SIZE], struct reason *why)
+/* Until the role is made, what is lost has changed nothing. */
+static enum status run_query(struct making *m, struct pg_query *q,
+			     struct reason *why)
 {
-	enum status st =
-		pg_run(m->pg, sql, n, params,
-		       m->p->o.statement_timeout_us + CLUSTER_MARGIN_US, ret,
-		       sqlstate, why);
+	enum status st;
 
+	q->timeout_us = m->p->o.statement_timeout_us + CLUSTER_MARGIN_US;
+	st = pg_run(m->pg, q, why);
 	return st == STATUS_UNKNOWN ? STATUS_CLUSTER_UNAVAILABLE : st;
 }
 
@@ -166,18 +164,19 @@ static enum status check_facts(struct making *m, struct reason *why)
 {
 	const struct cluster_role_spec *s = m->spec;
 	const char *params[] = { s->role, s->owner };
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = { .sql = FACTS_SQL,
+			      .n_params = 2,
+			      .params = params };
 	bool exists, reserved, group, powerful;
-	enum status st = run(m, FACTS_SQL, 2, params, &r, sqlstate, why);
+	enum status st = run_query(m, &q, why);
 
 	if (st != STATUS_OK)
 		return st;
-	exists = pg_value(r, 0, 0)[0] == 't';
-	reserved = pg_value(r, 0, 1)[0] == 't';
-	group = pg_value(r, 0, 2)[0] == 't';
-	powerful = pg_value(r, 0, 3)[0] == 't';
-	pg_result_free(r);
+	exists = pg_value(q.result, 0, 0)[0] == 't';
+	reserved = pg_value(q.result, 0, 1)[0] == 't';
+	group = pg_value(q.result, 0, 2)[0] == 't';
+	powerful = pg_value(q.result, 0, 3)[0] == 't';
+	pg_result_free(q.result);
 	if (reserved)
 		return reason_set(
 			why, STATUS_REFUSED,
@@ -240,32 +239,36 @@ static enum status add_grants(struct making *m, const char *role,
 	return st;
 }
 
-/* Where the service's function is; it is made available when it is not. */
+/* Where the service's function is; schema stays "" when it is nowhere. */
 static enum status find_function(struct making *m, char schema[160],
 				 struct reason *why)
 {
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
-	enum status st = STATUS_OK;
-	int tries;
+	struct pg_query q = { .sql = FUNCTION_SQL };
+	enum status st = run_query(m, &q, why);
+
+	if (st == STATUS_OK && pg_rows(q.result) == 1)
+		text_copy(schema, 160, pg_value(q.result, 0, 0));
+	pg_result_free(q.result);
+	return st;
+}
+
+/* As find_function(); it is made available when it is not. */
+static enum status need_function(struct making *m, char schema[160],
+				 struct reason *why)
+{
+	struct pg_query q = { .sql = "CREATE EXTENSION IF NOT EXISTS "
+				     "databricks_auth SCHEMA public" };
+	enum status st;
 
 	schema[0] = '\0';
-	for (tries = 0; tries < 2 && st == STATUS_OK; tries++) {
-		st = run(m, FUNCTION_SQL, 0, NULL, &r, sqlstate, why);
-		if (st == STATUS_OK && pg_rows(r) == 1) {
-			text_copy(schema, 160, pg_value(r, 0, 0));
-			pg_result_free(r);
-			return STATUS_OK;
-		}
-		pg_result_free(r);
-		r = NULL;
-		if (st == STATUS_OK && tries == 0)
-			st = run(m,
-				 "CREATE EXTENSION IF NOT EXISTS "
-				 "databricks_auth SCHEMA public",
-				 0, NULL, NULL, sqlstate, why);
+	st = find_function(m, schema, why);
+	if (st == STATUS_OK && schema[0] == '\0') {
+		st = run_query(m, &q, why);
+		pg_result_free(q.result);
+		if (st == STATUS_OK)
+			st = find_function(m, schema, why);
 	}
-	if (st == STATUS_OK || st == STATUS_REFUSED)
+	if ((st == STATUS_OK && schema[0] == '\0') || st == STATUS_REFUSED)
 		return reason_set(why, STATUS_REFUSED,
 				  "cluster %s has no databricks_create_role() "
 				  "in this database; run CREATE EXTENSION "
@@ -282,7 +285,7 @@ static enum status list_steps(struct making *m, struct reason *why)
 	size_t i;
 
 	if (st == STATUS_OK && m->spec->kind != CLUSTER_ROLE_PASSWORD)
-		st = find_function(m, schema, why);
+		st = need_function(m, schema, why);
 	if (st != STATUS_OK)
 		goto out;
 	text_add(step(m), "BEGIN");

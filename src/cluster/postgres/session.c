@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "cluster/postgres/connect.h"
 #include "cluster/postgres/marker.h"
 #include "cluster/postgres/setup.h"

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "cluster/postgres/marker.h"
 #include "cluster/postgres/marker_prepare.h"
 #include "crypto/scram.h"
@@ -158,18 +157,16 @@ void cluster_postgres_setup_denied(struct cluster_postgres *p,
 				   struct cluster_session *s,
 				   struct reason *why)
 {
-	char sqlstate[PG_SQLSTATE_SIZE];
-	struct pg_result *r = NULL;
+	struct pg_query q = { .sql = DENIED_SQL };
 
-	if (cluster_postgres_run(p, s, DENIED_SQL, 0, NULL, &r, sqlstate,
-				 NULL) == STATUS_OK &&
-	    pg_rows(r) == 1 && !pg_is_null(r, 0, 1))
+	if (cluster_postgres_run(p, s, &q, NULL) == STATUS_OK &&
+	    pg_rows(q.result) == 1 && !pg_is_null(q.result, 0, 1))
 		reason_set(why, STATUS_REFUSED,
 			   "keyturn's admin %s lacks what all users have by "
 			   "default; run in the database of conninfo, as a "
 			   "superuser: %s",
-			   pg_value(r, 0, 0), pg_value(r, 0, 1));
-	pg_result_free(r);
+			   pg_value(q.result, 0, 0), pg_value(q.result, 0, 1));
+	pg_result_free(q.result);
 }
 
 /*

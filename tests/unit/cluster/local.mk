@@ -4,7 +4,14 @@ TESTS += tests/unit/cluster/run-cluster-postgres
 EXTRA_DIST += tests/unit/cluster/run-cluster-postgres \
 	tests/unit/cluster/with-postgres
 tests_unit_cluster_test_cluster_postgres_SOURCES = \
-	tests/unit/cluster/test_cluster_postgres.c
+	tests/unit/cluster/test_cluster.h \
+	tests/unit/cluster/test_cluster_change.c \
+	tests/unit/cluster/test_cluster_claim.c \
+	tests/unit/cluster/test_cluster_help.c \
+	tests/unit/cluster/test_cluster_hostile.c \
+	tests/unit/cluster/test_cluster_login.c \
+	tests/unit/cluster/test_cluster_postgres.c \
+	tests/unit/cluster/test_cluster_preflight.c
 tests_unit_cluster_test_cluster_postgres_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_cluster_test_cluster_postgres_LDADD = libcluster.a libpg.a libcrypto.a \
 	libbase.a $(LIBPQ_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)

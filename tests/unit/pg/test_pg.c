@@ -245,6 +245,17 @@ static enum status connect_to(struct fake *f, const char *sslmode,
 	return st;
 }
 
+static enum status run(struct pg *pg, const char *sql, int64_t timeout_us,
+		       char ret_sqlstate[PG_SQLSTATE_SIZE], struct reason *why)
+{
+	struct pg_query q = { .sql = sql, .timeout_us = timeout_us };
+	enum status st = pg_run(pg, &q, why);
+
+	memcpy(ret_sqlstate, q.sqlstate, sizeof(q.sqlstate));
+	pg_result_free(q.result);
+	return st;
+}
+
 static void assert_clean(const struct reason *why)
 {
 	assert_true(why->text[0] != '\0');
@@ -395,15 +406,13 @@ static void a_missing_answer_is_unknown_and_ends_the_session(void **state)
 	assert_int_equal(connect_to(&f, "prefer", &pg, &report, &why),
 			 STATUS_OK);
 	began = now_boot(now_system());
-	assert_int_equal(pg_run(pg, "SELECT 1", 0, NULL, NOW_SECOND / 4, NULL,
-				sqlstate, &why),
+	assert_int_equal(run(pg, "SELECT 1", NOW_SECOND / 4, sqlstate, &why),
 			 STATUS_UNKNOWN);
 	assert_true(now_boot(now_system()) - began < 2 * NOW_SECOND);
 	assert_string_equal(sqlstate, "");
 	assert_false(pg_alive(pg));
 	/* Nothing more is sent: the next answer would be the old one. */
-	assert_int_equal(pg_run(pg, "SELECT 2", 0, NULL, NOW_SECOND, NULL,
-				sqlstate, &why),
+	assert_int_equal(run(pg, "SELECT 2", NOW_SECOND, sqlstate, &why),
 			 STATUS_CLUSTER_UNAVAILABLE);
 	pg_close(pg);
 	fake_stop(&f);
@@ -422,8 +431,7 @@ static void a_closed_connection_is_unknown(void **state)
 	fake_start(&f, LETS_IN_DROPS);
 	assert_int_equal(connect_to(&f, "prefer", &pg, &report, &why),
 			 STATUS_OK);
-	assert_int_equal(pg_run(pg, "SELECT 1", 0, NULL, 2 * NOW_SECOND, NULL,
-				sqlstate, &why),
+	assert_int_equal(run(pg, "SELECT 1", 2 * NOW_SECOND, sqlstate, &why),
 			 STATUS_UNKNOWN);
 	assert_false(pg_alive(pg));
 	pg_close(pg);
