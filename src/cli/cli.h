@@ -13,6 +13,7 @@
 #include "base/reason.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "cluster/cluster_tools.h"
 #include "config/config.h"
 #include "jobs/hook_dispatch.h"
 #include "open/engine/engine.h"

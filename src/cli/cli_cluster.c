@@ -3,11 +3,12 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cluster/cluster_tools.h"
 
 enum status cli_cluster(struct cli *c)
 {
 	struct text t = text_make(1 << 17);
-	struct cluster *target = NULL;
+	struct cluster *cluster = NULL;
 	enum cluster_chain_form form = c->o.pem	 ? CLUSTER_CHAIN_PEM :
 				       c->o.json ? CLUSTER_CHAIN_JSON :
 						   CLUSTER_CHAIN_TEXT;
@@ -24,10 +25,10 @@ enum status cli_cluster(struct cli *c)
 		s = open_engine_new(c->opened, NULL, c->actor, &c->engine,
 				    &c->why);
 	if (s == STATUS_OK)
-		s = open_engine_cluster(c->engine, c->args[1], &target,
+		s = open_engine_cluster(c->engine, c->args[1], &cluster,
 					&c->why);
 	if (s == STATUS_OK)
-		s = target->ops->show_chain(target, form, &t, &c->why);
+		s = cluster->tools->show_chain(cluster, form, &t, &c->why);
 	if (s == STATUS_OK)
 		s = cli_print(c, &t);
 	text_free(&t);

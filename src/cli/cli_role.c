@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cluster/cluster_tools.h"
 
 static enum status check_usage(struct cli *c)
 {
@@ -82,9 +83,9 @@ static enum status note(struct cli *c, const char *kind, enum status s,
 static enum status create(struct cli *c)
 {
 	struct cluster_role_spec spec;
-	struct cluster *target = NULL;
+	struct cluster *cluster = NULL;
 	struct reason why = { "" };
-	enum status s = describe(c, &spec, &target);
+	enum status s = describe(c, &spec, &cluster);
 
 	if (s != STATUS_OK)
 		return s;
@@ -93,7 +94,7 @@ static enum status create(struct cli *c)
 		 *spec.owner ? spec.owner : "no group");
 	if (s != STATUS_OK)
 		return s;
-	s = target->ops->create_role(target, &spec, &why);
+	s = cluster->tools->create_role(cluster, &spec, &why);
 	(void)note(c, "role-created", s, why.text);
 	c->why = why;
 	return s;

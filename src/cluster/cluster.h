@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The system whose role is rotated.  One interface, one backend today
- * (cluster_postgres.c); the simulator is the other.
+ * The system whose role is rotated, and what rotation asks of it.  One driver
+ * today (postgres/postgres.h); the simulator is the other.  What commands ask
+ * beside that is in cluster_tools.h.
  *
  * A `struct cluster` is one cluster; a `struct cluster_session` is one admin
  * connection, and a claim is bound to the session that made it: connection
@@ -12,8 +13,8 @@
  * retry may help; STATUS_UNKNOWN, the request was sent and no answer came.
  * Others are named where they can occur.
  */
-#ifndef KEYTURN_TARGET_H
-#define KEYTURN_TARGET_H
+#ifndef KEYTURN_CLUSTER_H
+#define KEYTURN_CLUSTER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,7 +22,6 @@
 #include "base/random.h"
 #include "base/reason.h"
 #include "base/secret.h"
-#include "base/text.h"
 
 #define CLUSTER_NAME_SIZE   64 /* NAMEDATALEN: 63 bytes and a NUL */
 #define CLUSTER_SERVER_SIZE 64
@@ -105,32 +105,8 @@ struct cluster_who {
 
 #define CLUSTER_WAY_SIZE 65
 
-/* A role to be made for a partner; strings are "" when not wanted. */
-enum cluster_role_kind {
-	CLUSTER_ROLE_PASSWORD, /* a native role; it gets its password later */
-	CLUSTER_ROLE_SERVICE_PRINCIPAL,
-	CLUSTER_ROLE_USER,
-	CLUSTER_ROLE_GROUP
-};
-
-#define CLUSTER_GRANTS_MAX 16
-
-struct cluster_role_spec {
-	const char *role;
-	enum cluster_role_kind kind;
-	const char *owner;    /* the group that it becomes a member of */
-	const char *database; /* where it may connect, and grants are made */
-	const char *const *grants; /* "SELECT ON ALL TABLES IN SCHEMA s" */
-	size_t n_grants;
-};
-
-enum cluster_chain_form {
-	CLUSTER_CHAIN_TEXT,
-	CLUSTER_CHAIN_JSON,
-	CLUSTER_CHAIN_PEM
-};
-
 struct cluster;
+struct cluster_tools;
 
 struct cluster_ops {
 	const char *type; /* "postgres" */
@@ -237,27 +213,13 @@ struct cluster_ops {
 			       const char *role, struct cluster_marker *ret,
 			       struct reason *why);
 
-	/*
-	 * Make a role, without a password, all or nothing.  STATUS_REFUSED also
-	 * when it exists, or would have a share of an all-powerful role.
-	 */
-	enum status (*create_role)(struct cluster *t,
-				   const struct cluster_role_spec *spec,
-				   struct reason *why);
-
-	/* The certificates that the server shows, for people or machines, or
-	 * the root alone, for a partner (STATUS_REFUSED when it is not trusted
-	 * here).  Nothing but TLS is spoken with the server. */
-	enum status (*show_chain)(struct cluster *t,
-				  enum cluster_chain_form form,
-				  struct text *ret, struct reason *why);
-
 	void (*close)(struct cluster *t);
 };
 
 struct cluster {
 	const struct cluster_ops *ops;
-	const char *name; /* the [cluster NAME] */
+	const struct cluster_tools *tools; /* cluster_tools.h; NULL: none */
+	const char *name;		   /* the [cluster NAME] */
 	/* What consumers are told (strings, "" when unknown). */
 	const char *host;
 	const char *port;

@@ -3,7 +3,7 @@
 #ifndef KEYTURN_CLUSTER_POSTGRES_CERTIFICATES_H
 #define KEYTURN_CLUSTER_POSTGRES_CERTIFICATES_H
 
-#include "base/text.h"
+#include "cluster/cluster_tools.h"
 #include "cluster/postgres/common.h"
 
 enum status cluster_postgres_certificates_show(struct cluster *t,

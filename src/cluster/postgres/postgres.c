@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "cluster/postgres/apply.h"
 #include "cluster/postgres/certificates.h"
 #include "cluster/postgres/common.h"
@@ -60,9 +59,12 @@ static const struct cluster_ops postgres_ops = {
 	.prove = cluster_postgres_prove,
 	.way = cluster_postgres_prove_way,
 	.inspect = cluster_postgres_marker_inspect,
+	.close = close_cluster,
+};
+
+static const struct cluster_tools postgres_tools = {
 	.create_role = cluster_postgres_role_create,
 	.show_chain = cluster_postgres_certificates_show,
-	.close = close_cluster,
 };
 
 static enum status copy_string(const char *from, char **to)
@@ -158,6 +160,7 @@ static enum status describe(struct cluster_postgres *p)
 		st = cluster_postgres_told_port(pg_info_get(info, "port"),
 						&p->port);
 	p->cluster.ops = &postgres_ops;
+	p->cluster.tools = &postgres_tools;
 	p->cluster.name = p->name;
 	p->cluster.host = p->host;
 	p->cluster.port = p->port;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* The PostgreSQL backend of target.h. */
-#ifndef KEYTURN_TARGET_POSTGRES_H
-#define KEYTURN_TARGET_POSTGRES_H
+/* The PostgreSQL driver of cluster.h. */
+#ifndef KEYTURN_CLUSTER_POSTGRES_H
+#define KEYTURN_CLUSTER_POSTGRES_H
 
 #include "base/now.h"
 #include "cluster/cluster.h"

@@ -3,6 +3,7 @@
 #ifndef KEYTURN_CLUSTER_POSTGRES_ROLE_H
 #define KEYTURN_CLUSTER_POSTGRES_ROLE_H
 
+#include "cluster/cluster_tools.h"
 #include "cluster/postgres/common.h"
 
 enum status cluster_postgres_role_create(struct cluster *t,
