@@ -480,14 +480,26 @@ def in_a_container(clients, mount, command):
     return go_on
 
 
+def mounted(clients, place, ours):
+    """What the page mounts at this place, which has to be the folder for which
+    `ours` stands, and where it is mounted here."""
+    (source,) = re.findall(rf"^docker run --mount type=bind,src=(\S+),"
+                           rf"dst={place},readonly app$",
+                           clients.recipe("containers.sh"), re.M)
+    inside = clients.path("inside")
+    os.mkdir(inside)
+    os.chmod(inside, 0o755)
+    assert source in ("/var/lib/keyturn/sap", "/run/keyturn")
+    return ours, inside
+
+
 def test_a_mounted_folder_follows_and_a_mounted_file_does_not(clients,
                                                               taken_over):
     old = taken_over.current().password
     sink = os.path.join(taken_over.sinks, "sap.pgpass")
-    inside = clients.path("inside")
-    os.mkdir(inside)
+    source, inside = mounted(clients, "/secrets", taken_over.sinks)
     single = clients.write_file("single", "")
-    folder = in_a_container(clients, f"{taken_over.sinks} {inside}",
+    folder = in_a_container(clients, f"{source} {inside}",
                             f"cat {inside}/sap.pgpass")
     file = in_a_container(clients, f"{sink} {single}", f"cat {single}")
     clients.rotate()
@@ -500,17 +512,31 @@ def test_a_mounted_folder_follows_and_a_mounted_file_does_not(clients,
 
 
 def test_a_mounted_folder_reaches_an_agent_that_was_restarted(clients):
-    inside = clients.path("inside")
-    os.mkdir(inside)
-    os.chmod(inside, 0o755)
+    source, inside = mounted(clients, "/run/keyturn", clients.agent.sockets)
     folder = in_a_container(
-        clients, f"{clients.agent.sockets} {inside}",
+        clients, f"{source} {inside}",
         f"keyturn-credential get --role sap --socket {inside}/agent.sock")
     clients.agent.stop()
     clients.agent.start()
     code, out, err = folder()
     assert code == 0, err
     assert clients.site.current().password in out.decode()
+
+
+def test_a_start_script_reads_an_env_sink(clients):
+    """Which docker's --env-file would not: the values are quoted."""
+    site = clients.site
+    with open(os.path.join(SOURCE, "docs", "clients.md")) as f:
+        line = re.search(r"\(`(set -a; \. /secrets/sap.env; set \+a; exec) app`",
+                         f.read())
+    file = os.path.join(site.sinks, "sap.env")
+    site.configure(role_settings=f"sink = env {file}\n")
+    clients.rotate()
+    os.chmod(file, 0o644)
+    script = line[1].replace("/secrets/sap.env", file) \
+        + " psql -X -At -c 'select current_user'"
+    done = clients.run("sh", "-c", script, expect=0)
+    assert done.out == "sap\n", done
 
 
 # -- systemd and cron ----------------------------------------------------------
