@@ -80,7 +80,7 @@ static enum status start_attempt(struct attempt *a, struct reason *why)
 	}
 	a->pg->conn = PQconnectStartParams(keywords, values, 1);
 	if (a->pg->conn == NULL) {
-		st = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		st = reason_no_memory(why);
 		goto out;
 	}
 	if (PQstatus(a->pg->conn) == CONNECTION_BAD)
@@ -394,7 +394,7 @@ enum status pg_connect(const struct pg_login *login, struct pg **ret_pg,
 		return st;
 	a.pg = calloc(1, sizeof(*a.pg));
 	if (a.pg == NULL)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	st = start_attempt(&a, why);
 	if (st != STATUS_OK)
 		goto out;

@@ -55,7 +55,8 @@ const char *pg_info_option(const PQconninfoOption *options, const char *keyword)
 }
 
 /* Both words of "off by default": absent and empty. */
-static const char *given(const PQconninfoOption *options, const char *keyword)
+static const char *given_value(const PQconninfoOption *options,
+			       const char *keyword)
 {
 	const char *value = pg_info_option(options, keyword);
 
@@ -88,11 +89,11 @@ static bool is_local(const char *host, size_t n)
  * there is a hostaddr, that is where the bytes go; host is then only a name. */
 static bool all_local(const PQconninfoOption *options)
 {
-	const char *p = given(options, "hostaddr");
+	const char *p = given_value(options, "hostaddr");
 	size_t n;
 
 	if (p == NULL)
-		p = given(options, "host");
+		p = given_value(options, "host");
 	if (p == NULL)
 		return true;
 	for (;;) {
@@ -107,7 +108,7 @@ static bool all_local(const PQconninfoOption *options)
 
 static enum status choose_rootcert(struct pg_info *info, struct reason *why)
 {
-	const char *path = given(info->options, "sslrootcert");
+	const char *path = given_value(info->options, "sslrootcert");
 	size_t i;
 
 	if (path != NULL) {
@@ -140,7 +141,7 @@ static enum status choose_rootcert(struct pg_info *info, struct reason *why)
 static enum status choose_sslmode(struct pg_info *info, bool insecure,
 				  struct reason *why)
 {
-	const char *mode = given(info->options, "sslmode");
+	const char *mode = given_value(info->options, "sslmode");
 	bool local = all_local(info->options);
 
 	if (mode == NULL)
@@ -164,7 +165,7 @@ static enum status check_options(const struct pg_info *info, struct reason *why)
 	size_t i;
 
 	for (i = 0; i < sizeof(refused) / sizeof(*refused); i++)
-		if (given(info->options, refused[i].keyword) != NULL)
+		if (given_value(info->options, refused[i].keyword) != NULL)
 			return reason_set(why, STATUS_CONFIG,
 					  "conninfo may not hold \"%s\": %s",
 					  refused[i].keyword,
@@ -194,9 +195,9 @@ static size_t list_length(const char *list)
 /* libpq wants as many of each, but for one port of all hosts. */
 static enum status check_lists(const struct pg_info *info, struct reason *why)
 {
-	const char *host = given(info->options, "host");
-	const char *addr = given(info->options, "hostaddr");
-	const char *port = given(info->options, "port");
+	const char *host = given_value(info->options, "host");
+	const char *addr = given_value(info->options, "hostaddr");
+	const char *port = given_value(info->options, "port");
 	size_t n = addr != NULL ? list_length(addr) :
 		   host != NULL ? list_length(host) :
 				  1;
@@ -224,7 +225,7 @@ enum status pg_info_parse(const char *conninfo, bool insecure,
 	enum status st;
 
 	if (info == NULL)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	/* The parser's own message quotes the string, so it is not used. */
 	info->options = PQconninfoParse(conninfo, NULL);
 	if (info->options == NULL) {
@@ -243,9 +244,9 @@ enum status pg_info_parse(const char *conninfo, bool insecure,
 		st = choose_rootcert(info, why);
 	if (st != STATUS_OK)
 		goto out;
-	hosts = given(info->options, "hostaddr");
+	hosts = given_value(info->options, "hostaddr");
 	if (hosts == NULL)
-		hosts = given(info->options, "host");
+		hosts = given_value(info->options, "host");
 	info->multiple_hosts = hosts != NULL && strchr(hosts, ',') != NULL;
 	*ret_info = info;
 	info = NULL;

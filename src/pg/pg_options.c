@@ -196,7 +196,7 @@ enum status pg_options_check(const char *conninfo, struct reason *why)
 	int version = PQlibVersion();
 
 	if (st != STATUS_OK)
-		return reason_set(why, st, "out of memory");
+		return reason_no_memory(why);
 	if (keyword[0] == '\0')
 		return STATUS_OK;
 	return reason_set(why, STATUS_CONFIG,

@@ -580,7 +580,8 @@ def manual():
 def sentences_of_the_sources():
     """Every string of the C sources, adjacent literals joined."""
     text = ""
-    for path in glob.glob(os.path.join(HERE, "..", "..", "src", "*", "*.c")):
+    for path in glob.glob(os.path.join(HERE, "..", "..", "src", "**", "*.c"),
+                          recursive=True):
         with open(path) as f:
             text += re.sub(r'"\s*\n\s*"', "", f.read())
     return text.replace('\\"', '"').replace("%s ", "").replace("%s", "")

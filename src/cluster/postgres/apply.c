@@ -86,45 +86,60 @@ static void add_check_sql(struct text *t, const struct change *c)
 			    "AND ($3::text IS NULL OR true)");
 }
 
-/* ALTER ROLE "name" PASSWORD 'verifier', and the verifier's hash. */
-static enum status build_alter(struct change *c, const struct secret *password,
-			       struct reason *why)
+/* The verifier, and its hash as the fingerprint. */
+static enum status make_verifier(struct change *c, struct secret **ret,
+				 struct reason *why)
 {
 	unsigned char salt[SCRAM_SALT_SIZE], hash[DIGEST_SIZE];
-	struct secret *verifier = NULL, *name = NULL, *literal = NULL;
-	struct secret *sql = NULL;
 	enum status st = scram_salt(c->c->version, salt);
 
 	if (st == STATUS_OK)
-		st = scram_verifier(password, salt, sizeof(salt),
-				    c->s->iterations, &verifier, why);
+		st = scram_verifier(c->c->password, salt, sizeof(salt),
+				    c->s->iterations, ret, why);
 	if (st == STATUS_OK)
-		st = digest_sha256(secret_bytes(verifier), secret_len(verifier),
-				   NULL, 0, hash);
+		st = digest_sha256(secret_bytes(*ret), secret_len(*ret), NULL,
+				   0, hash);
+	if (st == STATUS_OK)
+		encode_hex(hash, sizeof(hash), c->fingerprint);
+	return st;
+}
+
+/* ALTER ROLE name PASSWORD literal, both quoted. */
+static enum status join_alter(const struct secret *name,
+			      const struct secret *literal, struct secret *sql)
+{
+	const struct {
+		const char *bytes;
+		size_t n;
+	} parts[] = {
+		{ "ALTER ROLE ", 11 },
+		{ secret_bytes(name), secret_len(name) },
+		{ " PASSWORD ", 10 },
+		{ secret_bytes(literal), secret_len(literal) },
+	};
+	enum status st = STATUS_OK;
+
+	for (size_t i = 0; i < 4 && st == STATUS_OK; i++)
+		st = secret_append(sql, parts[i].bytes, parts[i].n);
+	return st;
+}
+
+static enum status build_alter(struct change *c, struct reason *why)
+{
+	struct secret *verifier = NULL, *name = NULL, *literal = NULL;
+	enum status st = make_verifier(c, &verifier, why);
+
 	if (st == STATUS_OK)
 		st = pg_quote_identifier(c->s->pg, c->c->role, &name, why);
 	if (st == STATUS_OK)
 		st = pg_quote_literal(c->s->pg, verifier, &literal, why);
 	if (st == STATUS_OK)
-		st = secret_new(SQL_MAX, &sql);
+		st = secret_new(SQL_MAX, &c->alter);
 	if (st == STATUS_OK)
-		st = secret_append(sql, "ALTER ROLE ", 11);
-	if (st == STATUS_OK)
-		st = secret_append(sql, secret_bytes(name), secret_len(name));
-	if (st == STATUS_OK)
-		st = secret_append(sql, " PASSWORD ", 10);
-	if (st == STATUS_OK)
-		st = secret_append(sql, secret_bytes(literal),
-				   secret_len(literal));
-	if (st == STATUS_OK) {
-		encode_hex(hash, sizeof(hash), c->fingerprint);
-		c->alter = sql;
-		sql = NULL;
-	}
+		st = join_alter(name, literal, c->alter);
 	secret_free(verifier);
 	secret_free(name);
 	secret_free(literal);
-	secret_free(sql);
 	return st;
 }
 
@@ -365,7 +380,7 @@ out:
 	return st;
 }
 
-static enum status commit(struct change *c, struct reason *why)
+static enum status send_commit(struct change *c, struct reason *why)
 {
 	struct pg_query q = { .sql = "COMMIT" };
 	unsigned notices = pg_notices(c->s->pg);
@@ -414,7 +429,7 @@ static enum status commit(struct change *c, struct reason *why)
 }
 
 /* One transaction, with the verifier or in clear. */
-static enum status change(struct change *c, struct reason *why)
+static enum status run_change(struct change *c, struct reason *why)
 {
 	enum status st = STATUS_OK;
 
@@ -422,11 +437,11 @@ static enum status change(struct change *c, struct reason *why)
 	if (c->plain)
 		st = cluster_postgres_plain_ready(c->p, c->s, why);
 	else if (c->c->password != NULL)
-		st = build_alter(c, c->c->password, why);
+		st = build_alter(c, why);
 	if (st == STATUS_OK)
 		st = first_trip(c, why);
 	if (st == STATUS_OK)
-		st = commit(c, why);
+		st = send_commit(c, why);
 	return st;
 }
 
@@ -447,13 +462,13 @@ enum status cluster_postgres_apply(struct cluster *t, struct cluster_session *s,
 				  c.p->name, wanted->role);
 	c.plain = wanted->password != NULL &&
 		  cluster_postgres_plain_wanted(c.p);
-	st = change(&c, why);
+	st = run_change(&c, why);
 	secret_free(c.alter);
 	c.alter = NULL;
 	if (c.refused_verifier && c.p->o.send == CLUSTER_SEND_AUTO) {
 		cluster_postgres_plain_note(c.p);
 		c.plain = true;
-		st = change(&c, why);
+		st = run_change(&c, why);
 	}
 	if (st == STATUS_OK) {
 		text_copy(s->live, sizeof(s->live), wanted->version);

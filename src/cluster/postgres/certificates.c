@@ -89,8 +89,8 @@ static void add_text(const struct certs *c, struct text *t)
 }
 
 /* A session that ends before anything but TLS was spoken. */
-static enum status look(struct cluster_postgres *p, struct certs *ret,
-			struct reason *why)
+static enum status read_certificates(struct cluster_postgres *p,
+				     struct certs *ret, struct reason *why)
 {
 	struct pg_login login = {
 		.info = p->infos[0],
@@ -119,8 +119,8 @@ enum status cluster_postgres_certificates_show(struct cluster *t,
 	enum status st;
 
 	if (c == NULL)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	st = look(p, c, why);
+		return reason_no_memory(why);
+	st = read_certificates(p, c, why);
 	if (st != STATUS_OK)
 		reason_wrap(why, st, "cluster %s", p->name);
 	else if (form == CLUSTER_CHAIN_JSON)

@@ -231,8 +231,9 @@ static enum status refuse_given_away(struct cluster_postgres *p,
 	return STATUS_REFUSED;
 }
 
-static enum status create(struct cluster_postgres *p, struct cluster_session *s,
-			  const char *user, bool schema, struct reason *why)
+static enum status create_table(struct cluster_postgres *p,
+				struct cluster_session *s, const char *user,
+				bool schema, struct reason *why)
 {
 	char sqlstate[PG_SQLSTATE_SIZE];
 	enum status st = create_missing(p, s, sqlstate, why);
@@ -265,8 +266,8 @@ static enum status look_or_make(struct cluster_postgres *p,
 	if (s->marker_state == CLUSTER_MARKER_UNTRUSTED) {
 		st = cluster_postgres_marker_prepare_untrusted(p, s, why);
 	} else if (s->marker_state == CLUSTER_MARKER_MISSING) {
-		st = create(p, s, pg_value(q.result, 0, 0),
-			    pg_value(q.result, 0, 1)[0] == 't', why);
+		st = create_table(p, s, pg_value(q.result, 0, 0),
+				  pg_value(q.result, 0, 1)[0] == 't', why);
 		*ret_made = true;
 	} else if (pg_value(q.result, 0, 3)[0] != 't') {
 		st = refuse_prepare(p, s, pg_value(q.result, 0, 0), true, true,

@@ -131,9 +131,10 @@ out:
  * does not go (stopped, or stuck in a call): its claim may be taken all the
  * same, since the row's lock and the compare-and-swap hold it off.
  */
-static enum status evict(struct cluster_postgres *p, struct cluster_session *s,
-			 const char *role, const struct marker_row *holder,
-			 struct reason *why)
+static enum status end_holder(struct cluster_postgres *p,
+			      struct cluster_session *s, const char *role,
+			      const struct marker_row *holder,
+			      struct reason *why)
 {
 	int64_t until = now_boot(p->o.now) + EVICT_WAIT_US;
 	const char *params[] = { holder->holder_pid, holder->holder_start };
@@ -166,8 +167,9 @@ static enum status evict(struct cluster_postgres *p, struct cluster_session *s,
 	return st == STATUS_UNKNOWN ? STATUS_CLUSTER_UNAVAILABLE : st;
 }
 
-static enum status busy(const struct cluster_postgres *p, const char *role,
-			const struct marker_row *row, struct reason *why)
+static enum status refuse_busy(const struct cluster_postgres *p,
+			       const char *role, const struct marker_row *row,
+			       struct reason *why)
 {
 	char age[32];
 
@@ -181,8 +183,8 @@ static enum status busy(const struct cluster_postgres *p, const char *role,
 
 /* Another living session is in the row: wait, end it, or give up.  STATUS_OK
  * means try again. */
-static enum status held(struct claiming *c, const struct marker_row *row,
-			struct reason *why)
+static enum status meet_holder(struct claiming *c, const struct marker_row *row,
+			       struct reason *why)
 {
 	enum status st;
 
@@ -194,14 +196,14 @@ static enum status held(struct claiming *c, const struct marker_row *row,
 		return STATUS_OK;
 	}
 	if (!c->c->takeover && row->age_us < c->p->o.claim_max_us)
-		return busy(c->p, c->c->role, row, why);
-	st = evict(c->p, c->s, c->c->role, row, why);
+		return refuse_busy(c->p, c->c->role, row, why);
+	st = end_holder(c->p, c->s, c->c->role, row, why);
 	c->evicted = st == STATUS_OK;
 	return st;
 }
 
 /* The row's lock was not free in time. */
-static enum status locked(struct claiming *c, struct reason *why)
+static enum status explain_lock(struct claiming *c, struct reason *why)
 {
 	struct marker_row row;
 	enum status st;
@@ -211,7 +213,7 @@ static enum status locked(struct claiming *c, struct reason *why)
 	if (st != STATUS_OK)
 		return st;
 	if (row.holder_lives && !c->evicted)
-		return held(c, &row, why);
+		return meet_holder(c, &row, why);
 	if (row.holder_lives)
 		return reason_set(
 			why, STATUS_CLUSTER_UNAVAILABLE,
@@ -242,9 +244,9 @@ static enum status claim_round(struct claiming *c, struct marker_row *row,
 		return STATUS_OK;
 	*ret_done = false;
 	if (st == STATUS_OK)
-		return held(c, row, why);
+		return meet_holder(c, row, why);
 	if (strcmp(sqlstate, "55P03") == 0)
-		return locked(c, why);
+		return explain_lock(c, why);
 	if ((cluster_postgres_marker_row_no_table(sqlstate) ||
 	     strcmp(sqlstate, "42501") == 0) &&
 	    !c->prepared) {
@@ -274,7 +276,7 @@ static enum status take_claim(struct cluster_postgres *p,
 	if (c->takeover) {
 		st = cluster_postgres_marker_row_read(p, s, c->role, &row, why);
 		if (st == STATUS_OK && row.holder_lives)
-			st = held(&claiming, &row, why);
+			st = meet_holder(&claiming, &row, why);
 	}
 	while (st == STATUS_OK && !done)
 		st = claim_round(&claiming, &row, &done, why);

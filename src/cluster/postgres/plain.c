@@ -70,7 +70,7 @@ static const struct {
 
 #define LEAKS (sizeof(leaks) / sizeof(*leaks))
 
-static const char *setting(const struct pg_result *r, const char *name)
+static const char *find_setting(const struct pg_result *r, const char *name)
 {
 	int i;
 
@@ -83,9 +83,11 @@ static const char *setting(const struct pg_result *r, const char *name)
 static bool is_harmless(const struct pg_result *r, size_t row,
 			const char *value)
 {
-	const char *length = setting(r, "log_parameter_max_length");
-	const char *utility = setting(r, "pg_stat_statements.track_utility");
-	const char *wait = setting(r, "deadlock_timeout"); /* milliseconds */
+	const char *length = find_setting(r, "log_parameter_max_length");
+	const char *utility =
+		find_setting(r, "pg_stat_statements.track_utility");
+	const char *wait =
+		find_setting(r, "deadlock_timeout"); /* milliseconds */
 	size_t i;
 
 	for (i = 0; i < 3 && leaks[row].harmless[i] != NULL; i++)
@@ -129,12 +131,12 @@ static enum status check_leaks(struct cluster_postgres *p,
 	if (st == STATUS_OK)
 		st = cluster_postgres_run(p, s, &q, why);
 	for (i = 0; st == STATUS_OK && i < LEAKS; i++) {
-		value = setting(q.result, leaks[i].name);
+		value = find_setting(q.result, leaks[i].name);
 		if (value != NULL && !is_harmless(q.result, i, value))
 			st = refuse_leak(p, i, value, why);
 	}
 	/* Who cannot see it cannot know. */
-	if (st == STATUS_OK && setting(q.result, "log_statement") == NULL)
+	if (st == STATUS_OK && find_setting(q.result, "log_statement") == NULL)
 		st = reason_set(why, STATUS_REFUSED,
 				"cluster %s takes passwords in clear only, and "
 				"does not show log_statement",

@@ -67,28 +67,29 @@ static const struct cluster_tools postgres_tools = {
 	.show_chain = cluster_postgres_certificates_show,
 };
 
-static enum status copy_string(const char *from, char **to)
+static const char *or_else(const char *text, const char *other)
 {
-	return from != NULL && from[0] != '\0' ? text_dup(from, to) : STATUS_OK;
+	return text != NULL && text[0] != '\0' ? text : other;
 }
 
 static enum status copy_strings(struct cluster_postgres *p,
 				const struct cluster_postgres_options *o)
 {
-	enum status st = text_dup(o->name != NULL ? o->name : "", &p->name);
+	const struct {
+		const char *from; /* NULL: there is none */
+		char **to;
+	} strings[] = {
+		{ or_else(o->name, ""), &p->name },
+		{ or_else(o->admin_passfile, NULL), &p->admin_passfile },
+		{ or_else(o->prove_dbname, NULL), &p->prove_dbname },
+		{ or_else(o->branch, NULL), &p->branch },
+		{ or_else(o->marker_schema, "keyturn"), &p->marker_schema },
+	};
+	enum status st = STATUS_OK;
 
-	if (st == STATUS_OK)
-		st = copy_string(o->admin_passfile, &p->admin_passfile);
-	if (st == STATUS_OK)
-		st = copy_string(o->prove_dbname, &p->prove_dbname);
-	if (st == STATUS_OK)
-		st = copy_string(o->branch, &p->branch);
-	if (st == STATUS_OK)
-		st = text_dup(o->marker_schema != NULL &&
-					      o->marker_schema[0] != '\0' ?
-				      o->marker_schema :
-				      "keyturn",
-			      &p->marker_schema);
+	for (size_t i = 0; i < sizeof(strings) / sizeof(*strings); i++)
+		if (st == STATUS_OK && strings[i].from != NULL)
+			st = text_dup(strings[i].from, strings[i].to);
 	return st;
 }
 
@@ -103,7 +104,7 @@ static enum status parse_infos(struct cluster_postgres *p,
 		n++;
 	p->infos = calloc(n, sizeof(*p->infos));
 	if (p->infos == NULL)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	while (p->n_infos < n) {
 		const char *conninfo = p->n_infos == 0 ?
 					       o->conninfo :
@@ -141,7 +142,7 @@ static void set_defaults(struct cluster_postgres_options *o)
 
 /* What consumers are told, and the database of the admin when it is implied:
  * libpq takes the user's name, which for a probe would be another one. */
-static enum status describe(struct cluster_postgres *p)
+static enum status describe_cluster(struct cluster_postgres *p)
 {
 	const struct pg_info *info = p->infos[0];
 	const char *dbname = pg_info_get(info, "dbname");
@@ -216,6 +217,34 @@ static enum status check_options(const struct cluster_postgres *p,
 	return STATUS_OK;
 }
 
+/* All that the options say, but for connecting. */
+static enum status take_options(struct cluster_postgres *p,
+				const struct cluster_postgres_options *o,
+				struct reason *why)
+{
+	enum status st;
+
+	p->o = *o;
+	set_defaults(&p->o);
+	if (copy_strings(p, o) != STATUS_OK)
+		return reason_no_memory(why);
+	st = parse_infos(p, o, why);
+	if (st != STATUS_OK)
+		return st;
+	if (cluster_postgres_check_name(p->marker_schema, NULL) != STATUS_OK)
+		return reason_set(why, STATUS_CONFIG,
+				  "cluster %s: marker_schema must be a name of "
+				  "1 to 63 bytes",
+				  p->name);
+	if (describe_cluster(p) != STATUS_OK)
+		return reason_no_memory(why);
+	/* The caller's strings are not ours to keep. */
+	p->o.name = p->o.conninfo = p->o.admin_passfile = NULL;
+	p->o.endpoints = NULL;
+	p->o.prove_dbname = p->o.marker_schema = p->o.branch = NULL;
+	return check_options(p, why);
+}
+
 enum status cluster_postgres_open(const struct cluster_postgres_options *o,
 				  struct cluster **ret_cluster,
 				  struct reason *why)
@@ -224,42 +253,12 @@ enum status cluster_postgres_open(const struct cluster_postgres_options *o,
 	enum status st;
 
 	if (p == NULL)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	pthread_mutex_init(&p->lock, NULL);
-	p->o = *o;
-	set_defaults(&p->o);
-	st = copy_strings(p, o);
-	if (st != STATUS_OK) {
-		reason_set(why, st, "out of memory");
-		goto out;
-	}
-	st = parse_infos(p, o, why);
-	if (st != STATUS_OK)
-		goto out;
-	st = cluster_postgres_check_name(p->marker_schema, NULL);
-	if (st != STATUS_OK) {
-		st = reason_set(why, STATUS_CONFIG,
-				"cluster %s: marker_schema must be a name of "
-				"1 to 63 bytes",
-				p->name);
-		goto out;
-	}
-	st = describe(p);
-	if (st != STATUS_OK) {
-		reason_set(why, st, "out of memory");
-		goto out;
-	}
-	st = check_options(p, why);
-	if (st != STATUS_OK)
-		goto out;
-	/* The caller's strings are not ours to keep. */
-	p->o.name = p->o.conninfo = p->o.admin_passfile = NULL;
-	p->o.endpoints = NULL;
-	p->o.prove_dbname = p->o.marker_schema = p->o.branch = NULL;
-	*ret_cluster = &p->cluster;
-	p = NULL;
-out:
-	if (p != NULL)
+	st = take_options(p, o, why);
+	if (st == STATUS_OK)
+		*ret_cluster = &p->cluster;
+	else
 		close_cluster(&p->cluster);
 	return st;
 }

@@ -263,10 +263,10 @@ out:
 	return st;
 }
 
-static enum status report(const struct cluster_postgres *p,
-			  const struct cluster_findings *f,
-			  cluster_finding_fn *finding, void *arg,
-			  struct reason *why)
+static enum status report_findings(const struct cluster_postgres *p,
+				   const struct cluster_findings *f,
+				   cluster_finding_fn *finding, void *arg,
+				   struct reason *why)
 {
 	enum status st = STATUS_OK;
 	size_t i;
@@ -295,7 +295,7 @@ enum status cluster_postgres_preflight(struct cluster *t,
 	enum status st;
 
 	if (f == NULL)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	st = check_cluster(p, s, f, &told);
 	/* A name that SQL would cut is a finding like others. */
 	if (st == STATUS_OK &&
@@ -314,7 +314,7 @@ enum status cluster_postgres_preflight(struct cluster *t,
 		st = STATUS_OK;
 	}
 	if (st == STATUS_OK) {
-		st = report(p, f, finding, arg, why);
+		st = report_findings(p, f, finding, arg, why);
 	} else {
 		reason_wrap(&told, st, "cluster %s, preflight", p->name);
 		if (why != NULL)

@@ -195,8 +195,8 @@ static enum status explain_auth_file(const struct attempt *a,
 		a->p->name);
 }
 
-static void explain(const struct attempt *a, enum cluster_login login,
-		    struct reason *why)
+static void explain_login(const struct attempt *a, enum cluster_login login,
+			  struct reason *why)
 {
 	const char *host = host_of(a), *port = port_of(a);
 	const char *role = a->who->role;
@@ -323,7 +323,7 @@ enum status cluster_postgres_prove(struct cluster *t,
 		if (i > 0 && badness(login, kind) <= badness(worst, kind))
 			continue;
 		worst = login;
-		explain(&a, login, &told);
+		explain_login(&a, login, &told);
 		if (why != NULL)
 			*why = told;
 		/* Each further "no" counts towards a lock-out (finding 9). */
@@ -336,7 +336,7 @@ enum status cluster_postgres_prove(struct cluster *t,
 
 /* ---- the way ---- */
 
-static enum status mix(unsigned char hash[DIGEST_SIZE], const char *s)
+static enum status mix_string(unsigned char hash[DIGEST_SIZE], const char *s)
 {
 	/* With its NUL: where one string ends and the next begins counts. */
 	return digest_sha256(hash, DIGEST_SIZE, s, strlen(s) + 1, hash);
@@ -352,11 +352,11 @@ enum status cluster_postgres_prove_way(struct cluster *t,
 	size_t i;
 
 	memcpy(hash, p->way, sizeof(hash));
-	st = mix(hash, who->role);
+	st = mix_string(hash, who->role);
 	for (i = 0; i < p->n_infos && st == STATUS_OK; i++)
-		st = mix(hash, database(p, who, i));
+		st = mix_string(hash, database(p, who, i));
 	if (st == STATUS_OK && who->auth_file != NULL)
-		st = mix(hash, who->auth_file);
+		st = mix_string(hash, who->auth_file);
 	if (st == STATUS_OK)
 		encode_hex(hash, sizeof(hash), ret_way);
 	return st;

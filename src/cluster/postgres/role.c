@@ -204,38 +204,40 @@ static enum status check_facts(struct making *m, struct reason *why)
 
 /* ---- the statements ---- */
 
-static struct text *step(struct making *m)
+static struct text *add_step(struct making *m)
 {
 	m->sql[m->n] = text_make(SQL_MAX);
 	return &m->sql[m->n++];
+}
+
+/* GRANT, then what and a quoted name, to the role. */
+static enum status add_grant(struct making *m, const char *what,
+			     const char *name, const char *role,
+			     struct reason *why)
+{
+	struct secret *quoted = NULL;
+	enum status st = pg_quote_identifier(m->pg, name, &quoted, why);
+
+	if (st == STATUS_OK)
+		text_printf(add_step(m), "GRANT %s%s TO %s", what,
+			    secret_bytes(quoted), role);
+	secret_free(quoted);
+	return st;
 }
 
 static enum status add_grants(struct making *m, const char *role,
 			      struct reason *why)
 {
 	const struct cluster_role_spec *s = m->spec;
-	struct secret *name = NULL;
 	enum status st = STATUS_OK;
-	size_t i;
 
-	if (s->owner[0] != '\0') {
-		st = pg_quote_identifier(m->pg, s->owner, &name, why);
-		if (st == STATUS_OK)
-			text_printf(step(m), "GRANT %s TO %s",
-				    secret_bytes(name), role);
-		secret_free(name);
-		name = NULL;
-	}
-	if (st == STATUS_OK && s->database[0] != '\0') {
-		st = pg_quote_identifier(m->pg, s->database, &name, why);
-		if (st == STATUS_OK)
-			text_printf(step(m),
-				    "GRANT CONNECT ON DATABASE %s TO %s",
-				    secret_bytes(name), role);
-		secret_free(name);
-	}
-	for (i = 0; i < s->n_grants && st == STATUS_OK; i++)
-		text_printf(step(m), "GRANT %s TO %s", s->grants[i], role);
+	if (s->owner[0] != '\0')
+		st = add_grant(m, "", s->owner, role, why);
+	if (st == STATUS_OK && s->database[0] != '\0')
+		st = add_grant(m, "CONNECT ON DATABASE ", s->database, role,
+			       why);
+	for (size_t i = 0; i < s->n_grants && st == STATUS_OK; i++)
+		text_printf(add_step(m), "GRANT %s TO %s", s->grants[i], role);
 	return st;
 }
 
@@ -288,16 +290,16 @@ static enum status list_steps(struct making *m, struct reason *why)
 		st = need_function(m, schema, why);
 	if (st != STATUS_OK)
 		goto out;
-	text_add(step(m), "BEGIN");
+	text_add(add_step(m), "BEGIN");
 	m->made = m->n;
 	if (m->spec->kind == CLUSTER_ROLE_PASSWORD)
-		text_printf(step(m), "CREATE ROLE %s LOGIN",
+		text_printf(add_step(m), "CREATE ROLE %s LOGIN",
 			    secret_bytes(role));
 	else
-		text_printf(step(m), "SELECT %s.databricks_create_role($1, $2)",
-			    schema);
+		text_printf(add_step(m),
+			    "SELECT %s.databricks_create_role($1, $2)", schema);
 	st = add_grants(m, secret_bytes(role), why);
-	text_add(step(m), "COMMIT");
+	text_add(add_step(m), "COMMIT");
 	for (i = 0; i < m->n && st == STATUS_OK; i++) {
 		st = text_status(&m->sql[i]);
 		m->steps[i] = (struct pg_statement){ text_str(&m->sql[i]), 0,
@@ -315,9 +317,9 @@ out:
 }
 
 /* Which step the server did not like. */
-static enum status explain(const struct making *m, size_t done,
-			   const char *sqlstate, enum status st,
-			   struct reason *why)
+static enum status explain_step(const struct making *m, size_t done,
+				const char *sqlstate, enum status st,
+				struct reason *why)
 {
 	/* All of it is one batch: who lost the session knows of no step. */
 	if (st == STATUS_UNKNOWN || done >= m->n - 1)
@@ -340,7 +342,7 @@ static enum status explain(const struct making *m, size_t done,
 		m->p->name, text_str(&m->sql[done]), sqlstate);
 }
 
-static enum status perform(struct making *m, struct reason *why)
+static enum status run_steps(struct making *m, struct reason *why)
 {
 	char sqlstate[PG_SQLSTATE_SIZE];
 	size_t done = 0, i;
@@ -351,7 +353,7 @@ static enum status perform(struct making *m, struct reason *why)
 			 &done, sqlstate, why);
 	for (i = 0; i < m->n; i++)
 		pg_result_free(m->steps[i].result);
-	return st == STATUS_OK ? st : explain(m, done, sqlstate, st, why);
+	return st == STATUS_OK ? st : explain_step(m, done, sqlstate, st, why);
 }
 
 enum status cluster_postgres_role_create(struct cluster *t,
@@ -371,7 +373,7 @@ enum status cluster_postgres_role_create(struct cluster *t,
 	if (st == STATUS_OK)
 		st = list_steps(&m, why);
 	if (st == STATUS_OK)
-		st = perform(&m, why);
+		st = run_steps(&m, why);
 	for (i = 0; i < m.n; i++)
 		text_free(&m.sql[i]);
 	pg_close(m.pg);

@@ -94,7 +94,7 @@ static enum status new_session(struct cluster_postgres *p, const char *role,
 	int n;
 
 	if (s == NULL)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	n = snprintf(s->schema, sizeof(s->schema), "%s%s%s", p->marker_schema,
 		     role != NULL ? "_" : "", role != NULL ? role : "");
 	if (n >= (int)sizeof(s->schema)) {
@@ -149,8 +149,9 @@ enum status cluster_postgres_session_open(struct cluster *t,
 	return STATUS_OK;
 }
 
-static enum status nobody(const struct cluster_postgres *p, const char *role,
-			  size_t n, struct reason *why)
+static enum status refuse_candidates(const struct cluster_postgres *p,
+				     const char *role, size_t n,
+				     struct reason *why)
 {
 	if (n == 0)
 		return reason_set(
@@ -203,7 +204,7 @@ enum status cluster_postgres_session_open_as(
 	}
 	if (st != STATUS_OK &&
 	    (i == n && (n == 0 || cluster_postgres_connect_refused(&report))))
-		st = nobody(p, role, n, why);
+		st = refuse_candidates(p, role, n, why);
 	if (st == STATUS_OK)
 		text_copy(s->live, sizeof(s->live), candidates[i - 1].version);
 	while (st == STATUS_OK && again) {

@@ -174,7 +174,8 @@ void cluster_postgres_setup_denied(struct cluster_postgres *p,
  * not every server knows, so that the start-up packet does not lift it before
  * the server's version is known: is it worth another try?
  */
-static bool lift(struct cluster_postgres *p, unsigned lifted, int version)
+static bool lift_limits(struct cluster_postgres *p, unsigned lifted,
+			int version)
 {
 	unsigned limits = 0;
 
@@ -226,7 +227,7 @@ enum status cluster_postgres_setup(struct cluster_postgres *p,
 		st = quote_marker(s, why);
 	if (st == STATUS_REFUSED && strcmp(sqlstate, "42501") == 0)
 		cluster_postgres_setup_denied(p, s, why);
-	*ret_again = st == STATUS_UNKNOWN && lift(p, lifted, version);
+	*ret_again = st == STATUS_UNKNOWN && lift_limits(p, lifted, version);
 	/* Nothing was changed anywhere, whatever happened here. */
 	if (st == STATUS_UNKNOWN)
 		st = STATUS_CLUSTER_UNAVAILABLE;
