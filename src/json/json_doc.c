@@ -6,48 +6,18 @@
 #include "json/json_doc.h"
 
 #include <jansson.h>
-#include <malloc.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "json/json_memory.h"
 
 #define DUMP_FLAGS (JSON_COMPACT | JSON_ENCODE_ANY)
-
-/* ---- memory ------------------------------------------------------------ */
-
-static void wiping_free(void *p)
-{
-	if (!p)
-		return;
-	secret_wipe(p, malloc_usable_size(p));
-	free(p);
-}
-
-/* jansson 2.14 grows its buffers by malloc, copy and free, so that these two
- * are all of it. */
-static void install_allocator(void)
-{
-	json_set_alloc_funcs(malloc, wiping_free);
-}
-
-static void setup(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, install_allocator);
-}
 
 static const json_t *in(const struct json_doc *d)
 {
 	return (const json_t *)d;
-}
-
-static json_t *mut(struct json_doc *d)
-{
-	return (json_t *)d;
 }
 
 static const struct json_doc *out_of(const json_t *j)
@@ -128,7 +98,7 @@ enum status json_doc_parse(const char *bytes, size_t n, const char *what,
 	json_error_t error;
 	json_t *j;
 
-	setup();
+	json_memory_setup();
 	if (n > JSON_DOC_BYTES_MAX)
 		return reason_set(why, STATUS_ERROR,
 				  "%s is larger than %zu bytes", what,
@@ -160,7 +130,7 @@ enum status json_doc_parse(const char *bytes, size_t n, const char *what,
 
 void json_doc_free(struct json_doc *d)
 {
-	json_decref(mut(d));
+	json_decref((json_t *)d);
 }
 
 /* ---- reading ----------------------------------------------------------- */
@@ -317,113 +287,6 @@ bool json_doc_equal(const struct json_doc *a, const struct json_doc *b)
 	return a && b && json_equal(in(a), in(b));
 }
 
-/* ---- building ---------------------------------------------------------- */
-
-struct json_doc *json_doc_new_object(void)
-{
-	setup();
-	return (struct json_doc *)json_object();
-}
-
-struct json_doc *json_doc_new_array(void)
-{
-	setup();
-	return (struct json_doc *)json_array();
-}
-
-struct json_doc *json_doc_clone(const struct json_doc *d)
-{
-	return (struct json_doc *)json_deep_copy(in(d));
-}
-
-/* jansson answers NULL both for no memory and for bytes that are no UTF-8. */
-static enum status set_string(struct json_doc *d, const char *key,
-			      const char *value, size_t n)
-{
-	if (!text_is_utf8(key, strlen(key)) || !text_is_utf8(value, n))
-		return STATUS_ERROR;
-	return json_doc_set(d, key,
-			    (struct json_doc *)json_stringn_nocheck(value, n));
-}
-
-enum status json_doc_set_text(struct json_doc *d, const char *key,
-			      const char *value)
-{
-	return set_string(d, key, value, strlen(value));
-}
-
-enum status json_doc_set_bytes(struct json_doc *d, const char *key,
-			       const char *value, size_t n)
-{
-	return set_string(d, key, value, n);
-}
-
-enum status json_doc_set_secret(struct json_doc *d, const char *key,
-				const struct secret *value)
-{
-	return set_string(d, key, secret_bytes(value), secret_len(value));
-}
-
-enum status json_doc_set_int(struct json_doc *d, const char *key, int64_t value)
-{
-	return json_doc_set(d, key, (struct json_doc *)json_integer(value));
-}
-
-enum status json_doc_set_bool(struct json_doc *d, const char *key, bool value)
-{
-	return json_doc_set(d, key, (struct json_doc *)json_boolean(value));
-}
-
-enum status json_doc_set_null(struct json_doc *d, const char *key)
-{
-	return json_doc_set(d, key, (struct json_doc *)json_null());
-}
-
-enum status json_doc_set(struct json_doc *d, const char *key,
-			 struct json_doc *value)
-{
-	if (!value)
-		return STATUS_NO_MEMORY;
-	if (!json_doc_is(d, JSON_DOC_OBJECT)) {
-		json_doc_free(value);
-		return STATUS_ERROR;
-	}
-	/* Takes the value, and frees it when it fails. */
-	return json_object_set_new_nocheck(mut(d), key, mut(value)) == 0 ?
-		       STATUS_OK :
-		       STATUS_NO_MEMORY;
-}
-
-enum status json_doc_push(struct json_doc *d, struct json_doc *value)
-{
-	if (!value)
-		return STATUS_NO_MEMORY;
-	if (!json_doc_is(d, JSON_DOC_ARRAY)) {
-		json_doc_free(value);
-		return STATUS_ERROR;
-	}
-	return json_array_append_new(mut(d), mut(value)) == 0 ?
-		       STATUS_OK :
-		       STATUS_NO_MEMORY;
-}
-
-enum status json_doc_push_text(struct json_doc *d, const char *value)
-{
-	if (!text_is_utf8(value, strlen(value)))
-		return STATUS_ERROR;
-	return json_doc_push(d, (struct json_doc *)json_string_nocheck(value));
-}
-
-void json_doc_remove(struct json_doc *d, const char *key)
-{
-	json_object_del(mut(d), key);
-}
-
-struct json_doc *json_doc_member(struct json_doc *d, const char *key)
-{
-	return (struct json_doc *)json_object_get(in(d), key);
-}
-
 /* ---- writing ----------------------------------------------------------- */
 
 enum status json_doc_write(const struct json_doc *d, size_t max,
@@ -440,7 +303,7 @@ enum status json_doc_write(const struct json_doc *d, size_t max,
 	if (!bytes)
 		return STATUS_NO_MEMORY;
 	if (json_dumpb(in(d), bytes, n, DUMP_FLAGS) != n) {
-		wiping_free(bytes);
+		json_memory_free(bytes);
 		return STATUS_NO_MEMORY;
 	}
 	bytes[n] = '\0';
@@ -472,7 +335,7 @@ enum status json_doc_write_secret(const struct json_doc *d,
 
 void json_doc_bytes_free(struct json_doc_bytes *b)
 {
-	wiping_free(b->bytes);
+	json_memory_free(b->bytes);
 	b->bytes = NULL;
 	b->n = 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * JSON documents from and to a peer: checked access over jansson, of which this
- * folder is the only user.  No function ever puts a byte of a document into a
+ * JSON documents from a peer: checked access over jansson, of which this folder is
+ * the only user; json_out.h makes them.  No function ever puts a byte of a document into a
  * reason: a parser's message quotes what stands near the error
  * (rotation-safety.md L11), and that may be a password.
  *
@@ -21,8 +21,8 @@
 #include "base/secret.h"
 
 /* A value: object, array, string, number, boolean or null.  What json_doc_parse()
- * and the json_doc_new_ functions return is owned and freed with json_doc_free(); what
- * the getters return is borrowed from it. */
+ * gives is owned and freed with json_doc_free(); what the getters return is
+ * borrowed from it. */
 struct json_doc;
 
 #define JSON_DOC_BYTES_MAX ((size_t)1024 * 1024)
@@ -105,39 +105,6 @@ bool json_doc_bool(const struct json_doc *d, bool otherwise);
 
 /* Deep equality, keys in any order. */
 bool json_doc_equal(const struct json_doc *a, const struct json_doc *b);
-
-/* ---- building: STATUS_NO_MEMORY, STATUS_ERROR for invalid UTF-8 -------- */
-
-struct json_doc *json_doc_new_object(void); /* NULL: out of memory */
-struct json_doc *json_doc_new_array(void);
-
-/* A deep copy that is the caller's; NULL: out of memory, or d is NULL. */
-struct json_doc *json_doc_clone(const struct json_doc *d);
-
-/* Set or replace a member of an object. */
-enum status json_doc_set_text(struct json_doc *d, const char *key,
-			      const char *value);
-enum status json_doc_set_bytes(struct json_doc *d, const char *key,
-			       const char *value, size_t n);
-enum status json_doc_set_secret(struct json_doc *d, const char *key,
-				const struct secret *value);
-enum status json_doc_set_int(struct json_doc *d, const char *key,
-			     int64_t value);
-enum status json_doc_set_bool(struct json_doc *d, const char *key, bool value);
-enum status json_doc_set_null(struct json_doc *d, const char *key);
-
-/* Put a value into an object or behind an array; it belongs to d afterwards,
- * and is freed when that fails (value may be NULL: STATUS_NO_MEMORY). */
-enum status json_doc_set(struct json_doc *d, const char *key,
-			 struct json_doc *value);
-enum status json_doc_push(struct json_doc *d, struct json_doc *value);
-enum status json_doc_push_text(struct json_doc *d, const char *value);
-
-/* Remove a member; nothing happens when there is none. */
-void json_doc_remove(struct json_doc *d, const char *key);
-
-/* A writable member of an object, borrowed; NULL when there is none. */
-struct json_doc *json_doc_member(struct json_doc *d, const char *key);
 
 /* ---- writing ----------------------------------------------------------- */
 

@@ -1,3 +1,6 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libjson.a
-libjson_a_SOURCES = src/json/json_doc.c src/json/json_doc.h
+libjson_a_SOURCES = \
+	src/json/json_doc.c src/json/json_doc.h \
+	src/json/json_memory.c src/json/json_memory.h \
+	src/json/json_out.c src/json/json_out.h

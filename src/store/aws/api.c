@@ -153,7 +153,7 @@ static enum status take(const struct operation *o,
 		return judge(o, type, r, why);
 	}
 	/* TagResource answers with nothing at all. */
-	if (r->body_n == 0 && (d = json_doc_new_object()) != NULL) {
+	if (r->body_n == 0 && (d = json_out_object().doc) != NULL) {
 		*ret_answer = d;
 		return STATUS_OK;
 	}
@@ -197,17 +197,18 @@ static enum status post(const struct operation *o,
 }
 
 enum status store_aws_api_do(struct store_aws_api *a, const char *action,
-			     const struct json_doc *body,
+			     const struct json_out *body,
 			     enum store_aws_api_kind kind,
 			     struct json_doc **ret_answer,
 			     enum store_aws_api_fault *ret_fault,
 			     struct reason *why)
 {
-	const struct json_doc *named = json_doc_get(body, "SecretId");
+	const struct json_doc *named = json_doc_get(body->doc, "SecretId");
 	struct operation o = {
 		a, action,
-		json_doc_text(named ? named : json_doc_get(body, "Name")), kind,
-		!named && json_doc_get(body, "Tags") ?
+		json_doc_text(named ? named : json_doc_get(body->doc, "Name")),
+		kind,
+		!named && json_doc_get(body->doc, "Tags") ?
 			" with secretsmanager:TagResource" :
 			""
 	};
@@ -218,10 +219,14 @@ enum status store_aws_api_do(struct store_aws_api *a, const char *action,
 	enum status s;
 
 	*ret_fault = STORE_AWS_API_NONE;
-	s = json_doc_write(body, BODY_MAX, &bytes);
+	s = json_out_write(body, BODY_MAX, &bytes);
 	if (s != STATUS_OK)
-		return reason_set(why, s, "the request for %s is too large",
-				  o.secret);
+		return s == STATUS_NO_MEMORY ?
+			       reason_no_memory(why) :
+			       reason_set(why, STATUS_REFUSED,
+					  "the request for %s is too large or "
+					  "holds invalid UTF-8",
+					  o.secret);
 	for (int attempt = 0; attempt < 2; attempt++) {
 		s = aws_credentials_get(a->credentials, &key, why);
 		if (s != STATUS_OK)

@@ -5,7 +5,7 @@
 
 #include "aws/aws_call.h"
 #include "aws/aws_credentials.h"
-#include "json/json_doc.h"
+#include "json/json_out.h"
 
 struct store_aws_api {
 	struct aws_call_wire wire;
@@ -37,7 +37,7 @@ enum store_aws_api_fault {
  * *ret_fault is always set.
  */
 enum status store_aws_api_do(struct store_aws_api *a, const char *action,
-			     const struct json_doc *body,
+			     const struct json_out *body,
 			     enum store_aws_api_kind kind,
 			     struct json_doc **ret_answer,
 			     enum store_aws_api_fault *ret_fault,

@@ -29,38 +29,26 @@ enum status store_aws_ask_name(struct store_aws *s, const char *name,
 	return STATUS_OK;
 }
 
-/* {"SecretId": secret, key: value, ...}, keys and values in pairs up to NULL;
- * NULL without memory. */
-struct json_doc *store_aws_ask_body(const char *secret,
-				    const char *const *pairs)
+struct json_out store_aws_ask_body(const char *secret, const char *const *pairs)
 {
-	struct json_doc *d = json_doc_new_object();
-	enum status s;
+	struct json_out body = json_out_object();
 
-	if (!d)
-		return NULL;
-	s = json_doc_set_text(d, "SecretId", secret);
-	for (; *pairs && s == STATUS_OK; pairs += 2)
-		s = json_doc_set_text(d, pairs[0], pairs[1]);
-	if (s == STATUS_OK)
-		return d;
-	json_doc_free(d);
-	return NULL;
+	json_out_text(&body, "SecretId", secret);
+	for (; *pairs; pairs += 2)
+		json_out_text(&body, pairs[0], pairs[1]);
+	return body;
 }
 
 enum status store_aws_ask(struct store_aws *s, const char *action,
-			  struct json_doc *body, enum store_aws_api_kind kind,
+			  struct json_out *body, enum store_aws_api_kind kind,
 			  struct json_doc **ret,
 			  enum store_aws_api_fault *ret_fault,
 			  struct reason *why)
 {
-	enum status st;
+	enum status st = store_aws_api_do(&s->api, action, body, kind, ret,
+					  ret_fault, why);
 
-	*ret_fault = STORE_AWS_API_NONE;
-	if (!body)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	st = store_aws_api_do(&s->api, action, body, kind, ret, ret_fault, why);
-	json_doc_free(body);
+	json_out_free(body);
 	return st;
 }
 

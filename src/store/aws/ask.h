@@ -10,15 +10,13 @@ enum status store_aws_ask_name(struct store_aws *s, const char *name,
 			       char secret[STORE_AWS_SECRET_SIZE],
 			       struct reason *why);
 
-/* {"SecretId": secret, key: value, ...}, keys and values in pairs up to NULL;
- * NULL without memory. */
-struct json_doc *store_aws_ask_body(const char *secret,
-				    const char *const *pairs);
+/* {"SecretId": secret, key: value, ...}, keys and values in pairs up to NULL. */
+struct json_out store_aws_ask_body(const char *secret,
+				   const char *const *pairs);
 
-/* store_aws_api_do(); body is gone afterwards and may be NULL, which is
- * STATUS_NO_MEMORY. */
+/* store_aws_api_do(); body is freed. */
 enum status store_aws_ask(struct store_aws *s, const char *action,
-			  struct json_doc *body, enum store_aws_api_kind kind,
+			  struct json_out *body, enum store_aws_api_kind kind,
 			  struct json_doc **ret,
 			  enum store_aws_api_fault *ret_fault,
 			  struct reason *why);

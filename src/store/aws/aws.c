@@ -33,7 +33,7 @@ static void close_store(struct store *store)
 	store_aws_known_free(s->known);
 	aws_credentials_free(s->api.credentials);
 	http_close(s->api.wire.http);
-	json_doc_free(s->tags);
+	json_out_free(&s->tags);
 	free(s->kms_key);
 	free(s->name);
 	free(s);
@@ -79,10 +79,9 @@ static enum status copy_settings(struct store_aws *s,
 				  "the prefix may have letters, digits and "
 				  "/_+=.@- only, and %d of them",
 				  STORE_AWS_PREFIX_SIZE - 1);
-	if (o->n_tags > 0 && !(s->tags = json_doc_new_array()))
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	s->tags = json_out_array();
 	for (size_t i = 0; i < o->n_tags && st == STATUS_OK; i++)
-		st = store_aws_tag_add(s->tags, o->tags[i], why);
+		st = store_aws_tag_add(&s->tags, o->tags[i], why);
 	return st;
 }
 

@@ -18,7 +18,7 @@ struct store_aws {
 	char *name;
 	char prefix[STORE_AWS_PREFIX_SIZE];
 	char *kms_key;
-	struct json_doc *tags; /* [{"Key","Value"}], or NULL */
+	struct json_out tags; /* [{"Key","Value"}] */
 	bool create;
 	bool announce;
 	int64_t (*next_due)(const void *arg, const char *name, int64_t at_us);

@@ -103,43 +103,35 @@ bool store_aws_content_is_plain(const struct json_doc *content)
 	       5 + (json_doc_get(content, "password") ? 1 : 0);
 }
 
-static enum status put(struct json_doc *content, const char *key,
-		       const char *value)
+static void put_text(struct json_out *content, const char *key,
+		     const char *value)
 {
-	return *value ? json_doc_set_text(content, key, value) : STATUS_OK;
+	if (*value)
+		json_out_text(content, key, value);
 }
 
-static enum status put_port(struct json_doc *content, const char *port)
+static void put_port(struct json_out *content, const char *port)
 {
 	char *end;
 	long n = strtol(port, &end, 10);
 
 	if (*port && !*end &&
-	    json_doc_is(json_doc_get(content, "port"), JSON_DOC_INTEGER))
-		return json_doc_set_int(content, "port", n);
-	return put(content, "port", port);
+	    json_doc_is(json_doc_get(content->doc, "port"), JSON_DOC_INTEGER))
+		json_out_int(content, "port", n);
+	else
+		put_text(content, "port", port);
 }
 
-enum status store_aws_content_fill(struct json_doc *content,
-				   const struct store_entry *entry,
-				   struct reason *why)
+void store_aws_content_fill(struct json_out *content,
+			    const struct store_entry *entry)
 {
-	enum status s = put(content, "engine", entry->engine);
-
-	if (s == STATUS_OK)
-		s = put(content, "host", entry->host);
-	if (s == STATUS_OK)
-		s = put_port(content, entry->port);
-	if (s == STATUS_OK)
-		s = put(content, "dbname", entry->dbname);
-	if (s == STATUS_OK)
-		s = put(content, "username", entry->username);
-	if (!entry->password)
-		json_doc_remove(content, "password");
-	else if (s == STATUS_OK)
-		s = json_doc_set_secret(content, "password", entry->password);
-	if (s == STATUS_OK)
-		return s;
-	return reason_set(why, s == STATUS_NO_MEMORY ? s : STATUS_REFUSED,
-			  "a field of the credential is not valid UTF-8");
+	put_text(content, "engine", entry->engine);
+	put_text(content, "host", entry->host);
+	put_port(content, entry->port);
+	put_text(content, "dbname", entry->dbname);
+	put_text(content, "username", entry->username);
+	if (entry->password)
+		json_out_secret(content, "password", entry->password);
+	else
+		json_out_remove(content, "password");
 }

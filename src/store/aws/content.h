@@ -5,7 +5,7 @@
 #define KEYTURN_STORE_AWS_CONTENT_H
 
 #include "store/store.h"
-#include "json/json_doc.h"
+#include "json/json_out.h"
 
 /* The object in GetSecretValue's answer; the caller's.  STATUS_CORRUPT: binary,
  * or no JSON object. */
@@ -24,8 +24,7 @@ bool store_aws_content_is_plain(const struct json_doc *content);
 
 /* Put the entry's fields in; an empty one leaves what is there, a port that was
  * a number stays one.  Without a password, that key is taken out. */
-enum status store_aws_content_fill(struct json_doc *content,
-				   const struct store_entry *entry,
-				   struct reason *why);
+void store_aws_content_fill(struct json_out *content,
+			    const struct store_entry *entry);
 
 #endif

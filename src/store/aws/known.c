@@ -200,13 +200,11 @@ void store_aws_known_remember_content(struct store_aws_known *s,
 				      const struct json_doc *content)
 {
 	struct secret *bytes = NULL;
-	struct json_doc *copy = json_doc_clone(content);
+	struct json_out copy = json_out_copy(content);
 	struct secret_known *k;
 
-	if (!copy)
-		return;
-	json_doc_remove(copy, "password");
-	if (json_doc_write_secret(copy, &bytes) == STATUS_OK) {
+	json_out_remove(&copy, "password");
+	if (json_out_write_secret(&copy, &bytes) == STATUS_OK) {
 		pthread_mutex_lock(&s->lock);
 		k = find_known(s, name);
 		if (k) {
@@ -218,7 +216,7 @@ void store_aws_known_remember_content(struct store_aws_known *s,
 		pthread_mutex_unlock(&s->lock);
 	}
 	secret_free(bytes);
-	json_doc_free(copy);
+	json_out_free(&copy);
 }
 
 struct json_doc *store_aws_known_recall_content(struct store_aws_known *s,

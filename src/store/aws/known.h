@@ -8,7 +8,7 @@
 #define KEYTURN_STORE_AWS_KNOWN_H
 
 #include "store/aws/state.h"
-#include "json/json_doc.h"
+#include "json/json_out.h"
 
 struct store_aws_known;
 

@@ -18,6 +18,7 @@ static enum status move(struct store_aws *s, const char *name,
 	const char *pairs[7] = { "VersionStage", label };
 	struct json_doc *answer = NULL;
 	char secret[STORE_AWS_SECRET_SIZE];
+	struct json_out body;
 	size_t n = 2;
 	enum status st = store_aws_ask_name(s, name, secret, why);
 
@@ -33,8 +34,8 @@ static enum status move(struct store_aws *s, const char *name,
 		pairs[n++] = from;
 	}
 	pairs[n] = NULL;
-	st = store_aws_ask(s, "UpdateSecretVersionStage",
-			   store_aws_ask_body(secret, pairs),
+	body = store_aws_ask_body(secret, pairs);
+	st = store_aws_ask(s, "UpdateSecretVersionStage", &body,
 			   STORE_AWS_API_ONCE, &answer, ret_fault, why);
 	json_doc_free(answer);
 	return st;

@@ -22,12 +22,13 @@ enum status store_aws_read_labels(struct store_aws *s, const char *name,
 	enum store_aws_api_fault fault;
 	struct json_doc *answer = NULL;
 	char secret[STORE_AWS_SECRET_SIZE];
+	struct json_out body;
 	enum status st = store_aws_ask_name(s, name, secret, why);
 
 	if (st != STATUS_OK)
 		return st;
-	st = store_aws_ask(s, "DescribeSecret",
-			   store_aws_ask_body(secret, none), STORE_AWS_API_READ,
+	body = store_aws_ask_body(secret, none);
+	st = store_aws_ask(s, "DescribeSecret", &body, STORE_AWS_API_READ,
 			   &answer, &fault, why);
 	if (st != STATUS_OK && fault == STORE_AWS_API_ABSENT) {
 		store_aws_state_absent(ret);
@@ -85,13 +86,14 @@ enum status store_aws_read_content(struct store_aws *s, const char *name,
 	enum store_aws_api_fault fault;
 	struct json_doc *answer = NULL;
 	char secret[STORE_AWS_SECRET_SIZE];
+	struct json_out body;
 	enum status st = store_aws_ask_name(s, name, secret, why);
 
 	if (st != STATUS_OK)
 		return st;
-	st = store_aws_ask(s, "GetSecretValue",
-			   store_aws_ask_body(secret, pairs),
-			   STORE_AWS_API_READ, &answer, &fault, why);
+	body = store_aws_ask_body(secret, pairs);
+	st = store_aws_ask(s, "GetSecretValue", &body, STORE_AWS_API_READ,
+			   &answer, &fault, why);
 	if (st != STATUS_OK && fault == STORE_AWS_API_ABSENT)
 		st = reason_set(why, STATUS_NOT_FOUND,
 				"store %s has no version %s of %s", s->name,
@@ -111,16 +113,14 @@ enum status store_aws_read_content(struct store_aws *s, const char *name,
 	return st;
 }
 
-static struct json_doc *page_request(const char *secret, const char *token)
+static struct json_out page_request(const char *secret, const char *token)
 {
 	const char *const pairs[] = { token ? "NextToken" : NULL, token, NULL };
-	struct json_doc *d = store_aws_ask_body(secret, pairs);
+	struct json_out body = store_aws_ask_body(secret, pairs);
 
-	if (d && json_doc_set_bool(d, "IncludeDeprecated", true) == STATUS_OK &&
-	    json_doc_set_int(d, "MaxResults", 100) == STATUS_OK)
-		return d;
-	json_doc_free(d);
-	return NULL;
+	json_out_bool(&body, "IncludeDeprecated", true);
+	json_out_int(&body, "MaxResults", 100);
+	return body;
 }
 
 /* The versions without label, too. */
@@ -132,13 +132,14 @@ static enum status add_history(struct store_aws *s, const char *name,
 	enum store_aws_api_fault fault;
 	char secret[STORE_AWS_SECRET_SIZE];
 	const char *token = NULL;
+	struct json_out body;
 	enum status st = store_aws_ask_name(s, name, secret, why);
 
 	/* A page may be empty and have a successor; there is an end to it. */
 	for (int pages = 0; st == STATUS_OK && pages < PAGES_MAX; pages++) {
 		next = NULL;
-		st = store_aws_ask(s, "ListSecretVersionIds",
-				   page_request(secret, token),
+		body = page_request(secret, token);
+		st = store_aws_ask(s, "ListSecretVersionIds", &body,
 				   STORE_AWS_API_READ, &next, &fault, why);
 		if (st != STATUS_OK)
 			break;

@@ -17,52 +17,53 @@
 
 /* content as SecretString of a request; it is taken out of memory again with
  * the request. */
-static enum status add_value(struct json_doc *body,
-			     const struct json_doc *content, const char *secret,
+static enum status add_value(struct json_out *body,
+			     const struct json_out *content, const char *secret,
 			     struct reason *why)
 {
 	struct secret *value = NULL;
-	enum status st = json_doc_write_secret(content, &value);
+	enum status st = json_out_write_secret(content, &value);
 
-	if (st == STATUS_LIMIT ||
-	    (st == STATUS_OK && secret_len(value) > VALUE_MAX))
+	if (st == STATUS_ERROR)
+		st = reason_set(why, STATUS_REFUSED,
+				"a field of the credential is not valid "
+				"UTF-8");
+	else if (st == STATUS_LIMIT ||
+		 (st == STATUS_OK && secret_len(value) > VALUE_MAX))
 		st = reason_set(
 			why, STATUS_REFUSED,
 			"the value of %s would have more than %d bytes, "
 			"which AWS refuses",
 			secret, VALUE_MAX);
 	else if (st == STATUS_OK)
-		st = json_doc_set_secret(body, "SecretString", value);
-	if (st != STATUS_OK && st != STATUS_REFUSED)
+		json_out_secret(body, "SecretString", value);
+	else
 		reason_set(why, st, "no memory for the value of %s", secret);
 	secret_free(value);
 	return st;
 }
 
 /* The request that makes the secret, or its first version. */
-static struct json_doc *first_request(struct store_aws *s, const char *secret,
-				      bool exists)
+static struct json_out first_request(struct store_aws *s, const char *secret,
+				     bool exists)
 {
 	const char *const pairs[] = { "ClientRequestToken",
 				      STORE_AWS_STATE_PLACEHOLDER, NULL };
-	struct json_doc *body = store_aws_ask_body(secret, pairs);
-	enum status st = STATUS_OK;
+	struct json_out body = store_aws_ask_body(secret, pairs), tags;
 
-	if (!body || exists)
+	if (exists)
 		return body;
-	json_doc_remove(body, "SecretId");
-	st = json_doc_set_text(body, "Name", secret);
-	if (st == STATUS_OK)
-		st = json_doc_set_text(body, "Description",
-				       "PostgreSQL role, rotated by keyturn");
-	if (st == STATUS_OK && s->kms_key)
-		st = json_doc_set_text(body, "KmsKeyId", s->kms_key);
-	if (st == STATUS_OK && s->tags)
-		st = json_doc_set(body, "Tags", json_doc_clone(s->tags));
-	if (st == STATUS_OK)
-		return body;
-	json_doc_free(body);
-	return NULL;
+	json_out_remove(&body, "SecretId");
+	json_out_text(&body, "Name", secret);
+	json_out_text(&body, "Description",
+		      "PostgreSQL role, rotated by keyturn");
+	if (s->kms_key)
+		json_out_text(&body, "KmsKeyId", s->kms_key);
+	if (json_doc_count(s->tags.doc) > 0) {
+		tags = json_out_copy(s->tags.doc);
+		json_out_put(&body, "Tags", &tags);
+	}
+	return body;
 }
 
 /* A secret that is new, or has no version: the first one is no password. */
@@ -73,36 +74,33 @@ static enum status begin_secret(struct store_aws *s, const char *name,
 {
 	struct store_entry empty = *entry;
 	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
-	struct json_doc *body, *content = json_doc_new_object(), *answer = NULL;
-	enum status st = STATUS_NO_MEMORY;
+	struct json_out body, content;
+	struct json_doc *answer = NULL;
+	enum status st;
 
-	if (!exists && !s->create) {
-		json_doc_free(content);
+	if (!exists && !s->create)
 		return store_aws_read_absent(s, secret, why);
-	}
 	empty.password = NULL;
 	body = first_request(s, secret, exists);
-	if (body && content)
-		st = store_aws_content_fill(content, &empty, why);
+	content = json_out_object();
+	store_aws_content_fill(&content, &empty);
+	st = add_value(&body, &content, secret, why);
 	if (st == STATUS_OK)
-		st = add_value(body, content, secret, why);
-	if (st == STATUS_OK) {
 		st = store_aws_ask(s,
 				   exists ? "PutSecretValue" : "CreateSecret",
-				   body, STORE_AWS_API_REPEAT, &answer, &fault,
+				   &body, STORE_AWS_API_REPEAT, &answer, &fault,
 				   why);
-		body = NULL;
-	}
 	if (fault == STORE_AWS_API_EXISTS)
 		st = reason_set(why, STATUS_CONFLICT,
 				"%s was made by somebody else at this moment",
 				secret);
 	if (st == STATUS_OK)
-		store_aws_known_remember_content(
-			s->known, name, STORE_AWS_STATE_PLACEHOLDER, content);
-	json_doc_free(body);
+		store_aws_known_remember_content(s->known, name,
+						 STORE_AWS_STATE_PLACEHOLDER,
+						 content.doc);
+	json_out_free(&body);
+	json_out_free(&content);
 	json_doc_free(answer);
-	json_doc_free(content);
 	return st;
 }
 
@@ -141,16 +139,15 @@ static enum status read_base(struct store_aws *s, const char *name,
 		return STATUS_OK;
 	if (!is_made_anew(s, name, revision, entry))
 		return store_aws_read_content(s, name, real, ret, why);
-	*ret = json_doc_new_object();
-	return *ret ? STATUS_OK :
-		      reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	*ret = json_out_object().doc;
+	return *ret ? STATUS_OK : reason_no_memory(why);
 }
 
 /* What the new version begins as: the keys that are not ours. */
 static enum status base_content(struct store_aws *s, const char *name,
 				const char *revision, const char *current,
 				const struct store_entry *entry,
-				struct json_doc **ret, struct reason *why)
+				struct json_out *ret, struct reason *why)
 {
 	struct json_doc *content = NULL;
 	enum status st =
@@ -160,36 +157,28 @@ static enum status base_content(struct store_aws *s, const char *name,
 	if (st == STATUS_CORRUPT)
 		st = STATUS_REFUSED;
 	if (st == STATUS_OK)
-		*ret = content;
+		*ret = json_out_from(content);
 	return st;
 }
 
 static enum status put_pending(struct store_aws *s, const char *name,
 			       const char *secret, const char *id,
-			       const struct json_doc *content,
+			       const struct json_out *content,
 			       struct json_doc **ret, struct reason *why)
 {
 	const char *const pairs[] = { "ClientRequestToken", id, NULL };
-	struct json_doc *body = store_aws_ask_body(secret, pairs);
-	struct json_doc *stages = json_doc_new_array();
+	struct json_out body = store_aws_ask_body(secret, pairs);
+	struct json_out stages = json_out_array();
 	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
-	enum status st = STATUS_NO_MEMORY;
+	enum status st;
 
-	if (body && stages)
-		st = json_doc_push_text(stages, "AWSPENDING");
-	if (st == STATUS_OK) {
-		st = json_doc_set(body, "VersionStages", stages);
-		stages = NULL;
-	}
+	json_out_text(&stages, NULL, "AWSPENDING");
+	json_out_put(&body, "VersionStages", &stages);
+	st = add_value(&body, content, secret, why);
 	if (st == STATUS_OK)
-		st = add_value(body, content, secret, why);
-	if (st == STATUS_OK) {
-		st = store_aws_ask(s, "PutSecretValue", body,
+		st = store_aws_ask(s, "PutSecretValue", &body,
 				   STORE_AWS_API_REPEAT, ret, &fault, why);
-		body = NULL;
-	} else if (st == STATUS_NO_MEMORY) {
-		reason_set(why, st, "out of memory");
-	}
+	json_out_free(&body);
 	if (fault == STORE_AWS_API_EXISTS)
 		st = reason_set(why, STATUS_REFUSED,
 				"version %s of %s exists with another content: "
@@ -198,8 +187,6 @@ static enum status put_pending(struct store_aws *s, const char *name,
 	if (fault == STORE_AWS_API_ABSENT)
 		st = reason_set(why, STATUS_CONFLICT,
 				"the secret %s is not there any more", secret);
-	json_doc_free(stages);
-	json_doc_free(body);
 	return st;
 }
 
@@ -223,7 +210,8 @@ enum status store_aws_stage(struct store *store, const char *name,
 {
 	struct store_aws *s = (struct store_aws *)store;
 	char secret[STORE_AWS_SECRET_SIZE], current[RANDOM_UUID_SIZE];
-	struct json_doc *content = NULL, *answer = NULL;
+	struct json_out content = { NULL, STATUS_OK };
+	struct json_doc *answer = NULL;
 	char flag = store_aws_state_revision(revision, current);
 	bool begun = current[0] != '\0';
 	enum status st;
@@ -244,10 +232,10 @@ enum status store_aws_stage(struct store *store, const char *name,
 	if (st == STATUS_OK)
 		st = base_content(s, name, revision, current, entry, &content,
 				  why);
-	if (st == STATUS_OK)
-		st = store_aws_content_fill(content, entry, why);
-	if (st == STATUS_OK)
-		st = put_pending(s, name, secret, id, content, &answer, why);
+	if (st == STATUS_OK) {
+		store_aws_content_fill(&content, entry);
+		st = put_pending(s, name, secret, id, &content, &answer, why);
+	}
 	if (st == STATUS_OK && !store_aws_ask_says(answer, "VersionId", id))
 		st = reason_set(
 			why, STATUS_UNKNOWN,
@@ -263,7 +251,7 @@ enum status store_aws_stage(struct store *store, const char *name,
 				revision :
 				NULL,
 			store_aws_state_staged, id, ret_state, why);
-	json_doc_free(content);
+	json_out_free(&content);
 	json_doc_free(answer);
 	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
 }

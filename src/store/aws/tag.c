@@ -10,45 +10,35 @@
 #include "store/aws/content.h"
 #include "store/aws/known.h"
 
-enum status store_aws_tag_add(struct json_doc *tags, const char *pair,
+static void put_tag(struct json_out *tags, const char *key, size_t n,
+		    const char *value)
+{
+	struct json_out tag = json_out_object();
+
+	json_out_bytes(&tag, "Key", key, n);
+	json_out_text(&tag, "Value", value);
+	json_out_put(tags, NULL, &tag);
+}
+
+enum status store_aws_tag_add(struct json_out *tags, const char *pair,
 			      struct reason *why)
 {
 	const char *eq = strchr(pair, '=');
-	struct json_doc *tag = json_doc_new_object();
-	enum status st = STATUS_OK;
 
-	if (!tag)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
 	if (!eq || eq == pair || eq - pair > 128 || strlen(eq + 1) > 256 ||
 	    strncmp(pair, "aws:", 4) == 0)
-		st = reason_set(
-			why, STATUS_CONFIG,
-			"\"%s\" is not a tag: KEY=VALUE, up to 128 and 256 "
-			"characters, not beginning with aws:",
-			pair);
-	if (st == STATUS_OK)
-		st = json_doc_set_bytes(tag, "Key", pair, (size_t)(eq - pair));
-	if (st == STATUS_OK)
-		st = json_doc_set_text(tag, "Value", eq + 1);
-	if (st == STATUS_OK)
-		return json_doc_push(tags, tag);
-	json_doc_free(tag);
-	return st;
+		return reason_set(why, STATUS_CONFIG,
+				  "\"%s\" is not a tag: KEY=VALUE, up to 128 "
+				  "and 256 characters, not beginning with aws:",
+				  pair);
+	put_tag(tags, pair, (size_t)(eq - pair), eq + 1);
+	return STATUS_OK;
 }
 
-static enum status add_one_tag(struct json_doc *tags, const char *key,
-			       const char *value)
+static void put_text_tag(struct json_out *tags, const char *key,
+			 const char *value)
 {
-	struct json_doc *tag = json_doc_new_object();
-	enum status st = tag ? json_doc_set_text(tag, "Key", key) :
-			       STATUS_NO_MEMORY;
-
-	if (st == STATUS_OK)
-		st = json_doc_set_text(tag, "Value", value);
-	if (st == STATUS_OK)
-		return json_doc_push(tags, tag);
-	json_doc_free(tag);
-	return st;
+	put_tag(tags, key, strlen(key), value);
 }
 
 /* Where the next rotation finds the keys that it must keep. */
@@ -67,34 +57,23 @@ static void where_keys(struct store_aws *s, const char *name, const char *id,
 				  STORE_AWS_STATE_KEYS_KEPT);
 }
 
-/* The tags that tell other tools of a rotation; NULL without memory. */
-static struct json_doc *news(struct store_aws *s, const char *name,
-			     const char *id)
+/* The tags that tell other tools of a rotation. */
+static struct json_out make_news(struct store_aws *s, const char *name,
+				 const char *id)
 {
 	int64_t now = aws_call_now(&s->api.wire), due = INT64_MAX;
-	struct json_doc *tags = json_doc_new_array();
+	struct json_out tags = json_out_array();
 	char stamp[NOW_STAMP_SIZE], keys[STORE_AWS_STATE_ID_SIZE];
-	enum status st;
 
-	if (!tags)
-		return NULL;
 	where_keys(s, name, id, keys);
-	st = add_one_tag(tags, STORE_AWS_STATE_TAG_VERSION, id);
-	if (st == STATUS_OK)
-		st = add_one_tag(tags, STORE_AWS_STATE_TAG_ROTATED,
-				 now_stamp(now, stamp));
 	if (s->next_due)
 		due = s->next_due(s->next_due_arg, name, now);
-	if (st == STATUS_OK)
-		st = add_one_tag(tags, STORE_AWS_STATE_TAG_DUE,
-				 due == INT64_MAX ? "by command" :
-						    now_stamp(due, stamp));
-	if (st == STATUS_OK)
-		st = add_one_tag(tags, STORE_AWS_STATE_TAG_KEYS, keys);
-	if (st == STATUS_OK)
-		return tags;
-	json_doc_free(tags);
-	return NULL;
+	put_text_tag(&tags, STORE_AWS_STATE_TAG_VERSION, id);
+	put_text_tag(&tags, STORE_AWS_STATE_TAG_ROTATED, now_stamp(now, stamp));
+	put_text_tag(&tags, STORE_AWS_STATE_TAG_DUE,
+		     due == INT64_MAX ? "by command" : now_stamp(due, stamp));
+	put_text_tag(&tags, STORE_AWS_STATE_TAG_KEYS, keys);
+	return tags;
 }
 
 /* Tags are for other tools; a rotation does not fail for them. */
@@ -102,19 +81,19 @@ void store_aws_tag_announce(struct store_aws *s, const char *name,
 			    const char *id)
 {
 	static const char *const none[] = { NULL };
-	struct json_doc *body = NULL, *answer = NULL;
+	struct json_doc *answer = NULL;
 	enum store_aws_api_fault fault;
 	char secret[STORE_AWS_SECRET_SIZE];
+	struct json_out body, tags;
 
 	store_aws_known_owe(s->known, name, "");
-	if (!s->announce)
+	if (!s->announce ||
+	    store_aws_ask_name(s, name, secret, NULL) != STATUS_OK)
 		return;
-	if (store_aws_ask_name(s, name, secret, NULL) == STATUS_OK)
-		body = store_aws_ask_body(secret, none);
-	if (body && json_doc_set(body, "Tags", news(s, name, id)) == STATUS_OK)
-		store_aws_ask(s, "TagResource", body, STORE_AWS_API_REPEAT,
-			      &answer, &fault, NULL);
-	else
-		json_doc_free(body);
+	body = store_aws_ask_body(secret, none);
+	tags = make_news(s, name, id);
+	json_out_put(&body, "Tags", &tags);
+	store_aws_ask(s, "TagResource", &body, STORE_AWS_API_REPEAT, &answer,
+		      &fault, NULL);
 	json_doc_free(answer);
 }

@@ -6,7 +6,7 @@
 #include "store/aws/common.h"
 
 /* "KEY=VALUE" to a list of tags; STATUS_CONFIG when AWS would refuse it. */
-enum status store_aws_tag_add(struct json_doc *tags, const char *pair,
+enum status store_aws_tag_add(struct json_out *tags, const char *pair,
 			      struct reason *why);
 
 /* CURRENT is id now: tell other tools, if that is wanted.  What fails is lost:

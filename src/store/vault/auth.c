@@ -232,10 +232,10 @@ static enum status take_auth(struct store_vault *v, struct store_vault_auth *a,
 /* ---- wrapped secret_id ------------------------------------------------- */
 
 static enum status post(struct store_vault *v, const char *path,
-			const struct secret *token, struct json_doc *body,
+			const struct secret *token, struct json_out *body,
 			struct store_vault_answer *ret, struct reason *why)
 {
-	struct store_vault_request r = {
+	const struct store_vault_request r = {
 		.method = "POST",
 		.path = path,
 		.token = token,
@@ -243,24 +243,11 @@ static enum status post(struct store_vault *v, const char *path,
 		.writes = true, /* a login can use up what it is given */
 		.login = true,
 	};
-	enum status s =
-		body ? store_vault_call(v, &r, ret, why) :
-		       reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	enum status s = store_vault_call(v, &r, ret, why);
 
-	json_doc_free(body);
+	json_out_free(body);
 	/* Whether a login happened matters to nobody. */
 	return s == STATUS_UNKNOWN ? STATUS_STORE_UNAVAILABLE : s;
-}
-
-static struct json_doc *with_secret(const char *key, const struct secret *value)
-{
-	struct json_doc *d = json_doc_new_object();
-
-	if (d && json_doc_set_secret(d, key, value) != STATUS_OK) {
-		json_doc_free(d);
-		return NULL;
-	}
-	return d;
 }
 
 /* Anybody can wrap something; only Vault's own record tells what made it. */
@@ -269,6 +256,7 @@ static enum status check_wrapping(struct store_vault *v,
 				  const struct secret *wrapping,
 				  struct reason *why)
 {
+	struct json_out body = json_out_object();
 	struct store_vault_answer answer = { 0 };
 	const char *made_by;
 	char expected[512];
@@ -276,8 +264,8 @@ static enum status check_wrapping(struct store_vault *v,
 
 	snprintf(expected, sizeof(expected), "auth/%s/role/%s/secret-id",
 		 a->mount, a->role);
-	s = post(v, "sys/wrapping/lookup", NULL, with_secret("token", wrapping),
-		 &answer, why);
+	json_out_secret(&body, "token", wrapping);
+	s = post(v, "sys/wrapping/lookup", NULL, &body, &answer, why);
 	if (s != STATUS_OK)
 		return s;
 	made_by =
@@ -300,12 +288,14 @@ static enum status check_wrapping(struct store_vault *v,
 static enum status unwrap(struct store_vault *v, struct store_vault_auth *a,
 			  const struct secret *wrapping, struct reason *why)
 {
+	struct json_out empty = json_out_object();
 	struct store_vault_answer answer = { 0 };
 	enum status s = check_wrapping(v, a, wrapping, why);
 
 	if (s == STATUS_OK)
-		s = post(v, "sys/wrapping/unwrap", wrapping,
-			 json_doc_new_object(), &answer, why);
+		s = post(v, "sys/wrapping/unwrap", wrapping, &empty, &answer,
+			 why);
+	json_out_free(&empty);
 	if (s != STATUS_OK)
 		return s;
 	if (answer.code != 200 ||
@@ -320,8 +310,9 @@ static enum status unwrap(struct store_vault *v, struct store_vault_auth *a,
 	return s;
 }
 
-static enum status secret_id(struct store_vault *v, struct store_vault_auth *a,
-			     struct secret **ret, struct reason *why)
+static enum status read_secret_id(struct store_vault *v,
+				  struct store_vault_auth *a,
+				  struct secret **ret, struct reason *why)
 {
 	struct secret *content = NULL;
 	enum status s;
@@ -340,42 +331,45 @@ static enum status secret_id(struct store_vault *v, struct store_vault_auth *a,
 
 /* ---- logging in -------------------------------------------------------- */
 
-static enum status login_body(struct store_vault *v, struct store_vault_auth *a,
-			      struct json_doc **ret_body, struct reason *why)
+static enum status put_approle(struct store_vault *v,
+			       struct store_vault_auth *a,
+			       struct json_out *body, struct reason *why)
 {
 	struct secret *secret = NULL;
-	struct json_doc *body = json_doc_new_object();
-	enum status s = body ? STATUS_OK : STATUS_NO_MEMORY;
+	enum status s = STATUS_OK;
 
-	if (s == STATUS_OK && a->method == APPROLE) {
-		if (a->secret_id_from[0])
-			s = secret_id(v, a, &secret, why);
-		if (s != STATUS_OK)
-			goto out;
-		s = json_doc_set_text(body, "role_id", a->role_id);
-		if (s == STATUS_OK && secret)
-			s = json_doc_set_secret(body, "secret_id", secret);
-	} else if (s == STATUS_OK && a->method == CERT) {
-		if (a->role[0])
-			s = json_doc_set_text(body, "name", a->role);
-	} else if (s == STATUS_OK) {
-		s = secret_source_read(a->jwt_from, NULL, false, &secret, why);
-		if (s != STATUS_OK)
-			goto out;
-		s = json_doc_set_text(body, "role", a->role);
-		if (s == STATUS_OK)
-			s = json_doc_set_secret(body, "jwt", secret);
-	}
-	if (s != STATUS_OK)
-		reason_set(why, s, "store %s: the login could not be written",
-			   v->name);
-out:
+	if (a->secret_id_from[0])
+		s = read_secret_id(v, a, &secret, why);
+	json_out_text(body, "role_id", a->role_id);
+	if (secret)
+		json_out_secret(body, "secret_id", secret);
 	secret_free(secret);
-	if (s != STATUS_OK)
-		json_doc_free(body);
-	else
-		*ret_body = body;
 	return s;
+}
+
+static enum status put_jwt(const struct store_vault_auth *a,
+			   struct json_out *body, struct reason *why)
+{
+	struct secret *jwt = NULL;
+	enum status s = secret_source_read(a->jwt_from, NULL, false, &jwt, why);
+
+	json_out_text(body, "role", a->role);
+	if (s == STATUS_OK)
+		json_out_secret(body, "jwt", jwt);
+	secret_free(jwt);
+	return s;
+}
+
+static enum status put_login(struct store_vault *v, struct store_vault_auth *a,
+			     struct json_out *body, struct reason *why)
+{
+	if (a->method == APPROLE)
+		return put_approle(v, a, body, why);
+	if (a->method != CERT)
+		return put_jwt(a, body, why);
+	if (a->role[0])
+		json_out_text(body, "name", a->role);
+	return STATUS_OK;
 }
 
 /* Without a token Vault answers 403 for a path that it does not know; of the
@@ -418,14 +412,16 @@ static enum status login(struct store_vault *v, struct store_vault_auth *a,
 			 struct reason *why)
 {
 	struct store_vault_answer answer = { 0 };
-	struct json_doc *body = NULL;
+	struct json_out body = json_out_object();
 	char path[512];
-	enum status s = login_body(v, a, &body, why);
+	enum status s = put_login(v, a, &body, why);
 
-	if (s != STATUS_OK)
+	if (s != STATUS_OK) {
+		json_out_free(&body);
 		return s == STATUS_CONFIG ? STATUS_REFUSED : s;
+	}
 	snprintf(path, sizeof(path), "auth/%s/login", a->mount);
-	s = post(v, path, NULL, body, &answer, why);
+	s = post(v, path, NULL, &body, &answer, why);
 	if (s != STATUS_OK)
 		return s;
 	s = answer.code == 200 ? take_auth(v, a, answer.doc, why) :
@@ -489,12 +485,13 @@ static enum status obtain(struct store_vault *v, struct store_vault_auth *a,
 static bool renew(struct store_vault *v, struct store_vault_auth *a)
 {
 	struct store_vault_answer answer = { 0 };
+	struct json_out empty;
 	enum status s;
 
 	if (!a->renewable)
 		return false;
-	s = post(v, "auth/token/renew-self", a->token, json_doc_new_object(),
-		 &answer, NULL);
+	empty = json_out_object();
+	s = post(v, "auth/token/renew-self", a->token, &empty, &answer, NULL);
 	if (s == STATUS_OK && answer.code == 200)
 		s = take_auth(v, a, answer.doc, NULL);
 	else
@@ -614,11 +611,12 @@ void store_vault_auth_revoke(struct store_vault *v)
 {
 	struct store_vault_auth *a = v->auth;
 	struct store_vault_answer answer = { 0 };
+	struct json_out empty;
 
 	if (!a || !a->token || a->method == TOKEN ||
 	    now_boot(v->now) >= a->expires_us)
 		return;
-	post(v, "auth/token/revoke-self", a->token, json_doc_new_object(),
-	     &answer, NULL);
+	empty = json_out_object();
+	post(v, "auth/token/revoke-self", a->token, &empty, &answer, NULL);
 	store_vault_call_free(&answer);
 }

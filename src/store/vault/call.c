@@ -336,10 +336,12 @@ enum status store_vault_call(struct store_vault *v,
 	enum status s = STATUS_OK;
 
 	if (r->body)
-		s = json_doc_write(r->body, JSON_DOC_BYTES_MAX, &body);
+		s = json_out_write(r->body, JSON_DOC_BYTES_MAX, &body);
 	if (s != STATUS_OK)
-		return reason_set(why, s == STATUS_LIMIT ? STATUS_REFUSED : s,
-				  "store %s: the request could not be written",
+		return reason_set(why,
+				  s == STATUS_NO_MEMORY ? s : STATUS_REFUSED,
+				  "store %s: the request cannot be written as "
+				  "JSON",
 				  v->name);
 	s = follow(v, r, &body, ret_answer, why);
 	json_doc_bytes_free(&body);

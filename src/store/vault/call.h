@@ -4,13 +4,13 @@
 #define KEYTURN_STORE_VAULT_CALL_H
 
 #include "store/vault/common.h"
-#include "json/json_doc.h"
+#include "json/json_out.h"
 
 struct store_vault_request {
 	const char *method;
 	const char *path;	     /* behind "/v1/", percent-encoded */
 	const struct secret *token;  /* NULL: none */
-	const struct json_doc *body; /* NULL: none */
+	const struct json_out *body; /* NULL: none */
 	const char *content_type;    /* NULL: application/json */
 	bool writes; /* repeated only when it was certainly not done */
 	bool placed; /* path begins with the namespace; no header names it */

@@ -13,6 +13,7 @@
 #include "store/vault/mount.h"
 
 #define CANARY_PREFIX ".canary-"
+#define MERGE_PATCH   "application/merge-patch+json"
 
 void store_vault_kv_free(struct store_vault_doc *d)
 {
@@ -29,6 +30,15 @@ static enum status corrupt(const struct store_vault *v, const char *name,
 			  "store %s: what is stored for %s is not what KV "
 			  "version 2 would give",
 			  v->name, name);
+}
+
+static enum status say_upgrading(const struct store_vault *v,
+				 struct reason *why)
+{
+	return reason_set(why, STATUS_STORE_UNAVAILABLE,
+			  "store %s: the mount is being upgraded to KV version "
+			  "2",
+			  v->name);
 }
 
 /* The envelope comes with a 404 too, when the version is deleted. */
@@ -81,10 +91,7 @@ static enum status read_path(struct store_vault *v, enum store_vault_kind kind,
 	else if (answer.code == 403)
 		s = store_vault_path_denied(v, "read", "data", kind, name, why);
 	else if (answer.upgrading)
-		s = reason_set(why, STATUS_STORE_UNAVAILABLE,
-			       "store %s: the mount is being upgraded to KV "
-			       "version 2",
-			       v->name);
+		s = say_upgrading(v, why);
 	else
 		s = store_vault_path_odd(v, answer.code, "read", why);
 	store_vault_call_free(&answer);
@@ -115,41 +122,19 @@ enum status store_vault_kv_read(struct store_vault *v,
 
 /* ---- writing ----------------------------------------------------------- */
 
-static enum status wrap_data(int64_t cas, struct json_doc *data,
-			     struct json_doc **ret_body)
-{
-	struct json_doc *body = json_doc_new_object(),
-			*options = json_doc_new_object();
-	enum status s = json_doc_set_int(options, "cas", cas);
-
-	if (s != STATUS_OK)
-		json_doc_free(options);
-	else
-		s = json_doc_set(body, "options", options);
-	if (s == STATUS_OK)
-		s = json_doc_set(body, "data", data);
-	else
-		json_doc_free(data);
-	if (s != STATUS_OK) {
-		json_doc_free(body);
-		return STATUS_NO_MEMORY;
-	}
-	*ret_body = body;
-	return STATUS_OK;
-}
-
 /* delete_version_after would take the newest version away by the clock.  Of a
  * canary it is the mount's.  Of CURRENT it was looked at before; what could not
  * be seen then is no success now: consumers would find nothing, some day. */
 static enum status check_lasting(const struct store_vault *v,
-				 enum store_vault_kind kind, const char *name,
+				 const struct store_vault_write *w,
 				 const struct json_doc *data, int64_t version,
 				 struct reason *why)
 {
 	if (json_doc_text_len(json_doc_get(data, "deletion_time")) == 0)
 		return STATUS_OK;
-	if (strncmp(name, CANARY_PREFIX, strlen(CANARY_PREFIX)) != 0)
-		return store_vault_path_passing(v, kind, name, version, why);
+	if (strncmp(w->name, CANARY_PREFIX, strlen(CANARY_PREFIX)) != 0)
+		return store_vault_path_passing(v, w->kind, w->name, version,
+						why);
 	return reason_set(why, STATUS_REFUSED,
 			  "store %s: delete_version_after of the mount %s "
 			  "deletes versions by the clock: vault write "
@@ -158,7 +143,7 @@ static enum status check_lasting(const struct store_vault *v,
 }
 
 static enum status take_version(const struct store_vault *v,
-				enum store_vault_kind kind, const char *name,
+				const struct store_vault_write *w,
 				const struct store_vault_answer *answer,
 				int64_t *ret_version, struct reason *why)
 {
@@ -169,45 +154,41 @@ static enum status take_version(const struct store_vault *v,
 		return reason_set(why, STATUS_UNKNOWN,
 				  "store %s: the answer to the write of %s "
 				  "names no version",
-				  v->name, name);
-	return check_lasting(v, kind, name, data, *ret_version, why);
+				  v->name, w->name);
+	return check_lasting(v, w, data, *ret_version, why);
 }
 
 static enum status judge_write(const struct store_vault *v,
+			       const struct store_vault_write *w,
 			       const struct store_vault_answer *answer,
-			       enum store_vault_kind kind, const char *name,
-			       bool patch, int64_t cas, int64_t *ret_version,
-			       struct reason *why)
+			       int64_t *ret_version, struct reason *why)
 {
 	switch (answer->code) {
 	case 200:
-		return take_version(v, kind, name, answer, ret_version, why);
+		return take_version(v, w, answer, ret_version, why);
 	case 204:
 		return reason_set(why, STATUS_UNKNOWN,
 				  "store %s: the answer to the write of %s is "
 				  "empty",
-				  v->name, name);
+				  v->name, w->name);
 	case 400:
 		if (answer->upgrading)
-			return reason_set(why, STATUS_STORE_UNAVAILABLE,
-					  "store %s: the mount is being "
-					  "upgraded to KV version 2",
-					  v->name);
+			return say_upgrading(v, why);
 		return reason_set(why, STATUS_CONFLICT,
 				  "store %s: %s is not at version %lld any "
 				  "more: somebody else changed it",
-				  v->name, name, (long long)cas);
+				  v->name, w->name, (long long)w->cas);
 	case 403:
 		return store_vault_path_denied(v,
-					       patch	? "patch" :
-					       cas == 0 ? "create" :
-							  "update",
-					       "data", kind, name, why);
+					       w->patch	   ? "patch" :
+					       w->cas == 0 ? "create" :
+							     "update",
+					       "data", w->kind, w->name, why);
 	case 404:
-		if (patch)
+		if (w->patch)
 			return reason_set(why, STATUS_NOT_FOUND,
 					  "store %s: %s was deleted", v->name,
-					  name);
+					  w->name);
 		/* fall through */
 	default:
 		return store_vault_path_odd(v, answer->code, "write", why);
@@ -215,69 +196,57 @@ static enum status judge_write(const struct store_vault *v,
 }
 
 enum status store_vault_kv_write(struct store_vault *v,
-				 enum store_vault_kind kind, const char *name,
-				 bool patch, int64_t cas, struct json_doc *data,
-				 int64_t *ret_version, struct reason *why)
+				 const struct store_vault_write *w,
+				 struct json_out *data, int64_t *ret_version,
+				 struct reason *why)
 {
 	char path[STORE_VAULT_PATH_SIZE];
+	struct json_out body = json_out_object(), options = json_out_object();
 	struct store_vault_answer answer = { 0 };
-	struct store_vault_request r = {
-		.method = patch ? "PATCH" : "POST",
+	const struct store_vault_request r = {
+		.method = w->patch ? "PATCH" : "POST",
 		.path = path,
-		.content_type = patch ? "application/merge-patch+json" : NULL,
+		.content_type = w->patch ? MERGE_PATCH : NULL,
+		.body = &body,
 		.writes = true,
 	};
-	struct json_doc *body = NULL;
-	enum status s = wrap_data(cas, data, &body);
+	enum status s;
 
-	if (s != STATUS_OK)
-		return reason_set(why, s, "out of memory");
+	json_out_int(&options, "cas", w->cas);
+	json_out_put(&body, "options", &options);
+	json_out_put(&body, "data", data);
 	s = store_vault_mount_check(v, why);
 	if (s == STATUS_OK)
-		s = store_vault_path_make(v, "data", kind, name, true, path,
-					  why);
-	r.body = body;
+		s = store_vault_path_make(v, "data", w->kind, w->name, true,
+					  path, why);
 	if (s == STATUS_OK)
 		s = store_vault_auth_call(v, &r, &answer, why);
 	if (s == STATUS_OK)
-		s = judge_write(v, &answer, kind, name, patch, cas, ret_version,
-				why);
+		s = judge_write(v, w, &answer, ret_version, why);
 	store_vault_call_free(&answer);
-	json_doc_free(body);
+	json_out_free(&body);
 	return s;
 }
 
 /* ---- metadata ---------------------------------------------------------- */
 
-/* What other tools are told; NULL without memory. */
-static struct json_doc *make_news(const struct store_vault *v, const char *name,
-				  const char *id, int64_t rotated_us)
+/* What other tools are told. */
+static struct json_out make_news(const struct store_vault *v, const char *name,
+				 const char *id, int64_t rotated_us)
 {
-	struct json_doc *body = json_doc_new_object(),
-			*custom = json_doc_new_object();
+	struct json_out body = json_out_object(), custom = json_out_object();
 	int64_t due = INT64_MAX;
 	char stamp[NOW_STAMP_SIZE];
-	enum status s;
 
 	if (v->next_due)
 		due = v->next_due(v->next_due_arg, name, rotated_us);
-	s = json_doc_set_text(custom, "keyturn_version", id);
-	if (s == STATUS_OK)
-		s = json_doc_set_text(custom, "keyturn_rotated_at",
-				      now_stamp(rotated_us, stamp));
-	if (s == STATUS_OK)
-		s = json_doc_set_text(custom, "keyturn_next_due",
-				      due == INT64_MAX ? "by command" :
-							 now_stamp(due, stamp));
-	if (s == STATUS_OK) {
-		s = json_doc_set(body, "custom_metadata", custom);
-		custom = NULL;
-	}
-	if (s == STATUS_OK)
-		return body;
-	json_doc_free(custom);
-	json_doc_free(body);
-	return NULL;
+	json_out_text(&custom, "keyturn_version", id);
+	json_out_text(&custom, "keyturn_rotated_at",
+		      now_stamp(rotated_us, stamp));
+	json_out_text(&custom, "keyturn_next_due",
+		      due == INT64_MAX ? "by command" : now_stamp(due, stamp));
+	json_out_put(&body, "custom_metadata", &custom);
+	return body;
 }
 
 enum status store_vault_kv_tell(struct store_vault *v, const char *name,
@@ -285,20 +254,17 @@ enum status store_vault_kv_tell(struct store_vault *v, const char *name,
 				struct reason *why)
 {
 	char path[STORE_VAULT_PATH_SIZE];
-	struct store_vault_request r = {
+	struct json_out body = make_news(v, name, id, rotated_us);
+	const struct store_vault_request r = {
 		.method = "PATCH",
 		.path = path,
-		.content_type = "application/merge-patch+json",
+		.content_type = MERGE_PATCH,
+		.body = &body,
 	};
 	struct store_vault_answer answer = { 0 };
-	struct json_doc *body = make_news(v, name, id, rotated_us);
-	enum status s;
+	enum status s = store_vault_path_make(
+		v, "metadata", STORE_VAULT_CURRENT, name, true, path, why);
 
-	if (!body)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	r.body = body;
-	s = store_vault_path_make(v, "metadata", STORE_VAULT_CURRENT, name,
-				  true, path, why);
 	if (s == STATUS_OK)
 		s = store_vault_auth_call(v, &r, &answer, why);
 	if (s == STATUS_OK && answer.code == 403)
@@ -308,7 +274,7 @@ enum status store_vault_kv_tell(struct store_vault *v, const char *name,
 		s = store_vault_path_odd(v, answer.code, "tell the version",
 					 why);
 	store_vault_call_free(&answer);
-	json_doc_free(body);
+	json_out_free(&body);
 	return s;
 }
 
@@ -365,15 +331,13 @@ static enum status read_canary(struct store_vault *v, const char *name,
 static enum status write_canary(struct store_vault *v, const char *name,
 				const char *id, bool patch, struct reason *why)
 {
-	struct json_doc *data = json_doc_new_object();
+	const struct store_vault_write w = { STORE_VAULT_RECORD, name, patch,
+					     patch ? 1 : 0 };
+	struct json_out data = json_out_object();
 	int64_t version;
 
-	if (!data || json_doc_set_text(data, "canary", id) != STATUS_OK) {
-		json_doc_free(data);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	}
-	return store_vault_kv_write(v, STORE_VAULT_RECORD, name, patch,
-				    patch ? 1 : 0, data, &version, why);
+	json_out_text(&data, "canary", id);
+	return store_vault_kv_write(v, &w, &data, &version, why);
 }
 
 enum status store_vault_kv_canary(struct store_vault *v, struct reason *why)

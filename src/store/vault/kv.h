@@ -4,7 +4,7 @@
 #define KEYTURN_STORE_VAULT_KV_H
 
 #include "store/vault/path.h"
-#include "json/json_doc.h"
+#include "json/json_out.h"
 
 struct store_vault_doc {
 	int64_t version; /* 0: there is none, or no metadata of it */
@@ -26,17 +26,23 @@ enum status store_vault_kv_read(struct store_vault *v,
 				struct store_vault_doc *ret_doc,
 				struct reason *why);
 
+struct store_vault_write {
+	enum store_vault_kind kind;
+	const char *name;
+	bool patch;  /* merge into the document; else replace it */
+	int64_t cas; /* the version that it must have */
+};
+
 /*
- * Write the whole document (patch false) or merge into it, when its version is
- * `cas`.  data is freed, also on failure.  *ret_version is the new version.
+ * data is freed, also on failure.  *ret_version is the new version.
  * STATUS_REFUSED: nothing was written, or it was and has a deletion time.
  * STATUS_CONFLICT: refused with a 400; re-reading decides why.
  * STATUS_NOT_FOUND: a patch of what is deleted or not there.
  */
 enum status store_vault_kv_write(struct store_vault *v,
-				 enum store_vault_kind kind, const char *name,
-				 bool patch, int64_t cas, struct json_doc *data,
-				 int64_t *ret_version, struct reason *why);
+				 const struct store_vault_write *w,
+				 struct json_out *data, int64_t *ret_version,
+				 struct reason *why);
 
 /* Tell other tools: version id, when it was made current and when the next is
  * due, merged into custom_metadata. */

@@ -91,16 +91,14 @@ static enum status deleted_current(const struct store_vault *v,
 static enum status clear_pending(struct store_vault *v,
 				 struct store_vault_view *w, struct reason *why)
 {
-	struct json_doc *data = json_doc_new_object();
+	const struct store_vault_write write = { STORE_VAULT_RECORD, w->name,
+						 true, w->b_version };
+	struct json_out data = json_out_object();
 	int64_t version = 0;
 	enum status s;
 
-	if (!data || json_doc_set_null(data, "pending") != STATUS_OK) {
-		json_doc_free(data);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
-	}
-	s = store_vault_kv_write(v, STORE_VAULT_RECORD, w->name, true,
-				 w->b_version, data, &version, why);
+	json_out_null(&data, "pending");
+	s = store_vault_kv_write(v, &write, &data, &version, why);
 	if (s == STATUS_UNKNOWN || s == STATUS_CONFLICT ||
 	    s == STATUS_NOT_FOUND)
 		store_vault_known_forget(v, w->name);
@@ -114,26 +112,19 @@ static enum status clear_pending(struct store_vault *v,
 	return STATUS_OK;
 }
 
-static enum status make_current(const struct store_vault_view *w,
-				const char *id, const struct store_entry *entry,
-				bool patch, struct json_doc **ret_data)
+static struct json_out make_current(const struct store_vault_view *w,
+				    const char *id,
+				    const struct store_entry *entry, bool patch)
 {
-	struct json_doc *data = json_doc_new_object();
-	enum status s = data ? store_vault_view_put_entry(data, entry) :
-			       STATUS_NO_MEMORY;
+	struct json_out data = json_out_object();
 
-	if (s == STATUS_OK)
-		s = json_doc_set_text(data, "keyturn_version", id);
-	if (s == STATUS_OK && w->current[0])
-		s = json_doc_set_text(data, "keyturn_previous", w->current);
-	else if (s == STATUS_OK && patch)
-		s = json_doc_set_null(data, "keyturn_previous");
-	if (s != STATUS_OK) {
-		json_doc_free(data);
-		return s;
-	}
-	*ret_data = data;
-	return STATUS_OK;
+	store_vault_view_put_entry(&data, entry);
+	json_out_text(&data, "keyturn_version", id);
+	if (w->current[0])
+		json_out_text(&data, "keyturn_previous", w->current);
+	else if (patch)
+		json_out_null(&data, "keyturn_previous");
+	return data;
 }
 
 /* The cas did not fit, or CURRENT is deleted: what does the store say? */
@@ -166,14 +157,13 @@ static enum status write_current(struct store_vault *v,
 				 struct store_state *after, struct reason *why)
 {
 	bool patch = w->a_version > 0 && !w->a_deleted;
+	const struct store_vault_write write = { STORE_VAULT_CURRENT, w->name,
+						 patch, w->a_version };
+	struct json_out data = make_current(w, id, entry, patch);
 	struct store_vault_view next = *w;
-	struct json_doc *data = NULL;
-	enum status s = make_current(w, id, entry, patch, &data);
+	enum status s =
+		store_vault_kv_write(v, &write, &data, &next.a_version, why);
 
-	if (s != STATUS_OK)
-		return reason_set(why, s, "out of memory");
-	s = store_vault_kv_write(v, STORE_VAULT_CURRENT, w->name, patch,
-				 w->a_version, data, &next.a_version, why);
 	if (s == STATUS_CONFLICT || s == STATUS_NOT_FOUND)
 		return settle_promote(v, w->name, id, w->a_version, after, why);
 	if (s != STATUS_OK) {

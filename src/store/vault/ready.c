@@ -60,11 +60,10 @@ static enum status check_grants(struct store_vault *v, const char *name,
 {
 	char current[STORE_VAULT_PATH_SIZE], record[STORE_VAULT_PATH_SIZE];
 	const char *const paths[2] = { current, record };
-	struct json_doc *body = json_doc_new_object(),
-			*list = json_doc_new_array();
-	struct store_vault_request r = { .method = "POST",
-					 .path = "sys/capabilities-self",
-					 .body = body };
+	struct json_out body = json_out_object(), list = json_out_array();
+	const struct store_vault_request r = { .method = "POST",
+					       .path = "sys/capabilities-self",
+					       .body = &body };
 	struct store_vault_answer answer = { 0 };
 	enum status s;
 
@@ -73,29 +72,18 @@ static enum status check_grants(struct store_vault *v, const char *name,
 	if (s == STATUS_OK)
 		s = store_vault_path_make(v, "data", STORE_VAULT_RECORD, name,
 					  false, record, why);
-	if (s != STATUS_OK) {
-		json_doc_free(list);
-		goto out;
+	if (s == STATUS_OK) {
+		json_out_text(&list, NULL, current);
+		json_out_text(&list, NULL, record);
+		json_out_put(&body, "paths", &list);
+		s = store_vault_auth_call(v, &r, &answer, why);
 	}
-	if (json_doc_push_text(list, current) != STATUS_OK ||
-	    json_doc_push_text(list, record) != STATUS_OK) {
-		json_doc_free(list);
-		s = reason_set(why, STATUS_REFUSED,
-			       "store %s: the path of %s is not UTF-8", v->name,
-			       name);
-		goto out;
-	}
-	if (json_doc_set(body, "paths", list) != STATUS_OK) {
-		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
-		goto out;
-	}
-	s = store_vault_auth_call(v, &r, &answer, why);
 	/* Not allowed to ask: the writes will tell. */
 	if (s == STATUS_OK && answer.code == 200)
 		s = judge_capabilities(v, answer.doc, paths, name, why);
 	store_vault_call_free(&answer);
-out:
-	json_doc_free(body);
+	json_out_free(&list);
+	json_out_free(&body);
 	return s;
 }
 

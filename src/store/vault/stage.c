@@ -56,18 +56,15 @@ static enum status compare_content(struct store_vault *v, const char *name,
 	return s;
 }
 
-/* A version of B from an entry; NULL without memory. */
-static struct json_doc *make_version(const struct store_entry *e,
-				     int64_t created_us, bool lived)
+/* A version of B from an entry. */
+static struct json_out make_version(const struct store_entry *e,
+				    int64_t created_us, bool lived)
 {
-	struct json_doc *d = json_doc_new_object();
+	struct json_out d = json_out_object();
 
-	if (d && (json_doc_set_int(d, "created_us", created_us) != STATUS_OK ||
-		  json_doc_set_bool(d, "lived", lived) != STATUS_OK ||
-		  store_vault_view_put_entry(d, e) != STATUS_OK)) {
-		json_doc_free(d);
-		return NULL;
-	}
+	json_out_int(&d, "created_us", created_us);
+	json_out_bool(&d, "lived", lived);
+	store_vault_view_put_entry(&d, e);
 	return d;
 }
 
@@ -148,10 +145,11 @@ static void reorder(const struct store_vault *v,
  * secret goes into B before A may be overwritten. */
 static enum status add_lost_current(struct store_vault *v,
 				    const struct store_vault_view *w,
-				    struct json_doc *versions,
+				    struct json_out *versions,
 				    struct reason *why)
 {
 	struct store_entry entry = { .password = NULL };
+	struct json_out lost;
 	enum status s;
 
 	if (!w->current[0] || w->current_in_b)
@@ -161,102 +159,72 @@ static enum status add_lost_current(struct store_vault *v,
 		return store_vault_view_moved(v, w->name, why);
 	if (s != STATUS_OK)
 		return s;
-	s = json_doc_set(versions, w->current,
-			 make_version(&entry, w->a_created_us, true));
+	lost = make_version(&entry, w->a_created_us, true);
+	json_out_put(versions, w->current, &lost);
 	secret_free(entry.password);
-	return s == STATUS_OK ? s : reason_set(why, s, "out of memory");
+	return STATUS_OK;
 }
 
-static enum status put_order(struct json_doc *data,
-			     const struct store_vault_view *next)
+static void put_order(struct json_out *data,
+		      const struct store_vault_view *next)
 {
-	struct json_doc *order = json_doc_new_array();
-	enum status s = order ? STATUS_OK : STATUS_NO_MEMORY;
+	struct json_out order = json_out_array();
 	size_t i;
 
-	for (i = 0; i < next->n && s == STATUS_OK; i++)
-		s = json_doc_push_text(order, next->order[i].id);
-	if (s != STATUS_OK) {
-		json_doc_free(order);
-		return s;
-	}
-	return json_doc_set(data, "order", order);
+	for (i = 0; i < next->n; i++)
+		json_out_text(&order, NULL, next->order[i].id);
+	json_out_put(data, "order", &order);
 }
 
-/* For a PATCH: what the ring forgets is named null. */
-static enum status put_forgotten(struct json_doc *versions,
-				 const struct store_vault_view *w,
-				 const struct store_vault_view *next)
+/* For a PATCH: what the ring forgets is named null; what A names was CURRENT,
+ * which promote() wrote into A only. */
+static void put_changes(struct json_out *versions,
+			const struct store_vault_view *w,
+			const struct store_vault_view *next)
 {
-	enum status s = STATUS_OK;
+	struct json_out d;
 	size_t i;
 
-	for (i = 0; i < w->n && s == STATUS_OK; i++)
+	for (i = 0; i < w->n; i++)
 		if (!store_vault_view_has(next, w->order[i].id))
-			s = json_doc_set_null(versions, w->order[i].id);
-	return s;
-}
-
-/* For a PATCH: what A names was CURRENT, which promote() wrote into A only. */
-static enum status put_lived(struct json_doc *versions,
-			     const struct store_vault_view *w)
-{
-	enum status s = STATUS_OK;
-	struct json_doc *d;
-	size_t i;
-
-	for (i = 0; i < w->n && s == STATUS_OK; i++) {
+			json_out_null(versions, w->order[i].id);
+	for (i = 0; i < w->n; i++) {
 		if (w->order[i].lived || !is_labelled(w, w->order[i].id))
 			continue;
-		d = json_doc_new_object();
-		s = json_doc_set_bool(d, "lived", true);
-		if (s == STATUS_OK)
-			s = json_doc_set(versions, w->order[i].id, d);
-		else
-			json_doc_free(d);
+		d = json_out_object();
+		json_out_bool(&d, "lived", true);
+		json_out_put(versions, w->order[i].id, &d);
 	}
-	return s;
 }
 
 static enum status make_record(struct store_vault *v,
 			       const struct store_vault_view *w,
 			       const struct store_vault_view *next,
 			       const struct store_entry *entry, bool patch,
-			       struct json_doc **ret_data, struct reason *why)
+			       struct json_out *ret_data, struct reason *why)
 {
-	struct json_doc *data = json_doc_new_object(),
-			*versions = json_doc_new_object();
+	struct json_out data = json_out_object(), versions = json_out_object();
+	struct json_out staged =
+		make_version(entry, next->order[0].created_us, false);
 	enum status s;
 
-	s = json_doc_set(versions, next->order[0].id,
-			 make_version(entry, next->order[0].created_us, false));
-	if (s == STATUS_OK)
-		s = add_lost_current(v, w, versions, why);
-	if (s == STATUS_OK && patch)
-		s = put_forgotten(versions, w, next);
-	if (s == STATUS_OK && patch)
-		s = put_lived(versions, w);
-	if (s == STATUS_OK)
-		s = json_doc_set_text(data, "format", STORE_VAULT_FORMAT);
-	if (s == STATUS_OK)
-		s = json_doc_set_text(data, "pending", next->pending);
-	if (s == STATUS_OK && next->b_replaces > 0)
-		s = json_doc_set_int(data, "replaces", next->b_replaces);
-	else if (s == STATUS_OK && patch)
-		s = json_doc_set_null(data, "replaces");
-	if (s == STATUS_OK)
-		s = put_order(data, next);
-	if (s == STATUS_OK) {
-		s = json_doc_set(data, "versions", versions);
-		versions = NULL;
-	}
+	json_out_put(&versions, next->order[0].id, &staged);
+	s = add_lost_current(v, w, &versions, why);
 	if (s != STATUS_OK) {
-		json_doc_free(versions);
-		json_doc_free(data);
-		return s == STATUS_NO_MEMORY ?
-			       reason_set(why, s, "out of memory") :
-			       s;
+		json_out_free(&versions);
+		json_out_free(&data);
+		return s;
 	}
+	if (patch)
+		put_changes(&versions, w, next);
+	json_out_text(&data, "format", STORE_VAULT_FORMAT);
+	json_out_text(&data, "pending", next->pending);
+	if (next->b_replaces > 0)
+		json_out_int(&data, "replaces", next->b_replaces);
+	else if (patch)
+		json_out_null(&data, "replaces");
+	put_order(&data, next);
+	json_out_put(&data, "versions", &versions);
 	*ret_data = data;
 	return STATUS_OK;
 }
@@ -294,16 +262,17 @@ static enum status write_stage(struct store_vault *v,
 			       struct store_state *after, struct reason *why)
 {
 	bool patch = w->b_version > 0 && !w->b_deleted;
+	const struct store_vault_write write = { STORE_VAULT_RECORD, w->name,
+						 patch, w->b_version };
 	struct store_vault_view next;
-	struct json_doc *data = NULL;
+	struct json_out data;
 	enum status s;
 
 	reorder(v, w, id, now_wall(v->now), &next);
 	next.b_replaces = w->a_deleted ? w->a_version : 0;
 	s = make_record(v, w, &next, entry, patch, &data, why);
 	if (s == STATUS_OK)
-		s = store_vault_kv_write(v, STORE_VAULT_RECORD, w->name, patch,
-					 w->b_version, data, &next.b_version,
+		s = store_vault_kv_write(v, &write, &data, &next.b_version,
 					 why);
 	if (s == STATUS_CONFLICT || s == STATUS_NOT_FOUND)
 		return settle_stage(v, w->name, id, entry, revision, after,

@@ -19,22 +19,14 @@
 
 /* ---- entries ----------------------------------------------------------- */
 
-enum status store_vault_view_put_entry(struct json_doc *d,
-				       const struct store_entry *e)
+void store_vault_view_put_entry(struct json_out *o, const struct store_entry *e)
 {
-	enum status s = json_doc_set_text(d, "engine", e->engine);
-
-	if (s == STATUS_OK)
-		s = json_doc_set_text(d, "host", e->host);
-	if (s == STATUS_OK)
-		s = json_doc_set_text(d, "port", e->port);
-	if (s == STATUS_OK)
-		s = json_doc_set_text(d, "dbname", e->dbname);
-	if (s == STATUS_OK)
-		s = json_doc_set_text(d, "username", e->username);
-	if (s == STATUS_OK)
-		s = json_doc_set_secret(d, "password", e->password);
-	return s;
+	json_out_text(o, "engine", e->engine);
+	json_out_text(o, "host", e->host);
+	json_out_text(o, "port", e->port);
+	json_out_text(o, "dbname", e->dbname);
+	json_out_text(o, "username", e->username);
+	json_out_secret(o, "password", e->password);
 }
 
 /* Absent is "", except for the password; a port may be a number. */

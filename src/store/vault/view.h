@@ -5,7 +5,7 @@
 
 #include "store/vault/common.h"
 
-struct json_doc;
+struct json_out;
 
 #define STORE_VAULT_FORMAT "keyturn 1" /* of a record */
 
@@ -48,8 +48,8 @@ struct store_vault_view {
 };
 
 /* An entry as members of an object. */
-enum status store_vault_view_put_entry(struct json_doc *d,
-				       const struct store_entry *e);
+void store_vault_view_put_entry(struct json_out *o,
+				const struct store_entry *e);
 
 /* STATUS_REFUSED when a name or an id (may be NULL) is none. */
 enum status store_vault_view_check(const struct store_vault *v,

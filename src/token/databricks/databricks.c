@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "json/json_out.h"
 #include "token/databricks/databricks_internal.h"
 
 struct databricks {
@@ -51,37 +52,32 @@ static enum status resolve(struct databricks *d, const char **ret,
 	return s;
 }
 
-static enum status autoscaling(const struct databricks *d, const char *endpoint,
-			       struct json_doc *body)
+static void put_autoscaling(const struct databricks *d, const char *endpoint,
+			    struct json_out *body)
 {
 	char ttl[32];
-	enum status s = json_doc_set_text(body, "endpoint", endpoint);
 
+	json_out_text(body, "endpoint", endpoint);
 	snprintf(ttl, sizeof(ttl), "%llds",
 		 (long long)(d->ttl_us / NOW_SECOND));
-	if (s == STATUS_OK && d->ttl_us > 0)
-		s = json_doc_set_text(body, "ttl", ttl);
-	return s;
+	if (d->ttl_us > 0)
+		json_out_text(body, "ttl", ttl);
 }
 
-static enum status provisioned(const struct databricks *d,
-			       struct json_doc *body)
+static enum status put_provisioned(const struct databricks *d,
+				   struct json_out *body)
 {
-	struct json_doc *names = json_doc_new_array();
+	struct json_out names = json_out_array();
 	char id[RANDOM_UUID_SIZE];
-	enum status s = names ? STATUS_OK : STATUS_NO_MEMORY;
+	enum status s = random_uuid(d->web.random, id);
 
-	for (size_t i = 0; i < d->n_instances && s == STATUS_OK; i++)
-		s = json_doc_push_text(names, d->instances[i]);
-	if (s != STATUS_OK) {
-		json_doc_free(names);
-		return s;
-	}
-	s = json_doc_set(body, "instance_names", names);
-	if (s == STATUS_OK)
-		s = random_uuid(d->web.random, id);
+	for (size_t i = 0; i < d->n_instances; i++)
+		json_out_text(&names, NULL, d->instances[i]);
+	json_out_put(body, "instance_names", &names);
 	/* A retry within this mint is the same request. */
-	return s == STATUS_OK ? json_doc_set_text(body, "request_id", id) : s;
+	if (s == STATUS_OK)
+		json_out_text(body, "request_id", id);
+	return s;
 }
 
 /* ---- the answer ------------------------------------------------------------- */
@@ -150,17 +146,20 @@ static enum status mint_once(struct databricks *d, struct token *ret,
 			     struct reason *why)
 {
 	struct token_web_answer a = { .doc = NULL };
-	struct json_doc *body = json_doc_new_object();
+	struct json_out body = json_out_object();
 	const char *endpoint = NULL;
-	enum status s = body ? STATUS_OK : STATUS_NO_MEMORY;
+	enum status s = STATUS_OK;
 
-	if (s == STATUS_OK && d->n_instances == 0) {
+	if (d->n_instances == 0) {
 		s = resolve(d, &endpoint, why);
 		if (s != STATUS_OK)
 			goto out;
-		s = autoscaling(d, endpoint, body);
-	} else if (s == STATUS_OK)
-		s = provisioned(d, body);
+		put_autoscaling(d, endpoint, &body);
+	} else {
+		s = put_provisioned(d, &body);
+	}
+	if (s == STATUS_OK)
+		s = body.status;
 	if (s != STATUS_OK) {
 		s = reason_set(why, s, "[token %s]: cannot make the request",
 			       d->base.name);
@@ -170,11 +169,11 @@ static enum status mint_once(struct databricks *d, struct token *ret,
 		&d->web, &d->login, "POST",
 		endpoint ? "/api/2.0/postgres/credentials" :
 			   "/api/2.0/database/credentials",
-		body, &a, why);
+		body.doc, &a, why);
 	if (s == STATUS_OK)
 		s = take(d, &a, endpoint, ret, why);
 out:
-	json_doc_free(body);
+	json_out_free(&body);
 	token_web_free(&a);
 	return s;
 }

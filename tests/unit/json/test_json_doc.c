@@ -227,81 +227,6 @@ static void a_secret_is_copied_with_its_nuls_and_its_limit(void **state)
 	json_doc_free(d);
 }
 
-static struct json_doc *build(void)
-{
-	struct json_doc *d = json_doc_new_object(),
-			*list = json_doc_new_array();
-	struct secret *password = NULL;
-
-	assert_int_equal(secret_new(8, &password), STATUS_OK);
-	assert_int_equal(secret_set(password, "p\"\\\n", 4), STATUS_OK);
-	assert_int_equal(json_doc_set_text(d, "z", "\xc3\xa9"), STATUS_OK);
-	assert_int_equal(json_doc_set_secret(d, "password", password),
-			 STATUS_OK);
-	assert_int_equal(json_doc_set_int(d, "n", -1), STATUS_OK);
-	assert_int_equal(json_doc_set_bool(d, "b", true), STATUS_OK);
-	assert_int_equal(json_doc_set_null(d, "nil"), STATUS_OK);
-	assert_int_equal(json_doc_push_text(list, "x"), STATUS_OK);
-	assert_int_equal(json_doc_push(list, json_doc_new_object()), STATUS_OK);
-	assert_int_equal(json_doc_set(d, "a", list), STATUS_OK);
-	secret_free(password);
-	return d;
-}
-
-static void what_is_built_is_written_in_order_and_read_back(void **state)
-{
-	static const char expected[] =
-		"{\"z\":\"\xc3\xa9\",\"password\":\"p\\\"\\\\\\n\",\"n\":-1,"
-		"\"b\":true,\"nil\":null,\"a\":[\"x\",{}]}";
-	struct json_doc *d = build(), *back = NULL, *copy = NULL;
-	struct json_doc_bytes b = { 0 };
-	struct secret *s = NULL;
-
-	(void)state;
-	assert_int_equal(json_doc_write(d, 4096, &b), STATUS_OK);
-	assert_string_equal(b.bytes, expected);
-	assert_int_equal(b.n, sizeof(expected) - 1);
-	assert_int_equal(json_doc_write(d, b.n - 1, &b), STATUS_LIMIT);
-	assert_int_equal(json_doc_write_secret(d, &s), STATUS_OK);
-	assert_memory_equal(secret_bytes(s), expected, sizeof(expected));
-	back = parse(b.bytes);
-	assert_true(json_doc_equal(back, d));
-	copy = json_doc_clone(d);
-	json_doc_remove(copy, "z");
-	json_doc_remove(copy, "z");
-	assert_false(json_doc_equal(copy, d));
-	assert_non_null(json_doc_get(d, "z"));
-	assert_true(json_doc_is(json_doc_member(copy, "a"), JSON_DOC_ARRAY));
-	assert_null(json_doc_member(copy, "z"));
-	json_doc_bytes_free(&b);
-	json_doc_bytes_free(&b);
-	secret_free(s);
-	json_doc_free(copy);
-	json_doc_free(back);
-	json_doc_free(d);
-	json_doc_free(NULL);
-}
-
-static void values_that_do_not_belong_are_freed(void **state)
-{
-	struct json_doc *list = json_doc_new_array(),
-			*object = json_doc_new_object();
-
-	(void)state;
-	/* Leaks, if there are any, are found by the sanitizer. */
-	assert_int_equal(json_doc_set(list, "k", json_doc_new_object()),
-			 STATUS_ERROR);
-	assert_int_equal(json_doc_push(object, json_doc_new_object()),
-			 STATUS_ERROR);
-	assert_int_equal(json_doc_set(object, "k", NULL), STATUS_NO_MEMORY);
-	assert_int_equal(json_doc_set_text(object, "k", "\xff"), STATUS_ERROR);
-	assert_int_equal(json_doc_set_text(object, "\xff", "v"), STATUS_ERROR);
-	assert_int_equal(json_doc_set_bytes(object, "k", "a\0b", 3), STATUS_OK);
-	assert_int_equal(json_doc_text_len(json_doc_get(object, "k")), 3);
-	json_doc_free(list);
-	json_doc_free(object);
-}
-
 static void members_can_be_walked(void **state)
 {
 	struct json_doc *d = parse("{\"a\":1,\"b\":2,\"c\":3}");
@@ -335,9 +260,6 @@ int main(void)
 		cmocka_unit_test(strings_are_copied_only_when_they_fit_whole),
 		cmocka_unit_test(
 			a_secret_is_copied_with_its_nuls_and_its_limit),
-		cmocka_unit_test(
-			what_is_built_is_written_in_order_and_read_back),
-		cmocka_unit_test(values_that_do_not_belong_are_freed),
 		cmocka_unit_test(members_can_be_walked),
 	};
 
