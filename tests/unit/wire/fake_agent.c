@@ -29,6 +29,7 @@
 
 struct fake_agent {
 	struct fake_agent_options o;
+	void *bytes;
 	char folder[64];
 	char path[80];
 	int listener;
@@ -172,6 +173,13 @@ struct fake_agent *fake_agent_start(const struct fake_agent_options *o)
 
 	NEED(a);
 	a->o = *o;
+	/* The caller's may be gone before the thread is. */
+	if (o->bytes) {
+		a->bytes = malloc(o->n + 1);
+		NEED(a->bytes);
+		memcpy(a->bytes, o->bytes, o->n);
+		a->o.bytes = a->bytes;
+	}
 	snprintf(a->folder, sizeof(a->folder), "/tmp/fake_agent.XXXXXX");
 	NEED(mkdtemp(a->folder));
 	snprintf(a->path, sizeof(a->path), "%s/agent.sock", a->folder);
@@ -209,6 +217,7 @@ void fake_agent_stop(struct fake_agent *a)
 	close(a->listener);
 	unlink(a->path);
 	rmdir(a->folder);
+	free(a->bytes);
 	free(a);
 }
 
