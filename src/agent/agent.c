@@ -145,8 +145,10 @@ static void recall_requests(struct agent *a, struct ledger *ledger)
 		struct agent_role *role = agent_access_groups_at(a->groups, i);
 
 		agent_trail_writer_key(role->name, key);
-		role->asked = ledger->ops->recall(ledger, key, now_wall(a->now),
-						  value, NULL) == STATUS_OK;
+		role->asked = ledger->ops->facts->recall(ledger, key,
+							 now_wall(a->now),
+							 value,
+							 NULL) == STATUS_OK;
 	}
 }
 

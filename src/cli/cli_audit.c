@@ -56,9 +56,10 @@ enum status cli_audit(struct cli *c)
 	if (s != STATUS_OK)
 		return s;
 	if (verify)
-		s = c->ledger->ops->verify(c->ledger, &verdict, &c->why);
+		s = c->ledger->ops->trail->verify(c->ledger, &verdict, &c->why);
 	else
-		s = c->ledger->ops->export(c->ledger, export_line, c, &c->why);
+		s = c->ledger->ops->trail->export(c->ledger, export_line, c,
+						  &c->why);
 	if (verify && (s == STATUS_OK || s == STATUS_AUDIT_BROKEN))
 		print_verdict(c, &verdict, s == STATUS_OK);
 	if (s == STATUS_OK && fflush(stdout) != 0)

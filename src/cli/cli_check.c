@@ -97,7 +97,7 @@ static void check_ledger(struct check *k)
 	enum status s;
 
 	/* A durable write: there is room, and it is ours to write. */
-	s = l->ops->remember(l, "check", "written", 1, &why);
+	s = l->ops->facts->remember(l, "check", "written", 1, &why);
 	if (s == STATUS_OK)
 		say(k, OK, "ledger", "can be written");
 	else
@@ -112,7 +112,7 @@ static void check_audit(struct check *k)
 	struct reason why;
 	enum status s;
 
-	s = l->ops->verify(l, &v, &why);
+	s = l->ops->trail->verify(l, &v, &why);
 	if (s != STATUS_OK) {
 		failed(k, "audit", s, &why);
 		return;
@@ -325,8 +325,8 @@ static void check_expiry(struct check *k, const struct runner_job *j,
 		return;
 	snprintf(key, sizeof(key), LEDGER_EXPIRES, j->role);
 	snprintf(text, sizeof(text), "%lld", (long long)expires_us);
-	(void)k->cli->ledger->ops->remember(k->cli->ledger, key, text,
-					    LEDGER_FOREVER, NULL);
+	(void)k->cli->ledger->ops->facts->remember(k->cli->ledger, key, text,
+						   LEDGER_FOREVER, NULL);
 	if (open_engine_schedule(k->cli->engine, role, &schedule, &why) ==
 		    STATUS_OK &&
 	    schedule &&

@@ -13,7 +13,8 @@ static void tell_if_open(struct cli *c, const char *role)
 	struct ledger_role known;
 	char stamp[NOW_STAMP_SIZE];
 
-	if (c->ledger->ops->role(c->ledger, role, &known, NULL) == STATUS_OK &&
+	if (c->ledger->ops->roles->get(c->ledger, role, &known, NULL) ==
+		    STATUS_OK &&
 	    known.open_run[0])
 		log_line(LOG_LEVEL_WARN,
 			 "%s: a rotation that was begun at %s is not ended: it "
@@ -46,8 +47,8 @@ enum status cli_freeze(struct cli *c)
 	if (s != STATUS_OK)
 		return s;
 	if (!freeze) {
-		s = c->ledger->ops->role(c->ledger, config_name(role), &known,
-					 &c->why);
+		s = c->ledger->ops->roles->get(c->ledger, config_name(role),
+					       &known, &c->why);
 		if (s == STATUS_NOT_FOUND || (s == STATUS_OK && !known.frozen))
 			return reason_set(&c->why, STATUS_NOT_FOUND,
 					  "role %s is not frozen",
@@ -55,11 +56,12 @@ enum status cli_freeze(struct cli *c)
 	}
 	s = cli_begin_hooks(c);
 	if (s == STATUS_OK && freeze)
-		s = c->ledger->ops->freeze(c->ledger, config_name(role),
-					   c->actor, c->o.reason, &c->why);
+		s = c->ledger->ops->roles->freeze(c->ledger, config_name(role),
+						  c->actor, c->o.reason,
+						  &c->why);
 	else if (s == STATUS_OK)
-		s = c->ledger->ops->thaw(c->ledger, config_name(role), c->actor,
-					 &c->why);
+		s = c->ledger->ops->roles->thaw(c->ledger, config_name(role),
+						c->actor, &c->why);
 	if (s == STATUS_OK && !c->o.quiet)
 		printf("%s: %s\n", config_name(role),
 		       freeze ? "frozen; it is served, and not rotated" :

@@ -12,7 +12,8 @@ static void tell_if_left_open(struct cli *c, const char *role)
 {
 	struct ledger_role known;
 
-	if (c->ledger->ops->role(c->ledger, role, &known, NULL) == STATUS_OK &&
+	if (c->ledger->ops->roles->get(c->ledger, role, &known, NULL) ==
+		    STATUS_OK &&
 	    known.frozen && known.open_run[0])
 		log_line(LOG_LEVEL_WARN,
 			 "%s: is frozen with an interrupted rotation, so this "

@@ -47,9 +47,9 @@ enum status cli_history(struct cli *c)
 	if (s == STATUS_OK)
 		s = cli_open_ledger(c, OPEN_LEDGER_READ);
 	if (s == STATUS_OK)
-		s = c->ledger->ops->history(c->ledger,
-					    c->n_args ? c->args[0] : NULL,
-					    since, add_run, &l, &c->why);
+		s = c->ledger->ops->runs->history(c->ledger,
+						  c->n_args ? c->args[0] : NULL,
+						  since, add_run, &l, &c->why);
 	if (s == STATUS_OK && l.json)
 		text_add(&l.t, l.n ? "]\n" : "[]\n");
 	if (s == STATUS_OK)

@@ -49,7 +49,8 @@ enum status cli_report(struct cli *c)
 	if (s == STATUS_OK && report_uses_new(&g.uses) != STATUS_OK)
 		s = reason_no_memory(&c->why);
 	if (s == STATUS_OK)
-		s = c->ledger->ops->export(c->ledger, add_line, &g, &c->why);
+		s = c->ledger->ops->trail->export(c->ledger, add_line, &g,
+						  &c->why);
 	if (s == STATUS_OK) {
 		if (c->o.json)
 			report_uses_json(g.uses, &t);

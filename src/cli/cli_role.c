@@ -77,7 +77,7 @@ static enum status note(struct cli *c, const char *kind, enum status s,
 		.took_us = -1,
 	};
 
-	return c->ledger->ops->note(c->ledger, &ev, 1, true, &c->why);
+	return c->ledger->ops->trail->note(c->ledger, &ev, 1, true, &c->why);
 }
 
 static enum status create(struct cli *c)

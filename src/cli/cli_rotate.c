@@ -238,7 +238,7 @@ static enum status run_choice(struct cli *c, const struct choice *choice,
 	nothing = tally.done == 0 && !tally.different &&
 		  tally.first_failure == STATUS_LEDGER_UNAVAILABLE;
 	if (!nothing &&
-	    c->ledger->ops->checkpoint(c->ledger, &why) != STATUS_OK)
+	    c->ledger->ops->trail->checkpoint(c->ledger, &why) != STATUS_OK)
 		log_line(LOG_LEVEL_WARN, "no checkpoint was signed: %s",
 			 why.text);
 	return verdict(c, &tally);

@@ -45,7 +45,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 		return s;
 	r.next_due_us = report_next_due(schedule, &known);
 	snprintf(key, sizeof(key), LEDGER_EXPIRES, known.role);
-	if (c->ledger->ops->recall(c->ledger, key, now, ends, NULL) ==
+	if (c->ledger->ops->facts->recall(c->ledger, key, now, ends, NULL) ==
 	    STATUS_OK)
 		r.expires_us = strtoll(ends, NULL, 10);
 	if (c->o.json) {

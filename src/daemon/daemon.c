@@ -223,7 +223,8 @@ static bool say_goodbye(struct daemon *d)
 	struct ledger *l = d->generation->ledger;
 	struct reason why;
 
-	if (l && d->checkpoint && l->ops->checkpoint(l, &why) != STATUS_OK)
+	if (l && d->checkpoint &&
+	    l->ops->trail->checkpoint(l, &why) != STATUS_OK)
 		log_line(LOG_LEVEL_WARN, "no checkpoint was signed: %s",
 			 why.text);
 	refresher_stop(d->feed);

@@ -74,7 +74,7 @@ static void raise_alarm(struct refresher *f,
 			 "sink %s: there is no token in %.200s: %.200s",
 			 o->sink, o->path, o->detail);
 	log_line(LOG_LEVEL_ERROR, "%s", detail);
-	l->ops->note(l, &ev, 1, true, NULL);
+	l->ops->trail->note(l, &ev, 1, true, NULL);
 	hook_dispatch_wake(f->generation->dispatch);
 }
 
@@ -85,8 +85,8 @@ static bool is_raised(struct refresher *f, const char *sink)
 	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE];
 
 	snprintf(key, sizeof(key), "alarm.%s", sink);
-	return l->ops->recall(l, key, now_wall(now_system()), value, NULL) ==
-	       STATUS_OK;
+	return l->ops->facts->recall(l, key, now_wall(now_system()), value,
+				     NULL) == STATUS_OK;
 }
 
 static void remember(struct refresher *f, const char *sink, int64_t for_us)
@@ -95,8 +95,8 @@ static void remember(struct refresher *f, const char *sink, int64_t for_us)
 	char key[KEY_SIZE];
 
 	snprintf(key, sizeof(key), "alarm.%s", sink);
-	l->ops->remember(l, key, "raised", now_wall(now_system()) + for_us,
-			 NULL);
+	l->ops->facts->remember(l, key, "raised",
+				now_wall(now_system()) + for_us, NULL);
 }
 
 static void tell(void *arg, const struct sink_refresh_outcome *o)

@@ -100,8 +100,8 @@ static bool recall(struct task *e, const char *role, int64_t *ret_us)
 	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE];
 
 	snprintf(key, sizeof(key), "asked.%s", role);
-	if (l->ops->recall(l, key, now_wall(now_system()), value, NULL) !=
-	    STATUS_OK)
+	if (l->ops->facts->recall(l, key, now_wall(now_system()), value,
+				  NULL) != STATUS_OK)
 		return false;
 	*ret_us = strtoll(value, NULL, 10);
 	return true;
@@ -115,7 +115,7 @@ static enum status remember(struct task *e, int64_t at_us, int64_t until_us,
 
 	snprintf(key, sizeof(key), "asked.%s", e->role);
 	snprintf(value, sizeof(value), "%lld", (long long)at_us);
-	return l->ops->remember(l, key, value, until_us, why);
+	return l->ops->facts->remember(l, key, value, until_us, why);
 }
 
 /* By the wall clock. */
@@ -176,8 +176,8 @@ static enum status look_aside(struct task *e, size_t i, bool away,
 	struct due d = { .mode = ENGINE_MODE_RECOVER, .closes_us = INT64_MAX };
 	enum status s;
 
-	s = l->ops->role(l, config_name(e->generation->roles[i]), &d.known,
-			 why);
+	s = l->ops->roles->get(l, config_name(e->generation->roles[i]),
+			       &d.known, why);
 	if (s == STATUS_NOT_FOUND && !away) {
 		d.untaken = true;
 	} else if (away && (s == STATUS_NOT_FOUND ||
@@ -268,9 +268,9 @@ static void look(struct task *e)
 	if (s == STATUS_OK)
 		s = look_at_hooks(e, &e->why);
 	if (s == STATUS_OK && e->checkpoint)
-		s = l->ops->checkpoint(l, &e->why);
+		s = l->ops->trail->checkpoint(l, &e->why);
 	if (s == STATUS_OK)
-		s = l->ops->head(l, -1, &e->head_seq, e->head, &e->why);
+		s = l->ops->trail->head(l, -1, &e->head_seq, e->head, &e->why);
 	if (s == STATUS_NOT_FOUND)
 		s = STATUS_OK;
 	e->status = s;
@@ -300,8 +300,8 @@ static enum status recognise(struct task *e, const struct generation *made)
 	    strcmp(path, generation_string(e->generation,
 					   CONFIG_keyturn_ledger)) != 0)
 		return STATUS_OK;
-	s = made->ledger->ops->head(made->ledger, e->head_seq, &seq, hash,
-				    &e->why);
+	s = made->ledger->ops->trail->head(made->ledger, e->head_seq, &seq,
+					   hash, &e->why);
 	if ((s == STATUS_OK && strcmp(hash, e->head) == 0) ||
 	    (s != STATUS_OK && s != STATUS_NOT_FOUND))
 		return s;
@@ -352,7 +352,7 @@ static void note(struct task *e)
 					.detail = TASK_REQUESTED,
 					.took_us = -1 };
 
-	e->status = l->ops->note(l, &ev, 1, true, &e->why);
+	e->status = l->ops->trail->note(l, &ev, 1, true, &e->why);
 	if (e->status == STATUS_OK)
 		e->status = remember(e, began(e),
 				     now_wall(now_system()) + ASKED_FOR,

@@ -81,7 +81,7 @@ static enum status record_handout(struct ledger *ledger, const char *role,
 
 	snprintf(detail, sizeof(detail), "label %s, format %s", r->label,
 		 r->format);
-	return ledger->ops->note(ledger, &ev, 1, true, why);
+	return ledger->ops->trail->note(ledger, &ev, 1, true, why);
 }
 
 enum status handout_get(struct opened *b, struct ledger *ledger,

@@ -159,7 +159,7 @@ enum status handout_token_record(struct ledger *ledger, const char *name,
 	snprintf(role, sizeof(role), HANDOUT_TOKEN_PREFIX "%s", name);
 	snprintf(detail, sizeof(detail), "%.150s, expires %s", where,
 		 now_stamp(t->expires_us, stamp));
-	return ledger->ops->note(ledger, &ev, 1, true, why);
+	return ledger->ops->trail->note(ledger, &ev, 1, true, why);
 }
 
 static enum status check_format(const char *format, struct reason *why)

@@ -72,7 +72,7 @@ static int64_t last_seen_end(struct open_engine *w, const char *role,
 	char key[LEDGER_ROLE_SIZE + 16], ends[LEDGER_TEXT_SIZE];
 
 	snprintf(key, sizeof(key), LEDGER_EXPIRES, role);
-	if (l->ops->recall(l, key, now_us, ends, NULL) != STATUS_OK)
+	if (l->ops->facts->recall(l, key, now_us, ends, NULL) != STATUS_OK)
 		return 0;
 	return strtoll(ends, NULL, 10);
 }

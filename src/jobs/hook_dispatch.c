@@ -79,8 +79,8 @@ enum status hook_dispatch_look(struct ledger *ledger, const char *hook,
 	enum status st;
 
 	fact_key(hook, key, sizeof(key));
-	st = ledger->ops->recall(ledger, key, now_wall(now_system()), value,
-				 why);
+	st = ledger->ops->facts->recall(ledger, key, now_wall(now_system()),
+					value, why);
 	if (st == STATUS_OK &&
 	    sscanf(value, "%" SCNd64 " %u %" SCNd64 " %u %n", &s.seq,
 		   &s.attempts, &s.since_us, &s.lost, &at) >= 4 &&
@@ -102,7 +102,7 @@ static enum status keep(struct route *r, struct reason *why)
 	snprintf(value, sizeof(value), "%" PRId64 " %u %" PRId64 " %u %.400s",
 		 r->state.seq, r->state.attempts, r->state.since_us,
 		 r->state.lost, r->state.sentence);
-	return l->ops->remember(l, key, value, LEDGER_FOREVER, why);
+	return l->ops->facts->remember(l, key, value, LEDGER_FOREVER, why);
 }
 
 /* ---- one thread at a time, in all processes ------------------------------ */
@@ -208,7 +208,7 @@ static void give_up(struct route *r, const struct hook_notice *n)
 		 r->state.hook, (long long)n->seq, hook_event_name(n->event),
 		 r->state.attempts, r->state.sentence);
 	say(r, true, detail);
-	l->ops->note(l, &ev, 1, true, NULL);
+	l->ops->trail->note(l, &ev, 1, true, NULL);
 	r->state.lost++;
 }
 
@@ -269,7 +269,8 @@ static enum status deliver_some(struct route *r, bool *ret_go_on,
 
 	if (!n)
 		return reason_no_memory(why);
-	s = l->ops->follow(l, r->state.seq, BATCH, collect, &b, &last, why);
+	s = l->ops->trail->follow(l, r->state.seq, BATCH, collect, &b, &last,
+				  why);
 	for (size_t i = 0; i < b.n && s == STATUS_OK && *ret_go_on; i++) {
 		/* What cannot be read is the audit's to complain about. */
 		if (hook_notice_read(b.lines[i], n, NULL) == STATUS_OK &&
@@ -298,7 +299,7 @@ static enum status find_place(struct route *r, struct reason *why)
 
 	s = hook_dispatch_look(l, hook, &r->state, why);
 	if (s == STATUS_OK)
-		s = l->ops->follow(l, -1, 0, NULL, NULL, &end, why);
+		s = l->ops->trail->follow(l, -1, 0, NULL, NULL, &end, why);
 	if (s == STATUS_OK && (r->state.seq < 0 || r->state.seq > end)) {
 		r->state.seq = end;
 		s = keep(r, why);
@@ -435,8 +436,8 @@ enum status hook_dispatch_start(const struct config *config,
 
 	*ret = NULL;
 	/* A hook that was taken out and comes back hears what is from then on. */
-	s = ledger->ops->forget(ledger, HOOK_PREFIX, is_configured,
-				(void *)config, why);
+	s = ledger->ops->facts->forget(ledger, HOOK_PREFIX, is_configured,
+				       (void *)config, why);
 	if (s != STATUS_OK || n == 0)
 		return s;
 	c = calloc(1, sizeof(*c));

@@ -80,9 +80,22 @@ typedef bool ledger_keep_fn(void *arg, const char *key);
 
 struct ledger;
 
-struct ledger_ops {
-	const char *type; /* "sqlite" */
+/* How a run ended.  Texts are copied. */
+struct ledger_close {
+	const char *run;
+	const struct audit_event *events; /* come before the outcome */
+	size_t n;
+	const struct ledger_role *role; /* what the run learned of its role */
+	const char *status;		/* status_name() */
+	const char *version;		/* current now, or "" */
+	const char *error;		/* a sentence, or "" */
+	const char *steps;		/* as in ledger_run */
+	bool keep_open;			/* the outcome is unknown */
+};
 
+/* ---- runs ---------------------------------------------------------------- */
+
+struct ledger_run_ops {
 	/*
 	 * A run begins: durable intent in the audit, room reserved for its
 	 * outcome, the role's open_run set.  The first act of every run.
@@ -93,31 +106,30 @@ struct ledger_ops {
 			     const char *actor, const char *reason,
 			     struct reason *why);
 
-	/* Record events in order.  durable: on disk when this returns; else at
-	 * the latest with the next durable call of this run. */
-	enum status (*note)(struct ledger *l, const struct audit_event *events,
-			    size_t n, bool durable, struct reason *why);
-
 	/*
 	 * The run is over: the events, then the outcome, durable, from reserved
-	 * room if need be; `role` replaces what is remembered of the role, and
-	 * its open_run is cleared unless keep_open (outcome unknown).  steps as
-	 * in ledger_run.
+	 * room if need be; what is remembered of the role is what
+	 * ledger_merge() makes of it.
 	 */
-	enum status (*close_run)(struct ledger *l, const char *run,
-				 const struct audit_event *events, size_t n,
-				 const struct ledger_role *role,
-				 const char *status, const char *version,
-				 const char *error, const char *steps,
-				 bool keep_open, struct reason *why);
+	enum status (*close)(struct ledger *l, const struct ledger_close *c,
+			     struct reason *why);
 
+	/* Runs, newest first; role NULL for all; begun at or after since_us. */
+	enum status (*history)(struct ledger *l, const char *role,
+			       int64_t since_us, ledger_run_fn *fn, void *arg,
+			       struct reason *why);
+};
+
+/* ---- roles --------------------------------------------------------------- */
+
+struct ledger_role_ops {
 	/* STATUS_NOT_FOUND (and a blank *ret) for a role never seen. */
-	enum status (*role)(struct ledger *l, const char *role,
-			    struct ledger_role *ret, struct reason *why);
+	enum status (*get)(struct ledger *l, const char *role,
+			   struct ledger_role *ret, struct reason *why);
 
 	/* Every role known, by name; stops when fn does not return STATUS_OK. */
-	enum status (*roles)(struct ledger *l, ledger_role_fn *fn, void *arg,
-			     struct reason *why);
+	enum status (*each)(struct ledger *l, ledger_role_fn *fn, void *arg,
+			    struct reason *why);
 
 	/* Stop and resume rotation of one role; audited, durable. */
 	enum status (*freeze)(struct ledger *l, const char *role,
@@ -125,13 +137,14 @@ struct ledger_ops {
 			      struct reason *why);
 	enum status (*thaw)(struct ledger *l, const char *role,
 			    const char *actor, struct reason *why);
+};
 
-	/*
-	 * A fact remembered until `until_us` (wrong-password control of a
-	 * cluster, leak preflight, ...): key to small text.  It lives for
-	 * LEDGER_LIFE_US at most, also when the clock was wrong; or for
-	 * LEDGER_FOREVER.
-	 */
+/* ---- facts --------------------------------------------------------------- */
+
+/* A fact is remembered until a time: key to small text (ledger_fact.h). */
+struct ledger_fact_ops {
+	/* It lives for LEDGER_LIFE_US at most, also when the clock was wrong;
+	 * or for LEDGER_FOREVER. */
 	enum status (*remember)(struct ledger *l, const char *key,
 				const char *value, int64_t until_us,
 				struct reason *why);
@@ -144,18 +157,21 @@ struct ledger_ops {
 	enum status (*forget)(struct ledger *l, const char *prefix,
 			      ledger_keep_fn *keep, void *arg,
 			      struct reason *why);
+};
 
-	/* Runs, newest first; role NULL for all; begun at or after since_us. */
-	enum status (*history)(struct ledger *l, const char *role,
-			       int64_t since_us, ledger_run_fn *fn, void *arg,
-			       struct reason *why);
+/* ---- the audit trail ----------------------------------------------------- */
+
+struct ledger_trail_ops {
+	/* Record events in order.  durable: on disk when this returns; else at
+	 * the latest with the next durable call of this run. */
+	enum status (*note)(struct ledger *l, const struct audit_event *events,
+			    size_t n, bool durable, struct reason *why);
 
 	/* Sign a checkpoint over the whole trail now, if it grew; refuses with
 	 * STATUS_AUDIT_BROKEN when the trail does not extend the last one. */
 	enum status (*checkpoint)(struct ledger *l, struct reason *why);
 
-	/* Re-derive chain and signatures.  STATUS_AUDIT_BROKEN with the first
-	 * bad event in *ret and in the sentence. */
+	/* audit_verify(), with the key that the ledger was opened with. */
 	enum status (*verify)(struct ledger *l, struct audit_verdict *ret,
 			      struct reason *why);
 
@@ -181,7 +197,14 @@ struct ledger_ops {
 	enum status (*head)(struct ledger *l, int64_t seq, int64_t *ret_seq,
 			    char ret_hash[LEDGER_HASH_SIZE],
 			    struct reason *why);
+};
 
+struct ledger_ops {
+	const char *type; /* "sqlite" */
+	const struct ledger_run_ops *runs;
+	const struct ledger_role_ops *roles;
+	const struct ledger_fact_ops *facts;
+	const struct ledger_trail_ops *trail;
 	void (*close)(struct ledger *l);
 };
 

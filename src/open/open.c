@@ -254,7 +254,7 @@ enum status open_remembered(struct opened *b, struct ledger *ledger,
 	struct store_state state;
 	enum status s;
 
-	s = ledger->ops->role(ledger, config_name(role), ret, why);
+	s = ledger->ops->roles->get(ledger, config_name(role), ret, why);
 	/* A role whose first run failed is known, and still new. */
 	if (s != STATUS_NOT_FOUND && (s != STATUS_OK || ret->rotated_us > 0))
 		return s;

@@ -101,11 +101,12 @@ static void note_expiry(struct runner *r)
 	struct ledger *l = r->env->o.ledger;
 
 	snprintf(key, sizeof(key), LEDGER_EXPIRES, r->job->role);
-	(void)l->ops->recall(l, key, now_wall(r->env->o.now), known, NULL);
+	(void)l->ops->facts->recall(l, key, now_wall(r->env->o.now), known,
+				    NULL);
 	if (strtoll(known, NULL, 10) == r->marker.expires_us)
 		return;
 	snprintf(text, sizeof(text), "%" PRId64, r->marker.expires_us);
-	(void)l->ops->remember(l, key, text, LEDGER_FOREVER, NULL);
+	(void)l->ops->facts->remember(l, key, text, LEDGER_FOREVER, NULL);
 }
 
 enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)

@@ -33,7 +33,7 @@ void runner_ledger_note(struct runner *r, const char *kind, const char *version,
 	struct audit_event ev = make_event(r, kind, version, s, detail);
 
 	ev.took_us = took_us;
-	(void)l->ops->note(l, &ev, 1, false, NULL);
+	(void)l->ops->trail->note(l, &ev, 1, false, NULL);
 }
 
 enum status runner_ledger_note_durably(struct runner *r, const char *kind,
@@ -44,7 +44,7 @@ enum status runner_ledger_note_durably(struct runner *r, const char *kind,
 	const struct audit_event ev =
 		make_event(r, kind, version, STATUS_OK, detail);
 
-	return l->ops->note(l, &ev, 1, true, why);
+	return l->ops->trail->note(l, &ev, 1, true, why);
 }
 
 enum engine_event runner_ledger_intent(struct runner *r, struct reason *why)
@@ -53,7 +53,7 @@ enum engine_event runner_ledger_intent(struct runner *r, struct reason *why)
 	struct ledger *l = r->env->o.ledger;
 	enum status s;
 
-	s = l->ops->role(l, r->job->role, &r->role, why);
+	s = l->ops->roles->get(l, r->job->role, &r->role, why);
 	if (s != STATUS_OK && s != STATUS_NOT_FOUND)
 		return ENGINE_ON_LEDGER_DOWN;
 	if (s == STATUS_NOT_FOUND) {
@@ -71,20 +71,21 @@ enum engine_event runner_ledger_intent(struct runner *r, struct reason *why)
 			   r->job->role, r->role.frozen_reason, r->job->role);
 		return ENGINE_ON_FROZEN;
 	}
-	s = l->ops->begin(l, r->run, r->job->role, modes[r->job->mode],
-			  r->env->o.actor, r->job->reason ? r->job->reason : "",
-			  why);
+	s = l->ops->runs->begin(l, r->run, r->job->role, modes[r->job->mode],
+				r->env->o.actor,
+				r->job->reason ? r->job->reason : "", why);
 	return s == STATUS_OK ? ENGINE_ON_OK : ENGINE_ON_LEDGER_DOWN;
 }
 
 /* Short names and microseconds, for the history. */
-static void steps_text(const struct runner *r, struct text *t)
+static const char *steps_text(const struct runner *r, struct text *t)
 {
 	for (int i = ENGINE_INTENT; i < ENGINE_CLOSE; i++)
 		if (r->result.step_us[i] > 0)
 			text_printf(t, "%s%s=%lld", t->len ? " " : "",
 				    engine_state_audit((enum engine_state)i),
 				    (long long)r->result.step_us[i]);
+	return text_str(t);
 }
 
 static void remember_role(struct runner *r, struct ledger_role *role)
@@ -167,14 +168,21 @@ enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 	const struct audit_event ev = make_event(r, achieved(r), r->current,
 						 STATUS_OK, r->job->reason);
 	struct ledger_role role;
+	const struct ledger_close c = {
+		.run = r->run,
+		.events = &ev,
+		.n = ev.kind != NULL,
+		.role = &role,
+		.status = status_name(engine_outcome(&r->engine)),
+		.version = r->current,
+		.error = role.last_error,
+		.steps = steps_text(r, &steps),
+		.keep_open = keeps_open(r),
+	};
 	enum status s;
 
 	remember_role(r, &role);
-	steps_text(r, &steps);
-	s = l->ops->close_run(l, r->run, &ev, ev.kind != NULL, &role,
-			      status_name(engine_outcome(&r->engine)),
-			      r->current, role.last_error, text_str(&steps),
-			      keeps_open(r), why);
+	s = l->ops->runs->close(l, &c, why);
 	text_free(&steps);
 	return s == STATUS_OK ? ENGINE_ON_OK : ENGINE_ON_FAILED;
 }
@@ -184,10 +192,10 @@ enum engine_event runner_ledger_freeze(struct runner *r, struct reason *why)
 	struct ledger *l = r->env->o.ledger;
 	enum status s;
 
-	s = l->ops->freeze(l, r->job->role, r->env->o.actor, r->result.why.text,
-			   why);
+	s = l->ops->roles->freeze(l, r->job->role, r->env->o.actor,
+				  r->result.why.text, why);
 	if (s == STATUS_OK &&
-	    l->ops->role(l, r->job->role, &r->role, NULL) != STATUS_OK)
+	    l->ops->roles->get(l, r->job->role, &r->role, NULL) != STATUS_OK)
 		r->role.frozen = true;
 	if (runner_ledger_close(r, why) != ENGINE_ON_OK || s != STATUS_OK)
 		return ENGINE_ON_FAILED;

@@ -53,8 +53,8 @@ static void read_way(struct runner *r)
 		r->way.hash[0] = '\0';
 	key_of(r, key);
 	if (!r->way.hash[0] ||
-	    l->ops->recall(l, key, now_wall(r->env->o.now), value, NULL) !=
-		    STATUS_OK ||
+	    l->ops->facts->recall(l, key, now_wall(r->env->o.now), value,
+				  NULL) != STATUS_OK ||
 	    sscanf(value, "%7s %64s %" SCNd64, word, way, &controlled) != 3 ||
 	    strcmp(way, r->way.hash) != 0)
 		return;
@@ -105,5 +105,5 @@ void runner_way_remember(struct runner *r, bool proved)
 		 proved ? "proved" : "tried", r->way.hash,
 		 r->way.controlled_us);
 	/* What is forgotten costs a login. */
-	(void)l->ops->remember(l, key, value, now + WAY_LIFE, NULL);
+	(void)l->ops->facts->remember(l, key, value, now + WAY_LIFE, NULL);
 }

@@ -55,30 +55,26 @@ static enum status l_note(struct ledger *l, const struct audit_event *events,
 	return STATUS_OK;
 }
 
-static enum status l_close(struct ledger *l, const char *run,
-			   const struct audit_event *events, size_t n,
-			   const struct ledger_role *role, const char *status,
-			   const char *version, const char *error,
-			   const char *steps, bool keep_open,
+static enum status l_close(struct ledger *l, const struct ledger_close *c,
 			   struct reason *why)
 {
 	struct world *w = of_ledger(l);
 	bool frozen = w->role.frozen;
 	int64_t epoch = w->role.epoch;
 
-	(void)run, (void)events, (void)n, (void)status, (void)version;
-	(void)error, (void)steps, (void)why;
+	(void)why;
 	if (fails(w, "close"))
 		return STATUS_LEDGER_UNAVAILABLE;
-	w->role = *role;
+	w->role = *c->role;
 	/* A slower run's record does not take the ledger back. */
 	if (w->role.epoch < epoch)
 		w->role.epoch = epoch;
 	w->role.frozen = frozen;
-	if (!keep_open)
+	if (!c->keep_open)
 		w->role.open_run[0] = '\0';
 	else
-		snprintf(w->role.open_run, sizeof(w->role.open_run), "%s", run);
+		snprintf(w->role.open_run, sizeof(w->role.open_run), "%s",
+			 c->run);
 	w->have_role = true;
 	return STATUS_OK;
 }
@@ -141,13 +137,18 @@ static enum status l_recall(struct ledger *l, const char *key, int64_t now_us,
 	return w->fact[0] ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
+static const struct ledger_run_ops runs = { .begin = l_begin,
+					    .close = l_close };
+static const struct ledger_role_ops roles = { .get = l_role,
+					      .freeze = l_freeze };
+static const struct ledger_fact_ops facts = { .remember = l_remember,
+					      .recall = l_recall };
+static const struct ledger_trail_ops trail = { .note = l_note };
+
 const struct ledger_ops world_ledger_ops = {
 	.type = "simulated",
-	.begin = l_begin,
-	.note = l_note,
-	.close_run = l_close,
-	.role = l_role,
-	.freeze = l_freeze,
-	.remember = l_remember,
-	.recall = l_recall,
+	.runs = &runs,
+	.roles = &roles,
+	.facts = &facts,
+	.trail = &trail,
 };

@@ -105,8 +105,9 @@ static enum status keep_request(struct agent_trail_writer *s,
 	char key[AGENT_TRAIL_WRITER_KEY_SIZE];
 
 	agent_trail_writer_key(l->role, key);
-	return s->ledger->ops->remember(s->ledger, key, "asked",
-					asked ? l->at_us + REQUEST_US : 0, why);
+	return s->ledger->ops->facts->remember(
+		s->ledger, key, "asked", asked ? l->at_us + REQUEST_US : 0,
+		why);
 }
 
 static enum status write_batch(struct agent_trail_writer *s,
@@ -139,7 +140,7 @@ static enum status write_batch(struct agent_trail_writer *s,
 			.took_us = -1,
 		};
 	}
-	return s->ledger->ops->note(s->ledger, events, n, true, why);
+	return s->ledger->ops->trail->note(s->ledger, events, n, true, why);
 }
 
 /* Trouble and its end are said once. */
@@ -165,7 +166,7 @@ static void sign_checkpoint(struct agent_trail_writer *s, bool now)
 		return;
 	s->checkpoint_us = at + CHECKPOINT_US;
 	pthread_mutex_unlock(&s->lock);
-	s->ledger->ops->checkpoint(s->ledger, NULL);
+	s->ledger->ops->trail->checkpoint(s->ledger, NULL);
 	pthread_mutex_lock(&s->lock);
 }
 

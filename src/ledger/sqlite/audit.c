@@ -3,9 +3,11 @@
  * The audit trail of the ledger's file, each in a transaction of its own.
  * Must never sign without the key that the ledger was opened with.
  */
-#include "ledger/sqlite/sqlite_internal.h"
+#include "ledger/sqlite/audit.h"
 
 #include "base/encode.h"
+#include "ledger/sqlite/record.h"
+#include "ledger/sqlite/trail.h"
 
 static enum status checkpoint_in(struct lite_tx *tx, void *arg,
 				 struct reason *why)
@@ -23,8 +25,7 @@ static enum status checkpoint_in(struct lite_tx *tx, void *arg,
 				 st;
 }
 
-enum status ledger_sqlite_audit_checkpoint(struct ledger *ledger,
-					   struct reason *why)
+static enum status sign_checkpoint(struct ledger *ledger, struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 
@@ -50,9 +51,8 @@ static enum status verify_in(struct lite_tx *tx, void *arg, struct reason *why)
 	return audit_verify(&t.walk, &v->l->keys, v->ret, why);
 }
 
-enum status ledger_sqlite_audit_verify(struct ledger *ledger,
-				       struct audit_verdict *ret,
-				       struct reason *why)
+static enum status verify_trail(struct ledger *ledger,
+				struct audit_verdict *ret, struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct verification v = { l, ret };
@@ -83,8 +83,8 @@ static enum status export_in(struct lite_tx *tx, void *arg, struct reason *why)
 	return audit_export(&t.walk, export_line, arg, why);
 }
 
-enum status ledger_sqlite_audit_export(struct ledger *ledger, audit_line_fn *fn,
-				       void *arg, struct reason *why)
+static enum status export_trail(struct ledger *ledger, audit_line_fn *fn,
+				void *arg, struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct exporting x = { fn, arg, STATUS_OK };
@@ -118,10 +118,9 @@ static enum status follow_in(struct lite_tx *tx, void *arg, struct reason *why)
 				  &f->x, &f->last, why);
 }
 
-enum status ledger_sqlite_audit_follow(struct ledger *ledger, int64_t after,
-				       size_t most, audit_line_fn *fn,
-				       void *arg, int64_t *ret_last,
-				       struct reason *why)
+static enum status follow_trail(struct ledger *ledger, int64_t after,
+				size_t most, audit_line_fn *fn, void *arg,
+				int64_t *ret_last, struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct following f = { { fn, arg, STATUS_OK }, after, after, most };
@@ -146,10 +145,10 @@ static enum status head_in(struct lite_tx *tx, void *arg, struct reason *why)
 	return st == STATUS_OK && head->seq == 0 ? STATUS_NOT_FOUND : st;
 }
 
-enum status ledger_sqlite_audit_head(struct ledger *ledger, int64_t seq,
-				     int64_t *ret_seq,
-				     char ret_hash[LEDGER_HASH_SIZE],
-				     struct reason *why)
+static enum status look_at_head(struct ledger *ledger, int64_t seq,
+				int64_t *ret_seq,
+				char ret_hash[LEDGER_HASH_SIZE],
+				struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct audit_link head = { .seq = seq };
@@ -161,3 +160,12 @@ enum status ledger_sqlite_audit_head(struct ledger *ledger, int64_t seq,
 	encode_hex(head.hash, sizeof head.hash, ret_hash);
 	return STATUS_OK;
 }
+
+const struct ledger_trail_ops ledger_sqlite_audit_ops = {
+	.note = ledger_sqlite_record_note,
+	.checkpoint = sign_checkpoint,
+	.verify = verify_trail,
+	.export = export_trail,
+	.follow = follow_trail,
+	.head = look_at_head,
+};

@@ -2,9 +2,13 @@
 /*
  * A run's first record.  Must never let a run begin that could not be closed.
  */
-#include "ledger/sqlite/sqlite_internal.h"
+#include "ledger/sqlite/begin.h"
 
 #include <stdio.h>
+
+#include "ledger/ledger_merge.h"
+#include "ledger/sqlite/record.h"
+#include "ledger/sqlite/role.h"
 
 struct begun {
 	const char *run, *role, *mode, *actor, *reason;
@@ -56,25 +60,17 @@ static enum status close_interrupted(struct lite_tx *tx, const struct begun *b,
 static enum status begin_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	const struct begun *b = arg;
-	struct lite_stmt *q = NULL;
+	struct ledger_role r;
 	enum status st = close_interrupted(tx, b, why);
 
 	if (st == STATUS_OK)
 		st = insert_run(tx, b, why);
 	if (st == STATUS_OK)
-		st = lite_prepare(tx,
-				  "INSERT INTO role(role, open_run, "
-				  "open_since_us) VALUES(?1, ?2, ?3) "
-				  "ON CONFLICT(role) DO UPDATE SET "
-				  "open_run = excluded.open_run, "
-				  "open_since_us = excluded.open_since_us",
-				  &q, why);
-	if (st != STATUS_OK)
+		st = ledger_sqlite_role_load(tx, b->role, &r, why);
+	if (st != STATUS_OK && st != STATUS_NOT_FOUND)
 		return st;
-	lite_bind_text(q, 1, b->role);
-	lite_bind_text(q, 2, b->run);
-	lite_bind_int(q, 3, b->now_us);
-	return lite_exec(q, NULL, why);
+	ledger_merge_begin(&r, b->run, b->now_us);
+	return ledger_sqlite_role_store(tx, &r, why);
 }
 
 enum status ledger_sqlite_begin(struct ledger *ledger, const char *run,

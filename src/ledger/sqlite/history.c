@@ -3,9 +3,10 @@
  * The runs there were, youngest first.  Must never show a run that is not in
  * the file.
  */
-#include "ledger/sqlite/sqlite_internal.h"
+#include "ledger/sqlite/history.h"
 
 #include "base/text.h"
+#include "ledger/sqlite/common.h"
 
 struct history {
 	const char *role;

@@ -3,11 +3,12 @@
  * Small facts that are remembered until a time.  Must never give one back
  * after it, nor believe a clock that was ahead.
  */
-#include "ledger/sqlite/sqlite_internal.h"
+#include "ledger/sqlite/memory.h"
 
 #include <string.h>
 
 #include "base/text.h"
+#include "ledger/sqlite/common.h"
 
 #define HOUR_US (3600 * NOW_SECOND)
 
@@ -45,9 +46,9 @@ static enum status remember_in(struct lite_tx *tx, void *arg,
 	return lite_exec(q, NULL, why);
 }
 
-enum status ledger_sqlite_memory_remember(struct ledger *ledger,
-					  const char *key, const char *value,
-					  int64_t until_us, struct reason *why)
+static enum status remember_fact(struct ledger *ledger, const char *key,
+				 const char *value, int64_t until_us,
+				 struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct fact f = { .key = key,
@@ -96,10 +97,9 @@ static enum status recall_in(struct lite_tx *tx, void *arg, struct reason *why)
 	return st;
 }
 
-enum status ledger_sqlite_memory_recall(struct ledger *ledger, const char *key,
-					int64_t now_us,
-					char ret_value[LEDGER_TEXT_SIZE],
-					struct reason *why)
+static enum status recall_fact(struct ledger *ledger, const char *key,
+			       int64_t now_us, char ret_value[LEDGER_TEXT_SIZE],
+			       struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct fact f = { .key = key,
@@ -160,10 +160,9 @@ static enum status delete_unwanted(struct lite_tx *tx, void *arg,
 	return lite_exec(q, NULL, why);
 }
 
-enum status ledger_sqlite_memory_forget(struct ledger *ledger,
-					const char *prefix,
-					ledger_keep_fn *keep, void *arg,
-					struct reason *why)
+static enum status forget_facts(struct ledger *ledger, const char *prefix,
+				ledger_keep_fn *keep, void *arg,
+				struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct unwanted u = { .prefix = prefix, .keep = keep, .arg = arg };
@@ -177,3 +176,9 @@ enum status ledger_sqlite_memory_forget(struct ledger *ledger,
 			break;
 	return ledger_sqlite_translate(st, why);
 }
+
+const struct ledger_fact_ops ledger_sqlite_memory_ops = {
+	.remember = remember_fact,
+	.recall = recall_fact,
+	.forget = forget_facts,
+};

@@ -3,12 +3,14 @@
  * Events that are written down, but not in the file yet.  Must never lose the
  * order in which those of one run came.
  */
-#include "ledger/sqlite/sqlite_internal.h"
+#include "ledger/sqlite/notes.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "ledger/sqlite/common.h"
+#include "ledger/sqlite/trail.h"
 
 /* Events noted for later, in memory: beyond that they are written at once. */
 #define PENDING_MAX 4096

@@ -3,7 +3,10 @@
  * A durable record of the ledger: events and what they changed, in one
  * transaction.  Must never write the one without the other.
  */
-#include "ledger/sqlite/sqlite_internal.h"
+#include "ledger/sqlite/record.h"
+
+#include "audit/audit_chain.h"
+#include "ledger/sqlite/trail.h"
 
 static enum status record_in(struct lite_tx *tx, void *arg, struct reason *why)
 {

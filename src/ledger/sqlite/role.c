@@ -3,11 +3,13 @@
  * What the ledger remembers of a role, and its freeze.  Must never thaw a role
  * that nobody thawed.
  */
-#include "ledger/sqlite/sqlite_internal.h"
+#include "ledger/sqlite/role.h"
 
 #include <string.h>
 
 #include "base/text.h"
+#include "ledger/ledger_merge.h"
+#include "ledger/sqlite/record.h"
 
 #define ROLE_COLUMNS                                            \
 	"role, version, rotated_us, epoch, frozen, frozen_us, " \
@@ -43,40 +45,78 @@ struct role_query {
 	enum status stopped; /* what fn gave */
 };
 
-static enum status role_in(struct lite_tx *tx, void *arg, struct reason *why)
+enum status ledger_sqlite_role_load(struct lite_tx *tx, const char *name,
+				    struct ledger_role *ret, struct reason *why)
 {
-	struct role_query *rq = arg;
 	struct lite_stmt *q = NULL;
 	enum status st;
 
+	*ret = (struct ledger_role){ .epoch = 0 };
+	text_copy(ret->role, sizeof ret->role, name);
 	st = lite_prepare(tx,
 			  "SELECT " ROLE_COLUMNS " FROM role WHERE role = ?1",
 			  &q, why);
 	if (st != STATUS_OK)
 		return st;
-	lite_bind_text(q, 1, rq->role);
+	lite_bind_text(q, 1, name);
 	st = lite_step(q, why);
+	if (st == STATUS_NOT_FOUND)
+		return reason_set(why, st, "the ledger does not know role %s",
+				  name);
 	if (st != STATUS_OK)
 		return st;
-	read_role(q, rq->ret);
+	read_role(q, ret);
 	lite_done(q);
 	return STATUS_OK;
 }
 
-enum status ledger_sqlite_role(struct ledger *ledger, const char *name,
-			       struct ledger_role *ret, struct reason *why)
+enum status ledger_sqlite_role_store(struct lite_tx *tx,
+				     const struct ledger_role *r,
+				     struct reason *why)
+{
+	struct lite_stmt *q = NULL;
+	enum status st;
+
+	st = lite_prepare(tx,
+			  "INSERT OR REPLACE INTO role(" ROLE_COLUMNS ") "
+			  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+			  "?11, ?12, ?13, ?14, ?15)",
+			  &q, why);
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 1, r->role);
+	lite_bind_text(q, 2, r->version);
+	lite_bind_int(q, 3, r->rotated_us);
+	lite_bind_int(q, 4, r->epoch);
+	lite_bind_int(q, 5, r->frozen);
+	lite_bind_int(q, 6, r->frozen_us);
+	lite_bind_text(q, 7, r->frozen_reason);
+	lite_bind_text(q, 8, r->open_run);
+	lite_bind_int(q, 9, r->open_since_us);
+	lite_bind_text(q, 10, r->last_status);
+	lite_bind_int(q, 11, r->last_run_us);
+	lite_bind_text(q, 12, r->last_error);
+	lite_bind_int(q, 13, r->failures);
+	lite_bind_int(q, 14, r->undelivered_us);
+	lite_bind_text(q, 15, r->delivered);
+	return lite_exec(q, NULL, why);
+}
+
+static enum status role_in(struct lite_tx *tx, void *arg, struct reason *why)
+{
+	struct role_query *rq = arg;
+
+	return ledger_sqlite_role_load(tx, rq->role, rq->ret, why);
+}
+
+static enum status get_role(struct ledger *ledger, const char *name,
+			    struct ledger_role *ret, struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct role_query rq = { .role = name, .ret = ret };
-	enum status st = lite_read(l->db, role_in, &rq, why);
 
-	if (st == STATUS_NOT_FOUND) {
-		*ret = (struct ledger_role){ .epoch = 0 };
-		text_copy(ret->role, sizeof ret->role, name);
-		return reason_set(why, st, "the ledger does not know role %s",
-				  name);
-	}
-	return ledger_sqlite_translate(st, why);
+	return ledger_sqlite_translate(lite_read(l->db, role_in, &rq, why),
+				       why);
 }
 
 static enum status roles_in(struct lite_tx *tx, void *arg, struct reason *why)
@@ -99,8 +139,8 @@ static enum status roles_in(struct lite_tx *tx, void *arg, struct reason *why)
 	return st == STATUS_NOT_FOUND ? STATUS_OK : st;
 }
 
-enum status ledger_sqlite_role_each(struct ledger *ledger, ledger_role_fn *fn,
-				    void *arg, struct reason *why)
+static enum status each_role(struct ledger *ledger, ledger_role_fn *fn,
+			     void *arg, struct reason *why)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct role_query rq = { .fn = fn, .arg = arg };
@@ -108,21 +148,6 @@ enum status ledger_sqlite_role_each(struct ledger *ledger, ledger_role_fn *fn,
 
 	return rq.stopped != STATUS_OK ? rq.stopped :
 					 ledger_sqlite_translate(st, why);
-}
-
-void ledger_sqlite_role_bind(struct lite_stmt *q, const struct ledger_role *r)
-{
-	lite_bind_text(q, 1, r->role);
-	ledger_sqlite_bind_cut(q, 2, r->version, RANDOM_UUID_SIZE);
-	lite_bind_int(q, 3, r->rotated_us);
-	lite_bind_int(q, 4, r->epoch);
-	lite_bind_int(q, 5, r->frozen);
-	lite_bind_int(q, 6, r->frozen_us);
-	ledger_sqlite_bind_cut(q, 7, r->frozen_reason, LEDGER_TEXT_SIZE);
-	ledger_sqlite_bind_cut(q, 8, r->last_status, sizeof r->last_status);
-	lite_bind_int(q, 9, r->last_run_us);
-	ledger_sqlite_bind_cut(q, 10, r->last_error, LEDGER_TEXT_SIZE);
-	lite_bind_int(q, 11, r->failures);
 }
 
 /* --- freeze and thaw ------------------------------------------------------ */
@@ -135,43 +160,25 @@ struct freeze {
 static enum status freeze_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	const struct freeze *f = arg;
-	struct lite_stmt *q = NULL;
-	enum status st;
+	struct ledger_role r;
+	enum status st = ledger_sqlite_role_load(tx, f->role, &r, why);
 
-	st = lite_prepare(tx,
-			  "INSERT INTO role(role, frozen, frozen_us, "
-			  "frozen_reason) VALUES(?1, 1, ?2, ?3) "
-			  "ON CONFLICT(role) DO UPDATE SET frozen = 1, "
-			  "frozen_us = excluded.frozen_us, "
-			  "frozen_reason = excluded.frozen_reason",
-			  &q, why);
-	if (st != STATUS_OK)
+	if (st != STATUS_OK && st != STATUS_NOT_FOUND)
 		return st;
-	lite_bind_text(q, 1, f->role);
-	lite_bind_int(q, 2, f->now_us);
-	ledger_sqlite_bind_cut(q, 3, f->reason, LEDGER_TEXT_SIZE);
-	return lite_exec(q, NULL, why);
+	ledger_merge_freeze(&r, f->reason, f->now_us);
+	return ledger_sqlite_role_store(tx, &r, why);
 }
 
 static enum status thaw_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	const struct freeze *f = arg;
-	struct lite_stmt *q = NULL;
-	int64_t changes = 0;
-	enum status st;
+	struct ledger_role r;
+	enum status st = ledger_sqlite_role_load(tx, f->role, &r, why);
 
-	st = lite_prepare(tx,
-			  "UPDATE role SET frozen = 0, frozen_us = 0, "
-			  "frozen_reason = '' WHERE role = ?1",
-			  &q, why);
 	if (st != STATUS_OK)
 		return st;
-	lite_bind_text(q, 1, f->role);
-	st = lite_exec(q, &changes, why);
-	if (st == STATUS_OK && changes == 0)
-		st = reason_set(why, STATUS_NOT_FOUND,
-				"the ledger does not know role %s", f->role);
-	return st;
+	ledger_merge_thaw(&r);
+	return ledger_sqlite_role_store(tx, &r, why);
 }
 
 /* Stopping a rotation must work on a full disk too: from reserved room. */
@@ -199,17 +206,24 @@ static enum status set_frozen(struct ledger_sqlite *l, lite_fn *fn,
 		       ledger_sqlite_translate(st, why);
 }
 
-enum status ledger_sqlite_role_freeze(struct ledger *ledger, const char *name,
-				      const char *actor, const char *reason,
-				      struct reason *why)
+static enum status freeze_role(struct ledger *ledger, const char *name,
+			       const char *actor, const char *reason,
+			       struct reason *why)
 {
 	return set_frozen((struct ledger_sqlite *)ledger, freeze_in, "freeze",
 			  name, actor, reason, why);
 }
 
-enum status ledger_sqlite_role_thaw(struct ledger *ledger, const char *name,
-				    const char *actor, struct reason *why)
+static enum status thaw_role(struct ledger *ledger, const char *name,
+			     const char *actor, struct reason *why)
 {
 	return set_frozen((struct ledger_sqlite *)ledger, thaw_in, "thaw", name,
 			  actor, "", why);
 }
+
+const struct ledger_role_ops ledger_sqlite_role_ops = {
+	.get = get_role,
+	.each = each_role,
+	.freeze = freeze_role,
+	.thaw = thaw_role,
+};

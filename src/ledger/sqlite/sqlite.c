@@ -7,10 +7,15 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/text.h"
-#include "ledger/sqlite/sqlite_internal.h"
+#include "ledger/sqlite/audit.h"
+#include "ledger/sqlite/begin.h"
+#include "ledger/sqlite/close.h"
+#include "ledger/sqlite/history.h"
+#include "ledger/sqlite/memory.h"
+#include "ledger/sqlite/record.h"
+#include "ledger/sqlite/role.h"
+#include "ledger/sqlite/trail.h"
 
 #define APPLICATION_ID 0x4b544c47u /* "KTLG" */
 /*
@@ -70,45 +75,6 @@ static const char delivered[] = "ALTER TABLE role ADD COLUMN"
 static const char *const schema[] = { tables, ledger_sqlite_trail_schema,
 				      undelivered, delivered, NULL };
 
-enum status ledger_sqlite_translate(enum status st, struct reason *why)
-{
-	switch (st) {
-	case STATUS_OK:
-	case STATUS_NOT_FOUND:
-	case STATUS_AUDIT_BROKEN:
-	case STATUS_NO_MEMORY:
-	case STATUS_REFUSED:
-	case STATUS_CONFIG:
-		return st;
-	case STATUS_CORRUPT:
-		return reason_wrap(why, STATUS_AUDIT_BROKEN, "the ledger");
-	default:
-		return reason_wrap(why, STATUS_LEDGER_UNAVAILABLE,
-				   "the ledger");
-	}
-}
-
-enum status ledger_sqlite_check_key(const char *what, const char *s,
-				    size_t size, struct reason *why)
-{
-	size_t n = strnlen(s, size);
-
-	if (n == 0 || n == size)
-		return reason_set(why, STATUS_LEDGER_UNAVAILABLE,
-				  "the ledger takes a %s of 1 to %zu bytes",
-				  what, size - 1);
-	return STATUS_OK;
-}
-
-void ledger_sqlite_bind_cut(struct lite_stmt *q, int i, const char *s,
-			    size_t size)
-{
-	char cut[LEDGER_TEXT_SIZE];
-
-	text_cut(cut, size < sizeof cut ? size : sizeof cut, s ? s : "");
-	lite_bind_text(q, i, cut);
-}
-
 static void close_ledger(struct ledger *ledger)
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
@@ -128,24 +94,18 @@ static void close_ledger(struct ledger *ledger)
 	free(l);
 }
 
+static const struct ledger_run_ops runs = {
+	.begin = ledger_sqlite_begin,
+	.close = ledger_sqlite_close,
+	.history = ledger_sqlite_history,
+};
+
 static const struct ledger_ops ops = {
 	.type = "sqlite",
-	.begin = ledger_sqlite_begin,
-	.note = ledger_sqlite_record_note,
-	.close_run = ledger_sqlite_close,
-	.role = ledger_sqlite_role,
-	.roles = ledger_sqlite_role_each,
-	.freeze = ledger_sqlite_role_freeze,
-	.thaw = ledger_sqlite_role_thaw,
-	.remember = ledger_sqlite_memory_remember,
-	.recall = ledger_sqlite_memory_recall,
-	.forget = ledger_sqlite_memory_forget,
-	.history = ledger_sqlite_history,
-	.checkpoint = ledger_sqlite_audit_checkpoint,
-	.verify = ledger_sqlite_audit_verify,
-	.export = ledger_sqlite_audit_export,
-	.follow = ledger_sqlite_audit_follow,
-	.head = ledger_sqlite_audit_head,
+	.runs = &runs,
+	.roles = &ledger_sqlite_role_ops,
+	.facts = &ledger_sqlite_memory_ops,
+	.trail = &ledger_sqlite_audit_ops,
 	.close = close_ledger,
 };
 

@@ -135,8 +135,9 @@ static bool wants_plain(void *arg)
 
 	plain_key(c, key, sizeof(key));
 	return c->ledger &&
-	       c->ledger->ops->recall(c->ledger, key, now_wall(now_system()),
-				      value, NULL) == STATUS_OK;
+	       c->ledger->ops->facts->recall(c->ledger, key,
+					     now_wall(now_system()), value,
+					     NULL) == STATUS_OK;
 }
 
 static void note_plain(void *arg)
@@ -146,9 +147,9 @@ static void note_plain(void *arg)
 
 	plain_key(c, key, sizeof(key));
 	if (c->ledger)
-		c->ledger->ops->remember(c->ledger, key, "plain",
-					 now_wall(now_system()) + PLAIN_LIFE_US,
-					 NULL);
+		c->ledger->ops->facts->remember(
+			c->ledger, key, "plain",
+			now_wall(now_system()) + PLAIN_LIFE_US, NULL);
 }
 
 static enum status open_cluster(const struct config_group *g,

@@ -69,9 +69,9 @@ static enum status checkpoint(struct ledger *l, struct reason *why)
 	return STATUS_OK;
 }
 
-static const struct ledger_ops ops = { .type = "fake",
-				       .note = note,
-				       .checkpoint = checkpoint };
+static const struct ledger_trail_ops trail_ops = { .note = note,
+						   .checkpoint = checkpoint };
+static const struct ledger_ops ops = { .type = "fake", .trail = &trail_ops };
 
 static int64_t clock_of(void *self)
 {

@@ -8,3 +8,11 @@ tests_unit_ledger_test_ledger_sqlite_SOURCES = \
 tests_unit_ledger_test_ledger_sqlite_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_ledger_test_ledger_sqlite_LDADD = libledger.a libaudit.a \
 	liblite.a libcrypto.a libjson.a libbase.a $(SQLITE_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/ledger/test_ledger_merge
+TESTS += tests/unit/ledger/test_ledger_merge
+tests_unit_ledger_test_ledger_merge_SOURCES = \
+	tests/unit/ledger/test_ledger_merge.c
+tests_unit_ledger_test_ledger_merge_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_ledger_test_ledger_merge_LDADD = libledger.a libbase.a \
+	$(CMOCKA_LIBS)

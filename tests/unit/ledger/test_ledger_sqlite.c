@@ -96,8 +96,8 @@ static enum status begin(struct ledger *l, unsigned n, const char *role,
 {
 	struct id id = id_of(n);
 
-	return l->ops->begin(l, id.s, role, "rotate", "uid 1000 (alice)", "due",
-			     why);
+	return l->ops->runs->begin(l, id.s, role, "rotate", "uid 1000 (alice)",
+				   "due", why);
 }
 
 static enum status finish(struct ledger *l, unsigned n, const char *role,
@@ -111,15 +111,25 @@ static enum status finish(struct ledger *l, unsigned n, const char *role,
 	snprintf(r.role, sizeof r.role, "%s", role);
 	snprintf(r.last_status, sizeof r.last_status, "%s", status);
 	e.role = role;
-	return l->ops->close_run(l, id.s, &e, 1, &r, status, "v", "",
-				 "claim=10 stage=20", keep_open, why);
+	return l->ops->runs->close(
+		l,
+		&(struct ledger_close){ .run = id.s,
+					.events = &e,
+					.n = 1,
+					.role = &r,
+					.status = status,
+					.version = "v",
+					.error = "",
+					.steps = "claim=10 stage=20",
+					.keep_open = keep_open },
+		why);
 }
 
 static struct audit_verdict verdict(struct ledger *l, enum status want)
 {
 	struct audit_verdict v = { .bad_event = -1 };
 	struct reason why = { "" };
-	enum status st = l->ops->verify(l, &v, &why);
+	enum status st = l->ops->trail->verify(l, &v, &why);
 
 	if (st != want)
 		fprintf(stderr, "verify: %s\n", why.text);
@@ -149,21 +159,23 @@ static void a_run_is_open_from_its_begin_to_its_close(void **state)
 	struct runs runs = { .n = 0 };
 	struct ledger_role r;
 
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_NOT_FOUND);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why),
+			 STATUS_NOT_FOUND);
 	assert_int_equal(r.rotated_us, 0);
 	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
 	l->ops->close(l);
 	l = must_open(*state);
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_string_equal(r.open_run, id_of(1).s);
 	assert_true(r.open_since_us > 0);
 	assert_int_equal(finish(l, 1, "sap", "OK", false, &why), STATUS_OK);
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_string_equal(r.open_run, "");
 	assert_int_equal(r.open_since_us, 0);
 	assert_string_equal(r.version, "v");
 	assert_int_equal(r.epoch, 3);
-	assert_int_equal(l->ops->history(l, "sap", 0, keep_run, &runs, &why),
+	assert_int_equal(l->ops->runs->history(l, "sap", 0, keep_run, &runs,
+					       &why),
 			 STATUS_OK);
 	assert_int_equal(runs.n, 1);
 	assert_string_equal(runs.r[0].mode, "rotate");
@@ -184,7 +196,7 @@ static void an_unknown_outcome_keeps_the_run_open(void **state)
 
 	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
 	assert_int_equal(finish(l, 1, "sap", "UNKNOWN", true, &why), STATUS_OK);
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_string_equal(r.open_run, id_of(1).s);
 	assert_true(r.open_since_us > 0);
 	l->ops->close(l);
@@ -201,7 +213,8 @@ static void a_second_run_leaves_the_first_in_history(void **state)
 	assert_int_equal(begin(l, 2, "sap", &why), STATUS_OK);
 	assert_int_equal(begin(l, 3, "erp", &why), STATUS_OK);
 	/* Nobody closed the first; history does not show it as going on. */
-	assert_int_equal(l->ops->history(l, "sap", 0, keep_run, &runs, &why),
+	assert_int_equal(l->ops->runs->history(l, "sap", 0, keep_run, &runs,
+					       &why),
 			 STATUS_OK);
 	assert_string_equal(runs.r[1].status, "INTERRUPTED");
 	assert_string_equal(runs.r[0].status, "");
@@ -209,9 +222,10 @@ static void a_second_run_leaves_the_first_in_history(void **state)
 	/* But it ends late: the second is still the open one. */
 	assert_int_equal(finish(l, 1, "sap", "CONFLICT", false, &why),
 			 STATUS_OK);
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_string_equal(r.open_run, id_of(2).s);
-	assert_int_equal(l->ops->history(l, NULL, 0, keep_run, &runs, &why),
+	assert_int_equal(l->ops->runs->history(l, NULL, 0, keep_run, &runs,
+					       &why),
 			 STATUS_OK);
 	assert_int_equal(runs.n, 3);
 	assert_string_equal(runs.r[0].run, id_of(3).s);
@@ -220,8 +234,8 @@ static void a_second_run_leaves_the_first_in_history(void **state)
 	assert_string_equal(runs.r[1].status, "");
 	assert_string_equal(runs.r[2].status, "CONFLICT");
 	runs.n = 0;
-	assert_int_equal(l->ops->history(l, NULL, INT64_MAX, keep_run, &runs,
-					 &why),
+	assert_int_equal(l->ops->runs->history(l, NULL, INT64_MAX, keep_run,
+					       &runs, &why),
 			 STATUS_OK);
 	assert_int_equal(runs.n, 0);
 	l->ops->close(l);
@@ -236,17 +250,17 @@ static void a_run_that_met_another_is_closed_by_the_other(void **state)
 	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
 	assert_int_equal(begin(l, 2, "sap", &why), STATUS_OK);
 	assert_int_equal(finish(l, 2, "sap", "BUSY", true, &why), STATUS_OK);
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_string_equal(r.open_run, id_of(2).s);
 	assert_int_equal(finish(l, 1, "sap", "OK", false, &why), STATUS_OK);
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_string_equal(r.open_run, "");
 	/* What is unknown of one run is not settled by another. */
 	assert_int_equal(begin(l, 3, "sap", &why), STATUS_OK);
 	assert_int_equal(begin(l, 4, "sap", &why), STATUS_OK);
 	assert_int_equal(finish(l, 4, "sap", "UNKNOWN", true, &why), STATUS_OK);
 	assert_int_equal(finish(l, 3, "sap", "OK", false, &why), STATUS_OK);
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_string_equal(r.open_run, id_of(4).s);
 	l->ops->close(l);
 }
@@ -255,17 +269,26 @@ static void a_slower_run_does_not_take_the_version_back(void **state)
 {
 	struct ledger *l = must_open(*state);
 	struct ledger_role r = { .role = "sap", .version = "new", .epoch = 4 };
+	struct id id = id_of(2);
 	struct reason why = { "" };
 
 	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
 	assert_int_equal(begin(l, 2, "sap", &why), STATUS_OK);
 	r.rotated_us = 1000;
-	assert_int_equal(l->ops->close_run(l, id_of(2).s, NULL, 0, &r, "OK",
-					   "new", "", "", false, &why),
-			 STATUS_OK);
+	id = id_of(2);
+	assert_int_equal(
+		l->ops->runs->close(l,
+				    &(struct ledger_close){ .run = id.s,
+							    .role = &r,
+							    .status = "OK",
+							    .version = "new",
+							    .error = "",
+							    .steps = "" },
+				    &why),
+		STATUS_OK);
 	/* finish() remembers version "v" of time 77 and epoch 3. */
 	assert_int_equal(finish(l, 1, "sap", "BUSY", false, &why), STATUS_OK);
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_string_equal(r.version, "new");
 	assert_int_equal(r.rotated_us, 1000);
 	l->ops->close(l);
@@ -278,18 +301,19 @@ static void a_freeze_during_a_run_survives_its_close(void **state)
 	struct ledger_role r;
 
 	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
-	assert_int_equal(l->ops->freeze(l, "sap", "uid 0", "partner audit",
-					&why),
+	assert_int_equal(l->ops->roles->freeze(l, "sap", "uid 0",
+					       "partner audit", &why),
 			 STATUS_OK);
 	assert_int_equal(finish(l, 1, "sap", "OK", false, &why), STATUS_OK);
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_true(r.frozen);
 	assert_true(r.frozen_us > 0);
 	assert_string_equal(r.frozen_reason, "partner audit");
-	assert_int_equal(l->ops->thaw(l, "sap", "uid 0", &why), STATUS_OK);
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->thaw(l, "sap", "uid 0", &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_false(r.frozen);
-	assert_int_equal(l->ops->thaw(l, "erp", "uid 0", &why),
+	assert_int_equal(l->ops->roles->thaw(l, "erp", "uid 0", &why),
 			 STATUS_NOT_FOUND);
 	assert_int_equal(verdict(l, STATUS_OK).events, 5);
 	l->ops->close(l);
@@ -307,9 +331,16 @@ static void promoted(struct ledger *l, unsigned n, const char *version,
 
 	snprintf(r.version, sizeof r.version, "%s", version);
 	assert_int_equal(begin(l, n, "sap", &why), STATUS_OK);
-	assert_int_equal(l->ops->close_run(l, id.s, NULL, 0, &r, "OK", version,
-					   "", "", false, &why),
-			 STATUS_OK);
+	assert_int_equal(
+		l->ops->runs->close(l,
+				    &(struct ledger_close){ .run = id.s,
+							    .role = &r,
+							    .status = "OK",
+							    .version = version,
+							    .error = "",
+							    .steps = "" },
+				    &why),
+		STATUS_OK);
 }
 
 static void expect_live(struct ledger *l, const char *version, int64_t at_us)
@@ -317,7 +348,7 @@ static void expect_live(struct ledger *l, const char *version, int64_t at_us)
 	struct ledger_role r;
 	struct reason why = { "" };
 
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_string_equal(r.version, version);
 	assert_int_equal(r.rotated_us, at_us);
 }
@@ -349,19 +380,22 @@ static void no_fact_outlives_the_longest_life_whatever_the_clock(void **state)
 	char value[LEDGER_TEXT_SIZE];
 	struct reason why = { "" };
 
-	assert_int_equal(l->ops->remember(l, "k", "v", now + year, &why),
+	assert_int_equal(l->ops->facts->remember(l, "k", "v", now + year, &why),
 			 STATUS_OK);
-	assert_int_equal(l->ops->recall(l, "k", now, value, &why), STATUS_OK);
-	assert_int_equal(l->ops->recall(l, "k",
-					now + LEDGER_LIFE_US + year / 12, value,
-					&why),
+	assert_int_equal(l->ops->facts->recall(l, "k", now, value, &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->facts->recall(l, "k",
+					       now + LEDGER_LIFE_US + year / 12,
+					       value, &why),
 			 STATUS_NOT_FOUND);
 	/* Remembered by a clock that is a year ahead of the one that asks. */
-	assert_int_equal(l->ops->recall(l, "k", now - year, value, &why),
+	assert_int_equal(l->ops->facts->recall(l, "k", now - year, value, &why),
 			 STATUS_NOT_FOUND);
-	assert_int_equal(l->ops->remember(l, "k", "v", LEDGER_FOREVER, &why),
+	assert_int_equal(l->ops->facts->remember(l, "k", "v", LEDGER_FOREVER,
+						 &why),
 			 STATUS_OK);
-	assert_int_equal(l->ops->recall(l, "k", now + 9 * year, value, &why),
+	assert_int_equal(l->ops->facts->recall(l, "k", now + 9 * year, value,
+					       &why),
 			 STATUS_OK);
 	l->ops->close(l);
 }
@@ -380,7 +414,7 @@ static void a_ledger_of_an_older_keyturn_is_taken_on(void **state)
 		    "ALTER TABLE role DROP COLUMN delivered;"
 		    "PRAGMA user_version = 2");
 	l = must_open(*state);
-	assert_int_equal(l->ops->role(l, "sap", &r, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);
 	assert_string_equal(r.version, "v");
 	assert_int_equal(r.undelivered_us, 0);
 	assert_string_equal(r.delivered, "");
@@ -404,15 +438,15 @@ static void facts_that_nobody_wants_are_forgotten(void **state)
 	int64_t now = now_wall(now_system());
 
 	for (size_t i = 0; i < 5; i++)
-		assert_int_equal(l->ops->remember(l, keys[i], "v",
-						  LEDGER_FOREVER, &why),
+		assert_int_equal(l->ops->facts->remember(l, keys[i], "v",
+							 LEDGER_FOREVER, &why),
 				 STATUS_OK);
-	assert_int_equal(l->ops->forget(l, "hook.", is_kept, kept, &why),
+	assert_int_equal(l->ops->facts->forget(l, "hook.", is_kept, kept, &why),
 			 STATUS_OK);
 	for (size_t i = 0; i < 5; i++)
-		assert_int_equal(l->ops->recall(l, keys[i], now, value, &why),
-				 i == 0 || i == 2 ? STATUS_NOT_FOUND :
-						    STATUS_OK);
+		assert_int_equal(
+			l->ops->facts->recall(l, keys[i], now, value, &why),
+			i == 0 || i == 2 ? STATUS_NOT_FOUND : STATUS_OK);
 	l->ops->close(l);
 }
 
@@ -423,16 +457,18 @@ static void a_trail_is_known_by_any_of_its_events(void **state)
 	struct reason why = { "" };
 	int64_t seq = -1;
 
-	assert_int_equal(l->ops->head(l, -1, &seq, last, &why),
+	assert_int_equal(l->ops->trail->head(l, -1, &seq, last, &why),
 			 STATUS_NOT_FOUND);
 	assert_int_equal(begin(l, 1, "sap", &why), STATUS_OK);
-	assert_int_equal(l->ops->head(l, -1, &seq, last, &why), STATUS_OK);
+	assert_int_equal(l->ops->trail->head(l, -1, &seq, last, &why),
+			 STATUS_OK);
 	assert_int_equal(seq, 1);
 	assert_string_equal(verdict(l, STATUS_OK).head, last);
 	assert_int_equal(finish(l, 1, "sap", "OK", false, &why), STATUS_OK);
-	assert_int_equal(l->ops->head(l, 1, &seq, again, &why), STATUS_OK);
+	assert_int_equal(l->ops->trail->head(l, 1, &seq, again, &why),
+			 STATUS_OK);
 	assert_string_equal(again, last);
-	assert_int_equal(l->ops->head(l, 99, &seq, again, &why),
+	assert_int_equal(l->ops->trail->head(l, 99, &seq, again, &why),
 			 STATUS_NOT_FOUND);
 	l->ops->close(l);
 }
@@ -444,18 +480,19 @@ static void a_fact_is_remembered_until_its_time(void **state)
 	char value[LEDGER_TEXT_SIZE];
 	struct reason why = { "" };
 
-	assert_int_equal(l->ops->recall(l, "k", now, value, &why),
+	assert_int_equal(l->ops->facts->recall(l, "k", now, value, &why),
 			 STATUS_NOT_FOUND);
-	assert_int_equal(l->ops->remember(l, "k", "v1", now + 60 * NOW_SECOND,
-					  &why),
+	assert_int_equal(l->ops->facts->remember(l, "k", "v1",
+						 now + 60 * NOW_SECOND, &why),
 			 STATUS_OK);
-	assert_int_equal(l->ops->remember(l, "k", "v2", now + 60 * NOW_SECOND,
-					  &why),
+	assert_int_equal(l->ops->facts->remember(l, "k", "v2",
+						 now + 60 * NOW_SECOND, &why),
 			 STATUS_OK);
-	assert_int_equal(l->ops->recall(l, "k", now, value, &why), STATUS_OK);
+	assert_int_equal(l->ops->facts->recall(l, "k", now, value, &why),
+			 STATUS_OK);
 	assert_string_equal(value, "v2");
-	assert_int_equal(l->ops->recall(l, "k", now + 60 * NOW_SECOND, value,
-					&why),
+	assert_int_equal(l->ops->facts->recall(l, "k", now + 60 * NOW_SECOND,
+					       value, &why),
 			 STATUS_NOT_FOUND);
 	l->ops->close(l);
 }
@@ -482,7 +519,8 @@ static void ten_thousand_roles_are_read_at_once(void **state)
 		    "FROM n WHERE i < 9999) INSERT INTO role(role) "
 		    "SELECT printf('role%05d', i) FROM n");
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	assert_int_equal(l->ops->roles(l, count_role, &n, &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->each(l, count_role, &n, &why),
+			 STATUS_OK);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	assert_int_equal(n, ROLES);
 	ms = (double)(b.tv_sec - a.tv_sec) * 1e3 +
@@ -516,7 +554,8 @@ static unsigned lines_of(struct ledger *l, struct lines *x)
 	struct reason why = { "" };
 
 	x->n = 0;
-	assert_int_equal(l->ops->export(l, keep_line, x, &why), STATUS_OK);
+	assert_int_equal(l->ops->trail->export(l, keep_line, x, &why),
+			 STATUS_OK);
 	return x->n;
 }
 
@@ -528,11 +567,13 @@ static void a_note_waits_for_the_next_durable_one_of_its_run(void **state)
 	struct id a = id_of(1), b = id_of(2);
 	struct audit_event ea = step("claim", &a), eb = step("claim", &b);
 
-	assert_int_equal(l->ops->note(l, &ea, 1, false, &why), STATUS_OK);
-	assert_int_equal(l->ops->note(l, &eb, 1, false, &why), STATUS_OK);
+	assert_int_equal(l->ops->trail->note(l, &ea, 1, false, &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->trail->note(l, &eb, 1, false, &why),
+			 STATUS_OK);
 	assert_int_equal(lines_of(l, &x), 0);
 	ea = step("apply", &a);
-	assert_int_equal(l->ops->note(l, &ea, 1, true, &why), STATUS_OK);
+	assert_int_equal(l->ops->trail->note(l, &ea, 1, true, &why), STATUS_OK);
 	assert_int_equal(lines_of(l, &x), 2);
 	assert_non_null(strstr(x.last, "\"kind\":\"apply\""));
 	assert_non_null(strstr(x.last, "\"seq\":2"));
@@ -549,7 +590,7 @@ static void a_note_nobody_followed_up_is_written_at_the_end(void **state)
 	struct audit_event e = step("claim", &a);
 	struct reason why = { "" };
 
-	assert_int_equal(l->ops->note(l, &e, 1, false, &why), STATUS_OK);
+	assert_int_equal(l->ops->trail->note(l, &e, 1, false, &why), STATUS_OK);
 	l->ops->close(l);
 	l = must_open(*state);
 	assert_int_equal(verdict(l, STATUS_OK).events, 1);
@@ -576,7 +617,7 @@ static void the_body_of_an_event_is_canonical(void **state)
 	e.status = "OK";
 	e.took_us = 0;
 	e.version = "v";
-	assert_int_equal(l->ops->note(l, &e, 1, true, &why), STATUS_OK);
+	assert_int_equal(l->ops->trail->note(l, &e, 1, true, &why), STATUS_OK);
 	lines_of(l, &x);
 	assert_memory_equal(x.last, want, strlen(want));
 	l->ops->close(l);
@@ -595,7 +636,7 @@ static void a_long_detail_is_cut_between_characters(void **state)
 	for (i = 0; i < 600; i++)
 		strncat(detail, "\xc3\xa9", 3); /* e acute: two bytes */
 	e.detail = detail;
-	assert_int_equal(l->ops->note(l, &e, 1, true, &why), STATUS_OK);
+	assert_int_equal(l->ops->trail->note(l, &e, 1, true, &why), STATUS_OK);
 	lines_of(l, &x);
 	assert_non_null(strstr(x.last, "\xc3\xa9...\",\"kind\""));
 	assert_true(strlen(x.last) < 900);
@@ -653,12 +694,13 @@ static void another_implementation_re_derives_the_export(void **state)
 		assert_int_equal(finish(l, i, "sap", "OK", false, &why),
 				 STATUS_OK);
 		if (i % 2 == 0)
-			assert_int_equal(l->ops->checkpoint(l, &why),
+			assert_int_equal(l->ops->trail->checkpoint(l, &why),
 					 STATUS_OK);
 	}
-	assert_int_equal(l->ops->freeze(l, "sap", "x", "y\n\t\x01z", &why),
+	assert_int_equal(l->ops->roles->freeze(l, "sap", "x", "y\n\t\x01z",
+					       &why),
 			 STATUS_OK);
-	assert_int_equal(l->ops->thaw(l, "sap", "x", &why), STATUS_OK);
+	assert_int_equal(l->ops->roles->thaw(l, "sap", "x", &why), STATUS_OK);
 	x.f = fopen(file, "w");
 	assert_int_equal(lines_of(l, &x), 14 + 2);
 	fclose(x.f);
@@ -678,30 +720,36 @@ static void the_trail_is_followed_from_any_event(void **state)
 	struct audit_event e = step("claim", &a);
 	int64_t last = -7;
 
-	assert_int_equal(l->ops->follow(l, -1, 9, keep_line, &x, &last, &why),
+	assert_int_equal(l->ops->trail->follow(l, -1, 9, keep_line, &x, &last,
+					       &why),
 			 STATUS_OK);
 	assert_int_equal(last, 0);
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(l->ops->note(l, &e, 1, true, &why), STATUS_OK);
-	assert_int_equal(l->ops->checkpoint(l, &why), STATUS_OK);
+		assert_int_equal(l->ops->trail->note(l, &e, 1, true, &why),
+				 STATUS_OK);
+	assert_int_equal(l->ops->trail->checkpoint(l, &why), STATUS_OK);
 	e.kind = "apply";
-	assert_int_equal(l->ops->note(l, &e, 1, true, &why), STATUS_OK);
+	assert_int_equal(l->ops->trail->note(l, &e, 1, true, &why), STATUS_OK);
 	assert_int_equal(lines_of(l, &whole), 11 + 1);
-	assert_int_equal(l->ops->follow(l, 0, 4, keep_line, &x, &last, &why),
+	assert_int_equal(l->ops->trail->follow(l, 0, 4, keep_line, &x, &last,
+					       &why),
 			 STATUS_OK);
 	assert_int_equal(x.n, 4);
 	assert_int_equal(last, 4);
 	assert_non_null(strstr(x.last, "\"seq\":4,"));
-	assert_int_equal(l->ops->follow(l, 10, 4, keep_line, &x, &last, &why),
+	assert_int_equal(l->ops->trail->follow(l, 10, 4, keep_line, &x, &last,
+					       &why),
 			 STATUS_OK);
 	assert_int_equal(x.n, 5);
 	assert_int_equal(last, 11);
 	assert_string_equal(x.last, whole.last);
-	assert_int_equal(l->ops->follow(l, 11, 4, keep_line, &x, &last, &why),
+	assert_int_equal(l->ops->trail->follow(l, 11, 4, keep_line, &x, &last,
+					       &why),
 			 STATUS_OK);
 	assert_int_equal(x.n, 5);
 	assert_int_equal(last, 11);
-	assert_int_equal(l->ops->follow(l, -1, 4, keep_line, &x, &last, &why),
+	assert_int_equal(l->ops->trail->follow(l, -1, 4, keep_line, &x, &last,
+					       &why),
 			 STATUS_OK);
 	assert_int_equal(x.n, 5);
 	assert_int_equal(last, 11);
@@ -724,9 +772,10 @@ static void make_trail(const char *folder)
 
 		snprintf(detail, sizeof detail, "event %u", i);
 		e.detail = detail;
-		assert_int_equal(l->ops->note(l, &e, 1, true, &why), STATUS_OK);
+		assert_int_equal(l->ops->trail->note(l, &e, 1, true, &why),
+				 STATUS_OK);
 		if (i == 3 || i == 6)
-			assert_int_equal(l->ops->checkpoint(l, &why),
+			assert_int_equal(l->ops->trail->checkpoint(l, &why),
 					 STATUS_OK);
 	}
 	l->ops->close(l);
@@ -747,7 +796,7 @@ static void a_whole_trail_verifies_with_the_public_key_alone(void **state)
 	assert_int_equal(v.unsigned_tail, 4);
 	assert_int_equal(v.bad_event, 0);
 	assert_int_equal(strlen(v.head), 64);
-	assert_int_equal(l->ops->checkpoint(l, &why), STATUS_REFUSED);
+	assert_int_equal(l->ops->trail->checkpoint(l, &why), STATUS_REFUSED);
 	assert_int_equal(begin(l, 2, "sap", &why), STATUS_LEDGER_UNAVAILABLE);
 	l->ops->close(l);
 }
@@ -759,8 +808,8 @@ static void a_checkpoint_is_only_made_when_the_trail_grew(void **state)
 
 	make_trail(*state);
 	l = must_open(*state);
-	assert_int_equal(l->ops->checkpoint(l, &why), STATUS_OK);
-	assert_int_equal(l->ops->checkpoint(l, &why), STATUS_OK);
+	assert_int_equal(l->ops->trail->checkpoint(l, &why), STATUS_OK);
+	assert_int_equal(l->ops->trail->checkpoint(l, &why), STATUS_OK);
 	assert_int_equal(verdict(l, STATUS_OK).checkpoints, 3);
 	assert_int_equal(verdict(l, STATUS_OK).unsigned_tail, 0);
 	l->ops->close(l);
@@ -854,13 +903,14 @@ static void tamper_once(const struct tampering *t)
 	l = must_open(folder);
 	v.bad_event = 0;
 	print_message("  %.60s\n", t->sql);
-	assert_int_equal(l->ops->verify(l, &v, &why), STATUS_AUDIT_BROKEN);
+	assert_int_equal(l->ops->trail->verify(l, &v, &why),
+			 STATUS_AUDIT_BROKEN);
 	assert_int_equal(v.bad_event, t->bad);
 	snprintf(sentence, sizeof sentence, "event %" PRId64 ":", t->bad);
 	assert_non_null(strstr(why.text, sentence));
 	assert_int_equal(begin(l, 99, "sap", &why),
 			 t->begin_refuses ? STATUS_AUDIT_BROKEN : STATUS_OK);
-	assert_int_equal(l->ops->checkpoint(l, &why),
+	assert_int_equal(l->ops->trail->checkpoint(l, &why),
 			 t->checkpoint_refuses ? STATUS_AUDIT_BROKEN :
 						 STATUS_OK);
 	l->ops->close(l);
@@ -913,7 +963,8 @@ static void checkpoints_of_another_key_are_forged(void **state)
 	assert_int_equal(open_with(*state, "sign2", NULL, false, &l, &why),
 			 STATUS_OK);
 	assert_int_equal(verdict(l, STATUS_AUDIT_BROKEN).bad_event, 3);
-	assert_int_equal(l->ops->checkpoint(l, &why), STATUS_AUDIT_BROKEN);
+	assert_int_equal(l->ops->trail->checkpoint(l, &why),
+			 STATUS_AUDIT_BROKEN);
 	l->ops->close(l);
 }
 
@@ -965,18 +1016,19 @@ static int full_after(const char *folder, void *arg)
 
 		a = id_of(i);
 		/* What must be durable before CURRENT moves, and the end. */
-		SCRATCH_CHECK(l->ops->note(l, &e, 1, true, &why) == STATUS_OK);
+		SCRATCH_CHECK(l->ops->trail->note(l, &e, 1, true, &why) ==
+			      STATUS_OK);
 		SCRATCH_CHECK(finish(l, i, "sap", "OK", false, &why) ==
 			      STATUS_OK);
 	}
 	SCRATCH_CHECK(begin(l, 99, "sap", &why) == STATUS_LEDGER_UNAVAILABLE);
-	SCRATCH_CHECK(l->ops->freeze(l, "sap", "uid 0", "full", &why) ==
+	SCRATCH_CHECK(l->ops->roles->freeze(l, "sap", "uid 0", "full", &why) ==
 		      STATUS_OK);
 	l->ops->close(l);
 	l = must_open(folder);
-	SCRATCH_CHECK(l->ops->role(l, "sap", &r, &why) == STATUS_OK);
+	SCRATCH_CHECK(l->ops->roles->get(l, "sap", &r, &why) == STATUS_OK);
 	SCRATCH_CHECK(r.open_run[0] == '\0' && r.frozen);
-	SCRATCH_CHECK(l->ops->verify(l, &v, &why) == STATUS_OK);
+	SCRATCH_CHECK(l->ops->trail->verify(l, &v, &why) == STATUS_OK);
 	SCRATCH_CHECK(v.events == THREADS * 4 + 1);
 	l->ops->close(l);
 	return 0;
@@ -1043,8 +1095,8 @@ static void *run_some(void *arg)
 		struct audit_event e = step("claim", &id);
 
 		w->failed |= begin(w->l, n, role, &why) != STATUS_OK;
-		w->failed |= w->l->ops->note(w->l, &e, 1, i % 2 == 0, &why) !=
-			     STATUS_OK;
+		w->failed |= w->l->ops->trail->note(w->l, &e, 1, i % 2 == 0,
+						    &why) != STATUS_OK;
 		w->failed |= finish(w->l, n, role, "OK", false, &why) !=
 			     STATUS_OK;
 	}
@@ -1083,7 +1135,8 @@ static int rotate_until_killed(const char *folder, void *arg)
 		SCRATCH_CHECK(finish(l, n, "sap", "OK", false, &why) ==
 			      STATUS_OK);
 		if (n % 5 == 0)
-			SCRATCH_CHECK(l->ops->checkpoint(l, &why) == STATUS_OK);
+			SCRATCH_CHECK(l->ops->trail->checkpoint(l, &why) ==
+				      STATUS_OK);
 	}
 }
 
@@ -1110,15 +1163,15 @@ static void a_killed_writer_leaves_a_valid_chain(void **state)
 		v = verdict(l, STATUS_OK);
 		/* Three events a run that ended, one of a run that did not. */
 		open = 0;
-		assert_int_equal(l->ops->history(l, NULL, 0, count_open, &open,
-						 &why),
+		assert_int_equal(l->ops->runs->history(l, NULL, 0, count_open,
+						       &open, &why),
 				 STATUS_OK);
 		assert_int_equal((v.events - open) % 3, 0);
 		assert_true(open <= i);
 		if (v.events > 0) {
-			assert_int_equal(l->ops->role(l, "sap", &r, &why),
+			assert_int_equal(l->ops->roles->get(l, "sap", &r, &why),
 					 STATUS_OK);
-			assert_int_equal(l->ops->checkpoint(l, &why),
+			assert_int_equal(l->ops->trail->checkpoint(l, &why),
 					 STATUS_OK);
 		}
 		l->ops->close(l);

@@ -172,7 +172,8 @@ static void a_lost_ledger_is_made_anew_and_asks_the_store(void **state)
 	assert_true(known.rotated_us > 0);
 	/* Nothing is written: a person has not looked yet. */
 	assert_true(known.learnt);
-	assert_int_equal(w.ledger->ops->role(w.ledger, "sap", &known, NULL),
+	assert_int_equal(w.ledger->ops->roles->get(w.ledger, "sap", &known,
+						   NULL),
 			 STATUS_NOT_FOUND);
 	close_world(&w);
 }
@@ -226,7 +227,7 @@ static void a_hand_out_is_in_the_audit(void **state)
 	assert_string_equal(secret_bytes(bytes),
 			    "db:5432:app:sap:S3cret-of-the-test\n");
 	secret_free(bytes);
-	w.ledger->ops->export(w.ledger, find_handout, &found, NULL);
+	w.ledger->ops->trail->export(w.ledger, find_handout, &found, NULL);
 	assert_true(found);
 	bytes = NULL;
 	assert_int_equal(hand_out(&w, w.ledger, "pending", "raw", &bytes, &why),
@@ -249,7 +250,8 @@ static enum status refuse_note(struct ledger *l,
 
 static void what_cannot_be_recorded_is_not_handed_out(void **state)
 {
-	const struct ledger_ops ops = { .note = refuse_note };
+	const struct ledger_trail_ops trail = { .note = refuse_note };
+	const struct ledger_ops ops = { .trail = &trail };
 	struct ledger full = { &ops };
 	struct world w = { NULL, NULL, NULL, NULL };
 	struct secret *bytes = NULL;
