@@ -371,7 +371,7 @@ static enum status check_units(const struct config_group *g, struct reason *why)
 				break;
 		if (k == sizeof(kinds) / sizeof(*kinds))
 			return refuse(why, g, v,
-				      "%.*s is no unit that can load a "
+				      "%.*s is not a unit that can load a "
 				      "credential; write its whole name, as in "
 				      "app.service",
 				      (int)n, w);

@@ -75,8 +75,8 @@ enum status config_grant_next(const char **at, struct config_grant *ret,
 		return STATUS_NOT_FOUND;
 	if (!read_word(word, n, &grant))
 		return reason_set(why, STATUS_CONFIG,
-				  "\"%.*s\" is none of user:NAME, uid:N, "
-				  "group:NAME, gid:N",
+				  "\"%.*s\" is not user:NAME, uid:N, "
+				  "group:NAME or gid:N",
 				  (int)(n > 80 ? 80 : n), word);
 	*at = end;
 	*ret = grant;

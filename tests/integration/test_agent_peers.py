@@ -338,4 +338,4 @@ def test_check_tells_of_a_bad_configuration(agent, tmp_path):
     done = subprocess.run([agent.binary, "--config", bad, "--check"],
                           capture_output=True, text=True)
     assert done.returncode == 2
-    assert "is none of user:NAME" in done.stderr
+    assert "is not user:NAME" in done.stderr

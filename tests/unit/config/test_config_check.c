@@ -46,8 +46,8 @@ static void a_token_s_settings_are_of_its_type(void **state)
 			"4: [token lake] instance: is of Lakebase Provisioned "
 			"and endpoint of Autoscaling; set one of them");
 	config_tree_bad(LAKE "readers = app\n",
-			"3: [token lake] readers: \"app\" is none of "
-			"user:NAME, uid:N, group:NAME, gid:N");
+			"3: [token lake] readers: \"app\" is not "
+			"user:NAME, uid:N, group:NAME or gid:N");
 	config_tree_bad("[token db]\ntype = aws-rds\nhost = db\n",
 			"1: [token db] needs user");
 	config_tree_bad(LAKE "port = 70000\n",
@@ -468,8 +468,8 @@ static void a_grant_that_is_not_understood_is_refused(void **state)
 		snprintf(text, sizeof(text),
 			 CLUSTER ROLE "%s = user:root %s uid:7\n", key, bad[i]);
 		snprintf(says, sizeof(says),
-			 "5: [role r] %s: \"%s\" is none of user:NAME, uid:N, "
-			 "group:NAME, gid:N",
+			 "5: [role r] %s: \"%s\" is not user:NAME, uid:N, "
+			 "group:NAME or gid:N",
 			 key, bad[i]);
 		config_tree_bad(text, says);
 	}
@@ -481,11 +481,11 @@ static void a_unit_that_never_asks_is_refused(void **state)
 	config_tree_load(CLUSTER ROLE "units = app.service app@.service "
 				      "app@1.service x.socket srv.mount\n");
 	config_tree_bad(CLUSTER ROLE "units = a.service app\n",
-			"5: [role r] units: app is no unit that can load a "
+			"5: [role r] units: app is not a unit that can load a "
 			"credential; write its whole name, as in app.service");
 	config_tree_bad(CLUSTER ROLE "units = .service app.timer\n",
-			"5: [role r] units: .service is no unit that can load "
-			"a credential; write its whole name, as in "
+			"5: [role r] units: .service is not a unit that can "
+			"load a credential; write its whole name, as in "
 			"app.service");
 }
 
