@@ -291,7 +291,7 @@ static void check_login(struct check *k, const struct runner_job *j,
 		    "keyturn's yet");
 	else if (ev != ENGINE_ON_WRONG)
 		failed(k, "login", STATUS_REFUSED, &why);
-	else if (pending && j->target->doubts) {
+	else if (pending && j->cluster->doubts) {
 		say(k, WARN, "drift",
 		    "the store's current password does not log in, and a "
 		    "commit that failed may have made the staged one live; "
@@ -349,7 +349,8 @@ static void check_drift(struct check *k, const struct runner_job *j,
 	struct reason why;
 	enum status s;
 
-	s = j->target->ops->look(j->target, session, j->rolname, &marker, &why);
+	s = j->cluster->ops->look(j->cluster, session, j->rolname, &marker,
+				  &why);
 	if (s == STATUS_OK)
 		s = j->store->ops->describe(j->store, j->role, &state, &why);
 	/* Only the whole state may say that a version is unknown. */
@@ -441,8 +442,8 @@ static void check_twin(struct check *k, const struct runner_job *j)
 
 	for (size_t i = 0; i < k->n_logins; i++, l++) {
 		if (strcmp(l->rolname, j->rolname) != 0 ||
-		    strcmp(l->cluster, j->target->name) == 0 || !l->server[0] ||
-		    strcmp(l->server, j->target->server) != 0)
+		    strcmp(l->cluster, j->cluster->name) == 0 ||
+		    !l->server[0] || strcmp(l->server, j->cluster->server) != 0)
 			continue;
 		reason_set(
 			&why, STATUS_REFUSED,
@@ -450,7 +451,7 @@ static void check_twin(struct check *k, const struct runner_job *j)
 			"[cluster %s] are one server (system_identifier %.*s), and each "
 			"rotation would end the other's password; remove one "
 			"of the sections",
-			l->role, l->cluster, j->target->name,
+			l->role, l->cluster, j->cluster->name,
 			(int)strcspn(l->server, " "), l->server);
 		failed(k, "cluster", STATUS_REFUSED, &why);
 		return;
@@ -461,9 +462,9 @@ static void check_twin(struct check *k, const struct runner_job *j)
 	k->logins = l;
 	l += k->n_logins++;
 	l->role = j->role;
-	l->cluster = j->target->name;
+	l->cluster = j->cluster->name;
 	text_copy(l->rolname, sizeof(l->rolname), j->rolname);
-	text_copy(l->server, sizeof(l->server), j->target->server);
+	text_copy(l->server, sizeof(l->server), j->cluster->server);
 }
 
 /* stored: the store can be asked what should be live. */
@@ -480,9 +481,9 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 		failed(k, "cluster", s, &why);
 		return;
 	}
-	say(k, OK, "cluster", verified(j->target));
-	s = j->target->ops->preflight(j->target, session, j->rolname, finding,
-				      k, &why);
+	say(k, OK, "cluster", verified(j->cluster));
+	s = j->cluster->ops->preflight(j->cluster, session, j->rolname, finding,
+				       k, &why);
 	check_twin(k, j);
 	if (s == STATUS_OK) {
 		say(k, OK, "preflight", "the role can be rotated");
@@ -490,7 +491,7 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 			check_drift(k, j, session);
 	} else if (k->fails == fails)
 		failed(k, "preflight", s, &why);
-	j->target->ops->release(j->target, session, s == STATUS_OK);
+	j->cluster->ops->release(j->cluster, session, s == STATUS_OK);
 }
 
 /* What earlier runs and people left. */
@@ -576,17 +577,17 @@ static void check_around(struct check *k, const struct config_group *token,
 	for (size_t i = 0; i < config_count(c, CONFIG_SECTION_cluster); i++) {
 		const struct config_group *g =
 			config_at(c, CONFIG_SECTION_cluster, i);
-		struct cluster *target = NULL;
+		struct cluster *cluster = NULL;
 		struct reason why = { "" };
 		enum status s;
 
 		if (strcmp(config_string(g, CONFIG_cluster_admin), admin) != 0)
 			continue;
-		s = open_engine_cluster(k->cli->engine, config_name(g), &target,
-					&why);
+		s = open_engine_cluster(k->cli->engine, config_name(g),
+					&cluster, &why);
 		if (s == STATUS_OK)
-			s = token_cache_look(cache, target->host, token_finding,
-					     k, &why);
+			s = token_cache_look(cache, cluster->host,
+					     token_finding, k, &why);
 		/* The database may be in order all the same. */
 		if (s != STATUS_OK)
 			say(k, WARN, "workspace", why.text);

@@ -37,7 +37,7 @@ static bool kind_of(const char *word, enum cluster_role_kind *ret)
 
 /* What is to be made, and where. */
 static enum status describe(struct cli *c, struct cluster_role_spec *spec,
-			    struct cluster **ret_target)
+			    struct cluster **ret_cluster)
 {
 	const struct config_group *role = NULL;
 	const char *cluster = c->o.cluster;
@@ -59,7 +59,7 @@ static enum status describe(struct cli *c, struct cluster_role_spec *spec,
 		spec->role = open_rolname(role);
 		cluster = config_string(role, CONFIG_role_cluster);
 	}
-	return open_engine_cluster(c->engine, cluster, ret_target, &c->why);
+	return open_engine_cluster(c->engine, cluster, ret_cluster, &c->why);
 }
 
 static enum status note(struct cli *c, const char *kind, enum status s,

@@ -113,13 +113,13 @@ struct cluster_ops {
 
 	/*
 	 * Open an admin session: directly, to a writable server.  May reuse an
-	 * idle session of this target that no claim is bound to.
+	 * idle session of this cluster that no claim is bound to.
 	 */
 	enum status (*open)(struct cluster *t, struct cluster_session **ret,
 			    struct reason *why);
 
 	/*
-	 * On a cluster whose roles change their own passwords (target->self):
+	 * On a cluster whose roles change their own passwords (cluster->self):
 	 * open a session as this role with the first candidate that is taken.
 	 * STATUS_REFUSED when all are refused, or there is none.
 	 */
@@ -131,14 +131,14 @@ struct cluster_ops {
 	/*
 	 * Give the session up.  `clean` false closes the connection; true takes
 	 * the session's name off the claim it made, so that the next rotator
-	 * need not wait, and lets the target keep it for the next open().
+	 * need not wait, and lets the cluster keep it for the next open().
 	 */
 	void (*release)(struct cluster *t, struct cluster_session *s,
 			bool clean);
 
 	/*
 	 * Is everything in place to rotate this role?  Reads only.  Cluster-wide
-	 * findings are remembered per target.  Each finding goes to `finding`
+	 * findings are remembered per cluster.  Each finding goes to `finding`
 	 * when not NULL.  STATUS_REFUSED with the first failure's sentence when
 	 * there is a CLUSTER_FAIL: role missing, superuser, pg_*, keyturn's own
 	 * admin, no right to change it, NOLOGIN, VALID UNTIL passed, marker table
@@ -231,7 +231,7 @@ struct cluster {
 	bool doubts;
 	bool self; /* no admin: sessions are opened with open_as() */
 	/* Which running server the last preflight was on; "" when it does not
-	 * say.  Two targets that have the same one are one server. */
+	 * say.  Two clusters that have the same one are one server. */
 	char server[CLUSTER_SERVER_SIZE];
 	bool unmarked; /* no marker: live_version is what logged in, and may be
 			  older than the claim */

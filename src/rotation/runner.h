@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Performs the engine's effects through the interfaces of target, store,
+ * Performs the engine's effects through the interfaces of cluster, store,
  * ledger and sink, and feeds their outcome back.  One runner is one run for one
  * role; several may run at once in threads that share a runner_env.
  */
@@ -43,9 +43,9 @@ void runner_env_free(struct runner_env *env);
 struct runner_job {
 	const char *role;    /* the [role NAME], for ledger, store and people */
 	const char *rolname; /* the role in PostgreSQL */
-	const char *dbname;  /* what consumers are told; NULL: the target's */
-	const char *prove_dbname; /* where it is proved; NULL: the target's */
-	struct cluster *target;
+	const char *dbname;  /* what consumers are told; NULL: the cluster's */
+	const char *prove_dbname; /* where it is proved; NULL: the cluster's */
+	struct cluster *cluster;
 	struct store *store;
 	const struct policy *policy;
 	const struct sink *sinks;

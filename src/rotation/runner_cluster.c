@@ -15,7 +15,7 @@
 #include "rotation/runner_session.h"
 #include "rotation/runner_store.h"
 
-static enum engine_event target_event(enum status s)
+static enum engine_event cluster_event(enum status s)
 {
 	switch (s) {
 	case STATUS_OK:
@@ -48,7 +48,7 @@ static enum status open_session(struct runner *r, struct reason *why)
 
 enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
 {
-	struct cluster *t = r->job->target;
+	struct cluster *t = r->job->cluster;
 	enum status s;
 
 	s = runner_store_canary(r, why);
@@ -111,7 +111,7 @@ static void note_expiry(struct runner *r)
 
 enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 {
-	struct cluster *t = r->job->target;
+	struct cluster *t = r->job->cluster;
 	bool again = r->claim[0] != '\0';
 	struct cluster_claim c = { .role = r->job->rolname,
 				   .claim = r->claim,
@@ -139,7 +139,7 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 	}
 	if (s != STATUS_BUSY && s != STATUS_NOT_FOUND && s != STATUS_REFUSED)
 		r->session_bad = true;
-	return s == STATUS_CONFLICT ? ENGINE_ON_BUSY : target_event(s);
+	return s == STATUS_CONFLICT ? ENGINE_ON_BUSY : cluster_event(s);
 }
 
 static enum engine_event foreign(const struct runner *r, struct reason *why)
@@ -199,7 +199,7 @@ static enum engine_event branched(const struct runner *r, const char *live,
 		"[role] section of its own, with rolname = %s; if this "
 		"cluster replaced that one (restored or renamed), run keyturn "
 		"rotate --emergency, which makes the secret its own",
-		r->job->target->name, r->job->role, r->job->rolname);
+		r->job->cluster->name, r->job->role, r->job->rolname);
 	return ENGINE_ON_BRANCHED;
 }
 
@@ -210,7 +210,7 @@ static enum engine_event branched(const struct runner *r, const char *live,
  */
 static enum engine_event look(struct runner *r, struct reason *why)
 {
-	struct cluster *t = r->job->target;
+	struct cluster *t = r->job->cluster;
 	enum status s;
 
 	s = t->ops->look(t, r->session, r->job->rolname, &r->marker, why);
@@ -234,7 +234,7 @@ static enum engine_event look(struct runner *r, struct reason *why)
  */
 static bool login_is_old(struct runner *r, struct reason *why)
 {
-	bool old = r->job->target->unmarked && r->login_revision[0] &&
+	bool old = r->job->cluster->unmarked && r->login_revision[0] &&
 		   strcmp(r->login_revision, r->state.revision) != 0;
 
 	r->login_revision[0] = '\0'; /* from now on only we write */
@@ -259,7 +259,7 @@ static enum engine_event older_live(struct runner *r, const char *live,
 {
 	enum engine_event ev;
 
-	if (r->job->target->unmarked && r->job->refusal_wait_us > 0 &&
+	if (r->job->cluster->unmarked && r->job->refusal_wait_us > 0 &&
 	    r->current[0]) {
 		ev = runner_login_probe(r, why);
 		if (ev == ENGINE_ON_RIGHT || ev == ENGINE_ON_STORE_DOWN ||
@@ -343,7 +343,7 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 		return *current ? ENGINE_ON_UNMARKED : foreign(r, why);
 	if (r->marker.foreign)
 		return foreign(r, why);
-	doubted = *pending && r->job->target->doubts;
+	doubted = *pending && r->job->cluster->doubts;
 	if (!*live && *current)
 		return ENGINE_ON_UNMARKED;
 	if (!*live)
@@ -370,7 +370,7 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 static enum engine_event apply(struct runner *r, const struct secret *password,
 			       struct reason *why)
 {
-	struct cluster *t = r->job->target;
+	struct cluster *t = r->job->cluster;
 	const struct cluster_change c = { .role = r->job->rolname,
 					  .claim = r->claim,
 					  .version = r->version,
@@ -378,7 +378,7 @@ static enum engine_event apply(struct runner *r, const struct secret *password,
 	enum engine_event ev;
 	bool alone = false;
 
-	ev = target_event(t->ops->apply(t, r->session, &c, &alone, why));
+	ev = cluster_event(t->ops->apply(t, r->session, &c, &alone, why));
 	r->result.unconfirmed = r->result.unconfirmed || alone;
 	if (ev == ENGINE_ON_UNKNOWN)
 		r->session_bad = true;
@@ -411,7 +411,7 @@ enum engine_event runner_cluster_adopt(struct runner *r, struct reason *why)
 
 enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why)
 {
-	struct cluster *t = r->job->target;
+	struct cluster *t = r->job->cluster;
 	struct reason found;
 	enum status s;
 

@@ -62,7 +62,7 @@ static bool is_other(const struct runner *r, const struct secret *fetched)
 static enum status deliver_all(struct runner *r, struct delivery *d,
 			       struct reason *why)
 {
-	const struct cluster *t = r->job->target;
+	const struct cluster *t = r->job->cluster;
 	struct store *s = r->job->store;
 	struct store_entry entry = { .password = NULL };
 	enum status st;
@@ -85,7 +85,7 @@ static enum status deliver_all(struct runner *r, struct delivery *d,
 		.dbname = r->job->dbname ? r->job->dbname : t->dbname,
 		.username = entry.username,
 		.version = r->current,
-		.sslmode = r->job->target->sslmode,
+		.sslmode = r->job->cluster->sslmode,
 		.password = entry.password,
 	};
 	for (size_t i = 0; i < r->job->n_sinks; i++)
@@ -129,7 +129,7 @@ enum engine_event runner_deliver_sinks(struct runner *r, struct reason *why)
 enum status runner_deliver_could(const struct runner_job *job,
 				 const struct sink *sink, struct reason *why)
 {
-	const struct cluster *t = job->target;
+	const struct cluster *t = job->cluster;
 	struct secret *stand_in = NULL;
 	struct format_credential credential = {
 		.host = t->host,

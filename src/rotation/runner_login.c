@@ -14,7 +14,7 @@
 enum engine_event runner_login(struct runner *r, const struct secret *password,
 			       enum cluster_proof kind, struct reason *why)
 {
-	struct cluster *t = r->job->target;
+	struct cluster *t = r->job->cluster;
 	const struct cluster_who who = runner_way_who(r);
 	enum cluster_login result = CLUSTER_LOGIN_NO_EVIDENCE;
 	enum status s;

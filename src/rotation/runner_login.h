@@ -14,7 +14,7 @@ enum engine_event runner_login(struct runner *r, const struct secret *password,
  * same way less than control_interval ago.
  */
 enum engine_event runner_login_control(struct runner *r, struct reason *why);
-/* The sentences of logins that prove nothing, around the target's own.  `before`:
+/* The sentences of logins that prove nothing, around the cluster's own.  `before`:
  * nothing was changed yet. */
 void runner_login_explain(const struct runner *r, enum engine_event ev,
 			  bool before, struct reason *why);

@@ -80,7 +80,7 @@ enum status runner_session_open(const struct runner_job *job,
 				char ret_revision[STORE_REVISION_SIZE],
 				struct reason *why)
 {
-	struct cluster *t = job->target;
+	struct cluster *t = job->cluster;
 	struct candidates c = { .n = 0 };
 	struct store_state state;
 	enum status s;
@@ -106,8 +106,8 @@ enum status runner_session_open(const struct runner_job *job,
 void runner_session_drop(struct runner *r, bool clean)
 {
 	if (r->session)
-		r->job->target->ops->release(r->job->target, r->session,
-					     clean && !r->session_bad);
+		r->job->cluster->ops->release(r->job->cluster, r->session,
+					      clean && !r->session_bad);
 	r->session = NULL;
 	r->session_bad = false;
 }

@@ -8,7 +8,7 @@
 /*
  * Open a session for a job as its run would: as the cluster's admin or, where
  * there is none, as the role, with what the store has.  STATUS_STORE_UNAVAILABLE
- * and STATUS_CORRUPT are the store's, others the target's.  ret_revision, when
+ * and STATUS_CORRUPT are the store's, others the cluster's.  ret_revision, when
  * not NULL: of the state that gave the role's passwords, "" with an admin.
  */
 enum status runner_session_open(const struct runner_job *job,

@@ -102,7 +102,7 @@ void runner_store_drop_password(struct runner *r)
 
 static void fill_entry(const struct runner *r, struct store_entry *e)
 {
-	const struct cluster *t = r->job->target;
+	const struct cluster *t = r->job->cluster;
 
 	memset(e, 0, sizeof(*e)); /* not secret */
 	text_copy(e->engine, sizeof(e->engine), "postgres");

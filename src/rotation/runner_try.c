@@ -79,7 +79,7 @@ static enum engine_event log_in(struct runner *r, struct reason *why)
 	runner_way_remember(r, r->logged_in);
 	/* A commit that failed may have made another one live.  CURRENT is of
 	 * no use to anybody then, and a new password mends it. */
-	if (ev == ENGINE_ON_WRONG && r->job->target->doubts &&
+	if (ev == ENGINE_ON_WRONG && r->job->cluster->doubts &&
 	    !runner_login_proxy_may_remember(r))
 		return ENGINE_ON_RIGHT;
 	return ev;

@@ -31,7 +31,7 @@ struct cluster_who runner_way_who(const struct runner *r)
 
 static void key_of(const struct runner *r, char key[KEY_SIZE])
 {
-	snprintf(key, KEY_SIZE, "login:%s:%s", r->job->target->name,
+	snprintf(key, KEY_SIZE, "login:%s:%s", r->job->cluster->name,
 		 r->job->rolname);
 }
 
@@ -39,7 +39,7 @@ static void key_of(const struct runner *r, char key[KEY_SIZE])
  * last refused there; "tried" when a proof by it is not known. */
 static void read_way(struct runner *r)
 {
-	struct cluster *t = r->job->target;
+	struct cluster *t = r->job->cluster;
 	struct ledger *l = r->env->o.ledger;
 	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE], word[8] = "";
 	char way[CLUSTER_WAY_SIZE] = "";

@@ -218,7 +218,7 @@ def test_it_links_no_libpq_and_has_no_administrators_half(agent):
     symbols = subprocess.run(["nm", agent.binary], capture_output=True,
                              text=True, check=True).stdout
     assert " agent_run" in symbols
-    for name in ("PQ", "pg_connect", "target_", "runner_", "workshop_"):
+    for name in ("PQ", "pg_connect", "cluster_", "runner_", "open_engine_"):
         assert not re.search(rf" {name}", symbols), name
     if os.geteuid() == 0:  # nobody else may look
         with open(f"/proc/{agent.process.pid}/maps") as f:

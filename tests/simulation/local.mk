@@ -9,7 +9,7 @@ tests_simulation_simulate_SOURCES = \
 	tests/simulation/world_internal.h \
 	tests/simulation/world_ledger.c \
 	tests/simulation/world_store.c \
-	tests/simulation/world_target.c
+	tests/simulation/world_cluster.c
 tests_simulation_simulate_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_simulation_simulate_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=engine_step \
 	-Wl,--wrap=sink_deliver -Wl,--wrap=sink_try

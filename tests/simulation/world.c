@@ -320,12 +320,12 @@ static void make_interfaces(struct world *w)
 {
 	w->now = (struct now){ sim_clock, sim_clock, sim_sleep, w };
 	w->random = (struct random){ sim_random, w };
-	w->target = (struct cluster){ .ops = &world_target_ops,
-				      .name = "sim",
-				      .host = "db",
-				      .port = "5432",
-				      .dbname = "app",
-				      .sslmode = "verify-full" };
+	w->cluster = (struct cluster){ .ops = &world_cluster_ops,
+				       .name = "sim",
+				       .host = "db",
+				       .port = "5432",
+				       .dbname = "app",
+				       .sslmode = "verify-full" };
 	w->store_if = (struct store){ &world_store_ops, "sim" };
 	w->ledger = (struct ledger){ &world_ledger_ops };
 	w->policy = policy_default();
@@ -359,13 +359,13 @@ void world_make(struct world *w, uint64_t seed)
 
 void world_forwards(struct world *w)
 {
-	w->forwards = w->target.doubts = true;
+	w->forwards = w->cluster.doubts = true;
 }
 
 void world_no_marker(struct world *w)
 {
-	w->none = w->target.self = w->target.doubts = true;
-	w->target.unmarked = true;
+	w->none = w->cluster.self = w->cluster.doubts = true;
+	w->cluster.unmarked = true;
 }
 
 void world_free(struct world *w)
@@ -380,7 +380,7 @@ struct runner *world_runner(struct world *w, int i, struct runner_job *job)
 
 	job->role = "partner";
 	job->rolname = "partner";
-	job->target = &w->target;
+	job->cluster = &w->cluster;
 	job->store = &w->store_if;
 	job->policy = &w->policy;
 	job->sinks = &w->sink;

@@ -159,7 +159,7 @@ struct world {
 	char violation[200]; /* "" while all is well */
 
 	/* interfaces */
-	struct cluster target;
+	struct cluster cluster;
 	struct store store_if;
 	struct ledger ledger;
 	struct sink sink;

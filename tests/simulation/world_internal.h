@@ -14,8 +14,8 @@ void world_was_live(struct world *w, const char *id);
 bool world_dead(const struct world *w); /* the acting rotator */
 void world_fly(struct world *w, const struct flight *f);
 
-/* world_target.c */
-extern const struct cluster_ops world_target_ops;
+/* world_cluster.c */
+extern const struct cluster_ops world_cluster_ops;
 void world_db_claim(struct world *w, const struct flight *f);
 bool world_db_apply(struct world *w, const struct flight *f);
 

@@ -33,7 +33,7 @@ struct cluster_postgres_options {
 	enum cluster_admin admin;
 	/*
 	 * TOKEN: a password with at least that much life left, and its user or
-	 * "" ; *ret_password is the target's.  The server refused the last one:
+	 * "" ; *ret_password is the cluster's.  The server refused the last one:
 	 * admin_refused(), which may be NULL.
 	 */
 	enum status (*admin_password)(void *arg, int64_t min_life_us,

@@ -33,7 +33,7 @@ struct open_engine_clusters {
 	struct open_list *all;
 };
 
-/* A setting that says what consumers are told, over what the target says. */
+/* A setting that says what consumers are told, over what the cluster says. */
 static void tell(const struct config_group *g, enum config_key k,
 		 const char **told)
 {

@@ -203,7 +203,7 @@ void open_engine_job_free(struct open_engine_job *j)
 static enum status one_port(const struct config_group *role,
 			    const struct open_engine_job *j, struct reason *why)
 {
-	if (!strchr(j->job.target->port, ','))
+	if (!strchr(j->job.cluster->port, ','))
 		return STATUS_OK;
 	return reason_set(why, STATUS_CONFIG,
 			  "%s: [role %s] is for consumers who are told one "
@@ -211,7 +211,7 @@ static enum status one_port(const struct config_group *role,
 			  "have several; set host and port there to those that "
 			  "consumers connect to",
 			  config_where(role), config_name(role),
-			  j->job.target->name);
+			  j->job.cluster->name);
 }
 
 /* FNV-1a; the NUL at the end counts, so that no two lists look alike. */
@@ -263,7 +263,7 @@ enum status open_engine_job(struct open_engine *w, const char *role,
 	j->job.prove_dbname = set_or_null(g, CONFIG_role_prove_dbname);
 	j->job.reason = "";
 	s = open_engine_cluster(w, config_string(g, CONFIG_role_cluster),
-				&j->job.target, why);
+				&j->job.cluster, why);
 	if (s == STATUS_OK)
 		s = open_store(w->opened, config_string(g, CONFIG_role_store),
 			       &j->job.store, why);

@@ -27,7 +27,7 @@ struct ledger *open_engine_ledger(const struct open_engine *w);
 /* The cluster of a [cluster NAME], opened (not connected) at the first call.
  * Thread-safe. */
 enum status open_engine_cluster(struct open_engine *w, const char *name,
-				struct cluster **ret_target,
+				struct cluster **ret_cluster,
 				struct reason *why);
 
 /* The time zone of schedules, opened at the first call; it stays the engine's.

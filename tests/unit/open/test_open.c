@@ -318,8 +318,8 @@ static void a_job_is_what_the_settings_say(void **state)
 	assert_true(j.policy.upper && j.policy.digit);
 	assert_false(j.policy.lower || j.policy.symbol);
 	assert_int_equal(j.job.n_sinks, 1);
-	assert_string_equal(j.job.target->host, "127.0.0.1");
-	assert_string_equal(j.job.target->dbname, "app");
+	assert_string_equal(j.job.cluster->host, "127.0.0.1");
+	assert_string_equal(j.job.cluster->dbname, "app");
 	open_engine_job_free(&j);
 	assert_int_equal(open_engine_job(shop, "nobody", &j, NULL),
 			 STATUS_CONFIG);

@@ -14,9 +14,9 @@ struct cluster_session {
 	bool lost; /* a reply did not come: it is not to be used again */
 };
 
-static struct world *of_target(struct cluster *t)
+static struct world *of_cluster(struct cluster *t)
 {
-	return (struct world *)((char *)t - offsetof(struct world, target));
+	return (struct world *)((char *)t - offsetof(struct world, cluster));
 }
 
 /* ---- effects ---- */
@@ -147,7 +147,7 @@ static enum status db_act(struct world *w, const char *act,
 static enum status t_open(struct cluster *t, struct cluster_session **ret,
 			  struct reason *why)
 {
-	struct world *w = of_target(t);
+	struct world *w = of_cluster(t);
 	struct cluster_session *s;
 	enum fate f;
 
@@ -172,7 +172,7 @@ static enum status t_open_as(struct cluster *t, const char *role,
 			     size_t n, struct cluster_session **ret,
 			     struct reason *why)
 {
-	struct world *w = of_target(t);
+	struct world *w = of_cluster(t);
 	const char *good = w->clock < w->db.proxy_until ? w->db.before :
 							  w->db.password;
 	struct cluster_session *s = NULL;
@@ -195,7 +195,7 @@ static enum status t_open_as(struct cluster *t, const char *role,
 
 static void t_release(struct cluster *t, struct cluster_session *s, bool clean)
 {
-	struct world *w = of_target(t);
+	struct world *w = of_cluster(t);
 
 	(void)clean;
 	if (s->id == w->session_of_claim)
@@ -207,7 +207,7 @@ static enum status t_preflight(struct cluster *t, struct cluster_session *s,
 			       const char *role, cluster_finding_fn *finding,
 			       void *arg, struct reason *why)
 {
-	struct world *w = of_target(t);
+	struct world *w = of_cluster(t);
 
 	(void)s, (void)role, (void)finding, (void)arg, (void)why;
 	if (world_dead(w))
@@ -246,7 +246,7 @@ static enum status t_claim(struct cluster *t, struct cluster_session *s,
 			   const struct cluster_claim *c,
 			   struct cluster_marker *ret, struct reason *why)
 {
-	struct world *w = of_target(t);
+	struct world *w = of_cluster(t);
 	struct flight f = { .op = WORLD_CLAIM,
 			    .session = s->id,
 			    .revision = c->floor };
@@ -272,7 +272,7 @@ static enum status read_marker(struct cluster *t, const char *act,
 			       struct cluster_session *s,
 			       struct cluster_marker *ret)
 {
-	struct world *w = of_target(t);
+	struct world *w = of_cluster(t);
 	enum fate f;
 
 	if (world_dead(w))
@@ -306,7 +306,7 @@ static enum status t_apply(struct cluster *t, struct cluster_session *s,
 			   const struct cluster_change *c, bool *ret_alone,
 			   struct reason *why)
 {
-	struct world *w = of_target(t);
+	struct world *w = of_cluster(t);
 	struct flight f = { .op = WORLD_APPLY,
 			    .session = s->id,
 			    .sets_password = c->password != NULL };
@@ -356,7 +356,7 @@ static enum status t_prove(struct cluster *t, const struct cluster_who *who,
 			   struct reason *why)
 {
 	static const char *const acts[] = { "prove", "login", "control" };
-	struct world *w = of_target(t);
+	struct world *w = of_cluster(t);
 	bool control = kind == CLUSTER_PROOF_WRONG;
 	enum fate f;
 
@@ -383,11 +383,11 @@ static enum status t_way(struct cluster *t, const struct cluster_who *who,
 			 char ret_way[CLUSTER_WAY_SIZE])
 {
 	(void)who;
-	snprintf(ret_way, CLUSTER_WAY_SIZE, "%s", of_target(t)->way);
+	snprintf(ret_way, CLUSTER_WAY_SIZE, "%s", of_cluster(t)->way);
 	return STATUS_OK;
 }
 
-const struct cluster_ops world_target_ops = {
+const struct cluster_ops world_cluster_ops = {
 	.type = "simulated",
 	.open = t_open,
 	.open_as = t_open_as,
