@@ -14,6 +14,7 @@
 #include "base/now.h"
 #include "base/text.h"
 #include "format/format.h"
+#include "format/format_out.h"
 #include "helpers/credential.h"
 
 /* Of keys and punctuation of a form that is made here. */
@@ -24,135 +25,61 @@
 #define AWS_LIFE_LEAST (60 * NOW_SECOND)
 #define AWS_LIFE_MOST  (3600 * NOW_SECOND)
 
-struct out {
-	struct secret *bytes;
-	enum status failed;
-};
-
-static void put_n(struct out *o, const char *s, size_t n)
-{
-	if (o->failed == STATUS_OK)
-		o->failed = secret_append(o->bytes, s, n);
-}
-
-static void put(struct out *o, const char *s)
-{
-	put_n(o, s, strlen(s));
-}
-
-/* The wire carries no control character, and UTF-8 only. */
-static void put_string(struct out *o, const char *s, size_t n)
-{
-	put(o, "\"");
-	for (size_t i = 0; i < n; i++) {
-		if (s[i] == '"' || s[i] == '\\')
-			put(o, "\\");
-		put_n(o, &s[i], 1);
-	}
-	put(o, "\"");
-}
-
-static void put_key(struct out *o, const char *key)
-{
-	put(o, secret_len(o->bytes) == 0 ? "{" : ",");
-	put_string(o, key, strlen(key));
-	put(o, ":");
-}
-
-static void put_text(struct out *o, const char *key, const char *value)
-{
-	put_key(o, key);
-	put_string(o, value, strlen(value));
-}
-
-static void put_secret(struct out *o, const char *key, const struct secret *s)
-{
-	put_key(o, key);
-	put_string(o, secret_bytes(s), secret_len(s));
-}
-
 /* A time to the second, as other programs write it. */
-static void put_time(struct out *o, const char *key, int64_t us)
+static const char *stamp_of(int64_t us, char ret[NOW_STAMP_SIZE])
 {
-	char stamp[NOW_STAMP_SIZE];
-
-	now_stamp(us, stamp);
+	now_stamp(us, ret);
 	/* "2026-11-21T03:00:00" and a "Z" for ".123456Z". */
-	stamp[19] = 'Z';
-	stamp[20] = '\0';
-	put_text(o, key, stamp);
+	ret[19] = 'Z';
+	ret[20] = '\0';
+	return ret;
 }
 
 /* ---- The protocols' forms ----------------------------------------------------- */
 
-static void render_docker(struct out *o, const struct credential_answer *a,
-			  const char *url)
+/* The wire carries no control character, and UTF-8 only. */
+static void render_docker(struct format_out *o,
+			  const struct credential_answer *a, const char *url)
 {
-	put_text(o, "ServerURL", url);
-	put_text(o, "Username", a->key.user);
-	put_secret(o, "Secret", a->password);
-	put(o, "}");
+	format_out_member(o, "ServerURL", format_out_part(url));
+	format_out_member(o, "Username", format_out_part(a->key.user));
+	format_out_member(o, "Secret", format_out_secret(a->password));
+	format_out_text(o, "}");
 }
 
-static void render_bazel(struct out *o, const struct credential_answer *a)
+static void render_bazel(struct format_out *o,
+			 const struct credential_answer *a)
 {
-	put(o, "{\"headers\":{}");
-	put_text(o, "username", a->key.user);
-	put_secret(o, "password", a->password);
+	char expires[NOW_STAMP_SIZE];
+
+	format_out_key(o, "headers");
+	format_out_text(o, "{}");
+	format_out_member(o, "username", format_out_part(a->key.user));
+	format_out_member(o, "password", format_out_secret(a->password));
 	if (a->expires_at > 0)
-		put_time(o, "expires", a->expires_at);
-	put(o, "}");
-}
-
-static void render_aws(struct out *o, const struct credential_answer *a,
-		       int64_t now_us)
-{
-	int64_t end = a->expires_at;
-
-	if (end == 0 || end > now_us + AWS_LIFE_MOST)
-		end = now_us + AWS_LIFE_MOST;
-	if (end < now_us + AWS_LIFE_LEAST)
-		end = now_us + AWS_LIFE_LEAST;
-	put(o, "{\"Version\":1");
-	put_text(o, "AccessKeyId", a->key.user);
-	put_secret(o, "SecretAccessKey", a->password);
-	put_time(o, "Expiration", end);
-	put(o, "}");
+		format_out_member(
+			o, "expires",
+			format_out_part(stamp_of(a->expires_at, expires)));
+	format_out_text(o, "}");
 }
 
 /* git drops a credential whose time has passed; that a rotation is overdue does
  * not make the password wrong. */
-static void render_git(struct out *o, const struct credential_answer *a,
+static void render_git(struct format_out *o, const struct credential_answer *a,
 		       int64_t now_us)
 {
 	char seconds[48];
 
-	put(o, "username=");
-	put(o, a->key.user);
-	put(o, "\npassword=");
-	put_n(o, secret_bytes(a->password), secret_len(a->password));
+	format_out_text(o, "username=");
+	format_out_text(o, a->key.user);
+	format_out_text(o, "\npassword=");
+	format_out_bytes(o, secret_bytes(a->password), secret_len(a->password));
 	if (a->expires_at > now_us) {
 		snprintf(seconds, sizeof(seconds), "\npassword_expiry_utc=%jd",
 			 (intmax_t)(a->expires_at / NOW_SECOND));
-		put(o, seconds);
+		format_out_text(o, seconds);
 	}
-	put(o, "\n");
-}
-
-/* What format's JSON has, and what only the agent knows. */
-static void extend_json(struct out *o, const struct credential_answer *a)
-{
-	secret_set_len(o->bytes, secret_len(o->bytes) - 1); /* "}" */
-	if (*a->key.role)
-		put_text(o, "role", a->key.role);
-	if (*a->sslmode)
-		put_text(o, "sslmode", a->sslmode);
-	if (a->rotated_at > 0)
-		put_time(o, "rotated_at", a->rotated_at);
-	if (a->expires_at > 0)
-		put_time(o, "expires_at", a->expires_at);
-	put_key(o, "stale");
-	put(o, a->stale ? "true}" : "false}");
+	format_out_text(o, "\n");
 }
 
 /* ---- All forms ------------------------------------------------------------------ */
@@ -175,6 +102,9 @@ static bool of_format(enum credential_form form, enum format_kind *ret)
 		return true;
 	case CREDENTIAL_FORM_CONNINFO:
 		*ret = FORMAT_CONNINFO;
+		return true;
+	case CREDENTIAL_FORM_AWS:
+		*ret = FORMAT_AWS;
 		return true;
 	default:
 		return false;
@@ -202,11 +132,41 @@ static enum credential_exit no_memory(struct reason *why)
 	return CREDENTIAL_ERROR;
 }
 
-static enum credential_exit by_format(const struct credential_answer *a,
-				      enum format_kind kind, struct out *o,
-				      struct reason *why)
+/* AWS's end of the secret. */
+static int64_t end_of(const struct credential_answer *a, int64_t now_us)
 {
-	struct format_credential c = {
+	int64_t end = a->expires_at;
+
+	if (end == 0 || end > now_us + AWS_LIFE_MOST)
+		end = now_us + AWS_LIFE_MOST;
+	if (end < now_us + AWS_LIFE_LEAST)
+		end = now_us + AWS_LIFE_LEAST;
+	return end;
+}
+
+static enum credential_exit by_format(const struct credential_answer *a,
+				      enum format_kind kind, int64_t now_us,
+				      struct secret **ret, struct reason *why)
+{
+	char rotated[NOW_STAMP_SIZE], expires[NOW_STAMP_SIZE],
+		end[NOW_STAMP_SIZE];
+	/* What only the agent knows. */
+	const struct format_member extra[] = {
+		{ .key = "role", .value = *a->key.role ? a->key.role : NULL },
+		{ .key = "sslmode", .value = *a->sslmode ? a->sslmode : NULL },
+		{ .key = "rotated_at",
+		  .value = a->rotated_at > 0 ?
+				   stamp_of(a->rotated_at, rotated) :
+				   NULL },
+		{ .key = "expires_at",
+		  .value = a->expires_at > 0 ?
+				   stamp_of(a->expires_at, expires) :
+				   NULL },
+		{ .key = "stale",
+		  .value = a->stale ? "true" : "false",
+		  .bare = true },
+	};
+	const struct format_credential c = {
 		.host = a->key.host,
 		.port = a->key.port,
 		.dbname = a->key.dbname,
@@ -214,19 +174,19 @@ static enum credential_exit by_format(const struct credential_answer *a,
 		.version = a->version,
 		.sslmode = a->sslmode,
 		.password = a->password,
+		.expires = stamp_of(end_of(a, now_us), end),
+		.extra = extra,
+		.n_extra = sizeof(extra) / sizeof(*extra),
 	};
-	struct secret *bytes = NULL;
 
-	if (format_render(kind, &c, &bytes, why) != STATUS_OK)
-		return CREDENTIAL_ERROR;
-	put_n(o, secret_bytes(bytes), secret_len(bytes));
-	secret_free(bytes);
-	return CREDENTIAL_OK;
+	return format_render(kind, &c, ret, why) == STATUS_OK ?
+		       CREDENTIAL_OK :
+		       CREDENTIAL_ERROR;
 }
 
 static void by_protocol(const struct credential_answer *a,
 			enum credential_form form, const char *url,
-			int64_t now_us, struct out *o)
+			int64_t now_us, struct format_out *o)
 {
 	char made[CREDENTIAL_URI_SIZE];
 
@@ -242,26 +202,24 @@ static void by_protocol(const struct credential_answer *a,
 	case CREDENTIAL_FORM_BAZEL:
 		render_bazel(o, a);
 		break;
-	case CREDENTIAL_FORM_AWS:
-		render_aws(o, a, now_us);
-		break;
 	default:
-		put_n(o, secret_bytes(a->password), secret_len(a->password));
+		format_out_bytes(o, secret_bytes(a->password),
+				 secret_len(a->password));
 		break;
 	}
 }
 
 /* One end for all: what a form brings itself is taken away first. */
-static void put_end(struct out *o, enum credential_form form, bool bare)
+static void put_end(struct format_out *o, enum credential_form form, bool bare)
 {
 	size_t n = secret_len(o->bytes);
 
 	if (n > 0 && secret_bytes(o->bytes)[n - 1] == '\n')
 		secret_set_len(o->bytes, n - 1);
 	if (form == CREDENTIAL_FORM_RAW0)
-		put_n(o, "", 1);
+		format_out_bytes(o, "", 1);
 	else if (!bare)
-		put(o, "\n");
+		format_out_text(o, "\n");
 }
 
 enum credential_exit credential_show_render(const struct credential_answer *a,
@@ -270,37 +228,32 @@ enum credential_exit credential_show_render(const struct credential_answer *a,
 					    int64_t now_us, struct secret **ret,
 					    struct reason *why)
 {
-	struct out o = { NULL, STATUS_OK };
-	enum credential_exit e = CREDENTIAL_OK;
+	struct format_out o = { NULL, STATUS_OK };
 	enum format_kind kind;
-	/* As src/format reckons: three bytes for each of the password's and of
-	 * the names'. */
-	size_t cap = 3 * (secret_len(a->password) + sizeof(a->key)) +
+	/* git's lines, or a JSON string of which each byte is escaped. */
+	size_t cap = 2 * (secret_len(a->password) + sizeof(a->key)) +
 		     (url != NULL ? 2 * strlen(url) : CREDENTIAL_URI_SIZE) +
 		     OVERHEAD;
 
-	if (secret_new(cap < SECRET_CAP_MAX ? cap : SECRET_CAP_MAX, &o.bytes) !=
-	    STATUS_OK)
-		return no_memory(why);
 	if (needs_user(form) && !*a->key.user)
-		e = no_user(why);
-	else if (of_format(form, &kind))
-		e = by_format(a, kind, &o, why);
-	else
+		return no_user(why);
+	if (of_format(form, &kind)) {
+		if (by_format(a, kind, now_us, &o.bytes, why) != CREDENTIAL_OK)
+			return CREDENTIAL_ERROR;
+	} else {
+		if (secret_new(cap < SECRET_CAP_MAX ? cap : SECRET_CAP_MAX,
+			       &o.bytes) != STATUS_OK)
+			return no_memory(why);
 		by_protocol(a, form, url, now_us, &o);
-	if (e == CREDENTIAL_OK && form == CREDENTIAL_FORM_JSON)
-		extend_json(&o, a);
-	if (e == CREDENTIAL_OK)
-		put_end(&o, form, bare);
-	if (e == CREDENTIAL_OK && o.failed != STATUS_OK) {
-		reason_set(why, o.failed, "the credential is too large");
-		e = CREDENTIAL_ERROR;
 	}
-	if (e == CREDENTIAL_OK)
-		*ret = o.bytes;
-	else
+	put_end(&o, form, bare);
+	if (o.failed != STATUS_OK) {
 		secret_free(o.bytes);
-	return e;
+		reason_set(why, o.failed, "the credential is too large");
+		return CREDENTIAL_ERROR;
+	}
+	*ret = o.bytes;
+	return CREDENTIAL_OK;
 }
 
 /* ---- Standard output --------------------------------------------------------------- */

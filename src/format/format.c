@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "format/format_out.h"
 
 #define FORMAT_DEFAULT_PORT "5432"
 
@@ -22,28 +23,16 @@ static const char *const names[FORMAT_COUNT] = {
 	[FORMAT_RAW] = "raw",		[FORMAT_JSON] = "json",
 	[FORMAT_PGPASS] = "pgpass",	[FORMAT_ENV] = "env",
 	[FORMAT_URI] = "uri",		[FORMAT_CONNINFO] = "conninfo",
-	[FORMAT_USERLIST] = "userlist",
+	[FORMAT_USERLIST] = "userlist", [FORMAT_AWS] = "aws",
 };
 
 static const char *const sslmodes[] = {
 	"disable", "allow", "prefer", "require", "verify-ca", "verify-full",
 };
 
-/* Bytes being written.  The first failure stays, later writes do nothing. */
-struct out {
-	struct secret *bytes;
-	enum status failed;
-};
-
-static struct lookup_part value_of(const char *s)
-{
-	return (struct lookup_part){ s, strlen(s) };
-}
-
 static struct lookup_part password_of(const struct format_credential *c)
 {
-	return (struct lookup_part){ secret_bytes(c->password),
-				     secret_len(c->password) };
+	return format_out_secret(c->password);
 }
 
 static const char *port_of(const struct format_credential *c)
@@ -65,30 +54,8 @@ static size_t count_lookups(const char *hosts)
 
 /* ---- Forms ------------------------------------------------------------------- */
 
-static void put_n(struct out *o, const char *s, size_t n)
-{
-	if (o->failed == STATUS_OK)
-		o->failed = secret_append(o->bytes, s, n);
-}
-
-static void put(struct out *o, const char *s)
-{
-	put_n(o, s, strlen(s));
-}
-
-/* The value, with a backslash before each byte of special. */
-static void put_escaped(struct out *o, struct lookup_part v,
-			const char *special)
-{
-	for (size_t i = 0; i < v.n; i++) {
-		if (strchr(special, v.s[i]) != NULL)
-			put(o, "\\");
-		put_n(o, &v.s[i], 1);
-	}
-}
-
 /* RFC 3986, byte by byte so that no copy of a password is left behind. */
-static void put_percent(struct out *o, struct lookup_part v)
+static void put_percent(struct format_out *o, struct lookup_part v)
 {
 	static const char hex[] = "0123456789ABCDEF";
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -99,64 +66,94 @@ static void put_percent(struct out *o, struct lookup_part v)
 		unsigned char c = (unsigned char)v.s[i];
 
 		if (strchr(plain, c) != NULL) {
-			put_n(o, &v.s[i], 1);
+			format_out_bytes(o, &v.s[i], 1);
 			continue;
 		}
-		put(o, "%");
-		put_n(o, &hex[c >> 4], 1);
-		put_n(o, &hex[c & 15], 1);
+		format_out_text(o, "%");
+		format_out_bytes(o, &hex[c >> 4], 1);
+		format_out_bytes(o, &hex[c & 15], 1);
 	}
 }
 
-static void put_json(struct out *o, const char *key, struct lookup_part v)
+static void put_json(struct format_out *o, const char *key,
+		     struct lookup_part v)
 {
-	if (v.n == 0)
+	if (v.n > 0)
+		format_out_member(o, key, v);
+}
+
+/* Its own escapes, because it may be cut inside a character. */
+static void put_extra(struct format_out *o, const struct format_member *m)
+{
+	struct text t = text_make(SECRET_CAP_MAX);
+
+	if (m->value == NULL)
 		return;
-	put(o, ",\"");
-	put(o, key);
-	put(o, "\":\"");
-	put_escaped(o, v, "\"\\");
-	put(o, "\"");
+	if (m->bare)
+		text_add(&t, m->value);
+	else
+		text_add_json(&t, m->value);
+	format_out_key(o, m->key);
+	format_out_bytes(o, text_str(&t), t.len);
+	if (o->failed == STATUS_OK)
+		o->failed = text_status(&t);
+	text_free(&t);
 }
 
 /* The keys of facts/aws-secrets-manager.md, all strings; "version" is ours,
  * and readers of that form ignore keys they do not know. */
-static void render_json(struct out *o, const struct format_credential *c)
+static void render_json(struct format_out *o, const struct format_credential *c)
 {
-	put(o, "{\"engine\":\"postgres\"");
-	put_json(o, "host", value_of(c->host));
-	put_json(o, "port", value_of(port_of(c)));
-	put_json(o, "dbname", value_of(c->dbname));
-	put_json(o, "username", value_of(c->username));
+	put_json(o, "engine", format_out_part("postgres"));
+	put_json(o, "host", format_out_part(c->host));
+	put_json(o, "port", format_out_part(port_of(c)));
+	put_json(o, "dbname", format_out_part(c->dbname));
+	put_json(o, "username", format_out_part(c->username));
 	put_json(o, "password", password_of(c));
-	put_json(o, "version", value_of(c->version));
-	put(o, "}");
+	put_json(o, "version", format_out_part(c->version));
+	for (size_t i = 0; i < c->n_extra; i++)
+		put_extra(o, &c->extra[i]);
+	format_out_text(o, "}");
 }
 
-static void put_pgpass(struct out *o, struct lookup_part v)
+/* "credential_process": version 1, with the end that makes a client ask again
+ * (AWS CLI user guide, sourcing credentials with an external process). */
+static void render_aws(struct format_out *o, const struct format_credential *c)
+{
+	format_out_key(o, "Version");
+	format_out_text(o, "1");
+	format_out_member(o, "AccessKeyId", format_out_part(c->username));
+	format_out_member(o, "SecretAccessKey", password_of(c));
+	format_out_member(o, "Expiration", format_out_part(c->expires));
+	format_out_text(o, "}");
+}
+
+static void put_pgpass(struct format_out *o, struct lookup_part v)
 {
 	if (v.n == 0)
-		put(o, "*");
+		format_out_text(o, "*");
 	else
-		put_escaped(o, v, ":\\");
+		format_out_escaped(o, v, ":\\");
 }
 
-static void put_pgpass_line(struct out *o, const struct format_credential *c,
+static void put_pgpass_line(struct format_out *o,
+			    const struct format_credential *c,
 			    struct lookup_part host)
 {
 	put_pgpass(o, host);
-	put(o, ":");
-	put_pgpass(o, value_of(port_of(c)));
-	put(o, ":");
-	put_pgpass(o, value_of(c->dbname));
-	put(o, ":");
-	put_pgpass(o, value_of(c->username));
-	put(o, ":");
+	format_out_text(o, ":");
+	put_pgpass(o, format_out_part(port_of(c)));
+	format_out_text(o, ":");
+	put_pgpass(o, format_out_part(c->dbname));
+	format_out_text(o, ":");
+	put_pgpass(o, format_out_part(c->username));
+	format_out_text(o, ":");
 	put_pgpass(o, password_of(c));
-	put(o, "\n");
+	format_out_text(o, "\n");
 }
 
-static void render_pgpass(struct out *o, const struct format_credential *c)
+static void render_pgpass(struct format_out *o,
+			  const struct format_credential *c)
 {
 	struct lookup_part host;
 
@@ -169,29 +166,29 @@ static void render_pgpass(struct out *o, const struct format_credential *c)
  * a double-quoted one with these four escaped.  They disagree on '\'' : after
  * it systemd keeps the next quote as a character.
  */
-static void put_env(struct out *o, const char *key, struct lookup_part v)
+static void put_env(struct format_out *o, const char *key, struct lookup_part v)
 {
 	bool has_quote = memchr(v.s, '\'', v.n) != NULL;
 
 	if (v.n == 0)
 		return;
-	put(o, key);
-	put(o, has_quote ? "=\"" : "='");
-	put_escaped(o, v, has_quote ? "\"\\$`" : "");
-	put(o, has_quote ? "\"\n" : "'\n");
+	format_out_text(o, key);
+	format_out_text(o, has_quote ? "=\"" : "='");
+	format_out_escaped(o, v, has_quote ? "\"\\$`" : "");
+	format_out_text(o, has_quote ? "\"\n" : "'\n");
 }
 
-static void render_env(struct out *o, const struct format_credential *c)
+static void render_env(struct format_out *o, const struct format_credential *c)
 {
-	put_env(o, "PGHOST", value_of(c->host));
-	put_env(o, "PGPORT", value_of(port_of(c)));
-	put_env(o, "PGDATABASE", value_of(c->dbname));
-	put_env(o, "PGUSER", value_of(c->username));
+	put_env(o, "PGHOST", format_out_part(c->host));
+	put_env(o, "PGPORT", format_out_part(port_of(c)));
+	put_env(o, "PGDATABASE", format_out_part(c->dbname));
+	put_env(o, "PGUSER", format_out_part(c->username));
 	put_env(o, "PGPASSWORD", password_of(c));
-	put_env(o, "PGSSLMODE", value_of(c->sslmode));
+	put_env(o, "PGSSLMODE", format_out_part(c->sslmode));
 }
 
-static void put_uri_host(struct out *o, struct lookup_part host)
+static void put_uri_host(struct format_out *o, struct lookup_part host)
 {
 	bool ipv6 = host.n > 0 && host.s[0] != '/' &&
 		    memchr(host.s, ':', host.n) != NULL;
@@ -200,76 +197,79 @@ static void put_uri_host(struct out *o, struct lookup_part host)
 		put_percent(o, host);
 		return;
 	}
-	put(o, "[");
+	format_out_text(o, "[");
 	for (size_t i = 0; i < host.n; i++) {
 		if (host.s[i] == ':')
-			put(o, ":");
+			format_out_text(o, ":");
 		else
 			put_percent(o, (struct lookup_part){ &host.s[i], 1 });
 	}
-	put(o, "]");
+	format_out_text(o, "]");
 }
 
-static void render_uri(struct out *o, const struct format_credential *c)
+static void render_uri(struct format_out *o, const struct format_credential *c)
 {
-	put(o, "postgresql://");
-	put_percent(o, value_of(c->username));
-	put(o, ":");
+	format_out_text(o, "postgresql://");
+	put_percent(o, format_out_part(c->username));
+	format_out_text(o, ":");
 	put_percent(o, password_of(c));
-	put(o, "@");
+	format_out_text(o, "@");
 	for (const char *list = c->host; list != NULL;) {
 		put_uri_host(o, lookup_next_host(&list));
-		put(o, ":");
-		put(o, port_of(c));
-		put(o, list != NULL ? "," : "/");
+		format_out_text(o, ":");
+		format_out_text(o, port_of(c));
+		format_out_text(o, list != NULL ? "," : "/");
 	}
-	put_percent(o, value_of(c->dbname));
+	put_percent(o, format_out_part(c->dbname));
 	if (c->sslmode[0] != '\0') {
-		put(o, "?sslmode=");
-		put(o, c->sslmode);
+		format_out_text(o, "?sslmode=");
+		format_out_text(o, c->sslmode);
 	}
 }
 
-static void put_conninfo(struct out *o, const char *key, struct lookup_part v)
+static void put_conninfo(struct format_out *o, const char *key,
+			 struct lookup_part v)
 {
 	if (v.n == 0)
 		return;
 	if (secret_len(o->bytes) > 0)
-		put(o, " ");
-	put(o, key);
-	put(o, "='");
-	put_escaped(o, v, "'\\");
-	put(o, "'");
+		format_out_text(o, " ");
+	format_out_text(o, key);
+	format_out_text(o, "='");
+	format_out_escaped(o, v, "'\\");
+	format_out_text(o, "'");
 }
 
-static void render_conninfo(struct out *o, const struct format_credential *c)
+static void render_conninfo(struct format_out *o,
+			    const struct format_credential *c)
 {
-	put_conninfo(o, "host", value_of(c->host));
-	put_conninfo(o, "port", value_of(port_of(c)));
-	put_conninfo(o, "dbname", value_of(c->dbname));
-	put_conninfo(o, "user", value_of(c->username));
+	put_conninfo(o, "host", format_out_part(c->host));
+	put_conninfo(o, "port", format_out_part(port_of(c)));
+	put_conninfo(o, "dbname", format_out_part(c->dbname));
+	put_conninfo(o, "user", format_out_part(c->username));
 	put_conninfo(o, "password", password_of(c));
-	put_conninfo(o, "sslmode", value_of(c->sslmode));
+	put_conninfo(o, "sslmode", format_out_part(c->sslmode));
 }
 
 /* PgBouncer's loader.c: a quote is doubled, nothing else is special. */
-static void put_doubled(struct out *o, struct lookup_part v)
+static void put_doubled(struct format_out *o, struct lookup_part v)
 {
-	put(o, "\"");
+	format_out_text(o, "\"");
 	for (size_t i = 0; i < v.n; i++) {
 		if (v.s[i] == '"')
-			put(o, "\"");
-		put_n(o, &v.s[i], 1);
+			format_out_text(o, "\"");
+		format_out_bytes(o, &v.s[i], 1);
 	}
-	put(o, "\"");
+	format_out_text(o, "\"");
 }
 
-static void render_userlist(struct out *o, const struct format_credential *c)
+static void render_userlist(struct format_out *o,
+			    const struct format_credential *c)
 {
-	put_doubled(o, value_of(c->username));
-	put(o, " ");
+	put_doubled(o, format_out_part(c->username));
+	format_out_text(o, " ");
 	put_doubled(o, password_of(c));
-	put(o, "\n");
+	format_out_text(o, "\n");
 }
 
 /* A control character would end a line or a string in some reader of each
@@ -292,17 +292,18 @@ static enum status check_values(enum format_kind kind,
 				struct reason *why)
 {
 	/* systemd drops an assignment that is not UTF-8; JSON has no other. */
-	bool utf8 = kind == FORMAT_JSON || kind == FORMAT_ENV;
+	bool utf8 = kind == FORMAT_JSON || kind == FORMAT_ENV ||
+		    kind == FORMAT_AWS;
 	const struct {
 		const char *what;
 		struct lookup_part value;
 	} all[] = {
-		{ "host", value_of(c->host) },
-		{ "port", value_of(c->port) },
-		{ "database name", value_of(c->dbname) },
-		{ "user name", value_of(c->username) },
-		{ "version", value_of(c->version) },
-		{ "sslmode", value_of(c->sslmode) },
+		{ "host", format_out_part(c->host) },
+		{ "port", format_out_part(c->port) },
+		{ "database name", format_out_part(c->dbname) },
+		{ "user name", format_out_part(c->username) },
+		{ "version", format_out_part(c->version) },
+		{ "sslmode", format_out_part(c->sslmode) },
 		{ "password", password_of(c) },
 	};
 
@@ -313,7 +314,8 @@ static enum status check_values(enum format_kind kind,
 		if (st != STATUS_OK)
 			return st;
 	}
-	if (c->username[0] == '\0')
+	/* A source of tokens may not know its user. */
+	if (c->username[0] == '\0' && kind != FORMAT_AWS)
 		return reason_set(why, STATUS_REFUSED,
 				  "the credential has no user name");
 	if (secret_len(c->password) == 0)
@@ -413,8 +415,9 @@ static enum status check_userlist(const struct format_credential *c,
 			  c->username, n, FORMAT_USERLIST_MAX);
 }
 
-static enum status check(enum format_kind kind,
-			 const struct format_credential *c, struct reason *why)
+static enum status check_credential(enum format_kind kind,
+				    const struct format_credential *c,
+				    struct reason *why)
 {
 	enum status st = check_values(kind, c, why);
 
@@ -427,12 +430,13 @@ static enum status check(enum format_kind kind,
 	return st;
 }
 
-static void render(enum format_kind kind, const struct format_credential *c,
-		   struct out *o)
+static void render_kind(enum format_kind kind,
+			const struct format_credential *c, struct format_out *o)
 {
 	switch (kind) {
 	case FORMAT_RAW:
-		put_n(o, secret_bytes(c->password), secret_len(c->password));
+		format_out_bytes(o, secret_bytes(c->password),
+				 secret_len(c->password));
 		break;
 	case FORMAT_JSON:
 		render_json(o, c);
@@ -452,30 +456,46 @@ static void render(enum format_kind kind, const struct format_credential *c,
 	case FORMAT_USERLIST:
 		render_userlist(o, c);
 		break;
+	case FORMAT_AWS:
+		render_aws(o, c);
+		break;
 	case FORMAT_COUNT:
 		o->failed = STATUS_ERROR;
 		break;
 	}
 }
 
+/* How many bytes go in, each of which may become FORMAT_EXPANSION. */
+static size_t size_of(enum format_kind kind, const struct format_credential *c)
+{
+	size_t n = strlen(c->host) + strlen(port_of(c)) + strlen(c->dbname) +
+		   strlen(c->username) + strlen(c->version) +
+		   strlen(c->sslmode) + secret_len(c->password);
+
+	/* A URI has the port behind each host, which may have one byte. */
+	if (kind == FORMAT_URI)
+		n += strlen(c->host) * (sizeof("65535") + 1);
+	/* A byte of these may become six, as \u00NN. */
+	for (size_t i = 0; kind == FORMAT_JSON && i < c->n_extra; i++)
+		if (c->extra[i].value != NULL)
+			n += strlen(c->extra[i].key) +
+			     2 * strlen(c->extra[i].value) + 2;
+	return n;
+}
+
 enum status format_render(enum format_kind kind,
 			  const struct format_credential *c,
 			  struct secret **ret_bytes, struct reason *why)
 {
-	struct out o = { NULL, STATUS_OK };
+	struct format_out o = { NULL, STATUS_OK };
 	size_t n, lines = 1;
-	enum status st = check(kind, c, why);
+	enum status st = check_credential(kind, c, why);
 
 	if (st != STATUS_OK)
 		return st;
 	if (kind == FORMAT_PGPASS)
 		lines = count_lookups(c->host);
-	n = strlen(c->host) + strlen(port_of(c)) + strlen(c->dbname) +
-	    strlen(c->username) + strlen(c->version) + strlen(c->sslmode) +
-	    secret_len(c->password);
-	/* A URI has the port behind each host, which may have one byte. */
-	if (kind == FORMAT_URI)
-		n += strlen(c->host) * (sizeof("65535") + 1);
+	n = size_of(kind, c);
 	if (n > (SECRET_CAP_MAX - FORMAT_OVERHEAD) / FORMAT_EXPANSION / lines)
 		return reason_set(why, STATUS_LIMIT,
 				  "the credential of %s is too large",
@@ -486,7 +506,7 @@ enum status format_render(enum format_kind kind,
 		return reason_set(why, st,
 				  "no locked memory for the credential of %s",
 				  c->username);
-	render(kind, c, &o);
+	render_kind(kind, c, &o);
 	if (o.failed != STATUS_OK) {
 		secret_free(o.bytes);
 		return reason_set(why, o.failed,
@@ -497,18 +517,18 @@ enum status format_render(enum format_kind kind,
 	return STATUS_OK;
 }
 
-enum status format_parse(const char *name, enum format_kind *ret_kind,
-			 struct reason *why)
+enum status format_parse(const char *name, bool ends,
+			 enum format_kind *ret_kind, struct reason *why)
 {
 	for (int i = 0; i < FORMAT_COUNT; i++)
-		if (strcmp(name, names[i]) == 0) {
+		if (strcmp(name, names[i]) == 0 && (ends || i != FORMAT_AWS)) {
 			*ret_kind = (enum format_kind)i;
 			return STATUS_OK;
 		}
 	return reason_set(why, STATUS_USAGE,
 			  "there is no format \"%s\"; choose from raw, json, "
-			  "pgpass, env, uri, conninfo, userlist",
-			  name);
+			  "pgpass, env, uri, conninfo, userlist%s",
+			  name, ends ? ", aws" : "");
 }
 
 const char *format_name(enum format_kind kind)

@@ -6,6 +6,7 @@
 #ifndef KEYTURN_FORMAT_H
 #define KEYTURN_FORMAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/lookup.h"
@@ -20,26 +21,38 @@ enum format_kind {
 	FORMAT_URI,	 /* postgresql://user:password@host:port/dbname */
 	FORMAT_CONNINFO, /* host='...' user='...' (libpq keyword form) */
 	FORMAT_USERLIST, /* "user" "password", of PgBouncer's auth_file */
+	FORMAT_AWS,	 /* a credential_process's answer; needs `expires` */
 	FORMAT_COUNT
 };
 
 /* The longest password in a userlist. */
 #define FORMAT_USERLIST_MAX 2047
 
+/* A member of the JSON object behind the usual ones. */
+struct format_member {
+	const char *key;
+	const char *value; /* NULL: left out */
+	bool bare;	   /* not a string: true, false */
+};
+
 struct format_credential {
 	const char *host;     /* one or, as in libpq, a list: "a,b"; "" when
 			     unknown.  The address where there is no name */
 	const char *port;     /* decimal, of each host; "" for 5432 */
 	const char *dbname;   /* "" means any in pgpass ("*") */
-	const char *username; /* never empty */
+	const char *username; /* empty for FORMAT_AWS only */
 	const char *version;  /* version id or "" */
 	const char *sslmode; /* "" or a libpq sslmode, for env, uri, conninfo */
 	const struct secret *password; /* never empty */
+	const char *expires; /* FORMAT_AWS: a time as RFC 3339 has it */
+	const struct format_member *extra; /* FORMAT_JSON */
+	size_t n_extra;
 };
 
-/* "raw", "json", ... to the kind; STATUS_USAGE lists what there is. */
-enum status format_parse(const char *name, enum format_kind *ret_kind,
-			 struct reason *why);
+/* "raw", "json", ... to the kind; STATUS_USAGE lists what there is.  ends: it is
+ * for something that expires, so FORMAT_AWS is among them. */
+enum status format_parse(const char *name, bool ends,
+			 enum format_kind *ret_kind, struct reason *why);
 const char *format_name(enum format_kind kind);
 
 /*

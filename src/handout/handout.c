@@ -97,7 +97,7 @@ enum status handout_get(struct opened *b, struct ledger *ledger,
 	enum format_kind kind;
 	enum status s;
 
-	s = format_parse(r->format, &kind, why);
+	s = format_parse(r->format, false, &kind, why);
 	if (s == STATUS_OK)
 		s = open_store(b, config_string(role, CONFIG_role_store),
 			       &store, why);

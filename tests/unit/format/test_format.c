@@ -41,6 +41,22 @@ static struct format_credential plain(const struct secret *password)
 		.version = "0a",
 		.sslmode = "verify-full",
 		.password = password,
+		.expires = "2026-11-21T03:00:00Z",
+	};
+}
+
+static struct format_credential sparse(const char *hosts, const char *username,
+				       const struct secret *password)
+{
+	return (struct format_credential){
+		.host = hosts,
+		.port = "",
+		.dbname = "",
+		.username = username,
+		.version = "",
+		.sslmode = "",
+		.password = password,
+		.expires = "2026-11-21T03:00:00Z",
 	};
 }
 
@@ -92,6 +108,9 @@ static void each_format_has_its_known_shape(void **state)
 			"host='db.example.com' port='5433' dbname='shop' "
 			"user='sap' password='s3cret' sslmode='verify-full'",
 		[FORMAT_USERLIST] = "\"sap\" \"s3cret\"\n",
+		[FORMAT_AWS] = "{\"Version\":1,\"AccessKeyId\":\"sap\","
+			       "\"SecretAccessKey\":\"s3cret\","
+			       "\"Expiration\":\"2026-11-21T03:00:00Z\"}",
 	};
 	struct secret *password = secret_of("s3cret", 6);
 	struct format_credential c = plain(password);
@@ -118,9 +137,12 @@ static void what_is_not_known_is_left_out(void **state)
 		[FORMAT_URI] = "postgresql://sap:x@:5432/",
 		[FORMAT_CONNINFO] = "port='5432' user='sap' password='x'",
 		[FORMAT_USERLIST] = "\"sap\" \"x\"\n",
+		[FORMAT_AWS] = "{\"Version\":1,\"AccessKeyId\":\"sap\","
+			       "\"SecretAccessKey\":\"x\","
+			       "\"Expiration\":\"2026-11-21T03:00:00Z\"}",
 	};
 	struct secret *password = secret_of("x", 1);
-	struct format_credential c = { "", "", "", "sap", "", "", password };
+	struct format_credential c = sparse("", "sap", password);
 
 	(void)state;
 	for (int i = 0; i < FORMAT_COUNT; i++) {
@@ -137,10 +159,83 @@ static void what_is_not_known_is_left_out(void **state)
 	secret_free(password);
 }
 
+static void json_has_the_extra_members_behind_the_others(void **state)
+{
+	const struct format_member extra[] = {
+		{ .key = "scope", .value = "a \"b\"\x01" },
+		{ .key = "role", .value = NULL },
+		{ .key = "realm", .value = "" },
+		{ .key = "stale", .value = "false", .bare = true },
+	};
+	struct secret *password = secret_of("x", 1);
+	struct format_credential c = sparse("", "sap", password);
+	char *got;
+
+	(void)state;
+	c.extra = extra;
+	c.n_extra = 4;
+	got = rendered(FORMAT_JSON, &c);
+	assert_string_equal(got, "{\"engine\":\"postgres\",\"port\":\"5432\","
+				 "\"username\":\"sap\",\"password\":\"x\","
+				 "\"scope\":\"a \\\"b\\\"\\u0001\","
+				 "\"realm\":\"\",\"stale\":false}");
+	free(got);
+	secret_free(password);
+}
+
+/* Every byte of them may become six. */
+static void long_extra_members_have_room(void **state)
+{
+	static char value[2001];
+	const struct format_member extra[] = { { .key = "scope",
+						 .value = value } };
+	struct secret *password = secret_of("x", 1);
+	struct format_credential c = sparse("", "sap", password);
+	char *got;
+
+	(void)state;
+	memset(value, '\x01', sizeof(value) - 1);
+	c.extra = extra;
+	c.n_extra = 1;
+	got = rendered(FORMAT_JSON, &c);
+	assert_true(strlen(got) > 6 * (sizeof(value) - 1));
+	free(got);
+	secret_free(password);
+}
+
+static void aws_is_for_what_expires(void **state)
+{
+	enum format_kind kind = FORMAT_RAW;
+	struct reason why;
+
+	(void)state;
+	assert_int_equal(format_parse("aws", false, &kind, &why), STATUS_USAGE);
+	assert_null(strstr(why.text, ", aws"));
+	assert_int_equal(format_parse("aws", true, &kind, &why), STATUS_OK);
+	assert_int_equal(kind, FORMAT_AWS);
+	assert_int_equal(format_parse("xml", true, &kind, &why), STATUS_USAGE);
+	assert_non_null(strstr(why.text, ", aws"));
+}
+
+/* A source of tokens may not know its user. */
+static void aws_needs_no_user_name(void **state)
+{
+	struct secret *password = secret_of("a\"b", 3);
+	struct format_credential c = sparse("", "", password);
+	char *got = rendered(FORMAT_AWS, &c);
+
+	(void)state;
+	assert_string_equal(got, "{\"Version\":1,\"AccessKeyId\":\"\","
+				 "\"SecretAccessKey\":\"a\\\"b\","
+				 "\"Expiration\":\"2026-11-21T03:00:00Z\"}");
+	free(got);
+	secret_free(password);
+}
+
 static void a_quote_in_a_userlist_is_doubled(void **state)
 {
 	struct secret *password = secret_of("a\"b\\c'", 6);
-	struct format_credential c = plain(password);
+	struct format_credential c = sparse("", "sap", password);
 	char *got;
 
 	(void)state;
@@ -289,7 +384,7 @@ static void libpq_finds_the_password_in_a_pgpass_line(void **state)
 static void assert_lines(const char *hosts, const char *want)
 {
 	struct secret *password = secret_of("x", 1);
-	struct format_credential c = { hosts, "", "", "u", "", "", password };
+	struct format_credential c = sparse(hosts, "u", password);
 	char *got = rendered(FORMAT_PGPASS, &c);
 
 	assert_string_equal(got, want);
@@ -335,9 +430,8 @@ static void a_libpq_finds_its_line_for_any_kind_of_host(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct format_credential c = { cases[i].hosts, "", "",
-					       "sap",	       "", "",
-					       password };
+		struct format_credential c =
+			sparse(cases[i].hosts, "sap", password);
 		char path[] = "/tmp/test_format.XXXXXX";
 		char *lines = rendered(FORMAT_PGPASS, &c), conninfo[256];
 		int fd = mkstemp(path);
@@ -596,11 +690,12 @@ static void names_and_kinds_are_each_others_inverse(void **state)
 	for (int i = 0; i < FORMAT_COUNT; i++) {
 		const char *name = format_name((enum format_kind)i);
 
-		assert_int_equal(format_parse(name, &kind, &why), STATUS_OK);
+		assert_int_equal(format_parse(name, true, &kind, &why),
+				 STATUS_OK);
 		assert_int_equal(kind, i);
 	}
-	assert_int_equal(format_parse("RAW", &kind, &why), STATUS_USAGE);
-	assert_int_equal(kind, FORMAT_USERLIST);
+	assert_int_equal(format_parse("RAW", true, &kind, &why), STATUS_USAGE);
+	assert_int_equal(kind, FORMAT_COUNT - 1);
 	for (int i = 0; i < FORMAT_COUNT; i++)
 		assert_non_null(
 			strstr(why.text, format_name((enum format_kind)i)));
@@ -611,6 +706,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_format_has_its_known_shape),
 		cmocka_unit_test(what_is_not_known_is_left_out),
+		cmocka_unit_test(json_has_the_extra_members_behind_the_others),
+		cmocka_unit_test(long_extra_members_have_room),
+		cmocka_unit_test(aws_is_for_what_expires),
+		cmocka_unit_test(aws_needs_no_user_name),
 		cmocka_unit_test(a_quote_in_a_userlist_is_doubled),
 		cmocka_unit_test(
 			a_password_that_breaks_an_auth_file_is_refused),
