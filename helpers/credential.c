@@ -3,7 +3,10 @@
  * Entry of keyturn-credential: harden, parse, ask, say why it failed.  Must
  * never write a secret anywhere but to standard output.
  */
-#include "helpers/credential.h"
+#include "helpers/credential_exec.h"
+#include "helpers/credential_list.h"
+#include "helpers/credential_protocol.h"
+#include "helpers/credential_show.h"
 
 #include <fcntl.h>
 #include <signal.h>

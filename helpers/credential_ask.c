@@ -3,12 +3,13 @@
  * Questions to the agent; must never believe an answer to something else, nor
  * keep a secret outside of locked memory.
  */
+#include "helpers/credential_ask.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "helpers/credential.h"
 #include "wire/wire_client.h"
 
 /* A reply of LIST has no secret and may be large; any other is one secret and

@@ -8,6 +8,8 @@
  * and so is a memfd after fchmod (consumers.md finding 7).  The command
  * inherits the descriptor; its children do too unless they close it.
  */
+#include "helpers/credential_exec.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,7 +23,8 @@
 
 #include "base/log.h"
 #include "format/format.h"
-#include "helpers/credential.h"
+#include "helpers/credential_run.h"
+#include "helpers/credential_show.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */

@@ -3,7 +3,8 @@
  * Which role somebody means, from options, URIs and protocols; must never let
  * through what the wire does not carry, nor a password.
  */
-#include "helpers/credential.h"
+
+#include "helpers/credential_key.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* What there is, and when it changes; must never ask for a secret where a
  * description does. */
+#include "helpers/credential_list.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "base/text.h"
-#include "helpers/credential.h"
+#include "helpers/credential_show.h"
 
 #define LIST_MAX      ((size_t)16 * 1024 * 1024)
 #define WATCH_WAIT_MS 30000

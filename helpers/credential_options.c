@@ -3,6 +3,8 @@
  * The command line, whose first word may be the name of a protocol; must never
  * take a secret from it.
  */
+#include "helpers/credential_options.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -13,7 +15,7 @@
 #include "base/duration.h"
 #include "base/encode.h"
 #include "base/text.h"
-#include "helpers/credential.h"
+#include "helpers/credential_show.h"
 
 #define DEFAULT_TIMEOUT_MS 10000
 #define DEFAULT_WAIT_MS	   5000	  /* of exec --retry */

@@ -11,7 +11,9 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/now.h"
+#include "helpers/credential_protocol.h"
 #include "helpers/credential_request.h"
+#include "helpers/credential_show.h"
 
 /* ---- Standard input ----------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
 #ifndef KEYTURN_CREDENTIAL_REQUEST_H
 #define KEYTURN_CREDENTIAL_REQUEST_H
 
-#include "helpers/credential.h"
+#include "helpers/credential_key.h"
 
 /* What docker's own helpers say, to the letter; docker compares. */
 #define CREDENTIAL_REQUEST_NO_URL   "no credentials server URL"

@@ -3,6 +3,8 @@
  * A command as a child, as if we were not there: its signals are ours and ours
  * are its.  Must never swallow a signal that was meant to end it.
  */
+#include "helpers/credential_run.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

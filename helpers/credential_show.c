@@ -3,6 +3,8 @@
  * One credential in the form that was asked for, on standard output; must never
  * write a part of it anywhere else, nor call a lost write a success.
  */
+#include "helpers/credential_show.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +17,6 @@
 #include "base/text.h"
 #include "format/format.h"
 #include "format/format_out.h"
-#include "helpers/credential.h"
 
 /* Of keys and punctuation of a form that is made here. */
 #define OVERHEAD 512

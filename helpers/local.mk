@@ -5,16 +5,16 @@
 noinst_LIBRARIES += libcredential.a
 libcredential_a_SOURCES = \
 	helpers/credential.def helpers/credential.h \
-	helpers/credential_ask.c \
-	helpers/credential_exec.c \
+	helpers/credential_ask.c helpers/credential_ask.h \
+	helpers/credential_exec.c helpers/credential_exec.h \
 	helpers/credential_json.c helpers/credential_json.h \
-	helpers/credential_key.c \
-	helpers/credential_list.c \
-	helpers/credential_options.c \
-	helpers/credential_protocol.c \
+	helpers/credential_key.c helpers/credential_key.h \
+	helpers/credential_list.c helpers/credential_list.h \
+	helpers/credential_options.c helpers/credential_options.h \
+	helpers/credential_protocol.c helpers/credential_protocol.h \
 	helpers/credential_request.c helpers/credential_request.h \
-	helpers/credential_run.c \
-	helpers/credential_show.c
+	helpers/credential_run.c helpers/credential_run.h \
+	helpers/credential_show.c helpers/credential_show.h
 libcredential_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 
 bin_PROGRAMS += keyturn-credential

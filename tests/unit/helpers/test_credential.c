@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "helpers/credential.h"
 #include "helpers/credential_json.h"
 #include "helpers/credential_request.h"
+#include "helpers/credential_show.h"
 
 #define VERSION_ID "cc464a44-9f1a-4a55-8f0e-3f6f6f1c2d3e"
 #define NOW_US	   INT64_C(1800000000000000) /* 2027-01-15T08:00:00Z */
