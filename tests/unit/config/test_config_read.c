@@ -413,6 +413,8 @@ static void a_control_character_is_refused(void **state)
 			"2: the line holds the control character 0x7f");
 	config_tree_bad("[keyturn]\njobs = 4\xC2\x85\n",
 			"2: the line holds the control character U+0085");
+	config_tree_bad("[role sap]\nrolname = sa\xC2\x9Bp\n",
+			"2: the line holds the control character U+009B");
 }
 
 static void a_tab_inside_a_value_is_refused(void **state)
