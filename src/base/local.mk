@@ -26,6 +26,7 @@ libbase_a_SOURCES = \
 	src/base/secret_source.c src/base/secret_source.h \
 	src/base/secret_wipe.c src/base/secret_wipe.h \
 	src/base/status.c src/base/status.def src/base/status.h \
+	src/base/map.c src/base/map.h \
 	src/base/text.c src/base/text.h \
 	src/base/thread.c src/base/thread.h \
 	src/base/thread_pool.c src/base/thread_pool.h \

@@ -8,6 +8,8 @@
 
 #include "base/text.h"
 
+#define BUCKETS 4096
+
 enum status agent_cache_new(const struct now *now, struct secret *key,
 			    uint64_t seed,
 			    const struct agent_cache_hooks *hooks,
@@ -15,8 +17,12 @@ enum status agent_cache_new(const struct now *now, struct secret *key,
 {
 	struct agent_cache *c = calloc(1, sizeof(*c));
 
-	if (!c)
+	if (c)
+		c->by_name = map_new(BUCKETS);
+	if (!c || !c->by_name) {
+		free(c);
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	}
 	c->now = now;
 	c->key = key;
 	c->random = seed | 1;
@@ -41,6 +47,7 @@ void agent_cache_free(struct agent_cache *c)
 		c->first = s->next;
 		free_secret(s);
 	}
+	map_free(c->by_name);
 	secret_free(c->key);
 	free(c);
 }
@@ -196,24 +203,29 @@ void agent_cache_want_begin(struct agent_cache *c)
 		s->wanted = false;
 }
 
-/* FNV-1a: the names are the operator's own. */
-static size_t bucket_of(const char *name)
+static uint32_t hash_of(const char *name, const char *store)
 {
-	uint32_t h = 2166136261u;
+	return map_hash_text(map_hash_text(MAP_HASH, name), store);
+}
 
-	for (; *name; name++)
-		h = (h ^ (unsigned char)*name) * 16777619u;
-	return h % AGENT_CACHE_BUCKETS;
+struct key {
+	const char *name, *store;
+};
+
+static bool is_key(const void *thing, const void *key)
+{
+	const struct agent_secret *s = thing;
+	const struct key *k = key;
+
+	return strcmp(s->name, k->name) == 0 && strcmp(s->store, k->store) == 0;
 }
 
 struct agent_secret *agent_cache_find(const struct agent_cache *c,
 				      const char *name, const char *store)
 {
-	for (struct agent_secret *s = c->by_name[bucket_of(name)]; s;
-	     s = s->beside)
-		if (strcmp(s->name, name) == 0 && strcmp(s->store, store) == 0)
-			return s;
-	return NULL;
+	const struct key k = { name, store };
+
+	return map_find(c->by_name, hash_of(name, store), is_key, &k);
 }
 
 /* A query that is under way was asked for less than is wanted now. */
@@ -246,8 +258,7 @@ enum status agent_cache_want(struct agent_cache *c,
 		s->serial = ++c->serial;
 		s->next = c->first;
 		c->first = s;
-		s->beside = c->by_name[bucket_of(s->name)];
-		c->by_name[bucket_of(s->name)] = s;
+		map_put(c->by_name, s, hash_of(s->name, s->store));
 	}
 	if (wish->want_previous && !s->previous.has_mac) {
 		s->previous.id[0] = '\0';
@@ -266,15 +277,6 @@ enum status agent_cache_want(struct agent_cache *c,
 		ask_again(s);
 	*ret = s;
 	return STATUS_OK;
-}
-
-static void unlink_name(struct agent_cache *c, struct agent_secret *s)
-{
-	struct agent_secret **at = &c->by_name[bucket_of(s->name)];
-
-	while (*at != s)
-		at = &(*at)->beside;
-	*at = s->beside;
 }
 
 bool agent_cache_restore(struct agent_cache *c, struct agent_secret *kept)
@@ -314,7 +316,7 @@ void agent_cache_want_end(struct agent_cache *c)
 			continue;
 		}
 		*at = s->next;
-		unlink_name(c, s);
+		map_remove(c->by_name, s);
 		free_secret(s);
 	}
 }

@@ -26,6 +26,7 @@
 #define KEYTURN_AGENT_CACHE_CACHE_H
 
 #include "agent/cache/ask.h"
+#include "base/map.h"
 #include "base/now.h"
 #include "crypto/digest.h"
 
@@ -42,8 +43,8 @@ struct agent_version {
 };
 
 struct agent_secret {
-	struct agent_secret *next;   /* of the cache */
-	struct agent_secret *beside; /* of the same hash */
+	struct map_link by_name;
+	struct agent_secret *next; /* of the cache */
 	uint64_t serial;
 	char name[AGENT_NAME_SIZE];
 	char store[AGENT_NAME_SIZE];

@@ -6,7 +6,6 @@
 #include "agent/cache/cache.h"
 
 #define AGENT_CACHE_RETRY_US NOW_SECOND /* the first; then twice as long */
-#define AGENT_CACHE_BUCKETS  4096
 
 struct agent_cache {
 	const struct now *now;
@@ -16,7 +15,7 @@ struct agent_cache {
 	struct agent_cache_hooks hooks;
 	struct agent_cache_settings settings;
 	struct agent_secret *first;
-	struct agent_secret *by_name[AGENT_CACHE_BUCKETS];
+	struct map *by_name; /* and store */
 };
 
 /* us, a tenth more or less: ten thousand secrets are not asked for at once. */

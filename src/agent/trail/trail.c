@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/trail/writer.h"
+#include "base/map.h"
 #include "base/text.h"
 
 #define BUCKETS	    4096
@@ -20,7 +21,7 @@ enum entry_state {
 };
 
 struct entry {
-	struct entry *next; /* of the bucket */
+	struct map_link link;
 	enum entry_state state;
 	bool waits;	 /* somebody's reply waits for it */
 	uint64_t ticket; /* of the event; 0 once its hand-out is done */
@@ -32,8 +33,7 @@ struct entry {
 struct agent_trail {
 	const struct now *now;
 	struct agent_trail_writer *writer;
-	struct entry *buckets[BUCKETS];
-	size_t n;
+	struct map *entries;
 	uint64_t tickets;
 	/* A count that could not be written: nothing is handed out. */
 	unsigned owed;
@@ -51,8 +51,12 @@ enum status agent_trail_new(struct ledger *ledger, const struct now *now,
 	if (!t)
 		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
 	t->now = now;
-	s = agent_trail_writer_new(ledger, now, wake, arg, &t->writer, why);
+	t->entries = map_new(BUCKETS);
+	s = t->entries ? agent_trail_writer_new(ledger, now, wake, arg,
+						&t->writer, why) :
+			 reason_set(why, STATUS_NO_MEMORY, "out of memory");
 	if (s != STATUS_OK) {
+		map_free(t->entries);
 		free(t);
 		return s;
 	}
@@ -60,27 +64,23 @@ enum status agent_trail_new(struct ledger *ledger, const struct now *now,
 	return STATUS_OK;
 }
 
-static void hash_text(uint32_t *h, const char *s)
-{
-	do
-		*h = (*h ^ (unsigned char)*s) * 16777619u;
-	while (*s++);
-}
-
 static uint32_t hash_line(const struct agent_trail_writer_line *l)
 {
-	uint32_t h = 2166136261u ^ l->uid ^ (l->stale ? 0x5a5a0000u : 0);
+	uint32_t h = map_hash(MAP_HASH, &l->uid, sizeof(l->uid));
 
-	hash_text(&h, l->role);
-	hash_text(&h, l->version);
-	hash_text(&h, l->operation);
-	hash_text(&h, l->whom);
-	return h;
+	h = map_hash(h, &l->stale, sizeof(l->stale));
+	h = map_hash_text(h, l->role);
+	h = map_hash_text(h, l->version);
+	h = map_hash_text(h, l->operation);
+	return map_hash_text(h, l->whom);
 }
 
-static bool is_same(const struct agent_trail_writer_line *a,
-		    const struct agent_trail_writer_line *b)
+static bool is_same(const void *thing, const void *key)
 {
+	const struct agent_trail_writer_line *a =
+		&((const struct entry *)thing)->line;
+	const struct agent_trail_writer_line *b = key;
+
 	return a->uid == b->uid && a->stale == b->stale &&
 	       strcmp(a->role, b->role) == 0 &&
 	       strcmp(a->version, b->version) == 0 &&
@@ -116,11 +116,7 @@ static void line_of(const struct agent_act *act,
 static struct entry *find_entry(struct agent_trail *t,
 				const struct agent_trail_writer_line *l)
 {
-	struct entry *e = t->buckets[hash_line(l) % BUCKETS];
-
-	while (e && !is_same(&e->line, l))
-		e = e->next;
-	return e;
+	return map_find(t->entries, hash_line(l), is_same, l);
 }
 
 /* Write the count of e; it is owed until it is written. */
@@ -154,14 +150,13 @@ static struct entry *begin_entry(struct agent_trail *t,
 				 const struct agent_trail_writer_line *l,
 				 bool waits)
 {
-	size_t b = hash_line(l) % BUCKETS;
 	size_t most = waits ? ENTRIES_MAX : ENTRIES_MAX / 2;
 	struct entry *e;
 
 	/* Notes wait for the next tick: a sweep for each would cost more. */
-	if (waits && t->n >= most && t->owed == 0)
+	if (waits && map_count(t->entries) >= most && t->owed == 0)
 		agent_trail_flush(t);
-	e = t->n < most ? calloc(1, sizeof(*e)) : NULL;
+	e = map_count(t->entries) < most ? calloc(1, sizeof(*e)) : NULL;
 	if (!e)
 		return NULL;
 	e->line = *l;
@@ -169,9 +164,7 @@ static struct entry *begin_entry(struct agent_trail *t,
 		free(e);
 		return NULL;
 	}
-	e->next = t->buckets[b];
-	t->buckets[b] = e;
-	t->n++;
+	map_put(t->entries, e, hash_line(l));
 	return e;
 }
 
@@ -238,26 +231,19 @@ bool agent_trail_has(struct agent_trail *t, const struct agent_act *act)
 static void sweep_entries(struct agent_trail *t, bool all)
 {
 	int64_t now = now_boot(t->now);
+	struct entry *e, *next;
 
-	for (size_t b = 0; b < BUCKETS && t->n > 0; b++) {
-		struct entry **at = &t->buckets[b], *e;
+	for (e = map_next(t->entries, NULL); e; e = next) {
+		int64_t life = e->state == ENTRY_FAILED ? RETRY_US :
+							  AGENT_TRAIL_WINDOW_US;
 
-		while ((e = *at) != NULL) {
-			int64_t life = e->state == ENTRY_FAILED ?
-					       RETRY_US :
-					       AGENT_TRAIL_WINDOW_US;
-
-			if (e->state == ENTRY_WRITING ||
-			    (!all && now - e->since_us < life) ||
-			    (e->more > 0 &&
-			     (t->owed > 0 || !write_count(t, e)))) {
-				at = &e->next;
-				continue;
-			}
-			*at = e->next;
-			free(e);
-			t->n--;
-		}
+		next = map_next(t->entries, e);
+		if (e->state == ENTRY_WRITING ||
+		    (!all && now - e->since_us < life) ||
+		    (e->more > 0 && (t->owed > 0 || !write_count(t, e))))
+			continue;
+		map_remove(t->entries, e);
+		free(e);
 	}
 }
 
@@ -312,18 +298,17 @@ const char *agent_trail_trouble(const struct agent_trail *t)
 
 void agent_trail_free(struct agent_trail *t)
 {
-	struct entry *e;
+	struct entry *e, *next;
 
 	if (!t)
 		return;
 	t->owed = 0; /* the last try */
 	agent_trail_flush(t);
 	agent_trail_writer_free(t->writer);
-	for (size_t b = 0; b < BUCKETS; b++) {
-		while ((e = t->buckets[b]) != NULL) {
-			t->buckets[b] = e->next;
-			free(e);
-		}
+	for (e = map_next(t->entries, NULL); e; e = next) {
+		next = map_next(t->entries, e);
+		free(e);
 	}
+	map_free(t->entries);
 	free(t);
 }
