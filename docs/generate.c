@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Prints the documents that are made from tables: settings.def, commands.def,
- * status.def and states.def.  Its output is committed; tests/lint/generated
- * compares.
+ * status.def, states.def and resolve.def.  Its output is committed;
+ * tests/lint/generated compares.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -99,6 +99,12 @@ static const struct row rows[] = {
 #define ROW(from, event, guard, to, action, died, sentence) \
 	{ #from, #event, #guard, #to, #action, #died, sentence },
 #include "rotation/states.def"
+};
+
+static const struct word verdicts[] = {
+#define VERDICT(event, condition, sentence) { #event, sentence, NULL },
+#include "rotation/resolve.def"
+	{ NULL, NULL, NULL }
 };
 
 struct wire_row {
@@ -527,6 +533,11 @@ static void protocol_markdown(struct text *t)
 	protocol_words(t, "Events", engine_events);
 	protocol_words(t, "Guards", guards);
 	protocol_words(t, "Actions", actions);
+	protocol_words(t,
+		       "What RESOLVE concludes\n\nFrom marker and store, by "
+		       "the first row of `src/rotation/resolve.def` that "
+		       "holds.",
+		       verdicts);
 	protocol_diagram(t);
 	text_add(t, "\n## Rows\n\nWhat the next run does if this one dies in "
 		    "the state that a row leads to, before or\nafter its "

@@ -3,6 +3,8 @@ noinst_LIBRARIES += librotation.a
 librotation_a_SOURCES = \
 	src/rotation/states.def \
 	src/rotation/engine.c src/rotation/engine.h \
+	src/rotation/resolve.c src/rotation/resolve.def \
+	src/rotation/resolve.h \
 	src/rotation/runner.c src/rotation/runner.h \
 	src/rotation/runner_cluster.c src/rotation/runner_cluster.h \
 	src/rotation/runner_deliver.c src/rotation/runner_deliver.h \

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "rotation/resolve.h"
 #include "rotation/runner_env.h"
 #include "rotation/runner_ledger.h"
 #include "rotation/runner_login.h"
@@ -142,7 +143,7 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 	return s == STATUS_CONFLICT ? ENGINE_ON_BUSY : cluster_event(s);
 }
 
-static enum engine_event foreign(const struct runner *r, struct reason *why)
+static void explain_foreign(const struct runner *r, struct reason *why)
 {
 	const char *role = r->job->role;
 
@@ -179,28 +180,6 @@ static enum engine_event foreign(const struct runner *r, struct reason *why)
 			"If no other does, run keyturn thaw and then keyturn "
 			"rotate --emergency, which replaces the password",
 			r->marker.live_version, role);
-	return ENGINE_ON_FOREIGN;
-}
-
-/*
- * The marker came with a branch of the database.  Where the store has what it
- * names, the secret is the parent's, and stays it; otherwise the role is rotated
- * here as one that is new, whatever password it brought along (L16).
- */
-static enum engine_event branched(const struct runner *r, const char *live,
-				  struct reason *why)
-{
-	if (!*live || !store_find_id(&r->state, live))
-		return ENGINE_ON_NEVER;
-	reason_set(
-		why, STATUS_REFUSED,
-		"cluster %s is another branch than the marker of role %s was "
-		"written on, and this secret is that one's: give the branch a "
-		"[role] section of its own, with rolname = %s; if this "
-		"cluster replaced that one (restored or renamed), run keyturn "
-		"rotate --emergency, which makes the secret its own",
-		r->job->cluster->name, r->job->role, r->job->rolname);
-	return ENGINE_ON_BRANCHED;
 }
 
 /*
@@ -208,7 +187,7 @@ static enum engine_event branched(const struct runner *r, const char *live,
  * other claim can commit an apply, and whoever claims later finds the store as
  * we found it, or the compare-and-swap of our staging fails (INV2).
  */
-static enum engine_event look(struct runner *r, struct reason *why)
+static enum engine_event read_marker(struct runner *r, struct reason *why)
 {
 	struct cluster *t = r->job->cluster;
 	enum status s;
@@ -220,151 +199,202 @@ static enum engine_event look(struct runner *r, struct reason *why)
 		r->session_bad = true;
 		return ENGINE_ON_CLUSTER_DOWN;
 	}
-	if (strcmp(r->marker.claim, r->claim) == 0)
-		return ENGINE_ON_OK;
-	reason_set(why, STATUS_BUSY,
-		   "another rotation of role %s took the claim", r->job->role);
-	return ENGINE_ON_BUSY;
+	return ENGINE_ON_OK;
 }
 
 /*
  * Without a marker a login says what is live, and that was before the claim:
- * whoever wrote the store in between may have changed it since.  A new login
- * tells; what is given up with the session is nobody's to take over.
+ * another rotator that wrote the store in between may have changed it since.
  */
-static bool login_is_old(struct runner *r, struct reason *why)
+static bool login_is_old(struct runner *r)
 {
 	bool old = r->job->cluster->unmarked && r->login_revision[0] &&
 		   strcmp(r->login_revision, r->state.revision) != 0;
 
 	r->login_revision[0] = '\0'; /* from now on only we write */
-	if (!old)
-		return false;
-	reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
-		   "another rotation of role %s ended between this one's login "
-		   "and its claim",
-		   r->job->role);
-	r->session_bad = true;
-	r->claim[0] = '\0';
-	return true;
+	return old;
 }
 
-/*
- * An older version is live: a restore.  Where only a login said so, and through
- * a proxy that remembers passwords, one with CURRENT is asked for, too: taken,
- * CURRENT is what is live (RIGHT).
- */
-static enum engine_event older_live(struct runner *r, const char *live,
-				    struct reason *why)
+static struct resolve_facts facts_of(const struct runner *r)
 {
-	enum engine_event ev;
-
-	if (r->job->cluster->unmarked && r->job->refusal_wait_us > 0 &&
-	    r->current[0]) {
-		ev = runner_login_probe(r, why);
-		if (ev == ENGINE_ON_RIGHT || ev == ENGINE_ON_STORE_DOWN ||
-		    ev == ENGINE_ON_CORRUPT)
-			return ev;
-		if (ev != ENGINE_ON_WRONG ||
-		    runner_login_proxy_may_remember(r)) {
-			reason_set(why, STATUS_BUSY,
-				   "role %s logs in with an older password, "
-				   "which a proxy may remember: whether the "
-				   "store's current one is dead cannot be told "
-				   "yet; try again later",
-				   r->job->role);
-			return ENGINE_ON_BUSY;
-		}
-		reason_clear(why);
-		text_copy(r->version, sizeof(r->version), live);
-	}
-	runner_ledger_note(
-		r, "restore", live, STATUS_OK,
-		"an older version is live: the database was restored; "
-		"CURRENT is pointed at it, then the role is rotated",
-		-1);
-	return ENGINE_ON_RING_LIVE;
-}
-
-static enum engine_event pending_doubted(const struct runner *r,
-					 struct reason *why)
-{
-	if (r->job->mode == ENGINE_MODE_IMPORT)
-		reason_set(why, STATUS_REFUSED,
-			   "the outcome of a rotation of role %s is open, and "
-			   "its password may still become live after an "
-			   "import; keyturn recover %s first",
-			   r->job->role, r->job->role);
-	return ENGINE_ON_PENDING_DOUBTED;
-}
-
-enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
-{
-	const char *live = r->marker.live_version;
-	const char *pending, *current;
-	const struct store_version *v;
 	const struct engine *e = &r->engine;
-	bool ours_open = e->staged && !e->applied && !e->finishing;
+	const char *live = r->marker.live_version;
+	const struct store_version *v = store_find_id(&r->state, live);
+
+	return (struct resolve_facts){
+		.live = live,
+		.own = r->own,
+		.pending = runner_store_id(r, STORE_LABEL_PENDING),
+		.current = runner_store_id(r, STORE_LABEL_CURRENT),
+		.held = *live && v,
+		.label = v ? v->label : STORE_LABEL_RING,
+		.claim_lost = strcmp(r->marker.claim, r->claim) != 0,
+		.ours_open = e->staged && !e->applied && !e->finishing,
+		.branched = r->marker.branched,
+		.renamed = r->marker.renamed,
+		.foreign = r->marker.foreign,
+		.doubts = r->job->cluster->doubts,
+	};
+}
+
+static enum engine_event gather_facts(struct runner *r, struct resolve_facts *f,
+				      struct reason *why)
+{
 	enum engine_event ev;
-	bool doubted;
 	enum status s;
 
 	do {
 		s = runner_store_describe(r, why);
 		if (s != STATUS_OK)
 			return runner_store_read_event(s);
-		ev = look(r, why);
+		ev = read_marker(r, why);
 		if (ev != ENGINE_ON_OK)
 			return ev;
-		pending = runner_store_id(r, STORE_LABEL_PENDING);
-		current = runner_store_id(r, STORE_LABEL_CURRENT);
+		*f = facts_of(r);
 		/* Another process may have moved on since: only the store
 		 * itself may say that a version is not CURRENT. */
-	} while (r->state.remembered && strcmp(current, live) != 0);
-	if (login_is_old(r, why))
-		return ENGINE_ON_CLUSTER_DOWN;
-	if (ours_open && *live && strcmp(live, r->own) == 0 &&
-	    strcmp(current, r->own) == 0)
-		return ENGINE_ON_PROMOTED;
-	if (ours_open && strcmp(live, r->own) != 0 &&
-	    strcmp(pending, r->own) != 0) {
+	} while (r->state.remembered && !f->claim_lost &&
+		 strcmp(f->current, f->live) != 0);
+	f->login_old = !f->claim_lost && login_is_old(r);
+	return ENGINE_ON_OK;
+}
+
+/*
+ * An older version seems to be live.  Where only a login said so, and through a
+ * proxy that remembers passwords, a login with CURRENT is asked for, too.
+ */
+static enum engine_event gather_login(struct runner *r, struct resolve_facts *f,
+				      struct reason *why)
+{
+	enum engine_event ev;
+
+	if (!r->job->cluster->unmarked || r->job->refusal_wait_us <= 0 ||
+	    !*f->current)
+		return ENGINE_ON_OK;
+	ev = runner_login_probe(r, why);
+	if (ev == ENGINE_ON_STORE_DOWN || ev == ENGINE_ON_CORRUPT)
+		return ev;
+	if (ev == ENGINE_ON_RIGHT)
+		f->login = RESOLVE_LOGIN_TAKEN;
+	else if (ev != ENGINE_ON_WRONG || runner_login_proxy_may_remember(r))
+		f->login = RESOLVE_LOGIN_UNCLEAR;
+	else
+		f->login = RESOLVE_LOGIN_REFUSED;
+	if (f->login == RESOLVE_LOGIN_REFUSED)
+		reason_clear(why);
+	return ENGINE_ON_OK;
+}
+
+static void explain_busy(const struct runner *r, const struct resolve_facts *f,
+			 struct reason *why)
+{
+	if (f->claim_lost)
+		reason_set(why, STATUS_BUSY,
+			   "another rotation of role %s took the claim",
+			   r->job->role);
+	else
+		reason_set(why, STATUS_BUSY,
+			   "role %s logs in with an older password, which a "
+			   "proxy may remember: whether the store's current "
+			   "one is dead cannot be told yet; try again later",
+			   r->job->role);
+}
+
+static void explain_verdict(const struct runner *r,
+			    const struct resolve_facts *f, enum engine_event ev,
+			    struct reason *why)
+{
+	const char *role = r->job->role;
+
+	if (ev == ENGINE_ON_BUSY)
+		explain_busy(r, f, why);
+	else if (ev == ENGINE_ON_CLUSTER_DOWN)
+		reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+			   "another rotation of role %s ended between this "
+			   "one's login and its claim",
+			   role);
+	else if (ev == ENGINE_ON_LOST)
 		reason_set(why, STATUS_BUSY,
 			   "another rotation of role %s staged a version while "
 			   "the outcome of this one was open",
-			   r->job->role);
-		return ENGINE_ON_LOST;
-	}
-	if (r->marker.branched)
-		return branched(r, live, why);
-	/* A row of another name or oid that names one of our versions is ours
-	 * all the same.  Otherwise it tells nothing, and a login with CURRENT
-	 * does, as where there is no row. */
-	if (r->marker.renamed && !store_find_id(&r->state, live))
-		return *current ? ENGINE_ON_UNMARKED : foreign(r, why);
-	if (r->marker.foreign)
-		return foreign(r, why);
-	doubted = *pending && r->job->cluster->doubts;
-	if (!*live && *current)
-		return ENGINE_ON_UNMARKED;
-	if (!*live)
-		return doubted ? pending_doubted(r, why) : ENGINE_ON_NEVER;
-	v = store_find_id(&r->state, live);
-	if (!v)
-		return foreign(r, why);
-	text_copy(r->version, sizeof(r->version), live);
-	if (v->label == STORE_LABEL_PENDING) {
+			   role);
+	else if (ev == ENGINE_ON_BRANCHED)
+		reason_set(
+			why, STATUS_REFUSED,
+			"cluster %s is another branch than the marker of role "
+			"%s was written on, and this secret is that one's: "
+			"give the branch a [role] section of its own, with "
+			"rolname = %s; if this cluster replaced that one "
+			"(restored or renamed), run keyturn rotate "
+			"--emergency, which makes the secret its own",
+			r->job->cluster->name, role, r->job->rolname);
+	else if (ev == ENGINE_ON_FOREIGN)
+		explain_foreign(r, why);
+	else if (ev == ENGINE_ON_PENDING_DOUBTED &&
+		 r->job->mode == ENGINE_MODE_IMPORT)
+		reason_set(why, STATUS_REFUSED,
+			   "the outcome of a rotation of role %s is open, and "
+			   "its password may still become live after an "
+			   "import; keyturn recover %s first",
+			   role, role);
+}
+
+/* Is the live version one of the store's, so that it is the one at hand? */
+static bool is_at_hand(const struct resolve_facts *f, enum engine_event ev)
+{
+	return f->held &&
+	       (ev == ENGINE_ON_CURRENT_LIVE || ev == ENGINE_ON_PENDING_LIVE ||
+		ev == ENGINE_ON_PENDING_DEAD || ev == ENGINE_ON_RING_LIVE ||
+		ev == ENGINE_ON_PENDING_DOUBTED);
+}
+
+/* What the rest of the run, the audit and the result must know of a verdict. */
+static void keep_verdict(struct runner *r, const struct resolve_facts *f,
+			 enum engine_event ev)
+{
+	switch (ev) {
+	case ENGINE_ON_CLUSTER_DOWN:
+		/* A new login tells; the claim that is given up with the
+		 * session is not to be taken over. */
+		r->session_bad = true;
+		r->claim[0] = '\0';
+		break;
+	case ENGINE_ON_PENDING_LIVE:
 		/* Its commit was not answered: nobody can say who has it. */
 		r->result.unconfirmed = r->marker.standbys;
-		return ENGINE_ON_PENDING_LIVE;
+		break;
+	case ENGINE_ON_RING_LIVE:
+		text_copy(r->version, sizeof(r->version), f->live);
+		runner_ledger_note(
+			r, "restore", f->live, STATUS_OK,
+			"an older version is live: the database was restored; "
+			"CURRENT is pointed at it, then the role is rotated",
+			-1);
+		break;
+	default:
+		break;
 	}
-	if (v->label != STORE_LABEL_CURRENT) {
-		ev = older_live(r, live, why);
-		if (ev != ENGINE_ON_RIGHT)
+}
+
+enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
+{
+	struct resolve_facts f;
+	enum engine_event ev = gather_facts(r, &f, why);
+
+	if (ev != ENGINE_ON_OK)
+		return ev;
+	ev = resolve(&f)->event;
+	if (is_at_hand(&f, ev))
+		text_copy(r->version, sizeof(r->version), f.live);
+	if (ev == ENGINE_ON_RING_LIVE) {
+		ev = gather_login(r, &f, why);
+		if (ev != ENGINE_ON_OK)
 			return ev;
+		ev = resolve(&f)->event;
 	}
-	if (doubted)
-		return pending_doubted(r, why);
-	return *pending ? ENGINE_ON_PENDING_DEAD : ENGINE_ON_CURRENT_LIVE;
+	explain_verdict(r, &f, ev, why);
+	keep_verdict(r, &f, ev);
+	return ev;
 }
 
 static enum engine_event apply(struct runner *r, const struct secret *password,
