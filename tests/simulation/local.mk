@@ -4,7 +4,17 @@
 check_PROGRAMS += tests/simulation/simulate
 TESTS += tests/simulation/simulate
 tests_simulation_simulate_SOURCES = \
-	tests/simulation/simulate.c \
+	tests/simulation/simulate.c tests/simulation/simulate.h \
+	tests/simulation/simulate_live.c \
+	tests/simulation/simulate_login.c \
+	tests/simulation/simulate_others.c \
+	tests/simulation/simulate_outcome.c \
+	tests/simulation/simulate_plan.c \
+	tests/simulation/simulate_rows.c \
+	tests/simulation/simulate_run.c \
+	tests/simulation/simulate_scene.c \
+	tests/simulation/simulate_storm.c \
+	tests/simulation/simulate_sweep.c \
 	tests/simulation/world.c tests/simulation/world.h \
 	tests/simulation/world_internal.h \
 	tests/simulation/world_ledger.c \

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Storms: rotators that take turns at random, late effects, restores; and that the
+ * checks notice each defence that is switched off. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "simulate.h"
+
+static enum fate stormy_fate(struct world *w, const char *act, void *arg)
+{
+	static const enum fate some[] = { FATE_DOWN,	    FATE_LOST_BEFORE,
+					  FATE_LOST_AFTER,  FATE_LATE,
+					  FATE_LATE,	    FATE_CRASH_BEFORE,
+					  FATE_CRASH_AFTER, FATE_LIE };
+
+	(void)arg;
+	if (world_random(w) % 1000 >= 60)
+		return FATE_GOOD;
+	/* A lying login freezes, which is right but ends the storm. */
+	for (;;) {
+		enum fate f = some[world_random(w) % 8];
+
+		if (f == FATE_LIE && strcmp(act, "stage") != 0 &&
+		    strcmp(act, "fetch") != 0)
+			continue;
+		simulated.faults++;
+		return f;
+	}
+}
+
+struct storm {
+	struct world w;
+	struct runner *r[WORLD_ROTATORS];
+	struct runner_job job[WORLD_ROTATORS];
+	unsigned since_backup;
+};
+
+/* What happens without any rotator's doing. */
+static void make_weather(struct storm *s, enum world_mutation mutation)
+{
+	struct world *w = &s->w;
+
+	if (world_in_flight(w) && world_random(w) % 8 == 0) {
+		unsigned which =
+			(unsigned)(world_random(w) % world_in_flight(w));
+
+		world_land(w, which, world_random(w) % 4 == 0);
+	}
+	if (world_random(w) % 400 == 0) {
+		world_backup(w);
+		s->since_backup = w->staged;
+	}
+	/* Within the ring: fewer stagings than it holds. */
+	if (world_random(w) % 300 == 0 &&
+	    (mutation == WORLD_SHORT_RING ||
+	     w->staged - s->since_backup < STORE_RING_MIN))
+		world_restore(w);
+}
+
+static void take_turn(struct storm *s)
+{
+	struct world *w = &s->w;
+	int i = (int)(world_random(w) % WORLD_ROTATORS);
+
+	if (!s->r[i]) {
+		/* A line each: the order of initialisers is the compiler's. */
+		s->job[i] = (struct runner_job){ .fresh = false };
+		s->job[i].mode = world_random(w) % 3 ? ENGINE_MODE_ROTATE :
+						       ENGINE_MODE_RECOVER;
+		s->job[i].fresh = world_random(w) % 2;
+		s->r[i] = world_runner(w, i, &s->job[i]);
+		w->role.frozen = false;
+		simulated.runs++;
+	}
+	if (world_step(w, i, s->r[i]))
+		return;
+	simulated.crashes += w->dead[i];
+	runner_free(s->r[i]);
+	s->r[i] = NULL;
+}
+
+/*
+ * Up to three rotators take turns at random, effects land late and in any
+ * order, the database is restored now and then.  Returns false on a violation
+ * (left in *ret_violation).
+ */
+static bool survive_storm(uint64_t seed, enum world_mutation mutation,
+			  unsigned turns, char ret_violation[200])
+{
+	static struct storm s;
+	bool good = true;
+
+	memset(&s, 0, sizeof(s)); /* not secret */
+	snprintf(plan_text, sizeof(plan_text), "storm %llu",
+		 (unsigned long long)seed);
+	world_make(&s.w, seed);
+	s.w.mutation = mutation;
+	s.w.fate = stormy_fate;
+	s.w.polite = seed % 4 == 0;
+	if (seed % 3 == 0 && mutation == WORLD_SOUND)
+		world_forwards(&s.w);
+	for (unsigned t = 0; t < turns && good; t++) {
+		make_weather(&s, mutation);
+		take_turn(&s);
+		good = s.w.violation[0] == '\0';
+	}
+	for (int i = 0; i < WORLD_ROTATORS; i++)
+		runner_free(s.r[i]);
+	if (good && mutation == WORLD_SOUND)
+		must_converge(&s.w, LAND_FIRST);
+	memcpy(ret_violation, s.w.violation, sizeof(s.w.violation));
+	world_free(&s.w);
+	return good;
+}
+
+static void storms_of_rotators_faults_and_restores_break_nothing(void **state)
+{
+	const char *many = getenv("KEYTURN_SIMULATE_STORMS");
+	unsigned long n = many ? strtoul(many, NULL, 10) : 3000;
+	char violation[200];
+
+	(void)state;
+	for (unsigned long seed = 1; seed <= n; seed++)
+		if (!survive_storm(seed, WORLD_SOUND, 400, violation))
+			fail_plan("%s", violation);
+}
+
+static void the_checks_notice_each_defence_that_is_switched_off(void **state)
+{
+	static const char *const names[] = {
+		"sound",
+		"no database CAS",
+		"no store CAS",
+		"PENDING dropped when superseded",
+		"no session binding and PENDING dropped",
+		"a ring of none"
+	};
+
+	(void)state;
+	for (int m = WORLD_NO_DB_CAS; m < WORLD_MUTATIONS; m++) {
+		char violation[200] = "";
+		uint64_t seed;
+
+		for (seed = 1; seed < 40000; seed++)
+			if (!survive_storm(seed, (enum world_mutation)m, 400,
+					   violation))
+				break;
+		if (!violation[0])
+			fail_msg("%s: nothing noticed", names[m]);
+		printf("defence off: %s: caught in storm %llu: %s\n", names[m],
+		       (unsigned long long)seed, violation);
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(storms_of_rotators_faults_and_restores_break_nothing),
+	cmocka_unit_test(the_checks_notice_each_defence_that_is_switched_off),
+};
+
+const struct simulate_group simulate_storm = {
+	tests, sizeof(tests) / sizeof(tests[0])
+};
