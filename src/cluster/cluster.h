@@ -157,7 +157,7 @@ struct cluster_ops {
 	 * (synchronous_commit may be off: the claim is bound to this session).
 	 * `takeover`: do not wait for age, end the other backend at once
 	 * (`recover`, or our own earlier session).
-	 * STATUS_UNKNOWN when the commit's reply was lost: claim anew.
+	 * STATUS_UNKNOWN when the commit's reply was lost: claim again.
 	 * STATUS_NOT_FOUND when there is no such role.
 	 */
 	enum status (*claim)(struct cluster *t, struct cluster_session *s,

@@ -119,7 +119,7 @@ static bool drive_attempt(struct attempt *a, int64_t deadline)
 		step = PQconnectPoll(c);
 		if (step == PGRES_POLLING_OK)
 			return true;
-		/* TLS stands; the next step would say who we are. */
+		/* TLS is up; the next step would send the user's name. */
 		if (a->login->tls_only && PQsslInUse(c) == 1 &&
 		    PQstatus(c) == CONNECTION_MADE)
 			return true;
@@ -155,7 +155,7 @@ static void fill_report(struct attempt *a, bool up)
 	else if (a->last == CONNECTION_AWAITING_RESPONSE)
 		r->reached = false;
 	r->class = pg_classify(r->sqlstate);
-	/* Nobody listens: what is scaled to zero may do that, too. */
+	/* Nothing listens there, as when a server is scaled to zero. */
 	if (!r->reached && !a->timed_out && r->sqlstate[0] == '\0')
 		r->hint = PG_HINT_WAKING;
 }
@@ -363,7 +363,7 @@ static enum status check_writable(struct pg *pg, int64_t timeout_us,
 	return st;
 }
 
-/* Who answered, or who was asked when nobody did. */
+/* The host that answered, or that was asked when none did. */
 static void note_address(const struct pg_login *l, struct pg *pg)
 {
 	const char *host = pg->conn != NULL ? PQhost(pg->conn) : NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* What the files of this folder share; nobody else includes it. */
+/* What the files of this folder share; no other folder includes it. */
 #ifndef KEYTURN_PG_INTERNAL_H
 #define KEYTURN_PG_INTERNAL_H
 

@@ -12,7 +12,7 @@
 
 #include "pg/pg_wait.h"
 
-/* More different ones than a session has; what comes later is sent as it is. */
+/* More different ones than a session has; later ones are sent unprepared. */
 #define STATEMENTS_MAX 32
 
 struct pg_prepared {
@@ -53,7 +53,7 @@ static size_t find_statement(const struct pg_prepared *p, const char *sql)
 	return i;
 }
 
-/* No memory is no error: then it is sent as it is. */
+/* Without memory for a copy the statement is sent unprepared. */
 static void note_statement(struct pg_prepared *p, const char *sql)
 {
 	char *copy = p->n < STATEMENTS_MAX ? strdup(sql) : NULL;
@@ -113,7 +113,7 @@ void pg_prepare_judge(struct pg *pg, const char *sqlstate)
 {
 	struct pg_prepared *p = pg->prepared;
 
-	/* The table has another shape now, or somebody said DEALLOCATE. */
+	/* The table has another shape now, or the statement was deallocated. */
 	if (p == NULL ||
 	    (strcmp(sqlstate, "0A000") != 0 && strcmp(sqlstate, "26000") != 0))
 		return;

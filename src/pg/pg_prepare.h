@@ -16,7 +16,8 @@ void pg_prepare(struct pg *pg, const char *sql, int n_params, int64_t deadline);
 bool pg_prepare_name(const struct pg *pg, const char *sql,
 		     char ret_name[PG_PREPARED_SIZE]);
 
-/* After a refusal: what a prepared statement can no longer do is prepared anew. */
+/* After a refusal: forget prepared statements that no longer
+ * fit, so that they are prepared again. */
 void pg_prepare_judge(struct pg *pg, const char *sqlstate);
 
 void pg_prepare_free(struct pg_prepared *p);

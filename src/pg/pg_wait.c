@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Waits for a session's peer, for no longer than a deadline on the boot clock.
- * Must never wait for what has no deadline.
+ * Must never wait without one.
  */
 #include "pg/pg_wait.h"
 

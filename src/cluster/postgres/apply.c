@@ -10,7 +10,7 @@
  *
  * A server that takes no verifier says so at the latest in the second one
  * (Neon's kin: XX000 and a sentence), and has changed nothing; with
- * password_send = auto the password then goes in clear (cluster_postgres_plain.c).
+ * password_send = auto the password then goes in clear (plain.c).
  */
 #include "cluster/postgres/apply.h"
 
@@ -42,7 +42,8 @@ struct change {
 };
 
 /* A backend that is ended while it waits inside the function logs the statement
- * as CONTEXT: it shall not wait, nor end by itself when we are gone. */
+ * as CONTEXT.  So it must not wait for locks, nor check whether we are still
+ * connected. */
 #define CLEAR_SQL                                                          \
 	", pg_catalog.set_config('password_encryption', 'scram-sha-256', " \
 	"true), pg_catalog.set_config('lock_timeout', '250ms', true), "    \
@@ -289,7 +290,7 @@ static enum status read_wrapper(struct change *c, const struct pg_result *r,
 
 	if (said[0] == '\0')
 		return STATUS_OK;
-	/* Whoever answered: only a code may get into a sentence. */
+	/* The answer may be anything; only a code gets into a sentence. */
 	if (strlen(said) != 5 ||
 	    strspn(said, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5)
 		said = "XX000";
@@ -454,7 +455,7 @@ enum status cluster_postgres_apply(struct cluster *t, struct cluster_session *s,
 
 	if (st != STATUS_OK)
 		return st;
-	/* The claim is this session's or nobody's (finding 3). */
+	/* A claim is bound to the session that made it (finding 3). */
 	if (s->claim[0] == '\0' || strcmp(s->claim, wanted->claim) != 0)
 		return reason_set(why, STATUS_CONFLICT,
 				  "cluster %s: this session does not hold the "

@@ -54,7 +54,7 @@
 enum cluster_marker_state {
 	CLUSTER_MARKER_MISSING,
 	CLUSTER_MARKER_READY,
-	CLUSTER_MARKER_UNTRUSTED /* somebody else could run code in it, or write
+	CLUSTER_MARKER_UNTRUSTED /* others could run code in it, or write
 				   to it: marker_fault */
 };
 
@@ -69,7 +69,7 @@ struct cluster_session {
 	unsigned iterations;  /* of a new verifier */
 	bool sees_authid;     /* may read rolpassword */
 	bool standbys;	      /* a commit waits for synchronous ones */
-	bool pooled;	      /* somebody sits between us and the server */
+	bool pooled;	      /* a pooler is between us and the server */
 	bool wrapper;	      /* has the function that sends in clear */
 	bool broken;	      /* a transaction may be open: never reuse */
 	enum cluster_marker_state marker_state;

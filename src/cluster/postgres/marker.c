@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * What does not depend on how the marker is kept.  Must never let a session
- * claim that is shared, or whose table is somebody else's.
+ * What does not depend on how the marker is kept.  Must never let a
+ * session claim that goes through a pooler, or whose table others can change.
  */
 #include "cluster/postgres/marker.h"
 

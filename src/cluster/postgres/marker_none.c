@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * What stands for the marker where there is none (marker = none): which password
- * logged in says what is live, and an advisory lock of the session is the claim.
- * Must never take a lock for a claim that another session may still hold.
+ * marker = none, without a table: the password that logged in is the live one,
+ * and an advisory lock of the session is the claim.  Must never report a claim
+ * while another session may hold the lock.
  *
- * Weaker than a marker: a lock ends with its session, not with the transaction
- * that waits there, and after a restore nothing says that it was one.  A late
- * apply is held off because its backend has the lock for as long as it lives.
+ * This is weaker than a table: the lock ends with its session, even while a
+ * transaction of that session still waits in the server, and nothing tells that
+ * the database was restored.  A late apply is held off because its backend keeps
+ * the lock for as long as it lives.
  */
 #include "cluster/postgres/marker_none.h"
 

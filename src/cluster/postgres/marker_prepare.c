@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The marker table: made when it is not there.  Must never use one in which
- * somebody else's code could run.
+ * Creates the marker table when it is missing.  Must never use a table in which
+ * code of others could run.
  */
 #include "cluster/postgres/marker_prepare.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Serialises creation of the table; any number that nobody else uses. */
+/* Serialises creation of the table; an arbitrary number. */
 #define PREPARE_LOCK "2042914391827361104"
 
 /* Why the admin cannot have the table, as the SQL that mends it. */

@@ -24,8 +24,8 @@
 	"(r.oid IS NULL OR " CLUSTER_STRANGER_SQL ")"
 
 /*
- * NULL without the schema $1, 'missing' without the table, 'ready', or a word of
- * cluster_postgres_marker_prepare.c for what is wrong with it, a blank and a name.
+ * NULL without the schema $1, 'missing' without the table, 'ready', or a word
+ * for what is wrong with it (see marker_prepare.c), a blank and a name.
  * Whatever a table runs when it is written to runs as keyturn's administrator:
  * only an ordinary table as we make it is used.
  */
@@ -78,7 +78,7 @@ void cluster_postgres_marker_prepare_note(struct cluster_session *s,
 /* What makes the marker table untrusted, and how to mend it. */
 void cluster_postgres_marker_prepare_fault(const struct cluster_session *s,
 					   char *ret, size_t size);
-/* STATUS_REFUSED: the table or its schema is of somebody who could trick us. */
+/* STATUS_REFUSED: others own the table or its schema, or can change them. */
 enum status cluster_postgres_marker_prepare_untrusted(
 	const struct cluster_postgres *p, const struct cluster_session *s,
 	struct reason *why);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Reads the marker row, the catalog and the claim's holder.  Must never say
- * that a holder is gone who may live.
+ * that a holder is gone while it may live.
  */
 #include "cluster/postgres/marker_row.h"
 

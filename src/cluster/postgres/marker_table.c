@@ -7,7 +7,7 @@
  *
  * What keeps a late statement from doing harm is the compare-and-swap of the
  * apply together with the row's lock; ending another backend only keeps a
- * claim from waiting for somebody who will not come back.
+ * claim from waiting for a rotator that will not come back.
  */
 #include "cluster/postgres/marker_table.h"
 
@@ -323,7 +323,7 @@ static void end_claim(struct cluster_session *s)
 
 	if (s->claim[0] == '\0' || !pg_alive(s->pg))
 		return;
-	/* The claim itself stays: it says who was last. */
+	/* The claim itself stays: it says which one was the last. */
 	text_printf(
 		&t,
 		"UPDATE %s SET claim_pid = NULL, claim_backend_start = NULL "

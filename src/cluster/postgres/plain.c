@@ -96,7 +96,7 @@ static bool is_harmless(const struct pg_result *r, size_t row,
 	if (leaks[row].parameters && length != NULL && strcmp(length, "0") == 0)
 		return true;
 	/* It speaks after deadlock_timeout, and no wait gets there: the lock
-	 * timeout is 250 ms (cluster_postgres_apply.c). */
+	 * timeout is 250 ms (apply.c). */
 	if (strcmp(leaks[row].name, "log_lock_waits") == 0)
 		return wait != NULL &&
 		       strtol(wait, NULL, 10) >= LOCK_WAIT_MIN_MS;
@@ -135,7 +135,7 @@ static enum status check_leaks(struct cluster_postgres *p,
 		if (value != NULL && !is_harmless(q.result, i, value))
 			st = refuse_leak(p, i, value, why);
 	}
-	/* Who cannot see it cannot know. */
+	/* Without this setting the others are not visible either. */
 	if (st == STATUS_OK && find_setting(q.result, "log_statement") == NULL)
 		st = reason_set(why, STATUS_REFUSED,
 				"cluster %s takes passwords in clear only, and "

@@ -81,7 +81,7 @@ enum status cluster_postgres_open(const struct cluster_postgres_options *o,
  * Create the marker's schema and table when they are missing (claim() does it
  * by itself).  Safe to run by several at once.  STATUS_REFUSED with the SQL
  * that an administrator must run when keyturn's admin may not create them, or
- * when they belong to somebody who could trick us with them.
+ * when others own them or can change them.
  */
 enum status cluster_postgres_prepare(struct cluster *t, struct reason *why);
 

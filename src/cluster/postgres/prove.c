@@ -13,9 +13,9 @@
 #include "crypto/digest.h"
 
 /*
- * Of the server's own files, those in which it is still asking.  What any other
- * one refuses, it refuses to somebody whose password it has taken; but for a
- * hook of the log-in itself, which a ban is told by, and for a server that ends.
+ * The files of the server's source in which it still checks the password.  A
+ * refusal from any other file comes after the password was accepted, except from
+ * a hook of the log-in itself (a ban) and from a server that shuts down.
  */
 static bool is_asking(const char *file)
 {

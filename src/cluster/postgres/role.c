@@ -35,7 +35,7 @@
 								     "FROM (VALUES (1)) one(x) LEFT JOIN pg_catalog.pg_roles o " \
 								     "ON o.rolname = $2::pg_catalog.name"
 
-/* Only the extension's own, or a superuser's: not somebody's look-alike. */
+/* Only the extension's own function or a superuser's, not an imitation. */
 #define FUNCTION_SQL                                                          \
 	"SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_proc p " \
 	"JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace "           \
@@ -321,7 +321,7 @@ static enum status explain_step(const struct making *m, size_t done,
 				const char *sqlstate, enum status st,
 				struct reason *why)
 {
-	/* All of it is one batch: who lost the session knows of no step. */
+	/* All of it is one batch: with the session lost, no step is known. */
 	if (st == STATUS_UNKNOWN || done >= m->n - 1)
 		return reason_set(why, STATUS_UNKNOWN,
 				  "cluster %s: whether role %s was made is not "

@@ -134,7 +134,7 @@ static const char *settings_sql(int version, bool check_client)
 	return SETTINGS_SQL;
 }
 
-/* What every session may read and call where nobody has revoked it.  In the
+/* What every session may read and call unless it was revoked.  In the
  * order of the list, as the statement that gives it back. */
 #define DENIED_SQL                                                          \
 	"SELECT current_user, pg_catalog.string_agg('GRANT ' || d.what || " \

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "json/json_out.h"
 #include "token/databricks/databricks_internal.h"
+#include "json/json_out.h"
 
 struct databricks {
 	struct token_source base;
