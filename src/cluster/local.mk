@@ -7,10 +7,9 @@ libcluster_a_SOURCES = src/cluster/cluster.h src/cluster/cluster_tools.h \
 	src/cluster/postgres/connect.c src/cluster/postgres/connect.h \
 	src/cluster/postgres/findings.c src/cluster/postgres/findings.h \
 	src/cluster/postgres/marker.c src/cluster/postgres/marker.h \
-	src/cluster/postgres/marker_none.c src/cluster/postgres/marker_none.h \
-	src/cluster/postgres/marker_prepare.c src/cluster/postgres/marker_prepare.h \
-	src/cluster/postgres/marker_row.c src/cluster/postgres/marker_row.h \
-	src/cluster/postgres/marker_table.c src/cluster/postgres/marker_table.h \
+	src/cluster/postgres/marker_none.c src/cluster/postgres/marker_prepare.c \
+	src/cluster/postgres/marker_prepare.h src/cluster/postgres/marker_row.c \
+	src/cluster/postgres/marker_row.h src/cluster/postgres/marker_table.c \
 	src/cluster/postgres/plain.c src/cluster/postgres/plain.h \
 	src/cluster/postgres/postgres.c src/cluster/postgres/postgres.h \
 	src/cluster/postgres/preflight.c src/cluster/postgres/preflight.h \

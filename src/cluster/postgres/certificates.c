@@ -3,7 +3,6 @@
  * password over a session whose certificate it only looks at. */
 #include "cluster/postgres/certificates.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

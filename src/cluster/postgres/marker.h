@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * What says which version of a role's password is live, and whose claim it is.
- * There are two: a table beside the roles (marker_table.h), and none
- * (marker_none.h), where a login says it.
+ * The marker says which version of a role's password is live, and whose claim the
+ * role is under.  It is a row of keyturn's own table, or, with marker = none, a
+ * login and an advisory lock.
  */
 #ifndef KEYTURN_CLUSTER_POSTGRES_MARKER_H
 #define KEYTURN_CLUSTER_POSTGRES_MARKER_H
@@ -67,6 +67,9 @@ struct marker_ops {
 			     struct cluster_session *s,
 			     struct cluster_findings *f, struct reason *why);
 };
+
+extern const struct marker_ops cluster_postgres_marker_table;
+extern const struct marker_ops cluster_postgres_marker_none;
 
 /* For struct cluster_ops. */
 enum status cluster_postgres_marker_claim(struct cluster *t,

@@ -9,9 +9,8 @@
  * the database was restored.  A late apply is held off because its backend keeps
  * the lock for as long as it lives.
  */
-#include "cluster/postgres/marker_none.h"
+#include "cluster/postgres/marker.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -9,7 +9,7 @@
  * apply together with the row's lock; ending another backend only keeps a
  * claim from waiting for a rotator that will not come back.
  */
-#include "cluster/postgres/marker_table.h"
+#include "cluster/postgres/marker.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -4,24 +4,20 @@
  */
 #include "cluster/postgres/postgres.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cluster/postgres/apply.h"
 #include "cluster/postgres/certificates.h"
 #include "cluster/postgres/common.h"
-#include "cluster/postgres/marker_none.h"
+#include "cluster/postgres/marker.h"
 #include "cluster/postgres/marker_prepare.h"
-#include "cluster/postgres/marker_table.h"
 #include "cluster/postgres/preflight.h"
 #include "cluster/postgres/prove.h"
 #include "cluster/postgres/role.h"
 #include "cluster/postgres/session.h"
 #include "cluster/postgres/told.h"
 #include "crypto/digest.h"
-#include "crypto/scram.h"
 
 static void close_cluster(struct cluster *t)
 {

@@ -6,7 +6,6 @@
 #include "cluster/postgres/preflight.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
