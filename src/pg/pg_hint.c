@@ -5,6 +5,7 @@
  */
 #include "pg/pg_internal.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* Texts of Neon's compute and proxy, from which Lakebase descends, of PgBouncer
