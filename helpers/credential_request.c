@@ -110,7 +110,7 @@ enum credential_exit credential_request_git(const char *bytes, size_t n,
 		if (e != CREDENTIAL_OK)
 			return e;
 	}
-	/* Who knows only the host is not helped, which git takes for an answer. */
+	/* With the host alone no role can be found; git goes on without us. */
 	if (!credential_key_names_a_role(&k)) {
 		reason_set(why, STATUS_NOT_FOUND,
 			   "the request has no username");

@@ -21,8 +21,8 @@
 /* Of keys and punctuation of a form that is made here. */
 #define OVERHEAD 512
 
-/* AWS: an SDK keeps keys for ever when there is no end to them, and fails when
- * the end has passed; a password may also change before it is due. */
+/* AWS: an SDK keeps keys without an end for ever, and fails when the end has
+ * passed; a password may also change before it is due. */
 #define AWS_LIFE_LEAST (60 * NOW_SECOND)
 #define AWS_LIFE_MOST  (3600 * NOW_SECOND)
 

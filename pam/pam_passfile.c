@@ -116,8 +116,8 @@ static void put_line(struct pam_passfile_memory *m, const struct login *g,
 	put_field(m, g->password, g->n, '\n');
 }
 
-/* No line for an empty host of a list: nobody knows which that is.  False, and nothing is written, when there
- * is no room for it. */
+/* An empty host of a list gets no line, since it may be any.  False, and nothing
+ * is written, when the line does not fit. */
 static bool put_login(struct pam_passfile_memory *m, struct login *g)
 {
 	char *list = g->hosts, *host;

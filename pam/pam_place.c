@@ -187,8 +187,8 @@ static int open_own(int top, const struct pam_place *p, bool *ret_bounded,
 
 /* ---- Files --------------------------------------------------------------- */
 
-/* The session's process may be in another PID namespace, or have gone into the
- * background: whoever it is has the file open, and locked. */
+/* The session's process may be in another PID namespace, or in the background:
+ * in either case it has the file open and locked. */
 static bool is_held(int own, const char *name)
 {
 	int fd = openat(own, name,
@@ -365,7 +365,7 @@ void pam_place_leave(const char *folder, uid_t uid)
 	top = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (top < 0)
 		return;
-	/* Whoever has it now is about to use it. */
+	/* Another process that holds the lock is about to use the folder. */
 	if (flock(top, LOCK_EX | LOCK_NB) == 0) {
 		own = open_below(top, name, NULL);
 		if (own >= 0) {

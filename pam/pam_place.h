@@ -30,8 +30,9 @@ struct pam_place_file {
 
 /*
  * Make a new file of mode 0600 with these bytes for the user, after removing
- * those that nobody has open and whose process is gone.  0; or -1 and why, and
- * then there is none.  At most wait_ms are waited for others that do the same.
+ * those that no process has open and whose own process is gone.  0; or -1 and
+ * why, and then there is none.  At most wait_ms are waited for others that do
+ * the same.
  */
 int pam_place_make(const struct pam_place *p, const char *bytes, size_t n,
 		   unsigned wait_ms, struct pam_place_file *ret,
@@ -41,7 +42,7 @@ int pam_place_make(const struct pam_place *p, const char *bytes, size_t n,
 int pam_place_remove(const char *folder, uid_t uid, const char *name,
 		     struct reason *why);
 
-/* Unmount the user's place when it is empty and nobody is in it. */
+/* Unmount the user's place when it is empty and not in use. */
 void pam_place_leave(const char *folder, uid_t uid);
 
 #endif

@@ -90,7 +90,7 @@ static int ask_child(const struct pam_options *o, const struct passwd *pw,
 		     struct pam_child_report *ret, struct reason *why)
 {
 	gid_t groups[GROUPS_MAX];
-	/* Who is not root has no other group to become. */
+	/* Without root there is no other group to become. */
 	struct pam_child_user user = { .uid = pw->pw_uid,
 				       .gid = geteuid() == 0 ? pw->pw_gid :
 							       getgid(),

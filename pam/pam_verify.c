@@ -106,7 +106,7 @@ static struct pam_answer ask_agent(const struct pam_options *o,
 	return answer;
 }
 
-/* Who is turned away can fill a log, so what may be noise is kept quiet, and a
+/* A refused user can fill the log, so what may be noise is not logged, and a
  * name that may be no role's is never written: people type passwords there. */
 static void log_refusal(pam_handle_t *pamh, const struct pam_options *o,
 			const struct attempt *a,

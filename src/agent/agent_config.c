@@ -52,7 +52,7 @@ static void read_settings(const struct config *c, struct agent_settings *ret)
 	};
 }
 
-/* How soon names are looked up again. */
+/* After how long names are looked up again. */
 #define NAMES_AWAY_US	 (10 * NOW_SECOND)
 #define NAMES_UNKNOWN_US (60 * NOW_SECOND)
 
@@ -196,8 +196,8 @@ void agent_config_reap(struct agent *a, bool wait)
 	}
 }
 
-/* Who is not known now may be when a directory service answers again, or has
- * been told of somebody. */
+/* A name that is not known now may be known later, when the directory service
+ * answers again or has a new entry. */
 static void plan_names(struct agent *a)
 {
 	bool away;
@@ -325,7 +325,7 @@ void agent_config_names(struct agent *a)
 	begin_reload(a, true);
 }
 
-/* A directory that has gone away since takes nobody's rights. */
+/* A directory service that has gone away since takes no rights away. */
 static void take_names(struct agent *a, struct agent_reload *r)
 {
 	bool away;
@@ -361,7 +361,7 @@ static void take_config(struct agent *a, struct agent_reload *r)
 	if (s == STATUS_OK)
 		s = use_config(a, &r->made, &r->why);
 	agent_trail_flush(a->trail);
-	/* Who waits is judged by the new rules. */
+	/* The new rules apply to requests that wait. */
 	agent_serve_client_told_all(a);
 	if (s == STATUS_OK)
 		log_line(LOG_LEVEL_INFO, "read %s again", a->config_path);

@@ -16,7 +16,7 @@ struct agent_access_groups {
 	struct agent_role *roles; /* by name */
 	size_t n;
 	struct agent_access_rules anybody; /* all rules together */
-	size_t n_unknown;		   /* names that let nobody in */
+	size_t n_unknown;		   /* names that grant nothing yet */
 	bool away; /* because one could not be looked up */
 	bool quiet;
 };
@@ -176,8 +176,8 @@ void agent_access_groups_free(struct agent_access_groups *r)
 	free(r);
 }
 
-/* What nobody may have is not asked for; what is only checked is not held in
- * clear. */
+/* The store is not asked for a secret that no one may have.  One that is only
+ * checked is not held in clear. */
 static enum status fill_role(struct agent_role *role, struct agent_cache *c,
 			     struct reason *why)
 {

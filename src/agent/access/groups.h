@@ -34,9 +34,9 @@ struct agent_role {
 	const struct config_group *group; /* [role NAME] or [token NAME] */
 	bool token;
 	int64_t life_us; /* the least life of a token that is handed out */
-	struct agent_secret *secret; /* the cache's; NULL: nobody needs it */
+	struct agent_secret *secret; /* the cache's; NULL: not needed */
 	int64_t asked_us;	     /* boot: of the last ROTATE; 0 never */
-	bool asked;		     /* and nobody has taken it yet */
+	bool asked;		     /* and the rotator has not taken it yet */
 	int64_t due_us;		     /* when it is due after due_after_us */
 	int64_t due_after_us;
 };

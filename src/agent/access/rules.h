@@ -25,7 +25,7 @@ enum status agent_access_rules_peer(int fd, struct agent_peer *ret,
 				    struct reason *why);
 void agent_access_rules_forget(struct agent_peer *p);
 
-/* Users and groups by number, sorted; zeroed is nobody. */
+/* Users and groups by number, sorted; zeroed grants nothing. */
 struct agent_access_rules {
 	uid_t *uids;
 	gid_t *gids;
@@ -43,7 +43,7 @@ enum status agent_access_rules_add(struct agent_access_rules *r,
 				   const char *words,
 				   agent_access_rules_unknown_fn *unknown,
 				   void *arg, struct reason *why);
-/* Add all of another's. */
+/* Add all of the other's. */
 enum status agent_access_rules_join(struct agent_access_rules *r,
 				    const struct agent_access_rules *other,
 				    struct reason *why);

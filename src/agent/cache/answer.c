@@ -216,8 +216,8 @@ void agent_cache_answer(struct agent_cache *c, struct agent_cache_ask *q)
 		agent_cache_send(c, s, true);
 		goto out;
 	}
-	/* That a store is away is said once for all of its secrets, by whoever
-	 * asks it. */
+	/* The store's worker logs that the store is away, once for all of its
+	 * secrets. */
 	outage = q->status == STATUS_STORE_UNAVAILABLE ||
 		 q->status == STATUS_TIMEOUT;
 	failing = q->status != STATUS_OK;

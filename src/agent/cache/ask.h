@@ -36,7 +36,7 @@ struct agent_cache_ask {
 	struct reason why;
 	struct store_state state;
 	bool has_current, has_previous; /* the entries below are filled */
-	bool previous_gone;		/* there is no use in asking again */
+	bool previous_gone;		/* asking again would not help */
 	struct store_entry current, previous;
 	int64_t expires_us; /* wall: the token's end; 0 for what has none */
 };
@@ -44,8 +44,8 @@ struct agent_cache_ask {
 struct agent_cache_ask *agent_cache_ask_new(void);
 void agent_cache_ask_free(struct agent_cache_ask *q); /* wipes; takes NULL */
 
-/* Ask.  That a previous version cannot be had is no failure; a current one with
- * a control character in it is STATUS_CORRUPT. */
+/* Ask.  It succeeds without the previous version too; a current version with a
+ * control character in it is STATUS_CORRUPT. */
 void agent_cache_ask_run(struct agent_cache_ask *q, struct store *store);
 
 /* The same of a token: the only version there is, under an id of its own. */

@@ -78,7 +78,7 @@ static enum wire_result find_role(struct agent_call *k, enum agent_right right)
 		       WIRE_RESULT_DENIED;
 }
 
-/* Whoever has no right at all learns nothing; others learn what there is. */
+/* A peer without any right learns nothing; the others learn which roles exist. */
 enum wire_result agent_serve_authorise(struct agent_call *k,
 				       enum agent_right right)
 {

@@ -45,8 +45,8 @@ static struct agent_serve_client_tally *tally_of(struct agent *a, uid_t uid)
 	return free_one;
 }
 
-/* Who has no right can only be told so, and needs few.  Some are kept free for
- * systemd and the rotator, whatever else their user has. */
+/* A user without any right can only be refused, and needs few connections.  Some
+ * are reserved for systemd and the rotator, however many their user has. */
 static bool count_in(struct agent *a, const struct agent_watch *listener,
 		     const struct agent_peer *p, bool *ret_stranger)
 {
@@ -128,8 +128,8 @@ static void free_client(struct agent *a, struct agent_serve_client *c)
 	free(c);
 }
 
-/* creds.sock is for systemd's manager, admin.sock for the rotator: root, whoever
- * runs the agent, or the socket's owner.  Its mode says so already. */
+/* creds.sock is for systemd's manager, admin.sock for the rotator: root, the
+ * agent's own user, or the socket's owner.  Its mode says so already. */
 static bool may_come(const struct agent *a, const struct agent_watch *listener,
 		     const struct agent_peer *p)
 {
@@ -334,7 +334,7 @@ void agent_serve_client_ready(struct agent *a, struct agent_serve_client *c,
 
 	if (c->state == AGENT_SERVE_CLIENT_GONE)
 		return;
-	/* Who waits for a reply has nothing to say. */
+	/* A client that waits for its reply may not send anything. */
 	if (c->state == AGENT_SERVE_CLIENT_PARKED || (events & EPOLLERR)) {
 		end_client(a, c);
 		return;

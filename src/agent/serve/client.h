@@ -28,7 +28,7 @@ struct agent_serve_client {
 	char *credential;     /* creds.sock: the peer's name */
 
 	/* The request that waits, or runs; a new one clears it. */
-	int64_t begun_us; /* boot: when it had come */
+	int64_t begun_us; /* boot: when it was complete */
 	int64_t until_us; /* boot: when it is over */
 	const struct agent_secret
 		*waits_for; /* compared only, never followed */

@@ -83,8 +83,8 @@ static void take_passed(struct agent *a)
 	unsetenv("LISTEN_FDNAMES");
 }
 
-/* The folder is ours or root's, and nobody else may write to it: else somebody
- * could take the socket's place. */
+/* Another user who may write to the folder could put another socket in the
+ * place of ours. */
 static enum status check_folder(const char *folder, struct reason *why)
 {
 	struct stat st;
@@ -132,7 +132,7 @@ static enum status make_socket(struct agent *a, int i, const char *folder,
 				  "%s: another agent is running", at.sun_path);
 	unlink(at.sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* The umask is 077: nobody gets in before the mode is set. */
+	/* The umask is 077: no other user can connect before the mode is set. */
 	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) != 0 ||
 	    chmod(at.sun_path, sockets[i].mode) != 0 ||
 	    listen(fd, BACKLOG) != 0) {

@@ -19,8 +19,9 @@
 #define TOKEN_US   (10 * NOW_SECOND) /* between two that clients cause */
 #define ROTATE_US  (60 * NOW_SECOND)
 #define ENTRY_ROOM 1100 /* the longest entry of LIST */
-/* Who waits for less is there for a rotation that goes on: the store is asked
- * some times more.  Who waits for longer gets what refresh and push bring. */
+/* A client that waits for less than this expects the end of a rotation: the
+ * store is asked a few times meanwhile.  One that waits for longer gets what
+ * refreshes and announcements bring. */
 #define BRIDGE_US    (30 * NOW_SECOND)
 #define BRIDGE_TURNS 4
 
@@ -77,7 +78,8 @@ enum agent_outcome agent_serve_request(struct agent *a,
 	return wire_end(&k.out, ret_len) == STATUS_OK ? outcome : AGENT_CLOSE;
 }
 
-/* Who hangs up before the answer has had a guess compared all the same. */
+/* A client that hangs up before the answer has still made a guess: compare it,
+ * and count it. */
 void agent_serve_request_leave(struct agent *a, struct agent_serve_client *c,
 			       const void *frame, size_t len)
 {
@@ -182,7 +184,7 @@ static enum agent_outcome look_up(struct agent_call *k, int64_t *ret_stale,
 	int64_t wait = wait_of(k, 0);
 
 	*ret_answered = true;
-	if (!s) /* a token that nobody reads is not minted */
+	if (!s) /* no one may read the token, so it is not minted */
 		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	switch (agent_cache_look(k->a->cache, s, ret_stale)) {
 	case AGENT_CACHE_COMING:
@@ -209,8 +211,8 @@ static enum agent_outcome look_up(struct agent_call *k, int64_t *ret_stale,
 	return AGENT_REPLY;
 }
 
-/* A token with less life than is wanted is as none, and another one may be
- * minted; once for each request. */
+/* A token that expires too soon for this request counts as missing, and another
+ * one may be minted, once for each request. */
 static enum agent_outcome check_life(struct agent_call *k)
 {
 	struct agent_secret *s = k->role->secret;

@@ -21,8 +21,9 @@ struct agent_serve_throttle_who {
 	unsigned char id[16];
 };
 
-/* The cache's key makes the id, so that nobody can choose colliding ones.  what
- * tells counts of different things apart; rhost NULL: from wherever. */
+/* The id is made with the cache's key, so that a client cannot choose ids that
+ * collide.  what tells counts of different things apart; rhost NULL: from
+ * anywhere. */
 enum status agent_serve_throttle_who(const struct agent_cache *c,
 				     const char *what, uid_t uid,
 				     const char *role, const char *rhost,
@@ -35,7 +36,7 @@ bool agent_serve_throttle_on(struct agent_serve_throttle *t,
 void agent_serve_throttle_wrong(struct agent_serve_throttle *t,
 				const struct agent_serve_throttle_who *who,
 				unsigned limit, int64_t now_us);
-/* One that was counted was none. */
+/* The last one that was counted was not wrong after all. */
 void agent_serve_throttle_back(struct agent_serve_throttle *t,
 			       const struct agent_serve_throttle_who *who,
 			       unsigned limit, int64_t now_us);

@@ -16,7 +16,7 @@
 #define BATCH_MAX     128
 #define QUEUE_MAX     65536
 #define CHECKPOINT_US (3600 * NOW_SECOND)
-/* For so long what nobody takes is kept. */
+/* How long a request for a rotation is remembered if it is not taken. */
 #define REQUEST_US (7 * 86400 * NOW_SECOND)
 
 struct list {
