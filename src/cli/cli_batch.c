@@ -21,21 +21,21 @@
 #define TICK_US (200 * 1000)
 
 /* One of the tasks, waiting or running. */
-struct seat {
+struct slot {
 	const struct cli_batch_task *task;
 	bool begun;
 };
 
 struct cli_batch {
 	struct cli *cli;
-	struct seat *seats;
+	struct slot *slots;
 	size_t n;
 	const struct runner_job *like;
 	unsigned jobs, per_cluster;
 	size_t first;	      /* those before it have begun; main thread only */
 	pthread_mutex_t lock; /* over everything below and standard output */
 	pthread_cond_t ended;
-	const struct seat *at_work[THREAD_POOL_MAX];
+	const struct slot *at_work[THREAD_POOL_MAX];
 	size_t running;
 	struct cli_batch_tally tally;
 	bool progress; /* a line on the terminal is kept up to date */
@@ -187,11 +187,11 @@ static void watch(void *arg, const char *role, enum engine_state state)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void ends(struct cli_batch *p, const struct seat *seat)
+static void ends(struct cli_batch *p, const struct slot *slot)
 {
 	size_t i = 0;
 
-	while (p->at_work[i] != seat)
+	while (p->at_work[i] != slot)
 		i++;
 	p->at_work[i] = p->at_work[--p->running];
 }
@@ -201,7 +201,7 @@ static void ends(struct cli_batch *p, const struct seat *seat)
  * other one shall lose its password to it.  What only recovers has nothing to
  * lose.  Under the lock.
  */
-static void spare_others(struct cli_batch *p, const struct seat *failed)
+static void spare_others(struct cli_batch *p, const struct slot *failed)
 {
 	struct runner_result r = { .status = STATUS_REFUSED };
 
@@ -210,34 +210,38 @@ static void spare_others(struct cli_batch *p, const struct seat *failed)
 		   "proved on cluster %s",
 		   failed->task->role, config_name(failed->task->cluster));
 	for (size_t i = 0; i < p->n; i++) {
-		struct seat *seat = &p->seats[i];
+		struct slot *slot = &p->slots[i];
 
-		if (seat->begun || seat->task->mode != ENGINE_MODE_ROTATE ||
-		    seat->task->cluster != failed->task->cluster)
+		if (slot->begun || slot->task->mode != ENGINE_MODE_ROTATE ||
+		    slot->task->cluster != failed->task->cluster)
 			continue;
-		seat->begun = true;
+		slot->begun = true;
 		count(&p->tally, r.status);
-		print_result(p, seat->task, &r);
+		print_result(p, slot->task, &r);
 	}
 }
 
 static void run_task(void *arg, void *thing)
 {
 	struct cli_batch *p = arg;
-	struct seat *seat = thing;
+	struct slot *slot = thing;
 	struct runner_job like = *p->like;
 	struct runner_result result;
 	struct due before, after = { .doubt = STATUS_UNKNOWN };
 
-	like.mode = seat->task->mode;
-	if (seat->task->due) {
-		due_run(p->cli->engine, seat->task->group, false, &like, watch,
-			p, &result, &before, &after);
+	like.mode = slot->task->mode;
+	if (slot->task->due) {
+		due_run(p->cli->engine,
+			&(struct due_task){ .role = slot->task->group,
+					    .like = &like,
+					    .watch = watch,
+					    .arg = p },
+			&result, &before, &after);
 	} else {
-		rotate_run(p->cli->engine, seat->task->role, &like, watch, p,
+		rotate_run(p->cli->engine, slot->task->role, &like, watch, p,
 			   &result);
 		if (result.status == STATUS_OK)
-			due_look(p->cli->engine, seat->task->group,
+			due_look(p->cli->engine, slot->task->group,
 				 now_wall(now_system()), &after, NULL);
 	}
 	/* Another process saw to it: that is as good. */
@@ -249,75 +253,76 @@ static void run_task(void *arg, void *thing)
 	}
 	pthread_mutex_lock(&p->lock);
 	count(&p->tally, result.status);
-	print_result(p, seat->task, &result);
+	print_result(p, slot->task, &result);
 	if (result.status == STATUS_OK)
-		warn_of_end(p, seat->task, &after);
-	if (result.cluster_bad && seat->task->mode == ENGINE_MODE_ROTATE)
-		spare_others(p, seat);
-	ends(p, seat);
+		warn_of_end(p, slot->task, &after);
+	if (result.cluster_bad && slot->task->mode == ENGINE_MODE_ROTATE)
+		spare_others(p, slot);
+	ends(p, slot);
 	pthread_cond_signal(&p->ended);
 	pthread_mutex_unlock(&p->lock);
 }
 
 /* Has the cluster of this one a thread to spare?  Under the lock. */
-static bool may_begin(const struct cli_batch *p, const struct seat *seat)
+static bool may_begin(const struct cli_batch *p, const struct slot *slot)
 {
 	unsigned n = 0;
 
 	for (size_t i = 0; i < p->running; i++)
-		n += p->at_work[i]->task->cluster == seat->task->cluster;
+		n += p->at_work[i]->task->cluster == slot->task->cluster;
 	return n < p->per_cluster;
 }
 
 /* The next task that may begin, or NULL.  Under the lock. */
-static struct seat *choose(struct cli_batch *p)
+static struct slot *choose(struct cli_batch *p)
 {
 	const void *full = NULL; /* not asked again for its next task */
 
 	if (stopping || p->running >= p->jobs)
 		return NULL;
-	while (p->first < p->n && p->seats[p->first].begun)
+	while (p->first < p->n && p->slots[p->first].begun)
 		p->first++;
 	for (size_t i = p->first; i < p->n; i++) {
-		struct seat *seat = &p->seats[i];
+		struct slot *slot = &p->slots[i];
 
-		if (seat->begun || (full && seat->task->cluster == full))
+		if (slot->begun || (full && slot->task->cluster == full))
 			continue;
-		if (may_begin(p, seat))
-			return seat;
-		full = seat->task->cluster;
+		if (may_begin(p, slot))
+			return slot;
+		full = slot->task->cluster;
 	}
 	return NULL;
 }
 
 /* Begin what may begin.  Under the lock. */
-static void begin_some(struct cli_batch *p, struct thread_pool *crew)
+static void begin_some(struct cli_batch *p, struct thread_pool *threads)
 {
-	struct seat *seat;
+	struct slot *slot;
 	enum status s;
 
-	while ((seat = choose(p)) != NULL) {
-		s = crew ? thread_pool_give(crew, seat) : STATUS_NO_MEMORY;
+	while ((slot = choose(p)) != NULL) {
+		s = threads ? thread_pool_give(threads, slot) :
+			      STATUS_NO_MEMORY;
 		if (s == STATUS_BUSY) /* no further thread to be had */
 			return;
-		seat->begun = true;
-		p->at_work[p->running++] = seat;
+		slot->begun = true;
+		p->at_work[p->running++] = slot;
 		if (s == STATUS_OK)
 			continue;
 		/* No thread to be had: do it ourselves. */
 		pthread_mutex_unlock(&p->lock);
-		run_task(p, seat);
+		run_task(p, slot);
 		pthread_mutex_lock(&p->lock);
 	}
 }
 
-static void run_all(struct cli_batch *p, struct thread_pool *crew)
+static void run_all(struct cli_batch *p, struct thread_pool *threads)
 {
 	struct timespec until;
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		begin_some(p, crew);
+		begin_some(p, threads);
 		if (p->running == 0 && (stopping || p->first >= p->n))
 			break;
 		until = thread_after(TICK_US);
@@ -354,7 +359,7 @@ void cli_batch_run(struct cli *c, const struct cli_batch_task *tasks, size_t n,
 {
 	struct cli_batch p = {
 		.cli = c,
-		.seats = calloc(n ? n : 1, sizeof(*p.seats)),
+		.slots = calloc(n ? n : 1, sizeof(*p.slots)),
 		.n = n,
 		.like = like,
 		.jobs = jobs,
@@ -363,27 +368,27 @@ void cli_batch_run(struct cli *c, const struct cli_batch_task *tasks, size_t n,
 		.began = now_boot(now_system()),
 	};
 	struct sigaction old_int, old_term;
-	struct thread_pool *crew = NULL;
+	struct thread_pool *threads = NULL;
 
 	*ret = (struct cli_batch_tally){ .not_begun = n };
-	if (!p.seats)
+	if (!p.slots)
 		return;
 	for (size_t i = 0; i < n; i++)
-		p.seats[i].task = &tasks[i];
+		p.slots[i].task = &tasks[i];
 	if (jobs > 1 && several_clusters(tasks, n))
 		p.per_cluster = jobs - 1;
 	pthread_mutex_init(&p.lock, NULL);
 	thread_cond_init(&p.ended);
 	catch_signals(&old_int, &old_term);
 	/* More than jobs: one that has reported may be on its way still. */
-	thread_pool_new(THREAD_POOL_MAX, run_task, &p, &crew);
-	run_all(&p, crew);
-	thread_pool_free(crew);
+	thread_pool_new(THREAD_POOL_MAX, run_task, &p, &threads);
+	run_all(&p, threads);
+	thread_pool_free(threads);
 	sigaction(SIGINT, &old_int, NULL);
 	sigaction(SIGTERM, &old_term, NULL);
 	p.tally.not_begun = n - p.tally.done - p.tally.failed;
 	pthread_cond_destroy(&p.ended);
 	pthread_mutex_destroy(&p.lock);
-	free(p.seats);
+	free(p.slots);
 	*ret = p.tally;
 }

@@ -18,7 +18,8 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/now.h"
-#include "daemon/daemon_internal.h"
+#include "daemon/daemon_tasks.h"
+#include "daemon/daemon_worker.h"
 #include "hook/hook.h"
 
 #define TICK	   (2 * NOW_SECOND) /* the longest sleep: clocks may jump */
@@ -31,7 +32,7 @@
 static void count_roles(const struct daemon *d, unsigned *ret_failing,
 			unsigned *ret_frozen)
 {
-	const struct plan *a = d->agenda;
+	const struct plan *a = d->plan;
 
 	*ret_failing = *ret_frozen = 0;
 	for (size_t i = 0; i < a->n_roles; i++) {
@@ -45,7 +46,7 @@ static void next_due(const struct daemon *d, char *buf, size_t size)
 	char stamp[NOW_STAMP_SIZE];
 	int64_t at = INT64_MAX;
 
-	for (size_t i = 0; i < d->agenda->n_roles; i++)
+	for (size_t i = 0; i < d->plan->n_roles; i++)
 		if (d->looks[i].next_due_us > 0 && d->looks[i].next_due_us < at)
 			at = d->looks[i].next_due_us;
 	if (at == INT64_MAX)
@@ -69,11 +70,11 @@ static void say_status(struct daemon *d)
 			 d->trouble);
 	else if (!d->looked)
 		snprintf(now, sizeof(now), "looking at %zu roles",
-			 d->agenda->n_roles);
+			 d->plan->n_roles);
 	else
 		snprintf(now, sizeof(now),
 			 "%zu roles: %u in work, %u failing, %u frozen; %s%s",
-			 d->agenda->n_roles, d->runs, failing, frozen, due,
+			 d->plan->n_roles, d->runs, failing, frozen, due,
 			 d->reload_ok ? "" : "; the last reload was refused");
 	if (strcmp(now, d->said) == 0)
 		return;
@@ -132,10 +133,10 @@ static int64_t sooner(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* When the clerk has something to do next: look, or open the ledger. */
+/* When the worker has something to do next: look, or open the ledger. */
 static int64_t clerk_wakes(const struct daemon *d)
 {
-	const struct plan_site *ledger = &d->agenda->sites[PLAN_SITE_LEDGER];
+	const struct plan_site *ledger = &d->plan->sites[PLAN_SITE_LEDGER];
 
 	return !d->generation->ledger || ledger->failures > 0 ?
 		       ledger->not_before :
@@ -150,7 +151,7 @@ static int64_t rest(const struct daemon *d, int64_t now, int64_t wake,
 
 	if (watchdog > 0)
 		until = sooner(until, now + watchdog / 2);
-	if (!d->clerk_busy && !d->stopping)
+	if (!d->worker_busy && !d->stopping)
 		until = sooner(until, clerk_wakes(d));
 	if (d->stopping)
 		until = sooner(until, d->stop_at);
@@ -174,16 +175,17 @@ static void loop(struct daemon *d, int signals)
 		wake = INT64_MAX;
 		if (!d->stopping)
 			wake = daemon_tasks_begin(d, now);
-		/* Before the clerk, who then sees the last requests. */
-		quiet = d->stopping && agent_notify_hush(d->push);
-		daemon_tasks_clerk(d, now);
+		/* Before the worker, who then sees the last requests. */
+		quiet = d->stopping && agent_notify_hush(d->notifier);
+		daemon_worker_give(d, now);
 		say_status(d);
 		if (watchdog > 0 && now - fed >= watchdog / 2) {
 			notify_send("WATCHDOG=1");
 			fed = now;
 		}
-		if (d->stopping && ((d->runs == 0 && !d->clerk_busy && quiet) ||
-				    now >= d->stop_at))
+		if (d->stopping &&
+		    ((d->runs == 0 && !d->worker_busy && quiet) ||
+		     now >= d->stop_at))
 			return;
 		poll(fds, 2, (int)(rest(d, now, wake, watchdog) / 1000));
 	}
@@ -204,16 +206,16 @@ static enum status set_up(struct daemon *d, int *ret_signals,
 				  strerror(errno));
 	s = generation_load(d->path, &d->generation, why);
 	if (s == STATUS_OK)
-		s = daemon_tasks_plan(d, d->generation, &d->agenda, why);
+		s = daemon_tasks_plan(d, d->generation, &d->plan, why);
 	if (s != STATUS_OK)
 		return s;
-	if (thread_pool_new(THREAD_POOL_MAX, daemon_tasks_do, d, &d->crew) !=
+	if (thread_pool_new(THREAD_POOL_MAX, daemon_tasks_do, d, &d->runners) !=
 		    STATUS_OK ||
-	    thread_pool_new(1, daemon_tasks_do, d, &d->clerk) != STATUS_OK)
+	    thread_pool_new(1, daemon_tasks_do, d, &d->worker) != STATUS_OK)
 		return reason_no_memory(why);
 	return agent_notify_start(
 		generation_string(d->generation, CONFIG_keyturn_agent_socket),
-		open_random(), daemon_tasks_request, d, &d->push, why);
+		open_random(), daemon_tasks_request, d, &d->notifier, why);
 }
 
 /* Everything has come back: sign what was done, and let hooks hear of it. */
@@ -227,14 +229,15 @@ static bool say_goodbye(struct daemon *d)
 	    l->ops->trail->checkpoint(l, &why) != STATUS_OK)
 		log_line(LOG_LEVEL_WARN, "no checkpoint was signed: %s",
 			 why.text);
-	refresher_stop(d->feed);
+	refresher_stop(d->refresher);
 	hook_dispatch_drain(d->generation->dispatch, LAST_WORDS);
 	hook_dispatch_stop(d->generation->dispatch);
-	while (!refresher_stopped(d->feed) && now_boot(now_system()) < until)
+	while (!refresher_stopped(d->refresher) &&
+	       now_boot(now_system()) < until)
 		now_sleep(now_system(), 20 * 1000);
-	if (refresher_stopped(d->feed)) {
-		refresher_free(d->feed);
-		d->feed = NULL;
+	if (refresher_stopped(d->refresher)) {
+		refresher_free(d->refresher);
+		d->refresher = NULL;
 	}
 	while (!generation_idle(d->generation) &&
 	       now_boot(now_system()) < until)
@@ -245,11 +248,11 @@ static bool say_goodbye(struct daemon *d)
 
 static void release(struct daemon *d)
 {
-	agent_notify_free(d->push);
-	thread_pool_free(d->crew);
-	thread_pool_free(d->clerk);
+	agent_notify_free(d->notifier);
+	thread_pool_free(d->runners);
+	thread_pool_free(d->worker);
 	generation_free(d->generation);
-	plan_free(d->agenda);
+	plan_free(d->plan);
 	free(d->looks);
 	free(d->hooks);
 	if (d->wake_fd >= 0)
@@ -260,12 +263,12 @@ static void release(struct daemon *d)
 
 static void log_unfinished(const struct daemon *d)
 {
-	for (size_t i = 0; i < d->agenda->n_roles; i++)
-		if (d->agenda->roles[i].running)
+	for (size_t i = 0; i < d->plan->n_roles; i++)
+		if (d->plan->roles[i].running)
 			log_line(LOG_LEVEL_WARN,
 				 "%s: not finished within stop_timeout; it is "
 				 "recovered at the next start",
-				 d->agenda->roles[i].name);
+				 d->plan->roles[i].name);
 }
 
 enum status daemon_run(const char *config_path, struct reason *why)
@@ -291,7 +294,7 @@ enum status daemon_run(const char *config_path, struct reason *why)
 	log_line(LOG_LEVEL_INFO, "started: %zu roles", d->generation->n_roles);
 	notify_send("READY=1");
 	loop(d, signals);
-	if (d->runs > 0 || d->clerk_busy) {
+	if (d->runs > 0 || d->worker_busy) {
 		log_unfinished(d);
 		hook_end(now_system());
 		return d->runs > 0 ? STATUS_UNKNOWN : STATUS_TIMEOUT;

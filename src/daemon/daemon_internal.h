@@ -20,7 +20,7 @@
 struct daemon_retired {
 	struct daemon_retired *next;
 	struct generation *generation;
-	struct refresher *feed;
+	struct refresher *refresher;
 };
 
 struct daemon {
@@ -29,17 +29,17 @@ struct daemon {
 	struct generation *
 		generation; /* in force; without a ledger until one was opened */
 	struct daemon_retired *retired;
-	struct plan *agenda;
-	struct task_look *looks; /* one a role of the agenda */
+	struct plan *plan;
+	struct task_look *looks; /* one a role of the plan */
 	struct task_hook *hooks;
 	size_t n_hooks;
-	struct thread_pool *crew;  /* runs */
-	struct thread_pool *clerk; /* everything else, one at a time */
-	struct agent_notify *push;
-	struct refresher
-		*feed; /* of the generation in force, NULL without such files */
-	unsigned runs; /* under way */
-	bool clerk_busy;
+	struct thread_pool *runners; /* runs */
+	struct thread_pool *worker;  /* everything else, one at a time */
+	struct agent_notify *notifier;
+	struct refresher *
+		refresher; /* of the generation in force, NULL without such files */
+	unsigned runs;	   /* under way */
+	bool worker_busy;
 
 	bool ledger_made; /* one was opened: from now on it is not made anew */
 	int64_t head_seq; /* the trail's last event that was seen, 0: none */
@@ -62,33 +62,11 @@ struct daemon {
 	char trouble[REASON_MAX]; /* why there is no ledger, or "" */
 	char said[512];		  /* the last STATUS= */
 
-	int wake_fd;	      /* eventfd: errands or requests came */
+	int wake_fd;	      /* eventfd: tasks or requests came */
 	pthread_mutex_t lock; /* over what others than the loop change: */
 	struct task *back, **back_end;
 	char requests[DAEMON_REQUESTS_MAX][PLAN_NAME_SIZE];
 	size_t n_requests;
 };
-
-/* ---- daemon_tasks.c: giving errands out, and what came of them ---------- */
-
-/* The thread's side: do it, and bring it back. */
-void daemon_tasks_do(void *arg, void *thing);
-
-/* Take in everything that came back. */
-void daemon_tasks_settle(struct daemon *d, int64_t now);
-
-/* Begin what the agenda wants begun; when it wants to be asked again. */
-int64_t daemon_tasks_begin(struct daemon *d, int64_t now);
-
-/* Keep the clerk at work. */
-void daemon_tasks_clerk(struct daemon *d, int64_t now);
-
-/* A plan for the roles of a generation. */
-enum status daemon_tasks_plan(struct daemon *d,
-			      const struct generation *generation,
-			      struct plan **ret, struct reason *why);
-
-/* From push's thread. */
-void daemon_tasks_request(void *arg, const char *role);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Errands out and back; must never wait for one. */
-#include "daemon/daemon_internal.h"
+/* Tasks out and back; must never wait for one. */
+#include "daemon/daemon_tasks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +9,8 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/now.h"
-#include "daemon/metrics.h"
+#include "daemon/daemon_worker.h"
 
-#define SOONEST	   NOW_SECOND /* between two looks, or two writings */
 #define NOT_AT_ALL INT64_MAX
 
 /* ---- to and fro ------------------------------------------------------------- */
@@ -59,14 +58,6 @@ void daemon_tasks_request(void *arg, const char *role)
 			 "wait already; the agent keeps it",
 			 role, DAEMON_REQUESTS_MAX);
 	ring(d);
-}
-
-static void tell_of_hook(void *arg, const char *hook, bool bad,
-			 const char *sentence)
-{
-	(void)arg;
-	log_line(bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "hook %s: %s", hook,
-		 sentence);
 }
 
 /* ---- a generation comes into force --------------------------------------------------- */
@@ -118,13 +109,13 @@ static void retire(struct daemon *d)
 	struct daemon_retired *r = malloc(sizeof(*r));
 
 	hook_dispatch_stop(d->generation->dispatch);
-	refresher_stop(d->feed);
+	refresher_stop(d->refresher);
 	if (r) { /* else it is never freed, and nothing else is wrong */
 		*r = (struct daemon_retired){ d->retired, d->generation,
-					      d->feed };
+					      d->refresher };
 		d->retired = r;
 	}
-	d->feed = NULL;
+	d->refresher = NULL;
 }
 
 static void put_in_force(struct daemon *d, struct generation *made, bool fresh,
@@ -142,8 +133,9 @@ static void put_in_force(struct daemon *d, struct generation *made, bool fresh,
 	d->head_seq = 0; /* the next look says */
 	d->ledger_made = true;
 	d->trouble[0] = '\0';
-	plan_site_good(&d->agenda->sites[PLAN_SITE_LEDGER]);
-	if (refresher_start(made, fresh, d->actor, &d->feed, &why) != STATUS_OK)
+	plan_site_good(&d->plan->sites[PLAN_SITE_LEDGER]);
+	if (refresher_start(made, fresh, d->actor, &d->refresher, &why) !=
+	    STATUS_OK)
 		log_line(LOG_LEVEL_ERROR, "no file is kept fresh: %s",
 			 why.text);
 }
@@ -151,10 +143,10 @@ static void put_in_force(struct daemon *d, struct generation *made, bool fresh,
 static void ledger_failed(struct daemon *d, int64_t began, int64_t now,
 			  const struct reason *why)
 {
-	struct plan_site *ledger = &d->agenda->sites[PLAN_SITE_LEDGER];
+	struct plan_site *ledger = &d->plan->sites[PLAN_SITE_LEDGER];
 	char age[32];
 
-	plan_site_failed(d->agenda, ledger, began, now);
+	plan_site_failed(d->plan, ledger, began, now);
 	text_copy(d->trouble, sizeof(d->trouble), why->text);
 	d->changed = true;
 	log_line(LOG_LEVEL_ERROR, "%s; nothing is rotated, tried again in %s",
@@ -167,28 +159,28 @@ static void opened(struct daemon *d, struct task *e, int64_t now)
 		ledger_failed(d, e->began, now, &e->why);
 		return;
 	}
-	if (e->lost)
+	if (e->u.open.lost)
 		log_line(LOG_LEVEL_WARN,
 			 "the ledger file was missing; a new one was created. "
 			 "The history is lost; passwords are not affected. "
 			 "What was frozen is not known any more");
 	else if (d->trouble[0])
 		log_line(LOG_LEVEL_INFO, "the ledger is back");
-	put_in_force(d, e->made, e->make, now);
+	put_in_force(d, e->u.open.made, e->u.open.make, now);
 }
 
 static void loaded(struct daemon *d, struct task *e, int64_t now)
 {
-	struct plan *a = NULL, *old = d->agenda;
+	struct plan *a = NULL, *old = d->plan;
 
 	d->changed = true;
-	if (e->made &&
-	    daemon_tasks_plan(d, e->made, &a, &e->why) != STATUS_OK) {
-		generation_free(e->made);
-		e->made = NULL;
+	if (e->u.open.made &&
+	    daemon_tasks_plan(d, e->u.open.made, &a, &e->why) != STATUS_OK) {
+		generation_free(e->u.open.made);
+		e->u.open.made = NULL;
 		e->status = STATUS_NO_MEMORY;
 	}
-	d->reload_ok = e->made != NULL;
+	d->reload_ok = e->u.open.made != NULL;
 	if (!d->reload_ok) {
 		log_line(LOG_LEVEL_ERROR,
 			 "the new configuration is refused and the old one "
@@ -196,9 +188,9 @@ static void loaded(struct daemon *d, struct task *e, int64_t now)
 			 e->why.text);
 	} else {
 		plan_inherit(a, old);
-		d->agenda = a;
+		d->plan = a;
 		plan_free(old);
-		put_in_force(d, e->made, true, now);
+		put_in_force(d, e->u.open.made, true, now);
 		d->reloaded_us = now_wall(now_system());
 		log_line(LOG_LEVEL_INFO,
 			 "the new configuration is in force: %zu roles",
@@ -214,7 +206,7 @@ static void loaded(struct daemon *d, struct task *e, int64_t now)
 static void take_look(struct daemon *d, size_t i, const struct task_look *l,
 		      int64_t now)
 {
-	const char *role = d->agenda->roles[i].name;
+	const char *role = d->plan->roles[i].name;
 
 	if (l->finding.taken_at == 0)
 		return;
@@ -229,13 +221,13 @@ static void take_look(struct daemon *d, size_t i, const struct task_look *l,
 			 "%s: was last rotated at a time that is to come: a "
 			 "clock was or is wrong; it counts as due",
 			 role);
-	if (l->late && !d->looks[i].late && d->agenda->roles[i].wanted)
+	if (l->late && !d->looks[i].late && d->plan->roles[i].wanted)
 		log_line(LOG_LEVEL_WARN,
 			 "%s: its window closed before it was its turn; it "
 			 "waits for the next one",
 			 role);
 	d->looks[i] = *l;
-	plan_learn(d->agenda, &d->agenda->roles[i], &l->finding, now);
+	plan_learn(d->plan, &d->plan->roles[i], &l->finding, now);
 }
 
 /* One that is away is tried by one role at a time, and the jobs are left to the
@@ -243,12 +235,12 @@ static void take_look(struct daemon *d, size_t i, const struct task_look *l,
 static void judge_store(struct daemon *d, size_t i, const struct task *e,
 			int64_t now)
 {
-	struct plan_site *s = &d->agenda->sites[d->agenda->roles[i].store];
+	struct plan_site *s = &d->plan->sites[d->plan->roles[i].store];
 
-	if (e->looks[i].store_there)
+	if (e->u.all.looks[i].store_there)
 		plan_site_good(s);
-	else if (e->looks[i].store_away && s->failures == 0)
-		plan_site_failed(d->agenda, s, e->began, now);
+	else if (e->u.all.looks[i].store_away && s->failures == 0)
+		plan_site_failed(d->plan, s, e->began, now);
 }
 
 static void looked(struct daemon *d, struct task *e, int64_t now)
@@ -263,25 +255,25 @@ static void looked(struct daemon *d, struct task *e, int64_t now)
 		ledger_failed(d, e->began, now, &e->why);
 		return;
 	}
-	for (size_t i = 0; i < d->agenda->n_roles; i++) {
+	for (size_t i = 0; i < d->plan->n_roles; i++) {
 		judge_store(d, i, e, now);
-		take_look(d, i, &e->looks[i], now);
+		take_look(d, i, &e->u.all.looks[i], now);
 	}
-	for (size_t i = 0; i < d->agenda->n_roles; i++)
-		if (e->looks[i].asked)
-			plan_ask(d->agenda, &d->agenda->roles[i]);
+	for (size_t i = 0; i < d->plan->n_roles; i++)
+		if (e->u.all.looks[i].asked)
+			plan_ask(d->plan, &d->plan->roles[i]);
 	d->recalled = true;
 	d->head_seq = e->head_seq;
 	memcpy(d->head, e->head, sizeof(d->head));
 	d->next_due_us = INT64_MAX;
-	for (size_t i = 0; i < d->agenda->n_roles; i++)
+	for (size_t i = 0; i < d->plan->n_roles; i++)
 		if (d->looks[i].next_due_us > wall &&
 		    d->looks[i].next_due_us < d->next_due_us)
 			d->next_due_us = d->looks[i].next_due_us;
 	free(d->hooks);
-	d->hooks = e->hooks;
-	d->n_hooks = e->n_hooks;
-	e->hooks = NULL;
+	d->hooks = e->u.all.hooks;
+	d->n_hooks = e->u.all.n_hooks;
+	e->u.all.hooks = NULL;
 	d->looked = true;
 	d->next_look = now + generation_duration_us(d->generation,
 						    CONFIG_keyturn_poll);
@@ -307,49 +299,49 @@ static const char *what_happened(const struct runner_result *r, bool moved)
 static void log_run(struct daemon *d, const struct task *e,
 		    const struct plan_role *role, int64_t now)
 {
-	const struct runner_result *r = &e->result;
+	const struct runner_result *r = &e->u.run.result;
 	char age[32] = "";
 	int64_t until;
 
 	if (r->status == STATUS_OK) {
 		log_line(r->unconfirmed ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-			 "%s: %s%s, version %s, %.3f s%s%s", e->role,
-			 what_happened(r, e->moved),
-			 e->requested ? " (" TASK_REQUESTED ")" : "",
+			 "%s: %s%s, version %s, %.3f s%s%s", e->u.run.role,
+			 what_happened(r, e->u.run.moved),
+			 e->u.run.requested ? " (" TASK_REQUESTED ")" : "",
 			 r->version[0] ? r->version : "none",
 			 (double)r->took_us / NOW_SECOND,
 			 r->unconfirmed ? "; " : "",
 			 r->unconfirmed ? RUNNER_UNCONFIRMED : "");
 		return;
 	}
-	until = role ? plan_pause(d->agenda, role) : 0;
+	until = role ? plan_pause(d->plan, role) : 0;
 	if (role && !role->frozen && until > now)
 		now_age(until - now, age);
-	log_line(LOG_LEVEL_WARN, "%s: %s%s%s%s%s", e->role,
+	log_line(LOG_LEVEL_WARN, "%s: %s%s%s%s%s", e->u.run.role,
 		 status_sentence(r->status), r->why.text[0] ? ": " : "",
 		 r->why.text, age[0] ? "; tried again in " : "", age);
 }
 
 static void ran(struct daemon *d, struct task *e, int64_t now)
 {
-	struct plan_role *role = plan_find(d->agenda, e->role);
-	enum status s = e->result.status;
+	struct plan_role *role = plan_find(d->plan, e->u.run.role);
+	enum status s = e->u.run.result.status;
 
 	d->runs--;
 	d->changed = true;
 	if (!role) {
-		plan_end_gone(d->agenda, e->role);
+		plan_end_gone(d->plan, e->u.run.role);
 	} else if (role->running) {
-		if (e->result.cluster_bad)
-			plan_end_doubted(d->agenda, role, s, now);
+		if (e->u.run.result.cluster_bad)
+			plan_end_doubted(d->plan, role, s, now);
 		else
-			plan_end(d->agenda, role, s, now);
-		take_look(d, (size_t)(role - d->agenda->roles), &e->looks[0],
+			plan_end(d->plan, role, s, now);
+		take_look(d, (size_t)(role - d->plan->roles), &e->u.run.look,
 			  now);
 	}
-	if (e->looks[0].next_due_us > now_wall(now_system()) &&
-	    e->looks[0].next_due_us < d->next_due_us)
-		d->next_due_us = e->looks[0].next_due_us;
+	if (e->u.run.look.next_due_us > now_wall(now_system()) &&
+	    e->u.run.look.next_due_us < d->next_due_us)
+		d->next_due_us = e->u.run.look.next_due_us;
 	if (s == STATUS_NOTHING_DUE)
 		return;
 	d->checkpoint = true;
@@ -358,13 +350,16 @@ static void ran(struct daemon *d, struct task *e, int64_t now)
 	else
 		d->runs_failed++;
 	log_run(d, e, role, now);
-	if (s == STATUS_OK && e->ending.text[0])
-		log_line(LOG_LEVEL_WARN, "%s: %s", e->role, e->ending.text);
-	if (e->moved)
-		agent_notify_tell(d->push, e->role, e->result.version);
+	if (s == STATUS_OK && e->u.run.ending.text[0])
+		log_line(LOG_LEVEL_WARN, "%s: %s", e->u.run.role,
+			 e->u.run.ending.text);
+	if (e->u.run.moved)
+		agent_notify_tell(d->notifier, e->u.run.role,
+				  e->u.run.result.version);
 	hook_dispatch_wake(d->generation->dispatch);
 	if (s == STATUS_LEDGER_UNAVAILABLE || s == STATUS_AUDIT_BROKEN)
-		text_copy(d->trouble, sizeof(d->trouble), e->result.why.text);
+		text_copy(d->trouble, sizeof(d->trouble),
+			  e->u.run.result.why.text);
 }
 
 int64_t daemon_tasks_begin(struct daemon *d, int64_t now)
@@ -375,175 +370,23 @@ int64_t daemon_tasks_begin(struct daemon *d, int64_t now)
 
 	/* A ledger in doubt is opened anew first, not tried by a run. */
 	if (!d->generation->ledger || !d->looked ||
-	    d->agenda->sites[PLAN_SITE_LEDGER].failures > 0)
+	    d->plan->sites[PLAN_SITE_LEDGER].failures > 0)
 		return wake;
-	while ((r = plan_next(d->agenda, now, &wake)) != NULL) {
+	while ((r = plan_next(d->plan, now, &wake)) != NULL) {
 		if (task_new(TASK_RUN, d->generation, &e) != STATUS_OK)
 			return now + NOW_SECOND;
-		text_copy(e->role, sizeof(e->role), r->name);
-		e->requested = r->asked;
+		text_copy(e->u.run.role, sizeof(e->u.run.role), r->name);
+		e->u.run.requested = r->asked;
 		e->began = now;
-		if (thread_pool_give(d->crew, e) != STATUS_OK) {
+		if (thread_pool_give(d->runners, e) != STATUS_OK) {
 			task_free(e);
 			return now + NOW_SECOND;
 		}
-		plan_begin(d->agenda, r, now);
+		plan_begin(d->plan, r, now);
 		d->runs++;
 		d->changed = true;
 	}
 	return wake;
-}
-
-/* ---- the clerk ---------------------------------------------------------------------- */
-
-static void give_clerk(struct daemon *d, struct task *e, int64_t now)
-{
-	e->began = now;
-	e->actor = d->actor;
-	e->tell = tell_of_hook;
-	e->head_seq = d->head_seq;
-	memcpy(e->head, d->head, sizeof(e->head));
-	if (thread_pool_give(d->clerk, e) != STATUS_OK)
-		task_free(e);
-	else
-		d->clerk_busy = true;
-}
-
-static bool take_request(struct daemon *d, char role[PLAN_NAME_SIZE])
-{
-	bool any;
-
-	pthread_mutex_lock(&d->lock);
-	any = d->n_requests > 0;
-	if (any) {
-		memcpy(role, d->requests[0], PLAN_NAME_SIZE);
-		d->n_requests--;
-		memmove(d->requests[0], d->requests[1],
-			d->n_requests * PLAN_NAME_SIZE);
-	}
-	pthread_mutex_unlock(&d->lock);
-	return any;
-}
-
-/* True when there is something to record. */
-static bool requested(struct daemon *d, struct task **ret)
-{
-	char name[PLAN_NAME_SIZE];
-	struct plan_role *role;
-
-	while (take_request(d, name)) {
-		role = plan_find(d->agenda, name);
-		if (!role || !plan_ask(d->agenda, role)) {
-			log_line(LOG_LEVEL_WARN,
-				 "%s: its owner asked for a rotation, but it "
-				 "is %s",
-				 name,
-				 !role	      ? "not configured" :
-				 role->frozen ? "frozen" :
-						"not taken over");
-			agent_notify_taken(d->push, name);
-			continue;
-		}
-		log_line(LOG_LEVEL_INFO, "%s: its owner asks for a rotation",
-			 name);
-		if (!d->generation->ledger ||
-		    task_new(TASK_NOTE, d->generation, ret) != STATUS_OK)
-			continue;
-		text_copy((*ret)->role, sizeof((*ret)->role), name);
-		return true;
-	}
-	return false;
-}
-
-static void write_metrics(struct daemon *d, int64_t now)
-{
-	struct metrics_view v = {
-		.agenda = d->agenda,
-		.looks = d->looks,
-		.hooks = d->hooks,
-		.n_hooks = d->n_hooks,
-		.ledger_up = d->generation->ledger && !d->trouble[0],
-		.runs_ok = d->runs_ok,
-		.runs_failed = d->runs_failed,
-		.agent_failures = agent_notify_failed(d->push),
-		.started_us = d->started_us,
-		.reloaded_us = d->reloaded_us,
-		.reload_ok = d->reload_ok,
-		.now_us = now_wall(now_system()),
-		.boot_us = now,
-	};
-	struct refresher_file files[DAEMON_FILES_MAX];
-	struct task *e = NULL;
-
-	v.files = files;
-	v.n_files = refresher_files(d->feed, files, DAEMON_FILES_MAX);
-	d->changed = false;
-	d->written = now;
-	if (task_new(TASK_WRITE, d->generation, &e) != STATUS_OK)
-		return;
-	e->path = generation_string(d->generation, CONFIG_keyturn_metrics);
-	metrics_write(&v, &e->text);
-	give_clerk(d, e, now);
-}
-
-static void wrote(struct daemon *d, const struct task *e)
-{
-	bool failed = e->status != STATUS_OK;
-
-	if (failed && !d->write_failed)
-		log_line(LOG_LEVEL_WARN, "the metrics cannot be written: %s",
-			 e->why.text);
-	d->write_failed = failed;
-}
-
-static void load(struct daemon *d, int64_t now)
-{
-	struct task *e = NULL;
-
-	if (task_new(TASK_LOAD, d->generation, &e) != STATUS_OK)
-		return;
-	d->reload = false;
-	notify_reloading();
-	log_line(LOG_LEVEL_INFO, "reading %s again", d->path);
-	e->path = d->path;
-	e->make = !d->ledger_made;
-	e->patient = !d->generation->ledger || d->trouble[0];
-	give_clerk(d, e, now);
-}
-
-void daemon_tasks_clerk(struct daemon *d, int64_t now)
-{
-	const struct plan_site *ledger = &d->agenda->sites[PLAN_SITE_LEDGER];
-	bool away = !d->generation->ledger || ledger->failures > 0;
-	struct task *e = NULL;
-
-	if (d->clerk_busy)
-		return;
-	/* Also at the end: what was taken from the agent is nowhere else. */
-	if (requested(d, &e)) {
-		give_clerk(d, e, now);
-	} else if (d->stopping) {
-		return;
-	} else if (d->reload) {
-		load(d, now);
-	} else if (away && now >= ledger->not_before) {
-		if (task_new(TASK_OPEN, d->generation, &e) != STATUS_OK)
-			return;
-		e->make = !d->ledger_made;
-		give_clerk(d, e, now);
-	} else if (!away && (now >= d->next_look ||
-			     now_wall(now_system()) >= d->next_due_us)) {
-		if (task_new(TASK_LOOK, d->generation, &e) != STATUS_OK)
-			return;
-		e->checkpoint = d->checkpoint;
-		e->recall = !d->recalled;
-		d->checkpoint = false;
-		d->next_due_us = INT64_MAX;
-		give_clerk(d, e, now);
-	} else if (d->changed && now - d->written >= SOONEST &&
-		   *generation_string(d->generation, CONFIG_keyturn_metrics)) {
-		write_metrics(d, now);
-	}
 }
 
 /* ---- everything that came back ------------------------------------------------------ */
@@ -551,7 +394,7 @@ void daemon_tasks_clerk(struct daemon *d, int64_t now)
 static void settle_one(struct daemon *d, struct task *e, int64_t now)
 {
 	if (e->kind != TASK_RUN)
-		d->clerk_busy = false;
+		d->worker_busy = false;
 	switch (e->kind) {
 	case TASK_RUN:
 		ran(d, e, now);
@@ -570,14 +413,14 @@ static void settle_one(struct daemon *d, struct task *e, int64_t now)
 			log_line(LOG_LEVEL_WARN,
 				 "%s: that its owner asked for a rotation "
 				 "could not be recorded: %s",
-				 e->role, e->why.text);
+				 e->u.note, e->why.text);
 		else
-			agent_notify_taken(d->push, e->role);
+			agent_notify_taken(d->notifier, e->u.note);
 		d->checkpoint = true;
 		hook_dispatch_wake(d->generation->dispatch);
 		break;
 	case TASK_WRITE:
-		wrote(d, e);
+		daemon_worker_wrote(d, e);
 		break;
 	}
 }
@@ -587,12 +430,12 @@ static void free_retired(struct daemon *d)
 	struct daemon_retired **at = &d->retired, *r;
 
 	while ((r = *at) != NULL) {
-		if (!refresher_stopped(r->feed)) {
+		if (!refresher_stopped(r->refresher)) {
 			at = &r->next;
 			continue;
 		}
-		refresher_free(r->feed);
-		r->feed = NULL;
+		refresher_free(r->refresher);
+		r->refresher = NULL;
 		if (!generation_idle(r->generation)) {
 			at = &r->next;
 			continue;

@@ -3,7 +3,9 @@ bin_PROGRAMS += keyturnd
 keyturnd_SOURCES = \
 	src/daemon/plan.c src/daemon/plan.h \
 	src/daemon/daemon.c src/daemon/daemon.h \
-	src/daemon/daemon_tasks.c src/daemon/daemon_internal.h \
+	src/daemon/daemon_tasks.c src/daemon/daemon_tasks.h \
+	src/daemon/daemon_internal.h \
+	src/daemon/daemon_worker.c src/daemon/daemon_worker.h \
 	src/daemon/task.c src/daemon/task.h \
 	src/daemon/refresher.c src/daemon/refresher.h \
 	src/daemon/metrics.c src/daemon/metrics.h \

@@ -56,14 +56,14 @@ static double next_due(const struct metrics_view *v, size_t i)
 static double failures(const struct metrics_view *v, size_t i)
 {
 	unsigned by_ledger = v->looks[i].failures;
-	unsigned by_us = v->agenda->roles[i].failures;
+	unsigned by_us = v->plan->roles[i].failures;
 
 	return by_ledger > by_us ? by_ledger : by_us;
 }
 
 static double frozen(const struct metrics_view *v, size_t i)
 {
-	return v->looks[i].finding.frozen || v->agenda->roles[i].frozen;
+	return v->looks[i].finding.frozen || v->plan->roles[i].frozen;
 }
 
 static double untaken(const struct metrics_view *v, size_t i)
@@ -83,17 +83,17 @@ static double ends_early(const struct metrics_view *v, size_t i)
 
 static double interrupted(const struct metrics_view *v, size_t i)
 {
-	return v->looks[i].open && !v->agenda->roles[i].running;
+	return v->looks[i].open && !v->plan->roles[i].running;
 }
 
 static double running(const struct metrics_view *v, size_t i)
 {
-	return v->agenda->roles[i].running;
+	return v->plan->roles[i].running;
 }
 
 static double back_off(const struct metrics_view *v, size_t i)
 {
-	int64_t left = plan_pause(v->agenda, &v->agenda->roles[i]) - v->boot_us;
+	int64_t left = plan_pause(v->plan, &v->plan->roles[i]) - v->boot_us;
 
 	return left > 0 ? seconds(left) : 0;
 }
@@ -101,7 +101,7 @@ static double back_off(const struct metrics_view *v, size_t i)
 static void each_role(const struct metrics_view *v, struct text *t,
 		      const char *name, const char *help, role_value *value)
 {
-	const struct plan *a = v->agenda;
+	const struct plan *a = v->plan;
 
 	head(t, name, "gauge", help);
 	for (size_t i = 0; i < a->n_roles; i++) {
@@ -149,7 +149,7 @@ static void roles(const struct metrics_view *v, struct text *t)
 static void sites(const struct metrics_view *v, struct text *t)
 {
 	static const char *const kinds[] = { "ledger", "cluster", "store" };
-	const struct plan *a = v->agenda;
+	const struct plan *a = v->plan;
 
 	head(t, "site_failures", "gauge",
 	     "Failures in a row of the ledger, a cluster or a store; 0: in "
@@ -229,8 +229,8 @@ void metrics_write(const struct metrics_view *v, struct text *t)
 {
 	unsigned at_work = 0;
 
-	for (size_t i = 0; i < v->agenda->n_roles; i++)
-		at_work += v->agenda->roles[i].running;
+	for (size_t i = 0; i < v->plan->n_roles; i++)
+		at_work += v->plan->roles[i].running;
 	one(t, "start_time_seconds", "gauge", "When keyturnd was started.",
 	    seconds(v->started_us));
 	one(t, "written_timestamp_seconds", "gauge",

@@ -9,8 +9,8 @@
 #include "daemon/task.h"
 
 struct metrics_view {
-	const struct plan *agenda;
-	const struct task_look *looks; /* one a role of the agenda */
+	const struct plan *plan;
+	const struct task_look *looks; /* one a role of the plan */
 	const struct task_hook *hooks;
 	size_t n_hooks;
 	const struct refresher_file *files;

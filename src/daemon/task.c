@@ -27,16 +27,19 @@ enum status task_new(enum task_kind kind, struct generation *generation,
 		     struct task **ret)
 {
 	struct task *e = calloc(1, sizeof(*e));
-	size_t n = kind == TASK_RUN ? 1 : generation ? generation->n_roles : 0;
 
 	if (!e)
 		return STATUS_NO_MEMORY;
 	e->kind = kind;
-	e->text = text_make(METRICS_MAX);
-	e->looks = calloc(n + 1, sizeof(*e->looks));
-	if (!e->looks) {
-		free(e);
-		return STATUS_NO_MEMORY;
+	if (kind == TASK_WRITE)
+		e->u.write.text = text_make(METRICS_MAX);
+	if (kind == TASK_LOOK) {
+		e->u.all.looks = calloc(generation->n_roles + 1,
+					sizeof(*e->u.all.looks));
+		if (!e->u.all.looks) {
+			free(e);
+			return STATUS_NO_MEMORY;
+		}
 	}
 	e->generation = generation;
 	if (generation)
@@ -51,9 +54,12 @@ void task_free(struct task *e)
 		return;
 	if (e->generation)
 		generation_drop(e->generation);
-	text_free(&e->text);
-	free(e->looks);
-	free(e->hooks);
+	if (e->kind == TASK_WRITE)
+		text_free(&e->u.write.text);
+	if (e->kind == TASK_LOOK) {
+		free(e->u.all.looks);
+		free(e->u.all.hooks);
+	}
 	free(e);
 }
 
@@ -107,13 +113,13 @@ static bool recall(struct task *e, const char *role, int64_t *ret_us)
 	return true;
 }
 
-static enum status remember(struct task *e, int64_t at_us, int64_t until_us,
-			    struct reason *why)
+static enum status remember(struct task *e, const char *role, int64_t at_us,
+			    int64_t until_us, struct reason *why)
 {
 	struct ledger *l = e->generation->ledger;
 	char key[KEY_SIZE], value[32];
 
-	snprintf(key, sizeof(key), "asked.%s", e->role);
+	snprintf(key, sizeof(key), "asked.%s", role);
 	snprintf(value, sizeof(value), "%lld", (long long)at_us);
 	return l->ops->facts->remember(l, key, value, until_us, why);
 }
@@ -127,14 +133,14 @@ static int64_t began(const struct task *e)
 /* Done, or never to be done; what was asked for since it began is not. */
 static void forget(struct task *e)
 {
-	enum status s = e->result.status;
+	enum status s = e->u.run.result.status;
 	int64_t at;
 
 	if (s != STATUS_OK && s != STATUS_NOTHING_DUE && s != STATUS_FROZEN &&
 	    s != STATUS_UNDELIVERED)
 		return;
-	if (recall(e, e->role, &at) && at <= began(e))
-		remember(e, at, 0, NULL);
+	if (recall(e, e->u.run.role, &at) && at <= began(e))
+		remember(e, e->u.run.role, at, 0, NULL);
 }
 
 /* ---- a run ----------------------------------------------------------------- */
@@ -142,28 +148,32 @@ static void forget(struct task *e)
 static void run(struct task *e)
 {
 	const struct runner_job like = {
-		.fresh = e->requested,
-		.reason = e->requested ? TASK_REQUESTED : "",
+		.fresh = e->u.run.requested,
+		.reason = e->u.run.requested ? TASK_REQUESTED : "",
 	};
 	const struct config_group *role = NULL;
 	struct due before, after;
 
-	e->result.status = open_role(e->generation->opened, e->role, &role,
-				     &e->result.why);
-	if (e->result.status != STATUS_OK)
+	e->u.run.result.status = open_role(e->generation->opened, e->u.run.role,
+					   &role, &e->u.run.result.why);
+	if (e->u.run.result.status != STATUS_OK)
 		return;
-	due_run(e->generation->engine, role, e->requested, &like, NULL, NULL,
-		&e->result, &before, &after);
-	if (e->requested)
+	due_run(e->generation->engine,
+		&(struct due_task){ .role = role,
+				    .asked = e->u.run.requested,
+				    .like = &like },
+		&e->u.run.result, &before, &after);
+	if (e->u.run.requested)
 		forget(e);
-	e->moved = e->result.version[0] && before.doubt == STATUS_OK &&
-		   strcmp(e->result.version, before.known.version) != 0;
+	e->u.run.moved =
+		e->u.run.result.version[0] && before.doubt == STATUS_OK &&
+		strcmp(e->u.run.result.version, before.known.version) != 0;
 	/* Nothing is newer than this; what is in doubt is not known at all. */
 	if (after.doubt == STATUS_OK)
-		e->looks[0] = look_of(&after, INT64_MAX);
-	if (e->looks[0].ends_early)
+		e->u.run.look = look_of(&after, INT64_MAX);
+	if (e->u.run.look.ends_early)
 		report_ending(after.ends_us, after.next_us, open_rolname(role),
-			      &e->ending);
+			      &e->u.run.ending);
 }
 
 /* ---- a look ---------------------------------------------------------------- */
@@ -222,8 +232,8 @@ static enum status look_at_hooks(struct task *e, struct reason *why)
 	struct hook_dispatch_state state;
 	enum status s;
 
-	e->hooks = calloc(n + 1, sizeof(*e->hooks));
-	if (!e->hooks)
+	e->u.all.hooks = calloc(n + 1, sizeof(*e->u.all.hooks));
+	if (!e->u.all.hooks)
 		return reason_no_memory(why);
 	for (size_t i = 0; i < n; i++) {
 		s = hook_dispatch_look(
@@ -232,11 +242,11 @@ static enum status look_at_hooks(struct task *e, struct reason *why)
 			&state, why);
 		if (s != STATUS_OK)
 			return s;
-		text_copy(e->hooks[i].name, sizeof(e->hooks[i].name),
-			  state.hook);
-		e->hooks[i].attempts = state.attempts;
-		e->hooks[i].lost = state.lost;
-		e->n_hooks = i + 1;
+		text_copy(e->u.all.hooks[i].name,
+			  sizeof(e->u.all.hooks[i].name), state.hook);
+		e->u.all.hooks[i].attempts = state.attempts;
+		e->u.all.hooks[i].lost = state.lost;
+		e->u.all.n_hooks = i + 1;
 	}
 	return STATUS_OK;
 }
@@ -255,19 +265,19 @@ static void look(struct task *e)
 		if (s == STATUS_OK && is_ledgers(d.doubt))
 			s = d.doubt;
 		if (s == STATUS_OK) {
-			e->looks[i] = look_of(&d, taken_at);
-			e->looks[i].store_there =
+			e->u.all.looks[i] = look_of(&d, taken_at);
+			e->u.all.looks[i].store_there =
 				(d.untaken || d.unseen) &&
 				e->generation->store_asked[i] >= taken_at;
 		}
-		if (s == STATUS_OK && e->recall)
-			e->looks[i].asked =
+		if (s == STATUS_OK && e->u.all.recall)
+			e->u.all.looks[i].asked =
 				recall(e, config_name(e->generation->roles[i]),
 				       &asked_at);
 	}
 	if (s == STATUS_OK)
 		s = look_at_hooks(e, &e->why);
-	if (s == STATUS_OK && e->checkpoint)
+	if (s == STATUS_OK && e->u.all.checkpoint)
 		s = l->ops->trail->checkpoint(l, &e->why);
 	if (s == STATUS_OK)
 		s = l->ops->trail->head(l, -1, &e->head_seq, e->head, &e->why);
@@ -282,9 +292,10 @@ static void look(struct task *e)
  * waited for: made anew it would have forgotten what is frozen. */
 static bool may_make(const struct task *e, const struct generation *made)
 {
-	return e->make || strcmp(generation_string(made, CONFIG_keyturn_ledger),
-				 generation_string(e->generation,
-						   CONFIG_keyturn_ledger)) != 0;
+	return e->u.open.make ||
+	       strcmp(generation_string(made, CONFIG_keyturn_ledger),
+		      generation_string(e->generation,
+					CONFIG_keyturn_ledger)) != 0;
 }
 
 /* Another ledger in its place has forgotten what is frozen: it is taken by a
@@ -318,7 +329,7 @@ static void open_it(struct task *e)
 	enum status s;
 
 	s = e->kind == TASK_LOAD ?
-		    generation_load(e->path, &made, &e->why) :
+		    generation_load(e->u.open.path, &made, &e->why) :
 		    generation_again(e->generation, &made, &e->why);
 	/* The one in force works: nothing worse takes its place. */
 	if (s == STATUS_OK && e->kind == TASK_LOAD &&
@@ -327,15 +338,15 @@ static void open_it(struct task *e)
 		made = NULL;
 	}
 	if (s == STATUS_OK)
-		s = generation_open(made, may_make(e, made), e->actor, e->tell,
-				    &e->lost, &e->why);
+		s = generation_open(made, may_make(e, made), e->actor,
+				    e->u.open.tell, &e->u.open.lost, &e->why);
 	if (s == STATUS_OK && (s = recognise(e, made)) != STATUS_OK) {
 		generation_free(made);
 		made = NULL;
 	}
 	e->status = s;
-	if (s == STATUS_OK || (made && e->patient && is_ledgers(s)))
-		e->made = made;
+	if (s == STATUS_OK || (made && e->u.open.patient && is_ledgers(s)))
+		e->u.open.made = made;
 	else
 		generation_free(made);
 }
@@ -344,7 +355,7 @@ static void note(struct task *e)
 {
 	struct ledger *l = e->generation->ledger;
 	const struct audit_event ev = { .kind = "request",
-					.role = e->role,
+					.role = e->u.note,
 					.run = "",
 					.actor = e->actor,
 					.version = "",
@@ -354,7 +365,7 @@ static void note(struct task *e)
 
 	e->status = l->ops->trail->note(l, &ev, 1, true, &e->why);
 	if (e->status == STATUS_OK)
-		e->status = remember(e, began(e),
+		e->status = remember(e, e->u.note, began(e),
 				     now_wall(now_system()) + ASKED_FOR,
 				     &e->why);
 }
@@ -363,10 +374,11 @@ static void write_text(struct task *e)
 {
 	const struct file_owner owner = { (uid_t)-1, (gid_t)-1, 0644 };
 
-	e->status = text_status(&e->text);
+	e->status = text_status(&e->u.write.text);
 	if (e->status == STATUS_OK)
-		e->status = file_replace(e->path, text_str(&e->text),
-					 e->text.len, &owner, &e->why);
+		e->status = file_replace(e->u.write.path,
+					 text_str(&e->u.write.text),
+					 e->u.write.text.len, &owner, &e->why);
 	else
 		reason_set(&e->why, e->status, "the metrics are too long");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * What may take time, and is therefore done outside the scheduler's own thread:
- * it fills in an errand, gives it to a thread, and reads the answer when it
+ * it fills in a task, gives it to a thread, and reads the answer when it
  * comes back.  Nothing is shared meanwhile but the generation, which all may use.
  */
 #ifndef KEYTURN_TASK_H
@@ -42,38 +42,59 @@ struct task_hook {
 	unsigned attempts, lost;
 };
 
+/* A run, and what came of it. */
+struct task_run {
+	char role[PLAN_NAME_SIZE];
+	bool requested;
+	struct runner_result result;
+	bool moved;	      /* another version is current now */
+	struct reason ending; /* that the password ends early, or "" */
+	struct task_look look;
+};
+
+/* A look at all roles. */
+struct task_all {
+	bool checkpoint;	 /* sign one */
+	bool recall;		 /* what owners asked for before the start */
+	struct task_look *looks; /* one a role */
+	struct task_hook *hooks;
+	size_t n_hooks;
+};
+
+/* Another generation. */
+struct task_open {
+	const char *path; /* LOAD: of the configuration */
+	hook_dispatch_tell_fn *tell;
+	bool make;    /* a missing ledger is made; LOAD: also one of another
+			 name */
+	bool patient; /* LOAD: take it even when its ledger is away, too */
+	bool lost;    /* a missing ledger was made */
+	struct generation *made;
+};
+
+struct task_write {
+	const char *path;
+	struct text text;
+};
+
 struct task {
 	struct task *next; /* in the list of those that came back */
 	enum task_kind kind;
 	struct generation *generation; /* held */
-	/* RUN and NOTE */
-	char role[PLAN_NAME_SIZE];
-	bool requested;
+	const char *actor;
 	int64_t began; /* boot clock */
-	/* LOAD, OPEN */
-	const char *path, *actor;
-	hook_dispatch_tell_fn *tell;
-	bool make; /* a missing ledger is made; LOAD: also one of another name */
-	bool lost;    /* ... and was */
-	bool patient; /* LOAD: take it even when its ledger is away, too */
-	struct generation *made;
 	/* LOOK: the trail's end; LOAD, OPEN: what must be in the trail of a ledger
 	 * of the same name, seq 0: anything may. */
 	int64_t head_seq;
 	char head[LEDGER_HASH_SIZE];
-	/* LOOK: one a role; RUN: one */
-	struct task_look *looks;
-	struct task_hook *hooks;
-	size_t n_hooks;
-	bool checkpoint; /* sign one */
-	bool recall;	 /* what owners asked for before the start */
-	/* RUN */
-	struct runner_result result;
-	bool moved;	      /* another version is current now */
-	struct reason ending; /* that the password ends early, or "" */
-	/* WRITE */
-	struct text text;
-	/* The answer */
+	union {
+		struct task_run run;
+		struct task_all all;   /* LOOK */
+		struct task_open open; /* LOAD, OPEN */
+		struct task_write write;
+		char note[PLAN_NAME_SIZE]; /* NOTE: the role */
+	} u;
+	/* The answer; of a run it is in its result. */
 	enum status status;
 	struct reason why;
 };

@@ -111,7 +111,7 @@ enum status due_look(struct open_engine *w, const struct config_group *role,
 }
 
 /* As long as a claim is waited for. */
-#define TURN_US (2 * NOW_SECOND)
+#define LOCK_US (2 * NOW_SECOND)
 
 static bool still_wanted(const struct due *d, bool asked,
 			 struct runner_result *ret)
@@ -128,31 +128,31 @@ static bool still_wanted(const struct due *d, bool asked,
 	return ret->status == STATUS_OK;
 }
 
-void due_run(struct open_engine *w, const struct config_group *role, bool asked,
-	     const struct runner_job *like, runner_watch_fn *watch, void *arg,
+void due_run(struct open_engine *w, const struct due_task *t,
 	     struct runner_result *ret, struct due *ret_before,
 	     struct due *ret_after)
 {
 	struct due before = { .doubt = STATUS_UNKNOWN }, after = before;
-	struct runner_job job = *like;
-	int turn = -1;
+	struct runner_job job = *t->like;
+	int lock = -1;
 	enum status s;
 
 	memset(ret, 0, sizeof(*ret)); /* not secret */
-	s = role_lock_take(open_engine_opened(w), config_name(role), TURN_US,
-			   &turn, &ret->why);
+	s = role_lock_take(open_engine_opened(w), config_name(t->role), LOCK_US,
+			   &lock, &ret->why);
 	if (s == STATUS_OK)
-		s = due_look(w, role, now_wall(now_system()), &before,
+		s = due_look(w, t->role, now_wall(now_system()), &before,
 			     &ret->why);
 	ret->status = s;
-	if (s == STATUS_OK && still_wanted(&before, asked, ret)) {
-		job.mode = asked ? ENGINE_MODE_ROTATE : before.mode;
-		rotate_run(w, config_name(role), &job, watch, arg, ret);
+	if (s == STATUS_OK && still_wanted(&before, t->asked, ret)) {
+		job.mode = t->asked ? ENGINE_MODE_ROTATE : before.mode;
+		rotate_run(w, config_name(t->role), &job, t->watch, t->arg,
+			   ret);
 	}
-	if (s != STATUS_OK || due_look(w, role, now_wall(now_system()), &after,
-				       NULL) != STATUS_OK)
+	if (s != STATUS_OK || due_look(w, t->role, now_wall(now_system()),
+				       &after, NULL) != STATUS_OK)
 		after.doubt = STATUS_UNKNOWN;
-	role_lock_end(turn);
+	role_lock_end(lock);
 	*ret_before = before;
 	*ret_after = after;
 }

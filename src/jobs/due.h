@@ -35,16 +35,22 @@ struct due {
 enum status due_look(struct open_engine *w, const struct config_group *role,
 		     int64_t now_us, struct due *ret, struct reason *why);
 
+struct due_task {
+	const struct config_group *role;
+	bool asked;		       /* rotate even when it is not due */
+	const struct runner_job *like; /* as for rotate_run(), but the mode is
+					  found out */
+	runner_watch_fn *watch;	       /* may be NULL */
+	void *arg;
+};
+
 /*
- * See to a role that was found to be due: take its turn, look again, since
- * others may have seen to it, and run what is wanted.  `like` as for
- * rotate_run(), but the mode is found out.  asked: rotate even when it is not
- * due.  ret->status is STATUS_NOTHING_DUE when nothing was left to be done.
- * *ret_before and *ret_after are what was known of it; their doubt says when it
- * was not.  watch may be NULL.
+ * Run a role that was found to be due: lock it on this host, look again, since
+ * another process may have run it, and run what is wanted.  ret->status is
+ * STATUS_NOTHING_DUE when nothing was left to be done.  *ret_before and
+ * *ret_after are what was known of it; their doubt says when it was not.
  */
-void due_run(struct open_engine *w, const struct config_group *role, bool asked,
-	     const struct runner_job *like, runner_watch_fn *watch, void *arg,
+void due_run(struct open_engine *w, const struct due_task *t,
 	     struct runner_result *ret, struct due *ret_before,
 	     struct due *ret_after);
 
