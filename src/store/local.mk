@@ -2,7 +2,10 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
 	src/store/store.c src/store/store.h \
-	src/store/store_entry.c src/store/store_entry.h
+	src/store/store_entry.c src/store/store_entry.h \
+	src/store/store_memory.c src/store/store_memory.h \
+	src/store/store_refuse.c src/store/store_refuse.h \
+	src/store/store_versions.c src/store/store_versions.h
 libstore_a_SOURCES += \
 	src/store/local/local.c src/store/local/local.h \
 	src/store/local/canary.c src/store/local/canary.h \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Where secrets live.  One interface, one file per backend (store_local.c, and
- * later store_vault.c, store_aws.c), which never see each other.
+ * Where secrets live.  One interface and a folder for each driver (local, vault,
+ * aws), which never see each other; what they share is beside this file.
  *
  * A secret is known by the role's store name.  It has versions; each version
  * has an id (UUID, made by the engine, never reused) and at most one of the
@@ -58,6 +58,8 @@ struct store_version {
 	char id[RANDOM_UUID_SIZE];
 	enum store_label label;
 	int64_t created_us; /* when it was staged, wall clock */
+	bool lived;	    /* it was CURRENT, or may have been; of a list that
+			     * a driver keeps, not of every describe() */
 };
 
 /* What describe() returns: no secret in it. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/store_versions.h"
 #include "world_internal.h"
 
 static struct world *of_store(struct store *s)
@@ -15,44 +16,45 @@ static struct world *of_store(struct store *s)
 
 /* ---- effects ---- */
 
-static unsigned ring_depth(const struct world *w)
+static void fill_state(const struct world_store *s, struct store_state *ret)
 {
-	return w->mutation == WORLD_SHORT_RING ? 0 : STORE_RING_MIN;
-}
-
-static void drop_version(struct world *w, struct world_version *v)
-{
-	size_t i = (size_t)(v - w->store.v);
-
-	memmove(v, v + 1, (w->store.n - i - 1) * sizeof(*v));
-	w->store.n--;
-}
-
-/* Versions are kept newest first; the oldest of the ring falls out. */
-static void prune(struct world *w)
-{
-	unsigned kept = 0;
-
-	for (size_t i = 0; i < w->store.n; i++) {
-		if (w->store.v[i].label != STORE_LABEL_RING)
-			continue;
-		if (++kept <= ring_depth(w))
-			continue;
-		drop_version(w, &w->store.v[i]);
-		i--;
+	memset(ret, 0, sizeof(*ret)); /* not secret */
+	snprintf(ret->revision, sizeof(ret->revision), "%lld",
+		 (long long)s->revision);
+	ret->n = s->n;
+	for (size_t i = 0; i < s->n; i++) {
+		memcpy(ret->versions[i].id, s->v[i].id, RANDOM_UUID_SIZE);
+		ret->versions[i].label = s->v[i].label;
+		ret->versions[i].created_us = s->v[i].created_us;
 	}
 }
 
-/* Into the ring, as its newest: what was live last is what a restore brings
- * back first. */
-static void to_ring(struct world *w, const char *id)
+/* The list as it was changed; a version that is new has the flight's password. */
+static void take_state(struct world *w, const struct store_state *s,
+		       const struct flight *f)
 {
-	struct world_version v = *world_find(w, id);
-	size_t i = (size_t)(world_find(w, id) - w->store.v);
+	const struct world_store before = w->store;
+	const struct world_version *old;
+	struct world_version *v;
 
-	memmove(&w->store.v[1], &w->store.v[0], i * sizeof(v));
-	v.label = STORE_LABEL_RING;
-	w->store.v[0] = v;
+	w->store.n = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->versions[i].label == STORE_LABEL_RING &&
+		    w->mutation == WORLD_SHORT_RING)
+			continue;
+		if (w->store.n == WORLD_VERSIONS)
+			abort();
+		v = &w->store.v[w->store.n++];
+		for (old = before.v; old < before.v + before.n; old++)
+			if (strcmp(old->id, s->versions[i].id) == 0)
+				break;
+		memcpy(v->password,
+		       old < before.v + before.n ? old->password : f->password,
+		       sizeof(v->password));
+		memcpy(v->id, s->versions[i].id, sizeof(v->id));
+		v->label = s->versions[i].label;
+		v->created_us = s->versions[i].created_us;
+	}
 }
 
 /* INV2: no password is staged while an earlier apply may still commit. */
@@ -70,44 +72,31 @@ static void check_inv2(struct world *w, const char *id)
 	}
 }
 
-static void stage(struct world *w, const struct flight *f)
+static void stage(struct world *w, const struct flight *f,
+		  struct store_state *s)
 {
 	const char *pending = world_label(w, STORE_LABEL_PENDING);
-	bool drops = w->mutation == WORLD_PENDING_DROPPED ||
-		     w->mutation == WORLD_NO_SESSION_BINDING_NO_RETIRE;
-	struct world_version *v = &w->store.v[0];
 
 	check_inv2(w, f->version);
-	if (*pending && drops)
-		drop_version(w, world_find(w, pending));
-	else if (*pending)
-		to_ring(w, pending);
-	if (w->store.n == WORLD_VERSIONS)
-		abort();
-	memmove(&w->store.v[1], &w->store.v[0], w->store.n * sizeof(*v));
-	w->store.n++;
-	memcpy(v->id, f->version, sizeof(v->id));
-	memcpy(v->password, f->password, sizeof(v->password));
-	v->label = STORE_LABEL_PENDING;
-	v->created_us = w->clock;
+	if (w->mutation == WORLD_PENDING_DROPPED ||
+	    w->mutation == WORLD_NO_SESSION_BINDING_NO_RETIRE)
+		store_versions_drop(s, pending);
+	store_versions_stage(s, f->version, w->clock, STORE_RING_MIN);
 }
 
-static void promote(struct world *w, const char *id)
+/* Was it CURRENT, or may it have been? */
+static void note_lived(const struct world *w, struct store_state *s)
 {
-	const char *previous = world_label(w, STORE_LABEL_PREVIOUS);
-	const char *current;
-
-	if (*previous && strcmp(previous, id) != 0)
-		to_ring(w, previous);
-	current = world_label(w, STORE_LABEL_CURRENT);
-	if (*current)
-		world_find(w, current)->label = STORE_LABEL_PREVIOUS;
-	world_find(w, id)->label = STORE_LABEL_CURRENT;
+	for (size_t i = 0; i < s->n; i++)
+		for (unsigned k = 0; k < w->n_live && k < WORLD_LIVES; k++)
+			s->versions[i].lived |=
+				strcmp(w->ever_live[k], s->versions[i].id) == 0;
 }
 
 enum status world_store_write(struct world *w, const struct flight *f)
 {
 	const struct world_version *v = world_find(w, f->version);
+	struct store_state s;
 
 	/* A repeat of what already happened is well; that of a staging moves the
 	 * revision, so that whoever read it before is fenced. */
@@ -125,31 +114,22 @@ enum status world_store_write(struct world *w, const struct flight *f)
 	if (f->op == WORLD_RETIRE && (!v || v->label != STORE_LABEL_PENDING))
 		return STATUS_OK;
 	w->store_before = w->store;
+	fill_state(&w->store, &s);
+	note_lived(w, &s);
 	if (f->op == WORLD_STAGE)
-		stage(w, f);
+		stage(w, f, &s);
 	else if (f->op == WORLD_PROMOTE)
-		promote(w, f->version);
+		store_versions_promote(&s, f->version);
 	else
-		to_ring(w, f->version);
-	prune(w);
+		store_versions_retire(&s, f->version);
+	store_versions_prune(&s, STORE_RING_MIN);
+	take_state(w, &s, f);
 	w->store.revision++;
 	world_check(w, "a store write");
 	return STATUS_OK;
 }
 
 /* ---- the interface ---- */
-
-static void fill_state(const struct world_store *s, struct store_state *ret)
-{
-	snprintf(ret->revision, sizeof(ret->revision), "%lld",
-		 (long long)s->revision);
-	ret->n = s->n;
-	for (size_t i = 0; i < s->n; i++) {
-		memcpy(ret->versions[i].id, s->v[i].id, RANDOM_UUID_SIZE);
-		ret->versions[i].label = s->v[i].label;
-		ret->versions[i].created_us = s->v[i].created_us;
-	}
-}
 
 /* What a read fails with. */
 static enum status read_status(enum fate f)

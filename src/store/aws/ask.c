@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/store_refuse.h"
+
 /* AWS refuses other names. */
 enum status store_aws_ask_name(struct store_aws *s, const char *name,
 			       char secret[STORE_AWS_SECRET_SIZE],
@@ -15,10 +17,8 @@ enum status store_aws_ask_name(struct store_aws *s, const char *name,
 
 	/* A name may end like an ARN, in a hyphen and six characters: AWS finds
 	 * it by the whole name first, and keyturn gives no other. */
-	if (!*name || strlen(name) >= STORE_NAME_SIZE)
-		return reason_set(why, STATUS_REFUSED,
-				  "the name of a secret has 1 to %d bytes",
-				  STORE_NAME_SIZE - 1);
+	if (store_refuse_name(name, why) != STATUS_OK)
+		return STATUS_REFUSED;
 	n = (size_t)snprintf(secret, STORE_AWS_SECRET_SIZE, "%s%s", s->prefix,
 			     name);
 	if (strspn(secret, STORE_AWS_NAME_BYTES) != n)

@@ -13,6 +13,8 @@
 #include "store/aws/read.h"
 #include "store/aws/stage.h"
 #include "store/aws/tag.h"
+#include "store/store_memory.h"
+#include "store/store_refuse.h"
 
 static enum status canary(struct store *store, struct reason *why)
 {
@@ -21,7 +23,7 @@ static enum status canary(struct store *store, struct reason *why)
 	enum status st = aws_credentials_get(s->api.credentials, &key, why);
 
 	aws_key_clear(&key);
-	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
 }
 
 static void close_store(struct store *store)
@@ -30,7 +32,7 @@ static void close_store(struct store *store)
 
 	if (!s)
 		return;
-	store_aws_known_free(s->known);
+	store_memory_free(s->known);
 	aws_credentials_free(s->api.credentials);
 	http_close(s->api.wire.http);
 	json_out_free(&s->tags);
@@ -71,7 +73,7 @@ static enum status copy_settings(struct store_aws *s,
 	if (kms)
 		s->kms_key = strdup(kms);
 	if (!s->name || (kms && !s->kms_key))
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	if (text_copy(s->prefix, sizeof(s->prefix),
 		      o->prefix ? o->prefix : "") != STATUS_OK ||
 	    strspn(s->prefix, STORE_AWS_NAME_BYTES) != strlen(s->prefix))
@@ -145,11 +147,11 @@ enum status store_aws_open(const struct store_aws_options *o,
 	enum status st;
 
 	if (!s)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	s->store.ops = &ops;
 	st = store_aws_known_new(&s->known);
 	if (st != STATUS_OK)
-		reason_set(why, st, "out of memory");
+		reason_no_memory(why);
 	if (st == STATUS_OK)
 		st = copy_settings(s, o, why);
 	if (st == STATUS_OK)

@@ -23,7 +23,7 @@ struct store_aws {
 	bool announce;
 	int64_t (*next_due)(const void *arg, const char *name, int64_t at_us);
 	const void *next_due_arg;
-	struct store_aws_known *known;
+	struct store_memory *known;
 };
 
 #endif

@@ -29,7 +29,7 @@ enum status store_aws_content_read(const struct json_doc *answer,
 				   NULL);
 	secret_free(text);
 	if (s == STATUS_NO_MEMORY)
-		return reason_set(why, s, "out of memory");
+		return reason_no_memory(why);
 	if (s != STATUS_OK || !json_doc_is(d, JSON_DOC_OBJECT)) {
 		json_doc_free(d);
 		return reason_set(

@@ -10,6 +10,7 @@
 #include "store/aws/read.h"
 #include "store/aws/state.h"
 #include "store/aws/tag.h"
+#include "store/store_refuse.h"
 
 static enum status move(struct store_aws *s, const char *name,
 			const char *label, const char *to, const char *from,
@@ -154,9 +155,8 @@ enum status store_aws_label_promote(struct store *store, const char *name,
 	if (fault == STORE_AWS_API_INVALID) {
 		st = promoted_already(s, name, id, ret_state, why);
 	} else if (fault == STORE_AWS_API_ABSENT) {
-		st = reason_set(why, STATUS_REFUSED,
-				"store %s has no version %s of %s", s->name, id,
-				name);
+		st = store_refuse_absent(STATUS_REFUSED, s->name, name, id,
+					 why);
 	} else if (st == STATUS_OK) {
 		st = store_aws_read_after(s, name, revision,
 					  store_aws_state_promoted, id,
@@ -167,7 +167,7 @@ enum status store_aws_label_promote(struct store *store, const char *name,
 			drop_placeholder(s, name);
 		store_aws_tag_announce(s, name, id);
 	}
-	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
 }
 
 static void retired(struct store_aws_state *state, const char *id,
@@ -205,7 +205,7 @@ enum status store_aws_label_retire(struct store *store, const char *name,
 		st = store_aws_read_after(s, name, revision, retired, id,
 					  ret_state, why);
 	}
-	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
 }
 
 enum status store_aws_label_ready(struct store *store, const char *name,
@@ -225,5 +225,5 @@ enum status store_aws_label_ready(struct store *store, const char *name,
 		st = store_aws_read_absent(s, secret, why);
 	else if (st == STATUS_OK && state.exists)
 		st = store_aws_label_may_move(s, name, why);
-	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
 }

@@ -5,12 +5,12 @@
 
 #include <string.h>
 
-#include "base/encode.h"
 #include "base/text.h"
 #include "store/aws/ask.h"
 #include "store/aws/content.h"
 #include "store/aws/known.h"
 #include "store/aws/tag.h"
+#include "store/store_refuse.h"
 
 #define PAGES_MAX 20
 
@@ -70,9 +70,8 @@ enum status store_aws_read_id(struct store_aws *s, const char *name,
 		found = store_aws_state_real(&state, id);
 	}
 	if (!found)
-		return reason_set(why, STATUS_NOT_FOUND,
-				  "store %s has no version %s of %s", s->name,
-				  id, name);
+		return store_refuse_absent(STATUS_NOT_FOUND, s->name, name, id,
+					   why);
 	text_copy(real, STORE_AWS_STATE_ID_SIZE, found);
 	return STATUS_OK;
 }
@@ -95,9 +94,8 @@ enum status store_aws_read_content(struct store_aws *s, const char *name,
 	st = store_aws_ask(s, "GetSecretValue", &body, STORE_AWS_API_READ,
 			   &answer, &fault, why);
 	if (st != STATUS_OK && fault == STORE_AWS_API_ABSENT)
-		st = reason_set(why, STATUS_NOT_FOUND,
-				"store %s has no version %s of %s", s->name,
-				real, name);
+		st = store_refuse_absent(STATUS_NOT_FOUND, s->name, name, real,
+					 why);
 	/* Never another version instead. */
 	if (st == STATUS_OK && !store_aws_ask_says(answer, "VersionId", real))
 		st = reason_set(
@@ -194,10 +192,9 @@ enum status store_aws_read_fetch(struct store *store, const char *name,
 	struct json_doc *content = NULL;
 	enum status st;
 
-	if (!encode_is_uuid(id))
-		return reason_set(why, STATUS_REFUSED,
-				  "a version id must be a lower-case UUID");
-	st = store_aws_read_id(s, name, id, real, why);
+	st = store_refuse_id(id, why);
+	if (st == STATUS_OK)
+		st = store_aws_read_id(s, name, id, real, why);
 	if (st == STATUS_OK)
 		st = store_aws_read_content(s, name, real, &content, why);
 	if (st == STATUS_OK)
@@ -205,7 +202,7 @@ enum status store_aws_read_fetch(struct store *store, const char *name,
 	if (st == STATUS_OK)
 		st = store_aws_content_entry(content, secret, ret_entry, why);
 	json_doc_free(content);
-	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
 }
 
 /* After a write: the state as it must be now, or as AWS says. */

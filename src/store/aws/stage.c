@@ -3,7 +3,6 @@
  * a key of the secret that is not ours. */
 #include "store/aws/stage.h"
 
-#include "base/encode.h"
 #include "base/text.h"
 #include "store/aws/ask.h"
 #include "store/aws/common.h"
@@ -12,6 +11,7 @@
 #include "store/aws/label.h"
 #include "store/aws/read.h"
 #include "store/aws/state.h"
+#include "store/store_refuse.h"
 
 #define VALUE_MAX 65536
 
@@ -180,10 +180,7 @@ static enum status put_pending(struct store_aws *s, const char *name,
 				   STORE_AWS_API_REPEAT, ret, &fault, why);
 	json_out_free(&body);
 	if (fault == STORE_AWS_API_EXISTS)
-		st = reason_set(why, STATUS_REFUSED,
-				"version %s of %s exists with another content: "
-				"make a new version",
-				id, name);
+		st = store_refuse_content(s->name, name, id, why);
 	if (fault == STORE_AWS_API_ABSENT)
 		st = reason_set(why, STATUS_CONFLICT,
 				"the secret %s is not there any more", secret);
@@ -193,10 +190,14 @@ static enum status put_pending(struct store_aws *s, const char *name,
 static enum status check_stage(const char *id, const struct store_entry *entry,
 			       struct reason *why)
 {
-	if (!encode_is_uuid(id) || store_aws_state_is_alias(id))
-		return reason_set(why, STATUS_REFUSED,
-				  "a version id must be a lower-case UUID of "
-				  "another version than 8");
+	enum status st = store_refuse_id(id, why);
+
+	if (st != STATUS_OK)
+		return st;
+	if (store_aws_state_is_alias(id))
+		return reason_set(
+			why, STATUS_REFUSED,
+			"a version id must not be a UUID of version 8");
 	if (!entry->password || secret_len(entry->password) == 0)
 		return reason_set(why, STATUS_REFUSED,
 				  "an empty password is not stored");
@@ -253,5 +254,5 @@ enum status store_aws_stage(struct store *store, const char *name,
 			store_aws_state_staged, id, ret_state, why);
 	json_out_free(&content);
 	json_doc_free(answer);
-	return st == STATUS_OK ? st : reason_wrap(why, st, "store %s", s->name);
+	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
 }

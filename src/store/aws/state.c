@@ -10,6 +10,7 @@
 #include "base/now.h"
 #include "base/text.h"
 #include "crypto/digest.h"
+#include "store/store_versions.h"
 
 #define NO_CURRENT "------------------------------------"
 
@@ -36,7 +37,7 @@ void store_aws_state_alias(const char *id, char alias[RANDOM_UUID_SIZE])
 /* --- the state in order ------------------------------------------------------ */
 
 /* PENDING is newer than CURRENT, and that than PREVIOUS. */
-static int rank(enum store_label l)
+static int rank_of(enum store_label l)
 {
 	switch (l) {
 	case STORE_LABEL_PENDING:
@@ -50,32 +51,27 @@ static int rank(enum store_label l)
 	}
 }
 
-static bool before(const struct store_version *a, const struct store_version *b)
+static bool is_before(const struct store_version *a,
+		      const struct store_version *b)
 {
-	if (rank(a->label) != rank(b->label))
-		return rank(a->label) < rank(b->label);
+	if (rank_of(a->label) != rank_of(b->label))
+		return rank_of(a->label) < rank_of(b->label);
 	if (a->created_us != b->created_us)
 		return a->created_us > b->created_us;
 	return strcmp(a->id, b->id) < 0;
 }
 
-/* Few versions, two arrays in step: sorting by insertion. */
-static void sort(struct store_aws_state *s)
+/* Few versions: sorting by insertion. */
+static void sort_versions(struct store_state *s)
 {
-	char id[STORE_AWS_STATE_ID_SIZE];
 	struct store_version v;
-	size_t k;
+	size_t i, k;
 
-	for (size_t i = 1; i < s->state.n; i++) {
-		v = s->state.versions[i];
-		memcpy(id, s->ids[i], sizeof(id));
-		for (k = i; k > 0 && before(&v, &s->state.versions[k - 1]);
-		     k--) {
-			s->state.versions[k] = s->state.versions[k - 1];
-			memcpy(s->ids[k], s->ids[k - 1], sizeof(id));
-		}
-		s->state.versions[k] = v;
-		memcpy(s->ids[k], id, sizeof(id));
+	for (i = 1; i < s->n; i++) {
+		v = s->versions[i];
+		for (k = i; k > 0 && is_before(&v, &s->versions[k - 1]); k--)
+			s->versions[k] = s->versions[k - 1];
+		s->versions[k] = v;
 	}
 }
 
@@ -85,7 +81,7 @@ static void finish(struct store_aws_state *s)
 	unsigned char hash[DIGEST_SIZE] = { 0 };
 	char hex[2 * DIGEST_SIZE + 1], current[RANDOM_UUID_SIZE];
 
-	sort(s);
+	sort_versions(&s->state);
 	for (size_t i = 0; i < s->state.n; i++)
 		if (s->state.versions[i].label != STORE_LABEL_RING)
 			text_printf(
@@ -121,53 +117,43 @@ char store_aws_state_revision(const char *revision,
 const char *store_aws_state_real(const struct store_aws_state *s,
 				 const char *id)
 {
-	char alias[RANDOM_UUID_SIZE];
-
 	if (!store_aws_state_is_alias(id))
 		return id;
-	for (size_t i = 0; i < s->state.n; i++)
-		if (strcmp(s->state.versions[i].id, id) == 0)
-			return s->ids[i];
-	store_aws_state_alias(s->current, alias);
-	return s->current[0] && strcmp(alias, id) == 0 ? s->current : NULL;
+	for (size_t i = 0; i < s->n_aliases; i++)
+		if (strcmp(s->aliases[i].id, id) == 0)
+			return s->aliases[i].real;
+	return NULL;
 }
 
 /* --- changes ------------------------------------------------------------------ */
 
-static void drop(struct store_aws_state *s, size_t i)
+static void drop_version(struct store_aws_state *s,
+			 const struct store_version *v)
 {
-	size_t last = --s->state.n;
-
-	s->state.versions[i] = s->state.versions[last];
-	memcpy(s->ids[i], s->ids[last], sizeof(s->ids[i]));
+	for (size_t i = 0; v && i < s->n_aliases; i++)
+		if (strcmp(s->aliases[i].id, v->id) == 0)
+			s->aliases[i] = s->aliases[--s->n_aliases];
+	if (v)
+		store_versions_drop(&s->state, v->id);
 }
 
-static void drop_label(struct store_aws_state *s, enum store_label l)
-{
-	for (size_t i = s->state.n; i > 0; i--)
-		if (s->state.versions[i - 1].label == l)
-			drop(s, i - 1);
-}
-
-static void drop_id(struct store_aws_state *s, const char *id)
-{
-	for (size_t i = s->state.n; i > 0; i--)
-		if (strcmp(s->state.versions[i - 1].id, id) == 0)
-			drop(s, i - 1);
-}
-
-static void add(struct store_aws_state *s, const char *id, const char *real,
-		enum store_label l, int64_t created_us)
+static void add_version(struct store_aws_state *s, const char *real,
+			enum store_label l, int64_t created_us)
 {
 	struct store_version *v;
 
 	if (s->state.n == STORE_VERSIONS_MAX)
 		return;
-	v = &s->state.versions[s->state.n];
-	text_copy(v->id, sizeof(v->id), id);
+	v = &s->state.versions[s->state.n++];
+	store_aws_state_alias(real, v->id);
 	v->label = l;
 	v->created_us = created_us;
-	text_copy(s->ids[s->state.n++], STORE_AWS_STATE_ID_SIZE, real);
+	v->lived = false; /* AWS does not tell */
+	if (strcmp(v->id, real) == 0 || s->n_aliases == STORE_VERSIONS_MAX)
+		return;
+	text_copy(s->aliases[s->n_aliases].id, RANDOM_UUID_SIZE, v->id);
+	text_copy(s->aliases[s->n_aliases++].real, STORE_AWS_STATE_ID_SIZE,
+		  real);
 }
 
 void store_aws_state_absent(struct store_aws_state *s)
@@ -178,9 +164,9 @@ void store_aws_state_absent(struct store_aws_state *s)
 void store_aws_state_staged(struct store_aws_state *s, const char *id,
 			    int64_t now_us)
 {
-	drop_label(s, STORE_LABEL_PENDING);
-	drop_id(s, id);
-	add(s, id, id, STORE_LABEL_PENDING, now_us);
+	drop_version(s, store_find_label(&s->state, STORE_LABEL_PENDING));
+	drop_version(s, store_find_id(&s->state, id));
+	store_versions_stage(&s->state, id, now_us, STORE_RING_MAX);
 	s->exists = true;
 	finish(s);
 }
@@ -188,21 +174,22 @@ void store_aws_state_staged(struct store_aws_state *s, const char *id,
 void store_aws_state_promoted(struct store_aws_state *s, const char *id,
 			      int64_t now_us)
 {
-	char real[STORE_AWS_STATE_ID_SIZE], old[RANDOM_UUID_SIZE] = "";
-	char old_real[STORE_AWS_STATE_ID_SIZE];
-	const char *known = store_aws_state_real(s, id);
+	const struct store_version *previous =
+		store_find_label(&s->state, STORE_LABEL_PREVIOUS);
+	const char *real = store_aws_state_real(s, id);
+	char current[STORE_AWS_STATE_ID_SIZE];
 
-	text_copy(real, sizeof(real), known ? known : id);
-	text_copy(old_real, sizeof(old_real), s->current);
-	if (old_real[0])
-		store_aws_state_alias(old_real, old);
-	drop_label(s, STORE_LABEL_PREVIOUS);
-	drop_label(s, STORE_LABEL_CURRENT);
-	drop_id(s, id);
-	if (old[0] && strcmp(old_real, STORE_AWS_STATE_PLACEHOLDER) != 0)
-		add(s, old, old_real, STORE_LABEL_PREVIOUS, 0);
-	add(s, id, real, STORE_LABEL_CURRENT, now_us);
-	text_copy(s->current, sizeof(s->current), real);
+	text_copy(current, sizeof(current), real ? real : id);
+	if (previous && strcmp(previous->id, id) != 0)
+		drop_version(s, previous);
+	if (!store_find_id(&s->state, id))
+		add_version(s, current, STORE_LABEL_RING, 0);
+	store_versions_promote(&s->state, id);
+	for (size_t i = 0; i < s->state.n; i++)
+		if (s->state.versions[i].label == STORE_LABEL_PREVIOUS)
+			s->state.versions[i].created_us = 0;
+	s->state.versions[0].created_us = now_us;
+	text_copy(s->current, sizeof(s->current), current);
 	s->plain = false; /* not told of this one */
 	s->left[0] = '\0';
 	finish(s);
@@ -210,7 +197,7 @@ void store_aws_state_promoted(struct store_aws_state *s, const char *id,
 
 void store_aws_state_retired(struct store_aws_state *s, const char *id)
 {
-	drop_id(s, id);
+	drop_version(s, store_find_id(&s->state, id));
 	finish(s);
 }
 
@@ -221,7 +208,7 @@ bool store_aws_state_is_open(const struct store_aws_state *s)
 
 /* --- reading ------------------------------------------------------------------ */
 
-static bool has(const struct json_doc *labels, const char *label)
+static bool has_label(const struct json_doc *labels, const char *label)
 {
 	for (size_t i = 0; i < json_doc_count(labels); i++) {
 		const char *have = json_doc_text(json_doc_at(labels, i));
@@ -232,7 +219,7 @@ static bool has(const struct json_doc *labels, const char *label)
 	return false;
 }
 
-static int64_t time_of(const struct json_doc *number)
+static int64_t read_time(const struct json_doc *number)
 {
 	double seconds = 0;
 
@@ -242,7 +229,8 @@ static int64_t time_of(const struct json_doc *number)
 }
 
 /* "" when there is no such tag. */
-static const char *tag_of(const struct json_doc *described, const char *wanted)
+static const char *find_tag(const struct json_doc *described,
+			    const char *wanted)
 {
 	const struct json_doc *tags = json_doc_get(described, "Tags");
 
@@ -262,29 +250,29 @@ static const char *tag_of(const struct json_doc *described, const char *wanted)
 static void read_tags(struct store_aws_state *s,
 		      const struct json_doc *described)
 {
-	const char *keys = tag_of(described, STORE_AWS_STATE_TAG_KEYS);
+	const char *keys = find_tag(described, STORE_AWS_STATE_TAG_KEYS);
 	int64_t at;
 
-	if (strcmp(tag_of(described, STORE_AWS_STATE_TAG_VERSION),
+	if (strcmp(find_tag(described, STORE_AWS_STATE_TAG_VERSION),
 		   s->current) != 0)
 		return;
 	s->ours = s->current[0] != '\0';
 	s->plain = strcmp(keys, STORE_AWS_STATE_KEYS_NONE) == 0;
 	if (!s->plain && strcmp(keys, STORE_AWS_STATE_KEYS_KEPT) != 0)
 		text_copy(s->left, sizeof(s->left), keys);
-	if (now_parse(tag_of(described, STORE_AWS_STATE_TAG_ROTATED), &at) != 0)
+	if (now_parse(find_tag(described, STORE_AWS_STATE_TAG_ROTATED), &at) !=
+	    0)
 		return;
 	for (size_t i = 0; i < s->state.n; i++)
 		if (s->state.versions[i].label == STORE_LABEL_CURRENT)
 			s->state.versions[i].created_us = at;
 }
 
-static enum status add_version(struct store_aws_state *s, const char *id,
-			       const struct json_doc *labels, int64_t at,
-			       const char *secret, struct reason *why)
+static enum status read_version(struct store_aws_state *s, const char *id,
+				const struct json_doc *labels, int64_t at,
+				const char *secret, struct reason *why)
 {
 	enum store_label l = STORE_LABEL_RING;
-	char alias[RANDOM_UUID_SIZE];
 
 	if (strlen(id) >= STORE_AWS_STATE_ID_SIZE ||
 	    s->state.n == STORE_VERSIONS_MAX)
@@ -292,27 +280,27 @@ static enum status add_version(struct store_aws_state *s, const char *id,
 				  "%s has versions that AWS cannot have given "
 				  "it",
 				  secret);
-	if (has(labels, "AWSCURRENT")) {
+	if (has_label(labels, "AWSCURRENT")) {
 		if (s->current[0])
 			return reason_set(why, STATUS_CORRUPT,
 					  "%s has two versions with AWSCURRENT",
 					  secret);
 		l = STORE_LABEL_CURRENT;
 		text_copy(s->current, sizeof(s->current), id);
-	} else if (has(labels, "AWSPENDING")) {
+	} else if (has_label(labels, "AWSPENDING")) {
 		l = STORE_LABEL_PENDING;
-	} else if (has(labels, "AWSPREVIOUS")) {
+	} else if (has_label(labels, "AWSPREVIOUS")) {
 		l = STORE_LABEL_PREVIOUS;
 	}
 	if (strcmp(id, STORE_AWS_STATE_PLACEHOLDER) == 0)
 		return STATUS_OK;
-	store_aws_state_alias(id, alias);
-	add(s, alias, id, l,
-	    l == STORE_LABEL_CURRENT || l == STORE_LABEL_PENDING ? at : 0);
+	add_version(s, id, l,
+		    l == STORE_LABEL_CURRENT || l == STORE_LABEL_PENDING ? at :
+									   0);
 	return STATUS_OK;
 }
 
-static char flag_of(const struct json_doc *d, const char *region)
+static char find_flag(const struct json_doc *d, const char *region)
 {
 	const char *primary = json_doc_text(json_doc_get(d, "PrimaryRegion"));
 	const char *owner = json_doc_text(json_doc_get(d, "OwningService"));
@@ -340,7 +328,7 @@ enum status store_aws_state_read(const struct json_doc *described,
 
 	store_aws_state_absent(s);
 	s->exists = true;
-	if (time_of(json_doc_get(described, "DeletedDate")) > 0)
+	if (read_time(json_doc_get(described, "DeletedDate")) > 0)
 		return reason_set(
 			why, STATUS_REFUSED,
 			"%s is marked for deletion in AWS; restore it "
@@ -351,14 +339,14 @@ enum status store_aws_state_read(const struct json_doc *described,
 				  "the description of %s does not come from "
 				  "Secrets Manager",
 				  secret);
-	s->flag = flag_of(described, region);
-	changed = time_of(json_doc_get(described, "LastChangedDate"));
+	s->flag = find_flag(described, region);
+	changed = read_time(json_doc_get(described, "LastChangedDate"));
 	versions = json_doc_get(described, "VersionIdsToStages");
 	while ((i = json_doc_next(versions, i, &id, &labels)) != NULL) {
 		/* moto lists versions without label; AWS does not. */
 		if (json_doc_count(labels) == 0)
 			continue;
-		st = add_version(s, id, labels, changed, secret, why);
+		st = read_version(s, id, labels, changed, secret, why);
 		if (st != STATUS_OK)
 			return st;
 	}
@@ -367,41 +355,38 @@ enum status store_aws_state_read(const struct json_doc *described,
 	return STATUS_OK;
 }
 
-/* The oldest of the ring, or n. */
-static size_t oldest(const struct store_aws_state *s)
+/* The oldest of the ring, or NULL. */
+static const struct store_version *find_oldest(const struct store_state *s)
 {
-	size_t found = s->state.n;
+	const struct store_version *found = NULL, *v;
 
-	for (size_t i = 0; i < s->state.n; i++)
-		if (s->state.versions[i].label == STORE_LABEL_RING &&
-		    (found == s->state.n ||
-		     s->state.versions[i].created_us <
-			     s->state.versions[found].created_us))
-			found = i;
+	for (v = s->versions; v < s->versions + s->n; v++)
+		if (v->label == STORE_LABEL_RING &&
+		    (!found || v->created_us < found->created_us))
+			found = v;
 	return found;
 }
 
 static void add_old(struct store_aws_state *s, const char *id, int64_t at)
 {
+	const struct store_version *oldest;
 	char alias[RANDOM_UUID_SIZE];
-	size_t i;
 
-	for (i = 0; i < s->state.n; i++)
-		if (strcmp(s->ids[i], id) == 0)
-			break;
-	if (i < s->state.n) {
+	store_aws_state_alias(id, alias);
+	for (size_t i = 0; i < s->state.n; i++) {
+		if (strcmp(s->state.versions[i].id, alias) != 0)
+			continue;
 		if (s->state.versions[i].label != STORE_LABEL_CURRENT)
 			s->state.versions[i].created_us = at;
 		return;
 	}
 	if (s->state.n == STORE_VERSIONS_MAX) {
-		i = oldest(s);
-		if (i == s->state.n || s->state.versions[i].created_us >= at)
+		oldest = find_oldest(&s->state);
+		if (!oldest || oldest->created_us >= at)
 			return;
-		drop(s, i);
+		drop_version(s, oldest);
 	}
-	store_aws_state_alias(id, alias);
-	add(s, alias, id, STORE_LABEL_RING, at);
+	add_version(s, id, STORE_LABEL_RING, at);
 }
 
 void store_aws_state_history(struct store_aws_state *s,
@@ -413,7 +398,8 @@ void store_aws_state_history(struct store_aws_state *s,
 
 		if (id && strlen(id) < STORE_AWS_STATE_ID_SIZE &&
 		    strcmp(id, STORE_AWS_STATE_PLACEHOLDER) != 0)
-			add_old(s, id, time_of(json_doc_get(v, "CreatedDate")));
+			add_old(s, id,
+				read_time(json_doc_get(v, "CreatedDate")));
 	}
 	finish(s);
 }

@@ -24,8 +24,11 @@
 
 struct store_aws_state {
 	struct store_state state;
-	char ids[STORE_VERSIONS_MAX][STORE_AWS_STATE_ID_SIZE]; /* AWS's, of
-								* state.versions */
+	size_t n_aliases; /* of versions whose id is not AWS's */
+	struct store_aws_alias {
+		char id[RANDOM_UUID_SIZE];
+		char real[STORE_AWS_STATE_ID_SIZE]; /* AWS's */
+	} aliases[STORE_VERSIONS_MAX];
 	char current[STORE_AWS_STATE_ID_SIZE]; /* AWS's id, the placeholder too;
 						* "": nothing has AWSCURRENT */
 	bool exists;

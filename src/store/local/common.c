@@ -3,10 +3,6 @@
  * written something a refusal. */
 #include "store/local/common.h"
 
-#include <string.h>
-
-#include "base/encode.h"
-
 enum status store_local_translate(struct store_local *s, enum status st,
 				  struct reason *why)
 {
@@ -27,24 +23,4 @@ enum status store_local_translate(struct store_local *s, enum status st,
 		return reason_wrap(why, STATUS_STORE_UNAVAILABLE, "store %s",
 				   s->name);
 	}
-}
-
-enum status store_local_check_name(const char *name, struct reason *why)
-{
-	size_t n = strnlen(name, STORE_NAME_SIZE);
-
-	if (n == 0 || n == STORE_NAME_SIZE)
-		return reason_set(why, STATUS_REFUSED,
-				  "the name of a secret has 1 to %d bytes",
-				  STORE_NAME_SIZE - 1);
-	return STATUS_OK;
-}
-
-enum status store_local_check_id(const char *id, struct reason *why)
-{
-	if (strnlen(id, RANDOM_UUID_SIZE) >= RANDOM_UUID_SIZE ||
-	    !encode_is_uuid(id))
-		return reason_set(why, STATUS_REFUSED,
-				  "a version id must be a lower-case UUID");
-	return STATUS_OK;
 }

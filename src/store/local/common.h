@@ -20,10 +20,4 @@ struct store_local {
 enum status store_local_translate(struct store_local *s, enum status st,
 				  struct reason *why);
 
-/* STATUS_REFUSED unless it can be the name of a secret. */
-enum status store_local_check_name(const char *name, struct reason *why);
-
-/* STATUS_REFUSED unless it can be the id of a version. */
-enum status store_local_check_id(const char *id, struct reason *why);
-
 #endif

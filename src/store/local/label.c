@@ -6,74 +6,46 @@
 #include "store/local/label.h"
 
 #include "store/local/rows.h"
-
-static enum status unknown_version(const struct store_local_change *c,
-				   struct reason *why)
-{
-	return reason_set(why, STATUS_REFUSED,
-			  "store %s has no version %s of %s", c->s->name, c->id,
-			  c->name);
-}
+#include "store/store_refuse.h"
 
 static enum status promote_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	struct store_local_change *c = arg;
-	const struct store_version *v;
+	enum store_versions_verdict verdict;
+	struct store_state changed;
 	enum status st;
 
 	st = store_local_rows_state(tx, c->name, c->ret_state, why);
 	if (st != STATUS_OK)
 		return st;
-	v = store_find_id(c->ret_state, c->id);
-	if (v && v->label == STORE_LABEL_CURRENT)
-		return STATUS_OK;
-	st = store_local_rows_compare(c, c->ret_state, why);
-	if (st != STATUS_OK)
-		return st;
-	if (!v)
-		return unknown_version(c, why);
-	/* In this order no two versions ever share a label, and a PREVIOUS that
-	 * is promoted itself just passes through the ring. */
-	st = store_local_rows_relabel(tx, c, STORE_LABEL_PREVIOUS,
-				      STORE_LABEL_RING, why);
-	if (st == STATUS_OK)
-		st = store_local_rows_relabel(tx, c, STORE_LABEL_CURRENT,
-					      STORE_LABEL_PREVIOUS, why);
-	if (st == STATUS_OK)
-		st = store_local_rows_make_current(tx, c, why);
-	if (st == STATUS_OK)
-		st = store_local_rows_bump(tx, c, why);
-	return st == STATUS_OK ? store_local_rows_finish(tx, c, why) : st;
+	verdict = store_versions_may_promote(c->ret_state, c->revision, c->id);
+	if (verdict != STORE_VERSIONS_GO)
+		return store_refuse_move(verdict, c->s->name, c->name, c->id,
+					 c->ret_state, why);
+	changed = *c->ret_state;
+	store_versions_promote(&changed, c->id);
+	store_versions_prune(&changed, c->s->ring);
+	return store_local_rows_save(tx, c, &changed, why);
 }
 
 static enum status retire_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	struct store_local_change *c = arg;
-	const struct store_version *v;
+	enum store_versions_verdict verdict;
+	struct store_state changed;
 	enum status st;
 
 	st = store_local_rows_state(tx, c->name, c->ret_state, why);
 	if (st != STATUS_OK)
 		return st;
-	v = store_find_id(c->ret_state, c->id);
-	if (v && v->label == STORE_LABEL_RING)
-		return STATUS_OK;
-	st = store_local_rows_compare(c, c->ret_state, why);
-	if (st != STATUS_OK)
-		return st;
-	if (!v)
-		return unknown_version(c, why);
-	if (v->label != STORE_LABEL_PENDING)
-		return reason_set(why, STATUS_REFUSED,
-				  "store %s: version %s of %s is %s and cannot "
-				  "be retired",
-				  c->s->name, c->id, c->name,
-				  store_label_name(v->label));
-	st = store_local_rows_relabel(tx, c, STORE_LABEL_PENDING,
-				      STORE_LABEL_RING, why);
-	if (st == STATUS_OK)
-		st = store_local_rows_bump(tx, c, why);
-	return st == STATUS_OK ? store_local_rows_finish(tx, c, why) : st;
+	verdict = store_versions_may_retire(c->ret_state, c->revision, c->id);
+	if (verdict != STORE_VERSIONS_GO)
+		return store_refuse_move(verdict, c->s->name, c->name, c->id,
+					 c->ret_state, why);
+	changed = *c->ret_state;
+	store_versions_retire(&changed, c->id);
+	store_versions_prune(&changed, c->s->ring);
+	return store_local_rows_save(tx, c, &changed, why);
 }
 
 /* These follow a staging: their room was reserved before it. */
@@ -91,7 +63,7 @@ static enum status move_label(struct store *store, lite_fn *fn,
 					.ret_state = &after };
 	enum status st;
 
-	st = store_local_check_name(name, why);
+	st = store_refuse_name(name, why);
 	if (st == STATUS_OK)
 		st = lite_write_reserved(s->db, fn, &c, why);
 	if (st == STATUS_OK && ret_state)

@@ -15,6 +15,7 @@
 #include "store/local/label.h"
 #include "store/local/read.h"
 #include "store/local/stage.h"
+#include "store/store_refuse.h"
 
 #define APPLICATION_ID 0x4b545354u /* "KTST" */
 /* Room for promote and retire of a few rotations: some 5 pages of 4 KiB each
@@ -59,7 +60,7 @@ static enum status ready(struct store *store, const char *name,
 			 struct reason *why)
 {
 	(void)store;
-	return store_local_check_name(name, why);
+	return store_refuse_name(name, why);
 }
 
 static void close_store(struct store *store)
@@ -114,16 +115,13 @@ enum status store_local_open(const struct store_local_options *o,
 	struct store_local *s = NULL;
 	enum status st;
 
-	if (o->ring < STORE_RING_MIN || o->ring > STORE_RING_MAX)
-		return reason_set(why, STATUS_CONFIG,
-				  "store %s: the ring must keep %d to %d "
-				  "versions, not %u",
-				  o->name, STORE_RING_MIN, STORE_RING_MAX,
-				  o->ring);
+	st = store_refuse_ring(o->name, o->ring, why);
+	if (st != STATUS_OK)
+		return st;
 	s = calloc(1, sizeof *s);
 	if (!s || !(s->name = strdup(o->name))) {
 		free(s);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	}
 	s->store.ops = &ops;
 	s->store.name = s->name;

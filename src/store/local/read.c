@@ -7,6 +7,7 @@
 
 #include "store/local/rows.h"
 #include "store/local/seal.h"
+#include "store/store_refuse.h"
 
 static enum status describe_in(struct lite_tx *tx, void *arg,
 			       struct reason *why)
@@ -26,7 +27,7 @@ enum status store_local_read_describe(struct store *store, const char *name,
 					.ret_state = ret_state };
 	enum status st;
 
-	st = store_local_check_name(name, why);
+	st = store_refuse_name(name, why);
 	if (st == STATUS_OK)
 		st = lite_read(s->db, describe_in, &c, why);
 	return store_local_translate(s, st, why);
@@ -58,8 +59,7 @@ static enum status fetch_in(struct lite_tx *tx, void *arg, struct reason *why)
 	lite_bind_text(q, 2, l->name);
 	st = lite_step(q, why);
 	if (st == STATUS_NOT_FOUND)
-		return reason_set(why, st, "store %s has no version %s of %s",
-				  l->s->name, l->id, l->name);
+		return store_refuse_absent(st, l->s->name, l->name, l->id, why);
 	if (st != STATUS_OK)
 		return st;
 	blob = lite_blob(q, 0, &n);
@@ -80,9 +80,9 @@ enum status store_local_read_fetch(struct store *store, const char *name,
 	struct lookup l = { s, name, id, ret_entry };
 	enum status st;
 
-	st = store_local_check_name(name, why);
+	st = store_refuse_name(name, why);
 	if (st == STATUS_OK)
-		st = store_local_check_id(id, why);
+		st = store_refuse_id(id, why);
 	if (st == STATUS_OK)
 		st = lite_read(s->db, fetch_in, &l, why);
 	return store_local_translate(s, st, why);

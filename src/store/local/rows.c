@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The statements on the rows of a secret.  Must never delete a version that
- * carries a label.
+ * The statements on the rows of a secret.  Must never write a list that
+ * store_versions.h did not make.
  */
 #include "store/local/rows.h"
 
@@ -44,10 +44,11 @@ enum status store_local_rows_state(struct lite_tx *tx, const char *name,
 
 	st = load_revision(tx, name, state.revision, why);
 	if (st == STATUS_OK)
-		st = lite_prepare(tx,
-				  "SELECT id, label, created_us FROM version "
-				  "WHERE name = ?1 ORDER BY seq DESC",
-				  &q, why);
+		st = lite_prepare(
+			tx,
+			"SELECT id, label, created_us, lived FROM version "
+			"WHERE name = ?1 ORDER BY seq DESC",
+			&q, why);
 	if (st != STATUS_OK)
 		return st;
 	lite_bind_text(q, 1, name);
@@ -70,6 +71,7 @@ enum status store_local_rows_state(struct lite_tx *tx, const char *name,
 		}
 		v->label = (enum store_label)lite_int(q, 1);
 		v->created_us = lite_int(q, 2);
+		v->lived = lite_int(q, 3) != 0;
 	}
 	if (st != STATUS_NOT_FOUND)
 		return st;
@@ -77,135 +79,136 @@ enum status store_local_rows_state(struct lite_tx *tx, const char *name,
 	return STATUS_OK;
 }
 
-enum status store_local_rows_compare(const struct store_local_change *c,
-				     const struct store_state *state,
-				     struct reason *why)
+/* A statement about c->name, which is ?1. */
+static enum status prepare_for(struct lite_tx *tx,
+			       const struct store_local_change *c,
+			       const char *sql, struct lite_stmt **ret,
+			       struct reason *why)
 {
-	if (strcmp(state->revision, c->revision) == 0)
-		return STATUS_OK;
-	return reason_set(why, STATUS_CONFLICT,
-			  "store %s: %s is at revision %s, not %s: somebody "
-			  "else changed it",
-			  c->s->name, c->name,
-			  state->revision[0] ? state->revision : "(none)",
-			  c->revision[0] ? c->revision : "(none)");
+	enum status st = lite_prepare(tx, sql, ret, why);
+
+	if (st == STATUS_OK)
+		lite_bind_text(*ret, 1, c->name);
+	return st;
 }
 
-enum status store_local_rows_bump(struct lite_tx *tx,
+static enum status run_for(struct lite_tx *tx,
+			   const struct store_local_change *c, const char *sql,
+			   struct reason *why)
+{
+	struct lite_stmt *q = NULL;
+	enum status st = prepare_for(tx, c, sql, &q, why);
+
+	return st == STATUS_OK ? lite_exec(q, NULL, why) : st;
+}
+
+static enum status insert_row(struct lite_tx *tx,
+			      const struct store_local_change *c,
+			      const struct store_version *v, struct reason *why)
+{
+	struct lite_stmt *q = NULL;
+	enum status st = prepare_for(
+		tx, c,
+		"INSERT INTO version"
+		"(id, name, label, seq, created_us, sealed, lived) "
+		"SELECT ?2, ?1, ?3, coalesce(max(seq), 0) + 1, ?4, ?5, ?6 "
+		"FROM version WHERE name = ?1",
+		&q, why);
+
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 2, v->id);
+	lite_bind_int(q, 3, v->label);
+	lite_bind_int(q, 4, v->created_us);
+	lite_bind_blob(q, 5, c->blob, c->blob_n);
+	lite_bind_int(q, 6, v->lived);
+	return lite_exec(q, NULL, why);
+}
+
+static enum status update_row(struct lite_tx *tx,
+			      const struct store_local_change *c,
+			      const struct store_version *v, bool in_front,
+			      struct reason *why)
+{
+	struct lite_stmt *q = NULL;
+	enum status st = prepare_for(
+		tx, c,
+		"UPDATE version SET label = ?3, lived = ?4, "
+		"seq = CASE WHEN ?5 THEN 1 + "
+		"(SELECT max(seq) FROM version WHERE name = ?1) ELSE seq END "
+		"WHERE name = ?1 AND id = ?2",
+		&q, why);
+
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 2, v->id);
+	lite_bind_int(q, 3, v->label);
+	lite_bind_int(q, 4, v->lived);
+	lite_bind_int(q, 5, in_front);
+	return lite_exec(q, NULL, why);
+}
+
+static enum status delete_row(struct lite_tx *tx,
+			      const struct store_local_change *c,
+			      const char *id, struct reason *why)
+{
+	struct lite_stmt *q = NULL;
+	enum status st = prepare_for(
+		tx, c, "DELETE FROM version WHERE name = ?1 AND id = ?2", &q,
+		why);
+
+	if (st != STATUS_OK)
+		return st;
+	lite_bind_text(q, 2, id);
+	return lite_exec(q, NULL, why);
+}
+
+/* No two versions ever share a label on the way: all give theirs back first. */
+static enum status write_versions(struct lite_tx *tx,
 				  const struct store_local_change *c,
+				  const struct store_state *changed,
 				  struct reason *why)
 {
-	struct lite_stmt *q = NULL;
+	const struct store_state *before = c->ret_state;
+	const struct store_version *v;
 	enum status st;
+	size_t i;
 
-	st = lite_prepare(tx,
-			  "INSERT INTO secret(name, revision) VALUES(?1, 1) "
-			  "ON CONFLICT(name) DO UPDATE SET "
-			  "revision = revision + 1",
-			  &q, why);
-	if (st != STATUS_OK)
-		return st;
-	lite_bind_text(q, 1, c->name);
-	return lite_exec(q, NULL, why);
+	st = run_for(
+		tx, c,
+		"UPDATE version SET label = 0 WHERE name = ?1 AND label <> 0",
+		why);
+	for (i = 0; i < changed->n && st == STATUS_OK; i++) {
+		v = &changed->versions[i];
+		if (!store_find_id(before, v->id))
+			st = insert_row(tx, c, v, why);
+		else if (v->label != STORE_LABEL_RING)
+			st = update_row(tx, c, v,
+					i == 0 && strcmp(before->versions[0].id,
+							 v->id) != 0,
+					why);
+	}
+	for (i = 0; i < before->n && st == STATUS_OK; i++)
+		if (!store_find_id(changed, before->versions[i].id))
+			st = delete_row(tx, c, before->versions[i].id, why);
+	return st;
 }
 
-enum status store_local_rows_relabel(struct lite_tx *tx,
-				     const struct store_local_change *c,
-				     enum store_label from, enum store_label to,
-				     struct reason *why)
+enum status store_local_rows_save(struct lite_tx *tx,
+				  struct store_local_change *c,
+				  const struct store_state *changed,
+				  struct reason *why)
 {
-	struct lite_stmt *q = NULL;
-	enum status st;
+	enum status st =
+		run_for(tx, c,
+			"INSERT INTO secret(name, revision) VALUES(?1, 1) "
+			"ON CONFLICT(name) DO UPDATE SET "
+			"revision = revision + 1",
+			why);
 
-	st = lite_prepare(tx,
-			  "UPDATE version SET label = ?3 "
-			  "WHERE name = ?1 AND label = ?2",
-			  &q, why);
-	if (st != STATUS_OK)
-		return st;
-	lite_bind_text(q, 1, c->name);
-	lite_bind_int(q, 2, from);
-	lite_bind_int(q, 3, to);
-	return lite_exec(q, NULL, why);
-}
-
-enum status store_local_rows_insert(struct lite_tx *tx,
-				    const struct store_local_change *c,
-				    struct reason *why)
-{
-	struct lite_stmt *q = NULL;
-	enum status st;
-
-	st = lite_prepare(tx,
-			  "INSERT INTO version"
-			  "(id, name, label, seq, created_us, sealed, lived) "
-			  "SELECT ?1, ?2, ?3, coalesce(max(seq), 0) + 1, ?4, "
-			  "?5, 0 FROM version WHERE name = ?2",
-			  &q, why);
-	if (st != STATUS_OK)
-		return st;
-	lite_bind_text(q, 1, c->id);
-	lite_bind_text(q, 2, c->name);
-	lite_bind_int(q, 3, STORE_LABEL_PENDING);
-	lite_bind_int(q, 4, c->now_us);
-	lite_bind_blob(q, 5, c->blob, c->blob_n);
-	return lite_exec(q, NULL, why);
-}
-
-enum status store_local_rows_make_current(struct lite_tx *tx,
-					  const struct store_local_change *c,
-					  struct reason *why)
-{
-	struct lite_stmt *q = NULL;
-	enum status st;
-
-	st = lite_prepare(tx,
-			  "UPDATE version SET label = ?3, lived = 1, seq = 1 + "
-			  "(SELECT max(seq) FROM version WHERE name = ?1) "
-			  "WHERE id = ?2 AND name = ?1",
-			  &q, why);
-	if (st != STATUS_OK)
-		return st;
-	lite_bind_text(q, 1, c->name);
-	lite_bind_text(q, 2, c->id);
-	lite_bind_int(q, 3, STORE_LABEL_CURRENT);
-	return lite_exec(q, NULL, why);
-}
-
-/*
- * Only unlabelled versions, and of these the oldest beyond the ring, those first
- * that were never live: a day of failed runs must not push out what a restored
- * database may need.  The newest stays whatever it is: it may have been PENDING
- * until just now, and what became of it is not known to everybody yet.
- */
-static enum status prune(struct lite_tx *tx, const struct store_local_change *c,
-			 struct reason *why)
-{
-	struct lite_stmt *q = NULL;
-	enum status st;
-
-	st = lite_prepare(tx,
-			  "DELETE FROM version WHERE name = ?1 AND label = 0 "
-			  "AND id NOT IN (SELECT id FROM version "
-			  "WHERE name = ?1 AND label = 0 "
-			  "ORDER BY lived OR seq = (SELECT max(seq) FROM "
-			  "version WHERE name = ?1 AND label = 0) DESC, "
-			  "seq DESC LIMIT ?2)",
-			  &q, why);
-	if (st != STATUS_OK)
-		return st;
-	lite_bind_text(q, 1, c->name);
-	lite_bind_int(q, 2, c->s->ring);
-	return lite_exec(q, NULL, why);
-}
-
-enum status store_local_rows_finish(struct lite_tx *tx,
-				    struct store_local_change *c,
-				    struct reason *why)
-{
-	enum status st = prune(tx, c, why);
-
-	return st == STATUS_OK ?
-		       store_local_rows_state(tx, c->name, c->ret_state, why) :
-		       st;
+	if (st == STATUS_OK)
+		st = write_versions(tx, c, changed, why);
+	if (st == STATUS_OK)
+		st = store_local_rows_state(tx, c->name, c->ret_state, why);
+	return st;
 }

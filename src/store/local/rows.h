@@ -26,36 +26,14 @@ enum status store_local_rows_state(struct lite_tx *tx, const char *name,
 				   struct store_state *ret_state,
 				   struct reason *why);
 
-/* The caller saw c->revision: STATUS_CONFLICT if it is not still that. */
-enum status store_local_rows_compare(const struct store_local_change *c,
-				     const struct store_state *state,
-				     struct reason *why);
-
-/* The next revision, the first if there was none. */
-enum status store_local_rows_bump(struct lite_tx *tx,
-				  const struct store_local_change *c,
+/*
+ * Write down how the list was changed from *c->ret_state (store_versions.h), with
+ * the next revision; a version that is new has the content c->blob.  The state
+ * after goes to *c->ret_state.
+ */
+enum status store_local_rows_save(struct lite_tx *tx,
+				  struct store_local_change *c,
+				  const struct store_state *changed,
 				  struct reason *why);
-
-/* Every version of the secret with label `from` gets label `to`. */
-enum status store_local_rows_relabel(struct lite_tx *tx,
-				     const struct store_local_change *c,
-				     enum store_label from, enum store_label to,
-				     struct reason *why);
-
-/* A new PENDING version c->id, with the content c->blob. */
-enum status store_local_rows_insert(struct lite_tx *tx,
-				    const struct store_local_change *c,
-				    struct reason *why);
-
-/* Label c->id CURRENT, and make it the youngest. */
-enum status store_local_rows_make_current(struct lite_tx *tx,
-					  const struct store_local_change *c,
-					  struct reason *why);
-
-/* A change is over: the ring goes back to its size, and the state after goes
- * to *c->ret_state. */
-enum status store_local_rows_finish(struct lite_tx *tx,
-				    struct store_local_change *c,
-				    struct reason *why);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "store/local/rows.h"
 #include "store/local/seal.h"
+#include "store/store_refuse.h"
 
 /* The id is there already: the same content makes it a repeat. */
 static enum status compare_content(struct store_local_change *c,
@@ -27,10 +28,7 @@ static enum status compare_content(struct store_local_change *c,
 	if (st != STATUS_OK)
 		return st;
 	if (!secret_equal(plain, c->plain))
-		st = reason_set(why, STATUS_REFUSED,
-				"store %s: version %s of %s exists with "
-				"another content: make a new version",
-				c->s->name, c->id, name);
+		st = store_refuse_content(c->s->name, name, c->id, why);
 	secret_free(plain);
 	return st;
 }
@@ -65,6 +63,7 @@ static enum status stage_again(struct lite_tx *tx, struct store_local_change *c,
 			       struct reason *why)
 {
 	const struct store_version *pending;
+	struct store_state unchanged;
 	enum status st = store_local_rows_state(tx, c->name, c->ret_state, why);
 
 	if (st != STATUS_OK)
@@ -73,15 +72,14 @@ static enum status stage_again(struct lite_tx *tx, struct store_local_change *c,
 	if (!pending || strcmp(pending->id, c->id) != 0 ||
 	    strcmp(c->revision, c->ret_state->revision) != 0)
 		return STATUS_OK;
-	st = store_local_rows_bump(tx, c, why);
-	return st == STATUS_OK ?
-		       store_local_rows_state(tx, c->name, c->ret_state, why) :
-		       st;
+	unchanged = *c->ret_state;
+	return store_local_rows_save(tx, c, &unchanged, why);
 }
 
 static enum status stage_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	struct store_local_change *c = arg;
+	struct store_state changed;
 	enum status st;
 
 	st = find_repeat(tx, c, why);
@@ -90,16 +88,13 @@ static enum status stage_in(struct lite_tx *tx, void *arg, struct reason *why)
 	if (st != STATUS_NOT_FOUND)
 		return st;
 	st = store_local_rows_state(tx, c->name, c->ret_state, why);
-	if (st == STATUS_OK)
-		st = store_local_rows_compare(c, c->ret_state, why);
-	if (st == STATUS_OK)
-		st = store_local_rows_relabel(tx, c, STORE_LABEL_PENDING,
-					      STORE_LABEL_RING, why);
-	if (st == STATUS_OK)
-		st = store_local_rows_bump(tx, c, why);
-	if (st == STATUS_OK)
-		st = store_local_rows_insert(tx, c, why);
-	return st == STATUS_OK ? store_local_rows_finish(tx, c, why) : st;
+	if (st != STATUS_OK)
+		return st;
+	if (strcmp(c->ret_state->revision, c->revision) != 0)
+		return store_refuse_moved(c->s->name, c->name, why);
+	changed = *c->ret_state;
+	store_versions_stage(&changed, c->id, c->now_us, c->s->ring);
+	return store_local_rows_save(tx, c, &changed, why);
 }
 
 enum status store_local_stage(struct store *store, const char *name,
@@ -116,9 +111,9 @@ enum status store_local_stage(struct store *store, const char *name,
 	};
 	enum status st;
 
-	st = store_local_check_name(name, why);
+	st = store_refuse_name(name, why);
 	if (st == STATUS_OK)
-		st = store_local_check_id(id, why);
+		st = store_refuse_id(id, why);
 	if (st == STATUS_OK)
 		st = store_entry_encode(entry, &plain, why);
 	if (st == STATUS_OK)

@@ -148,7 +148,7 @@ enum status store_vault_auth_new(const struct store_vault_options *o,
 		return s;
 	a = calloc(1, sizeof(*a));
 	if (!a)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	a->method = m;
 	a->wrapped = o->secret_id_wrapped;
 	pthread_mutex_init(&a->lock, NULL);
@@ -160,7 +160,7 @@ enum status store_vault_auth_new(const struct store_vault_options *o,
 	    !keep(o->jwt_from, &a->jwt_from) ||
 	    !keep(o->role_id, &a->role_id) || !keep(o->auth_role, &a->role)) {
 		store_vault_auth_free(a);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	}
 	*ret_auth = a;
 	return STATUS_OK;

@@ -96,7 +96,7 @@ static enum status take_body(const struct store_vault *v,
 		s = json_doc_parse(r->body, r->body_n, "the answer", &a.doc,
 				   NULL);
 		if (s == STATUS_NO_MEMORY)
-			return reason_set(why, s, "out of memory");
+			return reason_no_memory(why);
 		if (s != STATUS_OK || !json_doc_is(a.doc, JSON_DOC_OBJECT)) {
 			json_doc_free(a.doc);
 			return no_vault(v, req->writes && r->code < 400, r,

@@ -10,8 +10,8 @@
 struct http;
 #define STORE_VAULT_PATH_SIZE 2048
 
+struct store_memory;
 struct store_vault_auth; /* auth.c */
-struct store_vault_view; /* view.h */
 
 struct store_vault {
 	struct store store; /* first: what the caller holds */
@@ -30,10 +30,10 @@ struct store_vault {
 	const void *next_due_arg;
 	struct http *http;
 	struct store_vault_auth *auth;
-	pthread_mutex_t lock; /* over all below */
-	size_t active;	      /* the address that answered last */
-	bool mount_seen;      /* it is KV version 2 */
-	struct store_vault_view *views;
+	struct store_memory *memory; /* of struct store_vault_view */
+	pthread_mutex_t lock;	     /* over all below */
+	size_t active;		     /* the address that answered last */
+	bool mount_seen;	     /* it is KV version 2 */
 };
 
 #endif

@@ -5,18 +5,11 @@
 
 #include "store/vault/view.h"
 
-/* v->lock is held.  NULL without memory. */
-struct store_vault_view *store_vault_known_find(struct store_vault *v,
-						const char *name);
-
-/* Wipe what is held; v->lock is held. */
-void store_vault_known_drop(struct store_vault_view *w);
-
-/* A copy, without what only the list may own. */
+/* Of a secret of which nothing is known it has the name only. */
 void store_vault_known_load(struct store_vault *v, const char *name,
 			    struct store_vault_view *ret);
 
-/* Everything that the documents tell; what is held stays. */
+/* Everything that the documents tell; what they do not tell stays. */
 void store_vault_known_save(struct store_vault *v,
 			    const struct store_vault_view *new,
 			    int64_t remember_until);
@@ -28,7 +21,8 @@ void store_vault_known_ready(struct store_vault *v,
 /* After a write whose effect is not known: nothing of this secret is. */
 void store_vault_known_forget(struct store_vault *v, const char *name);
 
-/* Keep the entry for the promotion to come; version 0: as it was. */
+/* Keep the entry for the promotion to come.  version: of B, at which we staged it;
+ * 0: it was read. */
 void store_vault_known_hold(struct store_vault *v, const char *name,
 			    const char *id, const struct store_entry *entry,
 			    int64_t version);

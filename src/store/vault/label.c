@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "store/store_memory.h"
+#include "store/store_refuse.h"
 #include "store/vault/known.h"
 #include "store/vault/kv.h"
 
@@ -17,25 +19,33 @@
 
 /* ---- telling others ---------------------------------------------------- */
 
-/* Take one that is to be told from the list: all, or those that waited. */
+struct telling {
+	bool all; /* or those that have waited for long enough */
+	int64_t now;
+};
+
+static bool is_untold(const void *record, const void *arg)
+{
+	const struct store_vault_view *w = record;
+	const struct telling *t = arg;
+
+	return w->untold[0] && (t->all || t->now >= w->tell_after);
+}
+
 static bool take_untold(struct store_vault *v, bool all,
 			struct store_vault_view *ret)
 {
-	int64_t now = now_boot(v->now);
-	struct store_vault_view *w;
+	const struct telling t = { all, now_boot(v->now) };
+	struct store_vault_view *w =
+		store_memory_lock_any(v->memory, is_untold, &t, ret->name);
 
-	pthread_mutex_lock(&v->lock);
-	for (w = v->views; w; w = w->next)
-		if (w->untold[0] && (all || now >= w->tell_after))
-			break;
 	if (w) {
-		text_copy(ret->name, sizeof(ret->name), w->name);
 		text_copy(ret->untold, sizeof(ret->untold), w->untold);
 		ret->untold_us = w->untold_us;
 		w->untold[0] = '\0';
-		w->tell_after = now + TELL_US;
+		w->tell_after = t.now + TELL_US;
 	}
-	pthread_mutex_unlock(&v->lock);
+	store_memory_unlock(v->memory);
 	return w != NULL;
 }
 
@@ -49,34 +59,21 @@ void store_vault_label_tell(struct store_vault *v, bool all)
 		store_vault_kv_tell(v, w.name, w.untold, w.untold_us, NULL);
 }
 
-static void to_be_told(struct store_vault *v,
-		       const struct store_vault_view *now)
+static void note_untold(struct store_vault *v,
+			const struct store_vault_view *now)
 {
-	struct store_vault_view *w;
+	struct store_vault_view *w = store_memory_lock(v->memory, now->name);
 
-	pthread_mutex_lock(&v->lock);
-	w = store_vault_known_find(v, now->name);
-	if (w) {
-		text_copy(w->untold, sizeof(w->untold), now->current);
-		w->untold_us = now->a_created_us;
-	}
-	pthread_mutex_unlock(&v->lock);
+	text_copy(w->untold, sizeof(w->untold), now->current);
+	w->untold_us = now->a_created_us;
+	store_memory_unlock(v->memory);
 }
 
 /* ---- promote ----------------------------------------------------------- */
 
-static enum status unknown_version(const struct store_vault *v,
-				   const char *name, const char *id,
-				   struct reason *why)
-{
-	return reason_set(why, STATUS_REFUSED,
-			  "store %s has no version %s of %s", v->name, id,
-			  name);
-}
-
-static enum status deleted_current(const struct store_vault *v,
-				   const struct store_vault_view *w,
-				   struct reason *why)
+static enum status refuse_deleted(const struct store_vault *v,
+				  const struct store_vault_view *w,
+				  struct reason *why)
 {
 	return reason_set(why, STATUS_REFUSED,
 			  "store %s: the current secret of %s was %s run "
@@ -103,7 +100,7 @@ static enum status clear_pending(struct store_vault *v,
 	    s == STATUS_NOT_FOUND)
 		store_vault_known_forget(v, w->name);
 	if (s == STATUS_NOT_FOUND)
-		s = store_vault_view_moved(v, w->name, why);
+		s = store_refuse_moved(v->name, w->name, why);
 	if (s != STATUS_OK)
 		return s;
 	w->b_version = version;
@@ -142,9 +139,9 @@ static enum status settle_promote(struct store_vault *v, const char *name,
 		return STATUS_OK;
 	}
 	if (w.a_deleted)
-		return deleted_current(v, &w, why);
+		return refuse_deleted(v, &w, why);
 	if (w.a_version != a_version)
-		return store_vault_view_moved(v, name, why);
+		return store_refuse_moved(v->name, name, why);
 	return reason_set(why, STATUS_REFUSED,
 			  "store %s refuses to write the current secret of %s "
 			  "(HTTP 400)",
@@ -181,7 +178,7 @@ static enum status write_current(struct store_vault *v,
 	store_vault_known_save(v, &next, now_boot(v->now) + REMEMBER_US);
 	store_vault_known_release(v, w->name);
 	store_vault_view_state(&next, after);
-	to_be_told(v, &next);
+	note_untold(v, &next);
 	store_vault_label_tell(v, false);
 	return STATUS_OK;
 }
@@ -193,16 +190,14 @@ static enum status move_current(struct store_vault *v,
 	struct store_entry entry = { .password = NULL };
 	enum status s;
 
-	if (!store_vault_view_has(w, id))
-		return unknown_version(v, w->name, id, why);
 	if (store_vault_view_halted(w))
-		return deleted_current(v, w, why);
+		return refuse_deleted(v, w, why);
 	s = store_vault_known_held(v, w->name, id, &entry);
 	if (s == STATUS_NOT_FOUND)
 		s = store_vault_view_fetch_record(v, w->name, id, 0, &entry,
 						  why);
 	if (s == STATUS_NOT_FOUND)
-		s = store_vault_view_moved(v, w->name, why);
+		s = store_refuse_moved(v->name, w->name, why);
 	/* See the head of this file: a pending that A names. */
 	if (s == STATUS_OK && w->pending[0] && strcmp(w->pending, id) != 0 &&
 	    !store_vault_view_pending(w, w->pending))
@@ -219,21 +214,23 @@ enum status store_vault_label_promote(struct store *store, const char *name,
 				      struct reason *why)
 {
 	struct store_vault *v = (struct store_vault *)store;
+	enum store_versions_verdict verdict;
 	struct store_vault_view w;
 	struct store_state after;
-	bool has_moved = false;
 	enum status s = store_vault_view_check(v, name, id, why);
 
 	if (s == STATUS_OK)
-		s = store_vault_view_at(v, name, revision, &w, &has_moved, why);
+		s = store_vault_view_at(v, name, revision, &w, why);
 	if (s != STATUS_OK)
 		return s;
-	if (strcmp(w.current, id) == 0)
-		store_vault_view_state(&w, &after);
-	else if (has_moved)
-		s = store_vault_view_moved(v, name, why);
-	else
+	store_vault_view_versions(&w, &after);
+	verdict = store_versions_may_promote(&after, revision, id);
+	if (verdict == STORE_VERSIONS_GO)
 		s = move_current(v, &w, id, &after, why);
+	else if (verdict == STORE_VERSIONS_DONE)
+		store_vault_view_state(&w, &after);
+	else
+		s = store_refuse_move(verdict, v->name, name, id, &after, why);
 	if (s == STATUS_OK && ret_state)
 		*ret_state = after;
 	return s;
@@ -247,36 +244,25 @@ enum status store_vault_label_retire(struct store *store, const char *name,
 				     struct reason *why)
 {
 	struct store_vault *v = (struct store_vault *)store;
+	enum store_versions_verdict verdict;
 	struct store_vault_view w;
-	struct store_state after;
-	bool has_moved = false;
+	struct store_state state;
 	enum status s = store_vault_view_check(v, name, id, why);
 
 	if (s == STATUS_OK)
-		s = store_vault_view_at(v, name, revision, &w, &has_moved, why);
+		s = store_vault_view_at(v, name, revision, &w, why);
 	if (s != STATUS_OK)
 		return s;
-	if (store_vault_view_has(&w, id) &&
-	    store_vault_view_label(&w, id) == STORE_LABEL_RING)
-		s = STATUS_OK;
-	else if (has_moved)
-		s = store_vault_view_moved(v, name, why);
-	else if (!store_vault_view_has(&w, id))
-		s = unknown_version(v, name, id, why);
-	else if (!store_vault_view_pending(&w, id))
-		s = reason_set(
-			why, STATUS_REFUSED,
-			"store %s: version %s of %s is %s and cannot be "
-			"retired",
-			v->name, id, name,
-			store_label_name(store_vault_view_label(&w, id)));
-	else
-		s = clear_pending(v, &w, why);
+	store_vault_view_versions(&w, &state);
+	verdict = store_versions_may_retire(&state, revision, id);
+	s = verdict == STORE_VERSIONS_GO ?
+		    clear_pending(v, &w, why) :
+		    store_refuse_move(verdict, v->name, name, id, &state, why);
 	if (s != STATUS_OK)
 		return s;
 	store_vault_known_release(v, name);
-	store_vault_view_state(&w, &after);
+	store_vault_view_state(&w, &state);
 	if (ret_state)
-		*ret_state = after;
+		*ret_state = state;
 	return STATUS_OK;
 }

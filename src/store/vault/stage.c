@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "store/store_entry.h"
+#include "store/store_refuse.h"
 #include "store/vault/known.h"
 #include "store/vault/kv.h"
 #include "store/vault/ready.h"
@@ -46,10 +47,7 @@ static enum status compare_content(struct store_vault *v, const char *name,
 	if (s == STATUS_OK)
 		s = store_entry_encode(&there, &found, why);
 	if (s == STATUS_OK && !secret_equal(wanted, found))
-		s = reason_set(why, STATUS_REFUSED,
-			       "store %s: version %s of %s exists with another "
-			       "content: make a new version",
-			       v->name, id, name);
+		s = store_refuse_content(v->name, name, id, why);
 	secret_free(there.password);
 	secret_free(wanted);
 	secret_free(found);
@@ -73,72 +71,27 @@ static bool is_labelled(const struct store_vault_view *w, const char *id)
 	return strcmp(id, w->current) == 0 || strcmp(id, w->previous) == 0;
 }
 
-/*
- * Which versions the ring forgets: the oldest beyond its size, those first that
- * were never CURRENT.  A day of failed runs must not push out what a restored
- * database may need.  The newest stays whatever it is: it may have been PENDING
- * until just now.
- */
-static void choose_forgotten(const struct store_vault *v,
-			     const struct store_vault_view *w,
-			     bool forgotten[STORE_VERSIONS_MAX])
-{
-	size_t newest = w->n, n = 0, i;
-	bool lived = false;
-
-	for (i = 0; i < STORE_VERSIONS_MAX; i++)
-		forgotten[i] = false;
-	for (i = w->n; i > 0; i--)
-		if (!is_labelled(w, w->order[i - 1].id)) {
-			newest = i - 1;
-			n++;
-		}
-	do {
-		for (i = w->n; i > 0 && n > v->ring; i--)
-			if (!forgotten[i - 1] && i - 1 != newest &&
-			    w->order[i - 1].lived == lived &&
-			    !is_labelled(w, w->order[i - 1].id)) {
-				forgotten[i - 1] = true;
-				n--;
-			}
-		lived = !lived;
-	} while (lived);
-}
-
 /* The order after the staging: the new one, what A names, then the others, of
  * which some beyond the ring go. */
 static void reorder(const struct store_vault *v,
 		    const struct store_vault_view *w, const char *id,
-		    int64_t created_us, struct store_vault_view *next)
+		    struct store_vault_view *next)
 {
-	bool forgotten[STORE_VERSIONS_MAX];
-	bool labelled;
+	struct store_state s;
 	size_t i;
 	int pass;
 
-	choose_forgotten(v, w, forgotten);
+	store_vault_view_versions(w, &s);
+	store_versions_stage(&s, id, now_wall(v->now), v->ring);
 	*next = *w;
 	text_copy(next->pending, sizeof(next->pending), id);
-	text_copy(next->order[0].id, RANDOM_UUID_SIZE, id);
-	next->order[0].created_us = created_us;
-	next->order[0].lived = false;
-	next->n = 1;
-	if (w->current[0] && !w->current_in_b) {
-		text_copy(next->order[1].id, RANDOM_UUID_SIZE, w->current);
-		next->order[1].created_us = w->a_created_us;
-		next->order[1].lived = true;
-		next->n = 2;
-	}
 	next->current_in_b = w->current[0] != '\0';
-	for (pass = 0; pass < 2; pass++) {
-		for (i = 0; i < w->n; i++) {
-			labelled = is_labelled(w, w->order[i].id);
-			if (labelled != (pass == 0) || forgotten[i])
-				continue;
-			next->order[next->n] = w->order[i];
-			next->order[next->n++].lived |= labelled;
-		}
-	}
+	next->order[0] = s.versions[0];
+	next->n = 1;
+	for (pass = 0; pass < 2; pass++)
+		for (i = 1; i < s.n; i++)
+			if (is_labelled(w, s.versions[i].id) == (pass == 0))
+				next->order[next->n++] = s.versions[i];
 }
 
 /* When A names a version that B does not have (B was lost or rolled back), its
@@ -156,7 +109,7 @@ static enum status add_lost_current(struct store_vault *v,
 		return STATUS_OK;
 	s = store_vault_view_fetch_current(v, w->name, w->current, &entry, why);
 	if (s == STATUS_NOT_FOUND)
-		return store_vault_view_moved(v, w->name, why);
+		return store_refuse_moved(v->name, w->name, why);
 	if (s != STATUS_OK)
 		return s;
 	lost = make_version(&entry, w->a_created_us, true);
@@ -235,7 +188,7 @@ static enum status settle_stage(struct store_vault *v, const char *name,
 				const char *revision, struct store_state *after,
 				struct reason *why)
 {
-	char is[RANDOM_UUID_SIZE + STORE_REVISION_SIZE];
+	char is[STORE_REVISION_SIZE];
 	struct store_vault_view w;
 	enum status s = store_vault_view_read(v, name, &w, why);
 
@@ -253,7 +206,7 @@ static enum status settle_stage(struct store_vault *v, const char *name,
 				  "store %s refuses to write the record of %s "
 				  "(HTTP 400)",
 				  v->name, name);
-	return store_vault_view_moved(v, name, why);
+	return store_refuse_moved(v->name, name, why);
 }
 
 static enum status write_stage(struct store_vault *v,
@@ -268,7 +221,7 @@ static enum status write_stage(struct store_vault *v,
 	struct json_out data;
 	enum status s;
 
-	reorder(v, w, id, now_wall(v->now), &next);
+	reorder(v, w, id, &next);
 	next.b_replaces = w->a_deleted ? w->a_version : 0;
 	s = make_record(v, w, &next, entry, patch, &data, why);
 	if (s == STATUS_OK)
@@ -297,20 +250,19 @@ enum status store_vault_stage(struct store *store, const char *name,
 	struct store_vault *v = (struct store_vault *)store;
 	struct store_vault_view w;
 	struct store_state after;
-	bool has_moved = false;
 	enum status s = store_vault_view_check(v, name, id, why);
 
 	if (s == STATUS_OK)
 		s = check_entry(entry, why);
 	if (s == STATUS_OK)
-		s = store_vault_view_at(v, name, revision, &w, &has_moved, why);
+		s = store_vault_view_at(v, name, revision, &w, why);
 	if (s != STATUS_OK)
 		return s;
+	store_vault_view_state(&w, &after);
 	if (store_vault_view_has(&w, id)) {
 		s = compare_content(v, name, id, entry, why);
-		store_vault_view_state(&w, &after);
-	} else if (has_moved) {
-		s = store_vault_view_moved(v, name, why);
+	} else if (strcmp(after.revision, revision) != 0) {
+		s = store_refuse_moved(v->name, name, why);
 	} else {
 		/* Better now than when the new password is live and CURRENT
 		 * cannot be moved. */

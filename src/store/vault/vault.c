@@ -46,6 +46,8 @@
 #include <string.h>
 
 #include "http/http.h"
+#include "store/store_memory.h"
+#include "store/store_refuse.h"
 #include "store/vault/auth.h"
 #include "store/vault/known.h"
 #include "store/vault/kv.h"
@@ -67,11 +69,9 @@ static enum status describe(struct store *store, const char *name,
 	if (w.known && w.remember_until > now_boot(v->now)) {
 		/* Once: whoever doubts it asks again. */
 		remembered = true;
-		pthread_mutex_lock(&v->lock);
-		kept = store_vault_known_find(v, name);
-		if (kept)
-			kept->remember_until = 0;
-		pthread_mutex_unlock(&v->lock);
+		kept = store_memory_lock(v->memory, name);
+		kept->remember_until = 0;
+		store_memory_unlock(v->memory);
 	} else {
 		s = store_vault_view_read(v, name, &w, why);
 	}
@@ -95,8 +95,8 @@ static enum status fetch(struct store *store, const char *name, const char *id,
 	store_vault_known_load(v, name, &w);
 	/* What was staged is asked for by its version: a node that has not got
 	 * it yet says so, and does not give an older one. */
-	if (strcmp(w.held_id, id) == 0 && strcmp(w.pending, id) == 0)
-		version = w.held_version;
+	if (strcmp(w.staged, id) == 0 && strcmp(w.pending, id) == 0)
+		version = w.staged_version;
 	s = store_vault_view_fetch_record(v, name, id, version, ret_entry, why);
 	if (s == STATUS_NOT_FOUND && version == 0)
 		s = store_vault_view_fetch_current(v, name, id, ret_entry, why);
@@ -116,17 +116,6 @@ static enum status canary(struct store *store, struct reason *why)
 	return store_vault_kv_canary(v, why);
 }
 
-static void free_views(struct store_vault *v)
-{
-	struct store_vault_view *w;
-
-	while ((w = v->views) != NULL) {
-		v->views = w->next;
-		store_vault_known_drop(w);
-		free(w);
-	}
-}
-
 static void close_store(struct store *store)
 {
 	struct store_vault *v = (struct store_vault *)store;
@@ -138,7 +127,7 @@ static void close_store(struct store *store)
 		store_vault_label_tell(v, true);
 		store_vault_auth_revoke(v);
 	}
-	free_views(v);
+	store_memory_free(v->memory);
 	store_vault_auth_free(v->auth);
 	http_close(v->http);
 	pthread_mutex_destroy(&v->lock);
@@ -197,13 +186,8 @@ static enum status check_options(const struct store_vault_options *o,
 				  "store %s: address is not set", o->name);
 	for (i = 0; i < o->n_addresses && s == STATUS_OK; i++)
 		s = check_address(o->name, o->addresses[i], why);
-	if (s == STATUS_OK &&
-	    (o->ring < STORE_RING_MIN || o->ring > STORE_RING_MAX))
-		s = reason_set(
-			why, STATUS_CONFIG,
-			"store %s: the ring must keep %d to %d versions, "
-			"not %u",
-			o->name, STORE_RING_MIN, STORE_RING_MAX, o->ring);
+	if (s == STATUS_OK)
+		s = store_refuse_ring(o->name, o->ring, why);
 	if (s == STATUS_OK &&
 	    (!o->mount[0] || o->mount[0] == '/' || strstr(o->mount, "//")))
 		s = reason_set(why, STATUS_CONFIG,
@@ -297,7 +281,7 @@ enum status store_vault_open(const struct store_vault_options *o,
 		return s;
 	v = calloc(1, sizeof(*v));
 	if (!v)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	pthread_mutex_init(&v->lock, NULL);
 	v->store.ops = &ops;
 	v->ring = o->ring;
@@ -306,9 +290,10 @@ enum status store_vault_open(const struct store_vault_options *o,
 	v->next_due = o->next_due;
 	v->next_due_arg = o->next_due_arg;
 	v->timeout_us = o->timeout_us > 0 ? o->timeout_us : 15 * NOW_SECOND;
-	s = keep_strings(v, o) ?
-		    open_parts(v, o, why) :
-		    reason_set(why, STATUS_NO_MEMORY, "out of memory");
+	s = store_memory_new(sizeof(struct store_vault_view), &v->memory);
+	if (s == STATUS_OK && !keep_strings(v, o))
+		s = STATUS_NO_MEMORY;
+	s = s == STATUS_OK ? open_parts(v, o, why) : reason_no_memory(why);
 	if (s != STATUS_OK) {
 		close_store(&v->store);
 		return s;

@@ -14,6 +14,7 @@
 #include "base/encode.h"
 #include "base/text.h"
 #include "store/store_entry.h"
+#include "store/store_refuse.h"
 #include "store/vault/known.h"
 #include "store/vault/kv.h"
 
@@ -72,10 +73,7 @@ enum status store_vault_view_check(const struct store_vault *v,
 				  "store %s: a name has 1 to %d bytes, no "
 				  "\"/\", and no \".\" at its ends",
 				  v->name, STORE_NAME_SIZE - 1);
-	if (id && !encode_is_uuid(id))
-		return reason_set(why, STATUS_REFUSED,
-				  "a version id must be a lower-case UUID");
-	return STATUS_OK;
+	return id ? store_refuse_id(id, why) : STATUS_OK;
 }
 
 /* ---- reading the two documents ----------------------------------------- */
@@ -270,80 +268,72 @@ enum store_label store_vault_view_label(const struct store_vault_view *w,
 }
 
 static void add_version(struct store_state *state,
-			const struct store_vault_view *w, const char *id,
-			int64_t created_us)
+			const struct store_vault_view *w,
+			const struct store_version *v)
 {
 	struct store_version *to;
 
 	if (state->n == STORE_VERSIONS_MAX)
 		return;
 	to = &state->versions[state->n++];
-	text_copy(to->id, sizeof(to->id), id);
-	to->label = store_vault_view_label(w, id);
-	to->created_us = created_us;
+	*to = *v;
+	to->label = store_vault_view_label(w, v->id);
+	/* promote() wrote it into A only. */
+	to->lived |= to->label == STORE_LABEL_CURRENT ||
+		     to->label == STORE_LABEL_PREVIOUS;
+}
+
+void store_vault_view_versions(const struct store_vault_view *w,
+			       struct store_state *ret_state)
+{
+	struct store_version lost = { .created_us = w->a_created_us };
+	struct store_state state = { .n = 0 };
+	size_t i;
+
+	store_vault_view_revision(w, state.revision);
+	text_copy(lost.id, sizeof(lost.id), w->current);
+	if (w->current[0] && !w->current_in_b)
+		add_version(&state, w, &lost);
+	for (i = 0; i < w->n; i++)
+		add_version(&state, w, &w->order[i]);
+	*ret_state = state;
 }
 
 void store_vault_view_state(const struct store_vault_view *w,
 			    struct store_state *ret_state)
 {
 	struct store_state state = { .n = 0 };
-	size_t i;
 
-	store_vault_view_revision(w, state.revision);
-	if (store_vault_view_halted(w)) {
-		snprintf(
-			state.note, sizeof(state.note),
-			w->a_destroyed ?
-				"the current secret was destroyed (version "
-				"%" PRId64
-				"), and no undelete brings it back: run keyturn "
-				"rotate --emergency, which replaces it" :
-				"the current secret was deleted (version "
-				"%" PRId64 "): vault kv undelete brings it "
-				"back, or run keyturn rotate --emergency, "
-				"which replaces it",
-			w->a_version);
-		*ret_state = state;
+	store_vault_view_versions(w, ret_state);
+	if (!store_vault_view_halted(w))
 		return;
-	}
-	if (w->current[0] && !w->current_in_b)
-		add_version(&state, w, w->current, w->a_created_us);
-	for (i = 0; i < w->n; i++)
-		add_version(&state, w, w->order[i].id, w->order[i].created_us);
+	store_vault_view_revision(w, state.revision);
+	snprintf(state.note, sizeof(state.note),
+		 w->a_destroyed ?
+			 "the current secret was destroyed (version "
+			 "%" PRId64
+			 "), and no undelete brings it back: run keyturn "
+			 "rotate --emergency, which replaces it" :
+			 "the current secret was deleted (version "
+			 "%" PRId64 "): vault kv undelete brings it "
+			 "back, or run keyturn rotate --emergency, "
+			 "which replaces it",
+		 w->a_version);
 	*ret_state = state;
 }
 
-/*
- * What a write is made against: the view that the caller's revision names.
- * With another one, the store is read again, since it may have moved; *ret_moved
- * says that it is not at the caller's revision.
- */
 enum status store_vault_view_at(struct store_vault *v, const char *name,
 				const char *revision,
-				struct store_vault_view *ret, bool *ret_moved,
+				struct store_vault_view *ret,
 				struct reason *why)
 {
 	char is[STORE_REVISION_SIZE];
-	enum status s = STATUS_OK;
 
 	store_vault_known_load(v, name, ret);
 	store_vault_view_revision(ret, is);
-	if (!ret->known || strcmp(is, revision) != 0) {
-		s = store_vault_view_read(v, name, ret, why);
-		if (s != STATUS_OK)
-			return s;
-		store_vault_view_revision(ret, is);
-	}
-	*ret_moved = strcmp(is, revision) != 0;
-	return s;
-}
-
-enum status store_vault_view_moved(const struct store_vault *v,
-				   const char *name, struct reason *why)
-{
-	return reason_set(why, STATUS_CONFLICT,
-			  "store %s: %s was changed by somebody else meanwhile",
-			  v->name, name);
+	if (ret->known && strcmp(is, revision) == 0)
+		return STATUS_OK;
+	return store_vault_view_read(v, name, ret, why);
 }
 
 /* ---- fetch ------------------------------------------------------------- */
@@ -366,8 +356,7 @@ enum status store_vault_view_fetch_record(struct store_vault *v,
 	if (one && s != STATUS_OK)
 		s = s == STATUS_NO_MEMORY ? s : damaged(v, name, why);
 	else if (!one)
-		reason_set(why, s, "store %s has no version %s of %s", v->name,
-			   id, name);
+		store_refuse_absent(s, v->name, name, id, why);
 	store_vault_kv_free(&b);
 	return s;
 }
@@ -390,8 +379,7 @@ enum status store_vault_view_fetch_current(struct store_vault *v,
 	else
 		s = STATUS_NOT_FOUND;
 	if (s == STATUS_NOT_FOUND)
-		reason_set(why, s, "store %s has no version %s of %s", v->name,
-			   id, name);
+		store_refuse_absent(s, v->name, name, id, why);
 	store_vault_kv_free(&a);
 	return s;
 }

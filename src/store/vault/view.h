@@ -9,7 +9,7 @@ struct json_out;
 
 #define STORE_VAULT_FORMAT "keyturn 1" /* of a record */
 
-/* One secret as the two documents tell it; no secret in it but `held`. */
+/* One secret as the two documents tell it; no password in it. */
 struct store_vault_view {
 	char name[STORE_NAME_SIZE];
 	int64_t a_version; /* 0: there is none */
@@ -26,11 +26,7 @@ struct store_vault_view {
 	char pending[RANDOM_UUID_SIZE];	 /* as B says, A may know better */
 	bool current_in_b;
 	size_t n;
-	struct {
-		char id[RANDOM_UUID_SIZE];
-		int64_t created_us;
-		bool lived; /* it was CURRENT, or may have been */
-	} order[STORE_VERSIONS_MAX];
+	struct store_version order[STORE_VERSIONS_MAX]; /* of B; no labels */
 
 	/* Memory of this process. */
 	bool known;		/* the above is what we last wrote or read */
@@ -38,13 +34,11 @@ struct store_vault_view {
 	bool capable;		/* the policy lets us write here */
 	int64_t lasting_until;	/* boot clock: no clock deletes it, until then
 				 * this is not asked for again */
-	char held_id[RANDOM_UUID_SIZE];
-	struct store_entry held;       /* the entry of held_id, for promote */
-	int64_t held_version;	       /* of B, at which it was staged; 0 */
+	char staged[RANDOM_UUID_SIZE]; /* by us, and not yet promoted */
+	int64_t staged_version;	       /* of B, at which it was */
 	char untold[RANDOM_UUID_SIZE]; /* what other tools are to be told */
 	int64_t untold_us;
 	int64_t tell_after; /* boot clock */
-	struct store_vault_view *next;
 };
 
 /* An entry as members of an object. */
@@ -78,21 +72,20 @@ bool store_vault_view_pending(const struct store_vault_view *w, const char *id);
 enum store_label store_vault_view_label(const struct store_vault_view *w,
 					const char *id);
 
-/* As store.h wants it. */
+/* All versions with their labels, and the revision. */
+void store_vault_view_versions(const struct store_vault_view *w,
+			       struct store_state *ret_state);
+
+/* The same as store.h wants it: none while CURRENT is deleted, but a note. */
 void store_vault_view_state(const struct store_vault_view *w,
 			    struct store_state *ret_state);
 
 /* What a write is made against: the view that the caller's revision names.
- * With another one the server is asked, since it may have moved; *ret_moved:
- * it is not at the caller's revision. */
+ * With another one the server is asked, since it may have moved. */
 enum status store_vault_view_at(struct store_vault *v, const char *name,
 				const char *revision,
-				struct store_vault_view *ret, bool *ret_moved,
+				struct store_vault_view *ret,
 				struct reason *why);
-
-/* STATUS_CONFLICT, in words. */
-enum status store_vault_view_moved(const struct store_vault *v,
-				   const char *name, struct reason *why);
 
 /* A version from B (at B's version, 0: newest) or from A; STATUS_NOT_FOUND. */
 enum status store_vault_view_fetch_record(struct store_vault *v,

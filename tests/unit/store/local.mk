@@ -5,6 +5,24 @@ tests_unit_store_test_store_SOURCES = tests/unit/store/test_store.c
 tests_unit_store_test_store_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_store_test_store_LDADD = libstore.a libbase.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/store/test_store_versions
+TESTS += tests/unit/store/test_store_versions
+tests_unit_store_test_store_versions_SOURCES = tests/unit/store/test_store_versions.c
+tests_unit_store_test_store_versions_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_store_test_store_versions_LDADD = libstore.a libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_store_memory
+TESTS += tests/unit/store/test_store_memory
+tests_unit_store_test_store_memory_SOURCES = tests/unit/store/test_store_memory.c
+tests_unit_store_test_store_memory_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_store_test_store_memory_LDADD = libstore.a libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_store_refuse
+TESTS += tests/unit/store/test_store_refuse
+tests_unit_store_test_store_refuse_SOURCES = tests/unit/store/test_store_refuse.c
+tests_unit_store_test_store_refuse_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_store_test_store_refuse_LDADD = libstore.a libbase.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/store/test_store_local
 TESTS += tests/unit/store/test_store_local
 tests_unit_store_test_store_local_SOURCES = \

@@ -379,7 +379,7 @@ static void what_is_known_of_a_secret_is_forgotten_when_it_is_told(void **state)
 {
 	static const char id[] = "55555555-5555-4555-8555-555555555555";
 	char left[STORE_AWS_STATE_ID_SIZE] = "?";
-	struct store_aws_known *k = NULL;
+	struct store_memory *k = NULL;
 
 	(void)state;
 	assert_int_equal(store_aws_known_new(&k), STATUS_OK);
@@ -398,7 +398,7 @@ static void what_is_known_of_a_secret_is_forgotten_when_it_is_told(void **state)
 	assert_string_equal(left, "terraform-1");
 	store_aws_known_left(k, "crm", left);
 	assert_string_equal(left, "");
-	store_aws_known_free(k);
+	store_memory_free(k);
 }
 
 static void the_placeholder_is_no_version(void **state)

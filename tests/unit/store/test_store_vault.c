@@ -186,7 +186,9 @@ static struct store_vault_view three(void)
 		.pending = C,
 		.current_in_b = true,
 		.n = 3,
-		.order = { { C, 3 }, { B, 2 }, { A, 1 } },
+		.order = { { .id = C, .created_us = 3 },
+			   { .id = B, .created_us = 2 },
+			   { .id = A, .created_us = 1 } },
 	};
 }
 
@@ -335,10 +337,9 @@ static void what_is_held_is_for_its_own_version_until_released(void **state)
 	assert_true(secret_equal(in.password, out.password));
 	assert_ptr_not_equal(in.password, out.password);
 	secret_free(out.password);
-	/* A copy of the list's knows of it, and does not own it. */
 	store_vault_known_load(v, "sap", &w);
-	assert_string_equal(w.held_id, A);
-	assert_null(w.held.password);
+	assert_string_equal(w.staged, A);
+	assert_int_equal(w.staged_version, 9);
 	store_vault_known_release(v, "sap");
 	assert_int_equal(store_vault_known_held(v, "sap", A, &out),
 			 STATUS_NOT_FOUND);
