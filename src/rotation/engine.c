@@ -39,14 +39,14 @@ struct engine engine_make(enum engine_mode mode, bool fresh, bool emergency)
 
 /* ---- what the guards of states.def ask ---- */
 
-static bool imports(const struct engine *e)
+static bool is_import(const struct engine *e)
 {
 	return e->mode == ENGINE_MODE_IMPORT;
 }
 
 static bool wants_new(const struct engine *e)
 {
-	if (imports(e) || e->have_version)
+	if (is_import(e) || e->have_version)
 		return false;
 	if (e->restored)
 		return true;
@@ -63,7 +63,7 @@ static bool wants_new_after(const struct engine *e)
 
 /* Our version waits in the store for an apply that may or may not have been
  * done. */
-static bool ours(const struct engine *e)
+static bool is_ours(const struct engine *e)
 {
 	return e->staged && !e->applied && !e->finishing;
 }

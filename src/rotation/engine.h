@@ -64,7 +64,7 @@ enum engine_mode {
 	ENGINE_MODE_IMPORT
 };
 
-/* The most often a state is tried again, and a password made anew. */
+/* At most so often a state is retried, and a rejected password replaced. */
 #define ENGINE_RETRIES	  4
 #define ENGINE_REJECTIONS 2
 

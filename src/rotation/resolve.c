@@ -9,14 +9,14 @@ static const struct resolve_row rows[] = {
 #include "rotation/resolve.def"
 };
 
-static bool same(const char *a, const char *b)
+static bool is_same(const char *a, const char *b)
 {
 	return strcmp(a, b) == 0;
 }
 
 static bool is_live(const struct resolve_facts *f, const char *version)
 {
-	return *f->live && same(f->live, version);
+	return *f->live && is_same(f->live, version);
 }
 
 static bool is_older(const struct resolve_facts *f)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* The hands of the engine: performs its effects and reports what came of them.
- * Must never decide what comes next; states.def does. */
+/* Performs the engine's effects and reports their outcome.  Must never decide what
+ * comes next; states.def does. */
 #include "rotation/runner.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static enum engine_event runner_nothing(struct runner *r, struct reason *why)
 	return ENGINE_ON_FAILED;
 }
 
-static enum engine_event perform(struct runner *r, struct reason *why)
+static enum engine_event perform_effect(struct runner *r, struct reason *why)
 {
 	static enum engine_event (*const effects[])(struct runner * r,
 						    struct reason * why) = {
@@ -47,7 +47,8 @@ static enum engine_event perform(struct runner *r, struct reason *why)
 	return effects[r->engine.state](r, why);
 }
 
-/* Full jitter would do no better here: the waiters are rotators of one role. */
+/* Without jitter: only rotators of one role wait for each other, so there is no
+ * crowd to spread out. */
 static void wait_before_retry(const struct runner *r, enum engine_state was)
 {
 	unsigned n = r->engine.retries[was];
@@ -102,7 +103,7 @@ bool runner_step(struct runner *r)
 		return false;
 	reason_clear(&why);
 	began = now_boot(r->env->o.now);
-	ev = perform(r, &why);
+	ev = perform_effect(r, &why);
 	took = now_boot(r->env->o.now) - began;
 	r->result.step_us[was] += took > 0 ? took : 1;
 	if (engine_step(&r->engine, ev, &row) != STATUS_OK)

@@ -36,7 +36,8 @@ static enum engine_event cluster_event(enum status s)
 	case STATUS_TIMEOUT:
 		return ENGINE_ON_CLUSTER_DOWN;
 	default:
-		/* Whatever else: an act whose outcome nobody told us. */
+		/* Anything else: it was sent, and its outcome is not
+		 * known. */
 		return ENGINE_ON_UNKNOWN;
 	}
 }
@@ -184,7 +185,7 @@ static void explain_foreign(const struct runner *r, struct reason *why)
 
 /*
  * The marker, read after the store.  As long as the claim in it is ours no
- * other claim can commit an apply, and whoever claims later finds the store as
+ * other claim can commit an apply, and a later claim finds the store as
  * we found it, or the compare-and-swap of our staging fails (INV2).
  */
 static enum engine_event read_marker(struct runner *r, struct reason *why)
@@ -360,7 +361,8 @@ static void keep_verdict(struct runner *r, const struct resolve_facts *f,
 		r->claim[0] = '\0';
 		break;
 	case ENGINE_ON_PENDING_LIVE:
-		/* Its commit was not answered: nobody can say who has it. */
+		/* Its commit was not answered: which standbys have it is not
+		 * known. */
 		r->result.unconfirmed = r->marker.standbys;
 		break;
 	case ENGINE_ON_RING_LIVE:
@@ -397,8 +399,9 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 	return ev;
 }
 
-static enum engine_event apply(struct runner *r, const struct secret *password,
-			       struct reason *why)
+static enum engine_event apply_version(struct runner *r,
+				       const struct secret *password,
+				       struct reason *why)
 {
 	struct cluster *t = r->job->cluster;
 	const struct cluster_change c = { .role = r->job->rolname,
@@ -422,7 +425,7 @@ static enum engine_event apply(struct runner *r, const struct secret *password,
 
 enum engine_event runner_cluster_readopt(struct runner *r, struct reason *why)
 {
-	enum engine_event ev = apply(r, NULL, why);
+	enum engine_event ev = apply_version(r, NULL, why);
 
 	return ev == ENGINE_ON_REJECTED ? ENGINE_ON_REFUSED : ev;
 }
@@ -430,7 +433,7 @@ enum engine_event runner_cluster_readopt(struct runner *r, struct reason *why)
 enum engine_event runner_cluster_apply(struct runner *r, struct reason *why)
 {
 	text_copy(r->version, sizeof(r->version), r->own);
-	return apply(r, r->password, why);
+	return apply_version(r, r->password, why);
 }
 
 enum engine_event runner_cluster_adopt(struct runner *r, struct reason *why)

@@ -168,7 +168,7 @@ enum status runner_deliver_try(const struct runner *r, struct reason *why)
 		return STATUS_OK;
 	for (size_t i = 0; i < r->job->n_sinks && s == STATUS_OK; i++) {
 		s = runner_deliver_could(r->job, &r->job->sinks[i], why);
-		/* Another writer is at it, who will come to an end. */
+		/* Another process writes it just now, and will finish. */
 		if (s == STATUS_TIMEOUT)
 			s = STATUS_OK;
 	}

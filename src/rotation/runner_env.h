@@ -44,8 +44,8 @@ struct runner {
 	struct engine engine;
 	struct cluster_session *session;
 	bool session_bad;
-	/* The store when the session logged in, where there is no marker; ""
-	 * once that login is known to be younger than what it tells. */
+	/* Where there is no marker: the store's revision when the session
+	 * logged in; "" once it was compared under the claim. */
 	char login_revision[STORE_REVISION_SIZE];
 	char run[RANDOM_UUID_SIZE];
 	char claim[RANDOM_UUID_SIZE];
@@ -55,7 +55,7 @@ struct runner {
 	struct secret *password;	/* of `version` */
 	struct cluster_marker marker;
 	struct store_state state;
-	bool state_stale;	 /* a write's outcome is open: describe anew */
+	bool state_stale;	 /* a write's outcome is open: describe again */
 	struct reason store_why; /* why the last write failed, or "" */
 	struct ledger_role role;
 	bool regress_noted;

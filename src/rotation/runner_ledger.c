@@ -122,7 +122,7 @@ static void remember_role(struct runner *r, struct ledger_role *role)
 }
 
 /*
- * Whoever comes next looks again: the outcome is unknown, or a password may be
+ * The next run has to look again: the outcome is unknown, or a password may be
  * live that CURRENT does not name, or CURRENT moved and was not delivered, or
  * another rotator was at work and we cannot know that it finished, or what an
  * earlier run left was not settled by us.
@@ -139,11 +139,11 @@ static bool keeps_open(const struct runner *r)
 }
 
 /*
- * What this run brought about, for who acts on the trail: CURRENT moved to a
+ * What this run achieved, for the readers of the audit trail: CURRENT moved to a
  * version of its own, or what an earlier run left was brought to its end.  NULL
  * for neither.
  */
-static const char *achieved(const struct runner *r)
+static const char *achieved_kind(const struct runner *r)
 {
 	const struct engine *e = &r->engine;
 
@@ -157,7 +157,7 @@ static const char *achieved(const struct runner *r)
 		return "recovered";
 	if (e->outcome != STATUS_OK || !r->role.open_run[0])
 		return NULL;
-	/* Someone moved CURRENT and died before he could say so. */
+	/* A run moved CURRENT and died before it could record that. */
 	return strcmp(r->role.version, r->current) != 0 ? "recovered" : NULL;
 }
 
@@ -165,8 +165,8 @@ enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 {
 	struct ledger *l = r->env->o.ledger;
 	struct text steps = text_make(LEDGER_TEXT_SIZE - 1);
-	const struct audit_event ev = make_event(r, achieved(r), r->current,
-						 STATUS_OK, r->job->reason);
+	const struct audit_event ev = make_event(
+		r, achieved_kind(r), r->current, STATUS_OK, r->job->reason);
 	struct ledger_role role;
 	const struct ledger_close c = {
 		.run = r->run,

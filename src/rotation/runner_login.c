@@ -138,7 +138,7 @@ enum engine_event runner_login_probe(struct runner *r, struct reason *why)
 		  runner_store_id(r, STORE_LABEL_CURRENT));
 	/* Not into r->password: that is the one we may have staged. */
 	s = runner_store_password(r, r->version, &current, why);
-	/* What is no password does not log in, and by command is written over. */
+	/* What cannot be read does not log in; an emergency replaces it. */
 	if (s == STATUS_CORRUPT && r->job->emergency)
 		return ENGINE_ON_WRONG;
 	if (s == STATUS_CORRUPT)
@@ -194,7 +194,7 @@ enum engine_event runner_login_vouch(struct runner *r, struct reason *why)
 /*
  * A proxy that remembers passwords refuses a new one, and takes the old one,
  * for minutes (rotation-safety.md, lakebase.md 3.2): a refusal is evidence only
- * when it has lasted.  Whoever runs out of time before that knows nothing.
+ * when it has lasted.  A run that reaches its deadline before that has no evidence.
  */
 static enum engine_event weigh_refusal(struct runner *r, struct reason *why)
 {

@@ -18,9 +18,10 @@ struct candidates {
 	size_t n;
 };
 
-static enum status add(struct candidates *c, const struct runner_job *job,
-		       const struct store_state *state, enum store_label label,
-		       struct reason *why)
+static enum status add_candidate(struct candidates *c,
+				 const struct runner_job *job,
+				 const struct store_state *state,
+				 enum store_label label, struct reason *why)
 {
 	const struct store_version *v = store_find_label(state, label);
 	struct store_entry entry = { .password = NULL };
@@ -45,8 +46,10 @@ static enum status add(struct candidates *c, const struct runner_job *job,
  * and never CURRENT had to make room.  More would be guessing, which servers
  * count.
  */
-static enum status collect(struct candidates *c, const struct runner_job *job,
-			   const struct store_state *state, struct reason *why)
+static enum status collect_candidates(struct candidates *c,
+				      const struct runner_job *job,
+				      const struct store_state *state,
+				      struct reason *why)
 {
 	static const enum store_label labels[] = { STORE_LABEL_PENDING,
 						   STORE_LABEL_CURRENT,
@@ -57,14 +60,14 @@ static enum status collect(struct candidates *c, const struct runner_job *job,
 	if (job->mode == ENGINE_MODE_IMPORT && job->password)
 		c->of[c->n++] = (struct cluster_candidate){ "", job->password };
 	for (size_t i = 0; i < 4 && s == STATUS_OK; i++)
-		s = add(c, job, state, labels[i], why);
+		s = add_candidate(c, job, state, labels[i], why);
 	return s;
 }
 
 /* From the store itself: by an old memory of it the passwords offered would be
  * old ones, and refused. */
-static enum status describe(const struct runner_job *job,
-			    struct store_state *state, struct reason *why)
+static enum status describe_store(const struct runner_job *job,
+				  struct store_state *state, struct reason *why)
 {
 	struct store *store = job->store;
 	enum status s;
@@ -89,9 +92,9 @@ enum status runner_session_open(const struct runner_job *job,
 		ret_revision[0] = '\0';
 	if (!t->self)
 		return t->ops->open(t, ret, why);
-	s = describe(job, &state, why);
+	s = describe_store(job, &state, why);
 	if (s == STATUS_OK)
-		s = collect(&c, job, &state, why);
+		s = collect_candidates(&c, job, &state, why);
 	else if (s != STATUS_CORRUPT)
 		s = STATUS_STORE_UNAVAILABLE;
 	if (s == STATUS_OK)

@@ -32,7 +32,6 @@ static enum engine_event store_event(enum status s)
 	}
 }
 
-/* A read that fails is a store that is away, unless it is damaged. */
 enum engine_event runner_store_read_event(enum status s)
 {
 	return s == STATUS_CORRUPT ? ENGINE_ON_CORRUPT : ENGINE_ON_STORE_DOWN;
@@ -61,7 +60,8 @@ enum status runner_store_describe(struct runner *r, struct reason *why)
 
 /* After a store write: keep the state it returned, or know that we do not, and
  * why: what decides is read later, and knows no cause. */
-static void wrote(struct runner *r, enum status s, const struct reason *why)
+static void keep_written(struct runner *r, enum status s,
+			 const struct reason *why)
 {
 	reason_clear(&r->store_why);
 	if (s != STATUS_OK) {
@@ -114,7 +114,7 @@ static void fill_entry(const struct runner *r, struct store_entry *e)
 	e->password = r->password;
 }
 
-/* Of this job; who has waited for another job's takes what came of that. */
+/* A job that waited while another made a canary takes that one's result. */
 static enum status make_canary(struct runner *r, struct runner_canary *c,
 			       int64_t begun, struct reason *why)
 {
@@ -213,7 +213,7 @@ enum engine_event runner_store_stage(struct runner *r, struct reason *why)
 	fill_entry(r, &entry);
 	st = s->ops->stage(s, r->job->role, r->state.revision, r->version,
 			   &entry, &r->state, why);
-	wrote(r, st, why);
+	keep_written(r, st, why);
 	return store_event(st);
 }
 
@@ -266,7 +266,7 @@ static enum engine_event move_current(struct runner *r, struct reason *why)
 		return runner_store_read_event(st);
 	st = s->ops->promote(s, r->job->role, r->state.revision, r->version,
 			     &r->state, why);
-	wrote(r, st, why);
+	keep_written(r, st, why);
 	/* A store that says yes and shows another CURRENT has told nothing. */
 	if (st == STATUS_OK && strcmp(r->current, r->version) != 0) {
 		r->state_stale = true;
@@ -330,6 +330,6 @@ enum engine_event runner_store_retire(struct runner *r, struct reason *why)
 	text_copy(id, sizeof(id), runner_store_id(r, STORE_LABEL_PENDING));
 	st = s->ops->retire(s, r->job->role, r->state.revision, id, &r->state,
 			    why);
-	wrote(r, st, why);
+	keep_written(r, st, why);
 	return store_event(st);
 }

@@ -5,11 +5,11 @@
 
 #include "rotation/runner.h"
 
-/* A read that fails is a store that is away, unless it is damaged. */
+/* The event of a read that failed: the store is away, or damaged. */
 enum engine_event runner_store_read_event(enum status s);
 /* Id of the version with that label in r->state, or "". */
 const char *runner_store_id(const struct runner *r, enum store_label label);
-/* Read r->state and r->current anew. */
+/* Read r->state and r->current again. */
 enum status runner_store_describe(struct runner *r, struct reason *why);
 /* The password of a version; the caller's. */
 enum status runner_store_password(struct runner *r, const char *id,

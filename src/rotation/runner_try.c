@@ -22,7 +22,8 @@ static bool is_present(const struct runner *r)
 	       strcmp(r->marker.live_version, r->current) == 0;
 }
 
-static enum engine_event refused(const struct runner *r, struct reason *why)
+static enum engine_event explain_refusal(const struct runner *r,
+					 struct reason *why)
 {
 	struct reason found = *why;
 
@@ -77,8 +78,8 @@ static enum engine_event log_in(struct runner *r, struct reason *why)
 	secret_free(current);
 	r->logged_in = ev == ENGINE_ON_RIGHT;
 	runner_way_remember(r, r->logged_in);
-	/* A commit that failed may have made another one live.  CURRENT is of
-	 * no use to anybody then, and a new password mends it. */
+	/* A commit that failed may have made another one live.  CURRENT is
+	 * useless then, and a new password repairs that. */
 	if (ev == ENGINE_ON_WRONG && r->job->cluster->doubts &&
 	    !runner_login_proxy_may_remember(r))
 		return ENGINE_ON_RIGHT;
@@ -94,7 +95,7 @@ enum engine_event runner_try_all(struct runner *r, struct reason *why)
 		return ev;
 	ev = log_in(r, why);
 	if (ev == ENGINE_ON_WRONG)
-		return refused(r, why);
+		return explain_refusal(r, why);
 	if (ev != ENGINE_ON_RIGHT) {
 		runner_login_explain(r, ev, true, why);
 		return ev;

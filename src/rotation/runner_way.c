@@ -64,7 +64,7 @@ static void read_way(struct runner *r)
 }
 
 /* Less than control_interval ago; a stamp of the future says nothing. */
-static bool lately(const struct runner *r, int64_t at_us)
+static bool is_recent(const struct runner *r, int64_t at_us)
 {
 	int64_t ago = now_wall(r->env->o.now) - at_us;
 
@@ -74,7 +74,7 @@ static bool lately(const struct runner *r, int64_t at_us)
 bool runner_way_was_proved(struct runner *r)
 {
 	read_way(r);
-	return r->way.proved && lately(r, r->role.rotated_us) &&
+	return r->way.proved && is_recent(r, r->role.rotated_us) &&
 	       strcmp(r->role.last_status, status_name(STATUS_OK)) == 0 &&
 	       strcmp(r->role.version, r->current) == 0;
 }
@@ -82,7 +82,7 @@ bool runner_way_was_proved(struct runner *r)
 bool runner_way_was_controlled(struct runner *r)
 {
 	read_way(r);
-	return r->controlled || lately(r, r->way.controlled_us);
+	return r->controlled || is_recent(r, r->way.controlled_us);
 }
 
 void runner_way_remember(struct runner *r, bool proved)
