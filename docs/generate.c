@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Prints the documents that are made from tables: settings.def, commands.def,
- * status.def, states.def and resolve.def.  Its output is committed;
+ * status.def, states.def, resolve.def and events.def.  Its output is committed;
  * tests/lint/generated compares.
  */
 #include <ctype.h>
@@ -50,9 +50,22 @@ static const struct option options[] = {
 static const struct {
 	const char *name, *help;
 } events[] = {
-#define HOOK_EVENT(name, kind, help) { #name, help },
-#include "hook/hook.def"
-#undef HOOK_EVENT
+#define EVENT(name, kind, writer, members, sentence, hook) hook
+#define HOOK(name, help)				   { #name, help },
+#define NO_HOOK
+#include "audit/events.def"
+#undef EVENT
+#undef HOOK
+#undef NO_HOOK
+};
+
+static const struct {
+	const char *writer, *kind, *members, *sentence;
+} audit_events[] = {
+#define EVENT(name, kind, writer, members, sentence, hook) \
+	{ #writer, kind, members, sentence },
+#include "audit/events.def"
+#undef EVENT
 };
 
 struct state {
@@ -306,11 +319,32 @@ static void man5(struct text *t)
 		    ".Sh SEE ALSO\n.Xr keyturn 1\n");
 }
 
+/* The auditors' table: it stands in a page that is written by hand. */
+static void audit_table(struct text *t)
+{
+	static const char *const trails[][2] = { { "RUN", "keyturn" },
+						 { "KEYTURN", "keyturn" },
+						 { "AGENT", "agent" },
+						 { "BOTH", "both" } };
+
+	text_add(t, "| kind | in the trail of | what happened | keys besides "
+		    "`at` and `kind` |\n| --- | --- | --- | --- |\n");
+	for (size_t i = 0; i < sizeof(audit_events) / sizeof(*audit_events);
+	     i++) {
+		text_printf(t, "| `%s` | ", audit_events[i].kind);
+		for (size_t k = 0; k < sizeof(trails) / sizeof(*trails); k++)
+			if (strcmp(audit_events[i].writer, trails[k][0]) == 0)
+				text_add(t, trails[k][1]);
+		text_printf(t, " | %s | `%s` |\n", audit_events[i].sentence,
+			    audit_events[i].members);
+	}
+}
+
 static void man8(struct text *t)
 {
 	text_add(t,
 		 ".\\\" SPDX-License-Identifier: PostgreSQL\n"
-		 ".\\\" Made by docs/generate from hook.def; change that or "
+		 ".\\\" Made by docs/generate from events.def; change that or "
 		 "generate.c.\n"
 		 ".Dd " MANUAL_DATE "\n.Dt KEYTURND 8\n.Os\n"
 		 ".Sh NAME\n.Nm keyturnd\n"
@@ -650,6 +684,7 @@ static const struct {
 	{ "sample", sample },
 	{ "protocol", protocol_markdown },
 	{ "wire", wire_markdown },
+	{ "audit", audit_table },
 };
 
 int main(int argc, char **argv)
@@ -673,7 +708,7 @@ int main(int argc, char **argv)
 		rc = EXIT_SUCCESS;
 		goto out;
 	}
-	fputs("usage: generate settings|man5|man1|man8|commands|sample|protocol|wire\n",
+	fputs("usage: generate settings|man5|man1|man8|commands|sample|protocol|wire|audit\n",
 	      stderr);
 out:
 	text_free(&t);

@@ -3,7 +3,7 @@
 # and committed; tests/lint/generated fails when they have drifted.
 noinst_PROGRAMS += docs/generate
 docs_generate_SOURCES = docs/generate.c src/cli/commands.def \
-	src/hook/hook.def src/rotation/resolve.def \
+	src/audit/events.def src/rotation/resolve.def \
 	src/rotation/states.def src/wire/wire.def
 docs_generate_LDADD = libconfig.a libbase.a $(INIH_LIBS)
 

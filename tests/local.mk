@@ -19,6 +19,7 @@ EXTRA_DIST += tests/lint/exceptions.list tests/lint/generated.list \
 # A Debian of its own in a folder, for the stages that need another machine.
 EXTRA_DIST += tests/root/make tests/root/enter
 
+include tests/unit/audit/local.mk
 include tests/unit/base/local.mk
 include tests/unit/crypto/local.mk
 include tests/unit/json/local.mk

@@ -4,7 +4,8 @@
  * here knows where they are kept: a ledger's driver stores the bytes, and gives
  * them back by an audit_walk.
  *
- *   audit_event       an event as canonical JSON, and back
+ *   audit_event       an event as canonical JSON
+ *   audit_entry       and read back
  *   audit_chain       how one event follows from the one before
  *   audit_checkpoint  what is signed, and whether it fits
  *   audit_intact      looks at the end of a trail only
@@ -27,10 +28,19 @@
 #define AUDIT_BODY_MAX	16384 /* an event in canonical JSON */
 #define AUDIT_HASH_SIZE 65    /* hex and NUL */
 
-/* One step of one run, or one hand-out.  A text may be NULL for "". */
+enum audit_kind {
+	AUDIT_NONE, /* not an event */
+#define EVENT(name, kind, writer, members, sentence, hook) AUDIT_##name,
+#include "audit/events.def"
+#undef EVENT
+	AUDIT_KINDS
+};
+
+/* One step of one run, or one hand-out, made by audit_event_make().  A text may
+ * be NULL for "". */
 struct audit_event {
-	int64_t at_us;	     /* wall clock; 0: the ledger's now */
-	const char *kind;    /* "intent", "claim", ..., "handout", "freeze" */
+	int64_t at_us; /* wall clock; 0: the ledger's now */
+	enum audit_kind kind;
 	const char *role;    /* or "" */
 	const char *run;     /* run id or "" */
 	const char *actor;   /* who: "uid 1000 (alice)", "keyturnd" */
@@ -39,7 +49,26 @@ struct audit_event {
 	const char *detail;  /* a sentence without secrets, or "" */
 	int64_t epoch;	     /* 0: none */
 	int64_t took_us;     /* how long the step took, -1: not a step */
+	/* Of what is given out or checked: */
+	const char *operation; /* "GET", "VERIFY", ... */
+	const char *label;     /* of the version, "current" or "previous" */
+	const char *host;      /* as the asking program says */
+	const char *service;   /* the same; or a unit */
+	bool stale;	       /* by a copy that may be out of date */
+	int64_t count;	       /* so many more like the one before, 0: itself */
+	int64_t pid;	       /* 0: not known, or many */
 };
+
+/* An event that is not a step and happens now; what is not given is empty. */
+struct audit_event audit_event_make(enum audit_kind kind, const char *role,
+				    const char *actor, const char *status,
+				    const char *detail);
+
+/* "role-create"; static. */
+const char *audit_event_name(enum audit_kind kind);
+
+/* AUDIT_NONE for a name that is not in events.def. */
+enum audit_kind audit_event_kind(const char *name);
 
 struct audit_keys {
 	struct sign_key *sign; /* NULL: cannot sign */

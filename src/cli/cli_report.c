@@ -28,7 +28,7 @@ static enum status add_line(void *arg, const char *json_line)
 {
 	struct gathering *g = arg;
 	struct audit_entry e;
-	enum status s = audit_event_read(json_line, &e, &g->c->why);
+	enum status s = audit_entry_read(json_line, &e, &g->c->why);
 
 	if (s == STATUS_NOT_FOUND)
 		return STATUS_OK;

@@ -62,20 +62,11 @@ static enum status describe(struct cli *c, struct cluster_role_spec *spec,
 	return open_engine_cluster(c->engine, cluster, ret_cluster, &c->why);
 }
 
-static enum status note(struct cli *c, const char *kind, enum status s,
+static enum status note(struct cli *c, enum audit_kind kind, enum status s,
 			const char *detail)
 {
-	struct audit_event ev = {
-		.at_us = now_wall(now_system()),
-		.kind = kind,
-		.role = c->args[1],
-		.run = "",
-		.actor = c->actor,
-		.version = "",
-		.status = status_name(s),
-		.detail = detail,
-		.took_us = -1,
-	};
+	const struct audit_event ev = audit_event_make(
+		kind, c->args[1], c->actor, status_name(s), detail);
 
 	return c->ledger->ops->trail->note(c->ledger, &ev, 1, true, &c->why);
 }
@@ -90,12 +81,12 @@ static enum status create(struct cli *c)
 	if (s != STATUS_OK)
 		return s;
 	/* The intent before the act, as with rotations. */
-	s = note(c, "role-create", STATUS_OK,
+	s = note(c, AUDIT_ROLE_CREATE, STATUS_OK,
 		 *spec.owner ? spec.owner : "no group");
 	if (s != STATUS_OK)
 		return s;
 	s = cluster->tools->create_role(cluster, &spec, &why);
-	(void)note(c, "role-created", s, why.text);
+	(void)note(c, AUDIT_ROLE_CREATED, s, why.text);
 	c->why = why;
 	return s;
 }

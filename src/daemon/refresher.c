@@ -55,14 +55,8 @@ static void raise_alarm(struct refresher *f,
 {
 	char detail[LEDGER_TEXT_SIZE], stamp[NOW_STAMP_SIZE];
 	struct ledger *l = f->generation->ledger;
-	const struct audit_event ev = { .kind = "alarm",
-					.role = "",
-					.run = "",
-					.actor = f->actor,
-					.version = "",
-					.status = status_name(o->status),
-					.detail = detail,
-					.took_us = -1 };
+	const struct audit_event ev = audit_event_make(
+		AUDIT_ALARM, "", f->actor, status_name(o->status), detail);
 
 	if (o->expires_us > 0)
 		snprintf(detail, sizeof(detail),

@@ -354,14 +354,8 @@ static void open_it(struct task *e)
 static void note(struct task *e)
 {
 	struct ledger *l = e->generation->ledger;
-	const struct audit_event ev = { .kind = "request",
-					.role = e->u.note,
-					.run = "",
-					.actor = e->actor,
-					.version = "",
-					.status = "",
-					.detail = TASK_REQUESTED,
-					.took_us = -1 };
+	const struct audit_event ev = audit_event_make(
+		AUDIT_REQUEST, e->u.note, e->actor, "", TASK_REQUESTED);
 
 	e->status = l->ops->trail->note(l, &ev, 1, true, &e->why);
 	if (e->status == STATUS_OK)

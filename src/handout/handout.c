@@ -67,20 +67,12 @@ static enum status record_handout(struct ledger *ledger, const char *role,
 				  struct reason *why)
 {
 	char detail[128];
-	const struct audit_event ev = {
-		.at_us = now_wall(now_system()),
-		.kind = "handout",
-		.role = role,
-		.run = "",
-		.actor = r->actor,
-		.version = version,
-		.status = status_name(STATUS_OK),
-		.detail = detail,
-		.took_us = -1,
-	};
+	struct audit_event ev = audit_event_make(
+		AUDIT_HANDOUT, role, r->actor, status_name(STATUS_OK), detail);
 
-	snprintf(detail, sizeof(detail), "label %s, format %s", r->label,
-		 r->format);
+	snprintf(detail, sizeof(detail), "format %s", r->format);
+	ev.label = r->label;
+	ev.version = version;
 	return ledger->ops->trail->note(ledger, &ev, 1, true, why);
 }
 

@@ -52,20 +52,13 @@ enum status handout_token_record(struct ledger *ledger, const char *name,
 				 const char *actor, struct reason *why)
 {
 	char role[HANDOUT_TOKEN_NAME_SIZE], stamp[NOW_STAMP_SIZE], detail[256];
-	const struct audit_event ev = {
-		.kind = "handout",
-		.role = role,
-		.run = "",
-		.actor = actor,
-		.version = t->id,
-		.status = status_name(STATUS_OK),
-		.detail = detail,
-		.took_us = -1,
-	};
+	struct audit_event ev = audit_event_make(
+		AUDIT_HANDOUT, role, actor, status_name(STATUS_OK), detail);
 
 	snprintf(role, sizeof(role), HANDOUT_TOKEN_PREFIX "%s", name);
 	snprintf(detail, sizeof(detail), "%.150s, expires %s", where,
 		 now_stamp(t->expires_us, stamp));
+	ev.version = t->id;
 	return ledger->ops->trail->note(ledger, &ev, 1, true, why);
 }
 

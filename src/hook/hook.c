@@ -10,9 +10,13 @@
 #include "base/secret_source.h"
 
 static const char *const names[] = {
-#define HOOK_EVENT(name, kind, help) #name,
-#include "hook/hook.def"
-#undef HOOK_EVENT
+#define EVENT(name, kind, writer, members, sentence, hook) hook
+#define HOOK(name, help)				   #name,
+#define NO_HOOK
+#include "audit/events.def"
+#undef EVENT
+#undef HOOK
+#undef NO_HOOK
 };
 
 const char *hook_event_name(enum hook_event e)

@@ -20,10 +20,16 @@
 #define HOOK_ARGS_MAX  32
 #define HOOK_KEY_LEAST 16 /* bytes of a webhook's key */
 
+/* What a hook can be told of: audit/events.def.  Every event comes out of the
+ * audit trail, so that none is made up and none is lost in a crash. */
 enum hook_event {
-#define HOOK_EVENT(name, kind, help) HOOK_##name,
-#include "hook/hook.def"
-#undef HOOK_EVENT
+#define EVENT(name, kind, writer, members, sentence, hook) hook
+#define HOOK(name, help)				   HOOK_##name,
+#define NO_HOOK
+#include "audit/events.def"
+#undef EVENT
+#undef HOOK
+#undef NO_HOOK
 	HOOK_EVENT_COUNT
 };
 

@@ -9,10 +9,17 @@
 #include "hook/hook.h"
 #include "json/json_doc.h"
 
-static const char *const kinds[] = {
-#define HOOK_EVENT(name, kind, help) kind,
-#include "hook/hook.def"
-#undef HOOK_EVENT
+static const struct {
+	const char *kind;
+	int event; /* -1: nothing for hooks */
+} kinds[] = {
+#define EVENT(name, kind, writer, members, sentence, hook) { kind, hook },
+#define HOOK(name, help)				   HOOK_##name
+#define NO_HOOK						   -1
+#include "audit/events.def"
+#undef EVENT
+#undef HOOK
+#undef NO_HOOK
 };
 
 /* Who met another rotator lost nothing, and a freeze has its own event. */
@@ -32,11 +39,12 @@ static bool find_event(const struct json_doc *d, enum hook_event *ret)
 	const char *kind = json_doc_text(json_doc_get(d, "kind"));
 	const char *status = json_doc_text(json_doc_get(d, "status"));
 
-	for (int e = 0; kind && e < HOOK_EVENT_COUNT; e++) {
-		if (strcmp(kind, kinds[e]) != 0)
+	for (size_t i = 0; kind && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (kinds[i].event < 0 || strcmp(kind, kinds[i].kind) != 0)
 			continue;
-		*ret = (enum hook_event)e;
-		return e != HOOK_failed || is_failure(status ? status : "");
+		*ret = (enum hook_event)kinds[i].event;
+		return kinds[i].event != HOOK_failed ||
+		       is_failure(status ? status : "");
 	}
 	return false;
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libhook.a
 libhook_a_SOURCES = \
-	src/hook/hook.c src/hook/hook.h src/hook/hook.def \
+	src/hook/hook.c src/hook/hook.h \
 	src/hook/hook_command.c \
 	src/hook/hook_internal.h \
 	src/hook/hook_kin.c \

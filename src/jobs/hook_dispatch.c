@@ -193,14 +193,8 @@ static void give_up(struct route *r, const struct hook_notice *n)
 {
 	struct ledger *l = r->dispatch->ledger;
 	char detail[LEDGER_TEXT_SIZE];
-	const struct audit_event ev = { .kind = "hook",
-					.role = "",
-					.run = "",
-					.actor = "keyturn",
-					.version = "",
-					.status = status_name(STATUS_ERROR),
-					.detail = detail,
-					.took_us = -1 };
+	const struct audit_event ev = audit_event_make(
+		AUDIT_HOOK, "", "keyturn", status_name(STATUS_ERROR), detail);
 
 	snprintf(detail, sizeof(detail),
 		 "hook %s was not told of event %lld (%s): given up after %u "

@@ -3,7 +3,6 @@
  * use. */
 #include "report/report_uses.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,64 +44,33 @@ void report_uses_free(struct report_uses *u)
 	free(u);
 }
 
-/* Behind `word` when s begins with it; else NULL. */
-static const char *behind(const char *s, const char *word)
+/* Who it was, in words. */
+static void describe_whom(const struct audit_entry *e, struct use *use)
 {
-	size_t n = strlen(word);
+	struct text t = text_make(sizeof(use->whom) - 1);
 
-	return strncmp(s, word, n) == 0 ? s + n : NULL;
+	if (e->host[0])
+		text_printf(&t, "from %s", e->host);
+	else if (strstr(e->detail, ", from further hosts"))
+		text_add(&t, "from further hosts");
+	if (e->service[0])
+		text_printf(&t, "%sservice %s", t.len ? ", " : "", e->service);
+	text_copy(use->whom, sizeof(use->whom), text_str(&t));
+	text_free(&t);
 }
 
-/*
- * ", pid 1234" at the end is one use, ", 17 more" that many, counted since.
- * The rest is who it was.
- */
-static uint64_t cut_count(char *whom)
-{
-	char *last = strrchr(whom, ','), *end;
-	uint64_t n;
-
-	if (last == NULL || last[1] != ' ')
-		return 1;
-	if (behind(last, ", pid ") != NULL) {
-		*last = '\0';
-		return 1;
-	}
-	if (!isdigit((unsigned char)last[2]))
-		return 1;
-	n = strtoull(last + 2, &end, 10);
-	if (strcmp(end, " more") != 0)
-		return 1;
-	*last = '\0';
-	return n;
-}
-
-/* "VERIFY, fresh, previous password, from ..., pid 7" as a use of it. */
 static bool read_use(const struct audit_entry *e, struct use *use)
 {
-	const char *p = behind(e->detail, "VERIFY, "), *rest;
+	bool previous = strcmp(e->label, "previous") == 0;
 
-	if (strcmp(e->kind, "verify") != 0 || strcmp(e->status, "OK") != 0 ||
-	    p == NULL)
+	if (e->kind != AUDIT_VERIFY || strcmp(e->status, "OK") != 0 ||
+	    (!previous && strcmp(e->label, "current") != 0))
 		return false;
-	rest = behind(p, "fresh, ");
-	if (rest == NULL)
-		rest = behind(p, "stale, ");
-	if (rest == NULL)
-		return false;
-	*use = (struct use){ .first_us = e->at_us, .last_us = e->at_us };
-	p = behind(rest, "previous password");
-	use->previous = p != NULL;
-	if (p == NULL)
-		p = behind(rest, "current password");
-	if (p == NULL)
-		return false;
-	rest = behind(p, ", ");
-	text_copy(use->whom, sizeof(use->whom), rest ? rest : p);
-	use->times = cut_count(use->whom);
-	/* Nothing but the count: nobody said from where. */
-	if (behind(use->whom, "pid ") != NULL)
-		use->whom[0] = '\0';
+	*use = (struct use){ .first_us = e->at_us,
+			     .last_us = e->at_us,
+			     .previous = previous,
+			     .times = e->count > 0 ? (uint64_t)e->count : 1 };
+	describe_whom(e, use);
 	text_copy(use->role, sizeof(use->role), e->role);
 	text_copy(use->actor, sizeof(use->actor), e->actor);
 	text_copy(use->version, sizeof(use->version), e->version);

@@ -6,7 +6,7 @@
 #ifndef KEYTURN_REPORT_USES_H
 #define KEYTURN_REPORT_USES_H
 
-#include "audit/audit_event.h"
+#include "audit/audit_entry.h"
 #include "base/text.h"
 
 struct report_uses;

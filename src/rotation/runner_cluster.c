@@ -90,7 +90,7 @@ static void note_epoch(struct runner *r)
 		return;
 	r->regress_noted = true;
 	runner_ledger_note(
-		r, "restore", "", STATUS_OK,
+		r, AUDIT_RESTORE, "", STATUS_OK,
 		"the marker's epoch went back: the database was restored, failed "
 		"over with loss, or replaced",
 		-1);
@@ -368,7 +368,7 @@ static void keep_verdict(struct runner *r, const struct resolve_facts *f,
 	case ENGINE_ON_RING_LIVE:
 		text_copy(r->version, sizeof(r->version), f->live);
 		runner_ledger_note(
-			r, "restore", f->live, STATUS_OK,
+			r, AUDIT_RESTORE, f->live, STATUS_OK,
 			"an older version is live: the database was restored; "
 			"CURRENT is pointed at it, then the role is rotated",
 			-1);

@@ -44,7 +44,7 @@ static void deliver_one(struct runner *r, const struct sink *sink,
 	}
 	if (s == STATUS_OK)
 		return;
-	runner_ledger_note(r, "sink", r->current, s, why.text, -1);
+	runner_ledger_note(r, AUDIT_SINK, r->current, s, why.text, -1);
 	if (!d->bad)
 		d->first = why;
 	d->bad = true;

@@ -8,26 +8,23 @@
 #include "base/text.h"
 #include "rotation/runner_env.h"
 
-static struct audit_event make_event(const struct runner *r, const char *kind,
-				     const char *version, enum status s,
-				     const char *detail)
+static struct audit_event make_event(const struct runner *r,
+				     enum audit_kind kind, const char *version,
+				     enum status s, const char *detail)
 {
-	return (struct audit_event){
-		.at_us = now_wall(r->env->o.now),
-		.kind = kind,
-		.role = r->job->role,
-		.run = r->run,
-		.actor = r->env->o.actor,
-		.version = version,
-		.status = status_name(s),
-		.detail = detail,
-		.epoch = r->epoch,
-		.took_us = -1,
-	};
+	struct audit_event ev = audit_event_make(
+		kind, r->job->role, r->env->o.actor, status_name(s), detail);
+
+	ev.at_us = now_wall(r->env->o.now);
+	ev.run = r->run;
+	ev.version = version;
+	ev.epoch = r->epoch;
+	return ev;
 }
 
-void runner_ledger_note(struct runner *r, const char *kind, const char *version,
-			enum status s, const char *detail, int64_t took_us)
+void runner_ledger_note(struct runner *r, enum audit_kind kind,
+			const char *version, enum status s, const char *detail,
+			int64_t took_us)
 {
 	struct ledger *l = r->env->o.ledger;
 	struct audit_event ev = make_event(r, kind, version, s, detail);
@@ -36,7 +33,7 @@ void runner_ledger_note(struct runner *r, const char *kind, const char *version,
 	(void)l->ops->trail->note(l, &ev, 1, false, NULL);
 }
 
-enum status runner_ledger_note_durably(struct runner *r, const char *kind,
+enum status runner_ledger_note_durably(struct runner *r, enum audit_kind kind,
 				       const char *version, const char *detail,
 				       struct reason *why)
 {
@@ -140,25 +137,27 @@ static bool keeps_open(const struct runner *r)
 
 /*
  * What this run achieved, for the readers of the audit trail: CURRENT moved to a
- * version of its own, or what an earlier run left was brought to its end.  NULL
+ * version of its own, or what an earlier run left was brought to its end.  AUDIT_NONE
  * for neither.
  */
-static const char *achieved_kind(const struct runner *r)
+static enum audit_kind achieved_kind(const struct runner *r)
 {
 	const struct engine *e = &r->engine;
 
 	if (r->promoted_us)
-		return *r->own && strcmp(r->own, r->current) == 0 ? "rotated" :
-								    "recovered";
+		return *r->own && strcmp(r->own, r->current) == 0 ?
+			       AUDIT_ROTATED :
+			       AUDIT_RECOVERED;
 	if (e->undone)
-		return "recovered";
+		return AUDIT_RECOVERED;
 	if (engine_outcome(&r->engine) == STATUS_OK &&
 	    r->role.undelivered_us > 0)
-		return "recovered";
+		return AUDIT_RECOVERED;
 	if (e->outcome != STATUS_OK || !r->role.open_run[0])
-		return NULL;
+		return AUDIT_NONE;
 	/* A run moved CURRENT and died before it could record that. */
-	return strcmp(r->role.version, r->current) != 0 ? "recovered" : NULL;
+	return strcmp(r->role.version, r->current) != 0 ? AUDIT_RECOVERED :
+							  AUDIT_NONE;
 }
 
 enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
@@ -171,7 +170,7 @@ enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 	const struct ledger_close c = {
 		.run = r->run,
 		.events = &ev,
-		.n = ev.kind != NULL,
+		.n = ev.kind != AUDIT_NONE,
 		.role = &role,
 		.status = status_name(engine_outcome(&r->engine)),
 		.version = r->current,
@@ -221,7 +220,7 @@ void runner_ledger_step(struct runner *r, enum engine_state was,
 	    (engine_event_status(ev) != STATUS_OK || ev == ENGINE_ON_RIGHT ||
 	     (ev == ENGINE_ON_OK && was == ENGINE_APPLY)))
 		detail = why->text;
-	runner_ledger_note(r, engine_state_audit(was),
+	runner_ledger_note(r, audit_event_kind(engine_state_audit(was)),
 			   was >= ENGINE_PROBE ? r->version : "",
 			   engine_event_status(ev), detail, took_us);
 }

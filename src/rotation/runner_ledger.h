@@ -7,10 +7,11 @@
 
 /* Record one event of this run; took_us: -1 for none.  What cannot be recorded is
  * passed over, the close of the run says so. */
-void runner_ledger_note(struct runner *r, const char *kind, const char *version,
-			enum status s, const char *detail, int64_t took_us);
+void runner_ledger_note(struct runner *r, enum audit_kind kind,
+			const char *version, enum status s, const char *detail,
+			int64_t took_us);
 /* Record an event that went well; it is on disk when this returns STATUS_OK. */
-enum status runner_ledger_note_durably(struct runner *r, const char *kind,
+enum status runner_ledger_note_durably(struct runner *r, enum audit_kind kind,
 				       const char *version, const char *detail,
 				       struct reason *why);
 /* One audit event a step; the run's own frame (intent, freeze, close) is

@@ -52,7 +52,7 @@ static void note_control(struct runner *r, enum engine_event ev,
 					"whether a wrong password is refused "
 					"could not be told";
 	}
-	runner_ledger_note(r, "control", "", s, detail, took_us);
+	runner_ledger_note(r, AUDIT_CONTROL, "", s, detail, took_us);
 }
 
 enum engine_event runner_login_control(struct runner *r, struct reason *why)

@@ -280,7 +280,7 @@ static enum engine_event move_current(struct runner *r, struct reason *why)
 enum engine_event runner_store_promote(struct runner *r, struct reason *why)
 {
 	if (runner_ledger_note_durably(
-		    r, "evidence", r->version,
+		    r, AUDIT_EVIDENCE, r->version,
 		    r->engine.mode == ENGINE_MODE_IMPORT ?
 			    "the imported password logs in and the marker names it" :
 			    "the password logs in and the marker names it",
@@ -314,7 +314,7 @@ enum engine_event runner_store_repoint(struct runner *r, struct reason *why)
 {
 	text_copy(r->version, sizeof(r->version), r->marker.live_version);
 	if (runner_ledger_note_durably(
-		    r, "evidence", r->version,
+		    r, AUDIT_EVIDENCE, r->version,
 		    "the marker names this version as live after a restore",
 		    why) != STATUS_OK)
 		return ENGINE_ON_LEDGER_DOWN;

@@ -200,8 +200,8 @@ def test_a_unit_gets_its_credential_in_each_form(agent, site):
                  "many@.service"):
         assert agent.credential(unit, "sap.password", digits="0") \
             == current.password.encode()
-    wait_for(lambda: any("CREDENTIAL, fresh, app.service" in e["detail"]
-                         for e in agent.events("handout")), "its audit")
+    wait_for(lambda: any(e["operation"] == "CREDENTIAL" and
+                         e.get("service") == "app.service" for e in agent.events("handout")), "its audit")
 
 
 @pytest.mark.parametrize("unit, name, digits", [

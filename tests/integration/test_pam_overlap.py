@@ -142,12 +142,12 @@ def said_by_the_audit(place, used):
     passwords; none is in it."""
     place.agent.stop()
     events = place.agent.events("verify")
-    previous = [e for e in events if "previous password" in e["detail"]]
+    previous = [e for e in events if e.get("label") == "previous"]
     assert {e["version"] for e in previous} >= {v.id for v in used[:-1]}
     asker = f"uid {pwd.getpwnam(account()).pw_uid}"
     for event in previous:
         assert event["role"] == "sap" and event["actor"] == asker
-        assert "from 127.0.0.1, service keyturn" in event["detail"]
+        assert event["host"] == "127.0.0.1" and event["service"] == "keyturn"
     # Who that was, for a person and for a program.
     done = place.site.run("--config", place.agent.configuration, "report",
                           configured=False, expect=0)

@@ -39,9 +39,9 @@ static enum status l_note(struct ledger *l, const struct audit_event *events,
 	if (world_dead(w))
 		return STATUS_LEDGER_UNAVAILABLE;
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(events[i].kind, "restore") == 0)
+		if (events[i].kind == AUDIT_RESTORE)
 			w->restores_noted++;
-		if (strcmp(events[i].kind, "evidence") != 0)
+		if (events[i].kind != AUDIT_EVIDENCE)
 			continue;
 		if (!durable)
 			world_violate(w, "INV7: evidence is not durable",

@@ -60,10 +60,10 @@ enum agent_outcome agent_serve_call_record(struct agent_call *k,
 
 enum agent_outcome agent_serve_call_record_handout(struct agent_call *k,
 						   const char *operation,
-						   bool stale, const char *whom)
+						   bool stale, const char *unit)
 {
 	const struct agent_act act = {
-		.kind = "handout",
+		.kind = AUDIT_HANDOUT,
 		.operation = operation,
 		.status = status_name(STATUS_OK),
 		.uid = k->c->peer.uid,
@@ -71,7 +71,7 @@ enum agent_outcome agent_serve_call_record_handout(struct agent_call *k,
 		.role = k->role->name,
 		.version = k->role->secret->current.id,
 		.stale = stale,
-		.whom = whom,
+		.service = unit,
 	};
 
 	return agent_serve_call_record(k, &act);

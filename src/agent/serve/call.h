@@ -41,11 +41,11 @@ bool agent_serve_call_wait(struct agent_call *k, int64_t limit_us);
  * it cannot be recorded. */
 enum agent_outcome agent_serve_call_record(struct agent_call *k,
 					   const struct agent_act *act);
-/* The same for handing out what the role's secret holds.  `whom` names the one
+/* The same for handing out what the role's secret holds.  `unit` names the one
  * it is for; "" for the peer. */
 enum agent_outcome agent_serve_call_record_handout(struct agent_call *k,
 						   const char *operation,
 						   bool stale,
-						   const char *whom);
+						   const char *unit);
 
 #endif

@@ -163,7 +163,7 @@ enum agent_outcome agent_serve_creds(struct agent *a,
 	struct agent_secret *s;
 	enum agent_outcome outcome;
 	enum format_kind kind;
-	char whom[160];
+	char unit[160];
 	struct agent_serve_creds_wanted w;
 	const char *why;
 	int64_t stale;
@@ -197,9 +197,9 @@ enum agent_outcome agent_serve_creds(struct agent *a,
 			return AGENT_PARK; /* the role's first units */
 		return refuse_unit(c, NO_COPY);
 	}
-	text_escape(whom, sizeof(whom), w.unit, strlen(w.unit));
+	text_escape(unit, sizeof(unit), w.unit, strlen(w.unit));
 	outcome = agent_serve_call_record_handout(&k, "CREDENTIAL", stale > 0,
-						  whom);
+						  unit);
 	if (outcome == AGENT_CLOSE)
 		return refuse_unit(c, "the hand-out cannot be recorded");
 	return outcome == AGENT_PARK ?

@@ -359,7 +359,7 @@ static enum agent_outcome do_ROTATE(struct agent_call *k)
 {
 	struct agent_role *role = k->role;
 	const struct agent_act act = {
-		.kind = "request",
+		.kind = AUDIT_REQUEST,
 		.operation = "ROTATE",
 		.status = status_name(STATUS_OK),
 		.uid = k->c->peer.uid,
@@ -430,7 +430,7 @@ static enum agent_outcome do_TAKEN(struct agent_call *k)
 {
 	enum wire_result result = find_named(k);
 	struct agent_act act = {
-		.kind = "request",
+		.kind = AUDIT_REQUEST,
 		.operation = "TAKEN",
 		.status = status_name(STATUS_OK),
 		.uid = k->c->peer.uid,

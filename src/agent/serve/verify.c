@@ -139,6 +139,13 @@ static const char *words_of(enum wire_result result)
 	}
 }
 
+static const char *label_of(enum wire_result result)
+{
+	return result == WIRE_RESULT_OK		 ? "current" :
+	       result == WIRE_RESULT_OK_PREVIOUS ? "previous" :
+						   "";
+}
+
 static bool is_fine(enum wire_result result)
 {
 	return result == WIRE_RESULT_OK || result == WIRE_RESULT_OK_PREVIOUS;
@@ -164,9 +171,9 @@ static void record_attempt(struct agent_call *k, const struct attempt *t,
 {
 	const struct agent_secret *s = k->role->secret;
 	bool fine = is_fine(result);
-	char whom[416];
+	char shared[64];
 	struct agent_act act = {
-		.kind = "verify",
+		.kind = AUDIT_VERIFY,
 		.operation = "VERIFY",
 		.status = status_name(fine ? STATUS_OK : STATUS_REJECTED),
 		.uid = k->c->peer.uid,
@@ -176,15 +183,18 @@ static void record_attempt(struct agent_call *k, const struct attempt *t,
 			   fine				     ? s->current.id :
 							       "",
 		.stale = stale,
-		.whom = whom,
+		.label = label_of(result),
+		.host = t->rhost,
+		.service = t->service,
+		.detail = words_of(result),
 	};
 
-	snprintf(whom, sizeof(whom), "%s%s%s%s%s", words_of(result),
-		 t->rhost[0] ? ", from " : "", t->rhost,
-		 t->service[0] ? ", service " : "", t->service);
-	if (!agent_trail_has(k->a->trail, &act) && too_many_rows(k, result))
-		snprintf(whom, sizeof(whom), "%s, from further hosts",
+	if (!agent_trail_has(k->a->trail, &act) && too_many_rows(k, result)) {
+		snprintf(shared, sizeof(shared), "%s, from further hosts",
 			 words_of(result));
+		act.host = act.service = "";
+		act.detail = shared;
+	}
 	agent_trail_note(k->a->trail, &act);
 }
 

@@ -72,7 +72,9 @@ static uint32_t hash_line(const struct agent_trail_writer_line *l)
 	h = map_hash_text(h, l->role);
 	h = map_hash_text(h, l->version);
 	h = map_hash_text(h, l->operation);
-	return map_hash_text(h, l->whom);
+	h = map_hash_text(h, l->host);
+	h = map_hash_text(h, l->service);
+	return map_hash_text(h, l->detail);
 }
 
 static bool is_same(const void *thing, const void *key)
@@ -81,13 +83,15 @@ static bool is_same(const void *thing, const void *key)
 		&((const struct entry *)thing)->line;
 	const struct agent_trail_writer_line *b = key;
 
-	return a->uid == b->uid && a->stale == b->stale &&
+	return a->kind == b->kind && a->uid == b->uid && a->stale == b->stale &&
 	       strcmp(a->role, b->role) == 0 &&
 	       strcmp(a->version, b->version) == 0 &&
 	       strcmp(a->operation, b->operation) == 0 &&
-	       strcmp(a->kind, b->kind) == 0 &&
 	       strcmp(a->status, b->status) == 0 &&
-	       strcmp(a->whom, b->whom) == 0;
+	       strcmp(a->label, b->label) == 0 &&
+	       strcmp(a->host, b->host) == 0 &&
+	       strcmp(a->service, b->service) == 0 &&
+	       strcmp(a->detail, b->detail) == 0;
 }
 
 static void put_escaped(char *dst, size_t size, const char *src)
@@ -105,12 +109,15 @@ static void line_of(const struct agent_act *act,
 	l->pid = act->pid;
 	l->stale = act->stale;
 	l->count = 0;
-	put_escaped(l->kind, sizeof(l->kind), act->kind);
+	l->kind = act->kind;
 	put_escaped(l->operation, sizeof(l->operation), act->operation);
 	put_escaped(l->status, sizeof(l->status), act->status);
 	put_escaped(l->role, sizeof(l->role), act->role);
 	put_escaped(l->version, sizeof(l->version), act->version);
-	put_escaped(l->whom, sizeof(l->whom), act->whom);
+	put_escaped(l->label, sizeof(l->label), act->label);
+	put_escaped(l->host, sizeof(l->host), act->host);
+	put_escaped(l->service, sizeof(l->service), act->service);
+	put_escaped(l->detail, sizeof(l->detail), act->detail);
 }
 
 static struct entry *find_entry(struct agent_trail *t,

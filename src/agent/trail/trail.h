@@ -29,7 +29,7 @@ struct agent_trail;
 
 /* What is done, and for whom.  All texts are copied; NULL is "". */
 struct agent_act {
-	const char *kind; /* "handout", "verify", "request" */
+	enum audit_kind kind; /* AUDIT_HANDOUT, AUDIT_VERIFY, AUDIT_REQUEST */
 	const char *operation;
 	const char *status; /* status_name() */
 	uid_t uid;
@@ -37,8 +37,11 @@ struct agent_act {
 	const char *role;
 	const char *version;
 	bool stale;
-	const char *whom; /* "rhost 10.0.0.7, service postgresql", or "" */
-	bool each;	  /* never counted: each has an event of its own */
+	const char *label;   /* of the version, or "" */
+	const char *host;    /* as the asker says, or "" */
+	const char *service; /* the same, or a unit */
+	const char *detail;  /* a sentence, or "" */
+	bool each;	     /* never counted: each has an event of its own */
 };
 
 enum agent_trail_may {

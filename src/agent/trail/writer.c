@@ -77,25 +77,6 @@ void agent_trail_writer_key(const char *role,
 	snprintf(ret, AGENT_TRAIL_WRITER_KEY_SIZE, "asked.%s", role);
 }
 
-struct words {
-	char actor[32];
-	char detail[LEDGER_TEXT_SIZE];
-};
-
-static void words_of(const struct agent_trail_writer_line *l, struct words *w)
-{
-	char count[64] = "";
-
-	snprintf(w->actor, sizeof(w->actor), "uid %" PRIu32, (uint32_t)l->uid);
-	if (l->count > 0)
-		snprintf(count, sizeof(count), ", %" PRIu64 " more", l->count);
-	else if (l->pid > 0)
-		snprintf(count, sizeof(count), ", pid %ld", (long)l->pid);
-	snprintf(w->detail, sizeof(w->detail), "%s, %s%s%s%s", l->operation,
-		 l->stale ? "stale" : "fresh", l->whom[0] ? ", " : "", l->whom,
-		 count);
-}
-
 /* ROTATE and TAKEN: what was asked for outlives us. */
 static enum status keep_request(struct agent_trail_writer *s,
 				const struct agent_trail_writer_line *l,
@@ -113,32 +94,32 @@ static enum status keep_request(struct agent_trail_writer *s,
 static enum status write_batch(struct agent_trail_writer *s,
 			       const struct list *batch, struct reason *why)
 {
-	static const char none[] = "";
 	struct audit_event events[BATCH_MAX];
-	struct words words[BATCH_MAX];
+	char actors[BATCH_MAX][32];
 	enum status st = STATUS_OK;
 	size_t n = 0;
 
 	for (const struct agent_trail_writer_line *l = batch->first;
 	     l && st == STATUS_OK; l = l->next)
-		if (l->ticket && strcmp(l->kind, "request") == 0)
+		if (l->ticket && l->kind == AUDIT_REQUEST)
 			st = keep_request(s, l, why);
 	if (st != STATUS_OK)
 		return st;
 	for (const struct agent_trail_writer_line *l = batch->first; l;
 	     l = l->next, n++) {
-		words_of(l, &words[n]);
-		events[n] = (struct audit_event){
-			.at_us = l->at_us,
-			.kind = l->kind,
-			.role = l->role,
-			.run = none,
-			.actor = words[n].actor,
-			.version = l->version,
-			.status = l->status,
-			.detail = words[n].detail,
-			.took_us = -1,
-		};
+		snprintf(actors[n], sizeof(actors[n]), "uid %" PRIu32,
+			 (uint32_t)l->uid);
+		events[n] = audit_event_make(l->kind, l->role, actors[n],
+					     l->status, l->detail);
+		events[n].at_us = l->at_us;
+		events[n].version = l->version;
+		events[n].operation = l->operation;
+		events[n].label = l->label;
+		events[n].host = l->host;
+		events[n].service = l->service;
+		events[n].stale = l->stale;
+		events[n].count = (int64_t)l->count;
+		events[n].pid = l->count > 0 ? 0 : l->pid;
 	}
 	return s->ledger->ops->trail->note(s->ledger, events, n, true, why);
 }

@@ -21,8 +21,10 @@ struct agent_trail_writer_line {
 	pid_t pid;
 	bool stale;
 	bool late; /* a count that could not be written, and is not yet */
-	char kind[16], operation[16], status[16];
-	char role[128], version[RANDOM_UUID_SIZE], whom[416];
+	enum audit_kind kind;
+	char operation[16], status[16], label[16];
+	char role[128], version[RANDOM_UUID_SIZE];
+	char host[256], service[160], detail[64];
 };
 
 struct agent_trail_writer;

@@ -82,16 +82,13 @@ enum status ledger_sqlite_begin(struct ledger *ledger, const char *run,
 	struct begun b = { run, role, mode, actor, reason, now_wall(l->now) };
 	bool said = reason && reason[0];
 	char detail[LEDGER_TEXT_SIZE * 2];
-	struct audit_event e = { .at_us = b.now_us,
-				 .kind = "intent",
-				 .role = role,
-				 .run = run,
-				 .actor = actor,
-				 .detail = detail,
-				 .took_us = -1 };
+	struct audit_event e =
+		audit_event_make(AUDIT_INTENT, role, actor, "", detail);
 	struct ledger_sqlite_record r;
 	enum status st;
 
+	e.at_us = b.now_us;
+	e.run = run;
 	ledger_sqlite_record_init(&r, l, begin_in, &b);
 	r.intact = true;
 	st = ledger_sqlite_check_key("run id", run, RANDOM_UUID_SIZE, why);

@@ -115,13 +115,8 @@ enum status ledger_sqlite_close(struct ledger *ledger,
 {
 	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
 	struct closed c = { .end = end, .now_us = now_wall(l->now) };
-	struct audit_event e = { .at_us = c.now_us,
-				 .kind = "close",
-				 .role = end->role->role,
-				 .run = end->run,
-				 .version = end->version,
-				 .status = end->status,
-				 .detail = end->error };
+	struct audit_event e = audit_event_make(
+		AUDIT_CLOSE, end->role->role, c.actor, end->status, end->error);
 	struct ledger_sqlite_record r;
 	enum status st;
 
@@ -136,7 +131,9 @@ enum status ledger_sqlite_close(struct ledger *ledger,
 	st = lite_read(l->db, load_begun, &c, why);
 	if (st != STATUS_OK && st != STATUS_NOT_FOUND)
 		return ledger_sqlite_translate(st, why);
-	e.actor = c.actor;
+	e.at_us = c.now_us;
+	e.run = end->run;
+	e.version = end->version;
 	e.took_us = st == STATUS_OK && c.now_us > c.begun_us ?
 			    c.now_us - c.begun_us :
 			    -1;

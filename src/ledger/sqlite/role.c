@@ -183,20 +183,16 @@ static enum status thaw_in(struct lite_tx *tx, void *arg, struct reason *why)
 
 /* Stopping a rotation must work on a full disk too: from reserved room. */
 static enum status set_frozen(struct ledger_sqlite *l, lite_fn *fn,
-			      const char *kind, const char *name,
+			      enum audit_kind kind, const char *name,
 			      const char *actor, const char *reason,
 			      struct reason *why)
 {
 	struct freeze f = { name, reason, now_wall(l->now) };
-	struct audit_event e = { .at_us = f.now_us,
-				 .kind = kind,
-				 .role = name,
-				 .actor = actor,
-				 .detail = reason,
-				 .took_us = -1 };
+	struct audit_event e = audit_event_make(kind, name, actor, "", reason);
 	struct ledger_sqlite_record r;
 	enum status st;
 
+	e.at_us = f.now_us;
 	ledger_sqlite_record_init(&r, l, fn, &f);
 	st = ledger_sqlite_check_key("role name", name, LEDGER_ROLE_SIZE, why);
 	if (st == STATUS_OK)
@@ -210,15 +206,15 @@ static enum status freeze_role(struct ledger *ledger, const char *name,
 			       const char *actor, const char *reason,
 			       struct reason *why)
 {
-	return set_frozen((struct ledger_sqlite *)ledger, freeze_in, "freeze",
-			  name, actor, reason, why);
+	return set_frozen((struct ledger_sqlite *)ledger, freeze_in,
+			  AUDIT_FREEZE, name, actor, reason, why);
 }
 
 static enum status thaw_role(struct ledger *ledger, const char *name,
 			     const char *actor, struct reason *why)
 {
-	return set_frozen((struct ledger_sqlite *)ledger, thaw_in, "thaw", name,
-			  actor, "", why);
+	return set_frozen((struct ledger_sqlite *)ledger, thaw_in, AUDIT_THAW,
+			  name, actor, "", why);
 }
 
 const struct ledger_role_ops ledger_sqlite_role_ops = {

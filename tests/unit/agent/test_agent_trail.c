@@ -34,6 +34,22 @@ struct world {
 	struct text events;  /* a line each */
 };
 
+static void add_event(struct text *t, const struct audit_event *e)
+{
+	text_printf(t, "%s %s %s %s %s (%s, %s", audit_event_name(e->kind),
+		    e->actor, e->role, e->version, e->status, e->operation,
+		    e->stale ? "stale" : "fresh");
+	if (*e->detail)
+		text_printf(t, ", %s", e->detail);
+	if (*e->host)
+		text_printf(t, ", from %s", e->host);
+	if (e->count > 0)
+		text_printf(t, ", %d more", (int)e->count);
+	if (e->pid > 0)
+		text_printf(t, ", pid %d", (int)e->pid);
+	text_add(t, ")\n");
+}
+
 static enum status note(struct ledger *l, const struct audit_event *events,
 			size_t n, bool durable, struct reason *why)
 {
@@ -50,9 +66,7 @@ static enum status note(struct ledger *l, const struct audit_event *events,
 	else
 		w->commits++;
 	for (size_t i = 0; i < n && s == STATUS_OK; i++)
-		text_printf(&w->events, "%s %s %s %s %s (%s)\n", events[i].kind,
-			    events[i].actor, events[i].role, events[i].version,
-			    events[i].status, events[i].detail);
+		add_event(&w->events, &events[i]);
 	pthread_mutex_unlock(&w->lock);
 	return s;
 }
@@ -132,7 +146,7 @@ static void assert_events(struct world *w, const char *want)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static const struct agent_act get = { .kind = "handout",
+static const struct agent_act get = { .kind = AUDIT_HANDOUT,
 				      .operation = "GET",
 				      .status = "OK",
 				      .uid = 1000,
@@ -287,9 +301,10 @@ static void a_note_is_written_and_not_waited_for(void **state)
 	struct world *w = *state;
 	struct agent_act verify = get;
 
-	verify.kind = "verify";
+	verify.kind = AUDIT_VERIFY;
 	verify.operation = "VERIFY";
-	verify.whom = "previous password, from 10.0.0.7\x1b[2J";
+	verify.detail = "previous password";
+	verify.host = "10.0.0.7\x1b[2J";
 	agent_trail_note(w->trail, &verify);
 	agent_trail_note(w->trail, &verify);
 	agent_trail_note(w->trail, &verify);
@@ -307,17 +322,17 @@ static void a_note_is_written_and_not_waited_for(void **state)
 static void notes_leave_room_for_hand_outs(void **state)
 {
 	struct world *w = *state;
-	struct agent_act act = { .kind = "verify",
+	struct agent_act act = { .kind = AUDIT_VERIFY,
 				 .operation = "VERIFY",
 				 .status = "REJECTED",
 				 .uid = 1001,
 				 .role = "sap" };
-	char whom[32];
+	char host[32];
 	uint64_t ticket = 0;
 
-	act.whom = whom;
+	act.host = host;
 	for (int i = 0; i < 40000; i++) {
-		snprintf(whom, sizeof(whom), "from %d", i);
+		snprintf(host, sizeof(host), "%d", i);
 		agent_trail_note(w->trail, &act);
 	}
 	assert_int_equal(agent_trail_hand_out(w->trail, &get, &ticket),
@@ -330,7 +345,7 @@ static void what_is_counted_meanwhile_is_one_count(void **state)
 	struct agent_act verify = get;
 	uint64_t ticket = 0;
 
-	verify.kind = "verify";
+	verify.kind = AUDIT_VERIFY;
 	verify.operation = "VERIFY";
 	agent_trail_note(w->trail, &verify);
 	agent_trail_note(w->trail, &verify);

@@ -225,9 +225,13 @@ static void a_bad_type_is_told_before_what_depends_on_it(void **state)
 static void hooks_are_asked_for_by_the_names_of_their_events(void **state)
 {
 	static const char events[] =
-#define HOOK_EVENT(name, kind, help) #name " "
-#include "hook/hook.def"
-#undef HOOK_EVENT
+#define EVENT(name, kind, writer, members, sentence, hook) hook
+#define HOOK(name, help)				   #name " "
+#define NO_HOOK
+#include "audit/events.def"
+#undef EVENT
+#undef HOOK
+#undef NO_HOOK
 		;
 	const char *words = config_model_row(CONFIG_hook_events)->words;
 

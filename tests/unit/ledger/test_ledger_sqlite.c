@@ -80,7 +80,7 @@ static int remove_folder(void **state)
 	return 0;
 }
 
-static struct audit_event step(const char *kind, struct id *run)
+static struct audit_event step(enum audit_kind kind, struct id *run)
 {
 	struct audit_event e = { .kind = kind,
 				 .role = "sap",
@@ -106,7 +106,7 @@ static enum status finish(struct ledger *l, unsigned n, const char *role,
 {
 	struct ledger_role r = { .version = "v", .rotated_us = 77, .epoch = 3 };
 	struct id id = id_of(n);
-	struct audit_event e = step("promote", &id);
+	struct audit_event e = step(AUDIT_PROMOTE, &id);
 
 	snprintf(r.role, sizeof r.role, "%s", role);
 	snprintf(r.last_status, sizeof r.last_status, "%s", status);
@@ -565,14 +565,15 @@ static void a_note_waits_for_the_next_durable_one_of_its_run(void **state)
 	struct lines x = { .f = NULL };
 	struct reason why = { "" };
 	struct id a = id_of(1), b = id_of(2);
-	struct audit_event ea = step("claim", &a), eb = step("claim", &b);
+	struct audit_event ea = step(AUDIT_CLAIM, &a),
+			   eb = step(AUDIT_CLAIM, &b);
 
 	assert_int_equal(l->ops->trail->note(l, &ea, 1, false, &why),
 			 STATUS_OK);
 	assert_int_equal(l->ops->trail->note(l, &eb, 1, false, &why),
 			 STATUS_OK);
 	assert_int_equal(lines_of(l, &x), 0);
-	ea = step("apply", &a);
+	ea = step(AUDIT_APPLY, &a);
 	assert_int_equal(l->ops->trail->note(l, &ea, 1, true, &why), STATUS_OK);
 	assert_int_equal(lines_of(l, &x), 2);
 	assert_non_null(strstr(x.last, "\"kind\":\"apply\""));
@@ -587,7 +588,7 @@ static void a_note_nobody_followed_up_is_written_at_the_end(void **state)
 {
 	struct ledger *l = must_open(*state);
 	struct id a = id_of(1);
-	struct audit_event e = step("claim", &a);
+	struct audit_event e = step(AUDIT_CLAIM, &a);
 	struct reason why = { "" };
 
 	assert_int_equal(l->ops->trail->note(l, &e, 1, false, &why), STATUS_OK);
@@ -608,7 +609,7 @@ static void the_body_of_an_event_is_canonical(void **state)
 	struct ledger *l = must_open(*state);
 	struct lines x = { .f = NULL };
 	struct id a = id_of(1);
-	struct audit_event e = step("claim", &a);
+	struct audit_event e = step(AUDIT_CLAIM, &a);
 	struct reason why = { "" };
 
 	assert_int_equal(now_parse("2026-11-21T03:00:00.123456Z", &e.at_us), 0);
@@ -628,7 +629,7 @@ static void a_long_detail_is_cut_between_characters(void **state)
 	struct ledger *l = must_open(*state);
 	struct lines x = { .f = NULL };
 	struct id a = id_of(1);
-	struct audit_event e = step("claim", &a);
+	struct audit_event e = step(AUDIT_CLAIM, &a);
 	struct reason why = { "" };
 	char detail[2048] = "";
 	int i;
@@ -717,7 +718,7 @@ static void the_trail_is_followed_from_any_event(void **state)
 	struct lines x = { .f = NULL }, whole = { .f = NULL };
 	struct reason why = { "" };
 	struct id a = id_of(1);
-	struct audit_event e = step("claim", &a);
+	struct audit_event e = step(AUDIT_CLAIM, &a);
 	int64_t last = -7;
 
 	assert_int_equal(l->ops->trail->follow(l, -1, 9, keep_line, &x, &last,
@@ -728,7 +729,7 @@ static void the_trail_is_followed_from_any_event(void **state)
 		assert_int_equal(l->ops->trail->note(l, &e, 1, true, &why),
 				 STATUS_OK);
 	assert_int_equal(l->ops->trail->checkpoint(l, &why), STATUS_OK);
-	e.kind = "apply";
+	e.kind = AUDIT_APPLY;
 	assert_int_equal(l->ops->trail->note(l, &e, 1, true, &why), STATUS_OK);
 	assert_int_equal(lines_of(l, &whole), 11 + 1);
 	assert_int_equal(l->ops->trail->follow(l, 0, 4, keep_line, &x, &last,
@@ -768,7 +769,7 @@ static void make_trail(const char *folder)
 	unsigned i;
 
 	for (i = 1; i <= 10; i++) {
-		struct audit_event e = step("claim", &a);
+		struct audit_event e = step(AUDIT_CLAIM, &a);
 
 		snprintf(detail, sizeof detail, "event %u", i);
 		e.detail = detail;
@@ -1012,7 +1013,7 @@ static int full_after(const char *folder, void *arg)
 		SCRATCH_CHECK(begin(l, i, "sap", &why) == STATUS_OK);
 	scratch_fill(folder);
 	for (i = 1; i <= THREADS; i++) {
-		struct audit_event e = step("verify", &a);
+		struct audit_event e = step(AUDIT_VERIFY, &a);
 
 		a = id_of(i);
 		/* What must be durable before CURRENT moves, and the end. */
@@ -1092,7 +1093,7 @@ static void *run_some(void *arg)
 	for (i = 0; i < 10; i++) {
 		unsigned n = w->id * 100 + i;
 		struct id id = id_of(n);
-		struct audit_event e = step("claim", &id);
+		struct audit_event e = step(AUDIT_CLAIM, &id);
 
 		w->failed |= begin(w->l, n, role, &why) != STATUS_OK;
 		w->failed |= w->l->ops->trail->note(w->l, &e, 1, i % 2 == 0,

@@ -41,7 +41,7 @@ static void add(struct report_uses *u, const char *at, const char *role,
 		    ",\"kind\":\"verify\",\"role\":\"%s\",\"status\":\"%s\","
 		    "\"version\":\"v\",\"seq\":1,\"prev\":\"\",\"hash\":\"\"}",
 		    role, status);
-	assert_int_equal(audit_event_read(text_str(&line), &e, &why),
+	assert_int_equal(audit_entry_read(text_str(&line), &e, &why),
 			 STATUS_OK);
 	assert_int_equal(report_uses_add(u, &e, &why), STATUS_OK);
 	text_free(&line);
@@ -131,24 +131,6 @@ static void json_has_all_of_it(void **state)
 	text_free(&t);
 }
 
-static void a_checkpoint_is_no_event_and_garbage_is_corrupt(void **state)
-{
-	struct audit_entry e;
-	struct reason why;
-
-	(void)state;
-	assert_int_equal(audit_event_read("{\"at\":\"2026-11-21T03:00:00Z\","
-					  "\"checkpoint\":7}",
-					  &e, &why),
-			 STATUS_NOT_FOUND);
-	assert_int_equal(audit_event_read("{}", &e, &why), STATUS_CORRUPT);
-	assert_int_equal(audit_event_read("{\"kind\":\"x\",\"at\":\"now\"}", &e,
-					  &why),
-			 STATUS_CORRUPT);
-	assert_int_equal(audit_event_read("nonsense", &e, &why),
-			 STATUS_CORRUPT);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -159,7 +141,6 @@ int main(void)
 		TEST(a_refused_password_is_no_use),
 		TEST(a_name_that_looks_like_a_count_is_a_name),
 		TEST(json_has_all_of_it),
-		TEST(a_checkpoint_is_no_event_and_garbage_is_corrupt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
