@@ -224,14 +224,14 @@ CURL *http_take(struct http *h)
 	return c;
 }
 
-void http_give(struct http *h, CURL *c)
+void http_give(struct http *h, CURL *c, bool failed)
 {
 	bool kept = false;
 
 	/* Frees its copies of headers and address. */
 	curl_easy_reset(c);
 	pthread_mutex_lock(&h->lock);
-	if (h->n_idle < h->idle_max) {
+	if (!failed && h->n_idle < h->idle_max) {
 		h->idle[h->n_idle++] = c;
 		kept = true;
 	}

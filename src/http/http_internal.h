@@ -35,8 +35,12 @@ void *http_wiping_realloc(void *p, size_t n);
 /* A handle with the client's settings applied; NULL without memory. */
 CURL *http_take(struct http *h);
 
-/* Back into the pool; its settings are forgotten, its connections are not. */
-void http_give(struct http *h, CURL *curl);
+/*
+ * Back into the pool; its settings are forgotten, its connections are not.  One
+ * whose transfer failed is not kept: libcurl 8.7 and later would remember that
+ * it has to rewind a body, which we refuse, and fail with it for ever.
+ */
+void http_give(struct http *h, CURL *curl, bool failed);
 
 /* An answer that is being received. */
 struct http_response_sink {

@@ -372,7 +372,7 @@ enum status http_try(struct http *h, const struct http_request *req,
 	}
 	s = perform(h, c, req, url, timeout_us, headers, &response, ret_outcome,
 		    why);
-	http_give(h, c);
+	http_give(h, c, s != STATUS_OK);
 	harden_scrub_stack(); /* what TLS left below us */
 out:
 	curl_slist_free_all(headers);

@@ -76,7 +76,7 @@ def test_a_role_that_was_made_again_with_its_password_is_rotated(taken_over):
     verifier, = site.server.sql("select rolpassword from pg_authid where "
                                 "rolname = 'sap'")[0]
     site.server.sql("drop role sap")
-    site.server.sql(f"create role sap login password '{verifier}'")
+    site.create_role("sap", verifier)
     site.run("check", "sap", expect=0)
     site.run("rotate", "sap", expect=0)
     site.settled()

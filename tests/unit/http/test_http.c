@@ -424,6 +424,9 @@ static void a_write_on_a_dying_kept_connection_is_not_repeated(void **state)
 	assert_int_equal(post(f, "{\"second\":1}", NULL), STATUS_UNKNOWN);
 	assert_int_equal(f->outcome, HTTP_UNKNOWN);
 	assert_int_equal(peer_requests(f->peer), 2);
+	/* And the next one is not spoilt by it. */
+	assert_int_equal(post(f, "{\"third\":1}", NULL), STATUS_OK);
+	assert_int_equal(peer_requests(f->peer), 3);
 }
 
 /* ---- retries ----------------------------------------------------------- */
