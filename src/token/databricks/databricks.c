@@ -10,7 +10,10 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "token/databricks/databricks_internal.h"
+#include "token/databricks/find.h"
+#include "token/databricks/login.h"
+#include "token/databricks/look.h"
+#include "token/databricks/settings.h"
 #include "json/json_out.h"
 
 struct databricks {

@@ -3,13 +3,15 @@
  * The endpoint behind a host's name: the last part of its path is not in that
  * name, so it is found by listing and comparing.  Must never guess.
  */
+#include "token/databricks/find.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/encode.h"
 #include "base/text.h"
-#include "token/databricks/databricks_internal.h"
+#include "token/databricks/login.h"
 
 #define PAGES_MAX 200 /* of one search, all lists together */
 

@@ -5,13 +5,15 @@
  * Must never send a secret before the server's certificate was verified, nor
  * keep one longer than a request takes.
  */
+#include "token/databricks/login.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/encode.h"
 #include "base/secret_source.h"
 #include "base/text.h"
-#include "token/databricks/databricks_internal.h"
+#include "token/databricks/settings.h"
 #include "token/token_environment.h"
 
 #define SECRET_MAX 32768

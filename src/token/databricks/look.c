@@ -3,13 +3,15 @@
  * What the workspace says of a database that keyturn rotates roles of: may they
  * log in at all, is its endpoint there.  Must never change anything.
  */
+#include "token/databricks/look.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/text.h"
-#include "token/databricks/databricks_internal.h"
+#include "token/databricks/login.h"
 
 #define SENTENCE_SIZE 384
 

@@ -4,12 +4,13 @@
  * variables before a profile, as in its own clients (sdk-go config/config.go).
  * Must never choose between two ways that are both configured.
  */
+#include "token/databricks/settings.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/secret_source.h"
 #include "base/text.h"
-#include "token/databricks/databricks_internal.h"
 #include "token/databricks/profile.h"
 #include "token/token_environment.h"
 
