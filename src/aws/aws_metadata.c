@@ -49,25 +49,33 @@ out:
 	return s;
 }
 
-static enum status ask(struct aws_call_wire *w, const char *method,
-		       const char *url, const struct http_header *header,
-		       int64_t timeout_us, unsigned tries, const char *whom,
-		       struct http_response *ret,
-		       enum http_outcome *ret_outcome, struct reason *why)
+/* A request to a service of this host. */
+struct question {
+	const char *whom; /* "the container's credentials endpoint" */
+	const char *method;
+	const char *url;
+	const struct http_header *header; /* or NULL */
+	int64_t timeout_us;
+	unsigned tries;
+};
+
+static enum status ask_host(struct aws_call_wire *w, const struct question *q,
+			    struct http_response *ret,
+			    enum http_outcome *ret_outcome, struct reason *why)
 {
-	const struct http_request req = { .method = method,
-					  .url = url,
-					  .headers = header,
-					  .n_headers = header ? 1 : 0,
-					  .timeout_us = timeout_us,
+	const struct http_request req = { .method = q->method,
+					  .url = q->url,
+					  .headers = q->header,
+					  .n_headers = q->header ? 1 : 0,
+					  .timeout_us = q->timeout_us,
 					  .response_max = ANSWER_MAX,
 					  .plain_http = true };
-	const struct http_retry retry = { .tries = tries, .unknown = true };
+	const struct http_retry retry = { .tries = q->tries, .unknown = true };
 	enum status s = http_call(w->http, &req, &retry, ret, ret_outcome, why);
 
 	if (s == STATUS_UNKNOWN)
 		s = STATUS_STORE_UNAVAILABLE; /* nothing was changed there */
-	return s == STATUS_OK ? s : reason_wrap(why, s, "%s", whom);
+	return s == STATUS_OK ? s : reason_wrap(why, s, "%s", q->whom);
 }
 
 /* --- containers ------------------------------------------------------------- */
@@ -158,6 +166,7 @@ enum status aws_metadata_container(struct aws_call_wire *w, struct aws_key *ret,
 	struct http_header header = { "Authorization", "", NULL };
 	struct secret *token = NULL;
 	char url[URL_SIZE];
+	struct question q = { whom, "GET", url, NULL, CONTAINER_TIMEOUT, 3 };
 	enum status s = container_url(url, why);
 
 	if (s == STATUS_OK)
@@ -165,8 +174,9 @@ enum status aws_metadata_container(struct aws_call_wire *w, struct aws_key *ret,
 	if (s != STATUS_OK)
 		return s;
 	header.secret = token;
-	s = ask(w, "GET", url, token ? &header : NULL, CONTAINER_TIMEOUT, 3,
-		whom, &r, NULL, why);
+	if (token)
+		q.header = &header;
+	s = ask_host(w, &q, &r, NULL, why);
 	if (s == STATUS_OK && r.code != 200)
 		s = reason_set(why,
 			       r.code >= 500 || r.code == 429 ?
@@ -256,14 +266,15 @@ static enum status instance_session(const struct instance *i,
 	struct http_response r = { .code = 0 };
 	struct reason said = { "" };
 	char url[URL_SIZE];
+	const struct question q = { instance_is,      "PUT", url, &ttl,
+				    INSTANCE_TIMEOUT, 1 };
 	enum status s;
 
 	if (aws_environment_is_true("AWS_EC2_METADATA_DISABLED"))
 		return reason_set(why, STATUS_NOT_FOUND,
 				  "AWS_EC2_METADATA_DISABLED is set");
 	instance_url(i, "/latest/api/token", url);
-	s = ask(i->wire, "PUT", url, &ttl, INSTANCE_TIMEOUT, 1, instance_is, &r,
-		&outcome, &said);
+	s = ask_host(i->wire, &q, &r, &outcome, &said);
 	if (s != STATUS_OK)
 		return reason_set(
 			why, s == STATUS_CONFIG ? s : STATUS_NOT_FOUND, "%s%s",
@@ -291,11 +302,12 @@ static enum status instance_get(const struct instance *i,
 	const struct http_header header = { "x-aws-ec2-metadata-token", "",
 					    session };
 	char url[URL_SIZE];
+	const struct question q = { instance_is,      "GET", url, &header,
+				    INSTANCE_TIMEOUT, 1 };
 	enum status s;
 
 	instance_url(i, path, url);
-	s = ask(i->wire, "GET", url, &header, INSTANCE_TIMEOUT, 1, instance_is,
-		ret, NULL, why);
+	s = ask_host(i->wire, &q, ret, NULL, why);
 	if (s != STATUS_OK || ret->code == 200)
 		return s;
 	s = reason_set(why,

@@ -257,14 +257,16 @@ static enum status from_identity(struct aws_providers *c, const char *profile,
 		return reason_set(why, STATUS_CONFIG,
 				  "a web identity needs a token file and a "
 				  "role_arn");
-	const struct aws_sts_role role = { .arn = arn, .session = name };
+	struct aws_sts_request rq = {
+		.to = &sts, .region = c->region, .arn = arn, .session = name
+	};
 
 	s = find_sts(c, &sts, why);
 	if (s == STATUS_OK)
 		s = read_identity(file, &token, why);
+	rq.identity = token;
 	if (s == STATUS_OK)
-		s = aws_sts_assume(c->wire, &sts, c->region, &role, NULL, token,
-				   ret, why);
+		s = aws_sts_assume(c->wire, &rq, ret, why);
 	secret_free(token);
 	return s == STATUS_NOT_FOUND ? STATUS_CONFIG : s;
 }
@@ -417,7 +419,10 @@ static enum status from_role(struct aws_providers *c, const char *profile,
 	if (!aws_profile_text(f, profile, "role_session_name", name,
 			      sizeof(name)))
 		text_copy(name, sizeof(name), "keyturn");
-	const struct aws_sts_role role = {
+	const struct aws_sts_request rq = {
+		.to = &sts,
+		.region = c->region,
+		.key = &key,
 		.arn = arn,
 		.session = name,
 		.external_id = aws_profile_text(f, profile, "external_id",
@@ -433,8 +438,7 @@ static enum status from_role(struct aws_providers *c, const char *profile,
 	if (s == STATUS_OK)
 		s = source_key(c, profile, source, from, depth, &key, why);
 	if (s == STATUS_OK)
-		s = aws_sts_assume(c->wire, &sts, c->region, &role, &key, NULL,
-				   ret, why);
+		s = aws_sts_assume(c->wire, &rq, ret, why);
 	aws_key_clear(&key);
 	return s;
 }

@@ -42,26 +42,26 @@ static enum status add_text(struct secret *form, const char *name,
 	return value ? add(form, name, value, strlen(value)) : STATUS_OK;
 }
 
-static enum status make_form(const struct aws_sts_role *role,
-			     const struct secret *identity, struct secret *form)
+static enum status make_form(const struct aws_sts_request *rq,
+			     struct secret *form)
 {
 	enum status s;
 
 	s = add_text(form, "Action",
-		     identity ? "AssumeRoleWithWebIdentity" : "AssumeRole");
+		     rq->identity ? "AssumeRoleWithWebIdentity" : "AssumeRole");
 	if (s == STATUS_OK)
 		s = add_text(form, "Version", "2011-06-15");
 	if (s == STATUS_OK)
-		s = add_text(form, "RoleArn", role->arn);
+		s = add_text(form, "RoleArn", rq->arn);
 	if (s == STATUS_OK)
-		s = add_text(form, "RoleSessionName", role->session);
-	if (s == STATUS_OK && !identity)
-		s = add_text(form, "ExternalId", role->external_id);
+		s = add_text(form, "RoleSessionName", rq->session);
+	if (s == STATUS_OK && !rq->identity)
+		s = add_text(form, "ExternalId", rq->external_id);
 	if (s == STATUS_OK)
-		s = add_text(form, "DurationSeconds", role->duration);
-	if (s == STATUS_OK && identity)
-		s = add(form, "WebIdentityToken", secret_bytes(identity),
-			secret_len(identity));
+		s = add_text(form, "DurationSeconds", rq->duration);
+	if (s == STATUS_OK && rq->identity)
+		s = add(form, "WebIdentityToken", secret_bytes(rq->identity),
+			secret_len(rq->identity));
 	return s;
 }
 
@@ -124,7 +124,7 @@ void aws_sts_error(const char *bytes, size_t n, char code[AWS_CALL_TYPE_SIZE])
 }
 
 static enum status refused(const struct http_response *r,
-			   const struct aws_sts_role *role, struct reason *why)
+			   const struct aws_sts_request *rq, struct reason *why)
 {
 	enum status s = r->code >= 500 || r->code == 429 ?
 				STATUS_STORE_UNAVAILABLE :
@@ -137,15 +137,12 @@ static enum status refused(const struct http_response *r,
 		s = STATUS_STORE_UNAVAILABLE;
 	return reason_set(why, s,
 			  "AWS STS does not give credentials of %s: %s (%d)",
-			  role->arn, *code ? code : "no reason given", r->code);
+			  rq->arn, *code ? code : "no reason given", r->code);
 }
 
 enum status aws_sts_assume(struct aws_call_wire *w,
-			   const struct aws_endpoint *sts, const char *region,
-			   const struct aws_sts_role *role,
-			   const struct aws_key *key,
-			   const struct secret *identity, struct aws_key *ret,
-			   struct reason *why)
+			   const struct aws_sts_request *rq,
+			   struct aws_key *ret, struct reason *why)
 {
 	char type[AWS_CALL_TYPE_SIZE];
 	struct http_response r = { .code = 0 };
@@ -154,20 +151,20 @@ enum status aws_sts_assume(struct aws_call_wire *w,
 
 	s = secret_new(FORM_MAX, &form);
 	if (s == STATUS_OK)
-		s = make_form(role, identity, form);
+		s = make_form(rq, form);
 	if (s != STATUS_OK) {
 		reason_set(why, s, "the request to AWS STS is too large");
 		goto out;
 	}
 	const struct aws_call c = {
-		.to = sts,
-		.region = region,
+		.to = rq->to,
+		.region = rq->region,
 		.service = "sts",
 		.content_type =
 			"application/x-www-form-urlencoded; charset=utf-8",
 		.body = secret_bytes(form),
 		.body_n = secret_len(form),
-		.key = key,
+		.key = rq->key,
 		.repeatable = true,
 	};
 	s = aws_call_post(w, &c, &r, type, why);
@@ -175,9 +172,9 @@ enum status aws_sts_assume(struct aws_call_wire *w,
 		s = STATUS_STORE_UNAVAILABLE; /* nothing was changed there */
 	if (s != STATUS_OK)
 		goto out;
-	s = r.code == 200 ? aws_sts_parse(r.body, r.body_n, identity != NULL,
-					  ret, why) :
-			    refused(&r, role, why);
+	s = r.code == 200 ? aws_sts_parse(r.body, r.body_n,
+					  rq->identity != NULL, ret, why) :
+			    refused(&r, rq, why);
 out:
 	http_response_free(&r);
 	secret_free(form);

@@ -5,7 +5,13 @@
 
 #include "aws/aws_call.h"
 
-struct aws_sts_role {
+/* Whose credentials are asked for, and by whom. */
+struct aws_sts_request {
+	const struct aws_endpoint *to;
+	const char *region;
+	const struct aws_key *key;     /* signs AssumeRole, or NULL */
+	const struct secret *identity; /* the token for an unsigned
+					  AssumeRoleWithWebIdentity, or NULL */
 	const char *arn;
 	const char *session;	 /* RoleSessionName */
 	const char *external_id; /* or NULL */
@@ -13,16 +19,12 @@ struct aws_sts_role {
 };
 
 /*
- * AssumeRole signed with key; AssumeRoleWithWebIdentity, unsigned, when key is
- * NULL and identity is the token.  STATUS_CONFIG: STS says no (the sentence has
- * its error's name); STATUS_STORE_UNAVAILABLE.  ret is the caller's to clear.
+ * Assume a role.  STATUS_CONFIG: STS says no (the sentence has its error's
+ * name); STATUS_STORE_UNAVAILABLE.  ret is the caller's to clear.
  */
 enum status aws_sts_assume(struct aws_call_wire *w,
-			   const struct aws_endpoint *sts, const char *region,
-			   const struct aws_sts_role *role,
-			   const struct aws_key *key,
-			   const struct secret *identity, struct aws_key *ret,
-			   struct reason *why);
+			   const struct aws_sts_request *rq,
+			   struct aws_key *ret, struct reason *why);
 
 /* The credentials in the XML of an answer, to AssumeRoleWithWebIdentity when
  * web is set; what was wrong with it is STATUS_STORE_UNAVAILABLE or, with a key

@@ -40,9 +40,9 @@ static enum status openssl_failed(struct reason *why, const char *act)
 }
 
 enum status seal_close(const struct secret *key, const struct random *r,
-		       const void *aad, size_t aad_n,
-		       const struct secret *plain, unsigned char *ret_blob,
-		       size_t *ret_n, struct reason *why)
+		       const struct seal_aad *aad, const struct secret *plain,
+		       unsigned char *ret_blob, size_t *ret_n,
+		       struct reason *why)
 {
 	const unsigned char *k = (const unsigned char *)secret_bytes(key);
 	const unsigned char *in = (const unsigned char *)secret_bytes(plain);
@@ -53,7 +53,7 @@ enum status seal_close(const struct secret *key, const struct random *r,
 	enum status s;
 	int len;
 
-	s = check_key(key, aad_n, why);
+	s = check_key(key, aad->n, why);
 	if (s != STATUS_OK)
 		return s;
 	s = random_bytes(r, nonce, sizeof(nonce));
@@ -64,8 +64,8 @@ enum status seal_close(const struct secret *key, const struct random *r,
 	 * final call adds nothing. */
 	if (ctx == NULL ||
 	    EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, k, nonce) != 1 ||
-	    (aad_n > 0 &&
-	     EVP_EncryptUpdate(ctx, NULL, &len, aad, (int)aad_n) != 1) ||
+	    (aad->n > 0 && EVP_EncryptUpdate(ctx, NULL, &len, aad->bytes,
+					     (int)aad->n) != 1) ||
 	    (n > 0 && EVP_EncryptUpdate(ctx, sealed, &len, in, (int)n) != 1) ||
 	    EVP_EncryptFinal_ex(ctx, tag, &len) != 1 ||
 	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag) !=
@@ -82,7 +82,7 @@ out:
 	return s;
 }
 
-enum status seal_open(const struct secret *key, const void *aad, size_t aad_n,
+enum status seal_open(const struct secret *key, const struct seal_aad *aad,
 		      const unsigned char *blob, size_t n,
 		      struct secret **ret_plain, struct reason *why)
 {
@@ -95,7 +95,7 @@ enum status seal_open(const struct secret *key, const void *aad, size_t aad_n,
 	enum status s;
 	int len;
 
-	s = check_key(key, aad_n, why);
+	s = check_key(key, aad->n, why);
 	if (s != STATUS_OK)
 		return s;
 	if (n < SEAL_OVERHEAD || n > SECRET_CAP_MAX + SEAL_OVERHEAD ||
@@ -112,8 +112,8 @@ enum status seal_open(const struct secret *key, const void *aad, size_t aad_n,
 	ctx = EVP_CIPHER_CTX_new();
 	if (ctx == NULL ||
 	    EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, k, nonce) != 1 ||
-	    (aad_n > 0 &&
-	     EVP_DecryptUpdate(ctx, NULL, &len, aad, (int)aad_n) != 1) ||
+	    (aad->n > 0 && EVP_DecryptUpdate(ctx, NULL, &len, aad->bytes,
+					     (int)aad->n) != 1) ||
 	    (plain_n > 0 && EVP_DecryptUpdate(ctx, secret_buffer(plain), &len,
 					      sealed, (int)plain_n) != 1) ||
 	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) !=

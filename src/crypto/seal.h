@@ -16,21 +16,27 @@
 #define SEAL_KEY_SIZE 32
 #define SEAL_OVERHEAD (1 + 12 + 16)
 
+/* The associated data: what a blob is bound to, such as its place. */
+struct seal_aad {
+	const void *bytes;
+	size_t n;
+};
+
 /*
  * Seal plain under key (SEAL_KEY_SIZE bytes) bound to aad.  ret_blob has room
  * for secret_len(plain) + SEAL_OVERHEAD bytes; *ret_n is what was written.
  */
 enum status seal_close(const struct secret *key, const struct random *r,
-		       const void *aad, size_t aad_n,
-		       const struct secret *plain, unsigned char *ret_blob,
-		       size_t *ret_n, struct reason *why);
+		       const struct seal_aad *aad, const struct secret *plain,
+		       unsigned char *ret_blob, size_t *ret_n,
+		       struct reason *why);
 
 /*
  * Open a blob.  STATUS_CORRUPT when the key, the associated data or any byte
  * does not fit: which of them, cannot be told apart.  *ret_plain is the
  * caller's and untouched on failure.
  */
-enum status seal_open(const struct secret *key, const void *aad, size_t aad_n,
+enum status seal_open(const struct secret *key, const struct seal_aad *aad,
 		      const unsigned char *blob, size_t n,
 		      struct secret **ret_plain, struct reason *why);
 

@@ -10,6 +10,13 @@
 #define TRY_US	 (15 * NOW_SECOND)
 #define TOTAL_US (60 * NOW_SECOND)
 
+struct call {
+	struct http *h;
+	const struct http_request *req;
+	const struct http_retry *retry;
+	int64_t until_us; /* boot clock */
+};
+
 static bool again_by_default(const struct http_response *r)
 {
 	return r->code == 429 || r->code == 503;
@@ -44,31 +51,30 @@ static enum status check_address(const struct http_request *req,
 }
 
 /* How long until the next try, or -1: there is no time for one. */
-static int64_t next_wait(struct http *h, const struct http_retry *retry,
-			 unsigned n, const struct http_response *r,
-			 int64_t until_us)
+static int64_t next_wait(const struct call *c, unsigned n,
+			 const struct http_response *r)
 {
-	int64_t wait = http_jitter(h->random, retry->base_us, retry->cap_us, n);
+	int64_t wait = http_jitter(c->h->random, c->retry->base_us,
+				   c->retry->cap_us, n);
 
 	if (r->retry_after_us > wait)
 		wait = r->retry_after_us;
-	return wait < until_us - now_boot(h->now) ? wait : -1;
+	return wait < c->until_us - now_boot(c->h->now) ? wait : -1;
 }
 
-static enum status one(struct http *h, const struct http_request *original,
-		       const struct http_retry *retry, unsigned n,
-		       int64_t until_us, struct http_response *response,
-		       enum http_outcome *ret_outcome, struct reason *why)
+static enum status try_once(const struct call *c, unsigned n,
+			    struct http_response *response,
+			    enum http_outcome *ret_outcome, struct reason *why)
 {
-	struct http_request req = *original;
-	int64_t left = until_us - now_boot(h->now);
+	struct http_request req = *c->req;
+	int64_t left = c->until_us - now_boot(c->h->now);
 	int64_t timeout;
 	struct http_url url;
 	enum status s = STATUS_OK;
 
 	*ret_outcome = HTTP_NOT_SENT;
-	if (retry->prepare)
-		s = retry->prepare(retry->arg, n, &req, why);
+	if (c->retry->prepare)
+		s = c->retry->prepare(c->retry->arg, n, &req, why);
 	if (s == STATUS_OK)
 		s = check_address(&req, &url, why);
 	if (s != STATUS_OK)
@@ -76,7 +82,7 @@ static enum status one(struct http *h, const struct http_request *original,
 	timeout = req.timeout_us > 0 ? req.timeout_us : TRY_US;
 	if (timeout > left)
 		timeout = left;
-	return http_try(h, &req, &url, timeout, response, ret_outcome, why);
+	return http_try(c->h, &req, &url, timeout, response, ret_outcome, why);
 }
 
 enum status http_call(struct http *h, const struct http_request *req,
@@ -85,24 +91,24 @@ enum status http_call(struct http *h, const struct http_request *req,
 		      enum http_outcome *ret_outcome, struct reason *why)
 {
 	static const struct http_retry once = { .tries = 1 };
+	struct call c = { .h = h, .req = req, .retry = retry ? retry : &once };
 	struct http_response response = { .retry_after_us = -1 };
 	enum http_outcome outcome;
 	bool unknown = false;
-	int64_t until_us, wait;
+	int64_t wait;
 	unsigned n = 0;
 	enum status s;
 
-	retry = retry ? retry : &once;
-	until_us = now_boot(h->now) +
-		   (retry->total_us > 0 ? retry->total_us : TOTAL_US);
+	c.until_us = now_boot(h->now) +
+		     (c.retry->total_us > 0 ? c.retry->total_us : TOTAL_US);
 	for (;;) {
-		s = one(h, req, retry, n, until_us, &response, &outcome, why);
+		s = try_once(&c, n, &response, &outcome, why);
 		unknown = unknown || outcome == HTTP_UNKNOWN;
 		n++;
-		if (n >= retry->tries ||
-		    !may_repeat(retry, s, outcome, &response))
+		if (n >= c.retry->tries ||
+		    !may_repeat(c.retry, s, outcome, &response))
 			break;
-		wait = next_wait(h, retry, n - 1, &response, until_us);
+		wait = next_wait(&c, n - 1, &response);
 		if (wait < 0)
 			break;
 		http_response_free(&response);

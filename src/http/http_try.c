@@ -19,6 +19,16 @@ struct upload {
 	size_t sent; /* handed to libcurl */
 };
 
+/* A request on its way, and its answer. */
+struct transfer {
+	CURL *c;
+	const struct http_request *req;
+	const struct http_url *url;
+	struct curl_slist *headers;
+	struct upload upload;
+	struct http_response_sink sink;
+};
+
 static size_t give_body(char *dst, size_t size, size_t n, void *arg)
 {
 	struct upload *u = arg;
@@ -148,36 +158,34 @@ static void apply_method(CURL *c, const struct http_request *req,
 	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, req->method);
 }
 
-static void apply_request(CURL *c, const struct http_request *req,
-			  struct curl_slist *headers, struct upload *upload,
-			  struct http_response_sink *sink, int64_t timeout_us)
+static void apply_request(struct transfer *t, int64_t timeout_us)
 {
 	long ms = (long)(timeout_us / 1000);
+	CURL *c = t->c;
 
-	apply_method(c, req, upload);
-	curl_easy_setopt(c, CURLOPT_URL, req->url);
-	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	apply_method(c, t->req, &t->upload);
+	curl_easy_setopt(c, CURLOPT_URL, t->req->url);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, ms > 0 ? ms : 1L);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, http_response_header);
-	curl_easy_setopt(c, CURLOPT_HEADERDATA, sink);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, &t->sink);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, http_response_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, sink);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, &t->sink);
 }
 
 /* ---- judging ----------------------------------------------------------- */
 
 /* Can the server have the whole request?  With a body, only once all of it was
  * handed over: a server does not act on less than Content-Length. */
-static bool may_have_arrived(CURL *c, const struct http_request *req,
-			     const struct upload *upload)
+static bool may_have_arrived(const struct transfer *t)
 {
 	long size = 0;
 
-	if (curl_easy_getinfo(c, CURLINFO_REQUEST_SIZE, &size) != CURLE_OK)
+	if (curl_easy_getinfo(t->c, CURLINFO_REQUEST_SIZE, &size) != CURLE_OK)
 		return true;
 	if (size == 0)
 		return false;
-	return !has_body(req) || upload->sent == upload->n;
+	return !has_body(t->req) || t->upload.sent == t->upload.n;
 }
 
 /* X509_V_ERR_* of OpenSSL, whose header is not for this folder. */
@@ -302,53 +310,44 @@ static enum status explain_unknown(CURLcode code, const struct http_url *u,
 
 /* ---- the try ----------------------------------------------------------- */
 
-static enum status finish(CURL *c, struct http_response_sink *sink,
-			  const struct http_url *url,
-			  enum http_outcome *ret_outcome, struct reason *why)
+static enum status finish_transfer(struct transfer *t,
+				   enum http_outcome *ret_outcome,
+				   struct reason *why)
 {
+	struct http_response *r = t->sink.r;
 	long code = 0;
 
-	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &code);
-	if (!sink->r->body)
-		sink->r->body = calloc(1, 1);
-	if (!sink->r->body || code < 200 || code > 599) {
+	curl_easy_getinfo(t->c, CURLINFO_RESPONSE_CODE, &code);
+	if (!r->body)
+		r->body = calloc(1, 1);
+	if (!r->body || code < 200 || code > 599) {
 		*ret_outcome = HTTP_UNKNOWN;
-		return explain_unknown(sink->r->body ?
-					       CURLE_WEIRD_SERVER_REPLY :
-					       CURLE_OUT_OF_MEMORY,
-				       url, sink, why);
+		return explain_unknown(r->body ? CURLE_WEIRD_SERVER_REPLY :
+						 CURLE_OUT_OF_MEMORY,
+				       t->url, &t->sink, why);
 	}
-	sink->r->code = (int)code;
-	sink->r->tries = 1;
+	r->code = (int)code;
+	r->tries = 1;
 	*ret_outcome = HTTP_ANSWERED;
 	return STATUS_OK;
 }
 
-static enum status perform(struct http *h, CURL *c,
-			   const struct http_request *req,
-			   const struct http_url *url, int64_t timeout_us,
-			   struct curl_slist *headers,
-			   struct http_response *response,
-			   enum http_outcome *ret_outcome, struct reason *why)
+static enum status perform_transfer(struct transfer *t, int64_t timeout_us,
+				    enum http_outcome *ret_outcome,
+				    struct reason *why)
 {
-	struct upload upload = { req->body, req->body ? req->body_n : 0, 0 };
-	struct http_response_sink sink;
 	CURLcode code;
 
-	http_response_begin(&sink, response,
-			    req->response_max ? req->response_max :
-						HTTP_RESPONSE_MAX,
-			    now_wall(h->now));
-	apply_request(c, req, headers, &upload, &sink, timeout_us);
-	code = curl_easy_perform(c);
+	apply_request(t, timeout_us);
+	code = curl_easy_perform(t->c);
 	if (code == CURLE_OK)
-		return finish(c, &sink, url, ret_outcome, why);
-	if (!may_have_arrived(c, req, &upload)) {
+		return finish_transfer(t, ret_outcome, why);
+	if (!may_have_arrived(t)) {
 		*ret_outcome = HTTP_NOT_SENT;
-		return explain_unsent(c, code, url, why);
+		return explain_unsent(t->c, code, t->url, why);
 	}
 	*ret_outcome = HTTP_UNKNOWN;
-	return explain_unknown(code, url, &sink, why);
+	return explain_unknown(code, t->url, &t->sink, why);
 }
 
 enum status http_try(struct http *h, const struct http_request *req,
@@ -357,25 +356,30 @@ enum status http_try(struct http *h, const struct http_request *req,
 		     enum http_outcome *ret_outcome, struct reason *why)
 {
 	struct http_response response = { 0 };
-	struct curl_slist *headers = NULL;
-	CURL *c = NULL;
+	struct transfer t = { .req = req,
+			      .url = url,
+			      .upload = { req->body,
+					  req->body ? req->body_n : 0, 0 } };
 	enum status s;
 
 	*ret_outcome = HTTP_NOT_SENT;
-	s = make_headers(req, &headers, why);
+	s = make_headers(req, &t.headers, why);
 	if (s != STATUS_OK)
 		return s;
-	c = http_take(h);
-	if (!c) {
+	t.c = http_take(h);
+	if (!t.c) {
 		s = reason_no_memory(why);
 		goto out;
 	}
-	s = perform(h, c, req, url, timeout_us, headers, &response, ret_outcome,
-		    why);
-	http_give(h, c, s != STATUS_OK);
+	http_response_begin(&t.sink, &response,
+			    req->response_max ? req->response_max :
+						HTTP_RESPONSE_MAX,
+			    now_wall(h->now));
+	s = perform_transfer(&t, timeout_us, ret_outcome, why);
+	http_give(h, t.c, s != STATUS_OK);
 	harden_scrub_stack(); /* what TLS left below us */
 out:
-	curl_slist_free_all(headers);
+	curl_slist_free_all(t.headers);
 	if (s == STATUS_OK)
 		*ret_response = response;
 	else

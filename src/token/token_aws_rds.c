@@ -27,16 +27,16 @@ struct aws_rds {
 	char user[TOKEN_USER_SIZE];
 };
 
-enum status token_aws_rds_make(const struct sigv4_key *key, const char *region,
-			       int64_t at_us, const char *host,
-			       const char *port, const char *user,
-			       struct secret **ret, struct reason *why)
+enum status token_aws_rds_make(const struct sigv4_key *key,
+			       const struct token_aws_rds_login *login,
+			       int64_t at_us, struct secret **ret,
+			       struct reason *why)
 {
 	char authority[HOST_SIZE];
 	const struct sigv4_pair query[] = { { "Action", "connect" },
-					    { "DBUser", user } };
+					    { "DBUser", login->user } };
 	const struct sigv4_pair headers[] = { { "Host", authority } };
-	const struct sigv4_scope scope = { region, "rds-db", at_us };
+	const struct sigv4_scope scope = { login->region, "rds-db", at_us };
 	const struct sigv4_request rq = {
 		.method = "GET",
 		.path = "/",
@@ -48,7 +48,8 @@ enum status token_aws_rds_make(const struct sigv4_key *key, const char *region,
 	struct secret *signed_query = NULL, *token = NULL;
 	enum status s;
 
-	snprintf(authority, sizeof(authority), "%s:%s", host, port);
+	snprintf(authority, sizeof(authority), "%s:%s", login->host,
+		 login->port);
 	s = sigv4_presign(key, &scope, &rq, LIFE_S, &signed_query, why);
 	if (s != STATUS_OK)
 		return s;
@@ -81,6 +82,8 @@ static enum status mint(struct token_source *source, struct token *ret,
 	if (s != STATUS_OK)
 		return reason_wrap(why, s, "[token %s]", a->base.name);
 	const struct sigv4_key signer = { key.id, key.secret, key.token };
+	const struct token_aws_rds_login login = { a->region, a->host, a->port,
+						   a->user };
 
 	t.issued_us = now_wall(a->wire.now);
 	t.expires_us = t.issued_us + LIFE_S * NOW_SECOND;
@@ -89,8 +92,8 @@ static enum status mint(struct token_source *source, struct token *ret,
 	text_copy(t.user, sizeof(t.user), a->user);
 	snprintf(t.scope, sizeof(t.scope), "user %.100s at %.120s:%s", a->user,
 		 a->host, a->port);
-	s = token_aws_rds_make(&signer, a->region, aws_call_now(&a->wire),
-			       a->host, a->port, a->user, &t.secret, why);
+	s = token_aws_rds_make(&signer, &login, aws_call_now(&a->wire),
+			       &t.secret, why);
 	aws_key_clear(&key);
 	if (s != STATUS_OK)
 		return reason_wrap(why, s, "[token %s]", a->base.name);

@@ -24,11 +24,19 @@ struct token_aws_rds_options {
 enum status token_aws_rds_open(const struct token_aws_rds_options *o,
 			       struct token_source **ret, struct reason *why);
 
+/* A login that is signed. */
+struct token_aws_rds_login {
+	const char *region;
+	const char *host;
+	const char *port;
+	const char *user;
+};
+
 /* "HOST:PORT/?Action=connect&..." as botocore's generate_db_auth_token makes
  * it; the caller's.  Pure. */
-enum status token_aws_rds_make(const struct sigv4_key *key, const char *region,
-			       int64_t at_us, const char *host,
-			       const char *port, const char *user,
-			       struct secret **ret, struct reason *why);
+enum status token_aws_rds_make(const struct sigv4_key *key,
+			       const struct token_aws_rds_login *login,
+			       int64_t at_us, struct secret **ret,
+			       struct reason *why);
 
 #endif

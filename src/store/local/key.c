@@ -15,11 +15,10 @@ static const char check_text[] = "this key opens this store";
 static enum status test_check(struct store_local *s, const void *blob, size_t n,
 			      struct reason *why)
 {
+	static const struct seal_aad aad = { AAD_CHECK, sizeof AAD_CHECK - 1 };
 	struct secret *plain = NULL;
-	enum status st;
+	enum status st = seal_open(s->key, &aad, blob, n, &plain, why);
 
-	st = seal_open(s->key, AAD_CHECK, strlen(AAD_CHECK), blob, n, &plain,
-		       why);
 	if (st == STATUS_OK &&
 	    (secret_len(plain) != strlen(check_text) ||
 	     memcmp(secret_bytes(plain), check_text, strlen(check_text)) != 0))

@@ -28,9 +28,10 @@ enum status store_local_seal_close(struct store_local *s, const char *name,
 				   struct reason *why)
 {
 	char aad[AAD_MAX];
-	size_t aad_n = make_aad(aad, AAD_VERSION, name, id);
+	const struct seal_aad place = { aad,
+					make_aad(aad, AAD_VERSION, name, id) };
 
-	return seal_close(s->key, s->random, aad, aad_n, plain, ret_blob, ret_n,
+	return seal_close(s->key, s->random, &place, plain, ret_blob, ret_n,
 			  why);
 }
 
@@ -39,10 +40,11 @@ enum status store_local_seal_open(struct store_local *s, const char *name,
 				  struct secret **ret_plain, struct reason *why)
 {
 	char aad[AAD_MAX];
-	size_t aad_n = make_aad(aad, AAD_VERSION, name, id);
+	const struct seal_aad place = { aad,
+					make_aad(aad, AAD_VERSION, name, id) };
 	enum status st;
 
-	st = seal_open(s->key, aad, aad_n, blob, n, ret_plain, why);
+	st = seal_open(s->key, &place, blob, n, ret_plain, why);
 	if (st == STATUS_CORRUPT)
 		reason_set(why, st,
 			   "store %s: version %s of %s does not open: the row "
@@ -56,14 +58,15 @@ enum status store_local_seal_text(struct store_local *s, const char *aad,
 				  const char *text, unsigned char *ret_blob,
 				  size_t *ret_n, struct reason *why)
 {
+	const struct seal_aad purpose = { aad, strlen(aad) };
 	struct secret *plain = NULL;
 	enum status st = secret_new(strlen(text), &plain);
 
 	if (st == STATUS_OK)
 		st = secret_set(plain, text, strlen(text));
 	if (st == STATUS_OK)
-		st = seal_close(s->key, s->random, aad, strlen(aad), plain,
-				ret_blob, ret_n, why);
+		st = seal_close(s->key, s->random, &purpose, plain, ret_blob,
+				ret_n, why);
 	else
 		reason_set(why, st, "no locked memory for a secret");
 	secret_free(plain);

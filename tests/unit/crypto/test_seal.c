@@ -18,6 +18,8 @@
 #include "crypto/entropy.h"
 #include "crypto/seal.h"
 
+#define AAD(bytes, n) (&(const struct seal_aad){ (bytes), (n) })
+
 static struct reason why;
 
 static enum status fixed_bytes(void *self, void *p, size_t n)
@@ -120,19 +122,20 @@ static void sealing_matches_the_vectors_of_gcm(void **state)
 		struct secret *back = NULL;
 		const struct random r = { fixed_bytes, secret_buffer(iv) };
 
-		assert_int_equal(seal_close(key, &r, secret_bytes(aad),
-					    secret_len(aad), plain, blob, &n,
-					    &why),
-				 STATUS_OK);
+		assert_int_equal(
+			seal_close(key, &r,
+				   AAD(secret_bytes(aad), secret_len(aad)),
+				   plain, blob, &n, &why),
+			STATUS_OK);
 		assert_int_equal(n, secret_len(plain) + SEAL_OVERHEAD);
 		encode_hex(blob, n, hex);
 		snprintf(expected, sizeof(expected), "01%s%s%s", vectors[i].iv,
 			 vectors[i].sealed, vectors[i].tag);
 		assert_string_equal(hex, expected);
-		assert_int_equal(seal_open(key, secret_bytes(aad),
-					   secret_len(aad), blob, n, &back,
-					   &why),
-				 STATUS_OK);
+		assert_int_equal(
+			seal_open(key, AAD(secret_bytes(aad), secret_len(aad)),
+				  blob, n, &back, &why),
+			STATUS_OK);
 		assert_true(secret_equal(back, plain));
 		secret_free(back);
 		secret_free(aad);
@@ -152,35 +155,36 @@ static void a_sealed_blob_with_one_bit_flipped_does_not_open(void **state)
 	size_t n, bit;
 
 	(void)state;
-	assert_int_equal(seal_close(key, entropy_openssl(), aad,
-				    sizeof(aad) - 1, plain, blob, &n, &why),
+	assert_int_equal(seal_close(key, entropy_openssl(),
+				    AAD(aad, sizeof(aad) - 1), plain, blob, &n,
+				    &why),
 			 STATUS_OK);
 	for (bit = 0; bit < n * 8; bit++) {
 		memcpy(bad, blob, n);
 		bad[bit / 8] ^= (unsigned char)(1 << bit % 8);
-		assert_int_equal(seal_open(key, aad, sizeof(aad) - 1, bad, n,
-					   &back, &why),
+		assert_int_equal(seal_open(key, AAD(aad, sizeof(aad) - 1), bad,
+					   n, &back, &why),
 				 STATUS_CORRUPT);
 		assert_null(back);
 	}
 	for (bit = 0; bit < (sizeof(aad) - 1) * 8; bit++) {
 		memcpy(bad_aad, aad, sizeof(aad));
 		bad_aad[bit / 8] ^= (char)(1 << bit % 8);
-		assert_int_equal(seal_open(key, bad_aad, sizeof(aad) - 1, blob,
-					   n, &back, &why),
+		assert_int_equal(seal_open(key, AAD(bad_aad, sizeof(aad) - 1),
+					   blob, n, &back, &why),
 				 STATUS_CORRUPT);
 	}
 	for (bit = 0; bit < SEAL_KEY_SIZE * 8; bit++) {
 		secret_buffer(key)[bit / 8] ^= (unsigned char)(1 << bit % 8);
-		assert_int_equal(seal_open(key, aad, sizeof(aad) - 1, blob, n,
-					   &back, &why),
+		assert_int_equal(seal_open(key, AAD(aad, sizeof(aad) - 1), blob,
+					   n, &back, &why),
 				 STATUS_CORRUPT);
 		secret_buffer(key)[bit / 8] ^= (unsigned char)(1 << bit % 8);
 	}
 	assert_null(back);
 	assert_null(strstr(why.text, "horse"));
-	assert_int_equal(seal_open(key, aad, sizeof(aad) - 1, blob, n, &back,
-				   &why),
+	assert_int_equal(seal_open(key, AAD(aad, sizeof(aad) - 1), blob, n,
+				   &back, &why),
 			 STATUS_OK);
 	secret_free(back);
 	secret_free(plain);
@@ -195,19 +199,19 @@ static void a_cut_or_grown_blob_does_not_open(void **state)
 	size_t n, len;
 
 	(void)state;
-	assert_int_equal(seal_close(key, entropy_openssl(), "a", 1, plain, blob,
-				    &n, &why),
+	assert_int_equal(seal_close(key, entropy_openssl(), AAD("a", 1), plain,
+				    blob, &n, &why),
 			 STATUS_OK);
 	for (len = 0; len < sizeof(blob); len++)
 		if (len != n)
-			assert_int_equal(seal_open(key, "a", 1, blob, len,
+			assert_int_equal(seal_open(key, AAD("a", 1), blob, len,
 						   &back, &why),
 					 STATUS_CORRUPT);
-	assert_int_equal(seal_open(key, "a", 0, blob, n, &back, &why),
+	assert_int_equal(seal_open(key, AAD("a", 0), blob, n, &back, &why),
 			 STATUS_CORRUPT);
-	assert_int_equal(seal_open(key, "ab", 2, blob, n, &back, &why),
+	assert_int_equal(seal_open(key, AAD("ab", 2), blob, n, &back, &why),
 			 STATUS_CORRUPT);
-	assert_int_equal(seal_open(key, NULL, 0, blob,
+	assert_int_equal(seal_open(key, AAD(NULL, 0), blob,
 				   SECRET_CAP_MAX + SEAL_OVERHEAD + 1, &back,
 				   &why),
 			 STATUS_CORRUPT);
@@ -227,19 +231,19 @@ static void the_largest_and_the_empty_secret_can_be_sealed(void **state)
 	assert_int_equal(secret_new(SECRET_CAP_MAX, &plain), STATUS_OK);
 	memset(secret_buffer(plain), 'p', SECRET_CAP_MAX);
 	secret_set_len(plain, SECRET_CAP_MAX);
-	assert_int_equal(seal_close(key, entropy_openssl(), NULL, 0, plain,
+	assert_int_equal(seal_close(key, entropy_openssl(), AAD(NULL, 0), plain,
 				    blob, &n, &why),
 			 STATUS_OK);
-	assert_int_equal(seal_open(key, NULL, 0, blob, n, &back, &why),
+	assert_int_equal(seal_open(key, AAD(NULL, 0), blob, n, &back, &why),
 			 STATUS_OK);
 	assert_true(secret_equal(plain, back));
 	secret_free(back);
 	secret_clear(plain);
-	assert_int_equal(seal_close(key, entropy_openssl(), NULL, 0, plain,
+	assert_int_equal(seal_close(key, entropy_openssl(), AAD(NULL, 0), plain,
 				    blob, &n, &why),
 			 STATUS_OK);
 	assert_int_equal(n, SEAL_OVERHEAD);
-	assert_int_equal(seal_open(key, NULL, 0, blob, n, &back, &why),
+	assert_int_equal(seal_open(key, AAD(NULL, 0), blob, n, &back, &why),
 			 STATUS_OK);
 	assert_int_equal(secret_len(back), 0);
 	secret_free(back);
@@ -255,8 +259,8 @@ static void the_same_secret_is_never_sealed_alike(void **state)
 	size_t n;
 
 	(void)state;
-	seal_close(key, entropy_openssl(), NULL, 0, plain, a, &n, &why);
-	seal_close(key, entropy_openssl(), NULL, 0, plain, b, &n, &why);
+	seal_close(key, entropy_openssl(), AAD(NULL, 0), plain, a, &n, &why);
+	seal_close(key, entropy_openssl(), AAD(NULL, 0), plain, b, &n, &why);
 	assert_memory_not_equal(a + 1, b + 1, 12);
 	assert_memory_not_equal(a + 13, b + 13, n - 13);
 	secret_free(plain);
@@ -272,15 +276,16 @@ static void without_randomness_or_a_whole_key_nothing_is_sealed(void **state)
 	size_t n = 77;
 
 	(void)state;
-	assert_int_equal(seal_close(key, &none, NULL, 0, plain, blob, &n, &why),
+	assert_int_equal(seal_close(key, &none, AAD(NULL, 0), plain, blob, &n,
+				    &why),
 			 STATUS_ERROR);
-	assert_int_equal(seal_close(half, entropy_openssl(), NULL, 0, plain,
-				    blob, &n, &why),
+	assert_int_equal(seal_close(half, entropy_openssl(), AAD(NULL, 0),
+				    plain, blob, &n, &why),
 			 STATUS_ERROR);
 	assert_int_equal(n, 77);
 	assert_int_equal(blob[0], 0xEE);
-	assert_int_equal(seal_open(half, NULL, 0, blob, SEAL_OVERHEAD, &back,
-				   &why),
+	assert_int_equal(seal_open(half, AAD(NULL, 0), blob, SEAL_OVERHEAD,
+				   &back, &why),
 			 STATUS_ERROR);
 	assert_null(back);
 	secret_free(half);

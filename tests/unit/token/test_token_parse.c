@@ -246,12 +246,13 @@ static void rds_tokens_are_those_of_the_vectors(void **state)
 		const struct sigv4_key key = { "AKIDEXAMPLE", secret, session };
 		struct secret *token = NULL;
 		int64_t at = 0;
+		const struct token_aws_rds_login login = { "eu-central-1", host,
+							   "5432", "app_user" };
 		const char *tail;
 
 		assert_int_equal(now_parse("2026-01-02T03:04:05Z", &at), 0);
-		assert_int_equal(token_aws_rds_make(&key, "eu-central-1", at,
-						    host, "5432", "app_user",
-						    &token, NULL),
+		assert_int_equal(token_aws_rds_make(&key, &login, at, &token,
+						    NULL),
 				 STATUS_OK);
 		assert_int_equal(
 			strncmp(secret_bytes(token), host, strlen(host)), 0);
