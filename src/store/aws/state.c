@@ -287,10 +287,12 @@ static enum status read_version(struct store_aws_state *s, const char *id,
 					  secret);
 		l = STORE_LABEL_CURRENT;
 		text_copy(s->current, sizeof(s->current), id);
+	} else if (has_label(labels, "AWSPREVIOUS")) {
+		/* It may have AWSPENDING, too, since it was promoted, and CURRENT
+		 * has gone back since: that is not pending any more. */
+		l = STORE_LABEL_PREVIOUS;
 	} else if (has_label(labels, "AWSPENDING")) {
 		l = STORE_LABEL_PENDING;
-	} else if (has_label(labels, "AWSPREVIOUS")) {
-		l = STORE_LABEL_PREVIOUS;
 	}
 	if (strcmp(id, STORE_AWS_STATE_PLACEHOLDER) == 0)
 		return STATUS_OK;
