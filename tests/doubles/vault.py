@@ -922,3 +922,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_LIST = do_HEAD = \
         handle_one
+
+
+if __name__ == "__main__":
+    served = Double()
+    print(served.url, served.root, flush=True)
+    threading.Event().wait()

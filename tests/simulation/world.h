@@ -59,6 +59,7 @@ struct world_version {
 	char password[WORLD_PASSWORD];
 	enum store_label label;
 	int64_t created_us;
+	bool lived; /* it was CURRENT */
 };
 
 struct world_db {

@@ -26,6 +26,9 @@ static void fill_state(const struct world_store *s, struct store_state *ret)
 		memcpy(ret->versions[i].id, s->v[i].id, RANDOM_UUID_SIZE);
 		ret->versions[i].label = s->v[i].label;
 		ret->versions[i].created_us = s->v[i].created_us;
+		ret->versions[i].lived = s->v[i].lived ||
+					 s->v[i].label == STORE_LABEL_CURRENT ||
+					 s->v[i].label == STORE_LABEL_PREVIOUS;
 	}
 }
 
@@ -54,6 +57,7 @@ static void take_state(struct world *w, const struct store_state *s,
 		memcpy(v->id, s->versions[i].id, sizeof(v->id));
 		v->label = s->versions[i].label;
 		v->created_us = s->versions[i].created_us;
+		v->lived = s->versions[i].lived;
 	}
 }
 
@@ -84,15 +88,6 @@ static void stage(struct world *w, const struct flight *f,
 	store_versions_stage(s, f->version, w->clock, STORE_RING_MIN);
 }
 
-/* Was it CURRENT, or may it have been? */
-static void note_lived(const struct world *w, struct store_state *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		for (unsigned k = 0; k < w->n_live && k < WORLD_LIVES; k++)
-			s->versions[i].lived |=
-				strcmp(w->ever_live[k], s->versions[i].id) == 0;
-}
-
 enum status world_store_write(struct world *w, const struct flight *f)
 {
 	const struct world_version *v = world_find(w, f->version);
@@ -115,7 +110,6 @@ enum status world_store_write(struct world *w, const struct flight *f)
 		return STATUS_OK;
 	w->store_before = w->store;
 	fill_state(&w->store, &s);
-	note_lived(w, &s);
 	if (f->op == WORLD_STAGE)
 		stage(w, f, &s);
 	else if (f->op == WORLD_PROMOTE)

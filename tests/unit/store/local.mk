@@ -51,3 +51,23 @@ tests_unit_store_test_store_vault_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_store_test_store_vault_LDADD = libstore.a libhttp.a libjson.a \
 	libcrypto.a libbase.a $(CURL_LIBS) $(JANSSON_LIBS) -lssl \
 	$(OPENSSL_LIBS) -lm $(CMOCKA_LIBS)
+
+# The simulated store has the world around it: tests/simulation/local.mk.
+check_PROGRAMS += tests/unit/store/test_store_contract
+TESTS += tests/unit/store/test_store_contract
+tests_unit_store_test_store_contract_SOURCES = \
+	tests/simulation/world.c tests/simulation/world.h \
+	tests/simulation/world_internal.h \
+	tests/simulation/world_cluster.c \
+	tests/simulation/world_ledger.c \
+	tests/simulation/world_store.c \
+	tests/unit/lite/scratch.c \
+	tests/unit/lite/scratch.h \
+	tests/unit/store/test_store_contract.c
+tests_unit_store_test_store_contract_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_store_test_store_contract_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=sink_deliver -Wl,--wrap=sink_try
+tests_unit_store_test_store_contract_LDADD = librotation.a libpolicy.a \
+	libstore.a libaws.a liblite.a libhttp.a libjson.a libxml.a libcrypto.a \
+	libbase.a $(SQLITE_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) $(EXPAT_LIBS) \
+	-lssl $(OPENSSL_LIBS) -lm $(CMOCKA_LIBS)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* The embedded store: nothing lost, nothing swapped, nothing in the clear. */
+/* The embedded store: nothing lost, nothing swapped, nothing in the clear.  What
+ * it has in common with the others is in test_store_contract.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -156,41 +157,6 @@ static void a_staged_version_comes_back_whole_after_reopening(void **state)
 	s->ops->close(s);
 }
 
-static void labels_move_as_a_rotation_moves_them(void **state)
-{
-	struct store *s = must_open(*state);
-	struct store_state st = { .n = 0 };
-	struct reason why = { "" };
-	unsigned i;
-
-	for (i = 1; i <= 3; i++) {
-		assert_int_equal(stage(s, "sap", &st, id_of(0, i), "p", &why),
-				 STATUS_OK);
-		assert_int_equal(s->ops->promote(s, "sap", st.revision,
-						 id_of(0, i).s, &st, &why),
-				 STATUS_OK);
-	}
-	assert_int_equal(st.n, 3);
-	assert_int_equal(label_of(&st, id_of(0, 3)), STORE_LABEL_CURRENT);
-	assert_int_equal(label_of(&st, id_of(0, 2)), STORE_LABEL_PREVIOUS);
-	assert_int_equal(label_of(&st, id_of(0, 1)), STORE_LABEL_RING);
-	assert_string_equal(st.versions[0].id, id_of(0, 3).s);
-	/* After a restore: from the ring, and from PREVIOUS. */
-	assert_int_equal(s->ops->promote(s, "sap", st.revision, id_of(0, 1).s,
-					 &st, &why),
-			 STATUS_OK);
-	assert_int_equal(label_of(&st, id_of(0, 1)), STORE_LABEL_CURRENT);
-	assert_int_equal(label_of(&st, id_of(0, 3)), STORE_LABEL_PREVIOUS);
-	assert_int_equal(label_of(&st, id_of(0, 2)), STORE_LABEL_RING);
-	assert_int_equal(s->ops->promote(s, "sap", st.revision, id_of(0, 3).s,
-					 &st, &why),
-			 STATUS_OK);
-	assert_int_equal(label_of(&st, id_of(0, 3)), STORE_LABEL_CURRENT);
-	assert_int_equal(label_of(&st, id_of(0, 1)), STORE_LABEL_PREVIOUS);
-	assert_int_equal(st.n, 3);
-	s->ops->close(s);
-}
-
 /* A rotator that was fenced in the database still holds the old revision. */
 static void a_pending_staged_again_moves_the_revision(void **state)
 {
@@ -214,60 +180,6 @@ static void a_pending_staged_again_moves_the_revision(void **state)
 	s->ops->close(s);
 }
 
-static void a_stale_revision_is_a_conflict_and_writes_nothing(void **state)
-{
-	struct store *s = must_open(*state);
-	struct store_state st = { .n = 0 }, old = { .n = 0 }, now;
-	struct reason why = { "" };
-
-	assert_int_equal(stage(s, "sap", &st, id_of(0, 1), "p", &why),
-			 STATUS_OK);
-	assert_int_equal(stage(s, "sap", &old, id_of(0, 2), "q", &why),
-			 STATUS_CONFLICT);
-	assert_string_equal(old.revision, ""); /* untouched */
-	assert_int_equal(s->ops->promote(s, "sap", "77", id_of(0, 1).s, NULL,
-					 &why),
-			 STATUS_CONFLICT);
-	assert_int_equal(s->ops->retire(s, "sap", "", id_of(0, 1).s, NULL,
-					&why),
-			 STATUS_CONFLICT);
-	assert_int_equal(s->ops->describe(s, "sap", &now, &why), STATUS_OK);
-	assert_string_equal(now.revision, st.revision);
-	assert_int_equal(now.n, 1);
-	assert_int_equal(label_of(&now, id_of(0, 1)), STORE_LABEL_PENDING);
-	s->ops->close(s);
-}
-
-static void a_repeat_of_what_happened_is_ok_and_changes_nothing(void **state)
-{
-	struct store *s = must_open(*state);
-	struct store_state st = { .n = 0 }, again = { .n = 0 };
-	struct reason why = { "" };
-	struct id a = id_of(0, 1);
-	const char *id = a.s;
-
-	assert_int_equal(stage(s, "sap", &st, a, "p", &why), STATUS_OK);
-	assert_int_equal(stage(s, "sap", &again, a, "p", &why), STATUS_OK);
-	assert_string_equal(again.revision, st.revision);
-	assert_int_equal(s->ops->promote(s, "sap", st.revision, id, &again,
-					 &why),
-			 STATUS_OK);
-	assert_int_equal(s->ops->promote(s, "sap", st.revision, id, &st, &why),
-			 STATUS_OK);
-	assert_string_equal(again.revision, st.revision);
-	assert_int_equal(stage(s, "sap", &st, id_of(0, 2), "q", &why),
-			 STATUS_OK);
-	again = st;
-	assert_int_equal(s->ops->retire(s, "sap", st.revision, id_of(0, 2).s,
-					&st, &why),
-			 STATUS_OK);
-	assert_int_equal(s->ops->retire(s, "sap", again.revision, id_of(0, 2).s,
-					&again, &why),
-			 STATUS_OK);
-	assert_string_equal(again.revision, st.revision);
-	s->ops->close(s);
-}
-
 static void an_id_is_never_used_for_another_content_or_secret(void **state)
 {
 	struct store *s = must_open(*state);
@@ -281,49 +193,6 @@ static void an_id_is_never_used_for_another_content_or_secret(void **state)
 	assert_int_equal(stage(s, "erp", &other, a, "p", &why), STATUS_REFUSED);
 	assert_int_equal(s->ops->describe(s, "erp", &other, &why), STATUS_OK);
 	assert_int_equal(other.n, 0);
-	s->ops->close(s);
-}
-
-static void what_has_no_place_is_refused(void **state)
-{
-	struct store *s = must_open(*state);
-	struct store_state st = { .n = 0 };
-	struct reason why = { "" };
-	struct id bad = { "not-a-uuid" };
-
-	assert_int_equal(stage(s, "sap", &st, bad, "p", &why), STATUS_REFUSED);
-	assert_int_equal(stage(s, "", &st, id_of(0, 1), "p", &why),
-			 STATUS_REFUSED);
-	assert_int_equal(stage(s, "sap", &st, id_of(0, 1), "", &why),
-			 STATUS_REFUSED);
-	assert_int_equal(s->ops->promote(s, "sap", "", id_of(0, 1).s, NULL,
-					 &why),
-			 STATUS_REFUSED);
-	assert_int_equal(stage(s, "sap", &st, id_of(0, 1), "p", &why),
-			 STATUS_OK);
-	assert_int_equal(s->ops->promote(s, "sap", st.revision, id_of(0, 1).s,
-					 &st, &why),
-			 STATUS_OK);
-	assert_int_equal(s->ops->retire(s, "sap", st.revision, id_of(0, 1).s,
-					&st, &why),
-			 STATUS_REFUSED);
-	assert_non_null(strstr(why.text, "current"));
-	s->ops->close(s);
-}
-
-static void a_superseded_pending_is_kept_in_the_ring(void **state)
-{
-	struct store *s = must_open(*state);
-	struct store_state st = { .n = 0 };
-	struct reason why = { "" };
-
-	assert_int_equal(stage(s, "sap", &st, id_of(0, 1), "p", &why),
-			 STATUS_OK);
-	assert_int_equal(stage(s, "sap", &st, id_of(0, 2), "q", &why),
-			 STATUS_OK);
-	assert_int_equal(label_of(&st, id_of(0, 1)), STORE_LABEL_RING);
-	assert_int_equal(label_of(&st, id_of(0, 2)), STORE_LABEL_PENDING);
-	assert_int_equal(holds(s, "sap", id_of(0, 1), "p", &why), STATUS_OK);
 	s->ops->close(s);
 }
 
@@ -756,14 +625,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_FOLDER(a_staged_version_comes_back_whole_after_reopening),
-		WITH_FOLDER(labels_move_as_a_rotation_moves_them),
 		WITH_FOLDER(a_pending_staged_again_moves_the_revision),
-		WITH_FOLDER(a_stale_revision_is_a_conflict_and_writes_nothing),
-		WITH_FOLDER(
-			a_repeat_of_what_happened_is_ok_and_changes_nothing),
 		WITH_FOLDER(an_id_is_never_used_for_another_content_or_secret),
-		WITH_FOLDER(what_has_no_place_is_refused),
-		WITH_FOLDER(a_superseded_pending_is_kept_in_the_ring),
 		WITH_FOLDER(
 			the_ring_forgets_only_the_oldest_and_no_labelled_one),
 		WITH_FOLDER(what_was_never_current_leaves_the_ring_first),
