@@ -139,16 +139,14 @@ static enum status make_loop(struct agent *a, struct reason *why)
 /* What was asked for before the start and not taken. */
 static void recall_requests(struct agent *a, struct ledger *ledger)
 {
-	char key[AGENT_TRAIL_WRITER_KEY_SIZE], value[LEDGER_TEXT_SIZE];
+	char value[LEDGER_TEXT_SIZE];
 
 	for (size_t i = 0; i < agent_access_groups_count(a->groups); i++) {
 		struct agent_role *role = agent_access_groups_at(a->groups, i);
 
-		agent_trail_writer_key(role->name, key);
-		role->asked = ledger->ops->facts->recall(ledger, key,
-							 now_wall(a->now),
-							 value,
-							 NULL) == STATUS_OK;
+		role->asked = ledger_fact_recall(ledger, LEDGER_FACT_ASKED,
+						 role->name, now_wall(a->now),
+						 value, NULL) == STATUS_OK;
 	}
 }
 

@@ -97,7 +97,7 @@ static void check_ledger(struct check *k)
 	enum status s;
 
 	/* A durable write: there is room, and it is ours to write. */
-	s = l->ops->facts->remember(l, "check", "written", 1, &why);
+	s = ledger_fact_remember(l, LEDGER_FACT_CHECK, "", "written", 1, &why);
 	if (s == STATUS_OK)
 		say(k, OK, "ledger", "can be written");
 	else
@@ -317,16 +317,15 @@ static void check_expiry(struct check *k, const struct runner_job *j,
 		open_config(k->cli->opened), CONFIG_SECTION_role, j->role);
 	struct schedule *schedule = NULL;
 	struct ledger_role known;
-	char key[LEDGER_ROLE_SIZE + 16], text[24];
+	char text[24];
 	int64_t next = 0;
 	struct reason why;
 
 	if (!role)
 		return;
-	snprintf(key, sizeof(key), LEDGER_EXPIRES, j->role);
 	snprintf(text, sizeof(text), "%lld", (long long)expires_us);
-	(void)k->cli->ledger->ops->facts->remember(k->cli->ledger, key, text,
-						   LEDGER_FOREVER, NULL);
+	(void)ledger_fact_remember(k->cli->ledger, LEDGER_FACT_EXPIRES, j->role,
+				   text, 0, NULL);
 	if (open_engine_schedule(k->cli->engine, role, &schedule, &why) ==
 		    STATUS_OK &&
 	    schedule &&

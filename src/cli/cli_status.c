@@ -6,6 +6,7 @@
 
 #include "base/now.h"
 #include "cli/cli.h"
+#include "jobs/hook_state.h"
 #include "jobs/sink_refresh.h"
 #include "report/report.h"
 
@@ -32,7 +33,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 		.store = config_string(role, CONFIG_role_store),
 		.known = &known,
 	};
-	char key[LEDGER_ROLE_SIZE + 16], ends[LEDGER_TEXT_SIZE];
+	char ends[LEDGER_TEXT_SIZE];
 	int64_t now = now_wall(now_system());
 	enum status s;
 
@@ -44,9 +45,8 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 	if (s != STATUS_OK)
 		return s;
 	r.next_due_us = report_next_due(schedule, &known);
-	snprintf(key, sizeof(key), LEDGER_EXPIRES, known.role);
-	if (c->ledger->ops->facts->recall(c->ledger, key, now, ends, NULL) ==
-	    STATUS_OK)
+	if (ledger_fact_recall(c->ledger, LEDGER_FACT_EXPIRES, known.role, now,
+			       ends, NULL) == STATUS_OK)
 		r.expires_us = strtoll(ends, NULL, 10);
 	if (c->o.json) {
 		text_add(t, first ? "[" : ",\n ");
@@ -61,15 +61,14 @@ static enum status status_of_hooks(struct cli *c, bool first, struct text *t)
 {
 	size_t n = config_count(c->config, CONFIG_SECTION_hook);
 	int64_t now = now_wall(now_system());
-	struct hook_dispatch_state state;
+	struct hook_state state;
 	enum status s;
 
 	for (size_t i = 0; i < n; i++) {
-		s = hook_dispatch_look(
-			c->ledger,
-			config_name(
-				config_at(c->config, CONFIG_SECTION_hook, i)),
-			&state, &c->why);
+		s = hook_state_load(c->ledger,
+				    config_name(config_at(
+					    c->config, CONFIG_SECTION_hook, i)),
+				    &state, &c->why);
 		if (s != STATUS_OK)
 			return s;
 		const struct report_hook h = {

@@ -17,8 +17,6 @@
 
 /* When to run next is said by the wall clock, which may jump. */
 #define NAP_SECONDS 2
-#define REMIND_US   (86400 * NOW_SECOND)
-#define KEY_SIZE    (CONFIG_NAME_MAX + 16)
 
 struct refresher {
 	struct generation *generation;
@@ -76,21 +74,11 @@ static void raise_alarm(struct refresher *f,
 static bool is_raised(struct refresher *f, const char *sink)
 {
 	struct ledger *l = f->generation->ledger;
-	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE];
+	char value[LEDGER_TEXT_SIZE];
 
-	snprintf(key, sizeof(key), "alarm.%s", sink);
-	return l->ops->facts->recall(l, key, now_wall(now_system()), value,
-				     NULL) == STATUS_OK;
-}
-
-static void remember(struct refresher *f, const char *sink, int64_t for_us)
-{
-	struct ledger *l = f->generation->ledger;
-	char key[KEY_SIZE];
-
-	snprintf(key, sizeof(key), "alarm.%s", sink);
-	l->ops->facts->remember(l, key, "raised",
-				now_wall(now_system()) + for_us, NULL);
+	return ledger_fact_recall(l, LEDGER_FACT_ALARM, sink,
+				  now_wall(now_system()), value,
+				  NULL) == STATUS_OK;
 }
 
 static void tell(void *arg, const struct sink_refresh_outcome *o)
@@ -112,9 +100,12 @@ static void tell(void *arg, const struct sink_refresh_outcome *o)
 	pthread_mutex_unlock(&f->lock);
 	if (o->alarm && !is_raised(f, o->sink)) {
 		raise_alarm(f, o);
-		remember(f, o->sink, REMIND_US);
+		ledger_fact_remember(f->generation->ledger, LEDGER_FACT_ALARM,
+				     o->sink, "raised", now_wall(now_system()),
+				     NULL);
 	} else if (!o->alarm && is_raised(f, o->sink)) {
-		remember(f, o->sink, 0);
+		ledger_fact_drop(f->generation->ledger, LEDGER_FACT_ALARM,
+				 o->sink, NULL);
 		log_line(LOG_LEVEL_INFO, "sink %s: the alarm is over", o->sink);
 	} else if (o->status != STATUS_OK && o->tried && failures == 0)
 		log_line(LOG_LEVEL_WARN, "sink %s: %s", o->sink, o->detail);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "jobs/due.h"
+#include "jobs/hook_state.h"
 #include "report/report.h"
 
 /* How often the store is asked for roles that the ledger does not know: only a
@@ -19,8 +20,6 @@
  * its whole timeout.  Meanwhile runs try it, which hold up nobody. */
 #define STORE_RETRY (15 * NOW_SECOND)
 /* How long a wish survives that cannot be done. */
-#define ASKED_FOR   (7 * 86400 * NOW_SECOND)
-#define KEY_SIZE    (PLAN_NAME_SIZE + 8)
 #define METRICS_MAX ((size_t)64 << 20)
 
 enum status task_new(enum task_kind kind, struct generation *generation,
@@ -103,25 +102,24 @@ static bool is_ledgers(enum status s)
 static bool recall(struct task *e, const char *role, int64_t *ret_us)
 {
 	struct ledger *l = e->generation->ledger;
-	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE];
+	char value[LEDGER_TEXT_SIZE];
 
-	snprintf(key, sizeof(key), "asked.%s", role);
-	if (l->ops->facts->recall(l, key, now_wall(now_system()), value,
-				  NULL) != STATUS_OK)
+	if (ledger_fact_recall(l, LEDGER_FACT_ASKED, role,
+			       now_wall(now_system()), value,
+			       NULL) != STATUS_OK)
 		return false;
 	*ret_us = strtoll(value, NULL, 10);
 	return true;
 }
 
 static enum status remember(struct task *e, const char *role, int64_t at_us,
-			    int64_t until_us, struct reason *why)
+			    struct reason *why)
 {
-	struct ledger *l = e->generation->ledger;
-	char key[KEY_SIZE], value[32];
+	char value[32];
 
-	snprintf(key, sizeof(key), "asked.%s", role);
 	snprintf(value, sizeof(value), "%lld", (long long)at_us);
-	return l->ops->facts->remember(l, key, value, until_us, why);
+	return ledger_fact_remember(e->generation->ledger, LEDGER_FACT_ASKED,
+				    role, value, now_wall(now_system()), why);
 }
 
 /* By the wall clock. */
@@ -140,7 +138,8 @@ static void forget(struct task *e)
 	    s != STATUS_UNDELIVERED)
 		return;
 	if (recall(e, e->u.run.role, &at) && at <= began(e))
-		remember(e, e->u.run.role, at, 0, NULL);
+		ledger_fact_drop(e->generation->ledger, LEDGER_FACT_ASKED,
+				 e->u.run.role, NULL);
 }
 
 /* ---- a run ----------------------------------------------------------------- */
@@ -229,14 +228,14 @@ static enum status look_at_hooks(struct task *e, struct reason *why)
 {
 	const struct config *c = e->generation->config;
 	size_t n = config_count(c, CONFIG_SECTION_hook);
-	struct hook_dispatch_state state;
+	struct hook_state state;
 	enum status s;
 
 	e->u.all.hooks = calloc(n + 1, sizeof(*e->u.all.hooks));
 	if (!e->u.all.hooks)
 		return reason_no_memory(why);
 	for (size_t i = 0; i < n; i++) {
-		s = hook_dispatch_look(
+		s = hook_state_load(
 			e->generation->ledger,
 			config_name(config_at(c, CONFIG_SECTION_hook, i)),
 			&state, why);
@@ -359,9 +358,7 @@ static void note(struct task *e)
 
 	e->status = l->ops->trail->note(l, &ev, 1, true, &e->why);
 	if (e->status == STATUS_OK)
-		e->status = remember(e, e->u.note, began(e),
-				     now_wall(now_system()) + ASKED_FOR,
-				     &e->why);
+		e->status = remember(e, e->u.note, began(e), &e->why);
 }
 
 static void write_text(struct task *e)

@@ -69,10 +69,10 @@ static int64_t last_seen_end(struct open_engine *w, const char *role,
 			     int64_t now_us)
 {
 	struct ledger *l = open_engine_ledger(w);
-	char key[LEDGER_ROLE_SIZE + 16], ends[LEDGER_TEXT_SIZE];
+	char ends[LEDGER_TEXT_SIZE];
 
-	snprintf(key, sizeof(key), LEDGER_EXPIRES, role);
-	if (l->ops->facts->recall(l, key, now_us, ends, NULL) != STATUS_OK)
+	if (ledger_fact_recall(l, LEDGER_FACT_EXPIRES, role, now_us, ends,
+			       NULL) != STATUS_OK)
 		return 0;
 	return strtoll(ends, NULL, 10);
 }

@@ -20,6 +20,7 @@
 #include "base/thread.h"
 #include "crypto/entropy.h"
 #include "hook/hook.h"
+#include "jobs/hook_state.h"
 
 #define BATCH	    64
 #define POLL_US	    (5 * NOW_SECOND)
@@ -38,7 +39,7 @@ enum doing {
 struct route {
 	struct hook_dispatch *dispatch;
 	struct hook *hook;
-	struct hook_dispatch_state state; /* its thread's */
+	struct hook_state state; /* its thread's */
 	unsigned attempts_max;
 	int lock; /* held while this process delivers; -1 */
 	pthread_t thread;
@@ -59,51 +60,6 @@ struct hook_dispatch {
 	size_t n;
 	struct route *routes;
 };
-
-/* ---- what the ledger keeps of a hook ------------------------------------ */
-
-#define HOOK_PREFIX "hook."
-
-static void fact_key(const char *hook, char *ret, size_t size)
-{
-	snprintf(ret, size, HOOK_PREFIX "%s", hook);
-}
-
-enum status hook_dispatch_look(struct ledger *ledger, const char *hook,
-			       struct hook_dispatch_state *ret,
-			       struct reason *why)
-{
-	char key[CONFIG_NAME_MAX + 8], value[LEDGER_TEXT_SIZE];
-	struct hook_dispatch_state s = { .hook = hook, .seq = -1 };
-	int at = 0;
-	enum status st;
-
-	fact_key(hook, key, sizeof(key));
-	st = ledger->ops->facts->recall(ledger, key, now_wall(now_system()),
-					value, why);
-	if (st == STATUS_OK &&
-	    sscanf(value, "%" SCNd64 " %u %" SCNd64 " %u %n", &s.seq,
-		   &s.attempts, &s.since_us, &s.lost, &at) >= 4 &&
-	    at > 0)
-		text_copy(s.sentence, sizeof(s.sentence), value + at);
-	if (st == STATUS_OK || st == STATUS_NOT_FOUND) {
-		*ret = s;
-		return STATUS_OK;
-	}
-	return st;
-}
-
-static enum status keep(struct route *r, struct reason *why)
-{
-	struct ledger *l = r->dispatch->ledger;
-	char key[CONFIG_NAME_MAX + 8], value[LEDGER_TEXT_SIZE];
-
-	fact_key(r->state.hook, key, sizeof(key));
-	snprintf(value, sizeof(value), "%" PRId64 " %u %" PRId64 " %u %.400s",
-		 r->state.seq, r->state.attempts, r->state.since_us,
-		 r->state.lost, r->state.sentence);
-	return l->ops->facts->remember(l, key, value, LEDGER_FOREVER, why);
-}
 
 /* ---- one thread at a time, in all processes ------------------------------ */
 
@@ -239,7 +195,7 @@ static enum status attempt(struct route *r, const struct hook_notice *n)
 static bool see_to(struct route *r, const struct hook_notice *n)
 {
 	while (attempt(r, n) != STATUS_OK) {
-		keep(r, NULL);
+		hook_state_store(r->dispatch->ledger, &r->state, NULL);
 		if (!nap(r,
 			 backoff_us(entropy_openssl(), BACKOFF, BACKOFF_MAX,
 				    r->state.attempts),
@@ -247,7 +203,7 @@ static bool see_to(struct route *r, const struct hook_notice *n)
 			return false;
 	}
 	r->state.seq = n->seq;
-	keep(r, NULL);
+	hook_state_store(r->dispatch->ledger, &r->state, NULL);
 	return true;
 }
 
@@ -273,7 +229,7 @@ static enum status deliver_some(struct route *r, bool *ret_go_on,
 	}
 	if (s == STATUS_OK && *ret_go_on && last != r->state.seq) {
 		r->state.seq = last;
-		s = keep(r, why);
+		s = hook_state_store(r->dispatch->ledger, &r->state, why);
 	}
 	if (s == STATUS_OK && b.n == 0)
 		s = STATUS_NOT_FOUND;
@@ -291,12 +247,12 @@ static enum status find_place(struct route *r, struct reason *why)
 	int64_t end = 0;
 	enum status s;
 
-	s = hook_dispatch_look(l, hook, &r->state, why);
+	s = hook_state_load(l, hook, &r->state, why);
 	if (s == STATUS_OK)
 		s = l->ops->trail->follow(l, -1, 0, NULL, NULL, &end, why);
 	if (s == STATUS_OK && (r->state.seq < 0 || r->state.seq > end)) {
 		r->state.seq = end;
-		s = keep(r, why);
+		s = hook_state_store(r->dispatch->ledger, &r->state, why);
 	}
 	return s;
 }
@@ -416,7 +372,8 @@ static enum status open_route(struct hook_dispatch *c, size_t i,
 static bool is_configured(void *arg, const char *key)
 {
 	return config_find(arg, CONFIG_SECTION_hook,
-			   key + strlen(HOOK_PREFIX)) != NULL;
+			   key + strlen(ledger_fact_prefix(
+					 LEDGER_FACT_HOOK))) != NULL;
 }
 
 enum status hook_dispatch_start(const struct config *config,
@@ -430,8 +387,9 @@ enum status hook_dispatch_start(const struct config *config,
 
 	*ret = NULL;
 	/* A hook that was taken out and comes back hears what is from then on. */
-	s = ledger->ops->facts->forget(ledger, HOOK_PREFIX, is_configured,
-				       (void *)config, why);
+	s = ledger->ops->facts->forget(ledger,
+				       ledger_fact_prefix(LEDGER_FACT_HOOK),
+				       is_configured, (void *)config, why);
 	if (s != STATUS_OK || n == 0)
 		return s;
 	c = calloc(1, sizeof(*c));

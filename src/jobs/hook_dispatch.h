@@ -49,19 +49,4 @@ bool hook_dispatch_stopped(struct hook_dispatch *c);
 /* Stop, wait and release.  Takes NULL. */
 void hook_dispatch_free(struct hook_dispatch *c);
 
-/* How a hook does, from the ledger. */
-struct hook_dispatch_state {
-	const char *hook; /* the [hook NAME] */
-	int64_t seq;	  /* the trail is dealt with up to here, -1: never */
-	unsigned
-		attempts; /* failed ones of the event at hand, 0: all is well */
-	int64_t since_us; /* wall clock of the first of them */
-	unsigned lost;	  /* events that were given up */
-	char sentence[LEDGER_TEXT_SIZE]; /* why the last attempt failed */
-};
-
-enum status hook_dispatch_look(struct ledger *ledger, const char *hook,
-			       struct hook_dispatch_state *ret,
-			       struct reason *why);
-
 #endif

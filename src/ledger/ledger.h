@@ -30,10 +30,6 @@
 #define LEDGER_FOREVER	      (INT64_MAX / 2)
 #define LEDGER_LIFE_US	      (INT64_C(31) * 86400 * 1000000)
 
-/* A fact's key, with the [role NAME]: when its password ends, in microseconds by
- * the wall clock, "0" for never. */
-#define LEDGER_EXPIRES "expires:%s"
-
 /* What the ledger remembers of a role between runs: a cache of what marker and
  * store know, plus the schedule and the freeze. */
 struct ledger_role {
@@ -141,7 +137,8 @@ struct ledger_role_ops {
 
 /* ---- facts --------------------------------------------------------------- */
 
-/* A fact is remembered until a time: key to small text (ledger_fact.h). */
+/* A fact is remembered until a time: key to small text.  facts.def has all of
+ * them, and the functions below know their keys. */
 struct ledger_fact_ops {
 	/* It lives for LEDGER_LIFE_US at most, also when the clock was wrong;
 	 * or for LEDGER_FOREVER. */
@@ -211,5 +208,44 @@ struct ledger_ops {
 struct ledger {
 	const struct ledger_ops *ops;
 };
+
+/* ---- facts by name: ledger_fact.c ---------------------------------------- */
+
+enum ledger_fact {
+#define FACT(name, prefix, life, meaning) LEDGER_FACT_##name,
+#include "ledger/facts.def"
+#undef FACT
+};
+
+#define LEDGER_FACT_SIZE 2048
+
+/* The key: the fact's prefix, and what it is about. */
+void ledger_fact(enum ledger_fact f, const char *name,
+		 char ret_key[LEDGER_FACT_SIZE]);
+const char *ledger_fact_prefix(enum ledger_fact f);
+
+/* Remember it for its life, from now_us by the wall clock. */
+enum status ledger_fact_remember(struct ledger *l, enum ledger_fact f,
+				 const char *name, const char *value,
+				 int64_t now_us, struct reason *why);
+enum status ledger_fact_drop(struct ledger *l, enum ledger_fact f,
+			     const char *name, struct reason *why);
+enum status ledger_fact_recall(struct ledger *l, enum ledger_fact f,
+			       const char *name, int64_t now_us,
+			       char ret_value[LEDGER_TEXT_SIZE],
+			       struct reason *why); /* STATUS_NOT_FOUND */
+
+/* ---- ledger_run.steps: ledger_steps.c ------------------------------------ */
+
+#define LEDGER_STEP_SIZE 32
+
+struct text;
+
+/* Add a step to the text.  Its name has no space and no "=". */
+void ledger_steps_add(struct text *steps, const char *name, int64_t us);
+
+/* The next step; *steps moves behind it.  false: there is none. */
+bool ledger_steps_next(const char **steps, char ret_name[LEDGER_STEP_SIZE],
+		       int64_t *ret_us);
 
 #endif

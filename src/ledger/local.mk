@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libledger.a
 libledger_a_SOURCES = \
+	src/ledger/facts.def \
 	src/ledger/ledger.h \
+	src/ledger/ledger_fact.c \
 	src/ledger/ledger_merge.c src/ledger/ledger_merge.h \
+	src/ledger/ledger_steps.c \
 	src/ledger/sqlite/audit.c src/ledger/sqlite/audit.h \
 	src/ledger/sqlite/begin.c src/ledger/sqlite/begin.h \
 	src/ledger/sqlite/close.c src/ledger/sqlite/close.h \

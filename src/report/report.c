@@ -210,21 +210,16 @@ void report_run_lines(struct text *t, const struct ledger_run *run)
 		text_printf(t, "    steps in microseconds: %s\n", run->steps);
 }
 
-/* "claim=12 stage=34" to {"claim":12,"stage":34}. */
 static void steps_json(struct text *t, const char *steps)
 {
-	const char *p = steps, *eq, *end;
-	bool first = true;
+	char name[LEDGER_STEP_SIZE];
+	const char *separator = "";
+	int64_t us;
 
 	text_add(t, "{");
-	while (*p && (eq = strchr(p, '=')) != NULL) {
-		end = eq + 1 + strspn(eq + 1, "0123456789");
-		text_printf(t, "%s\"%.*s\":%.*s", first ? "" : ",",
-			    (int)(eq - p), p, (int)(end - eq - 1), eq + 1);
-		first = false;
-		p = *end == ' ' ? end + 1 : end;
-		if (end == eq + 1)
-			break;
+	while (ledger_steps_next(&steps, name, &us)) {
+		text_printf(t, "%s\"%s\":%lld", separator, name, (long long)us);
+		separator = ",";
 	}
 	text_add(t, "}");
 }

@@ -99,16 +99,16 @@ static void note_epoch(struct runner *r)
 /* VALID UNTIL, which no rotation moves, is for `status` to tell. */
 static void note_expiry(struct runner *r)
 {
-	char key[LEDGER_ROLE_SIZE + 16], known[LEDGER_TEXT_SIZE] = "", text[24];
+	char known[LEDGER_TEXT_SIZE] = "", text[24];
 	struct ledger *l = r->env->o.ledger;
 
-	snprintf(key, sizeof(key), LEDGER_EXPIRES, r->job->role);
-	(void)l->ops->facts->recall(l, key, now_wall(r->env->o.now), known,
-				    NULL);
+	(void)ledger_fact_recall(l, LEDGER_FACT_EXPIRES, r->job->role,
+				 now_wall(r->env->o.now), known, NULL);
 	if (strtoll(known, NULL, 10) == r->marker.expires_us)
 		return;
 	snprintf(text, sizeof(text), "%" PRId64, r->marker.expires_us);
-	(void)l->ops->facts->remember(l, key, text, LEDGER_FOREVER, NULL);
+	(void)ledger_fact_remember(l, LEDGER_FACT_EXPIRES, r->job->role, text,
+				   0, NULL);
 }
 
 enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)

@@ -79,9 +79,9 @@ static const char *steps_text(const struct runner *r, struct text *t)
 {
 	for (int i = ENGINE_INTENT; i < ENGINE_CLOSE; i++)
 		if (r->result.step_us[i] > 0)
-			text_printf(t, "%s%s=%lld", t->len ? " " : "",
-				    engine_state_audit((enum engine_state)i),
-				    (long long)r->result.step_us[i]);
+			ledger_steps_add(
+				t, engine_state_audit((enum engine_state)i),
+				r->result.step_us[i]);
 	return text_str(t);
 }
 

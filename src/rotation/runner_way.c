@@ -12,10 +12,7 @@
 #include "base/text.h"
 #include "rotation/runner_env.h"
 
-/* How long the way of a proof is remembered; what counts is when it was. */
-#define WAY_LIFE (30 * 24 * 3600 * NOW_SECOND)
-
-#define KEY_SIZE 400
+#define NAME_SIZE 394
 
 struct cluster_who runner_way_who(const struct runner *r)
 {
@@ -29,9 +26,9 @@ struct cluster_who runner_way_who(const struct runner *r)
 	return who;
 }
 
-static void key_of(const struct runner *r, char key[KEY_SIZE])
+static void name_user(const struct runner *r, char name[NAME_SIZE])
 {
-	snprintf(key, KEY_SIZE, "login:%s:%s", r->job->cluster->name,
+	snprintf(name, NAME_SIZE, "%s:%s", r->job->cluster->name,
 		 r->job->rolname);
 }
 
@@ -41,7 +38,7 @@ static void read_way(struct runner *r)
 {
 	struct cluster *t = r->job->cluster;
 	struct ledger *l = r->env->o.ledger;
-	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE], word[8] = "";
+	char name[NAME_SIZE], value[LEDGER_TEXT_SIZE], word[8] = "";
 	char way[CLUSTER_WAY_SIZE] = "";
 	const struct cluster_who w = runner_way_who(r);
 	int64_t controlled = 0;
@@ -51,10 +48,11 @@ static void read_way(struct runner *r)
 	r->way.read = true;
 	if (t->ops->way(t, &w, r->way.hash) != STATUS_OK)
 		r->way.hash[0] = '\0';
-	key_of(r, key);
+	name_user(r, name);
 	if (!r->way.hash[0] ||
-	    l->ops->facts->recall(l, key, now_wall(r->env->o.now), value,
-				  NULL) != STATUS_OK ||
+	    ledger_fact_recall(l, LEDGER_FACT_LOGIN, name,
+			       now_wall(r->env->o.now), value,
+			       NULL) != STATUS_OK ||
 	    sscanf(value, "%7s %64s %" SCNd64, word, way, &controlled) != 3 ||
 	    strcmp(way, r->way.hash) != 0)
 		return;
@@ -89,7 +87,7 @@ void runner_way_remember(struct runner *r, bool proved)
 {
 	struct ledger *l = r->env->o.ledger;
 	int64_t now = now_wall(r->env->o.now);
-	char key[KEY_SIZE], value[LEDGER_TEXT_SIZE];
+	char name[NAME_SIZE], value[LEDGER_TEXT_SIZE];
 
 	read_way(r);
 	if (!r->way.hash[0] || r->env->o.control_interval_us <= 0)
@@ -100,10 +98,11 @@ void runner_way_remember(struct runner *r, bool proved)
 		return;
 	r->way.known = r->way.counted = true;
 	r->way.proved = proved;
-	key_of(r, key);
+	name_user(r, name);
 	snprintf(value, sizeof(value), "%s %s %" PRId64,
 		 proved ? "proved" : "tried", r->way.hash,
 		 r->way.controlled_us);
 	/* What is forgotten costs a login. */
-	(void)l->ops->facts->remember(l, key, value, now + WAY_LIFE, NULL);
+	(void)ledger_fact_remember(l, LEDGER_FACT_LOGIN, name, value, now,
+				   NULL);
 }

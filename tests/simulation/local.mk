@@ -24,4 +24,4 @@ tests_simulation_simulate_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_simulation_simulate_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=engine_step \
 	-Wl,--wrap=sink_deliver -Wl,--wrap=sink_try
 tests_simulation_simulate_LDADD = librotation.a libpolicy.a libstore.a \
-	libaudit.a libbase.a $(CMOCKA_LIBS) -lm
+	libledger.a libaudit.a libbase.a $(CMOCKA_LIBS) -lm

@@ -107,7 +107,9 @@ static enum status l_freeze(struct ledger *l, const char *role,
 /* Remembered for people only. */
 static bool is_of_status(const char *key)
 {
-	return strncmp(key, LEDGER_EXPIRES, strcspn(LEDGER_EXPIRES, "%")) == 0;
+	const char *prefix = ledger_fact_prefix(LEDGER_FACT_EXPIRES);
+
+	return strncmp(key, prefix, strlen(prefix)) == 0;
 }
 
 static enum status l_remember(struct ledger *l, const char *key,

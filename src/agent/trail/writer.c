@@ -17,7 +17,6 @@
 #define QUEUE_MAX     65536
 #define CHECKPOINT_US (3600 * NOW_SECOND)
 /* How long a request for a rotation is remembered if it is not taken. */
-#define REQUEST_US (7 * 86400 * NOW_SECOND)
 
 struct list {
 	struct agent_trail_writer_line *first, *last;
@@ -71,24 +70,16 @@ static void join_lists(struct list *to, struct list *from)
 		append_line(to, line);
 }
 
-void agent_trail_writer_key(const char *role,
-			    char ret[AGENT_TRAIL_WRITER_KEY_SIZE])
-{
-	snprintf(ret, AGENT_TRAIL_WRITER_KEY_SIZE, "asked.%s", role);
-}
-
 /* ROTATE and TAKEN: what was asked for outlives us. */
 static enum status keep_request(struct agent_trail_writer *s,
 				const struct agent_trail_writer_line *l,
 				struct reason *why)
 {
-	bool asked = strcmp(l->operation, "ROTATE") == 0;
-	char key[AGENT_TRAIL_WRITER_KEY_SIZE];
-
-	agent_trail_writer_key(l->role, key);
-	return s->ledger->ops->facts->remember(
-		s->ledger, key, "asked", asked ? l->at_us + REQUEST_US : 0,
-		why);
+	if (strcmp(l->operation, "ROTATE") != 0)
+		return ledger_fact_drop(s->ledger, LEDGER_FACT_ASKED, l->role,
+					why);
+	return ledger_fact_remember(s->ledger, LEDGER_FACT_ASKED, l->role,
+				    "asked", l->at_us, why);
 }
 
 static enum status write_batch(struct agent_trail_writer *s,

@@ -29,13 +29,6 @@ struct agent_trail_writer_line {
 
 struct agent_trail_writer;
 
-/* Under what the ledger remembers, from a line of kind "request" and operation
- * "ROTATE" to one of operation "TAKEN", that the role's rotation was asked
- * for. */
-#define AGENT_TRAIL_WRITER_KEY_SIZE 144
-void agent_trail_writer_key(const char *role,
-			    char ret[AGENT_TRAIL_WRITER_KEY_SIZE]);
-
 /* wake is called in the writer's thread when something is done. */
 enum status agent_trail_writer_new(struct ledger *ledger, const struct now *now,
 				   void (*wake)(void *arg), void *arg,

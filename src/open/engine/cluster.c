@@ -118,38 +118,35 @@ static enum cluster_send send_of(const char *word)
 					    CLUSTER_SEND_SCRAM;
 }
 
-/* A server that learns verifiers is asked again after a while. */
-#define PLAIN_LIFE_US (30 * 24 * 3600 * NOW_SECOND)
-/* Of a cluster by its conninfo: another server is asked for itself. */
-#define PLAIN_KEY (CONFIG_NAME_MAX + 1100)
+/* A server that learns verifiers is asked again after a while; a cluster is
+ * known by its conninfo: another server is asked for itself. */
+#define PLAIN_NAME (CONFIG_NAME_MAX + 1100 - sizeof("password_send:") + 1)
 
-static void plain_key(const struct open_cluster *c, char *key, size_t size)
+static void plain_name(const struct open_cluster *c, char name[PLAIN_NAME])
 {
-	snprintf(key, size, "password_send:%s:%s", c->name, c->conninfo);
+	snprintf(name, PLAIN_NAME, "%s:%s", c->name, c->conninfo);
 }
 
 static bool wants_plain(void *arg)
 {
 	const struct open_cluster *c = arg;
-	char key[PLAIN_KEY], value[LEDGER_TEXT_SIZE];
+	char name[PLAIN_NAME], value[LEDGER_TEXT_SIZE];
 
-	plain_key(c, key, sizeof(key));
-	return c->ledger &&
-	       c->ledger->ops->facts->recall(c->ledger, key,
-					     now_wall(now_system()), value,
-					     NULL) == STATUS_OK;
+	plain_name(c, name);
+	return c->ledger && ledger_fact_recall(c->ledger, LEDGER_FACT_PLAIN,
+					       name, now_wall(now_system()),
+					       value, NULL) == STATUS_OK;
 }
 
 static void note_plain(void *arg)
 {
 	const struct open_cluster *c = arg;
-	char key[PLAIN_KEY];
+	char name[PLAIN_NAME];
 
-	plain_key(c, key, sizeof(key));
+	plain_name(c, name);
 	if (c->ledger)
-		c->ledger->ops->facts->remember(
-			c->ledger, key, "plain",
-			now_wall(now_system()) + PLAIN_LIFE_US, NULL);
+		ledger_fact_remember(c->ledger, LEDGER_FACT_PLAIN, name,
+				     "plain", now_wall(now_system()), NULL);
 }
 
 static enum status open_cluster(const struct config_group *g,

@@ -16,3 +16,10 @@ tests_unit_ledger_test_ledger_merge_SOURCES = \
 tests_unit_ledger_test_ledger_merge_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_ledger_test_ledger_merge_LDADD = libledger.a libbase.a \
 	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/ledger/test_ledger_fact
+TESTS += tests/unit/ledger/test_ledger_fact
+tests_unit_ledger_test_ledger_fact_SOURCES = tests/unit/ledger/test_ledger_fact.c
+tests_unit_ledger_test_ledger_fact_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_ledger_test_ledger_fact_LDADD = libjobs.a libledger.a libbase.a \
+	$(CMOCKA_LIBS)
