@@ -68,7 +68,7 @@ tests_unit_store_test_store_contract_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_store_test_store_contract_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=sink_deliver -Wl,--wrap=sink_try
 tests_unit_store_test_store_contract_LDADD = librotation.a libpolicy.a \
-	libaudit.a libstore.a libaws.a liblite.a libhttp.a libjson.a libxml.a \
+	libledger.a libaudit.a libstore.a libaws.a liblite.a libhttp.a libjson.a libxml.a \
 	libcrypto.a \
 	libbase.a $(SQLITE_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) $(EXPAT_LIBS) \
 	-lssl $(OPENSSL_LIBS) -lm $(CMOCKA_LIBS)
