@@ -46,39 +46,47 @@ static int put_in_place(int folder, const char *temp, const char *name,
 	return unlinkat(folder, temp, 0);
 }
 
+struct writing {
+	int folder;
+	const char *path; /* for sentences */
+	const char *name; /* in the folder */
+	const struct file_owner *owner;
+	int like;
+	enum then then;
+};
+
 /* Write a temporary file, with the attributes of `like` unless that is -1, and
  * give it its name. */
-static enum status put(int folder, const char *path, const char *name,
-		       const void *bytes, size_t n,
-		       const struct file_owner *owner, int like, enum then then,
-		       struct reason *why)
+static enum status write_file(const struct writing *w, const void *bytes,
+			      size_t n, struct reason *why)
 {
 	char temp[FILE_TEMP_NAME_SIZE];
 	enum status s;
 	int fd;
 
-	file_temp_sweep(folder);
-	fd = file_temp_open(folder, temp);
+	file_temp_sweep(w->folder);
+	fd = file_temp_open(w->folder, temp);
 	if (fd < 0)
-		return file_error(why, "create a temporary file beside", path);
-	s = file_temp_fill(fd, path, bytes, n, owner, like, why);
+		return file_error(why, "create a temporary file beside",
+				  w->path);
+	s = file_temp_fill(fd, w->path, bytes, n, w->owner, w->like, why);
 	if (s != STATUS_OK) {
-		unlinkat(folder, temp, 0);
+		unlinkat(w->folder, temp, 0);
 		goto out;
 	}
-	if (put_in_place(folder, temp, name, then) != 0) {
+	if (put_in_place(w->folder, temp, w->name, w->then) != 0) {
 		s = errno == EEXIST ?
 			    reason_set(why, STATUS_REFUSED,
 				       "%s exists; it is not overwritten",
-				       path) :
-			    file_error(why, "put in place", path);
-		unlinkat(folder, temp, 0);
+				       w->path) :
+			    file_error(why, "put in place", w->path);
+		unlinkat(w->folder, temp, 0);
 		goto out;
 	}
-	if (then != THEN_NOTHING && fsync(folder) != 0)
+	if (w->then != THEN_NOTHING && fsync(w->folder) != 0)
 		s = reason_set(why, STATUS_ERROR,
 			       "%s was written, but its folder not to disk: %s",
-			       path, strerror(errno));
+			       w->path, strerror(errno));
 out:
 	file_close(fd);
 	return s;
@@ -127,7 +135,9 @@ static enum status replace(int folder, const char *path, const void *bytes,
 	if (s == STATUS_OK && then == THEN_NOTHING)
 		s = file_try_rename(folder, path, name, why);
 	if (s == STATUS_OK)
-		s = put(folder, path, name, bytes, n, owner, like, then, why);
+		s = write_file(&(struct writing){ folder, path, name, owner,
+						  like, then },
+			       bytes, n, why);
 	file_close(like);
 	return s;
 }
@@ -182,7 +192,9 @@ enum status file_create(const char *path, const void *bytes, size_t n,
 		s = reason_set(why, STATUS_REFUSED,
 			       "%s exists; it is not overwritten", path);
 	else
-		s = put(fd, path, name, bytes, n, &owner, -1, THEN_CREATE, why);
+		s = write_file(&(struct writing){ fd, path, name, &owner, -1,
+						  THEN_CREATE },
+			       bytes, n, why);
 	file_close(fd);
 	return s;
 }

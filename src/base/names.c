@@ -37,8 +37,8 @@ static int look_up(bool is_group, const char *name, char *buf, size_t size,
 	return error;
 }
 
-static enum status find(bool is_group, const char *name, uid_t *ret_id,
-			struct reason *why)
+static enum status find_name(bool is_group, const char *name, uid_t *ret_id,
+			     struct reason *why)
 {
 	const char *kind = is_group ? "group" : "user";
 	bool found = false;
@@ -71,10 +71,10 @@ static enum status find(bool is_group, const char *name, uid_t *ret_id,
 
 enum status names_user(const char *name, uid_t *ret, struct reason *why)
 {
-	return find(false, name, ret, why);
+	return find_name(false, name, ret, why);
 }
 
 enum status names_group(const char *name, gid_t *ret, struct reason *why)
 {
-	return find(true, name, ret, why);
+	return find_name(true, name, ret, why);
 }

@@ -17,7 +17,8 @@
 
 /* A secret with room for cap bytes, more bytes that its owner does not see,
  * and the NUL. */
-static enum status make(size_t cap, size_t more, struct secret **ret_secret)
+static enum status make_secret(size_t cap, size_t more,
+			       struct secret **ret_secret)
 {
 	struct secret *s;
 
@@ -37,7 +38,7 @@ enum status secret_new(size_t cap, struct secret **ret_secret)
 {
 	if (cap == 0 || cap > SECRET_CAP_MAX)
 		return STATUS_LIMIT;
-	return make(cap, 0, ret_secret);
+	return make_secret(cap, 0, ret_secret);
 }
 
 void secret_free(struct secret *s)
@@ -89,7 +90,7 @@ enum status secret_copy(const struct secret *s, struct secret **ret_secret)
 	struct secret *copy = NULL;
 	enum status st;
 
-	st = make(s->cap, 0, &copy);
+	st = make_secret(s->cap, 0, &copy);
 	if (st != STATUS_OK)
 		return st;
 	secret_set(copy, s->bytes, s->len);
@@ -214,7 +215,7 @@ enum status secret_read_fd(int fd, size_t max, struct secret **ret_secret)
 
 	if (max == 0 || max > SECRET_CAP_MAX)
 		return STATUS_LIMIT;
-	st = make(max, NEWLINE_BYTES, &s);
+	st = make_secret(max, NEWLINE_BYTES, &s);
 	if (st != STATUS_OK)
 		return st;
 	st = read_all(fd, s);

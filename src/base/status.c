@@ -20,7 +20,7 @@ static const struct row rows[STATUS_COUNT] = {
 };
 
 /* A value outside the table is a bug; it reads as an internal error. */
-static const struct row *find(enum status s)
+static const struct row *find_status(enum status s)
 {
 	if ((unsigned)s >= STATUS_COUNT)
 		return &rows[STATUS_ERROR];
@@ -29,20 +29,20 @@ static const struct row *find(enum status s)
 
 const char *status_name(enum status s)
 {
-	return find(s)->name;
+	return find_status(s)->name;
 }
 
 const char *status_sentence(enum status s)
 {
-	return find(s)->sentence;
+	return find_status(s)->sentence;
 }
 
 int status_exit(enum status s)
 {
-	return find(s)->exit_code;
+	return find_status(s)->exit_code;
 }
 
 bool status_retry(enum status s)
 {
-	return find(s)->retry;
+	return find_status(s)->retry;
 }

@@ -34,7 +34,7 @@ void text_reset(struct text *t)
 }
 
 /* Make room for n more bytes and a NUL; remembers why it could not. */
-static bool reserve(struct text *t, size_t n)
+static bool reserve_bytes(struct text *t, size_t n)
 {
 	size_t need, cap;
 	char *bytes;
@@ -65,7 +65,7 @@ static bool reserve(struct text *t, size_t n)
 
 void text_add_bytes(struct text *t, const void *p, size_t n)
 {
-	if (!reserve(t, n))
+	if (!reserve_bytes(t, n))
 		return;
 	if (n > 0)
 		memcpy(t->bytes + t->len, p, n);
@@ -96,7 +96,7 @@ void text_printf(struct text *t, const char *fmt, ...)
 			t->failed = STATUS_NO_MEMORY;
 		return;
 	}
-	if (!reserve(t, (size_t)n))
+	if (!reserve_bytes(t, (size_t)n))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(t->bytes + t->len, (size_t)n + 1, fmt, ap);

@@ -22,7 +22,7 @@ struct thread_pool {
 	pthread_t threads[THREAD_POOL_MAX];
 };
 
-static void *live(void *arg)
+static void *run_thread(void *arg)
 {
 	struct thread_pool *c = arg;
 	void *thing;
@@ -45,7 +45,7 @@ static void *live(void *arg)
 
 static bool start_thread(struct thread_pool *c)
 {
-	int rc = thread_start(&c->threads[c->started], live, c);
+	int rc = thread_start(&c->threads[c->started], run_thread, c);
 
 	c->started += rc == 0;
 	return rc == 0;

@@ -12,7 +12,7 @@
 
 struct thread_pool;
 
-/* Work on one thing, in a thread of the crew.  The thread counts as free again
+/* Work on one thing, in a thread of the pool.  The thread counts as free again
  * only after this has returned. */
 typedef void thread_pool_work_fn(void *arg, void *thing);
 

@@ -53,7 +53,7 @@ static void spell(const char *name, char *ret)
 	ret[i] = '\0';
 }
 
-static bool takes(enum cli_command command, size_t option)
+static bool takes_option(enum cli_command command, size_t option)
 {
 	const char *of = options[option].command;
 
@@ -153,7 +153,7 @@ static void long_options(enum cli_command command, struct option *ret,
 	size_t n = 0;
 
 	for (size_t i = 0; i < N_OPTIONS; i++) {
-		if (!takes(command, i))
+		if (!takes_option(command, i))
 			continue;
 		spell(options[i].name, names[i]);
 		ret[n++] = (struct option){
@@ -312,7 +312,8 @@ enum status cli_open_workshop(struct cli *c)
 
 /* keyturnd's journal is the place for what is still tried; a person at the
  * terminal is told what concerns this command. */
-static void tell(void *arg, const char *hook, bool bad, const char *sentence)
+static void tell_of_hook(void *arg, const char *hook, bool bad,
+			 const char *sentence)
 {
 	const struct cli *c = arg;
 
@@ -323,8 +324,8 @@ static void tell(void *arg, const char *hook, bool bad, const char *sentence)
 
 enum status cli_begin_hooks(struct cli *c)
 {
-	return hook_dispatch_start(c->config, c->ledger, tell, c, &c->dispatch,
-				   &c->why);
+	return hook_dispatch_start(c->config, c->ledger, tell_of_hook, c,
+				   &c->dispatch, &c->why);
 }
 
 void cli_end_hooks(struct cli *c)

@@ -60,7 +60,7 @@ enum status cli_parse(struct cli *c, int argc, char **argv);
 /* Help of one command, or of all for CLI_COMMAND_COUNT. */
 void cli_help(enum cli_command command, struct text *t);
 
-/* Load the configuration; then the ledger; then the workshop. */
+/* Load the configuration; then the ledger; then the engine. */
 enum status cli_open_config(struct cli *c);
 enum status cli_open_ledger(struct cli *c, enum open_ledger mode);
 enum status cli_open_workshop(struct cli *c);

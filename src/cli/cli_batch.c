@@ -162,7 +162,7 @@ static void warn_of_end(struct cli_batch *p, const struct cli_batch_task *task,
 
 /* ---- work ---- */
 
-static void count(struct cli_batch_tally *t, enum status s)
+static void count_result(struct cli_batch_tally *t, enum status s)
 {
 	if (s == STATUS_OK) {
 		t->done++;
@@ -174,7 +174,7 @@ static void count(struct cli_batch_tally *t, enum status s)
 		t->different = true;
 }
 
-static void watch(void *arg, const char *role, enum engine_state state)
+static void watch_step(void *arg, const char *role, enum engine_state state)
 {
 	struct cli_batch *p = arg;
 
@@ -187,7 +187,7 @@ static void watch(void *arg, const char *role, enum engine_state state)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void ends(struct cli_batch *p, const struct slot *slot)
+static void end_slot(struct cli_batch *p, const struct slot *slot)
 {
 	size_t i = 0;
 
@@ -216,7 +216,7 @@ static void spare_others(struct cli_batch *p, const struct slot *failed)
 		    slot->task->cluster != failed->task->cluster)
 			continue;
 		slot->begun = true;
-		count(&p->tally, r.status);
+		count_result(&p->tally, r.status);
 		print_result(p, slot->task, &r);
 	}
 }
@@ -234,12 +234,12 @@ static void run_task(void *arg, void *thing)
 		due_run(p->cli->engine,
 			&(struct due_task){ .role = slot->task->group,
 					    .like = &like,
-					    .watch = watch,
+					    .watch = watch_step,
 					    .arg = p },
 			&result, &before, &after);
 	} else {
-		rotate_run(p->cli->engine, slot->task->role, &like, watch, p,
-			   &result);
+		rotate_run(p->cli->engine, slot->task->role, &like, watch_step,
+			   p, &result);
 		if (result.status == STATUS_OK)
 			due_look(p->cli->engine, slot->task->group,
 				 now_wall(now_system()), &after, NULL);
@@ -252,13 +252,13 @@ static void run_task(void *arg, void *thing)
 		result.run[0] = '\0';
 	}
 	pthread_mutex_lock(&p->lock);
-	count(&p->tally, result.status);
+	count_result(&p->tally, result.status);
 	print_result(p, slot->task, &result);
 	if (result.status == STATUS_OK)
 		warn_of_end(p, slot->task, &after);
 	if (result.cluster_bad && slot->task->mode == ENGINE_MODE_ROTATE)
 		spare_others(p, slot);
-	ends(p, slot);
+	end_slot(p, slot);
 	pthread_cond_signal(&p->ended);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -274,7 +274,7 @@ static bool may_begin(const struct cli_batch *p, const struct slot *slot)
 }
 
 /* The next task that may begin, or NULL.  Under the lock. */
-static struct slot *choose(struct cli_batch *p)
+static struct slot *choose_slot(struct cli_batch *p)
 {
 	const void *full = NULL; /* not asked again for its next task */
 
@@ -300,7 +300,7 @@ static void begin_some(struct cli_batch *p, struct thread_pool *threads)
 	struct slot *slot;
 	enum status s;
 
-	while ((slot = choose(p)) != NULL) {
+	while ((slot = choose_slot(p)) != NULL) {
 		s = threads ? thread_pool_give(threads, slot) :
 			      STATUS_NO_MEMORY;
 		if (s == STATUS_BUSY) /* no further thread to be had */

@@ -30,8 +30,8 @@ static enum status check_path(struct cli *c, const char *folder)
 }
 
 /* folder "/" name, made absolute: settings name absolute paths. */
-static enum status join(struct cli *c, const char *folder, const char *name,
-			char *ret)
+static enum status join_path(struct cli *c, const char *folder,
+			     const char *name, char *ret)
 {
 	char real[PATH_MAX];
 
@@ -82,15 +82,15 @@ enum status cli_init(struct cli *c)
 	if (s == STATUS_OK)
 		s = file_make_folder(state, 0700, &c->why);
 	if (s == STATUS_OK)
-		s = join(c, folder, "keyturn.conf", path);
+		s = join_path(c, folder, "keyturn.conf", path);
 	if (s == STATUS_OK)
-		s = join(c, folder, "audit.key", audit);
+		s = join_path(c, folder, "audit.key", audit);
 	if (s == STATUS_OK)
-		s = join(c, folder, "store.key", key);
+		s = join_path(c, folder, "store.key", key);
 	if (s == STATUS_OK)
-		s = join(c, state, "ledger.db", ledger);
+		s = join_path(c, state, "ledger.db", ledger);
 	if (s == STATUS_OK)
-		s = join(c, state, "store.db", store);
+		s = join_path(c, state, "store.db", store);
 	if (s != STATUS_OK)
 		return s;
 	/* An operator's own configuration is used as it stands. */

@@ -14,7 +14,7 @@ struct told {
 	bool alarm;
 };
 
-static void tell(void *arg, const struct sink_refresh_outcome *o)
+static void tell_outcome(void *arg, const struct sink_refresh_outcome *o)
 {
 	struct told *t = arg;
 	char stamp[NOW_STAMP_SIZE];
@@ -47,7 +47,7 @@ enum status cli_refresh(struct cli *c)
 		s = sink_refresh_only(r, c->args[i], &c->why);
 	if (s != STATUS_OK)
 		goto out;
-	sink_refresh_run(r, tell, &told);
+	sink_refresh_run(r, tell_outcome, &told);
 	if (told.failed)
 		s = reason_set(&c->why, STATUS_SOME_FAILED,
 			       told.alarm ? "some files are not fresh, and a "

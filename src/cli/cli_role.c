@@ -36,8 +36,8 @@ static bool kind_of(const char *word, enum cluster_role_kind *ret)
 }
 
 /* What is to be made, and where. */
-static enum status describe(struct cli *c, struct cluster_role_spec *spec,
-			    struct cluster **ret_cluster)
+static enum status describe_role(struct cli *c, struct cluster_role_spec *spec,
+				 struct cluster **ret_cluster)
 {
 	const struct config_group *role = NULL;
 	const char *cluster = c->o.cluster;
@@ -62,8 +62,8 @@ static enum status describe(struct cli *c, struct cluster_role_spec *spec,
 	return open_engine_cluster(c->engine, cluster, ret_cluster, &c->why);
 }
 
-static enum status note(struct cli *c, enum audit_kind kind, enum status s,
-			const char *detail)
+static enum status note_event(struct cli *c, enum audit_kind kind,
+			      enum status s, const char *detail)
 {
 	const struct audit_event ev = audit_event_make(
 		kind, c->args[1], c->actor, status_name(s), detail);
@@ -71,22 +71,22 @@ static enum status note(struct cli *c, enum audit_kind kind, enum status s,
 	return c->ledger->ops->trail->note(c->ledger, &ev, 1, true, &c->why);
 }
 
-static enum status create(struct cli *c)
+static enum status create_role(struct cli *c)
 {
 	struct cluster_role_spec spec;
 	struct cluster *cluster = NULL;
 	struct reason why = { "" };
-	enum status s = describe(c, &spec, &cluster);
+	enum status s = describe_role(c, &spec, &cluster);
 
 	if (s != STATUS_OK)
 		return s;
 	/* The intent before the act, as with rotations. */
-	s = note(c, AUDIT_ROLE_CREATE, STATUS_OK,
-		 *spec.owner ? spec.owner : "no group");
+	s = note_event(c, AUDIT_ROLE_CREATE, STATUS_OK,
+		       *spec.owner ? spec.owner : "no group");
 	if (s != STATUS_OK)
 		return s;
 	s = cluster->tools->create_role(cluster, &spec, &why);
-	(void)note(c, AUDIT_ROLE_CREATED, s, why.text);
+	(void)note_event(c, AUDIT_ROLE_CREATED, s, why.text);
 	c->why = why;
 	return s;
 }
@@ -101,7 +101,7 @@ enum status cli_role(struct cli *c)
 	if (s == STATUS_OK)
 		s = cli_open_workshop(c);
 	if (s == STATUS_OK)
-		s = create(c);
+		s = create_role(c);
 	if (s != STATUS_OK || *c->o.oauth)
 		return s;
 	/* Its password comes as every other does: stored, then live. */

@@ -60,7 +60,7 @@ static void tell_of(struct cli *c, const char *role, const struct due *d)
 			 role, d->known.frozen_reason);
 }
 
-static enum status choose(struct cli *c, struct choice *ret)
+static enum status choose_roles(struct cli *c, struct choice *ret)
 {
 	static const enum engine_mode modes[] = {
 		[CLI_rotate] = ENGINE_MODE_ROTATE,
@@ -262,7 +262,7 @@ enum status cli_rotate(struct cli *c)
 	if (s == STATUS_OK)
 		s = number_of_jobs(c, &jobs);
 	if (s == STATUS_OK)
-		s = choose(c, &choice);
+		s = choose_roles(c, &choice);
 	if (s != STATUS_OK)
 		goto out;
 	if (choice.fresh && !c->o.quiet)

@@ -55,9 +55,9 @@ struct agent_notify {
 /* ---- the wire --------------------------------------------------------------- */
 
 /* One exchange; *ret_result is the agent's word. */
-static enum status call(struct agent_notify *p, struct wire_out *o,
-			struct wire_message *ret, int64_t *ret_result,
-			struct reason *why)
+static enum status call_agent(struct agent_notify *p, struct wire_out *o,
+			      struct wire_message *ret, int64_t *ret_result,
+			      struct reason *why)
 {
 	struct wire_client_request r = { .socket = p->path,
 					 .frame = o->bytes,
@@ -90,7 +90,7 @@ static void note_state(struct agent_notify *p, enum status s,
 }
 
 /* True when nothing is left to do about it. */
-static bool tell(struct agent_notify *p, struct telling *t)
+static bool tell_version(struct agent_notify *p, struct telling *t)
 {
 	unsigned char request[WIRE_REQUEST_MAX];
 	struct wire_out o;
@@ -103,7 +103,7 @@ static bool tell(struct agent_notify *p, struct telling *t)
 		   t->taken ? WIRE_TAKEN : WIRE_REFRESH);
 	wire_put_text(&o, WIRE_TAG_ROLE, t->role);
 	wire_put_text(&o, WIRE_TAG_VERSION, t->version);
-	s = call(p, &o, &reply, &result, &why);
+	s = call_agent(p, &o, &reply, &result, &why);
 	note_state(p, s, &why);
 	t->absent = s == STATUS_NOT_FOUND;
 	/* What is not known to be taken is handed over again. */
@@ -114,7 +114,7 @@ static bool tell(struct agent_notify *p, struct telling *t)
 	       (result == WIRE_RESULT_OK || result == WIRE_RESULT_NOT_FOUND);
 }
 
-static void take(struct agent_notify *p)
+static void take_requests(struct agent_notify *p)
 {
 	unsigned char request[WIRE_REQUEST_MAX];
 	struct wire_out o;
@@ -126,7 +126,7 @@ static void take(struct agent_notify *p)
 	enum status s;
 
 	wire_begin(&o, request, sizeof(request), WIRE_TAKE);
-	s = call(p, &o, &reply, &result, &why);
+	s = call_agent(p, &o, &reply, &result, &why);
 	note_state(p, s, &why);
 	if (s != STATUS_OK || result != WIRE_RESULT_OK)
 		return;
@@ -156,8 +156,8 @@ static struct telling *next_due(struct agent_notify *p, int64_t now,
 }
 
 /* Under the lock. */
-static struct telling *find(struct agent_notify *p, const char *role,
-			    bool taken)
+static struct telling *find_version(struct agent_notify *p, const char *role,
+				    bool taken)
 {
 	struct telling *t = p->list;
 
@@ -194,7 +194,7 @@ static void later(struct agent_notify *p, struct telling *t)
 
 	if (p->ending && (p->away || t->absent))
 		give_up(p);
-	other = find(p, t->role, false);
+	other = find_version(p, t->role, false);
 	if (other || p->ending || ++t->attempts >= ATTEMPTS) {
 		if (!other && !t->absent) {
 			p->failed++;
@@ -213,14 +213,14 @@ static void later(struct agent_notify *p, struct telling *t)
 	p->n++;
 }
 
-static void rest(struct agent_notify *p, int64_t us)
+static void rest_until(struct agent_notify *p, int64_t us)
 {
 	const struct timespec until = thread_after(us);
 
 	thread_wait(&p->changed, &p->lock, &until);
 }
 
-static void *work(void *arg)
+static void *notify_agent(void *arg)
 {
 	struct agent_notify *p = arg;
 	int64_t next_take = 0, now, wake;
@@ -239,9 +239,9 @@ static void *work(void *arg)
 			p->taking = !t;
 			pthread_mutex_unlock(&p->lock);
 			if (t)
-				done = tell(p, t);
+				done = tell_version(p, t);
 			else
-				take(p);
+				take_requests(p);
 			pthread_mutex_lock(&p->lock);
 			p->taking = false;
 			if (!t)
@@ -254,7 +254,7 @@ static void *work(void *arg)
 		}
 		if (p->ending)
 			break;
-		rest(p, wake > now ? wake - now : 1000);
+		rest_until(p, wake > now ? wake - now : 1000);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -276,7 +276,7 @@ enum status agent_notify_start(const char *socket_path,
 	p->arg = arg;
 	pthread_mutex_init(&p->lock, NULL);
 	thread_cond_init(&p->changed);
-	rc = thread_start(&p->thread, work, p);
+	rc = thread_start(&p->thread, notify_agent, p);
 	if (rc != 0) {
 		pthread_cond_destroy(&p->changed);
 		pthread_mutex_destroy(&p->lock);
@@ -288,15 +288,15 @@ enum status agent_notify_start(const char *socket_path,
 	return STATUS_OK;
 }
 
-static void add(struct agent_notify *p, const char *role, const char *version,
-		bool taken)
+static void add_version(struct agent_notify *p, const char *role,
+			const char *version, bool taken)
 {
 	struct telling *t;
 
 	if (!p)
 		return;
 	pthread_mutex_lock(&p->lock);
-	t = find(p, role, taken);
+	t = find_version(p, role, taken);
 	if (!t && p->n < PENDING_MAX && (t = calloc(1, sizeof(*t))) != NULL) {
 		t->next = p->list;
 		p->list = t;
@@ -316,12 +316,12 @@ static void add(struct agent_notify *p, const char *role, const char *version,
 void agent_notify_tell(struct agent_notify *p, const char *role,
 		       const char *version)
 {
-	add(p, role, version, false);
+	add_version(p, role, version, false);
 }
 
 void agent_notify_taken(struct agent_notify *p, const char *role)
 {
-	add(p, role, "", true);
+	add_version(p, role, "", true);
 }
 
 bool agent_notify_hush(struct agent_notify *p)

@@ -14,7 +14,7 @@
 
 struct agent_notify;
 
-/* An owner asked for a rotation of the role; called from push's thread. */
+/* An owner asked for a rotation of the role; called from its thread. */
 typedef void agent_notify_request_fn(void *arg, const char *role);
 
 /* Starts the thread.  random and arg must outlive it; there need be no agent. */

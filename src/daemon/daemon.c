@@ -84,7 +84,7 @@ static void say_status(struct daemon *d)
 
 /* ---- signals -------------------------------------------------------------------- */
 
-static void stop(struct daemon *d, int64_t now)
+static void stop_all(struct daemon *d, int64_t now)
 {
 	int64_t limit = generation_duration_us(d->generation,
 					       CONFIG_keyturn_stop_timeout);
@@ -109,7 +109,7 @@ static void take_signals(struct daemon *d, int fd, int64_t now)
 		if (info.ssi_signo == SIGHUP)
 			d->reload = true;
 		else
-			stop(d, now);
+			stop_all(d, now);
 	}
 }
 
@@ -158,7 +158,7 @@ static int64_t rest(const struct daemon *d, int64_t now, int64_t wake,
 	return until - now > SHORTEST ? until - now : SHORTEST;
 }
 
-static void loop(struct daemon *d, int signals)
+static void run_loop(struct daemon *d, int signals)
 {
 	int64_t watchdog = notify_watchdog_us(), fed = 0, now, wake;
 	struct pollfd fds[] = { { .fd = signals, .events = POLLIN },
@@ -246,7 +246,7 @@ static bool say_goodbye(struct daemon *d)
 	return generation_idle(d->generation) && !d->retired;
 }
 
-static void release(struct daemon *d)
+static void release_all(struct daemon *d)
 {
 	agent_notify_free(d->notifier);
 	thread_pool_free(d->runners);
@@ -293,7 +293,7 @@ enum status daemon_run(const char *config_path, struct reason *why)
 		goto out;
 	log_line(LOG_LEVEL_INFO, "started: %zu roles", d->generation->n_roles);
 	notify_send("READY=1");
-	loop(d, signals);
+	run_loop(d, signals);
 	if (d->runs > 0 || d->worker_busy) {
 		log_unfinished(d);
 		hook_end(now_system());
@@ -310,6 +310,6 @@ enum status daemon_run(const char *config_path, struct reason *why)
 out:
 	if (signals >= 0)
 		close(signals);
-	release(d);
+	release_all(d);
 	return s;
 }

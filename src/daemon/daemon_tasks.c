@@ -15,7 +15,7 @@
 
 /* ---- to and fro ------------------------------------------------------------- */
 
-static void ring(struct daemon *d)
+static void wake_loop(struct daemon *d)
 {
 	const uint64_t one = 1;
 	ssize_t done = write(d->wake_fd, &one, sizeof(one));
@@ -34,7 +34,7 @@ void daemon_tasks_do(void *arg, void *thing)
 	*d->back_end = e;
 	d->back_end = &e->next;
 	pthread_mutex_unlock(&d->lock);
-	ring(d);
+	wake_loop(d);
 }
 
 /* The agent hands it over again until it is told that we have recorded it. */
@@ -57,7 +57,7 @@ void daemon_tasks_request(void *arg, const char *role)
 			 "%s: its owner asked for a rotation, but %d requests "
 			 "wait already; the agent keeps it",
 			 role, DAEMON_REQUESTS_MAX);
-	ring(d);
+	wake_loop(d);
 }
 
 /* ---- a generation comes into force --------------------------------------------------- */
@@ -104,7 +104,7 @@ enum status daemon_tasks_plan(struct daemon *d,
 }
 
 /* The generation in force, which is not it any more. */
-static void retire(struct daemon *d)
+static void retire_generation(struct daemon *d)
 {
 	struct daemon_retired *r = malloc(sizeof(*r));
 
@@ -123,7 +123,7 @@ static void put_in_force(struct daemon *d, struct generation *made, bool fresh,
 {
 	struct reason why;
 
-	retire(d);
+	retire_generation(d);
 	d->generation = made;
 	d->looked = false;
 	d->next_look = now;
@@ -153,7 +153,7 @@ static void ledger_failed(struct daemon *d, int64_t began, int64_t now,
 		 why->text, now_age(ledger->not_before - now, age));
 }
 
-static void opened(struct daemon *d, struct task *e, int64_t now)
+static void take_opened(struct daemon *d, struct task *e, int64_t now)
 {
 	if (e->status != STATUS_OK) {
 		ledger_failed(d, e->began, now, &e->why);
@@ -169,7 +169,7 @@ static void opened(struct daemon *d, struct task *e, int64_t now)
 	put_in_force(d, e->u.open.made, e->u.open.make, now);
 }
 
-static void loaded(struct daemon *d, struct task *e, int64_t now)
+static void take_loaded(struct daemon *d, struct task *e, int64_t now)
 {
 	struct plan *a = NULL, *old = d->plan;
 
@@ -243,7 +243,7 @@ static void judge_store(struct daemon *d, size_t i, const struct task *e,
 		plan_site_failed(d->plan, s, e->began, now);
 }
 
-static void looked(struct daemon *d, struct task *e, int64_t now)
+static void take_looked(struct daemon *d, struct task *e, int64_t now)
 {
 	int64_t wall = now_wall(now_system());
 
@@ -322,7 +322,7 @@ static void log_run(struct daemon *d, const struct task *e,
 		 r->why.text, age[0] ? "; tried again in " : "", age);
 }
 
-static void ran(struct daemon *d, struct task *e, int64_t now)
+static void take_run(struct daemon *d, struct task *e, int64_t now)
 {
 	struct plan_role *role = plan_find(d->plan, e->u.run.role);
 	enum status s = e->u.run.result.status;
@@ -397,16 +397,16 @@ static void settle_one(struct daemon *d, struct task *e, int64_t now)
 		d->worker_busy = false;
 	switch (e->kind) {
 	case TASK_RUN:
-		ran(d, e, now);
+		take_run(d, e, now);
 		break;
 	case TASK_LOOK:
-		looked(d, e, now);
+		take_looked(d, e, now);
 		break;
 	case TASK_OPEN:
-		opened(d, e, now);
+		take_opened(d, e, now);
 		break;
 	case TASK_LOAD:
-		loaded(d, e, now);
+		take_loaded(d, e, now);
 		break;
 	case TASK_NOTE:
 		if (e->status != STATUS_OK)

@@ -19,7 +19,7 @@ enum status daemon_tasks_plan(struct daemon *d,
 			      const struct generation *generation,
 			      struct plan **ret, struct reason *why);
 
-/* From push's thread. */
+/* From the notifier's thread. */
 void daemon_tasks_request(void *arg, const char *role);
 
 #endif

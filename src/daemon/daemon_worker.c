@@ -49,7 +49,7 @@ static bool take_request(struct daemon *d, char role[PLAN_NAME_SIZE])
 }
 
 /* True when there is something to record. */
-static bool requested(struct daemon *d, struct task **ret)
+static bool next_request(struct daemon *d, struct task **ret)
 {
 	char name[PLAN_NAME_SIZE];
 	struct plan_role *role;
@@ -120,7 +120,7 @@ void daemon_worker_wrote(struct daemon *d, const struct task *e)
 	d->write_failed = failed;
 }
 
-static void load(struct daemon *d, int64_t now)
+static void load_configuration(struct daemon *d, int64_t now)
 {
 	struct task *e = NULL;
 
@@ -145,12 +145,12 @@ void daemon_worker_give(struct daemon *d, int64_t now)
 	if (d->worker_busy)
 		return;
 	/* Also at the end: what was taken from the agent is nowhere else. */
-	if (requested(d, &e)) {
+	if (next_request(d, &e)) {
 		give_task(d, e, now);
 	} else if (d->stopping) {
 		return;
 	} else if (d->reload) {
-		load(d, now);
+		load_configuration(d, now);
 	} else if (away && now >= ledger->not_before) {
 		if (task_new(TASK_OPEN, d->generation, &e) != STATUS_OK)
 			return;

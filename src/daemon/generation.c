@@ -22,7 +22,7 @@ struct shop_inside {
 	atomic_uint holders;
 };
 
-static void release(struct loaded *l)
+static void release_generation(struct loaded *l)
 {
 	if (!l || atomic_fetch_sub(&l->users, 1) > 1)
 		return;
@@ -38,8 +38,8 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Takes over the caller's use of `l`. */
-static enum status make(struct loaded *l, struct generation **ret,
-			struct reason *why)
+static enum status make_generation(struct loaded *l, struct generation **ret,
+				   struct reason *why)
 {
 	struct shop_inside *in = calloc(1, sizeof(*in));
 	size_t n = config_count(l->config, CONFIG_SECTION_role);
@@ -47,7 +47,7 @@ static enum status make(struct loaded *l, struct generation **ret,
 	enum status st;
 
 	if (!in) {
-		release(l);
+		release_generation(l);
 		return reason_no_memory(why);
 	}
 	s = &in->generation;
@@ -73,7 +73,7 @@ static enum status make(struct loaded *l, struct generation **ret,
 	return STATUS_OK;
 }
 
-static enum status check(struct generation *s, struct reason *why)
+static enum status check_generation(struct generation *s, struct reason *why)
 {
 	struct open_engine *w = NULL;
 	enum status st = open_engine_new(s->opened, NULL, "", &w, why);
@@ -99,9 +99,9 @@ enum status generation_load(const char *path, struct generation **ret,
 		free(l);
 		return st;
 	}
-	st = make(l, &s, why);
+	st = make_generation(l, &s, why);
 	if (st == STATUS_OK)
-		st = check(s, why);
+		st = check_generation(s, why);
 	if (st != STATUS_OK) {
 		generation_free(s);
 		return st;
@@ -177,7 +177,7 @@ enum status generation_again(struct generation *s, struct generation **ret,
 	struct loaded *l = ((struct shop_inside *)s)->loaded;
 
 	atomic_fetch_add(&l->users, 1);
-	return make(l, ret, why);
+	return make_generation(l, ret, why);
 }
 
 enum status generation_open(struct generation *s, bool make_it,
@@ -226,7 +226,7 @@ void generation_free(struct generation *s)
 	free(s->roles);
 	free(s->store_asked);
 	free(s->store_away);
-	release(((struct shop_inside *)s)->loaded);
+	release_generation(((struct shop_inside *)s)->loaded);
 	free(s);
 }
 

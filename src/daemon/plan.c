@@ -77,7 +77,7 @@ struct plan_role *plan_find(const struct plan *a, const char *role)
 	return bsearch(role, a->roles, a->n_roles, sizeof(*a->roles), by_name);
 }
 
-static void carry(struct plan *a, const struct plan_role *was)
+static void carry_over(struct plan *a, const struct plan_role *was)
 {
 	struct plan_role *r = plan_find(a, was->name);
 
@@ -101,9 +101,9 @@ void plan_inherit(struct plan *a, const struct plan *old)
 {
 	a->gone = calloc(old->n_roles + old->n_gone + 1, sizeof(*a->gone));
 	for (size_t i = 0; i < old->n_roles; i++)
-		carry(a, &old->roles[i]);
+		carry_over(a, &old->roles[i]);
 	for (size_t i = 0; i < old->n_gone; i++)
-		carry(a, &old->gone[i]);
+		carry_over(a, &old->gone[i]);
 }
 
 void plan_end_gone(struct plan *a, const char *role)
@@ -244,7 +244,7 @@ struct census {
 	unsigned share;	       /* of the jobs, for one cluster */
 };
 
-static struct census count(struct plan *a)
+static struct census count_running(struct plan *a)
 {
 	struct census c = { .share = a->limits.jobs };
 	unsigned clusters = 0;
@@ -289,7 +289,7 @@ static bool has_room(const struct plan *a, const struct plan_role *r,
 
 struct plan_role *plan_next(struct plan *a, int64_t now, int64_t *ret_wake)
 {
-	const struct census c = count(a);
+	const struct census c = count_running(a);
 	struct plan_role *best = NULL;
 	int64_t wake = INT64_MAX;
 

@@ -31,8 +31,8 @@ struct refresher {
 };
 
 /* The file's entry, made when it is new; NULL: no room. */
-static struct refresher_file *find(struct refresher *f,
-				   const struct sink_refresh_outcome *o)
+static struct refresher_file *find_file(struct refresher *f,
+					const struct sink_refresh_outcome *o)
 {
 	struct refresher_file *file;
 
@@ -81,14 +81,14 @@ static bool is_raised(struct refresher *f, const char *sink)
 				  NULL) == STATUS_OK;
 }
 
-static void tell(void *arg, const struct sink_refresh_outcome *o)
+static void tell_outcome(void *arg, const struct sink_refresh_outcome *o)
 {
 	struct refresher *f = arg;
 	struct refresher_file *file;
 	unsigned failures = 0;
 
 	pthread_mutex_lock(&f->lock);
-	file = find(f, o);
+	file = find_file(f, o);
 	if (file) {
 		failures = file->failures;
 		file->alarm = o->alarm;
@@ -114,19 +114,19 @@ static void tell(void *arg, const struct sink_refresh_outcome *o)
 }
 
 /* What is there already, so that only a change is an alarm's beginning. */
-static void note(void *arg, const struct sink_refresh_outcome *o)
+static void note_alarm(void *arg, const struct sink_refresh_outcome *o)
 {
 	struct refresher *f = arg;
 	struct refresher_file *file;
 
 	pthread_mutex_lock(&f->lock);
-	file = find(f, o);
+	file = find_file(f, o);
 	if (file)
 		file->expires_us = o->expires_us;
 	pthread_mutex_unlock(&f->lock);
 }
 
-static void nap(struct refresher *f)
+static void wait_awake(struct refresher *f)
 {
 	const struct timespec until = thread_after(NAP_SECONDS * NOW_SECOND);
 
@@ -135,20 +135,20 @@ static void nap(struct refresher *f)
 			break;
 }
 
-static void *work(void *arg)
+static void *refresh_files(void *arg)
 {
 	struct refresher *f = arg;
 	int64_t next = 0;
 
-	sink_refresh_look(f->refresh, note, f);
+	sink_refresh_look(f->refresh, note_alarm, f);
 	pthread_mutex_lock(&f->lock);
 	while (!f->stopping) {
 		if (now_wall(now_system()) >= next) {
 			pthread_mutex_unlock(&f->lock);
-			next = sink_refresh_run(f->refresh, tell, f);
+			next = sink_refresh_run(f->refresh, tell_outcome, f);
 			pthread_mutex_lock(&f->lock);
 		}
-		nap(f);
+		wait_awake(f);
 	}
 	f->ended = true;
 	pthread_mutex_unlock(&f->lock);
@@ -161,7 +161,7 @@ static enum status start_thread(struct refresher *f, struct reason *why)
 
 	pthread_mutex_init(&f->lock, NULL);
 	thread_cond_init(&f->changed);
-	rc = thread_start(&f->thread, work, f);
+	rc = thread_start(&f->thread, refresh_files, f);
 	if (rc == 0)
 		return STATUS_OK;
 	pthread_cond_destroy(&f->changed);
@@ -170,7 +170,7 @@ static enum status start_thread(struct refresher *f, struct reason *why)
 			  strerror(rc));
 }
 
-static void release(struct refresher *f)
+static void release_refresher(struct refresher *f)
 {
 	sink_refresh_free(f->refresh);
 	generation_drop(f->generation);
@@ -197,14 +197,14 @@ enum status refresher_start(struct generation *generation, bool at_once,
 	generation_hold(generation);
 	s = sink_refresh_new(&o, &f->refresh, why);
 	if (s != STATUS_OK || sink_refresh_count(f->refresh) == 0) {
-		release(f);
+		release_refresher(f);
 		return s;
 	}
 	f->room = sink_refresh_count(f->refresh);
 	f->files = calloc(f->room, sizeof(*f->files));
 	s = f->files ? start_thread(f, why) : reason_no_memory(why);
 	if (s != STATUS_OK) {
-		release(f);
+		release_refresher(f);
 		return s;
 	}
 	*ret = f;
@@ -255,5 +255,5 @@ void refresher_free(struct refresher *f)
 	pthread_join(f->thread, NULL);
 	pthread_cond_destroy(&f->changed);
 	pthread_mutex_destroy(&f->lock);
-	release(f);
+	release_refresher(f);
 }

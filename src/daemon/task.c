@@ -99,7 +99,7 @@ static bool is_ledgers(enum status s)
 /* ---- what owners asked for ------------------------------------------------- */
 
 /* Known to the ledger until it is done, so that it outlives keyturnd. */
-static bool recall(struct task *e, const char *role, int64_t *ret_us)
+static bool recall_request(struct task *e, const char *role, int64_t *ret_us)
 {
 	struct ledger *l = e->generation->ledger;
 	char value[LEDGER_TEXT_SIZE];
@@ -112,8 +112,8 @@ static bool recall(struct task *e, const char *role, int64_t *ret_us)
 	return true;
 }
 
-static enum status remember(struct task *e, const char *role, int64_t at_us,
-			    struct reason *why)
+static enum status remember_request(struct task *e, const char *role,
+				    int64_t at_us, struct reason *why)
 {
 	char value[32];
 
@@ -129,7 +129,7 @@ static int64_t began(const struct task *e)
 }
 
 /* Done, or never to be done; what was asked for since it began is not. */
-static void forget(struct task *e)
+static void forget_request(struct task *e)
 {
 	enum status s = e->u.run.result.status;
 	int64_t at;
@@ -137,14 +137,14 @@ static void forget(struct task *e)
 	if (s != STATUS_OK && s != STATUS_NOTHING_DUE && s != STATUS_FROZEN &&
 	    s != STATUS_UNDELIVERED)
 		return;
-	if (recall(e, e->u.run.role, &at) && at <= began(e))
+	if (recall_request(e, e->u.run.role, &at) && at <= began(e))
 		ledger_fact_drop(e->generation->ledger, LEDGER_FACT_ASKED,
 				 e->u.run.role, NULL);
 }
 
 /* ---- a run ----------------------------------------------------------------- */
 
-static void run(struct task *e)
+static void run_role(struct task *e)
 {
 	const struct runner_job like = {
 		.fresh = e->u.run.requested,
@@ -163,7 +163,7 @@ static void run(struct task *e)
 				    .like = &like },
 		&e->u.run.result, &before, &after);
 	if (e->u.run.requested)
-		forget(e);
+		forget_request(e);
 	e->u.run.moved =
 		e->u.run.result.version[0] && before.doubt == STATUS_OK &&
 		strcmp(e->u.run.result.version, before.known.version) != 0;
@@ -250,7 +250,7 @@ static enum status look_at_hooks(struct task *e, struct reason *why)
 	return STATUS_OK;
 }
 
-static void look(struct task *e)
+static void look_at_roles(struct task *e)
 {
 	struct ledger *l = e->generation->ledger;
 	struct due d;
@@ -270,9 +270,9 @@ static void look(struct task *e)
 				e->generation->store_asked[i] >= taken_at;
 		}
 		if (s == STATUS_OK && e->u.all.recall)
-			e->u.all.looks[i].asked =
-				recall(e, config_name(e->generation->roles[i]),
-				       &asked_at);
+			e->u.all.looks[i].asked = recall_request(
+				e, config_name(e->generation->roles[i]),
+				&asked_at);
 	}
 	if (s == STATUS_OK)
 		s = look_at_hooks(e, &e->why);
@@ -299,7 +299,8 @@ static bool may_make(const struct task *e, const struct generation *made)
 
 /* Another ledger in its place has forgotten what is frozen: it is taken by a
  * start only, at which a person is near. */
-static enum status recognise(struct task *e, const struct generation *made)
+static enum status recognise_ledger(struct task *e,
+				    const struct generation *made)
 {
 	const char *path = generation_string(made, CONFIG_keyturn_ledger);
 	char hash[LEDGER_HASH_SIZE] = "";
@@ -339,7 +340,7 @@ static void open_it(struct task *e)
 	if (s == STATUS_OK)
 		s = generation_open(made, may_make(e, made), e->actor,
 				    e->u.open.tell, &e->u.open.lost, &e->why);
-	if (s == STATUS_OK && (s = recognise(e, made)) != STATUS_OK) {
+	if (s == STATUS_OK && (s = recognise_ledger(e, made)) != STATUS_OK) {
 		generation_free(made);
 		made = NULL;
 	}
@@ -350,7 +351,7 @@ static void open_it(struct task *e)
 		generation_free(made);
 }
 
-static void note(struct task *e)
+static void note_request(struct task *e)
 {
 	struct ledger *l = e->generation->ledger;
 	const struct audit_event ev = audit_event_make(
@@ -358,7 +359,7 @@ static void note(struct task *e)
 
 	e->status = l->ops->trail->note(l, &ev, 1, true, &e->why);
 	if (e->status == STATUS_OK)
-		e->status = remember(e, e->u.note, began(e), &e->why);
+		e->status = remember_request(e, e->u.note, began(e), &e->why);
 }
 
 static void write_text(struct task *e)
@@ -378,17 +379,17 @@ void task_do(struct task *e)
 {
 	switch (e->kind) {
 	case TASK_RUN:
-		run(e);
+		run_role(e);
 		break;
 	case TASK_LOOK:
-		look(e);
+		look_at_roles(e);
 		break;
 	case TASK_OPEN:
 	case TASK_LOAD:
 		open_it(e);
 		break;
 	case TASK_NOTE:
-		note(e);
+		note_request(e);
 		break;
 	case TASK_WRITE:
 		write_text(e);

@@ -22,7 +22,7 @@ enum task_kind {
 	TASK_WRITE, /* the metrics */
 };
 
-/* What is to be known of a role besides the agenda's part. */
+/* What is to be known of a role besides the plan's part. */
 struct task_look {
 	struct plan_finding finding;
 	int64_t rotated_us;  /* wall clock, 0: never */

@@ -44,7 +44,7 @@ struct route {
 	int lock; /* held while this process delivers; -1 */
 	pthread_t thread;
 	bool started;
-	/* Under the courier's lock: */
+	/* Under the dispatcher's lock: */
 	bool awake; /* look again before sleeping */
 	enum doing doing;
 };
@@ -94,7 +94,7 @@ static void drop_lock(struct route *r)
 
 /* True when the thread is to go on.  A wake ends a rest, and no pause after a
  * failure. */
-static bool nap(struct route *r, int64_t us, enum doing doing)
+static bool wait_awake(struct route *r, int64_t us, enum doing doing)
 {
 	struct hook_dispatch *c = r->dispatch;
 	const struct timespec until = thread_after(us);
@@ -122,7 +122,7 @@ struct batch {
 };
 
 /* Only copied here: a transaction is no place to wait for a receiver. */
-static enum status collect(void *arg, const char *line)
+static enum status collect_events(void *arg, const char *line)
 {
 	struct batch *b = arg;
 
@@ -139,12 +139,12 @@ static void empty(struct batch *b)
 		free(b->lines[--b->n]);
 }
 
-static void say(struct route *r, bool bad, const char *sentence)
+static void say_of_hook(struct route *r, bool bad, const char *sentence)
 {
 	r->dispatch->tell(r->dispatch->arg, r->state.hook, bad, sentence);
 }
 
-/* Its part of the trail is over: who looks for it later finds out here. */
+/* Record that the event was given up, so that an auditor finds it in the trail. */
 static void give_up(struct route *r, const struct hook_notice *n)
 {
 	struct ledger *l = r->dispatch->ledger;
@@ -157,13 +157,14 @@ static void give_up(struct route *r, const struct hook_notice *n)
 		 "attempts: %.200s",
 		 r->state.hook, (long long)n->seq, hook_event_name(n->event),
 		 r->state.attempts, r->state.sentence);
-	say(r, true, detail);
+	say_of_hook(r, true, detail);
 	l->ops->trail->note(l, &ev, 1, true, NULL);
 	r->state.lost++;
 }
 
 /* STATUS_OK: dealt with, or given up. */
-static enum status attempt(struct route *r, const struct hook_notice *n)
+static enum status attempt_delivery(struct route *r,
+				    const struct hook_notice *n)
 {
 	struct reason why;
 	enum status s;
@@ -172,14 +173,14 @@ static enum status attempt(struct route *r, const struct hook_notice *n)
 	s = hook_deliver(r->hook, n, &why);
 	if (s == STATUS_OK) {
 		if (r->state.attempts > 0)
-			say(r, false, "takes events again");
+			say_of_hook(r, false, "takes events again");
 		r->state.attempts = 0;
 		r->state.sentence[0] = '\0';
 		return STATUS_OK;
 	}
 	if (r->state.attempts++ == 0) {
 		r->state.since_us = now_wall(now_system());
-		say(r, true, why.text);
+		say_of_hook(r, true, why.text);
 	}
 	snprintf(r->state.sentence, sizeof(r->state.sentence), "%.300s",
 		 why.text);
@@ -192,14 +193,14 @@ static enum status attempt(struct route *r, const struct hook_notice *n)
 
 /* Until it is dealt with; false: stop.  What has come so far is kept after each
  * attempt: another process goes on from there. */
-static bool see_to(struct route *r, const struct hook_notice *n)
+static bool deliver_notice(struct route *r, const struct hook_notice *n)
 {
-	while (attempt(r, n) != STATUS_OK) {
+	while (attempt_delivery(r, n) != STATUS_OK) {
 		hook_state_store(r->dispatch->ledger, &r->state, NULL);
-		if (!nap(r,
-			 backoff_us(entropy_openssl(), BACKOFF, BACKOFF_MAX,
-				    r->state.attempts),
-			 FAILING))
+		if (!wait_awake(r,
+				backoff_us(entropy_openssl(), BACKOFF,
+					   BACKOFF_MAX, r->state.attempts),
+				FAILING))
 			return false;
 	}
 	r->state.seq = n->seq;
@@ -219,13 +220,13 @@ static enum status deliver_some(struct route *r, bool *ret_go_on,
 
 	if (!n)
 		return reason_no_memory(why);
-	s = l->ops->trail->follow(l, r->state.seq, BATCH, collect, &b, &last,
-				  why);
+	s = l->ops->trail->follow(l, r->state.seq, BATCH, collect_events, &b,
+				  &last, why);
 	for (size_t i = 0; i < b.n && s == STATUS_OK && *ret_go_on; i++) {
 		/* What cannot be read is the audit's to complain about. */
 		if (hook_notice_read(b.lines[i], n, NULL) == STATUS_OK &&
 		    hook_wants(r->hook, n->event))
-			*ret_go_on = see_to(r, n);
+			*ret_go_on = deliver_notice(r, n);
 	}
 	if (s == STATUS_OK && *ret_go_on && last != r->state.seq) {
 		r->state.seq = last;
@@ -257,7 +258,7 @@ static enum status find_place(struct route *r, struct reason *why)
 	return s;
 }
 
-static void *work(void *arg)
+static void *serve_hook(void *arg)
 {
 	struct route *r = arg;
 	struct hook_dispatch *c = r->dispatch;
@@ -276,11 +277,11 @@ static void *work(void *arg)
 			s = deliver_some(r, &go_on, &why);
 		if (s != STATUS_OK && s != STATUS_NOT_FOUND) {
 			if (!lost)
-				say(r, true, why.text);
+				say_of_hook(r, true, why.text);
 			drop_lock(r);
 		}
 		lost = s != STATUS_OK && s != STATUS_NOT_FOUND;
-		go_on = go_on && nap(r, POLL_US, RESTING);
+		go_on = go_on && wait_awake(r, POLL_US, RESTING);
 	}
 	drop_lock(r);
 	pthread_mutex_lock(&c->lock);
@@ -344,7 +345,7 @@ static enum status start_route(struct route *r, struct reason *why)
 	 * away is asked again by the thread. */
 	if (take_lock(r) && find_place(r, NULL) != STATUS_OK)
 		drop_lock(r);
-	rc = thread_start(&r->thread, work, r);
+	rc = thread_start(&r->thread, serve_hook, r);
 	if (rc != 0)
 		return reason_set(why, STATUS_NO_MEMORY,
 				  "no thread for hook %s: %s", r->state.hook,

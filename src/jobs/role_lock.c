@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Turns are locks on bytes of one file beside the ledger, one byte a role; must
- * never be needed for the safety of a password. */
+/* Locks bytes of one file beside the ledger, one byte a role; must never be
+ * needed for the safety of a password. */
 #include "jobs/role_lock.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static off_t byte_of(const char *role)
 }
 
 enum status role_lock_take(const struct opened *b, const char *role,
-			   int64_t wait_us, int *ret_turn, struct reason *why)
+			   int64_t wait_us, int *ret_lock, struct reason *why)
 {
 	const struct now *now = now_system();
 	int64_t until = now_boot(now) + wait_us;
@@ -53,12 +53,12 @@ enum status role_lock_take(const struct opened *b, const char *role,
 			now_sleep(now, PAUSE_US);
 		}
 	}
-	*ret_turn = fd;
+	*ret_lock = fd;
 	return STATUS_OK;
 }
 
-void role_lock_end(int turn)
+void role_lock_end(int lock)
 {
-	if (turn >= 0)
-		close(turn);
+	if (lock >= 0)
+		close(lock);
 }

@@ -13,12 +13,13 @@ void rotate_run(struct open_engine *w, const char *role,
 {
 	struct opened *opened = open_engine_opened(w);
 	struct open_engine_job j;
-	int turn = -1;
+	int lock = -1;
 
 	memset(ret, 0, sizeof(*ret)); /* not secret */
-	/* Ours, or another's: who runs is not kept from it by that. */
-	if (role_lock_take(opened, role, 0, &turn, NULL) != STATUS_OK)
-		turn = -1;
+	/* When another process holds the lock the run goes on without it: the claim in
+	 * the cluster is what protects the role. */
+	if (role_lock_take(opened, role, 0, &lock, NULL) != STATUS_OK)
+		lock = -1;
 	ret->status = open_engine_job(w, role, &j, &ret->why);
 	if (ret->status == STATUS_OK)
 		ret->status =
@@ -36,6 +37,6 @@ void rotate_run(struct open_engine *w, const char *role,
 					  ret->took_us, &ret->why);
 	}
 	open_engine_job_free(&j);
-	role_lock_end(turn);
+	role_lock_end(lock);
 	harden_scrub_stack(); /* what libraries left below us */
 }

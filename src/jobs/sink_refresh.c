@@ -125,7 +125,7 @@ size_t sink_refresh_count(const struct sink_refresh *r)
 	return r->n;
 }
 
-static struct file *find(struct sink_refresh *r, const char *name)
+static struct file *find_file(struct sink_refresh *r, const char *name)
 {
 	for (size_t i = 0; i < r->n; i++)
 		if (strcmp(config_name(r->files[i].group), name) == 0)
@@ -136,7 +136,7 @@ static struct file *find(struct sink_refresh *r, const char *name)
 enum status sink_refresh_only(struct sink_refresh *r, const char *name,
 			      struct reason *why)
 {
-	struct file *one = find(r, name);
+	struct file *one = find_file(r, name);
 
 	if (!one)
 		return reason_set(why, STATUS_NOT_FOUND,
@@ -172,7 +172,7 @@ static int64_t jitter(int64_t margin_us)
 	return margin_us / 10 * part / 256;
 }
 
-static void plan(struct file *f)
+static void plan_file(struct file *f)
 {
 	int64_t m = margin(f);
 
@@ -186,7 +186,7 @@ static bool is_alarming(const struct file *f, int64_t now)
 }
 
 /* What is in the file, which another writer may have refreshed. */
-static enum status look(struct file *f, struct reason *why)
+static enum status look_at_file(struct file *f, struct reason *why)
 {
 	struct sink_held held;
 	int64_t expires;
@@ -198,7 +198,7 @@ static enum status look(struct file *f, struct reason *why)
 	if (expires / NOW_SECOND == f->expires_us / NOW_SECOND)
 		return STATUS_OK;
 	f->expires_us = expires;
-	plan(f);
+	plan_file(f);
 	return STATUS_OK;
 }
 
@@ -212,8 +212,8 @@ static const char *or_else(const struct config_group *g, enum config_key k,
 
 /* Into the file; or, when ret_changed is NULL, only find out whether it would
  * go. */
-static enum status deliver(const struct file *f, const struct token *t,
-			   bool *ret_changed, struct reason *why)
+static enum status deliver_file(const struct file *f, const struct token *t,
+				bool *ret_changed, struct reason *why)
 {
 	struct format_credential c = handout_token_credential(f->token, t);
 	const struct sink_delivery d = {
@@ -254,7 +254,7 @@ static enum status try_deliver(const struct file *f, struct reason *why)
 		return reason_set(why, s, "no locked memory for a trial");
 	snprintf(t.id, sizeof(t.id), "trial");
 	snprintf(t.user, sizeof(t.user), "trial");
-	s = deliver(f, &t, NULL, why);
+	s = deliver_file(f, &t, NULL, why);
 	token_free(&t);
 	return s;
 }
@@ -263,8 +263,8 @@ static enum status try_deliver(const struct file *f, struct reason *why)
  * A token that lives longer than what is there; when it is forced, any.
  * STATUS_NOTHING_DUE: the source works, and gives none that does.
  */
-static enum status obtain(struct sink_refresh *r, const struct file *f,
-			  struct token *ret, struct reason *why)
+static enum status obtain_token(struct sink_refresh *r, const struct file *f,
+				struct token *ret, struct reason *why)
 {
 	int64_t there = f->expires_us - now_wall(r->now);
 	int64_t least = f->forced || there < 0 ? 0 : there + NOW_SECOND;
@@ -297,12 +297,12 @@ static enum status tell_reader(struct file *f, struct reason *why)
 	return STATUS_OK;
 }
 
-static enum status refresh(struct sink_refresh *r, struct file *f,
-			   bool *ret_changed, struct reason *why)
+static enum status refresh_file(struct sink_refresh *r, struct file *f,
+				bool *ret_changed, struct reason *why)
 {
 	struct token t = { .secret = NULL };
 	char where[sizeof(SINK_PREFIX) + CONFIG_NAME_MAX + 8];
-	enum status s = obtain(r, f, &t, why);
+	enum status s = obtain_token(r, f, &t, why);
 
 	if (s == STATUS_NOTHING_DUE)
 		return STATUS_OK; /* the alarm says when that is too little */
@@ -311,27 +311,27 @@ static enum status refresh(struct sink_refresh *r, struct file *f,
 		s = handout_token_record(r->o.ledger, config_name(f->token), &t,
 					 where, r->o.actor, why);
 	if (s == STATUS_OK)
-		s = deliver(f, &t, ret_changed, why);
+		s = deliver_file(f, &t, ret_changed, why);
 	/* Another writer's is newer: that serves as well. */
 	if (s == STATUS_CONFLICT)
-		s = look(f, why);
+		s = look_at_file(f, why);
 	else if (s == STATUS_OK) {
 		f->expires_us = t.expires_us;
 		f->ttl_us = t.expires_us - t.issued_us;
-		plan(f);
+		plan_file(f);
 	}
 	token_free(&t);
 	return s;
 }
 
-static enum status attempt(struct sink_refresh *r, struct file *f,
-			   bool *ret_changed, struct reason *why)
+static enum status attempt_file(struct sink_refresh *r, struct file *f,
+				bool *ret_changed, struct reason *why)
 {
 	int64_t now = now_wall(r->now);
 	enum status s = STATUS_OK;
 
 	if (f->forced || f->due_us <= now)
-		s = refresh(r, f, ret_changed, why);
+		s = refresh_file(r, f, ret_changed, why);
 	if (s == STATUS_OK) {
 		f->forced = false;
 		if (*ret_changed &&
@@ -360,11 +360,11 @@ static struct sink_refresh_outcome outcome(const struct file *f)
 	};
 }
 
-static void turn(struct sink_refresh *r, struct file *f, sink_refresh_fn *fn,
-		 void *arg)
+static void run_file(struct sink_refresh *r, struct file *f,
+		     sink_refresh_fn *fn, void *arg)
 {
 	struct reason why = { "" };
-	enum status s = look(f, &why);
+	enum status s = look_at_file(f, &why);
 	bool changed = false, tried = false, before = f->alarm;
 	struct sink_refresh_outcome o;
 
@@ -374,7 +374,7 @@ static void turn(struct sink_refresh *r, struct file *f, sink_refresh_fn *fn,
 		tried = true;
 	} else if (s == STATUS_OK && (f->forced || f->signal_due ||
 				      f->due_us <= now_wall(r->now))) {
-		s = attempt(r, f, &changed, &why);
+		s = attempt_file(r, f, &changed, &why);
 		tried = true;
 	}
 	f->alarm = is_alarming(f, now_wall(r->now));
@@ -395,7 +395,7 @@ int64_t sink_refresh_run(struct sink_refresh *r, sink_refresh_fn *fn, void *arg)
 	for (size_t i = 0; i < r->n; i++) {
 		if (r->files[i].skipped)
 			continue;
-		turn(r, &r->files[i], fn, arg);
+		run_file(r, &r->files[i], fn, arg);
 		if (r->files[i].due_us < next)
 			next = r->files[i].due_us;
 	}
@@ -409,7 +409,7 @@ bool sink_refresh_look(struct sink_refresh *r, sink_refresh_fn *fn, void *arg)
 	for (size_t i = 0; i < r->n; i++) {
 		struct file *f = &r->files[i];
 		struct reason why = { "" };
-		enum status s = look(f, &why);
+		enum status s = look_at_file(f, &why);
 		struct sink_refresh_outcome o;
 
 		f->alarm = is_alarming(f, now_wall(r->now));

@@ -192,10 +192,11 @@ void open_store_failed(struct opened *b, const char *name, int64_t waited_us,
 	pthread_mutex_unlock(&b->lock);
 }
 
-/* describe(), of a store that has not been waited for yet. */
-static enum status describe(struct opened *b, const char *store_name,
-			    const char *role, struct store_state *ret_state,
-			    struct reason *why)
+/* describe_secret(), of a store that has not been waited for yet. */
+static enum status describe_secret(struct opened *b, const char *store_name,
+				   const char *role,
+				   struct store_state *ret_state,
+				   struct reason *why)
 {
 	struct store *store = NULL;
 	struct reason said = { "" };
@@ -262,8 +263,8 @@ enum status open_remembered(struct opened *b, struct ledger *ledger,
 		memset(ret, 0, sizeof(*ret)); /* not secret */
 		text_copy(ret->role, sizeof(ret->role), config_name(role));
 	}
-	s = describe(b, config_string(role, CONFIG_role_store),
-		     config_name(role), &state, why);
+	s = describe_secret(b, config_string(role, CONFIG_role_store),
+			    config_name(role), &state, why);
 	if (s != STATUS_OK)
 		return s;
 	current = store_find_label(&state, STORE_LABEL_CURRENT);

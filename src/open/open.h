@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The readers' half of the assembly: where settings meet stores and the
- * ledger.  Links no driver of a cluster, so that a program without admin
- * credentials can use it alone.
+ * What settings say, opened: stores, the ledger and tokens.  Links no driver of a
+ * cluster, so that a program without an administrator's credentials can use it
+ * alone.
  */
 #ifndef KEYTURN_OPEN_H
 #define KEYTURN_OPEN_H
@@ -17,7 +17,7 @@
 
 struct opened;
 
-/* The configuration must outlive the backends.  Opens nothing yet. */
+/* The configuration must outlive it.  Opens nothing yet. */
 enum status open_new(const struct config *config, struct opened **ret,
 		     struct reason *why);
 void open_free(struct opened *b);
@@ -60,7 +60,7 @@ void open_store_failed(struct opened *b, const char *name, int64_t waited_us,
 		       const struct reason *why);
 
 /* The cache in front of a [token NAME], opened at the first call; it belongs to
- * the backends.  Thread-safe. */
+ * the set.  Thread-safe. */
 enum status open_token(struct opened *b, const char *name,
 		       struct token_cache **ret_cache, struct reason *why);
 

@@ -34,8 +34,8 @@ struct open_engine_clusters {
 };
 
 /* A setting that says what consumers are told, over what the cluster says. */
-static void tell(const struct config_group *g, enum config_key k,
-		 const char **told)
+static void set_told(const struct config_group *g, enum config_key k,
+		     const char **told)
 {
 	if (config_is_set(g, k))
 		*told = config_string(g, k);
@@ -205,10 +205,10 @@ static enum status open_cluster(const struct config_group *g,
 	if (s != STATUS_OK)
 		return reason_wrap(why, s, "%s: [cluster %s]", config_where(g),
 				   config_name(g));
-	tell(g, CONFIG_cluster_host, &(*ret)->host);
-	tell(g, CONFIG_cluster_port, &(*ret)->port);
-	tell(g, CONFIG_cluster_dbname, &(*ret)->dbname);
-	tell(g, CONFIG_cluster_sslmode, &(*ret)->sslmode);
+	set_told(g, CONFIG_cluster_host, &(*ret)->host);
+	set_told(g, CONFIG_cluster_port, &(*ret)->port);
+	set_told(g, CONFIG_cluster_dbname, &(*ret)->dbname);
+	set_told(g, CONFIG_cluster_sslmode, &(*ret)->sslmode);
 	return STATUS_OK;
 }
 

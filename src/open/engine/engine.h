@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The engine's half of the assembly: where settings meet clusters, policies,
- * schedules and sinks, and become rotation jobs.
+ * What a rotation needs, opened from settings: clusters, policies, schedules and
+ * sinks, and the jobs that are made of them.
  */
 #ifndef KEYTURN_OPEN_ENGINE_ENGINE_H
 #define KEYTURN_OPEN_ENGINE_ENGINE_H
@@ -14,7 +14,7 @@
 
 struct open_engine;
 
-/* actor is who acts, for the audit.  The backends must outlive it. */
+/* actor is who acts, for the audit.  b and ledger must outlive it. */
 enum status open_engine_new(struct opened *b, struct ledger *ledger,
 			    const char *actor, struct open_engine **ret,
 			    struct reason *why);
@@ -45,7 +45,7 @@ enum status open_engine_sinks(const struct config_group *role,
 
 /*
  * A role's schedule; *ret is NULL when it has none.  The zone is the
- * workshop's and must outlive the schedule.
+ * engine's and must outlive the schedule.
  */
 enum status open_engine_schedule(struct open_engine *w,
 				 const struct config_group *role,
