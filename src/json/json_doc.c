@@ -15,7 +15,7 @@
 
 #define DUMP_FLAGS (JSON_COMPACT | JSON_ENCODE_ANY)
 
-static const json_t *in(const struct json_doc *d)
+static const json_t *value_of(const struct json_doc *d)
 {
 	return (const json_t *)d;
 }
@@ -69,7 +69,7 @@ static bool within_limits(const char *p, size_t n)
 }
 
 /* In our words only: error->text quotes what stands near the error. */
-static const char *explain(const json_error_t *error)
+static const char *explain_error(const json_error_t *error)
 {
 	switch (json_error_code(error)) {
 	case json_error_premature_end_of_input:
@@ -120,7 +120,7 @@ enum status json_doc_parse(const char *bytes, size_t n, const char *what,
 					STATUS_ERROR;
 
 		reason_set(why, s, "%s, line %d, column %d: %s", what,
-			   error.line, error.column, explain(&error));
+			   error.line, error.column, explain_error(&error));
 		secret_wipe(&error, sizeof(error));
 		return s;
 	}
@@ -150,13 +150,13 @@ bool json_doc_is(const struct json_doc *d, enum json_doc_kind kind)
 	if (!d)
 		return false;
 	if (kind == JSON_DOC_BOOLEAN)
-		return json_is_boolean(in(d));
-	return json_typeof(in(d)) == types[kind];
+		return json_is_boolean(value_of(d));
+	return json_typeof(value_of(d)) == types[kind];
 }
 
 const struct json_doc *json_doc_get(const struct json_doc *d, const char *key)
 {
-	return out_of(json_object_get(in(d), key));
+	return out_of(json_object_get(value_of(d), key));
 }
 
 const struct json_doc *json_doc_path(const struct json_doc *d, const char *path)
@@ -179,13 +179,13 @@ const struct json_doc *json_doc_path(const struct json_doc *d, const char *path)
 
 size_t json_doc_count(const struct json_doc *d)
 {
-	return json_is_array(in(d)) ? json_array_size(in(d)) :
-				      json_object_size(in(d));
+	return json_is_array(value_of(d)) ? json_array_size(value_of(d)) :
+					    json_object_size(value_of(d));
 }
 
 const struct json_doc *json_doc_at(const struct json_doc *d, size_t i)
 {
-	return out_of(json_array_get(in(d), i));
+	return out_of(json_array_get(value_of(d), i));
 }
 
 const void *json_doc_next(const struct json_doc *d, const void *i,
@@ -206,14 +206,14 @@ const void *json_doc_next(const struct json_doc *d, const void *i,
 
 const char *json_doc_text(const struct json_doc *d)
 {
-	const char *s = json_string_value(in(d));
+	const char *s = json_string_value(value_of(d));
 
-	return s && strlen(s) == json_string_length(in(d)) ? s : NULL;
+	return s && strlen(s) == json_string_length(value_of(d)) ? s : NULL;
 }
 
 size_t json_doc_text_len(const struct json_doc *d)
 {
-	return json_string_length(in(d));
+	return json_string_length(value_of(d));
 }
 
 enum status json_doc_copy(const struct json_doc *d, char *dst, size_t size)
@@ -241,7 +241,7 @@ enum status json_doc_secret(const struct json_doc *d, size_t max,
 	s = secret_new(n > 0 ? n : 1, &secret);
 	if (s != STATUS_OK)
 		return s;
-	s = secret_set(secret, json_string_value(in(d)), n);
+	s = secret_set(secret, json_string_value(value_of(d)), n);
 	if (s != STATUS_OK) {
 		secret_free(secret);
 		return s;
@@ -254,13 +254,13 @@ bool json_doc_int(const struct json_doc *d, int64_t *ret_value)
 {
 	double real;
 
-	if (json_is_integer(in(d))) {
-		*ret_value = json_integer_value(in(d));
+	if (json_is_integer(value_of(d))) {
+		*ret_value = json_integer_value(value_of(d));
 		return true;
 	}
-	if (!json_is_real(in(d)))
+	if (!json_is_real(value_of(d)))
 		return false;
-	real = json_real_value(in(d));
+	real = json_real_value(value_of(d));
 	/* -2^63 is a double, 2^63 - 1 is not. */
 	if (!(real >= -0x1p63 && real < 0x1p63) || real != trunc(real))
 		return false;
@@ -270,21 +270,21 @@ bool json_doc_int(const struct json_doc *d, int64_t *ret_value)
 
 bool json_doc_real(const struct json_doc *d, double *ret_value)
 {
-	if (!json_is_number(in(d)))
+	if (!json_is_number(value_of(d)))
 		return false;
-	*ret_value = json_number_value(in(d));
+	*ret_value = json_number_value(value_of(d));
 	return true;
 }
 
 bool json_doc_bool(const struct json_doc *d, bool otherwise)
 {
-	return json_doc_is(d, JSON_DOC_BOOLEAN) ? json_is_true(in(d)) :
+	return json_doc_is(d, JSON_DOC_BOOLEAN) ? json_is_true(value_of(d)) :
 						  otherwise;
 }
 
 bool json_doc_equal(const struct json_doc *a, const struct json_doc *b)
 {
-	return a && b && json_equal(in(a), in(b));
+	return a && b && json_equal(value_of(a), value_of(b));
 }
 
 /* ---- writing ----------------------------------------------------------- */
@@ -292,7 +292,7 @@ bool json_doc_equal(const struct json_doc *a, const struct json_doc *b)
 enum status json_doc_write(const struct json_doc *d, size_t max,
 			   struct json_doc_bytes *ret_bytes)
 {
-	size_t n = json_dumpb(in(d), NULL, 0, DUMP_FLAGS);
+	size_t n = json_dumpb(value_of(d), NULL, 0, DUMP_FLAGS);
 	char *bytes;
 
 	if (n == 0)
@@ -302,7 +302,7 @@ enum status json_doc_write(const struct json_doc *d, size_t max,
 	bytes = malloc(n + 1);
 	if (!bytes)
 		return STATUS_NO_MEMORY;
-	if (json_dumpb(in(d), bytes, n, DUMP_FLAGS) != n) {
+	if (json_dumpb(value_of(d), bytes, n, DUMP_FLAGS) != n) {
 		json_memory_free(bytes);
 		return STATUS_NO_MEMORY;
 	}

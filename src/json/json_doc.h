@@ -56,7 +56,7 @@ void json_doc_free(struct json_doc *d);
 /* True when d is not NULL and of this kind. */
 bool json_doc_is(const struct json_doc *d, enum json_doc_kind kind);
 
-/* The member of an object; NULL when d is no object or has no such member. */
+/* The member of an object; NULL when d is not an object or has no such member. */
 const struct json_doc *json_doc_get(const struct json_doc *d, const char *key);
 
 /* Members of members: "data.metadata.version".  For names without a dot. */
@@ -77,14 +77,14 @@ const void *json_doc_next(const struct json_doc *d, const void *i,
 			  const char **ret_key,
 			  const struct json_doc **ret_value);
 
-/* The bytes of a string, NUL-terminated, or NULL when d is no string or holds
+/* The bytes of a string, NUL-terminated, or NULL when d is not a string or holds
  * a NUL.  For values that are no secret. */
 const char *json_doc_text(const struct json_doc *d);
 
-/* Bytes of a string, NULs counted; 0 when it is none. */
+/* Bytes of a string, NULs counted; 0 when it is not one. */
 size_t json_doc_text_len(const struct json_doc *d);
 
-/* Copy a string that is no secret into an array; STATUS_NOT_FOUND when d is
+/* Copy a string that is not secret into an array; STATUS_NOT_FOUND when d is
  * NULL or no string, STATUS_LIMIT when it does not fit or holds a NUL.  dst is
  * "" after a failure. */
 enum status json_doc_copy(const struct json_doc *d, char *dst, size_t size);
@@ -100,7 +100,7 @@ bool json_doc_int(const struct json_doc *d, int64_t *ret_value);
 /* The number, when d is an integer or a real (AWS's timestamps); else false. */
 bool json_doc_real(const struct json_doc *d, double *ret_value);
 
-/* The boolean's value; `otherwise` when d is none. */
+/* The boolean's value; `otherwise` when d is not one. */
 bool json_doc_bool(const struct json_doc *d, bool otherwise);
 
 /* Deep equality, keys in any order. */

@@ -36,7 +36,7 @@ void lite_close(struct lite *db)
 
 /* --- writing ------------------------------------------------------------ */
 
-static enum status writable(const struct lite *db, struct reason *why)
+static enum status check_writable(const struct lite *db, struct reason *why)
 {
 	if (!db->read_only)
 		return STATUS_OK;
@@ -48,7 +48,7 @@ enum status lite_write(struct lite *db, lite_fn *fn, void *arg,
 		       struct reason *why)
 {
 	struct lite_job j = { .fn = fn, .arg = arg, .why = why };
-	enum status st = writable(db, why);
+	enum status st = check_writable(db, why);
 	bool gone;
 
 	if (st != STATUS_OK)
@@ -68,14 +68,14 @@ enum status lite_write_reserved(struct lite *db, lite_fn *fn, void *arg,
 	struct lite_job j = {
 		.fn = fn, .arg = arg, .why = why, .reserved = true
 	};
-	enum status st = writable(db, why);
+	enum status st = check_writable(db, why);
 
 	return st == STATUS_OK ? lite_group_submit(db, &j) : st;
 }
 
 enum status lite_reserve(struct lite *db, struct reason *why)
 {
-	enum status st = writable(db, why);
+	enum status st = check_writable(db, why);
 
 	if (st != STATUS_OK || db->ballast < 0)
 		return st;
@@ -158,7 +158,7 @@ enum status lite_prepare(struct lite_tx *tx, const char *sql,
 	return lite_conn_prepare(tx, sql, ret, why);
 }
 
-static void bound(struct lite_stmt *s, int rc)
+static void note_bound(struct lite_stmt *s, int rc)
 {
 	if (s->failed == SQLITE_OK)
 		s->failed = rc;
@@ -166,25 +166,26 @@ static void bound(struct lite_stmt *s, int rc)
 
 void lite_bind_text(struct lite_stmt *s, int i, const char *v)
 {
-	bound(s, v ? sqlite3_bind_text(s->raw, i, v, -1, SQLITE_TRANSIENT) :
-		     sqlite3_bind_null(s->raw, i));
+	note_bound(s,
+		   v ? sqlite3_bind_text(s->raw, i, v, -1, SQLITE_TRANSIENT) :
+		       sqlite3_bind_null(s->raw, i));
 }
 
 void lite_bind_int(struct lite_stmt *s, int i, int64_t v)
 {
-	bound(s, sqlite3_bind_int64(s->raw, i, v));
+	note_bound(s, sqlite3_bind_int64(s->raw, i, v));
 }
 
 void lite_bind_blob(struct lite_stmt *s, int i, const void *p, size_t n)
 {
 	/* A NULL pointer would bind NULL, not an empty blob. */
-	bound(s,
-	      sqlite3_bind_blob64(s->raw, i, n ? p : "", n, SQLITE_TRANSIENT));
+	note_bound(s, sqlite3_bind_blob64(s->raw, i, n ? p : "", n,
+					  SQLITE_TRANSIENT));
 }
 
 void lite_bind_null(struct lite_stmt *s, int i)
 {
-	bound(s, sqlite3_bind_null(s->raw, i));
+	note_bound(s, sqlite3_bind_null(s->raw, i));
 }
 
 enum status lite_step(struct lite_stmt *s, struct reason *why)

@@ -16,7 +16,7 @@
 
 #define STAT_BLOCK 512 /* stat(2): st_blocks counts these, always */
 
-static enum status failed(const char *database, int e, struct reason *why)
+static enum status say_failed(const char *database, int e, struct reason *why)
 {
 	enum status st = STATUS_ERROR;
 
@@ -44,7 +44,7 @@ enum status lite_ballast_open(const char *database, int *ret_fd,
 		  0600);
 	free(name);
 	if (fd < 0)
-		return failed(database, errno, why);
+		return say_failed(database, errno, why);
 	if (fstat(fd, &sb) != 0 || !S_ISREG(sb.st_mode) ||
 	    sb.st_uid != geteuid()) {
 		close(fd);
@@ -63,7 +63,7 @@ enum status lite_ballast_fill(const char *database, int fd, size_t n,
 	int e;
 
 	if (fstat(fd, &sb) != 0)
-		return failed(database, errno, why);
+		return say_failed(database, errno, why);
 	if ((size_t)sb.st_size >= n && (size_t)sb.st_blocks * STAT_BLOCK >= n)
 		return STATUS_OK;
 	do
@@ -71,10 +71,10 @@ enum status lite_ballast_fill(const char *database, int fd, size_t n,
 	while (e == EINTR);
 	if (e == 0)
 		return STATUS_OK;
-	/* A part of a reserve helps nobody and takes others' room. */
+	/* A part of a reserve is of no use and takes the room of others. */
 	if (ftruncate(fd, 0) != 0)
-		return failed(database, errno, why);
-	return failed(database, e, why);
+		return say_failed(database, errno, why);
+	return say_failed(database, e, why);
 }
 
 enum status lite_ballast_release(const char *database, int fd,
@@ -83,6 +83,6 @@ enum status lite_ballast_release(const char *database, int fd,
 	/* Not unlink(): another process may hold it open, and then no block
 	 * would come free. */
 	if (ftruncate(fd, 0) != 0)
-		return failed(database, errno, why);
+		return say_failed(database, errno, why);
 	return STATUS_OK;
 }

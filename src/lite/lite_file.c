@@ -208,8 +208,8 @@ enum status lite_file_publish(const char *temporary, const char *path,
 	return st;
 }
 
-static int identify(const char *path, const char *suffix,
-		    struct lite_file *ret_file)
+static int identify_file(const char *path, const char *suffix,
+			 struct lite_file *ret_file)
 {
 	char *name = lite_file_join(path, suffix);
 	struct stat sb;
@@ -231,7 +231,7 @@ static int identify(const char *path, const char *suffix,
 enum status lite_file_identify(const char *path, const char *suffix,
 			       struct lite_file *ret_file, struct reason *why)
 {
-	if (identify(path, suffix, ret_file) != 0)
+	if (identify_file(path, suffix, ret_file) != 0)
 		return reason_set(why, STATUS_ERROR, "%s%s: %s", path, suffix,
 				  strerror(errno));
 	return STATUS_OK;
@@ -242,7 +242,7 @@ enum status lite_file_same(const char *path, const char *suffix,
 {
 	struct lite_file now;
 
-	if (identify(path, suffix, &now) == 0 && now.dev == file->dev &&
+	if (identify_file(path, suffix, &now) == 0 && now.dev == file->dev &&
 	    now.ino == file->ino)
 		return STATUS_OK;
 	return reason_set(why, STATUS_ERROR,

@@ -36,9 +36,9 @@ static enum status run_job(struct lite_tx *c, struct lite_job *j,
 
 /*
  * A COMMIT that failed while it was made durable may still be found in the log
- * by whoever recovers it: nobody can say which.
+ * when the file is recovered: it is unknown which.
  */
-static enum status commit(struct lite_tx *c, struct reason *why)
+static enum status commit_group(struct lite_tx *c, struct reason *why)
 {
 	int rc = sqlite3_exec(c->db, "COMMIT", NULL, NULL, NULL);
 	enum status st;
@@ -75,7 +75,7 @@ static enum status try_group(struct lite *db, struct lite_job *jobs,
 		any = any || j->st == STATUS_OK;
 	}
 	if (st == STATUS_OK && any)
-		st = commit(c, why);
+		st = commit_group(c, why);
 	else if (st == STATUS_OK)
 		st = lite_conn_run(c, "ROLLBACK", why);
 	if (!lite_conn_idle(c))
@@ -118,7 +118,7 @@ static void run_alone(struct lite *db, struct lite_job *j)
 }
 
 /* A group that does not fit, or in which one job broke the transaction, is
- * tried job by job: nobody fails for another. */
+ * tried job by job: no job fails because of another. */
 static void run_group(struct lite *db, struct lite_job *jobs)
 {
 	struct reason why = { "" };
@@ -162,7 +162,7 @@ static struct lite_job *take_jobs(struct lite *db)
 	return jobs;
 }
 
-static void lead(struct lite *db)
+static void lead_group(struct lite *db)
 {
 	struct lite_job *jobs = take_jobs(db), *j, *next;
 
@@ -187,7 +187,7 @@ enum status lite_group_submit(struct lite *db, struct lite_job *j)
 		if (db->leading)
 			pthread_cond_wait(&db->finished, &db->lock);
 		else
-			lead(db);
+			lead_group(db);
 	}
 	pthread_mutex_unlock(&db->lock);
 	return j->st;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* What the files of lite.h share; nobody else includes it. */
+/* What the files behind lite.h share; no other file includes it. */
 #ifndef KEYTURN_LITE_INTERNAL_H
 #define KEYTURN_LITE_INTERNAL_H
 

@@ -49,8 +49,8 @@ static enum status check_wal(struct lite_tx *c, const char *path,
 }
 
 /* What the first connection finds out about the file. */
-static enum status examine(struct lite *db, const struct lite_options *o,
-			   struct lite_tx *c, struct reason *why)
+static enum status examine_file(struct lite *db, const struct lite_options *o,
+				struct lite_tx *c, struct reason *why)
 {
 	int64_t have = 0;
 	enum status st;
@@ -85,7 +85,7 @@ static enum status open_connections(struct lite *db,
 	st = lite_conn_open(o->path, kind, &c, why);
 	if (st != STATUS_OK)
 		return st;
-	st = examine(db, o, c, why);
+	st = examine_file(db, o, c, why);
 	if (st != STATUS_OK) {
 		lite_conn_close(c);
 		return st;

@@ -20,8 +20,8 @@ size_t lite_schema_count(const char *const *schema)
 }
 
 /* Inside a write transaction: run what this file has not seen yet. */
-static enum status migrate(struct lite_tx *c, const struct lite_options *o,
-			   struct reason *why)
+static enum status migrate_in(struct lite_tx *c, const struct lite_options *o,
+			      struct reason *why)
 {
 	int64_t have = 0, n = (int64_t)lite_schema_count(o->schema);
 	char sql[64];
@@ -43,7 +43,7 @@ enum status lite_schema_migrate(struct lite_tx *c, const struct lite_options *o,
 
 	if (st != STATUS_OK)
 		return st;
-	st = migrate(c, o, why);
+	st = migrate_in(c, o, why);
 	if (st == STATUS_OK)
 		st = lite_conn_run(c, "COMMIT", why);
 	if (st != STATUS_OK)

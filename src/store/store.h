@@ -109,7 +109,7 @@ struct store_ops {
 	 * Can this secret be rotated now?  Asks for all that stage(), fetch(),
 	 * promote() and retire() of it will ask of the store and that can be
 	 * found out without writing:
-	 *   - is it ours to write: no replica, rotated and owned by nobody else,
+	 *   - is it ours to write: not a replica, not rotated or owned by another,
 	 *     not marked for deletion; is it there, or may it be made?
 	 *   - are the rights granted that those members use on it?
 	 *   - would something delete by the clock what they write?

@@ -18,7 +18,7 @@
 enum status store_entry_encode(const struct store_entry *e,
 			       struct secret **ret_plain, struct reason *why);
 
-/* STATUS_CORRUPT when plain is no entry.  ret_entry->password is the caller's;
+/* STATUS_CORRUPT when plain is not an entry.  ret_entry->password is the caller's;
  * nothing is touched on failure. */
 enum status store_entry_decode(const struct secret *plain,
 			       struct store_entry *ret_entry,

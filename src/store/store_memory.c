@@ -34,7 +34,7 @@ static struct entry *new_entry(const struct store_memory *m, const char *name)
 	return e;
 }
 
-static void release(struct entry *e)
+static void release_held(struct entry *e)
 {
 	secret_free(e->held);
 	e->held = NULL;
@@ -66,10 +66,10 @@ void store_memory_free(struct store_memory *m)
 		return;
 	while ((e = m->first) != NULL) {
 		m->first = e->next;
-		release(e);
+		release_held(e);
 		free(e);
 	}
-	release(m->spare);
+	release_held(m->spare);
 	free(m->spare);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
@@ -85,7 +85,7 @@ static struct entry *find_entry(struct store_memory *m, const char *name)
 			return e;
 	e = new_entry(m, name);
 	if (!e) {
-		release(m->spare);
+		release_held(m->spare);
 		secret_wipe(m->spare->record, m->size);
 		return m->spare;
 	}
@@ -131,7 +131,7 @@ void store_memory_hold(struct store_memory *m, const char *name, const char *id,
 		return;
 	pthread_mutex_lock(&m->lock);
 	e = find_entry(m, name);
-	release(e);
+	release_held(e);
 	text_copy(e->held_id, sizeof(e->held_id), id);
 	e->held = copy;
 	pthread_mutex_unlock(&m->lock);
@@ -154,6 +154,6 @@ enum status store_memory_held(struct store_memory *m, const char *name,
 void store_memory_release(struct store_memory *m, const char *name)
 {
 	pthread_mutex_lock(&m->lock);
-	release(find_entry(m, name));
+	release_held(find_entry(m, name));
 	pthread_mutex_unlock(&m->lock);
 }

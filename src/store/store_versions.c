@@ -14,8 +14,8 @@ static struct store_version *find_id(struct store_state *s, const char *id)
 	return (struct store_version *)store_find_id(s, id);
 }
 
-static void relabel(struct store_state *s, enum store_label from,
-		    enum store_label to)
+static void move_label(struct store_state *s, enum store_label from,
+		       enum store_label to)
 {
 	struct store_version *v =
 		(struct store_version *)store_find_label(s, from);
@@ -114,7 +114,7 @@ void store_versions_stage(struct store_state *s, const char *id, int64_t now_us,
 				   .created_us = now_us };
 
 	text_copy(v.id, sizeof(v.id), id);
-	relabel(s, STORE_LABEL_PENDING, STORE_LABEL_RING);
+	move_label(s, STORE_LABEL_PENDING, STORE_LABEL_RING);
 	store_versions_prune(s, ring);
 	if (s->n < STORE_VERSIONS_MAX)
 		put_in_front(s, v);
@@ -125,8 +125,8 @@ void store_versions_promote(struct store_state *s, const char *id)
 	struct store_version v = *find_id(s, id);
 
 	store_versions_drop(s, id);
-	relabel(s, STORE_LABEL_PREVIOUS, STORE_LABEL_RING);
-	relabel(s, STORE_LABEL_CURRENT, STORE_LABEL_PREVIOUS);
+	move_label(s, STORE_LABEL_PREVIOUS, STORE_LABEL_RING);
+	move_label(s, STORE_LABEL_CURRENT, STORE_LABEL_PREVIOUS);
 	v.label = STORE_LABEL_CURRENT;
 	v.lived = true;
 	put_in_front(s, v);

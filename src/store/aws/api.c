@@ -36,7 +36,7 @@ static enum store_aws_api_fault fault_of(const char *type)
 }
 
 /* Of an answer that came from the middle of a write nothing is known. */
-static enum status lost(const struct operation *o)
+static enum status status_of_lost(const struct operation *o)
 {
 	return o->kind == STORE_AWS_API_READ ? STATUS_STORE_UNAVAILABLE :
 					       STATUS_UNKNOWN;
@@ -51,7 +51,7 @@ static bool is_denied(const char *type)
 	       strcmp(type, "OptInRequired") == 0;
 }
 
-/* A missing right to the key is no exception of its own: the words tell. */
+/* A missing right to the key has no exception of its own: the message tells. */
 static bool is_encryption(const char *type, const struct http_response *r)
 {
 	return (is_denied(type) && strstr(r->body, "Access to KMS")) ||
@@ -65,8 +65,9 @@ static const char *request_id(const struct http_response *r)
 	return r->request_id[0] ? r->request_id : "none";
 }
 
-static enum status refuse(const struct operation *o, const char *type,
-			  const struct http_response *r, struct reason *why)
+static enum status refuse_operation(const struct operation *o, const char *type,
+				    const struct http_response *r,
+				    struct reason *why)
 {
 	const char *id = request_id(r);
 
@@ -109,9 +110,10 @@ static enum status refuse(const struct operation *o, const char *type,
 			  o->secret, type, id);
 }
 
-/* An answer that is no success. */
-static enum status judge(const struct operation *o, const char *type,
-			 const struct http_response *r, struct reason *why)
+/* An answer that is not a success. */
+static enum status judge_answer(const struct operation *o, const char *type,
+				const struct http_response *r,
+				struct reason *why)
 {
 	if (aws_call_is_throttling(type) || r->code == 429)
 		return reason_set(why, STATUS_STORE_UNAVAILABLE,
@@ -126,7 +128,7 @@ static enum status judge(const struct operation *o, const char *type,
 	    strcmp(type, "InternalFailure") == 0 ||
 	    strcmp(type, "RequestTimeoutException") == 0)
 		return reason_set(
-			why, lost(o),
+			why, status_of_lost(o),
 			"Secrets Manager in %s failed in %s of %s (%d, "
 			"request %s)",
 			o->a->region, o->action, o->secret, r->code,
@@ -134,23 +136,24 @@ static enum status judge(const struct operation *o, const char *type,
 	/* A proxy's page, a redirect: not Secrets Manager. */
 	if (!*type)
 		return reason_set(
-			why, lost(o),
+			why, status_of_lost(o),
 			"what answers %s of %s is not Secrets Manager "
 			"(%d): look at endpoint and proxies",
 			o->action, o->secret, r->code);
-	return refuse(o, type, r, why);
+	return refuse_operation(o, type, r, why);
 }
 
-static enum status take(const struct operation *o,
-			const struct http_response *r, const char *type,
-			struct json_doc **ret_answer,
-			enum store_aws_api_fault *ret_fault, struct reason *why)
+static enum status take_answer(const struct operation *o,
+			       const struct http_response *r, const char *type,
+			       struct json_doc **ret_answer,
+			       enum store_aws_api_fault *ret_fault,
+			       struct reason *why)
 {
 	struct json_doc *d = NULL;
 
 	if (r->code != 200) {
 		*ret_fault = fault_of(type);
-		return judge(o, type, r, why);
+		return judge_answer(o, type, r, why);
 	}
 	/* TagResource answers with nothing at all. */
 	if (r->body_n == 0 && (d = json_out_object().doc) != NULL) {
@@ -161,7 +164,7 @@ static enum status take(const struct operation *o,
 	    !json_doc_is(d, JSON_DOC_OBJECT)) {
 		json_doc_free(d);
 		return reason_set(
-			why, lost(o),
+			why, status_of_lost(o),
 			"the answer to %s of %s is not a JSON object: is %s "
 			"Secrets Manager?",
 			o->action, o->secret, o->a->endpoint.host);
@@ -170,10 +173,12 @@ static enum status take(const struct operation *o,
 	return STATUS_OK;
 }
 
-static enum status post(const struct operation *o,
-			const struct json_doc_bytes *body,
-			const struct aws_key *key, struct http_response *ret,
-			char type[AWS_CALL_TYPE_SIZE], struct reason *why)
+static enum status post_operation(const struct operation *o,
+				  const struct json_doc_bytes *body,
+				  const struct aws_key *key,
+				  struct http_response *ret,
+				  char type[AWS_CALL_TYPE_SIZE],
+				  struct reason *why)
 {
 	char target[64];
 	const struct aws_call c = {
@@ -192,7 +197,7 @@ static enum status post(const struct operation *o,
 	snprintf(target, sizeof(target), "secretsmanager.%s", o->action);
 	s = aws_call_post(&o->a->wire, &c, ret, type, why);
 	if (s == STATUS_UNKNOWN)
-		s = lost(o);
+		s = status_of_lost(o);
 	return s;
 }
 
@@ -232,7 +237,7 @@ enum status store_aws_api_do(struct store_aws_api *a, const char *action,
 		if (s != STATUS_OK)
 			break;
 		http_response_free(&r);
-		s = post(&o, &bytes, &key, &r, type, why);
+		s = post_operation(&o, &bytes, &key, &r, type, why);
 		/* A key that ended early is renewed once. */
 		if (s != STATUS_OK || !aws_call_is_bad_key(type) ||
 		    !aws_credentials_refused(a->credentials, &key))
@@ -240,7 +245,7 @@ enum status store_aws_api_do(struct store_aws_api *a, const char *action,
 		aws_key_clear(&key);
 	}
 	if (s == STATUS_OK)
-		s = take(&o, &r, type, ret_answer, ret_fault, why);
+		s = take_answer(&o, &r, type, ret_answer, ret_fault, why);
 	aws_key_clear(&key);
 	http_response_free(&r);
 	json_doc_bytes_free(&bytes);

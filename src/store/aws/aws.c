@@ -16,7 +16,7 @@
 #include "store/store_memory.h"
 #include "store/store_refuse.h"
 
-static enum status canary(struct store *store, struct reason *why)
+static enum status check_canary(struct store *store, struct reason *why)
 {
 	struct store_aws *s = (struct store_aws *)store;
 	struct aws_key key = { .id = "" };
@@ -43,7 +43,7 @@ static void close_store(struct store *store)
 
 static const struct store_ops ops = {
 	.type = "aws",
-	.canary = canary,
+	.canary = check_canary,
 	.ready = store_aws_label_ready,
 	.describe = store_aws_read_describe,
 	.fetch = store_aws_read_fetch,

@@ -19,7 +19,7 @@
  * that neither made it nor is told by the tags that there are none.
  *
  * Whether we may move AWSCURRENT is asked before a secret's first rotation
- * (store_aws_label.c); the tags tell later ones that we did.
+ * (label.c); the tags tell later ones that we did.
  *
  * The canary of this store is its credentials: a secret made and deleted for
  * each would cost money, and the first step that a rotation takes after it is

@@ -43,8 +43,8 @@ enum status store_aws_content_read(const struct json_doc *answer,
 }
 
 /* A key that is not there is "". */
-static bool take(const struct json_doc *content, const char *key, char *dst,
-		 size_t size)
+static bool copy_field(const struct json_doc *content, const char *key,
+		       char *dst, size_t size)
 {
 	const struct json_doc *d = json_doc_get(content, key);
 	int64_t number;
@@ -64,11 +64,11 @@ enum status store_aws_content_entry(const struct json_doc *content,
 	struct store_entry e = { .password = NULL };
 	enum status s;
 
-	if (!take(content, "engine", e.engine, sizeof(e.engine)) ||
-	    !take(content, "host", e.host, sizeof(e.host)) ||
-	    !take(content, "port", e.port, sizeof(e.port)) ||
-	    !take(content, "dbname", e.dbname, sizeof(e.dbname)) ||
-	    !take(content, "username", e.username, sizeof(e.username)))
+	if (!copy_field(content, "engine", e.engine, sizeof(e.engine)) ||
+	    !copy_field(content, "host", e.host, sizeof(e.host)) ||
+	    !copy_field(content, "port", e.port, sizeof(e.port)) ||
+	    !copy_field(content, "dbname", e.dbname, sizeof(e.dbname)) ||
+	    !copy_field(content, "username", e.username, sizeof(e.username)))
 		return reason_set(why, STATUS_CORRUPT,
 				  "the value of %s has an engine, host, port, "
 				  "dbname or username that is too long or no "

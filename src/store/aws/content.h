@@ -19,7 +19,7 @@ enum status store_aws_content_entry(const struct json_doc *content,
 				    struct reason *why);
 
 /* Does it have all of our fields as strings, and no other key?  Then it may be
- * made anew from an entry that has all of them. */
+ * made from an entry that has all of them. */
 bool store_aws_content_is_plain(const struct json_doc *content);
 
 /* Put the entry's fields in; an empty one leaves what is there, a port that was

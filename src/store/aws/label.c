@@ -12,9 +12,11 @@
 #include "store/aws/tag.h"
 #include "store/store_refuse.h"
 
-static enum status move(struct store_aws *s, const char *name,
-			const char *label, const char *to, const char *from,
-			enum store_aws_api_fault *ret_fault, struct reason *why)
+static enum status move_stage(struct store_aws *s, const char *name,
+			      const char *label, const char *to,
+			      const char *from,
+			      enum store_aws_api_fault *ret_fault,
+			      struct reason *why)
 {
 	const char *pairs[7] = { "VersionStage", label };
 	struct json_doc *answer = NULL;
@@ -53,7 +55,7 @@ enum status store_aws_label_may_move(struct store_aws *s, const char *name,
 				     struct reason *why)
 {
 	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
-	char nobody[RANDOM_UUID_SIZE];
+	char unused[RANDOM_UUID_SIZE];
 	struct store_aws_state state;
 	struct reason said = { "" };
 	enum status st;
@@ -62,10 +64,10 @@ enum status store_aws_label_may_move(struct store_aws *s, const char *name,
 	    (store_aws_known_recall(s->known, name, NULL, &state) &&
 	     state.ours))
 		return STATUS_OK;
-	st = random_uuid(s->api.wire.random, nobody);
+	st = random_uuid(s->api.wire.random, unused);
 	if (st != STATUS_OK)
 		return reason_set(why, st, "no randomness");
-	st = move(s, name, "AWSCURRENT", nobody, NULL, &fault, &said);
+	st = move_stage(s, name, "AWSCURRENT", unused, NULL, &fault, &said);
 	if (st == STATUS_REFUSED && fault == STORE_AWS_API_OTHER)
 		return reason_set(why, st, "%s", said.text);
 	if (fault == STORE_AWS_API_ABSENT || fault == STORE_AWS_API_INVALID)
@@ -73,8 +75,8 @@ enum status store_aws_label_may_move(struct store_aws *s, const char *name,
 	return STATUS_OK;
 }
 
-static enum status conflict(struct store_aws *s, const char *name,
-			    struct reason *why)
+static enum status refuse_conflict(struct store_aws *s, const char *name,
+				   struct reason *why)
 {
 	return reason_set(why, STATUS_CONFLICT,
 			  "the labels of %s%s were moved by somebody else",
@@ -95,7 +97,7 @@ static enum status promoted_already(struct store_aws *s, const char *name,
 		return STATUS_UNKNOWN;
 	v = store_find_id(&state.state, id);
 	if (!v || v->label != STORE_LABEL_CURRENT)
-		return conflict(s, name, why);
+		return refuse_conflict(s, name, why);
 	if (store_aws_known_owes(s->known, name, id))
 		store_aws_tag_announce(s, name, id);
 	if (ret_state)
@@ -109,11 +111,11 @@ static void drop_placeholder(struct store_aws *s, const char *name)
 {
 	enum store_aws_api_fault fault;
 
-	move(s, name, "AWSPREVIOUS", NULL, STORE_AWS_STATE_PLACEHOLDER, &fault,
-	     NULL);
+	move_stage(s, name, "AWSPREVIOUS", NULL, STORE_AWS_STATE_PLACEHOLDER,
+		   &fault, NULL);
 }
 
-/* To a version that is no news: the database was restored, or somebody else
+/* To a version that is not new: the database was restored, or somebody else
  * moved CURRENT on. */
 static bool is_move_back(struct store_aws *s, const char *name, const char *id)
 {
@@ -150,7 +152,7 @@ enum status store_aws_label_promote(struct store *store, const char *name,
 	if (st == STATUS_OK) {
 		back = is_move_back(s, name, id);
 		store_aws_known_owe(s->known, name, id);
-		st = move(s, name, "AWSCURRENT", to, from, &fault, why);
+		st = move_stage(s, name, "AWSCURRENT", to, from, &fault, why);
 	}
 	if (fault == STORE_AWS_API_INVALID) {
 		st = promoted_already(s, name, id, ret_state, why);
@@ -170,8 +172,8 @@ enum status store_aws_label_promote(struct store *store, const char *name,
 	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
 }
 
-static void retired(struct store_aws_state *state, const char *id,
-		    int64_t now_us)
+static void retire_in(struct store_aws_state *state, const char *id,
+		      int64_t now_us)
 {
 	(void)now_us;
 	store_aws_state_retired(state, id);
@@ -192,17 +194,17 @@ enum status store_aws_label_retire(struct store *store, const char *name,
 	if (st == STATUS_NOT_FOUND)
 		st = STATUS_REFUSED;
 	if (st == STATUS_OK)
-		st = move(s, name, "AWSPENDING", NULL, from, &fault, why);
+		st = move_stage(s, name, "AWSPENDING", NULL, from, &fault, why);
 	if (fault == STORE_AWS_API_INVALID) {
 		/* It does not have the label (any more). */
 		st = store_aws_read_labels(s, name, &state, why);
 		v = st == STATUS_OK ? store_find_id(&state.state, id) : NULL;
 		if (v)
-			st = conflict(s, name, why);
+			st = refuse_conflict(s, name, why);
 		else if (st == STATUS_OK && ret_state)
 			*ret_state = state.state;
 	} else if (st == STATUS_OK) {
-		st = store_aws_read_after(s, name, revision, retired, id,
+		st = store_aws_read_after(s, name, revision, retire_in, id,
 					  ret_state, why);
 	}
 	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);

@@ -155,7 +155,7 @@ static enum status add_history(struct store_aws *s, const char *name,
 /*
  * The labels are one call, the history is a second one that a rotation in the
  * steady state does not need.  So the first answer leaves it out and says so,
- * unless something is open; who misses a version in it asks again.
+ * unless something is open; a caller that misses a version asks again.
  */
 enum status store_aws_read_describe(struct store *store, const char *name,
 				    struct store_state *ret_state,

@@ -66,7 +66,7 @@ static struct json_out first_request(struct store_aws *s, const char *secret,
 	return body;
 }
 
-/* A secret that is new, or has no version: the first one is no password. */
+/* A secret that is new, or has no version: the first one has no password. */
 static enum status begin_secret(struct store_aws *s, const char *name,
 				const char *secret,
 				const struct store_entry *entry, bool exists,
@@ -105,8 +105,9 @@ static enum status begin_secret(struct store_aws *s, const char *name,
 }
 
 /* Nothing of CURRENT would be left in a version that is made of the entry? */
-static bool is_made_anew(struct store_aws *s, const char *name,
-			 const char *revision, const struct store_entry *e)
+static bool is_made_from_entry(struct store_aws *s, const char *name,
+			       const char *revision,
+			       const struct store_entry *e)
 {
 	struct store_aws_state state;
 
@@ -127,7 +128,7 @@ static enum status read_base(struct store_aws *s, const char *name,
 	store_aws_known_left(s->known, name, real);
 	if (real[0]) {
 		st = store_aws_read_content(s, name, real, ret, why);
-		/* Of what is no object there are no keys to keep. */
+		/* A value that is not an object has no keys to keep. */
 		if (st != STATUS_CORRUPT && st != STATUS_NOT_FOUND)
 			return st;
 	}
@@ -137,7 +138,7 @@ static enum status read_base(struct store_aws *s, const char *name,
 	*ret = store_aws_known_recall_content(s->known, name, real);
 	if (*ret)
 		return STATUS_OK;
-	if (!is_made_anew(s, name, revision, entry))
+	if (!is_made_from_entry(s, name, revision, entry))
 		return store_aws_read_content(s, name, real, ret, why);
 	*ret = json_out_object().doc;
 	return *ret ? STATUS_OK : reason_no_memory(why);

@@ -75,7 +75,7 @@ static void sort_versions(struct store_state *s)
 	}
 }
 
-static void finish(struct store_aws_state *s)
+static void finish_state(struct store_aws_state *s)
 {
 	struct text t = text_make(8192);
 	unsigned char hash[DIGEST_SIZE] = { 0 };
@@ -168,7 +168,7 @@ void store_aws_state_staged(struct store_aws_state *s, const char *id,
 	drop_version(s, store_find_id(&s->state, id));
 	store_versions_stage(&s->state, id, now_us, STORE_RING_MAX);
 	s->exists = true;
-	finish(s);
+	finish_state(s);
 }
 
 void store_aws_state_promoted(struct store_aws_state *s, const char *id,
@@ -192,13 +192,13 @@ void store_aws_state_promoted(struct store_aws_state *s, const char *id,
 	text_copy(s->current, sizeof(s->current), current);
 	s->plain = false; /* not told of this one */
 	s->left[0] = '\0';
-	finish(s);
+	finish_state(s);
 }
 
 void store_aws_state_retired(struct store_aws_state *s, const char *id)
 {
 	drop_version(s, store_find_id(&s->state, id));
-	finish(s);
+	finish_state(s);
 }
 
 bool store_aws_state_is_open(const struct store_aws_state *s)
@@ -353,7 +353,7 @@ enum status store_aws_state_read(const struct json_doc *described,
 			return st;
 	}
 	read_tags(s, described);
-	finish(s);
+	finish_state(s);
 	return STATUS_OK;
 }
 
@@ -403,5 +403,5 @@ void store_aws_state_history(struct store_aws_state *s,
 			add_old(s, id,
 				read_time(json_doc_get(v, "CreatedDate")));
 	}
-	finish(s);
+	finish_state(s);
 }

@@ -51,13 +51,14 @@ static const char *const schema[] = {
 	" id TEXT PRIMARY KEY NOT NULL,"
 	" sealed BLOB NOT NULL"
 	") STRICT;",
-	/* Has it ever been CURRENT?  Of those from before nobody knows. */
+	/* Was it ever CURRENT?  Unknown of those from before: then it may
+	 * have been. */
 	"ALTER TABLE version ADD COLUMN lived INTEGER NOT NULL DEFAULT 1;", NULL
 };
 
 /* Who may write one secret may write all: the canary has told. */
-static enum status ready(struct store *store, const char *name,
-			 struct reason *why)
+static enum status check_ready(struct store *store, const char *name,
+			       struct reason *why)
 {
 	(void)store;
 	return store_refuse_name(name, why);
@@ -78,7 +79,7 @@ static void close_store(struct store *store)
 static const struct store_ops ops = {
 	.type = "local",
 	.canary = store_local_canary,
-	.ready = ready,
+	.ready = check_ready,
 	.describe = store_local_read_describe,
 	.fetch = store_local_read_fetch,
 	.stage = store_local_stage,

@@ -57,7 +57,7 @@ static enum status find_repeat(struct lite_tx *tx, struct store_local_change *c,
 }
 
 /* The content stands there already.  A PENDING that is staged again under the
- * present revision moves it: whoever read it before shall not stage over what
+ * present revision moves it: a rotator that read it before must not stage over what
  * is about to be applied again. */
 static enum status stage_again(struct lite_tx *tx, struct store_local_change *c,
 			       struct reason *why)

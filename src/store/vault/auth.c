@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Tokens: obtained by the configured method, renewed before they expire, and
- * obtained anew when Vault does not take them any more.  Must never unwrap a
+ * obtained again when Vault does not accept them any more.  Must never unwrap a
  * secret_id whose wrapping somebody else could have made.
  */
 #include "store/vault/auth.h"
@@ -46,7 +46,7 @@ struct store_vault_auth {
 
 /* ---- setting up -------------------------------------------------------- */
 
-static bool keep(const char *value, char **ret)
+static bool keep_text(const char *value, char **ret)
 {
 	*ret = strdup(value ? value : "");
 	return *ret != NULL;
@@ -155,10 +155,11 @@ enum status store_vault_auth_new(const struct store_vault_options *o,
 	if (!mount || !mount[strspn(mount, "/")])
 		mount = method_names[m];
 	if (!keep_mount(mount, &a->mount) ||
-	    !keep(o->token_from, &a->token_from) ||
-	    !keep(o->secret_id_from, &a->secret_id_from) ||
-	    !keep(o->jwt_from, &a->jwt_from) ||
-	    !keep(o->role_id, &a->role_id) || !keep(o->auth_role, &a->role)) {
+	    !keep_text(o->token_from, &a->token_from) ||
+	    !keep_text(o->secret_id_from, &a->secret_id_from) ||
+	    !keep_text(o->jwt_from, &a->jwt_from) ||
+	    !keep_text(o->role_id, &a->role_id) ||
+	    !keep_text(o->auth_role, &a->role)) {
 		store_vault_auth_free(a);
 		return reason_no_memory(why);
 	}
@@ -231,9 +232,10 @@ static enum status take_auth(struct store_vault *v, struct store_vault_auth *a,
 
 /* ---- wrapped secret_id ------------------------------------------------- */
 
-static enum status post(struct store_vault *v, const char *path,
-			const struct secret *token, struct json_out *body,
-			struct store_vault_answer *ret, struct reason *why)
+static enum status post_login(struct store_vault *v, const char *path,
+			      const struct secret *token, struct json_out *body,
+			      struct store_vault_answer *ret,
+			      struct reason *why)
 {
 	const struct store_vault_request r = {
 		.method = "POST",
@@ -246,7 +248,7 @@ static enum status post(struct store_vault *v, const char *path,
 	enum status s = store_vault_call(v, &r, ret, why);
 
 	json_out_free(body);
-	/* Whether a login happened matters to nobody. */
+	/* It does not matter whether the login took place. */
 	return s == STATUS_UNKNOWN ? STATUS_STORE_UNAVAILABLE : s;
 }
 
@@ -265,7 +267,7 @@ static enum status check_wrapping(struct store_vault *v,
 	snprintf(expected, sizeof(expected), "auth/%s/role/%s/secret-id",
 		 a->mount, a->role);
 	json_out_secret(&body, "token", wrapping);
-	s = post(v, "sys/wrapping/lookup", NULL, &body, &answer, why);
+	s = post_login(v, "sys/wrapping/lookup", NULL, &body, &answer, why);
 	if (s != STATUS_OK)
 		return s;
 	made_by =
@@ -285,16 +287,18 @@ static enum status check_wrapping(struct store_vault *v,
 	return s;
 }
 
-static enum status unwrap(struct store_vault *v, struct store_vault_auth *a,
-			  const struct secret *wrapping, struct reason *why)
+static enum status unwrap_secret_id(struct store_vault *v,
+				    struct store_vault_auth *a,
+				    const struct secret *wrapping,
+				    struct reason *why)
 {
 	struct json_out empty = json_out_object();
 	struct store_vault_answer answer = { 0 };
 	enum status s = check_wrapping(v, a, wrapping, why);
 
 	if (s == STATUS_OK)
-		s = post(v, "sys/wrapping/unwrap", wrapping, &empty, &answer,
-			 why);
+		s = post_login(v, "sys/wrapping/unwrap", wrapping, &empty,
+			       &answer, why);
 	json_out_free(&empty);
 	if (s != STATUS_OK)
 		return s;
@@ -324,7 +328,7 @@ static enum status read_secret_id(struct store_vault *v,
 		*ret = content;
 		return s;
 	}
-	s = unwrap(v, a, content, why);
+	s = unwrap_secret_id(v, a, content, why);
 	secret_free(content);
 	return s == STATUS_OK ? secret_copy(a->secret_id, ret) : s;
 }
@@ -408,8 +412,8 @@ static enum status explain_login(const struct store_vault *v,
 			  hints[a->method]);
 }
 
-static enum status login(struct store_vault *v, struct store_vault_auth *a,
-			 struct reason *why)
+static enum status log_in(struct store_vault *v, struct store_vault_auth *a,
+			  struct reason *why)
 {
 	struct store_vault_answer answer = { 0 };
 	struct json_out body = json_out_object();
@@ -421,7 +425,7 @@ static enum status login(struct store_vault *v, struct store_vault_auth *a,
 		return s == STATUS_CONFIG ? STATUS_REFUSED : s;
 	}
 	snprintf(path, sizeof(path), "auth/%s/login", a->mount);
-	s = post(v, path, NULL, &body, &answer, why);
+	s = post_login(v, path, NULL, &body, &answer, why);
 	if (s != STATUS_OK)
 		return s;
 	s = answer.code == 200 ? take_auth(v, a, answer.doc, why) :
@@ -430,7 +434,7 @@ static enum status login(struct store_vault *v, struct store_vault_auth *a,
 	return s;
 }
 
-/* How long a token that we were given lives.  Not being told is no error: the
+/* How long a token that we were given lives.  It is not an error not to be told: the
  * default policy may have been taken from it. */
 static enum status look_up(struct store_vault *v, struct store_vault_auth *a,
 			   struct reason *why)
@@ -457,14 +461,14 @@ static enum status look_up(struct store_vault *v, struct store_vault_auth *a,
 	return STATUS_OK;
 }
 
-static enum status obtain(struct store_vault *v, struct store_vault_auth *a,
-			  struct reason *why)
+static enum status obtain_token(struct store_vault *v,
+				struct store_vault_auth *a, struct reason *why)
 {
 	struct secret *token = NULL;
 	enum status s;
 
 	if (a->method != TOKEN)
-		return login(v, a, why);
+		return log_in(v, a, why);
 	s = secret_source_read(a->token_from, TOKEN_VARIABLE, true, &token,
 			       why);
 	if (s == STATUS_OK && strchr("\"'", secret_bytes(token)[0])) {
@@ -482,7 +486,7 @@ static enum status obtain(struct store_vault *v, struct store_vault_auth *a,
 }
 
 /* A renewal that fails is followed by a login, so it has no words. */
-static bool renew(struct store_vault *v, struct store_vault_auth *a)
+static bool renew_token(struct store_vault *v, struct store_vault_auth *a)
 {
 	struct store_vault_answer answer = { 0 };
 	struct json_out empty;
@@ -491,7 +495,8 @@ static bool renew(struct store_vault *v, struct store_vault_auth *a)
 	if (!a->renewable)
 		return false;
 	empty = json_out_object();
-	s = post(v, "auth/token/renew-self", a->token, &empty, &answer, NULL);
+	s = post_login(v, "auth/token/renew-self", a->token, &empty, &answer,
+		       NULL);
 	if (s == STATUS_OK && answer.code == 200)
 		s = take_auth(v, a, answer.doc, NULL);
 	else
@@ -509,9 +514,9 @@ static enum status renew_or_obtain(struct store_vault *v,
 	enum status s;
 	int64_t now;
 
-	if (renew(v, a))
+	if (renew_token(v, a))
 		return STATUS_OK;
-	s = a->method == TOKEN ? STATUS_REFUSED : obtain(v, a, why);
+	s = a->method == TOKEN ? STATUS_REFUSED : obtain_token(v, a, why);
 	now = now_boot(v->now);
 	if (s == STATUS_OK || now >= a->expires_us)
 		return s;
@@ -537,9 +542,9 @@ static enum status token_for(struct store_vault *v, const struct secret *old,
 	now = now_boot(v->now);
 	obtained = a->token ? a->obtained_us : -1;
 	if (!a->token || (old && secret_equal(old, a->token)))
-		s = obtain(v, a, why);
+		s = obtain_token(v, a, why);
 	else if (now >= a->expires_us)
-		s = obtain(v, a, why);
+		s = obtain_token(v, a, why);
 	else if (now >= a->renew_us)
 		s = renew_or_obtain(v, a, why);
 	if (s == STATUS_OK)
@@ -617,6 +622,7 @@ void store_vault_auth_revoke(struct store_vault *v)
 	    now_boot(v->now) >= a->expires_us)
 		return;
 	empty = json_out_object();
-	post(v, "auth/token/revoke-self", a->token, &empty, &answer, NULL);
+	post_login(v, "auth/token/revoke-self", a->token, &empty, &answer,
+		   NULL);
 	store_vault_call_free(&answer);
 }

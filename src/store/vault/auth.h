@@ -11,7 +11,7 @@ enum status store_vault_auth_new(const struct store_vault_options *o,
 void store_vault_auth_free(struct store_vault_auth *a);
 
 /* store_vault_call() with a token, which is obtained, renewed or, after a 403,
- * obtained anew and the request repeated once: a 403 has no effect.
+ * obtained again and the request repeated once: a 403 has no effect.
  * STATUS_REFUSED: Vault does not know the token. */
 enum status store_vault_auth_call(struct store_vault *v,
 				  const struct store_vault_request *r,

@@ -25,7 +25,7 @@ void store_vault_call_free(struct store_vault_answer *a)
 /* ---- retries ----------------------------------------------------------- */
 
 /* These answers mean that nothing was done. */
-static bool undone(int code)
+static bool is_undone(int code)
 {
 	return code == 412 || code == 429 || code == 503;
 }
@@ -33,14 +33,14 @@ static bool undone(int code)
 static bool again_read(void *arg, const struct http_response *r)
 {
 	(void)arg;
-	return undone(r->code) || r->code == 500 || r->code == 502 ||
+	return is_undone(r->code) || r->code == 500 || r->code == 502 ||
 	       r->code == 504;
 }
 
 static bool again_write(void *arg, const struct http_response *r)
 {
 	(void)arg;
-	return undone(r->code);
+	return is_undone(r->code);
 }
 
 static struct http_retry retry_for(const struct store_vault_request *r,
@@ -58,7 +58,7 @@ static struct http_retry retry_for(const struct store_vault_request *r,
 
 /* ---- answers ----------------------------------------------------------- */
 
-static bool mentions(const struct json_doc *d, const char *words)
+static bool has_error(const struct json_doc *d, const char *words)
 {
 	const struct json_doc *errors = json_doc_get(d, "errors");
 	const char *text;
@@ -109,16 +109,16 @@ static enum status take_body(const struct store_vault *v,
 		json_doc_free(a.doc);
 		return no_vault(v, false, r, why);
 	}
-	a.upgrading = r->code == 400 && mentions(a.doc, "Upgrading from");
+	a.upgrading = r->code == 400 && has_error(a.doc, "Upgrading from");
 	*ret_answer = a;
 	return STATUS_OK;
 }
 
-static enum status judge(const struct store_vault *v,
-			 const struct store_vault_request *req,
-			 const struct http_response *r,
-			 struct store_vault_answer *ret_answer,
-			 struct reason *why)
+static enum status judge_answer(const struct store_vault *v,
+				const struct store_vault_request *req,
+				const struct http_response *r,
+				struct store_vault_answer *ret_answer,
+				struct reason *why)
 {
 	enum status s = STATUS_STORE_UNAVAILABLE;
 
@@ -178,8 +178,9 @@ static size_t find_address(const struct store_vault *v, const char *location)
 	return v->n_addresses;
 }
 
-static enum status redirected(const struct store_vault *v,
-			      const struct http_response *r, struct reason *why)
+static enum status refuse_redirect(const struct store_vault *v,
+				   const struct http_response *r,
+				   struct reason *why)
 {
 	struct http_url to = { .host = "another host" };
 
@@ -240,9 +241,9 @@ static enum status send_to(struct store_vault *v, size_t address,
 }
 
 /* In the words of store.h; the peer's certificate is a definite no. */
-static enum status translate(const struct store_vault *v,
-			     const struct store_vault_request *r, enum status s,
-			     struct reason *why)
+static enum status translate_status(const struct store_vault *v,
+				    const struct store_vault_request *r,
+				    enum status s, struct reason *why)
 {
 	switch (s) {
 	case STATUS_CONFIG:
@@ -294,14 +295,14 @@ static enum status send_to_one(struct store_vault *v,
 		if (outcome != HTTP_NOT_SENT)
 			break;
 	}
-	return s == STATUS_OK ? s : translate(v, r, s, why);
+	return s == STATUS_OK ? s : translate_status(v, r, s, why);
 }
 
-static enum status follow(struct store_vault *v,
-			  const struct store_vault_request *r,
-			  const struct json_doc_bytes *body,
-			  struct store_vault_answer *ret_answer,
-			  struct reason *why)
+static enum status follow_redirects(struct store_vault *v,
+				    const struct store_vault_request *r,
+				    const struct json_doc_bytes *body,
+				    struct store_vault_answer *ret_answer,
+				    struct reason *why)
 {
 	struct http_response response = { 0 };
 	enum status s = STATUS_OK;
@@ -313,12 +314,12 @@ static enum status follow(struct store_vault *v,
 		if (s != STATUS_OK)
 			break;
 		if (response.code != 307 && response.code != 308) {
-			s = judge(v, r, &response, ret_answer, why);
+			s = judge_answer(v, r, &response, ret_answer, why);
 			break;
 		}
 		to = find_address(v, response.location);
 		if (to == v->n_addresses || n == REDIRECTS)
-			s = redirected(v, &response, why);
+			s = refuse_redirect(v, &response, why);
 		else
 			remember_address(v, to);
 		http_response_free(&response);
@@ -343,7 +344,7 @@ enum status store_vault_call(struct store_vault *v,
 				  "store %s: the request cannot be written as "
 				  "JSON",
 				  v->name);
-	s = follow(v, r, &body, ret_answer, why);
+	s = follow_redirects(v, r, &body, ret_answer, why);
 	json_doc_bytes_free(&body);
 	return s;
 }

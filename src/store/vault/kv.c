@@ -23,8 +23,8 @@ void store_vault_kv_free(struct store_vault_doc *d)
 
 /* ---- reading ----------------------------------------------------------- */
 
-static enum status corrupt(const struct store_vault *v, const char *name,
-			   struct reason *why)
+static enum status refuse_corrupt(const struct store_vault *v, const char *name,
+				  struct reason *why)
 {
 	return reason_set(why, STATUS_CORRUPT,
 			  "store %s: what is stored for %s is not what KV "
@@ -56,7 +56,7 @@ static enum status take_doc(const struct store_vault *v, const char *name,
 	}
 	if (!json_doc_int(json_doc_get(meta, "version"), &d.version) ||
 	    d.version < 1)
-		return corrupt(v, name, why);
+		return refuse_corrupt(v, name, why);
 	json_doc_copy(json_doc_get(meta, "created_time"), d.created,
 		      sizeof(d.created));
 	d.destroyed = json_doc_bool(json_doc_get(meta, "destroyed"), false);
@@ -67,7 +67,7 @@ static enum status take_doc(const struct store_vault *v, const char *name,
 		d.deleted = true;
 	} else if (!json_doc_is(d.data, JSON_DOC_OBJECT) ||
 		   answer->code != 200) {
-		return corrupt(v, name, why);
+		return refuse_corrupt(v, name, why);
 	}
 	d.envelope = answer->doc;
 	answer->doc = NULL;
@@ -124,7 +124,7 @@ enum status store_vault_kv_read(struct store_vault *v,
 
 /* delete_version_after would take the newest version away by the clock.  Of a
  * canary it is the mount's.  Of CURRENT it was looked at before; what could not
- * be seen then is no success now: consumers would find nothing, some day. */
+ * be seen then is not a success now: some day consumers would find nothing. */
 static enum status check_lasting(const struct store_vault *v,
 				 const struct store_vault_write *w,
 				 const struct json_doc *data, int64_t version,

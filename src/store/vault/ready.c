@@ -17,7 +17,7 @@
 
 /* ---- capabilities ------------------------------------------------------ */
 
-static bool grants(const struct json_doc *list, const char *capability)
+static bool has_capability(const struct json_doc *list, const char *capability)
 {
 	const char *have;
 	size_t i;
@@ -46,7 +46,7 @@ static enum status judge_capabilities(struct store_vault *v,
 		if (!list)
 			list = json_doc_get(answer, paths[k]);
 		for (i = 0; list && i < sizeof(needed) / sizeof(needed[0]); i++)
-			if (!grants(list, needed[i]))
+			if (!has_capability(list, needed[i]))
 				return store_vault_path_denied(
 					v, needed[i], "data",
 					(enum store_vault_kind)k, name, why);
@@ -97,7 +97,7 @@ struct document {
 };
 
 /* "0s" is unset, and what is below it is switched off. */
-static bool deletes(const struct json_doc *setting)
+static bool is_deleting(const struct json_doc *setting)
 {
 	const char *text = json_doc_text(setting);
 
@@ -123,8 +123,8 @@ static enum status check_lasting(struct store_vault *v,
 	if (s != STATUS_OK)
 		return s;
 	told = answer.code == 200;
-	if (told ? deletes(json_doc_path(answer.doc,
-					 "data.delete_version_after")) :
+	if (told ? is_deleting(json_doc_path(answer.doc,
+					     "data.delete_version_after")) :
 		   d->passing)
 		s = store_vault_path_passing(v, d->kind, d->name,
 					     told ? 0 : d->version, why);

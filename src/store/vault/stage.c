@@ -73,9 +73,9 @@ static bool is_labelled(const struct store_vault_view *w, const char *id)
 
 /* The order after the staging: the new one, what A names, then the others, of
  * which some beyond the ring go. */
-static void reorder(const struct store_vault *v,
-		    const struct store_vault_view *w, const char *id,
-		    struct store_vault_view *next)
+static void order_versions(const struct store_vault *v,
+			   const struct store_vault_view *w, const char *id,
+			   struct store_vault_view *next)
 {
 	struct store_state s;
 	size_t i;
@@ -221,7 +221,7 @@ static enum status write_stage(struct store_vault *v,
 	struct json_out data;
 	enum status s;
 
-	reorder(v, w, id, &next);
+	order_versions(v, w, id, &next);
 	next.b_replaces = w->a_deleted ? w->a_version : 0;
 	s = make_record(v, w, &next, entry, patch, &data, why);
 	if (s == STATUS_OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Secrets in Vault or OpenBao, KV version 2.  Must never let one operation
- * depend on two writes, nor show a secret to which no label is due.
+ * depend on two writes, nor show a version while CURRENT is deleted.
  *
  * Layout, for a role R:
  *   A  <mount>/data/<prefix>R            what consumers read: the flat object,
@@ -55,8 +55,9 @@
 #include "store/vault/ready.h"
 #include "store/vault/stage.h"
 
-static enum status describe(struct store *store, const char *name,
-			    struct store_state *ret_state, struct reason *why)
+static enum status describe_secret(struct store *store, const char *name,
+				   struct store_state *ret_state,
+				   struct reason *why)
 {
 	struct store_vault *v = (struct store_vault *)store;
 	struct store_vault_view w, *kept;
@@ -67,7 +68,7 @@ static enum status describe(struct store *store, const char *name,
 		return s;
 	store_vault_known_load(v, name, &w);
 	if (w.known && w.remember_until > now_boot(v->now)) {
-		/* Once: whoever doubts it asks again. */
+		/* Only once: a caller that doubts it asks again. */
 		remembered = true;
 		kept = store_memory_lock(v->memory, name);
 		kept->remember_until = 0;
@@ -82,8 +83,9 @@ static enum status describe(struct store *store, const char *name,
 	return STATUS_OK;
 }
 
-static enum status fetch(struct store *store, const char *name, const char *id,
-			 struct store_entry *ret_entry, struct reason *why)
+static enum status fetch_version(struct store *store, const char *name,
+				 const char *id, struct store_entry *ret_entry,
+				 struct reason *why)
 {
 	struct store_vault *v = (struct store_vault *)store;
 	struct store_vault_view w;
@@ -107,7 +109,7 @@ static enum status fetch(struct store *store, const char *name, const char *id,
 
 /* ---- opening and closing ----------------------------------------------- */
 
-static enum status canary(struct store *store, struct reason *why)
+static enum status check_canary(struct store *store, struct reason *why)
 {
 	struct store_vault *v = (struct store_vault *)store;
 
@@ -143,10 +145,10 @@ static void close_store(struct store *store)
 
 static const struct store_ops ops = {
 	.type = "vault",
-	.canary = canary,
+	.canary = check_canary,
 	.ready = store_vault_ready,
-	.describe = describe,
-	.fetch = fetch,
+	.describe = describe_secret,
+	.fetch = fetch_version,
 	.stage = store_vault_stage,
 	.promote = store_vault_label_promote,
 	.retire = store_vault_label_retire,
@@ -202,14 +204,14 @@ static enum status check_options(const struct store_vault_options *o,
 	return s;
 }
 
-static bool keep(const char *value, size_t n, char **ret)
+static bool keep_part(const char *value, size_t n, char **ret)
 {
 	*ret = strndup(value, n);
 	return *ret != NULL;
 }
 
 /* Slashes at the ends say nothing here. */
-static size_t trimmed(const char *s)
+static size_t length_trimmed(const char *s)
 {
 	size_t n = strlen(s);
 
@@ -221,7 +223,7 @@ static size_t trimmed(const char *s)
 static bool keep_namespace(const char *value, char **ret)
 {
 	value += strspn(value, "/");
-	return keep(value, trimmed(value), ret);
+	return keep_part(value, length_trimmed(value), ret);
 }
 
 static bool keep_strings(struct store_vault *v,
@@ -233,14 +235,14 @@ static bool keep_strings(struct store_vault *v,
 	if (!auth || !auth[0])
 		auth = o->namespace;
 	for (i = 0; i < o->n_addresses; i++) {
-		if (!keep(o->addresses[i], trimmed(o->addresses[i]),
-			  &v->addresses[i]))
+		if (!keep_part(o->addresses[i], length_trimmed(o->addresses[i]),
+			       &v->addresses[i]))
 			return false;
 		v->n_addresses++;
 	}
-	return keep(o->name, strlen(o->name), &v->name) &&
-	       keep(o->mount, trimmed(o->mount), &v->mount) &&
-	       keep(o->prefix, strlen(o->prefix), &v->prefix) &&
+	return keep_part(o->name, strlen(o->name), &v->name) &&
+	       keep_part(o->mount, length_trimmed(o->mount), &v->mount) &&
+	       keep_part(o->prefix, strlen(o->prefix), &v->prefix) &&
 	       keep_namespace(o->namespace, &v->namespace) &&
 	       keep_namespace(auth, &v->auth_namespace);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * HashiCorp Vault and OpenBao, KV version 2: see store_vault.c for the layout
+ * HashiCorp Vault and OpenBao, KV version 2: see vault.c for the layout
  * and why it is safe.
  */
 #ifndef KEYTURN_STORE_VAULT_H

@@ -94,8 +94,8 @@ static int64_t parse_time(const char *created)
 	return now_parse(cut, &us) == 0 ? us : 0;
 }
 
-static enum status damaged(const struct store_vault *v, const char *name,
-			   struct reason *why)
+static enum status refuse_damaged(const struct store_vault *v, const char *name,
+				  struct reason *why)
 {
 	return reason_set(why, STATUS_CORRUPT,
 			  "store %s: the record of %s is not one that keyturn "
@@ -137,7 +137,7 @@ static enum status read_order(struct store_vault_view *w,
 		    !json_doc_is(json_doc_get(one, "password"),
 				 JSON_DOC_STRING))
 			return STATUS_CORRUPT;
-		/* Of those from before this was noted nobody knows. */
+		/* Unknown of those from before this was noted: then it may have. */
 		w->order[i].lived =
 			json_doc_bool(json_doc_get(one, "lived"), true);
 	}
@@ -161,7 +161,7 @@ static enum status take_record(const struct store_vault *v,
 	if (!format || strcmp(format, STORE_VAULT_FORMAT) != 0 ||
 	    read_order(w, b->data) != STATUS_OK ||
 	    (pending && !take_id(pending, w->pending)))
-		return damaged(v, w->name, why);
+		return refuse_damaged(v, w->name, why);
 	json_doc_int(json_doc_get(b->data, "replaces"), &w->b_replaces);
 	return STATUS_OK;
 }
@@ -354,7 +354,7 @@ enum status store_vault_view_fetch_record(struct store_vault *v,
 	one = json_doc_get(json_doc_get(b.data, "versions"), id);
 	s = one ? take_entry(one, ret_entry) : STATUS_NOT_FOUND;
 	if (one && s != STATUS_OK)
-		s = s == STATUS_NO_MEMORY ? s : damaged(v, name, why);
+		s = s == STATUS_NO_MEMORY ? s : refuse_damaged(v, name, why);
 	else if (!one)
 		store_refuse_absent(s, v->name, name, id, why);
 	store_vault_kv_free(&b);

@@ -45,7 +45,8 @@ struct store_vault_view {
 void store_vault_view_put_entry(struct json_out *o,
 				const struct store_entry *e);
 
-/* STATUS_REFUSED when a name or an id (may be NULL) is none. */
+/* STATUS_REFUSED unless name can be the name of a secret and id (may be NULL) the
+ * id of a version. */
 enum status store_vault_view_check(const struct store_vault *v,
 				   const char *name, const char *id,
 				   struct reason *why);

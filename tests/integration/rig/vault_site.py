@@ -147,7 +147,7 @@ class VaultSite(Installation):
         return self.document(self.record_path(role))[0]
 
     def versions(self, role="sap", state=None):
-        """As Installation's, from the two documents as store_vault.c says."""
+        """As Installation's, from the two documents as src/store/vault/vault.c says."""
         value, record = self.value(role) or {}, self.record(role) or {}
         current = value.get("keyturn_version")
         previous = value.get("keyturn_previous")
