@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: PostgreSQL
 PRAGMA application_id = 1263815751;
 PRAGMA user_version = 2;
 BEGIN TRANSACTION;
