@@ -133,7 +133,7 @@ static enum status collect_events(void *arg, const char *line)
 		       STATUS_NO_MEMORY;
 }
 
-static void empty(struct batch *b)
+static void empty_batch(struct batch *b)
 {
 	while (b->n > 0)
 		free(b->lines[--b->n]);
@@ -234,13 +234,13 @@ static enum status deliver_some(struct route *r, bool *ret_go_on,
 	}
 	if (s == STATUS_OK && b.n == 0)
 		s = STATUS_NOT_FOUND;
-	empty(&b);
+	empty_batch(&b);
 	free(n);
 	return s;
 }
 
-/* Where to begin; an end that lies before it is a ledger put back from a
- * backup. */
+/* Where to begin.  When the trail ends before that place, the ledger was restored
+ * from a backup, and it is begun at the trail's end. */
 static enum status find_place(struct route *r, struct reason *why)
 {
 	struct ledger *l = r->dispatch->ledger;

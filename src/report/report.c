@@ -55,7 +55,7 @@ static const char *stamp_or(int64_t us, char *buf, const char *none)
 }
 
 /* What people and callers wrote is shown, not obeyed, by the terminal. */
-static const char *shown(const char *s, char *buf, size_t size)
+static const char *escape_shown(const char *s, char *buf, size_t size)
 {
 	text_escape(buf, size, s, strlen(s));
 	return buf;
@@ -135,7 +135,7 @@ void report_status_line(struct text *t, int role_width,
 	text_printf(t, "%-*s  %-8s %-9s %-36s  %-20s  %s\n", role_width,
 		    k->role, report_state_name(state), age,
 		    k->version[0] ? k->version : "-", due,
-		    shown(say, safe, sizeof(safe)));
+		    escape_shown(say, safe, sizeof(safe)));
 }
 
 static void json_field(struct text *t, const char *key, const char *value,
@@ -196,16 +196,16 @@ void report_run_lines(struct text *t, const struct ledger_run *run)
 			 (double)(run->ended_us - run->begun_us) / NOW_SECOND);
 	text_printf(t, "%s  %s  %s %s  %s  by %s", begun, run->role, run->mode,
 		    run->status[0] ? run->status : "open", took,
-		    shown(run->actor, safe, sizeof(safe)));
+		    escape_shown(run->actor, safe, sizeof(safe)));
 	if (run->reason[0])
 		text_printf(t, "  reason: %s",
-			    shown(run->reason, safe, sizeof(safe)));
+			    escape_shown(run->reason, safe, sizeof(safe)));
 	text_add(t, "\n");
 	if (run->version[0])
 		text_printf(t, "    version %s\n", run->version);
 	if (run->error[0])
 		text_printf(t, "    %s\n",
-			    shown(run->error, safe, sizeof(safe)));
+			    escape_shown(run->error, safe, sizeof(safe)));
 	if (run->steps[0])
 		text_printf(t, "    steps in microseconds: %s\n", run->steps);
 }
@@ -252,7 +252,7 @@ void report_hook_line(struct text *t, const struct report_hook *h,
 		text_printf(t, "hook %s: failing for %s, %u attempts: %s\n",
 			    h->name, now_age(now_us - h->since_us, age),
 			    h->attempts,
-			    shown(h->sentence, safe, sizeof(safe)));
+			    escape_shown(h->sentence, safe, sizeof(safe)));
 	if (h->lost > 0)
 		text_printf(t, "hook %s: %u events were given up\n", h->name,
 			    h->lost);
@@ -278,10 +278,10 @@ void report_sink_line(struct text *t, const struct report_sink *s,
 	int64_t life = s->expires_us - now_us;
 
 	text_printf(t, "sink %s: %s%s", s->name, s->alarm ? "ALARM, " : "",
-		    shown(s->path, safe, sizeof(safe)));
+		    escape_shown(s->path, safe, sizeof(safe)));
 	if (s->sentence[0])
 		text_printf(t, ": %s\n",
-			    shown(s->sentence, safe, sizeof(safe)));
+			    escape_shown(s->sentence, safe, sizeof(safe)));
 	else if (s->expires_us == 0)
 		text_printf(t, " holds no token of %s\n", s->token);
 	else if (life <= 0)

@@ -77,14 +77,14 @@ static bool read_use(const struct audit_entry *e, struct use *use)
 	return true;
 }
 
-static bool same(const struct use *a, const struct use *b)
+static bool is_same_use(const struct use *a, const struct use *b)
 {
 	return a->previous == b->previous && strcmp(a->role, b->role) == 0 &&
 	       strcmp(a->actor, b->actor) == 0 && strcmp(a->whom, b->whom) == 0;
 }
 
-static enum status append(struct report_uses *u, const struct use *use,
-			  struct reason *why)
+static enum status append_use(struct report_uses *u, const struct use *use,
+			      struct reason *why)
 {
 	if (u->n == USES_MAX)
 		return reason_set(why, STATUS_LIMIT,
@@ -115,17 +115,17 @@ enum status report_uses_add(struct report_uses *u, const struct audit_entry *e,
 	for (size_t i = 0; i < u->n; i++) {
 		struct use *known = &u->uses[i];
 
-		if (!same(known, &use))
+		if (!is_same_use(known, &use))
 			continue;
 		known->times += use.times;
 		known->last_us = use.last_us;
 		text_copy(known->version, sizeof(known->version), use.version);
 		return STATUS_OK;
 	}
-	return append(u, &use, why);
+	return append_use(u, &use, why);
 }
 
-static int compare(const void *x, const void *y)
+static int compare_uses(const void *x, const void *y)
 {
 	const struct use *a = x, *b = y;
 	int order = strcmp(a->role, b->role);
@@ -137,13 +137,13 @@ static int compare(const void *x, const void *y)
 	return a->last_us > b->last_us ? -1 : a->last_us < b->last_us;
 }
 
-static void sort(struct report_uses *u)
+static void sort_uses(struct report_uses *u)
 {
 	if (u->n > 1)
-		qsort(u->uses, u->n, sizeof(*u->uses), compare);
+		qsort(u->uses, u->n, sizeof(*u->uses), compare_uses);
 }
 
-static const char *name(const struct use *use)
+static const char *password_name(const struct use *use)
 {
 	return use->previous ? "previous" : "current";
 }
@@ -152,7 +152,7 @@ void report_uses_text(struct report_uses *u, struct text *t, int64_t now_us)
 {
 	char age[32];
 
-	sort(u);
+	sort_uses(u);
 	if (u->n == 0)
 		text_add(t, "no password was checked\n");
 	for (size_t i = 0; i < u->n; i++) {
@@ -161,7 +161,7 @@ void report_uses_text(struct report_uses *u, struct text *t, int64_t now_us)
 		text_printf(t,
 			    "%s: %s password, %" PRIu64
 			    " times, last %s ago: %s%s%s\n",
-			    use->role, name(use), use->times,
+			    use->role, password_name(use), use->times,
 			    now_age(now_us - use->last_us, age), use->actor,
 			    use->whom[0] ? ", " : "", use->whom);
 	}
@@ -171,14 +171,15 @@ void report_uses_json(struct report_uses *u, struct text *t)
 {
 	char stamp[NOW_STAMP_SIZE];
 
-	sort(u);
+	sort_uses(u);
 	text_add_char(t, '[');
 	for (size_t i = 0; i < u->n; i++) {
 		const struct use *use = &u->uses[i];
 
 		text_add(t, i ? ",\n {\"role\":" : "{\"role\":");
 		text_add_json(t, use->role);
-		text_printf(t, ",\"password\":\"%s\",\"actor\":", name(use));
+		text_printf(t, ",\"password\":\"%s\",\"actor\":",
+			    password_name(use));
 		text_add_json(t, use->actor);
 		text_add(t, ",\"whom\":");
 		text_add_json(t, use->whom);

@@ -91,7 +91,7 @@ enum status ledger_sqlite_notes_write_all(struct ledger_sqlite *l,
 	return st;
 }
 
-static bool mentions(const struct ledger_sqlite_notes *ns, const char *run)
+static bool mentions_run(const struct ledger_sqlite_notes *ns, const char *run)
 {
 	const struct ledger_sqlite_note *n;
 
@@ -114,7 +114,7 @@ void ledger_sqlite_notes_take(struct ledger_sqlite *l,
 	for (n = l->pending.first; n; n = next) {
 		next = n->next;
 		if (!n->run[0] || strcmp(n->run, run) == 0 ||
-		    mentions(fresh, n->run))
+		    mentions_run(fresh, n->run))
 			notes_add(ret_old, n);
 		else
 			notes_add(&keep, n);
