@@ -282,6 +282,19 @@ bool json_doc_bool(const struct json_doc *d, bool otherwise)
 						  otherwise;
 }
 
+bool json_doc_lists(const struct json_doc *d, const char *text)
+{
+	const char *one;
+	size_t i;
+
+	for (i = 0; i < json_doc_count(d); i++) {
+		one = json_doc_text(json_doc_at(d, i));
+		if (one && strcmp(one, text) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool json_doc_equal(const struct json_doc *a, const struct json_doc *b)
 {
 	return a && b && json_equal(value_of(a), value_of(b));

@@ -103,6 +103,9 @@ bool json_doc_real(const struct json_doc *d, double *ret_value);
 /* The boolean's value; `otherwise` when d is not one. */
 bool json_doc_bool(const struct json_doc *d, bool otherwise);
 
+/* Is this one of the strings of an array? */
+bool json_doc_lists(const struct json_doc *d, const char *text);
+
 /* Deep equality, keys in any order. */
 bool json_doc_equal(const struct json_doc *a, const struct json_doc *b);
 

@@ -95,6 +95,8 @@ enum status store_refuse_wrap(const char *store, enum status s,
 	char begin[REASON_MAX];
 	size_t n = (size_t)snprintf(begin, sizeof(begin), "store %s", store);
 
+	if (s == STATUS_OK)
+		return s;
 	if (why && strncmp(why->text, begin, n) == 0 &&
 	    strchr(" :", why->text[n]))
 		return s;

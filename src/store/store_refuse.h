@@ -37,7 +37,7 @@ enum status store_refuse_move(enum store_versions_verdict verdict,
 			      struct reason *why);
 
 /* "store NAME: " in front of what was said, unless that begins with the store
- * already.  Returns s. */
+ * already.  Returns s; STATUS_OK has no reason. */
 enum status store_refuse_wrap(const char *store, enum status s,
 			      struct reason *why);
 

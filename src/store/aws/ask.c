@@ -8,7 +8,6 @@
 
 #include "store/store_refuse.h"
 
-/* AWS refuses other names. */
 enum status store_aws_ask_name(struct store_aws *s, const char *name,
 			       char secret[STORE_AWS_SECRET_SIZE],
 			       struct reason *why)
@@ -52,25 +51,10 @@ enum status store_aws_ask(struct store_aws *s, const char *action,
 	return st;
 }
 
-/* A member of an answer is what it should be? */
 bool store_aws_ask_says(const struct json_doc *answer, const char *key,
 			const char *value)
 {
 	const char *said = json_doc_text(json_doc_get(answer, key));
 
 	return said && strcmp(said, value) == 0;
-}
-
-bool store_aws_ask_lists(const struct json_doc *answer, const char *key,
-			 const char *value)
-{
-	const struct json_doc *list = json_doc_get(answer, key);
-
-	for (size_t i = 0; i < json_doc_count(list); i++) {
-		const char *said = json_doc_text(json_doc_at(list, i));
-
-		if (said && strcmp(said, value) == 0)
-			return true;
-	}
-	return false;
 }

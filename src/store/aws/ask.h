@@ -21,10 +21,8 @@ enum status store_aws_ask(struct store_aws *s, const char *action,
 			  enum store_aws_api_fault *ret_fault,
 			  struct reason *why);
 
-/* Is a member of an answer this text?  Is this text in its list? */
+/* Is a member of an answer this text? */
 bool store_aws_ask_says(const struct json_doc *answer, const char *key,
 			const char *value);
-bool store_aws_ask_lists(const struct json_doc *answer, const char *key,
-			 const char *value);
 
 #endif

@@ -23,7 +23,7 @@ static enum status check_canary(struct store *store, struct reason *why)
 	enum status st = aws_credentials_get(s->api.credentials, &key, why);
 
 	aws_key_clear(&key);
-	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
+	return store_refuse_wrap(s->name, st, why);
 }
 
 static void close_store(struct store *store)

@@ -169,7 +169,7 @@ enum status store_aws_label_promote(struct store *store, const char *name,
 			drop_placeholder(s, name);
 		store_aws_tag_announce(s, name, id);
 	}
-	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
+	return store_refuse_wrap(s->name, st, why);
 }
 
 static void retire_in(struct store_aws_state *state, const char *id,
@@ -207,7 +207,7 @@ enum status store_aws_label_retire(struct store *store, const char *name,
 		st = store_aws_read_after(s, name, revision, retire_in, id,
 					  ret_state, why);
 	}
-	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
+	return store_refuse_wrap(s->name, st, why);
 }
 
 enum status store_aws_label_ready(struct store *store, const char *name,
@@ -227,5 +227,5 @@ enum status store_aws_label_ready(struct store *store, const char *name,
 		st = store_aws_read_absent(s, secret, why);
 	else if (st == STATUS_OK && state.exists)
 		st = store_aws_label_may_move(s, name, why);
-	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
+	return store_refuse_wrap(s->name, st, why);
 }

@@ -47,7 +47,6 @@ enum status store_aws_read_labels(struct store_aws *s, const char *name,
 	return st;
 }
 
-/* AWS's id of one of ours. */
 enum status store_aws_read_id(struct store_aws *s, const char *name,
 			      const char *id,
 			      char real[STORE_AWS_STATE_ID_SIZE],
@@ -76,7 +75,6 @@ enum status store_aws_read_id(struct store_aws *s, const char *name,
 	return STATUS_OK;
 }
 
-/* The content of the version with AWS's id. */
 enum status store_aws_read_content(struct store_aws *s, const char *name,
 				   const char *real, struct json_doc **ret,
 				   struct reason *why)
@@ -202,10 +200,9 @@ enum status store_aws_read_fetch(struct store *store, const char *name,
 	if (st == STATUS_OK)
 		st = store_aws_content_entry(content, secret, ret_entry, why);
 	json_doc_free(content);
-	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
+	return store_refuse_wrap(s->name, st, why);
 }
 
-/* After a write: the state as it must be now, or as AWS says. */
 enum status store_aws_read_after(
 	struct store_aws *s, const char *name, const char *revision,
 	void (*change)(struct store_aws_state *, const char *, int64_t),

@@ -248,12 +248,13 @@ enum status store_aws_stage(struct store *store, const char *name,
 	if (st == STATUS_OK)
 		st = store_aws_read_after(
 			s, name,
-			begun && store_aws_ask_lists(answer, "VersionStages",
-						     "AWSPENDING") ?
+			begun && json_doc_lists(json_doc_get(answer,
+							     "VersionStages"),
+						"AWSPENDING") ?
 				revision :
 				NULL,
 			store_aws_state_staged, id, ret_state, why);
 	json_out_free(&content);
 	json_doc_free(answer);
-	return st == STATUS_OK ? st : store_refuse_wrap(s->name, st, why);
+	return store_refuse_wrap(s->name, st, why);
 }

@@ -208,17 +208,6 @@ bool store_aws_state_is_open(const struct store_aws_state *s)
 
 /* --- reading ------------------------------------------------------------------ */
 
-static bool has_label(const struct json_doc *labels, const char *label)
-{
-	for (size_t i = 0; i < json_doc_count(labels); i++) {
-		const char *have = json_doc_text(json_doc_at(labels, i));
-
-		if (have && strcmp(have, label) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int64_t read_time(const struct json_doc *number)
 {
 	double seconds = 0;
@@ -280,18 +269,18 @@ static enum status read_version(struct store_aws_state *s, const char *id,
 				  "%s has versions that AWS cannot have given "
 				  "it",
 				  secret);
-	if (has_label(labels, "AWSCURRENT")) {
+	if (json_doc_lists(labels, "AWSCURRENT")) {
 		if (s->current[0])
 			return reason_set(why, STATUS_CORRUPT,
 					  "%s has two versions with AWSCURRENT",
 					  secret);
 		l = STORE_LABEL_CURRENT;
 		text_copy(s->current, sizeof(s->current), id);
-	} else if (has_label(labels, "AWSPREVIOUS")) {
+	} else if (json_doc_lists(labels, "AWSPREVIOUS")) {
 		/* It may have AWSPENDING, too, since it was promoted, and CURRENT
 		 * has gone back since: that is not pending any more. */
 		l = STORE_LABEL_PREVIOUS;
-	} else if (has_label(labels, "AWSPENDING")) {
+	} else if (json_doc_lists(labels, "AWSPENDING")) {
 		l = STORE_LABEL_PENDING;
 	}
 	if (strcmp(id, STORE_AWS_STATE_PLACEHOLDER) == 0)

@@ -76,7 +76,6 @@ static struct json_out make_news(struct store_aws *s, const char *name,
 	return tags;
 }
 
-/* Tags are for other tools; a rotation does not fail for them. */
 void store_aws_tag_announce(struct store_aws *s, const char *name,
 			    const char *id)
 {

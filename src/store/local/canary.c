@@ -19,38 +19,47 @@ struct canary {
 	size_t n;
 };
 
-static enum status canary_write(struct lite_tx *tx, const struct canary *c,
+static enum status prepare_for(struct lite_tx *tx, const struct canary *c,
+			       const char *sql, struct lite_stmt **ret,
+			       struct reason *why)
+{
+	enum status st = lite_prepare(tx, sql, ret, why);
+
+	if (st == STATUS_OK)
+		lite_bind_text(*ret, 1, c->id);
+	return st;
+}
+
+static enum status write_canary(struct lite_tx *tx, const struct canary *c,
 				struct reason *why)
 {
 	struct lite_stmt *q = NULL;
-	enum status st;
+	enum status st = prepare_for(
+		tx, c, "INSERT INTO canary(id, sealed) VALUES(?1, ?2)", &q,
+		why);
 
-	st = lite_prepare(tx, "INSERT INTO canary(id, sealed) VALUES(?1, ?2)",
-			  &q, why);
 	if (st != STATUS_OK)
 		return st;
-	lite_bind_text(q, 1, c->id);
 	lite_bind_blob(q, 2, c->blob, c->n);
 	return lite_exec(q, NULL, why);
 }
 
-static enum status canary_read(struct lite_tx *tx, const struct canary *c,
+static enum status read_canary(struct lite_tx *tx, const struct canary *c,
 			       struct reason *why)
 {
 	struct lite_stmt *q = NULL;
-	const void *blob;
-	enum status st;
+	const void *blob = NULL;
 	size_t n = 0;
+	enum status st = prepare_for(
+		tx, c, "SELECT sealed FROM canary WHERE id = ?1", &q, why);
 
-	st = lite_prepare(tx, "SELECT sealed FROM canary WHERE id = ?1", &q,
-			  why);
 	if (st != STATUS_OK)
 		return st;
-	lite_bind_text(q, 1, c->id);
 	st = lite_step(q, why);
 	if (st != STATUS_OK && st != STATUS_NOT_FOUND)
 		return st;
-	blob = st == STATUS_OK ? lite_blob(q, 0, &n) : NULL;
+	if (st == STATUS_OK)
+		blob = lite_blob(q, 0, &n);
 	if (!blob || n != c->n || memcmp(blob, c->blob, n) != 0)
 		st = reason_set(why, STATUS_CORRUPT,
 				"store %s does not give back what was written "
@@ -60,28 +69,25 @@ static enum status canary_read(struct lite_tx *tx, const struct canary *c,
 	return st;
 }
 
-static enum status canary_delete(struct lite_tx *tx, const struct canary *c,
+static enum status delete_canary(struct lite_tx *tx, const struct canary *c,
 				 struct reason *why)
 {
 	struct lite_stmt *q = NULL;
-	enum status st;
+	enum status st =
+		prepare_for(tx, c, "DELETE FROM canary WHERE id = ?1", &q, why);
 
-	st = lite_prepare(tx, "DELETE FROM canary WHERE id = ?1", &q, why);
-	if (st != STATUS_OK)
-		return st;
-	lite_bind_text(q, 1, c->id);
-	return lite_exec(q, NULL, why);
+	return st == STATUS_OK ? lite_exec(q, NULL, why) : st;
 }
 
 /* One transaction: its commit writes and syncs the pages that were touched,
  * and a rotation pays for one fsync, not for three. */
 static enum status canary_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
-	enum status st = canary_write(tx, arg, why);
+	enum status st = write_canary(tx, arg, why);
 
 	if (st == STATUS_OK)
-		st = canary_read(tx, arg, why);
-	return st == STATUS_OK ? canary_delete(tx, arg, why) : st;
+		st = read_canary(tx, arg, why);
+	return st == STATUS_OK ? delete_canary(tx, arg, why) : st;
 }
 
 enum status store_local_canary(struct store *store, struct reason *why)

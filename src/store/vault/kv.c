@@ -249,31 +249,41 @@ static struct json_out make_news(const struct store_vault *v, const char *name,
 	return body;
 }
 
+/* A request about the metadata of a document. */
+static enum status ask_metadata(struct store_vault *v,
+				struct store_vault_request *r,
+				enum store_vault_kind kind, const char *name,
+				const char *capability, const char *act,
+				struct reason *why)
+{
+	char path[STORE_VAULT_PATH_SIZE];
+	struct store_vault_answer answer = { 0 };
+	enum status s = store_vault_path_make(v, "metadata", kind, name, true,
+					      path, why);
+
+	r->path = path;
+	if (s == STATUS_OK)
+		s = store_vault_auth_call(v, r, &answer, why);
+	if (s == STATUS_OK && answer.code == 403)
+		s = store_vault_path_denied(v, capability, "metadata", kind,
+					    name, why);
+	else if (s == STATUS_OK && answer.code >= 300 && answer.code != 404)
+		s = store_vault_path_odd(v, answer.code, act, why);
+	store_vault_call_free(&answer);
+	return s;
+}
+
 enum status store_vault_kv_tell(struct store_vault *v, const char *name,
 				const char *id, int64_t rotated_us,
 				struct reason *why)
 {
-	char path[STORE_VAULT_PATH_SIZE];
 	struct json_out body = make_news(v, name, id, rotated_us);
-	const struct store_vault_request r = {
-		.method = "PATCH",
-		.path = path,
-		.content_type = MERGE_PATCH,
-		.body = &body,
-	};
-	struct store_vault_answer answer = { 0 };
-	enum status s = store_vault_path_make(
-		v, "metadata", STORE_VAULT_CURRENT, name, true, path, why);
+	struct store_vault_request r = { .method = "PATCH",
+					 .content_type = MERGE_PATCH,
+					 .body = &body };
+	enum status s = ask_metadata(v, &r, STORE_VAULT_CURRENT, name, "patch",
+				     "tell the version", why);
 
-	if (s == STATUS_OK)
-		s = store_vault_auth_call(v, &r, &answer, why);
-	if (s == STATUS_OK && answer.code == 403)
-		s = store_vault_path_denied(v, "patch", "metadata",
-					    STORE_VAULT_CURRENT, name, why);
-	else if (s == STATUS_OK && answer.code >= 300)
-		s = store_vault_path_odd(v, answer.code, "tell the version",
-					 why);
-	store_vault_call_free(&answer);
 	json_out_free(&body);
 	return s;
 }
@@ -283,23 +293,10 @@ enum status store_vault_kv_tell(struct store_vault *v, const char *name,
 static enum status drop_canary(struct store_vault *v, const char *name,
 			       struct reason *why)
 {
-	char path[STORE_VAULT_PATH_SIZE];
-	struct store_vault_request r = { .method = "DELETE", .path = path };
-	struct store_vault_answer answer = { 0 };
-	enum status s = store_vault_path_make(v, "metadata", STORE_VAULT_RECORD,
-					      name, true, path, why);
+	struct store_vault_request r = { .method = "DELETE" };
 
-	if (s == STATUS_OK)
-		s = store_vault_auth_call(v, &r, &answer, why);
-	if (s == STATUS_OK && answer.code == 403)
-		s = store_vault_path_denied(v, "delete", "metadata",
-					    STORE_VAULT_RECORD, name, why);
-	else if (s == STATUS_OK && answer.code != 200 && answer.code != 204 &&
-		 answer.code != 404)
-		s = store_vault_path_odd(v, answer.code, "delete its canary",
-					 why);
-	store_vault_call_free(&answer);
-	return s;
+	return ask_metadata(v, &r, STORE_VAULT_RECORD, name, "delete",
+			    "delete its canary", why);
 }
 
 static enum status read_canary(struct store_vault *v, const char *name,

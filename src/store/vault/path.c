@@ -13,7 +13,6 @@
 
 #define RECORD_FOLDER ".keyturn/"
 
-/* Percent-encoded, segment by segment. */
 void store_vault_path_add(struct text *t, const char *path)
 {
 	char encoded[3 * STORE_NAME_SIZE + 1];
@@ -33,33 +32,25 @@ void store_vault_path_add(struct text *t, const char *path)
 	}
 }
 
-/* what: "data" or "metadata". */
 enum status store_vault_path_make(const struct store_vault *v, const char *what,
 				  enum store_vault_kind kind, const char *name,
 				  bool encoded, char *dst, struct reason *why)
 {
-	struct text t = text_make(STORE_VAULT_PATH_SIZE - 1), *p = &t;
+	void (*add)(struct text *, const char *) =
+		encoded ? store_vault_path_add : text_add;
+	struct text t = text_make(STORE_VAULT_PATH_SIZE - 1);
 	enum status s;
 
-	if (encoded)
-		store_vault_path_add(p, v->mount);
-	else
-		text_add(p, v->mount);
-	text_printf(p, "/%s/", what);
-	if (encoded)
-		store_vault_path_add(p, v->prefix);
-	else
-		text_add(p, v->prefix);
+	add(&t, v->mount);
+	text_printf(&t, "/%s/", what);
+	add(&t, v->prefix);
 	if (kind == STORE_VAULT_RECORD)
-		text_add(p, RECORD_FOLDER);
-	if (encoded)
-		store_vault_path_add(p, name);
-	else
-		text_add(p, name);
-	s = text_status(p);
+		text_add(&t, RECORD_FOLDER);
+	add(&t, name);
+	s = text_status(&t);
 	if (s == STATUS_OK)
-		s = text_copy(dst, STORE_VAULT_PATH_SIZE, text_str(p));
-	text_free(p);
+		s = text_copy(dst, STORE_VAULT_PATH_SIZE, text_str(&t));
+	text_free(&t);
 	if (s != STATUS_OK)
 		return reason_set(why, STATUS_REFUSED,
 				  "store %s: the path of %s is too long",

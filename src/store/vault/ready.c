@@ -17,20 +17,6 @@
 
 /* ---- capabilities ------------------------------------------------------ */
 
-static bool has_capability(const struct json_doc *list, const char *capability)
-{
-	const char *have;
-	size_t i;
-
-	for (i = 0; i < json_doc_count(list); i++) {
-		have = json_doc_text(json_doc_at(list, i));
-		if (have && (strcmp(have, capability) == 0 ||
-			     strcmp(have, "root") == 0))
-			return true;
-	}
-	return false;
-}
-
 static enum status judge_capabilities(struct store_vault *v,
 				      const struct json_doc *answer,
 				      const char *const paths[2],
@@ -46,7 +32,8 @@ static enum status judge_capabilities(struct store_vault *v,
 		if (!list)
 			list = json_doc_get(answer, paths[k]);
 		for (i = 0; list && i < sizeof(needed) / sizeof(needed[0]); i++)
-			if (!has_capability(list, needed[i]))
+			if (!json_doc_lists(list, needed[i]) &&
+			    !json_doc_lists(list, "root"))
 				return store_vault_path_denied(
 					v, needed[i], "data",
 					(enum store_vault_kind)k, name, why);

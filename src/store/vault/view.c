@@ -244,7 +244,6 @@ void store_vault_view_revision(const struct store_vault_view *w,
 		 w->b_deleted ? "d" : "");
 }
 
-/* CURRENT was deleted, and nobody has said that it may be replaced. */
 bool store_vault_view_halted(const struct store_vault_view *w)
 {
 	return w->a_deleted && w->b_replaces != w->a_version;

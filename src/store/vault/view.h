@@ -63,7 +63,7 @@ enum status store_vault_view_read(struct store_vault *v, const char *name,
 void store_vault_view_revision(const struct store_vault_view *w,
 			       char revision[STORE_REVISION_SIZE]);
 
-/* CURRENT was deleted, and nobody has said that it may be replaced. */
+/* CURRENT was deleted, and no command has said that it may be replaced. */
 bool store_vault_view_halted(const struct store_vault_view *w);
 
 /* Is this id pending, by both documents? */

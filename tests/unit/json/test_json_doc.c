@@ -227,6 +227,19 @@ static void a_secret_is_copied_with_its_nuls_and_its_limit(void **state)
 	json_doc_free(d);
 }
 
+static void a_list_of_texts_is_searched(void **state)
+{
+	struct json_doc *d = parse("[\"a\",5,\"b\",\"a\\u0000c\"]");
+
+	(void)state;
+	assert_true(json_doc_lists(d, "a"));
+	assert_true(json_doc_lists(d, "b"));
+	assert_false(json_doc_lists(d, "5"));
+	assert_false(json_doc_lists(d, ""));
+	assert_false(json_doc_lists(NULL, "a"));
+	json_doc_free(d);
+}
+
 static void members_can_be_walked(void **state)
 {
 	struct json_doc *d = parse("{\"a\":1,\"b\":2,\"c\":3}");
@@ -260,6 +273,7 @@ int main(void)
 		cmocka_unit_test(strings_are_copied_only_when_they_fit_whole),
 		cmocka_unit_test(
 			a_secret_is_copied_with_its_nuls_and_its_limit),
+		cmocka_unit_test(a_list_of_texts_is_searched),
 		cmocka_unit_test(members_can_be_walked),
 	};
 
