@@ -4,10 +4,9 @@
 #include "aws/aws_sts.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/encode.h"
+#include "base/secret_out.h"
 #include "base/text.h"
 #include "xml/xml.h"
 
@@ -15,54 +14,39 @@
 
 /* --- the form ------------------------------------------------------------ */
 
-static enum status add(struct secret *form, const char *name, const char *value,
-		       size_t n)
+static void add_bytes(struct secret_out *form, const char *name,
+		      const char *value, size_t n)
 {
-	char *coded = malloc(3 * n + 1);
-	enum status s;
-
-	if (!coded)
-		return STATUS_NO_MEMORY;
-	encode_percent(value, n, coded);
-	s = secret_append(form, "&", secret_len(form) ? 1 : 0);
-	if (s == STATUS_OK)
-		s = secret_append(form, name, strlen(name));
-	if (s == STATUS_OK)
-		s = secret_append(form, "=", 1);
-	if (s == STATUS_OK)
-		s = secret_append(form, coded, strlen(coded));
-	secret_wipe(coded, 3 * n + 1);
-	free(coded);
-	return s;
+	secret_out_text(form, name);
+	secret_out_text(form, "=");
+	secret_out_percent(form, value, n, "");
 }
 
-static enum status add_text(struct secret *form, const char *name,
-			    const char *value)
+/* Nothing without a value. */
+static void add_text(struct secret_out *form, const char *name,
+		     const char *value)
 {
-	return value ? add(form, name, value, strlen(value)) : STATUS_OK;
+	if (value)
+		add_bytes(form, name, value, strlen(value));
 }
 
 static enum status make_form(const struct aws_sts_request *rq,
-			     struct secret *form)
+			     struct secret **ret_form)
 {
-	enum status s;
+	struct secret_out form = secret_out_make(FORM_MAX);
 
-	s = add_text(form, "Action",
-		     rq->identity ? "AssumeRoleWithWebIdentity" : "AssumeRole");
-	if (s == STATUS_OK)
-		s = add_text(form, "Version", "2011-06-15");
-	if (s == STATUS_OK)
-		s = add_text(form, "RoleArn", rq->arn);
-	if (s == STATUS_OK)
-		s = add_text(form, "RoleSessionName", rq->session);
-	if (s == STATUS_OK && !rq->identity)
-		s = add_text(form, "ExternalId", rq->external_id);
-	if (s == STATUS_OK)
-		s = add_text(form, "DurationSeconds", rq->duration);
-	if (s == STATUS_OK && rq->identity)
-		s = add(form, "WebIdentityToken", secret_bytes(rq->identity),
-			secret_len(rq->identity));
-	return s;
+	add_text(&form, "Action",
+		 rq->identity ? "AssumeRoleWithWebIdentity" : "AssumeRole");
+	add_text(&form, "&Version", "2011-06-15");
+	add_text(&form, "&RoleArn", rq->arn);
+	add_text(&form, "&RoleSessionName", rq->session);
+	if (!rq->identity)
+		add_text(&form, "&ExternalId", rq->external_id);
+	add_text(&form, "&DurationSeconds", rq->duration);
+	if (rq->identity)
+		add_bytes(&form, "&WebIdentityToken",
+			  secret_bytes(rq->identity), secret_len(rq->identity));
+	return secret_out_take(&form, ret_form);
 }
 
 #define PLAIN(name) "AssumeRoleResponse/AssumeRoleResult/Credentials/" name
@@ -147,11 +131,8 @@ enum status aws_sts_assume(struct aws_call_wire *w,
 	char type[AWS_CALL_TYPE_SIZE];
 	struct http_response r = { .code = 0 };
 	struct secret *form = NULL;
-	enum status s;
+	enum status s = make_form(rq, &form);
 
-	s = secret_new(FORM_MAX, &form);
-	if (s == STATUS_OK)
-		s = make_form(rq, form);
 	if (s != STATUS_OK) {
 		reason_set(why, s, "the request to AWS STS is too large");
 		goto out;

@@ -23,6 +23,7 @@ libbase_a_SOURCES = \
 	src/base/reason.c src/base/reason.h \
 	src/base/secret.c src/base/secret.h \
 	src/base/secret_arena.c src/base/secret_internal.h \
+	src/base/secret_out.c src/base/secret_out.h \
 	src/base/secret_source.c src/base/secret_source.h \
 	src/base/secret_wipe.c src/base/secret_wipe.h \
 	src/base/status.c src/base/status.def src/base/status.h \

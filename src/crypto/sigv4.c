@@ -13,6 +13,7 @@
 
 #include "base/encode.h"
 #include "base/now.h"
+#include "base/secret_out.h"
 #include "crypto/digest.h"
 
 #define ALGORITHM  "AWS4-HMAC-SHA256"
@@ -33,56 +34,20 @@ const char *sigv4_stamp(int64_t at_us, char buf[SIGV4_STAMP_SIZE])
 	return buf;
 }
 
-/* --- a secret that grows by pieces ---------------------------------------- */
-
-/* Failures are kept, as struct text does. */
-struct out {
-	struct secret *s;
-	enum status failed;
-};
-
-static void put_bytes(struct out *o, const void *p, size_t n)
-{
-	if (o->failed == STATUS_OK)
-		o->failed = secret_append(o->s, p, n);
-}
-
-static void put(struct out *o, const char *s)
-{
-	put_bytes(o, s, strlen(s));
-}
+/* --- pieces ---------------------------------------------------------------- */
 
 static bool is_unreserved(unsigned char c)
 {
 	return (c < 0x80 && isalnum(c)) || strchr("-._~", c);
 }
 
-/* RFC 3986's unreserved characters stay, and what is in `also`. */
-static void put_encoded(struct out *o, const char *s, const char *also)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	char code[3] = "%";
-
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (is_unreserved(c) || strchr(also, c)) {
-			put_bytes(o, s, 1);
-			continue;
-		}
-		code[1] = hex[c >> 4];
-		code[2] = hex[c & 15];
-		put_bytes(o, code, 3);
-	}
-}
-
-static void put_lower(struct out *o, const char *s)
+static void put_lower(struct secret_out *o, const char *s)
 {
 	char c;
 
 	for (; *s; s++) {
 		c = (char)tolower((unsigned char)*s);
-		put_bytes(o, &c, 1);
+		secret_out_bytes(o, &c, 1);
 	}
 }
 
@@ -92,7 +57,7 @@ static bool is_blank(char c)
 }
 
 /* Without blanks at the ends, runs of them inside as one space. */
-static void put_trimmed(struct out *o, const char *s)
+static void put_trimmed(struct secret_out *o, const char *s)
 {
 	bool gap = false, any = false;
 
@@ -102,8 +67,8 @@ static void put_trimmed(struct out *o, const char *s)
 			continue;
 		}
 		if (gap && any)
-			put(o, " ");
-		put_bytes(o, s, 1);
+			secret_out_text(o, " ");
+		secret_out_bytes(o, s, 1);
 		gap = false;
 		any = true;
 	}
@@ -156,17 +121,23 @@ static void sort(const struct sigv4_pair *pairs, size_t n, struct item *items,
 	qsort(items, n, sizeof(items[0]), order);
 }
 
-static void put_query(struct out *o, const struct sigv4_pair *query, size_t n)
+static void put_encoded(struct secret_out *o, const char *s)
+{
+	secret_out_percent(o, s, strlen(s), "");
+}
+
+static void put_query(struct secret_out *o, const struct sigv4_pair *query,
+		      size_t n)
 {
 	struct item items[SIGV4_PAIRS_MAX];
 
 	sort(query, n, items, by_parameter);
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
-			put(o, "&");
-		put_encoded(o, items[i].pair->name, "");
-		put(o, "=");
-		put_encoded(o, items[i].pair->value, "");
+			secret_out_text(o, "&");
+		put_encoded(o, items[i].pair->name);
+		secret_out_text(o, "=");
+		put_encoded(o, items[i].pair->value);
 	}
 }
 
@@ -176,44 +147,45 @@ static bool same_name(const struct item *items, size_t i)
 	       strcasecmp(items[i - 1].pair->name, items[i].pair->name) == 0;
 }
 
-static void put_headers(struct out *o, const struct item *items, size_t n)
+static void put_headers(struct secret_out *o, const struct item *items,
+			size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (same_name(items, i)) {
-			put(o, ",");
+			secret_out_text(o, ",");
 		} else {
 			if (i > 0)
-				put(o, "\n");
+				secret_out_text(o, "\n");
 			put_lower(o, items[i].pair->name);
-			put(o, ":");
+			secret_out_text(o, ":");
 		}
 		put_trimmed(o, items[i].pair->value);
 	}
-	put(o, "\n");
+	secret_out_text(o, "\n");
 }
 
-static void put_names(struct out *o, const struct item *items, size_t n)
+static void put_names(struct secret_out *o, const struct item *items, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (same_name(items, i))
 			continue;
 		if (i > 0)
-			put(o, ";");
+			secret_out_text(o, ";");
 		put_lower(o, items[i].pair->name);
 	}
 }
 
-static void put_hash(struct out *o, const void *p, size_t n)
+static void put_hash(struct secret_out *o, const void *p, size_t n)
 {
 	unsigned char hash[DIGEST_SIZE];
 	char hex[HEX_SIZE];
 
-	if (o->failed == STATUS_OK)
-		o->failed = digest_sha256(p, n, NULL, 0, hash);
-	if (o->failed != STATUS_OK)
+	if (o->status == STATUS_OK)
+		o->status = digest_sha256(p, n, NULL, 0, hash);
+	if (o->status != STATUS_OK)
 		return;
 	encode_hex(hash, sizeof(hash), hex);
-	put(o, hex);
+	secret_out_text(o, hex);
 }
 
 /* An upper bound for everything the canonical request is made of. */
@@ -253,53 +225,46 @@ static enum status signed_names(const struct sigv4_request *rq,
 				struct secret **ret_names)
 {
 	struct item items[SIGV4_PAIRS_MAX];
-	struct out o = { .failed = STATUS_OK };
+	struct secret_out o;
 	size_t n = 1;
 
 	for (size_t i = 0; i < rq->n_headers; i++)
 		n += strlen(rq->headers[i].name) + 1;
-	o.failed = secret_new(n, &o.s);
-	if (o.failed != STATUS_OK)
-		return o.failed;
+	o = secret_out_make(n);
 	sort(rq->headers, rq->n_headers, items, by_header);
 	put_names(&o, items, rq->n_headers);
-	if (o.failed == STATUS_OK)
-		*ret_names = o.s;
-	else
-		secret_free(o.s);
-	return o.failed;
+	return secret_out_take(&o, ret_names);
 }
 
 enum status sigv4_canonical(const struct sigv4_request *rq,
 			    struct secret **ret_canonical, struct reason *why)
 {
 	struct item items[SIGV4_PAIRS_MAX];
-	struct out o = { .failed = STATUS_OK };
+	const char *path = *rq->path ? rq->path : "/";
+	struct secret_out o;
 	enum status s = check(rq, why);
 
 	if (s != STATUS_OK)
 		return s;
-	o.failed = secret_new(canonical_max(rq), &o.s);
-	put(&o, rq->method);
-	put(&o, "\n");
-	put_encoded(&o, *rq->path ? rq->path : "/", "/");
-	put(&o, "\n");
+	o = secret_out_make(canonical_max(rq));
+	secret_out_text(&o, rq->method);
+	secret_out_text(&o, "\n");
+	secret_out_percent(&o, path, strlen(path), "/");
+	secret_out_text(&o, "\n");
 	put_query(&o, rq->query, rq->n_query);
-	put(&o, "\n");
+	secret_out_text(&o, "\n");
 	sort(rq->headers, rq->n_headers, items, by_header);
 	put_headers(&o, items, rq->n_headers);
-	put(&o, "\n");
+	secret_out_text(&o, "\n");
 	put_names(&o, items, rq->n_headers);
-	put(&o, "\n");
+	secret_out_text(&o, "\n");
 	put_hash(&o, rq->body, rq->body_n);
-	if (o.failed != STATUS_OK) {
-		secret_free(o.s);
-		return reason_set(why, o.failed,
+	s = secret_out_take(&o, ret_canonical);
+	return s == STATUS_OK ?
+		       s :
+		       reason_set(why, s,
 				  "a request to AWS could not be prepared for "
 				  "its signature");
-	}
-	*ret_canonical = o.s;
-	return STATUS_OK;
 }
 
 /* --- the signature ---------------------------------------------------------- */
@@ -334,15 +299,14 @@ static enum status signing_key(const struct secret *secret,
 			       const struct sigv4_scope *scope,
 			       const char *stamp, struct secret **ret_key)
 {
+	struct secret_out o =
+		secret_out_make(4 + secret_len(secret) + DIGEST_SIZE);
 	struct secret *key = NULL;
 	enum status s;
 
-	s = secret_new(4 + secret_len(secret) + DIGEST_SIZE, &key);
-	if (s == STATUS_OK)
-		s = secret_set(key, "AWS4", 4);
-	if (s == STATUS_OK)
-		s = secret_append(key, secret_bytes(secret),
-				  secret_len(secret));
+	secret_out_text(&o, "AWS4");
+	secret_out_secret(&o, secret);
+	s = secret_out_take(&o, &key);
 	if (s == STATUS_OK)
 		s = derive(key, stamp, 8);
 	if (s == STATUS_OK)
@@ -438,22 +402,20 @@ static enum status finish_query(const struct sigv4_pair *query, size_t n,
 				const char *hex, struct secret **ret_query,
 				struct reason *why)
 {
-	struct out o = { .failed = STATUS_OK };
+	struct secret_out o;
 	size_t max = 64 + HEX_SIZE;
+	enum status s;
 
 	for (size_t i = 0; i < n; i++)
 		max += 3 * (strlen(query[i].name) + strlen(query[i].value)) + 2;
-	o.failed = secret_new(max, &o.s);
+	o = secret_out_make(max);
 	put_query(&o, query, n);
-	put(&o, "&X-Amz-Signature=");
-	put(&o, hex);
-	if (o.failed != STATUS_OK) {
-		secret_free(o.s);
-		return reason_set(why, o.failed,
-				  "no locked memory for a secret");
-	}
-	*ret_query = o.s;
-	return STATUS_OK;
+	secret_out_text(&o, "&X-Amz-Signature=");
+	secret_out_text(&o, hex);
+	s = secret_out_take(&o, ret_query);
+	return s == STATUS_OK ?
+		       s :
+		       reason_set(why, s, "no locked memory for a secret");
 }
 
 enum status sigv4_presign(const struct sigv4_key *key,

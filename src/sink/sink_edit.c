@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/secret_out.h"
 #include "base/text.h"
 #include "sink/sink_line.h"
 
@@ -383,7 +384,8 @@ static enum status make_block(const struct edit *e,
 {
 	struct text head =
 		text_make(sizeof(e->marker) + sizeof(e->user) + 1024);
-	struct secret *body = NULL, *block = NULL;
+	struct secret *body = NULL;
+	struct secret_out block;
 	char version[SINK_LINE_NAME_SIZE];
 	enum status st;
 
@@ -405,29 +407,21 @@ static enum status make_block(const struct edit *e,
 	if (e->kind != SINK_ENV)
 		put_mark(e, body, &head);
 	text_add(&head, "\n");
-	st = text_status(&head);
-	if (st == STATUS_OK)
-		st = secret_new(head.len + secret_len(body) + sizeof(e->end) +
-					1,
-				&block);
-	if (st == STATUS_OK)
-		st = secret_append(block, head.bytes, head.len);
-	if (st == STATUS_OK)
-		st = secret_append(block, secret_bytes(body), secret_len(body));
-	if (st == STATUS_OK && e->kind == SINK_ENV) {
-		st = secret_append(block, e->end, strlen(e->end));
-		if (st == STATUS_OK)
-			st = secret_append(block, "\n", 1);
+	block = secret_out_make(head.len + secret_len(body) + sizeof(e->end) +
+				1);
+	if (block.status == STATUS_OK)
+		block.status = text_status(&head);
+	secret_out_bytes(&block, head.bytes, head.len);
+	secret_out_secret(&block, body);
+	if (e->kind == SINK_ENV) {
+		secret_out_text(&block, e->end);
+		secret_out_text(&block, "\n");
 	}
-	if (st != STATUS_OK) {
+	st = secret_out_take(&block, ret_block);
+	if (st != STATUS_OK)
 		reason_set(e->why, st, "no locked memory for the sink %s",
 			   e->path);
-		goto out;
-	}
-	*ret_block = block;
-	block = NULL;
 out:
-	secret_free(block);
 	secret_free(body);
 	text_free(&head);
 	return st;

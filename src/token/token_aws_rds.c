@@ -12,6 +12,7 @@
 
 #include "aws/aws_credentials.h"
 #include "aws/aws_endpoint.h"
+#include "base/secret_out.h"
 #include "base/text.h"
 
 #define LIFE_S	  900U /* the service takes no more */
@@ -45,7 +46,8 @@ enum status token_aws_rds_make(const struct sigv4_key *key,
 		.headers = headers,
 		.n_headers = 1,
 	};
-	struct secret *signed_query = NULL, *token = NULL;
+	struct secret *signed_query = NULL;
+	struct secret_out token;
 	enum status s;
 
 	snprintf(authority, sizeof(authority), "%s:%s", login->host,
@@ -53,22 +55,16 @@ enum status token_aws_rds_make(const struct sigv4_key *key,
 	s = sigv4_presign(key, &scope, &rq, LIFE_S, &signed_query, why);
 	if (s != STATUS_OK)
 		return s;
-	s = secret_new(strlen(authority) + 2 + secret_len(signed_query),
-		       &token);
-	if (s == STATUS_OK)
-		s = secret_append(token, authority, strlen(authority));
-	if (s == STATUS_OK)
-		s = secret_append(token, "/?", 2);
-	if (s == STATUS_OK)
-		s = secret_append(token, secret_bytes(signed_query),
-				  secret_len(signed_query));
+	token = secret_out_make(strlen(authority) + 2 +
+				secret_len(signed_query));
+	secret_out_text(&token, authority);
+	secret_out_text(&token, "/?");
+	secret_out_secret(&token, signed_query);
 	secret_free(signed_query);
-	if (s != STATUS_OK) {
-		secret_free(token);
-		return reason_set(why, s, "no locked memory for a token");
-	}
-	*ret = token;
-	return STATUS_OK;
+	s = secret_out_take(&token, ret);
+	return s == STATUS_OK ?
+		       s :
+		       reason_set(why, s, "no locked memory for a token");
 }
 
 static enum status mint(struct token_source *source, struct token *ret,

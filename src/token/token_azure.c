@@ -44,40 +44,6 @@ static const char *without_slash(const char *url, char *buf, size_t size)
 
 /* ---- an application's secret -------------------------------------------------- */
 
-static enum status make_form(struct azure *a, struct secret **ret,
-			     struct reason *why)
-{
-	char scope[WORD_SIZE + 16];
-	const char *const pairs[][2] = {
-		{ "grant_type", "client_credentials" },
-		{ "client_id", a->client_id },
-		{ "scope", scope },
-	};
-	struct secret *form = NULL, *secret = NULL;
-	enum status s =
-		secret_source_read(a->secret_from, SECRET, true, &secret, why);
-
-	if (s != STATUS_OK)
-		return reason_wrap(why, s, "[token %s]: client_secret_file",
-				   a->base.name);
-	snprintf(scope, sizeof(scope), "%s/.default", a->resource);
-	s = secret_new(SECRET_CAP_MAX, &form);
-	for (size_t i = 0; i < 3 && s == STATUS_OK; i++)
-		s = token_web_form(form, pairs[i][0], pairs[i][1],
-				   strlen(pairs[i][1]));
-	if (s == STATUS_OK)
-		s = token_web_form(form, "client_secret", secret_bytes(secret),
-				   secret_len(secret));
-	secret_free(secret);
-	if (s != STATUS_OK) {
-		secret_free(form);
-		return reason_set(why, s, "[token %s]: no locked memory",
-				  a->base.name);
-	}
-	*ret = form;
-	return STATUS_OK;
-}
-
 /* "login.example.com", "https://login.example.com/": as azure-identity. */
 static enum status find_authority(const struct azure *a, char *ret, size_t size,
 				  struct reason *why)
@@ -99,34 +65,31 @@ static enum status find_authority(const struct azure *a, char *ret, size_t size,
 static enum status ask_authority(struct azure *a, struct token_web_answer *ret,
 				 struct reason *why)
 {
-	const struct http_header headers[] = {
-		{ "Accept", "application/json", NULL },
-		{ "Content-Type", "application/x-www-form-urlencoded", NULL },
-	};
 	char base[WORD_SIZE + 8], tenant[3 * WORD_SIZE];
-	char url[TOKEN_WEB_URL_SIZE];
-	struct secret *form = NULL;
+	char url[TOKEN_WEB_URL_SIZE], scope[WORD_SIZE + 16];
+	struct token_web_field fields[] = {
+		{ "grant_type", "client_credentials", NULL },
+		{ "client_id", a->client_id, NULL },
+		{ "scope", scope, NULL },
+		{ "client_secret", NULL, NULL },
+	};
+	const struct token_web_exchange x = { "Entra ID", url, NULL, fields,
+					      4 };
+	struct secret *secret = NULL;
 	enum status s = find_authority(a, base, sizeof(base), why);
 
-	if (s == STATUS_OK)
-		s = make_form(a, &form, why);
 	if (s != STATUS_OK)
 		return s;
-	const struct token_web_call call = {
-		.whom = "Entra ID",
-		.method = "POST",
-		.url = url,
-		.headers = headers,
-		.n_headers = 2,
-		.body = secret_bytes(form),
-		.body_n = secret_len(form),
-		.gateway = true,
-	};
-
+	s = secret_source_read(a->secret_from, SECRET, true, &secret, why);
+	if (s != STATUS_OK)
+		return reason_wrap(why, s, "[token %s]: client_secret_file",
+				   a->base.name);
+	fields[3].secret = secret;
 	encode_percent(a->tenant, strlen(a->tenant), tenant);
 	snprintf(url, sizeof(url), "%s/%s/oauth2/v2.0/token", base, tenant);
-	s = token_web_call(&a->web, &call, ret, why);
-	secret_free(form);
+	snprintf(scope, sizeof(scope), "%s/.default", a->resource);
+	s = token_web_exchange(&a->web, &x, ret, why);
+	secret_free(secret);
 	return s;
 }
 
@@ -191,17 +154,10 @@ static enum status mint(struct token_source *source, struct token *ret,
 		s = STATUS_REFUSED;
 	if (s != STATUS_OK)
 		goto out;
-	t.expires_us = end_of(&answer, t.issued_us);
-	if (t.expires_us < 0 ||
-	    token_web_secret(json_doc_get(answer.doc, "access_token"),
-			     TOKEN_SECRET_MAX, &t.secret) != STATUS_OK) {
-		token_free(&t);
-		s = reason_set(why, STATUS_CORRUPT,
-			       "[token %s]: the answer has no token, or does "
-			       "not say when it expires",
-			       a->base.name);
+	s = token_web_take(&a->web, &answer, end_of(&answer, t.issued_us), &t,
+			   why);
+	if (s != STATUS_OK)
 		goto out;
-	}
 	text_copy(t.user, sizeof(t.user), a->user);
 	snprintf(t.scope, sizeof(t.scope), "%s", a->resource);
 	*ret = t;

@@ -178,47 +178,24 @@ static enum status post_assertion(struct gcp *g, const struct account *a,
 				  int64_t at_us, struct token_web_answer *ret,
 				  struct reason *why)
 {
-	const struct http_header headers[] = {
-		{ "Accept", "application/json", NULL },
-		{ "Content-Type", "application/x-www-form-urlencoded", NULL },
-	};
 	struct text t = text_make(8192);
-	struct secret *form = NULL;
 	enum status s = make_assertion(a, at_us, &t, why);
+	const struct token_web_field fields[] = {
+		{ "grant_type", BEARER, NULL },
+		{ "assertion", text_str(&t), NULL },
+	};
+	const struct token_web_exchange x = { "Google's token endpoint",
+					      a->token_uri, NULL, fields, 2 };
 
 	*ret = (struct token_web_answer){ .doc = NULL };
-	if (s != STATUS_OK) {
+	if (s == STATUS_OK)
+		s = token_web_exchange(&g->web, &x, ret, why);
+	else
 		reason_wrap(why, s, "[token %s]: %s", g->base.name,
 			    g->key_file);
-		goto out;
-	}
-	s = secret_new(SECRET_CAP_MAX, &form);
-	if (s == STATUS_OK)
-		s = token_web_form(form, "grant_type", BEARER, strlen(BEARER));
-	if (s == STATUS_OK)
-		s = token_web_form(form, "assertion", text_str(&t), t.len);
-	if (s != STATUS_OK) {
-		reason_set(why, s, "[token %s]: no locked memory",
-			   g->base.name);
-		goto out;
-	}
-	const struct token_web_call call = {
-		.whom = "Google's token endpoint",
-		.method = "POST",
-		.url = a->token_uri,
-		.headers = headers,
-		.n_headers = 2,
-		.body = secret_bytes(form),
-		.body_n = secret_len(form),
-		.gateway = true,
-	};
-
-	s = token_web_call(&g->web, &call, ret, why);
-out:
 	if (t.bytes)
 		secret_wipe(t.bytes, t.len);
 	text_free(&t);
-	secret_free(form);
 	return s;
 }
 
@@ -265,21 +242,16 @@ static enum status who(const struct gcp *g, char *ret, struct reason *why)
 	return STATUS_OK;
 }
 
-static enum status take(struct gcp *g, const struct token_web_answer *a,
-			struct token *t, struct reason *why)
+static enum status take_token(struct gcp *g, const struct token_web_answer *a,
+			      struct token *t, struct reason *why)
 {
 	int64_t in = token_web_seconds(json_doc_get(a->doc, "expires_in"));
+	enum status s = token_web_take(
+		&g->web, a, in > 0 ? t->issued_us + in * NOW_SECOND : -1, t,
+		why);
 
-	if (in <= 0 ||
-	    token_web_secret(json_doc_get(a->doc, "access_token"),
-			     TOKEN_SECRET_MAX, &t->secret) != STATUS_OK)
-		return reason_set(why, STATUS_CORRUPT,
-				  "[token %s]: the answer has no token, or "
-				  "does not say when it expires",
-				  g->base.name);
-	t->expires_us = t->issued_us + in * NOW_SECOND;
 	snprintf(t->scope, sizeof(t->scope), "%s", SCOPE);
-	return who(g, t->user, why);
+	return s == STATUS_OK ? who(g, t->user, why) : s;
 }
 
 static enum status mint(struct token_source *source, struct token *ret,
@@ -301,7 +273,7 @@ static enum status mint(struct token_source *source, struct token *ret,
 					 why);
 	}
 	if (s == STATUS_OK)
-		s = take(g, &a, &t, why);
+		s = take_token(g, &a, &t, why);
 	token_web_free(&a);
 	if (s != STATUS_OK) {
 		token_free(&t);

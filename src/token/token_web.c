@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/encode.h"
+#include "base/secret_out.h"
 #include "base/text.h"
 
 #define ANSWER_MAX ((size_t)1024 * 1024)
@@ -336,25 +336,76 @@ enum status token_web_secret(const struct json_doc *d, size_t max,
 	return STATUS_OK;
 }
 
-enum status token_web_form(struct secret *form, const char *name,
-			   const void *value, size_t n)
-{
-	struct secret *encoded = NULL;
-	enum status s = secret_new(3 * n + 1, &encoded);
+/* ---- exchanges ----------------------------------------------------------- */
 
+/* application/x-www-form-urlencoded */
+static enum status make_form(const struct token_web_field *fields, size_t n,
+			     struct secret **ret)
+{
+	struct secret_out form = secret_out_make(SECRET_CAP_MAX);
+	const char *before = "";
+
+	for (size_t i = 0; i < n; i++) {
+		const struct token_web_field *f = &fields[i];
+
+		if (!f->secret && !(f->value && *f->value))
+			continue;
+		secret_out_text(&form, before);
+		secret_out_text(&form, f->name);
+		secret_out_text(&form, "=");
+		if (f->secret)
+			secret_out_percent(&form, secret_bytes(f->secret),
+					   secret_len(f->secret), "");
+		else
+			secret_out_percent(&form, f->value, strlen(f->value),
+					   "");
+		before = "&";
+	}
+	return secret_out_take(&form, ret);
+}
+
+enum status token_web_exchange(struct token_web *w,
+			       const struct token_web_exchange *x,
+			       struct token_web_answer *ret, struct reason *why)
+{
+	const struct http_header headers[] = {
+		{ "Accept", "application/json", NULL },
+		{ "Content-Type", "application/x-www-form-urlencoded", NULL },
+		{ "Authorization", "Basic ", x->basic },
+	};
+	struct token_web_call call = {
+		.whom = x->whom,
+		.method = "POST",
+		.url = x->url,
+		.headers = headers,
+		.n_headers = x->basic ? 3 : 2,
+		.gateway = true,
+	};
+	struct secret *form = NULL;
+	enum status s = make_form(x->fields, x->n_fields, &form);
+
+	*ret = (struct token_web_answer){ .code = 0 };
 	if (s != STATUS_OK)
-		return s;
-	encode_percent(value, n, (char *)secret_buffer(encoded));
-	secret_set_len(encoded, strlen(secret_bytes(encoded)));
-	if (secret_len(form) > 0)
-		s = secret_append(form, "&", 1);
-	if (s == STATUS_OK)
-		s = secret_append(form, name, strlen(name));
-	if (s == STATUS_OK)
-		s = secret_append(form, "=", 1);
-	if (s == STATUS_OK)
-		s = secret_append(form, secret_bytes(encoded),
-				  secret_len(encoded));
-	secret_free(encoded);
+		return reason_set(why, s, "[token %s]: no locked memory",
+				  w->name);
+	call.body = secret_bytes(form);
+	call.body_n = secret_len(form);
+	s = token_web_call(w, &call, ret, why);
+	secret_free(form);
 	return s;
+}
+
+enum status token_web_take(const struct token_web *w,
+			   const struct token_web_answer *a, int64_t expires_us,
+			   struct token *t, struct reason *why)
+{
+	if (expires_us < 1 ||
+	    token_web_secret(json_doc_get(a->doc, "access_token"),
+			     TOKEN_SECRET_MAX, &t->secret) != STATUS_OK)
+		return reason_set(why, STATUS_CORRUPT,
+				  "[token %s]: the answer has no token, or "
+				  "does not say when it expires",
+				  w->name);
+	t->expires_us = expires_us;
+	return STATUS_OK;
 }

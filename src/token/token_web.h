@@ -13,6 +13,7 @@
 #include "base/reason.h"
 #include "base/secret.h"
 #include "http/http.h"
+#include "token/token.h"
 #include "json/json_doc.h"
 
 #define TOKEN_WEB_CODE_SIZE 64
@@ -94,9 +95,33 @@ enum status token_web_secret(const struct json_doc *d, size_t max,
 		"Authorization", "Bearer ", (token) \
 	}
 
-/* application/x-www-form-urlencoded: append "&name=value", percent-encoded.
- * STATUS_LIMIT when it does not fit. */
-enum status token_web_form(struct secret *form, const char *name,
-			   const void *value, size_t n);
+/* A field of a form; one with neither value nor secret is left out. */
+struct token_web_field {
+	const char *name;
+	const char *value;
+	const struct secret *secret; /* in place of value */
+};
+
+/* A form that a token endpoint (RFC 6749) answers with a token. */
+struct token_web_exchange {
+	const char *whom; /* "Entra ID", for sentences */
+	const char *url;
+	const struct secret *basic; /* "id:secret" in base64, or NULL */
+	const struct token_web_field *fields;
+	size_t n_fields;
+};
+
+/* Statuses and ret as token_web_call(). */
+enum status token_web_exchange(struct token_web *w,
+			       const struct token_web_exchange *x,
+			       struct token_web_answer *ret,
+			       struct reason *why);
+
+/* The answer's access_token into t->secret, whose end is expires_us (wall
+ * clock).  STATUS_CORRUPT when there is none, or when expires_us is below 1: it
+ * was not told. */
+enum status token_web_take(const struct token_web *w,
+			   const struct token_web_answer *a, int64_t expires_us,
+			   struct token *t, struct reason *why);
 
 #endif

@@ -11,13 +11,13 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/secret_out.h"
 #include "base/secret_source.h"
 #include "base/text.h"
 #include "token/databricks/settings.h"
 #include "token/token_environment.h"
 
 #define SECRET_MAX 32768
-#define FORM_MAX   SECRET_CAP_MAX
 
 /* An access token serves until this long before its end: a mint with its
  * retries fits in. */
@@ -40,8 +40,9 @@ void token_databricks_login_clear(struct token_databricks_login *l)
 
 /* ---- discovery ------------------------------------------------------------- */
 
-static enum status get(struct token_web *w, const char *url, unsigned tries,
-		       struct token_web_answer *ret, struct reason *why)
+static enum status get_document(struct token_web *w, const char *url,
+				unsigned tries, struct token_web_answer *ret,
+				struct reason *why)
 {
 	const struct http_header accept = { "Accept", "application/json",
 					    NULL };
@@ -83,7 +84,7 @@ static void ask_config(struct token_web *w, struct token_databricks_login *l,
 	struct token_web_answer a;
 
 	snprintf(url, sizeof(url), "%s/.well-known/databricks-config", l->host);
-	if (get(w, url, 1, &a, NULL) == STATUS_OK) {
+	if (get_document(w, url, 1, &a, NULL) == STATUS_OK) {
 		json_doc_copy(json_doc_get(a.doc, "account_id"), account,
 			      sizeof(account));
 		if (json_doc_copy(json_doc_get(a.doc, "oidc_endpoint"), oidc,
@@ -96,9 +97,9 @@ static void ask_config(struct token_web *w, struct token_databricks_login *l,
 	token_web_free(&a);
 }
 
-static enum status discover(struct token_web *w,
-			    struct token_databricks_login *l,
-			    struct reason *why)
+static enum status find_token_endpoint(struct token_web *w,
+				       struct token_databricks_login *l,
+				       struct reason *why)
 {
 	const char *set = token_environment_get("DATABRICKS_DISCOVERY_URL");
 	char oidc[TOKEN_WEB_URL_SIZE - 64] = "", url[TOKEN_WEB_URL_SIZE];
@@ -118,7 +119,7 @@ static enum status discover(struct token_web *w,
 		snprintf(url, sizeof(url),
 			 "%s/oidc/.well-known/oauth-authorization-server",
 			 l->host);
-	s = get(w, url, 0, &a, why);
+	s = get_document(w, url, 0, &a, why);
 	if (s == STATUS_OK &&
 	    json_doc_copy(json_doc_get(a.doc, "token_endpoint"),
 			  l->token_endpoint,
@@ -134,9 +135,10 @@ static enum status discover(struct token_web *w,
 /* ---- the token endpoint ----------------------------------------------------- */
 
 /* The answer's access token and its life. */
-static enum status take(struct token_web *w, struct token_databricks_login *l,
-			const struct json_doc *answer, int64_t asked_us,
-			struct reason *why)
+static enum status take_bearer(struct token_web *w,
+			       struct token_databricks_login *l,
+			       const struct json_doc *answer, int64_t asked_us,
+			       struct reason *why)
 {
 	int64_t seconds = token_web_seconds(json_doc_get(answer, "expires_in"));
 	struct secret *token = NULL;
@@ -156,67 +158,33 @@ static enum status take(struct token_web *w, struct token_databricks_login *l,
 	return STATUS_OK;
 }
 
-static enum status post_form(struct token_web *w,
-			     struct token_databricks_login *l,
-			     const struct secret *basic,
-			     const struct secret *form,
-			     struct token_web_answer *ret, struct reason *why)
-{
-	const struct http_header headers[] = {
-		{ "Accept", "application/json", NULL },
-		{ "Content-Type", "application/x-www-form-urlencoded", NULL },
-		{ "Authorization", "Basic ", basic },
-	};
-	const struct token_web_call call = {
-		.whom = provider,
-		.method = "POST",
-		.url = l->token_endpoint,
-		.headers = headers,
-		.n_headers = basic ? 3 : 2,
-		.body = secret_bytes(form),
-		.body_n = secret_len(form),
-		.gateway = true,
-	};
-
-	return token_web_call(w, &call, ret, why);
-}
-
 /* "id:secret" in base64; escaped as the form would be, when a client of the
  * vendor's does that and it makes a difference. */
 static enum status make_basic(const char *id, const struct secret *secret,
 			      bool escaped, struct secret **ret)
 {
-	size_t n = strlen(id) + secret_len(secret);
-	struct secret *pair = NULL, *encoded = NULL, *basic = NULL;
-	enum status s = secret_new(3 * n + 2, &pair);
+	struct secret_out out =
+		secret_out_make(strlen(id) + 1 + 3 * secret_len(secret));
+	struct secret *pair = NULL, *basic = NULL;
+	enum status s;
 
+	secret_out_text(&out, id);
+	secret_out_text(&out, ":");
+	if (escaped)
+		secret_out_percent(&out, secret_bytes(secret),
+				   secret_len(secret), "");
+	else
+		secret_out_secret(&out, secret);
+	s = secret_out_take(&out, &pair);
 	if (s == STATUS_OK)
-		s = secret_new(3 * secret_len(secret) + 1, &encoded);
-	if (s == STATUS_OK)
-		s = secret_new(ENCODE_BASE64_SIZE(3 * n + 2), &basic);
-	if (s == STATUS_OK)
-		s = secret_append(pair, id, strlen(id));
-	if (s == STATUS_OK)
-		s = secret_append(pair, ":", 1);
-	if (s == STATUS_OK && escaped) {
-		encode_percent(secret_bytes(secret), secret_len(secret),
-			       (char *)secret_buffer(encoded));
-		secret_set_len(encoded, strlen(secret_bytes(encoded)));
-		s = secret_append(pair, secret_bytes(encoded),
-				  secret_len(encoded));
-	} else if (s == STATUS_OK)
-		s = secret_append(pair, secret_bytes(secret),
-				  secret_len(secret));
+		s = secret_new(ENCODE_BASE64_SIZE(secret_len(pair)), &basic);
 	if (s == STATUS_OK) {
 		encode_base64(secret_bytes(pair), secret_len(pair),
 			      (char *)secret_buffer(basic));
 		secret_set_len(basic, strlen(secret_bytes(basic)));
 		*ret = basic;
-		basic = NULL;
 	}
 	secret_free(pair);
-	secret_free(encoded);
-	secret_free(basic);
 	return s;
 }
 
@@ -233,58 +201,53 @@ static enum status no_memory(const struct token_web *w, struct reason *why)
 			  w->name);
 }
 
-static enum status m2m(struct token_web *w, struct token_databricks_login *l,
-		       struct reason *why)
+/* An application's secret (RFC 6749 section 4.4). */
+static enum status ask_by_secret(struct token_web *w,
+				 struct token_databricks_login *l,
+				 struct reason *why)
 {
-	static const char grant[] =
-		"grant_type=client_credentials&scope=all-apis";
-	struct secret *secret = NULL, *basic = NULL, *form = NULL;
+	static const struct token_web_field fields[] = {
+		{ "grant_type", "client_credentials", NULL },
+		{ "scope", "all-apis", NULL },
+	};
+	struct token_web_exchange x = { provider, l->token_endpoint, NULL,
+					fields, 2 };
+	struct secret *secret = NULL, *basic = NULL;
 	struct token_web_answer a = { .doc = NULL };
 	int64_t asked = now_boot(w->now);
 	enum status s;
 
 	s = token_databricks_settings_secret(l, &l->secret, "client_secret",
 					     true, &secret, why);
-	if (s != STATUS_OK) {
-		reason_wrap(why, s, "[token %s]: client_secret_file", w->name);
-		goto out;
-	}
-	s = secret_new(sizeof(grant), &form);
-	if (s == STATUS_OK)
-		s = secret_set(form, grant, sizeof(grant) - 1);
-	for (int escaped = 0; escaped < 2 && s == STATUS_OK; escaped++) {
-		secret_free(basic);
-		basic = NULL;
-		s = make_basic(l->client_id, secret, escaped, &basic);
-		if (s != STATUS_OK)
-			break;
-		token_web_free(&a);
-		s = post_form(w, l, basic, form, &a, why);
-		if (s == STATUS_OK) {
-			s = take(w, l, a.doc, asked, why);
-			goto out;
-		}
-		/* Go's library escapes both first, Python's does not. */
-		if (s != STATUS_DENIED || escaped || !needs_escape(secret))
-			goto out;
-		s = STATUS_OK;
-	}
 	if (s != STATUS_OK)
-		s = no_memory(w, why);
-out:
-	token_web_free(&a);
+		return reason_wrap(why, s, "[token %s]: client_secret_file",
+				   w->name);
+	for (int escaped = 0; escaped < 2; escaped++) {
+		if (make_basic(l->client_id, secret, escaped, &basic) !=
+		    STATUS_OK) {
+			s = no_memory(w, why);
+			break;
+		}
+		x.basic = basic;
+		s = token_web_exchange(w, &x, &a, why);
+		secret_free(basic);
+		if (s == STATUS_OK)
+			s = take_bearer(w, l, a.doc, asked, why);
+		token_web_free(&a);
+		/* Go's library escapes both first, Python's does not. */
+		if (s != STATUS_DENIED || !needs_escape(secret))
+			break;
+	}
 	secret_free(secret);
-	secret_free(basic);
-	secret_free(form);
 	return s;
 }
 
 /* ---- identities of others ----------------------------------------------------- */
 
 /* GitHub mints a token for the audience, for a job that may ask. */
-static enum status github(struct token_web *w,
-			  const struct token_databricks_login *l,
-			  struct secret **ret, struct reason *why)
+static enum status ask_github(struct token_web *w,
+			      const struct token_databricks_login *l,
+			      struct secret **ret, struct reason *why)
 {
 	const char *address =
 		token_environment_get("ACTIONS_ID_TOKEN_REQUEST_URL");
@@ -329,14 +292,14 @@ static enum status github(struct token_web *w,
 	return s;
 }
 
-static enum status subject(struct token_web *w,
-			   const struct token_databricks_login *l,
-			   struct secret **ret, struct reason *why)
+static enum status get_subject(struct token_web *w,
+			       const struct token_databricks_login *l,
+			       struct secret **ret, struct reason *why)
 {
 	enum status s;
 
 	if (l->auth == TOKEN_DATABRICKS_GITHUB_OIDC)
-		return github(w, l, ret, why);
+		return ask_github(w, l, ret, why);
 	/* Read anew each time: a kubelet replaces the file. */
 	s = token_databricks_settings_secret(l, &l->token, "", false, ret, why);
 	return s == STATUS_OK ?
@@ -348,49 +311,38 @@ static enum status subject(struct token_web *w,
 }
 
 /* RFC 8693. */
-static enum status exchange(struct token_web *w,
-			    struct token_databricks_login *l,
-			    struct reason *why)
+static enum status exchange_subject(struct token_web *w,
+				    struct token_databricks_login *l,
+				    struct reason *why)
 {
-	const char *const pairs[][2] = {
-		{ "client_id", l->client_id },
-		{ "scope", "all-apis" },
-		{ "grant_type",
-		  "urn:ietf:params:oauth:grant-type:token-exchange" },
-		{ "subject_token_type",
-		  "urn:ietf:params:oauth:token-type:jwt" },
-	};
-	struct secret *token = NULL, *form = NULL;
+	struct secret *token = NULL;
 	struct token_web_answer a = { .doc = NULL };
 	int64_t asked = now_boot(w->now);
-	enum status s = subject(w, l, &token, why);
+	enum status s = get_subject(w, l, &token, why);
+	const struct token_web_field fields[] = {
+		{ "client_id", l->client_id, NULL },
+		{ "scope", "all-apis", NULL },
+		{ "grant_type",
+		  "urn:ietf:params:oauth:grant-type:token-exchange", NULL },
+		{ "subject_token_type", "urn:ietf:params:oauth:token-type:jwt",
+		  NULL },
+		{ "subject_token", NULL, token },
+	};
+	const struct token_web_exchange x = { provider, l->token_endpoint, NULL,
+					      fields, 5 };
 
-	if (s != STATUS_OK)
-		goto out;
-	s = secret_new(FORM_MAX, &form);
-	for (size_t i = 0; i < 4 && s == STATUS_OK; i++)
-		if (pairs[i][1][0])
-			s = token_web_form(form, pairs[i][0], pairs[i][1],
-					   strlen(pairs[i][1]));
 	if (s == STATUS_OK)
-		s = token_web_form(form, "subject_token", secret_bytes(token),
-				   secret_len(token));
-	if (s != STATUS_OK) {
-		s = no_memory(w, why);
-		goto out;
-	}
-	s = post_form(w, l, NULL, form, &a, why);
+		s = token_web_exchange(w, &x, &a, why);
 	if (s == STATUS_OK)
-		s = take(w, l, a.doc, asked, why);
-out:
+		s = take_bearer(w, l, a.doc, asked, why);
 	token_web_free(&a);
 	secret_free(token);
-	secret_free(form);
 	return s;
 }
 
-static enum status pat(struct token_web *w, struct token_databricks_login *l,
-		       struct reason *why)
+static enum status read_pat(struct token_web *w,
+			    struct token_databricks_login *l,
+			    struct reason *why)
 {
 	struct secret *token = NULL;
 	enum status s = token_databricks_settings_secret(l, &l->token, "token",
@@ -416,11 +368,12 @@ enum status token_databricks_login(struct token_web *w,
 		return STATUS_OK;
 	*ret_fresh = true;
 	if (l->auth == TOKEN_DATABRICKS_PAT)
-		return pat(w, l, why);
-	s = discover(w, l, why);
+		return read_pat(w, l, why);
+	s = find_token_endpoint(w, l, why);
 	if (s == STATUS_OK)
-		s = l->auth == TOKEN_DATABRICKS_M2M ? m2m(w, l, why) :
-						      exchange(w, l, why);
+		s = l->auth == TOKEN_DATABRICKS_M2M ?
+			    ask_by_secret(w, l, why) :
+			    exchange_subject(w, l, why);
 	/* The endpoint may have moved. */
 	if (s != STATUS_OK)
 		l->token_endpoint[0] = '\0';

@@ -14,6 +14,12 @@ tests_unit_base_test_text_SOURCES = tests/unit/base/test_text.c
 tests_unit_base_test_text_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_text_LDADD = libbase.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/base/test_secret_out
+TESTS += tests/unit/base/test_secret_out
+tests_unit_base_test_secret_out_SOURCES = tests/unit/base/test_secret_out.c
+tests_unit_base_test_secret_out_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_secret_out_LDADD = libbase.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/base/test_map
 TESTS += tests/unit/base/test_map
 tests_unit_base_test_map_SOURCES = tests/unit/base/test_map.c

@@ -204,21 +204,6 @@ static void seconds_may_be_a_number_or_text(void **state)
 	json_doc_free(d);
 }
 
-static void a_form_is_percent_encoded(void **state)
-{
-	struct secret *form = NULL, *small = NULL;
-
-	(void)state;
-	assert_int_equal(secret_new(64, &form), STATUS_OK);
-	assert_int_equal(token_web_form(form, "a", "x y&z=", 6), STATUS_OK);
-	assert_int_equal(token_web_form(form, "b", "", 0), STATUS_OK);
-	assert_string_equal(secret_bytes(form), "a=x%20y%26z%3D&b=");
-	assert_int_equal(secret_new(4, &small), STATUS_OK);
-	assert_int_equal(token_web_form(small, "a", "xyz", 3), STATUS_LIMIT);
-	secret_free(form);
-	secret_free(small);
-}
-
 /* ---- RDS ------------------------------------------------------------------------ */
 
 /* botocore's generate_db_auth_token gives the same; the integration tests ask
@@ -299,7 +284,6 @@ int main(void)
 		cmocka_unit_test(a_time_may_have_any_fraction),
 		cmocka_unit_test(seconds_may_be_a_number_or_text),
 		cmocka_unit_test(a_slow_answer_makes_no_token_live_longer),
-		cmocka_unit_test(a_form_is_percent_encoded),
 		cmocka_unit_test(rds_tokens_are_those_of_the_vectors),
 	};
 
