@@ -131,8 +131,8 @@ static void add_header(struct call *k, struct http_request *req,
 		(struct http_header){ name, value, secret };
 }
 
-static enum status sign(struct call *k, struct http_request *req,
-			struct reason *why)
+static enum status sign_request(struct call *k, struct http_request *req,
+				struct reason *why)
 {
 	const struct aws_call *c = k->c;
 	const struct sigv4_pair headers[] = {
@@ -165,8 +165,8 @@ static enum status sign(struct call *k, struct http_request *req,
 }
 
 /* Each try has a signature of its own time. */
-static enum status prepare(void *arg, unsigned attempt,
-			   struct http_request *req, struct reason *why)
+static enum status prepare_try(void *arg, unsigned attempt,
+			       struct http_request *req, struct reason *why)
 {
 	struct call *k = arg;
 
@@ -176,7 +176,7 @@ static enum status prepare(void *arg, unsigned attempt,
 	add_header(k, req, "Content-Type", k->c->content_type, NULL);
 	if (k->c->target)
 		add_header(k, req, "X-Amz-Target", k->c->target, NULL);
-	return k->c->key ? sign(k, req, why) : STATUS_OK;
+	return k->c->key ? sign_request(k, req, why) : STATUS_OK;
 }
 
 /* The clock is off, and was not corrected yet in this call? */
@@ -194,7 +194,7 @@ static bool learn_skew(struct call *k, const struct http_response *r)
 	return true;
 }
 
-static bool again(void *arg, const struct http_response *r)
+static bool may_ask_again(void *arg, const struct http_response *r)
 {
 	char type[AWS_CALL_TYPE_SIZE];
 	struct call *k = arg;
@@ -224,8 +224,8 @@ enum status aws_call_post(struct aws_call_wire *w, const struct aws_call *c,
 	struct call k = { .w = w, .c = c, .authorization = text_make(2048) };
 	const struct http_retry retry = { .tries = TRIES,
 					  .unknown = c->repeatable,
-					  .again = again,
-					  .prepare = prepare,
+					  .again = may_ask_again,
+					  .prepare = prepare_try,
 					  .arg = &k };
 	const struct http_request req = { .method = "POST",
 					  .url = c->to->url,

@@ -128,7 +128,7 @@ enum status aws_credentials_region(struct aws_credentials *c,
 
 /* --- keeping --------------------------------------------------------------- */
 
-static void keep(struct aws_credentials *c, struct aws_key *k)
+static void keep_key(struct aws_credentials *c, struct aws_key *k)
 {
 	int64_t now = aws_call_now(c->chain.wire), life, before;
 
@@ -143,7 +143,7 @@ static void keep(struct aws_credentials *c, struct aws_key *k)
 	c->renew_us = k->expires_us - before;
 }
 
-static enum status renew(struct aws_credentials *c, struct reason *why)
+static enum status renew_key(struct aws_credentials *c, struct reason *why)
 {
 	struct aws_key made = { .id = "" };
 	int64_t now = aws_call_now(c->chain.wire);
@@ -162,7 +162,7 @@ static enum status renew(struct aws_credentials *c, struct reason *why)
 			       "the AWS credentials have expired already");
 	}
 	if (s == STATUS_OK) {
-		keep(c, &made);
+		keep_key(c, &made);
 	} else if (c->have && c->key.expires_us > now) {
 		c->renew_us = now + RENEW_PAUSE;
 		s = STATUS_OK;
@@ -179,7 +179,7 @@ enum status aws_credentials_get(struct aws_credentials *c, struct aws_key *ret,
 	pthread_mutex_lock(&c->lock);
 	now = aws_call_now(c->chain.wire);
 	if (!c->have || (c->renew_us && now >= c->renew_us))
-		s = renew(c, why);
+		s = renew_key(c, why);
 	if (s == STATUS_OK)
 		s = aws_key_copy(&c->key, ret, why);
 	pthread_mutex_unlock(&c->lock);

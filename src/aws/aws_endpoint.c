@@ -76,8 +76,8 @@ static void make_name(const struct aws_endpoint_query *q,
 		 (int)sizeof(ret->url) - 16, ret->host);
 }
 
-static enum status take(const char *url, const char *origin,
-			struct aws_endpoint *ret, struct reason *why)
+static enum status take_address(const char *url, const char *origin,
+				struct aws_endpoint *ret, struct reason *why)
 {
 	struct http_url u;
 	enum status s = http_url_parse(url, &u, why);
@@ -170,5 +170,5 @@ enum status aws_endpoint_find(const struct aws_endpoint_query *given,
 				  "%s: an address of its own and %s exclude "
 				  "each other",
 				  origin, q.fips ? "fips" : "dualstack");
-	return take(url, origin, ret, why);
+	return take_address(url, origin, ret, why);
 }

@@ -47,7 +47,7 @@ static bool take_word(const char **s, char **to)
 	return quote == '\0';
 }
 
-static bool split(const char *command, struct words *w)
+static bool split_words(const char *command, struct words *w)
 {
 	char *to = w->bytes;
 
@@ -70,7 +70,7 @@ static bool split(const char *command, struct words *w)
 
 /* --- the process ----------------------------------------------------------- */
 
-static int spawn(char **argv, int out, pid_t *ret_pid)
+static int spawn_process(char **argv, int out, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
@@ -164,7 +164,8 @@ static void kill_all(pid_t pid)
 		;
 }
 
-static enum status judge(int rc, bool ended, int status, struct reason *why)
+static enum status judge_exit(int rc, bool ended, int status,
+			      struct reason *why)
 {
 	if (rc == ETIMEDOUT || (rc == 0 && !ended))
 		return reason_set(why, STATUS_STORE_UNAVAILABLE,
@@ -202,7 +203,7 @@ enum status aws_process_run(const char *command, int64_t timeout_us,
 	enum status s;
 	pid_t pid;
 
-	if (!split(command, &words))
+	if (!split_words(command, &words))
 		return reason_set(
 			why, STATUS_CONFIG,
 			"credential_process is not a command line: it is "
@@ -213,7 +214,7 @@ enum status aws_process_run(const char *command, int64_t timeout_us,
 		return reason_set(why, STATUS_NO_MEMORY,
 				  "no memory for credential_process");
 	}
-	rc = spawn(words.argv, ends[1], &pid);
+	rc = spawn_process(words.argv, ends[1], &pid);
 	close(ends[1]);
 	if (rc != 0) {
 		s = reason_set(why, STATUS_CONFIG,
@@ -226,7 +227,7 @@ enum status aws_process_run(const char *command, int64_t timeout_us,
 		ended = wait_end(pid, until, now, &status);
 	if (!ended)
 		kill_all(pid);
-	s = judge(rc, ended, status, why);
+	s = judge_exit(rc, ended, status, why);
 	if (s == STATUS_OK) {
 		*ret_output = output;
 		output = NULL;

@@ -29,8 +29,8 @@ struct aws_profile {
 };
 
 /* As in AWS's own clients, but for other variables than HOME. */
-static enum status expand(const char *variable, const char *set,
-			  char path[PATH_SIZE], struct reason *why)
+static enum status expand_path(const char *variable, const char *set,
+			       char path[PATH_SIZE], struct reason *why)
 {
 	static const char *const prefixes[] = { "~/", "$HOME/", "${HOME}/" };
 	const char *home = aws_environment_get("HOME");
@@ -66,7 +66,7 @@ static enum status find_path(struct file *f, const char *variable,
 	f->path[0] = '\0';
 	f->variable = set ? variable : NULL;
 	if (set)
-		return expand(variable, set, f->path, why);
+		return expand_path(variable, set, f->path, why);
 	if (!home)
 		return STATUS_OK;
 	n = snprintf(f->path, PATH_SIZE, "%s/%s", home, beside_home);
@@ -281,7 +281,7 @@ bool aws_profile_exists(const struct aws_profile *p, const char *name)
 	       find_in(p, AWS_FILE_CONFIG, name, NULL, &unused);
 }
 
-static bool copy(struct ini_part value, char *dst, size_t size)
+static bool copy_value(struct ini_part value, char *dst, size_t size)
 {
 	if (value.n == 0 || value.n >= size || memchr(value.s, '\0', value.n))
 		return false;
@@ -297,9 +297,9 @@ bool aws_profile_text(const struct aws_profile *p, const char *name,
 
 	dst[0] = '\0';
 	if (find_in(p, AWS_FILE_CREDENTIALS, name, key, &value))
-		return copy(value, dst, size);
+		return copy_value(value, dst, size);
 	return find_in(p, AWS_FILE_CONFIG, name, key, &value) &&
-	       copy(value, dst, size);
+	       copy_value(value, dst, size);
 }
 
 bool aws_profile_service(const struct aws_profile *p, const char *services,
@@ -322,7 +322,7 @@ bool aws_profile_service(const struct aws_profile *p, const char *services,
 	while (ini_nested(&more, &k, &v))
 		if (ini_is(k, key))
 			value = v;
-	return copy(value, dst, size);
+	return copy_value(value, dst, size);
 }
 
 enum status aws_profile_secret(const struct aws_profile *p,

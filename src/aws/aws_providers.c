@@ -273,8 +273,8 @@ static enum status from_identity(struct aws_providers *c, const char *profile,
 
 /* What others get from IAM Identity Center or a sign-in is asked for there; to
  * go on would be another identity. */
-static enum status elsewhere(const char *profile, const char *how,
-			     struct reason *why)
+static enum status refuse_elsewhere(const char *profile, const char *how,
+				    struct reason *why)
 {
 	return reason_set(why, STATUS_CONFIG,
 			  "AWS profile %s gets its credentials by %s, which "
@@ -295,7 +295,7 @@ static enum status from_sso(struct aws_providers *c, const char *profile,
 	    !aws_profile_text(c->files, profile, "sso_role_name", unused,
 			      sizeof(unused)))
 		return STATUS_NOT_FOUND;
-	return elsewhere(profile, "IAM Identity Center (sso_...)", why);
+	return refuse_elsewhere(profile, "IAM Identity Center (sso_...)", why);
 }
 
 static enum status from_login(struct aws_providers *c, const char *profile,
@@ -308,7 +308,7 @@ static enum status from_login(struct aws_providers *c, const char *profile,
 	if (!aws_profile_text(c->files, profile, "login_session", unused,
 			      sizeof(unused)))
 		return STATUS_NOT_FOUND;
-	return elsewhere(profile, "aws login (login_session)", why);
+	return refuse_elsewhere(profile, "aws login (login_session)", why);
 }
 
 /* Behind the links of a profile: one that was named is the only one asked. */

@@ -107,8 +107,9 @@ void aws_sts_error(const char *bytes, size_t n, char code[AWS_CALL_TYPE_SIZE])
 	secret_free(w.found);
 }
 
-static enum status refused(const struct http_response *r,
-			   const struct aws_sts_request *rq, struct reason *why)
+static enum status explain_refusal(const struct http_response *r,
+				   const struct aws_sts_request *rq,
+				   struct reason *why)
 {
 	enum status s = r->code >= 500 || r->code == 429 ?
 				STATUS_STORE_UNAVAILABLE :
@@ -155,7 +156,7 @@ enum status aws_sts_assume(struct aws_call_wire *w,
 		goto out;
 	s = r.code == 200 ? aws_sts_parse(r.body, r.body_n,
 					  rq->identity != NULL, ret, why) :
-			    refused(&r, rq, why);
+			    explain_refusal(&r, rq, why);
 out:
 	http_response_free(&r);
 	secret_free(form);

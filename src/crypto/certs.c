@@ -68,7 +68,7 @@ static void fingerprint_of(const X509 *x, char out[CERTS_FINGERPRINT_SIZE])
 			 i + 1 < n ? ":" : "");
 }
 
-static void add(struct certs *c, X509 *x, bool sent)
+static void add_certificate(struct certs *c, X509 *x, bool sent)
 {
 	struct certs_certificate *to;
 
@@ -99,7 +99,7 @@ static void keep_pem(struct certs *c, X509 *x)
 	BIO_free(bio);
 }
 
-static void recognise(struct certs *c)
+static void judge_root(struct certs *c)
 {
 	const struct certs_certificate *root;
 	char wanted[64];
@@ -126,7 +126,8 @@ static bool was_sent(STACK_OF(X509) * sent, const X509 *x)
 }
 
 /* As far as it can be built from what was sent and what is trusted here. */
-static void fill(struct certs *c, X509_STORE_CTX *ctx, STACK_OF(X509) * sent)
+static void fill_chain(struct certs *c, X509_STORE_CTX *ctx,
+		       STACK_OF(X509) * sent)
 {
 	STACK_OF(X509) *built = X509_STORE_CTX_get0_chain(ctx);
 	X509 *last = NULL;
@@ -135,12 +136,12 @@ static void fill(struct certs *c, X509_STORE_CTX *ctx, STACK_OF(X509) * sent)
 		built = sent;
 	for (int i = 0; i < sk_X509_num(built); i++) {
 		last = sk_X509_value(built, i);
-		add(c, last, was_sent(sent, last));
+		add_certificate(c, last, was_sent(sent, last));
 	}
 	if (c->n > 0 && c->n < CERTS_MAX &&
 	    c->certificates[c->n - 1].self_signed)
 		keep_pem(c, last);
-	recognise(c);
+	judge_root(c);
 }
 
 enum status certs_read(void *ssl, const char *ca_file, struct certs *ret,
@@ -175,7 +176,7 @@ enum status certs_read(void *ssl, const char *ca_file, struct certs *ret,
 		snprintf(ret->problem, sizeof(ret->problem), "%s",
 			 X509_verify_cert_error_string(
 				 X509_STORE_CTX_get_error(ctx)));
-	fill(ret, ctx, sent);
+	fill_chain(ret, ctx, sent);
 out:
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);

@@ -13,8 +13,8 @@ struct part {
 	size_t n;
 };
 
-static enum status hash(const struct part *parts, size_t count,
-			unsigned char ret_hash[DIGEST_SIZE])
+static enum status hash_parts(const struct part *parts, size_t count,
+			      unsigned char ret_hash[DIGEST_SIZE])
 {
 	unsigned char md[DIGEST_SIZE];
 	EVP_MD_CTX *ctx = NULL;
@@ -46,7 +46,7 @@ enum status digest_sha256(const void *a, size_t a_n, const void *b, size_t b_n,
 {
 	const struct part parts[] = { { a, a_n }, { b, b_n } };
 
-	return hash(parts, 2, ret_hash);
+	return hash_parts(parts, 2, ret_hash);
 }
 
 enum status digest_hmac(const struct secret *key, const void *p, size_t n,
@@ -79,5 +79,5 @@ enum status digest_chain(const unsigned char prev[DIGEST_SIZE],
 				      { prev, DIGEST_SIZE },
 				      { body, n } };
 
-	return hash(parts, 3, ret_hash);
+	return hash_parts(parts, 3, ret_hash);
 }

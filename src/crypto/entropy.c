@@ -6,7 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/rand.h>
 
-static enum status fill(void *self, void *p, size_t n)
+static enum status fill_bytes(void *self, void *p, size_t n)
 {
 	(void)self;
 	if (n > INT_MAX)
@@ -20,7 +20,7 @@ static enum status fill(void *self, void *p, size_t n)
 
 const struct random *entropy_openssl(void)
 {
-	static const struct random source = { fill, NULL };
+	static const struct random source = { fill_bytes, NULL };
 
 	return &source;
 }

@@ -31,8 +31,9 @@ static EVP_PKEY *load(const struct secret *pem)
 	return key;
 }
 
-static enum status sign(EVP_PKEY *key, const void *p, size_t n,
-			unsigned char *ret, size_t *ret_n, struct reason *why)
+static enum status sign_bytes(EVP_PKEY *key, const void *p, size_t n,
+			      unsigned char *ret, size_t *ret_n,
+			      struct reason *why)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t size = RS256_SIGNATURE_MAX;
@@ -67,7 +68,7 @@ enum status rs256_sign(const struct secret *pem, const void *p, size_t n,
 			       "without a passphrase",
 			       BITS_MIN, BITS_MAX);
 	} else
-		s = sign(key, p, n, ret_signature, ret_n, why);
+		s = sign_bytes(key, p, n, ret_signature, ret_n, why);
 	EVP_PKEY_free(key);
 	return s;
 }

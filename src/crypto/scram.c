@@ -48,9 +48,9 @@ enum status scram_salt(const char *version_id,
 }
 
 /* RFC 5802 section 3: SaltedPassword, ClientKey, StoredKey, ServerKey. */
-static enum status derive(const struct secret *password,
-			  const unsigned char *salt, size_t salt_n,
-			  unsigned iterations, struct keys *keys)
+static enum status derive_keys(const struct secret *password,
+			       const unsigned char *salt, size_t salt_n,
+			       unsigned iterations, struct keys *keys)
 {
 	struct secret *salted = NULL, *client = NULL;
 	enum status s;
@@ -81,8 +81,8 @@ out:
 }
 
 /* strtok(3): skip delimiters, take what is not one, step over the next. */
-static bool token(const char **at, const char *end, char delimiter,
-		  const char **ret_token, size_t *ret_n)
+static bool take_field(const char **at, const char *end, char delimiter,
+		       const char **ret_token, size_t *ret_n)
 {
 	const char *p = *at, *stop;
 
@@ -100,7 +100,7 @@ static bool token(const char **at, const char *end, char delimiter,
 }
 
 /* strtol(3) over all of p, in the C locale. */
-static bool number(const char *p, size_t n, long long *ret)
+static bool parse_number(const char *p, size_t n, long long *ret)
 {
 	unsigned long long v = 0, limit;
 	bool minus = false;
@@ -140,8 +140,8 @@ static int base64_value(char c)
  * 4648: bits that encode nothing may be set, and a group may follow the
  * padding.  dst NULL only counts; else cap must suffice.
  */
-static bool unbase64(const char *p, size_t n, unsigned char *dst, size_t cap,
-		     size_t *ret_n)
+static bool decode_base64(const char *p, size_t n, unsigned char *dst,
+			  size_t cap, size_t *ret_n)
 {
 	unsigned char group[3];
 	uint32_t v = 0;
@@ -177,12 +177,12 @@ static bool unbase64(const char *p, size_t n, unsigned char *dst, size_t cap,
 	return pos == 0;
 }
 
-static bool key(const char *p, size_t n, unsigned char ret_key[KEY_SIZE])
+static bool parse_key(const char *p, size_t n, unsigned char ret_key[KEY_SIZE])
 {
 	size_t key_n;
 
-	return unbase64(p, n, NULL, 0, &key_n) && key_n == KEY_SIZE &&
-	       unbase64(p, n, ret_key, KEY_SIZE, &key_n);
+	return decode_base64(p, n, NULL, 0, &key_n) && key_n == KEY_SIZE &&
+	       decode_base64(p, n, ret_key, KEY_SIZE, &key_n);
 }
 
 /*
@@ -190,32 +190,32 @@ static bool key(const char *p, size_t n, unsigned char ret_key[KEY_SIZE])
  * of strtok() and strtol() included: what it takes, the server stores as a
  * verifier; anything else it hashes as a password.
  */
-static bool parse(const char *s, size_t n, struct parts *parts)
+static bool parse_verifier(const char *s, size_t n, struct parts *parts)
 {
 	const char *end = s + n, *scheme, *iterations, *stored, *server;
 	size_t scheme_n, iterations_n, stored_n, server_n, salt_n;
 
 	if (n == 0 || memchr(s, '\0', n) != NULL)
 		return false;
-	if (!token(&s, end, '$', &scheme, &scheme_n) ||
-	    !token(&s, end, ':', &iterations, &iterations_n) ||
-	    !token(&s, end, '$', &parts->salt, &parts->salt_n) ||
-	    !token(&s, end, ':', &stored, &stored_n) || s == end)
+	if (!take_field(&s, end, '$', &scheme, &scheme_n) ||
+	    !take_field(&s, end, ':', &iterations, &iterations_n) ||
+	    !take_field(&s, end, '$', &parts->salt, &parts->salt_n) ||
+	    !take_field(&s, end, ':', &stored, &stored_n) || s == end)
 		return false;
 	server = s;
 	server_n = (size_t)(end - s);
 	return scheme_n == sizeof(SCHEME) - 1 &&
 	       memcmp(scheme, SCHEME, scheme_n) == 0 &&
-	       number(iterations, iterations_n, &parts->iterations) &&
-	       unbase64(parts->salt, parts->salt_n, NULL, 0, &salt_n) &&
-	       key(stored, stored_n, parts->keys.stored) &&
-	       key(server, server_n, parts->keys.server);
+	       parse_number(iterations, iterations_n, &parts->iterations) &&
+	       decode_base64(parts->salt, parts->salt_n, NULL, 0, &salt_n) &&
+	       parse_key(stored, stored_n, parts->keys.stored) &&
+	       parse_key(server, server_n, parts->keys.server);
 }
 
 bool scram_parse(const char *s, size_t n, unsigned *ret_iterations)
 {
 	struct parts parts;
-	bool ok = parse(s, n, &parts);
+	bool ok = parse_verifier(s, n, &parts);
 
 	if (ok && ret_iterations != NULL)
 		*ret_iterations = parts.iterations > 0 &&
@@ -226,8 +226,8 @@ bool scram_parse(const char *s, size_t n, unsigned *ret_iterations)
 	return ok;
 }
 
-static enum status check(const struct secret *password, size_t salt_n,
-			 unsigned iterations, struct reason *why)
+static enum status check_inputs(const struct secret *password, size_t salt_n,
+				unsigned iterations, struct reason *why)
 {
 	const char *p = secret_bytes(password);
 	size_t n = secret_len(password), i;
@@ -255,9 +255,9 @@ static enum status check(const struct secret *password, size_t salt_n,
 }
 
 /* The text of a verifier, checked as the server will. */
-static enum status print(const struct keys *keys, const unsigned char *salt,
-			 size_t salt_n, unsigned iterations,
-			 struct secret *verifier)
+static enum status print_verifier(const struct keys *keys,
+				  const unsigned char *salt, size_t salt_n,
+				  unsigned iterations, struct secret *verifier)
 {
 	char salt64[ENCODE_BASE64_SIZE(SALT_MAX)];
 	char stored64[ENCODE_BASE64_SIZE(KEY_SIZE)];
@@ -292,14 +292,14 @@ enum status scram_verifier(const struct secret *password,
 	struct keys keys = { { 0 }, { 0 } };
 	enum status s;
 
-	s = check(password, salt_n, iterations, why);
+	s = check_inputs(password, salt_n, iterations, why);
 	if (s != STATUS_OK)
 		return s;
 	s = secret_new(SCRAM_VERIFIER_MAX, &verifier);
 	if (s == STATUS_OK)
-		s = derive(password, salt, salt_n, iterations, &keys);
+		s = derive_keys(password, salt, salt_n, iterations, &keys);
 	if (s == STATUS_OK)
-		s = print(&keys, salt, salt_n, iterations, verifier);
+		s = print_verifier(&keys, salt, salt_n, iterations, verifier);
 	if (s != STATUS_OK) {
 		reason_set(why, s, "a SCRAM verifier could not be built: %s",
 			   status_sentence(s));
@@ -313,7 +313,7 @@ out:
 	return s;
 }
 
-static bool same(const struct keys *a, const struct keys *b)
+static bool same_keys(const struct keys *a, const struct keys *b)
 {
 	const volatile unsigned char *p = (const unsigned char *)a;
 	const volatile unsigned char *q = (const unsigned char *)b;
@@ -336,13 +336,14 @@ bool scram_matches(const struct secret *password, const char *verifier,
 
 	/* The bound on iterations is ours: a hostile server must not be able to
 	 * keep us busy for minutes. */
-	if (parse(verifier, n, &parts) && parts.iterations > 0 &&
+	if (parse_verifier(verifier, n, &parts) && parts.iterations > 0 &&
 	    parts.iterations <= SCRAM_ITERATIONS_MAX &&
 	    secret_len(password) > 0 && secret_len(password) <= PASSWORD_MAX &&
-	    unbase64(parts.salt, parts.salt_n, salt, sizeof(salt), &salt_n) &&
-	    derive(password, salt, salt_n, (unsigned)parts.iterations, &keys) ==
-		    STATUS_OK)
-		ok = same(&keys, &parts.keys);
+	    decode_base64(parts.salt, parts.salt_n, salt, sizeof(salt),
+			  &salt_n) &&
+	    derive_keys(password, salt, salt_n, (unsigned)parts.iterations,
+			&keys) == STATUS_OK)
+		ok = same_keys(&keys, &parts.keys);
 	secret_wipe(&keys, sizeof(keys));
 	secret_wipe(&parts, sizeof(parts));
 	return ok;

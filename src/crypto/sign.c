@@ -34,8 +34,8 @@ static enum status openssl_failed(struct reason *why, const char *act)
 }
 
 /* Write what a memory BIO holds to a new file.  BIO_free() wipes it. */
-static enum status save(BIO *bio, const char *path, mode_t mode,
-			struct reason *why)
+static enum status save_key(BIO *bio, const char *path, mode_t mode,
+			    struct reason *why)
 {
 	char *bytes = NULL;
 	long n = BIO_get_mem_data(bio, &bytes);
@@ -57,10 +57,10 @@ static enum status save_pair(EVP_PKEY *pair, const char *path,
 		s = openssl_failed(why, "write a key as PEM");
 		goto out;
 	}
-	s = save(private_pem, path, 0600, why);
+	s = save_key(private_pem, path, 0600, why);
 	if (s != STATUS_OK)
 		goto out;
-	s = save(public_pem, public_path, 0644, why);
+	s = save_key(public_pem, public_path, 0644, why);
 	if (s != STATUS_OK)
 		unlink(path); /* ours, and of no use alone */
 out:

@@ -113,8 +113,9 @@ static int by_parameter(const void *a, const void *b)
 	return order ? order : compare_encoded(x->pair->value, y->pair->value);
 }
 
-static void sort(const struct sigv4_pair *pairs, size_t n, struct item *items,
-		 int (*order)(const void *, const void *))
+static void sort_pairs(const struct sigv4_pair *pairs, size_t n,
+		       struct item *items,
+		       int (*order)(const void *, const void *))
 {
 	for (size_t i = 0; i < n; i++)
 		items[i] = (struct item){ &pairs[i], i };
@@ -131,7 +132,7 @@ static void put_query(struct secret_out *o, const struct sigv4_pair *query,
 {
 	struct item items[SIGV4_PAIRS_MAX];
 
-	sort(query, n, items, by_parameter);
+	sort_pairs(query, n, items, by_parameter);
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
 			secret_out_text(o, "&");
@@ -203,7 +204,8 @@ static size_t canonical_max(const struct sigv4_request *rq)
 	return n;
 }
 
-static enum status check(const struct sigv4_request *rq, struct reason *why)
+static enum status check_request(const struct sigv4_request *rq,
+				 struct reason *why)
 {
 	bool host = false;
 
@@ -231,7 +233,7 @@ static enum status signed_names(const struct sigv4_request *rq,
 	for (size_t i = 0; i < rq->n_headers; i++)
 		n += strlen(rq->headers[i].name) + 1;
 	o = secret_out_make(n);
-	sort(rq->headers, rq->n_headers, items, by_header);
+	sort_pairs(rq->headers, rq->n_headers, items, by_header);
 	put_names(&o, items, rq->n_headers);
 	return secret_out_take(&o, ret_names);
 }
@@ -242,7 +244,7 @@ enum status sigv4_canonical(const struct sigv4_request *rq,
 	struct item items[SIGV4_PAIRS_MAX];
 	const char *path = *rq->path ? rq->path : "/";
 	struct secret_out o;
-	enum status s = check(rq, why);
+	enum status s = check_request(rq, why);
 
 	if (s != STATUS_OK)
 		return s;
@@ -253,7 +255,7 @@ enum status sigv4_canonical(const struct sigv4_request *rq,
 	secret_out_text(&o, "\n");
 	put_query(&o, rq->query, rq->n_query);
 	secret_out_text(&o, "\n");
-	sort(rq->headers, rq->n_headers, items, by_header);
+	sort_pairs(rq->headers, rq->n_headers, items, by_header);
 	put_headers(&o, items, rq->n_headers);
 	secret_out_text(&o, "\n");
 	put_names(&o, items, rq->n_headers);
@@ -283,7 +285,7 @@ static enum status make_scope(const struct sigv4_scope *scope,
 }
 
 /* key := HMAC(key, data) */
-static enum status derive(struct secret *key, const void *data, size_t n)
+static enum status derive_next(struct secret *key, const void *data, size_t n)
 {
 	unsigned char mac[DIGEST_SIZE];
 	enum status s = digest_hmac(key, data, n, mac);
@@ -308,13 +310,13 @@ static enum status signing_key(const struct secret *secret,
 	secret_out_secret(&o, secret);
 	s = secret_out_take(&o, &key);
 	if (s == STATUS_OK)
-		s = derive(key, stamp, 8);
+		s = derive_next(key, stamp, 8);
 	if (s == STATUS_OK)
-		s = derive(key, scope->region, strlen(scope->region));
+		s = derive_next(key, scope->region, strlen(scope->region));
 	if (s == STATUS_OK)
-		s = derive(key, scope->service, strlen(scope->service));
+		s = derive_next(key, scope->service, strlen(scope->service));
 	if (s == STATUS_OK)
-		s = derive(key, TERMINATOR, strlen(TERMINATOR));
+		s = derive_next(key, TERMINATOR, strlen(TERMINATOR));
 	if (s == STATUS_OK)
 		*ret_key = key;
 	else
@@ -322,10 +324,11 @@ static enum status signing_key(const struct secret *secret,
 	return s;
 }
 
-static enum status sign(const struct sigv4_key *key,
-			const struct sigv4_scope *scope, const char *stamp,
-			const char *scope_text, const struct sigv4_request *rq,
-			char ret_hex[HEX_SIZE], struct reason *why)
+static enum status sign_request(const struct sigv4_key *key,
+				const struct sigv4_scope *scope,
+				const char *stamp, const char *scope_text,
+				const struct sigv4_request *rq,
+				char ret_hex[HEX_SIZE], struct reason *why)
 {
 	struct text to_sign = text_make(1024);
 	struct secret *canonical = NULL, *k = NULL;
@@ -382,7 +385,8 @@ enum status sigv4_authorize(const struct sigv4_key *key,
 					     secret_bytes(key->token) };
 	s = make_scope(scope, stamp, scope_text, why);
 	if (s == STATUS_OK)
-		s = sign(key, scope, stamp, scope_text, &full, hex, why);
+		s = sign_request(key, scope, stamp, scope_text, &full, hex,
+				 why);
 	if (s != STATUS_OK)
 		return s;
 	s = signed_names(&full, &names);
@@ -464,7 +468,7 @@ enum status sigv4_presign(const struct sigv4_key *key,
 	for (size_t i = 0; i < (key->token ? 6u : 5u); i++)
 		query[full.n_query++] = own[i];
 	full.query = query;
-	s = sign(key, scope, stamp, scope_text, &full, hex, why);
+	s = sign_request(key, scope, stamp, scope_text, &full, hex, why);
 	if (s == STATUS_OK)
 		s = finish_query(query, full.n_query, hex, ret_query, why);
 	secret_free(names);

@@ -19,8 +19,8 @@
 #include "hook/hook_internal.h"
 
 /* Standard input is `in`; what it prints goes where our messages go. */
-static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *attr,
-		   int in)
+static int prepare_spawn(posix_spawn_file_actions_t *files,
+			 posix_spawnattr_t *attr, int in)
 {
 	sigset_t none, all;
 	int rc;
@@ -54,7 +54,7 @@ struct start {
 	int in;
 };
 
-static int spawn(void *arg, pid_t *ret_pid)
+static int spawn_command(void *arg, pid_t *ret_pid)
 {
 	const struct start *start = arg;
 	const struct hook *h = start->h;
@@ -65,7 +65,7 @@ static int spawn(void *arg, pid_t *ret_pid)
 
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&attr);
-	rc = prepare(&files, &attr, start->in);
+	rc = prepare_spawn(&files, &attr, start->in);
 	if (rc == 0)
 		rc = posix_spawn(ret_pid, h->o.argv[0], &files, &attr,
 				 (char *const *)(uintptr_t)h->o.argv,
@@ -84,8 +84,8 @@ static int left_ms(const struct hook *h, int64_t until)
 
 /* The event, as far as it is read: who closes standard input has seen enough.
  * A socket, because writing to one raises no signal. */
-static void feed(const struct hook *h, int out, const struct hook_notice *n,
-		 int64_t until)
+static void feed_notice(const struct hook *h, int out,
+			const struct hook_notice *n, int64_t until)
 {
 	struct pollfd p = { .fd = out, .events = POLLOUT };
 	size_t done = 0;
@@ -126,8 +126,8 @@ static bool wait_for(const struct hook *h, pid_t pid, int64_t until,
 	return ended;
 }
 
-static enum status outcome(const struct hook *h, const siginfo_t *how,
-			   struct reason *why)
+static enum status judge_exit(const struct hook *h, const siginfo_t *how,
+			      struct reason *why)
 {
 	if (how->si_code == CLD_EXITED && how->si_status == 0)
 		return STATUS_OK;
@@ -152,18 +152,18 @@ enum status hook_command_run(const struct hook *h, const struct hook_notice *n,
 		return reason_set(why, STATUS_ERROR,
 				  "no socket for the hook's input: %s",
 				  strerror(errno));
-	rc = hook_kin_start(&kin, spawn, &(struct start){ h, ends[1] });
+	rc = hook_kin_start(&kin, spawn_command, &(struct start){ h, ends[1] });
 	close(ends[1]);
 	if (rc != 0) {
 		close(ends[0]);
 		return reason_set(why, STATUS_ERROR, "%s cannot be run: %s",
 				  h->o.argv[0], strerror(rc));
 	}
-	feed(h, ends[0], n, until);
+	feed_notice(h, ends[0], n, until);
 	close(ends[0]);
 	ended = wait_for(h, kin.pid, until, &how);
 	hook_kin_end(h->o.now, &kin);
-	s = outcome(h, &how, why);
+	s = judge_exit(h, &how, why);
 	if (!ended)
 		s = reason_set(why, STATUS_TIMEOUT,
 			       "%s had not ended after %lld s and was killed",

@@ -40,7 +40,7 @@ static struct {
 } kin = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* proc(5), stat: the name may hold anything, also ")". */
-static bool look(pid_t pid, struct process *ret)
+static bool read_process(pid_t pid, struct process *ret)
 {
 	char path[64], text[1024];
 	ssize_t n;
@@ -65,7 +65,7 @@ static bool look(pid_t pid, struct process *ret)
 			   &ret->since) == 4;
 }
 
-static bool leads(pid_t pid)
+static bool is_running(pid_t pid)
 {
 	for (const struct hook_kin *k = kin.running; k; k = k->next)
 		if (k->pid == pid)
@@ -87,7 +87,7 @@ static bool is_others(const struct process *p, const struct hook_kin *mine)
 /* One of our children: true when there may be more to do.  mine NULL: all. */
 static bool end_child(const struct process *p, const struct hook_kin *mine)
 {
-	bool leader = leads(p->pid);
+	bool leader = is_running(p->pid);
 
 	if (p->state == 'Z' && !leader)
 		return waitpid(p->pid, NULL, WNOHANG) == p->pid;
@@ -107,7 +107,7 @@ static bool end_children(const struct hook_kin *mine)
 
 	while (d && (e = readdir(d)) != NULL)
 		if (isdigit((unsigned char)e->d_name[0]) &&
-		    look((pid_t)strtol(e->d_name, NULL, 10), &p) &&
+		    read_process((pid_t)strtol(e->d_name, NULL, 10), &p) &&
 		    p.parent == self && p.session != session)
 			more = end_child(&p, mine) || more;
 	if (d)
@@ -126,7 +126,7 @@ int hook_kin_start(struct hook_kin *k, hook_kin_spawn_fn *spawn, void *arg)
 		rc = spawn(arg, &k->pid);
 	}
 	if (rc == 0) {
-		k->since = look(k->pid, &p) ? p.since : 0;
+		k->since = read_process(k->pid, &p) ? p.since : 0;
 		k->next = kin.running;
 		kin.running = k;
 	}

@@ -52,8 +52,8 @@ static enum status read_key(const char *from, struct secret **ret,
 }
 
 /* Before each try: an old signature would be refused. */
-static enum status sign(void *arg, unsigned attempt, struct http_request *req,
-			struct reason *why)
+static enum status sign_request(void *arg, unsigned attempt,
+				struct http_request *req, struct reason *why)
 {
 	struct call *c = arg;
 	struct text signed_bytes = text_make(HOOK_BODY_MAX + 64);
@@ -78,14 +78,15 @@ static enum status sign(void *arg, unsigned attempt, struct http_request *req,
 	return STATUS_OK;
 }
 
-static bool again(void *arg, const struct http_response *r)
+static bool may_ask_again(void *arg, const struct http_response *r)
 {
 	(void)arg;
 	return r->code == 429 || r->code >= 500;
 }
 
 /* A host cannot forge a line of our log, and its body is not looked at. */
-static enum status judge(const struct http_response *r, struct reason *why)
+static enum status judge_answer(const struct http_response *r,
+				struct reason *why)
 {
 	if (r->code >= 200 && r->code < 300)
 		return STATUS_OK;
@@ -122,8 +123,8 @@ enum status hook_web_call(const struct hook *h, const struct hook_notice *n,
 		.cap_us = 2 * NOW_SECOND,
 		.total_us = h->o.timeout_us,
 		.unknown = true,
-		.again = again,
-		.prepare = sign,
+		.again = may_ask_again,
+		.prepare = sign_request,
 		.arg = &c,
 	};
 	struct http_response r = { 0 };
@@ -132,7 +133,7 @@ enum status hook_web_call(const struct hook *h, const struct hook_notice *n,
 	if (s == STATUS_OK)
 		s = http_call(h->http, &req, &retry, &r, NULL, why);
 	if (s == STATUS_OK)
-		s = judge(&r, why);
+		s = judge_answer(&r, why);
 	http_response_free(&r);
 	secret_free(c.key);
 	return s;

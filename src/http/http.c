@@ -94,7 +94,7 @@ static enum status look_at_files(const struct http_options *o,
 	return s;
 }
 
-static bool keep(const char *value, char **ret)
+static bool copy_option(const char *value, char **ret)
 {
 	if (!value)
 		return true;
@@ -104,11 +104,13 @@ static bool keep(const char *value, char **ret)
 
 static bool keep_strings(struct http *h, const struct http_options *o)
 {
-	return keep(o->ca_file, &h->ca_file) && keep(o->ca_dir, &h->ca_dir) &&
-	       keep(o->client_cert, &h->client_cert) &&
-	       keep(o->client_key, &h->client_key) &&
-	       keep(o->proxy, &h->proxy) &&
-	       keep(o->user_agent ? o->user_agent : "keyturn", &h->user_agent);
+	return copy_option(o->ca_file, &h->ca_file) &&
+	       copy_option(o->ca_dir, &h->ca_dir) &&
+	       copy_option(o->client_cert, &h->client_cert) &&
+	       copy_option(o->client_key, &h->client_key) &&
+	       copy_option(o->proxy, &h->proxy) &&
+	       copy_option(o->user_agent ? o->user_agent : "keyturn",
+			   &h->user_agent);
 }
 
 enum status http_open(const struct http_options *o, struct http **ret_http,
@@ -161,50 +163,50 @@ void http_close(struct http *h)
 
 /* A setting that did not take must end the request: without memory for the
  * path of ca_file, libcurl would go on with the system's authorities. */
-static bool text(CURL *c, CURLoption o, const char *value)
+static bool set_text(CURL *c, CURLoption o, const char *value)
 {
 	return curl_easy_setopt(c, o, value) == CURLE_OK;
 }
 
-static bool number(CURL *c, CURLoption o, long value)
+static bool set_number(CURL *c, CURLoption o, long value)
 {
 	return curl_easy_setopt(c, o, value) == CURLE_OK;
 }
 
 static bool apply_tls(const struct http *h, CURL *c)
 {
-	bool ok = number(c, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
-		  number(c, CURLOPT_SSL_VERIFYPEER, 1) &&
-		  number(c, CURLOPT_SSL_VERIFYHOST, 2);
+	bool ok = set_number(c, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
+		  set_number(c, CURLOPT_SSL_VERIFYPEER, 1) &&
+		  set_number(c, CURLOPT_SSL_VERIFYHOST, 2);
 
 	/* Named authorities are the only ones: both defaults go. */
 	if (h->ca_file || h->ca_dir)
-		ok = ok && text(c, CURLOPT_CAINFO, h->ca_file) &&
-		     text(c, CURLOPT_CAPATH, h->ca_dir);
+		ok = ok && set_text(c, CURLOPT_CAINFO, h->ca_file) &&
+		     set_text(c, CURLOPT_CAPATH, h->ca_dir);
 	if (h->client_cert)
-		ok = ok && text(c, CURLOPT_SSLCERT, h->client_cert) &&
-		     text(c, CURLOPT_SSLKEY,
-			  h->client_key ? h->client_key : h->client_cert);
+		ok = ok && set_text(c, CURLOPT_SSLCERT, h->client_cert) &&
+		     set_text(c, CURLOPT_SSLKEY,
+			      h->client_key ? h->client_key : h->client_cert);
 	return ok;
 }
 
-static bool apply(const struct http *h, CURL *c)
+static bool apply_options(const struct http *h, CURL *c)
 {
-	return number(c, CURLOPT_NOSIGNAL, 1) &&
-	       text(c, CURLOPT_PROTOCOLS_STR, "http,https") &&
-	       number(c, CURLOPT_FOLLOWLOCATION, 0) &&
+	return set_number(c, CURLOPT_NOSIGNAL, 1) &&
+	       set_text(c, CURLOPT_PROTOCOLS_STR, "http,https") &&
+	       set_number(c, CURLOPT_FOLLOWLOCATION, 0) &&
 	       /* One request at a time on a connection: what a lost one means
 		* is then plain (no GOAWAY, no refused streams). */
-	       number(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) &&
-	       number(c, CURLOPT_PATH_AS_IS, 1) &&
-	       number(c, CURLOPT_NETRC, CURL_NETRC_IGNORED) &&
+	       set_number(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) &&
+	       set_number(c, CURLOPT_PATH_AS_IS, 1) &&
+	       set_number(c, CURLOPT_NETRC, CURL_NETRC_IGNORED) &&
 	       /* "" and not NULL: NULL would ask http_proxy and no_proxy. */
-	       text(c, CURLOPT_PROXY, h->proxy ? h->proxy : "") &&
-	       text(c, CURLOPT_NOPROXY, "") &&
-	       text(c, CURLOPT_USERAGENT, h->user_agent) &&
-	       number(c, CURLOPT_CONNECTTIMEOUT_MS,
-		      (long)(h->connect_timeout_us / 1000)) &&
-	       number(c, CURLOPT_TCP_KEEPALIVE, 1) && apply_tls(h, c);
+	       set_text(c, CURLOPT_PROXY, h->proxy ? h->proxy : "") &&
+	       set_text(c, CURLOPT_NOPROXY, "") &&
+	       set_text(c, CURLOPT_USERAGENT, h->user_agent) &&
+	       set_number(c, CURLOPT_CONNECTTIMEOUT_MS,
+			  (long)(h->connect_timeout_us / 1000)) &&
+	       set_number(c, CURLOPT_TCP_KEEPALIVE, 1) && apply_tls(h, c);
 }
 
 CURL *http_take(struct http *h)
@@ -217,7 +219,7 @@ CURL *http_take(struct http *h)
 	pthread_mutex_unlock(&h->lock);
 	if (!c)
 		c = curl_easy_init();
-	if (c && !apply(h, c)) {
+	if (c && !apply_options(h, c)) {
 		curl_easy_cleanup(c);
 		c = NULL;
 	}

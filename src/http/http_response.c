@@ -56,7 +56,7 @@ static int64_t parse_retry_after(const char *s, int64_t now_us)
 }
 
 /* What does not fit, or holds a control character, counts as absent. */
-static void keep(char *dst, size_t size, const char *value, size_t n)
+static void copy_value(char *dst, size_t size, const char *value, size_t n)
 {
 	dst[0] = '\0';
 	if (n >= size || text_has_control(value, n))
@@ -65,7 +65,7 @@ static void keep(char *dst, size_t size, const char *value, size_t n)
 	dst[n] = '\0';
 }
 
-static bool is(const char *line, size_t name_n, const char *name)
+static bool is_name(const char *line, size_t name_n, const char *name)
 {
 	return strlen(name) == name_n && strncasecmp(line, name, name_n) == 0;
 }
@@ -75,20 +75,20 @@ static void take_header(struct http_response_sink *sink, const char *line,
 {
 	struct http_response *r = sink->r;
 
-	if (is(line, name_n, "content-type")) {
-		keep(r->content_type, sizeof(r->content_type), value, n);
-	} else if (is(line, name_n, "location")) {
-		keep(r->location, sizeof(r->location), value, n);
-	} else if (is(line, name_n, "x-amzn-requestid")) {
-		keep(r->request_id, sizeof(r->request_id), value, n);
-	} else if (is(line, name_n, "x-amzn-errortype")) {
-		keep(r->error_type, sizeof(r->error_type), value, n);
-	} else if (is(line, name_n, "retry-after")) {
-		keep(r->retry_after, sizeof(r->retry_after), value, n);
+	if (is_name(line, name_n, "content-type")) {
+		copy_value(r->content_type, sizeof(r->content_type), value, n);
+	} else if (is_name(line, name_n, "location")) {
+		copy_value(r->location, sizeof(r->location), value, n);
+	} else if (is_name(line, name_n, "x-amzn-requestid")) {
+		copy_value(r->request_id, sizeof(r->request_id), value, n);
+	} else if (is_name(line, name_n, "x-amzn-errortype")) {
+		copy_value(r->error_type, sizeof(r->error_type), value, n);
+	} else if (is_name(line, name_n, "retry-after")) {
+		copy_value(r->retry_after, sizeof(r->retry_after), value, n);
 		r->retry_after_us =
 			parse_retry_after(r->retry_after, sink->now_us);
-	} else if (is(line, name_n, "date")) {
-		keep(r->date, sizeof(r->date), value, n);
+	} else if (is_name(line, name_n, "date")) {
+		copy_value(r->date, sizeof(r->date), value, n);
 		r->date_us = parse_date(r->date);
 	}
 }

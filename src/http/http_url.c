@@ -14,7 +14,7 @@
 
 #include "base/text.h"
 
-static enum status explain(CURLUcode code, struct reason *why)
+static enum status explain_code(CURLUcode code, struct reason *why)
 {
 	switch (code) {
 	case CURLUE_BAD_SCHEME:
@@ -141,14 +141,14 @@ enum status http_url_parse(const char *text, struct http_url *ret_url,
 				  "the address must not hold a \"#\"");
 	/* libcurl takes a host from behind the third slash. */
 	if (strstr(text, ":///"))
-		return explain(CURLUE_NO_HOST, why);
+		return explain_code(CURLUE_NO_HOST, why);
 	u = curl_url();
 	if (!u)
 		return reason_no_memory(why);
 	code = take_parts(u, text, &url);
 	curl_url_cleanup(u);
 	if (code != CURLUE_OK)
-		return explain(code, why);
+		return explain_code(code, why);
 	*ret_url = url;
 	return STATUS_OK;
 }

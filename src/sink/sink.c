@@ -36,9 +36,9 @@ static bool is_in_step(const struct sink_file *f, const struct file_owner *o,
 
 /* Read, edit and write once.  *ret_again: somebody else changed it in between,
  * and nothing was written. */
-static enum status attempt(struct sink_file *f, const struct sink *s,
-			   const struct change *c, bool *ret_changed,
-			   bool *ret_again, struct reason *why)
+static enum status try_change(struct sink_file *f, const struct sink *s,
+			      const struct change *c, bool *ret_changed,
+			      bool *ret_again, struct reason *why)
 {
 	struct secret *old = NULL, *new = NULL;
 	struct file_owner owner;
@@ -83,8 +83,8 @@ out:
 	return st;
 }
 
-static enum status change(const struct sink *s, const struct change *c,
-			  bool *ret_changed, struct reason *why)
+static enum status change_file(const struct sink *s, const struct change *c,
+			       bool *ret_changed, struct reason *why)
 {
 	struct sink_file f;
 	bool changed = false, again = true;
@@ -98,7 +98,7 @@ static enum status change(const struct sink *s, const struct change *c,
 				  s->path, (unsigned)s->mode);
 	st = sink_file_open(&f, s, why);
 	for (int i = 0; st == STATUS_OK && i < SINK_ATTEMPTS && again; i++) {
-		st = attempt(&f, s, c, &changed, &again, why);
+		st = try_change(&f, s, c, &changed, &again, why);
 		if (again && i + 1 < SINK_ATTEMPTS)
 			st = STATUS_OK;
 	}
@@ -112,7 +112,7 @@ enum status sink_deliver(const struct sink *s, const struct sink_delivery *d,
 			 bool *ret_changed, struct reason *why)
 {
 	const struct change c = { .delivery = d, .role = d->role };
-	enum status st = change(s, &c, ret_changed, why);
+	enum status st = change_file(s, &c, ret_changed, why);
 
 	if (st != STATUS_OK || s->pidfile[0] == '\0')
 		return st;
@@ -136,7 +136,7 @@ enum status sink_try(const struct sink *s, const struct sink_delivery *d,
 	enum status st;
 
 	any.overrule = true;
-	st = change(s, &c, &changed, why);
+	st = change_file(s, &c, &changed, why);
 	if (st == STATUS_OK && s->pidfile[0] != '\0')
 		st = sink_signal_try(s->pidfile, why);
 	return st;
@@ -186,5 +186,5 @@ enum status sink_withdraw(const struct sink *s, const char *role,
 {
 	const struct change c = { .role = role };
 
-	return change(s, &c, ret_changed, why);
+	return change_file(s, &c, ret_changed, why);
 }

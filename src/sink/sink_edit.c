@@ -181,8 +181,8 @@ static bool is_of(const struct edit *e, const struct mark *m,
 	       memcmp(user, m->user.s, m->user.n) == 0;
 }
 
-static enum status damaged(const struct edit *e, const struct sink_line *at,
-			   const char *what)
+static enum status refuse_damaged(const struct edit *e,
+				  const struct sink_line *at, const char *what)
 {
 	return reason_set(e->why, STATUS_CORRUPT,
 			  "%s line %zu: the block of role %s %s; mend or "
@@ -203,7 +203,8 @@ static enum status env_block_end(const struct edit *e,
 			*ret_end = l.next;
 			return foreign.s == NULL ?
 				       STATUS_OK :
-				       damaged(e, &foreign,
+				       refuse_damaged(
+					       e, &foreign,
 					       "has a line in it that is not "
 					       "keyturn's");
 		}
@@ -212,7 +213,7 @@ static enum status env_block_end(const struct edit *e,
 		if (l.n > 0 && !sink_line_sets(&l) && foreign.s == NULL)
 			foreign = l;
 	}
-	return damaged(e, marker, "has no end");
+	return refuse_damaged(e, marker, "has no end");
 }
 
 /* Where the block of a marker ends. */
@@ -252,9 +253,9 @@ static enum status next_block(const struct edit *e, size_t from, size_t *number,
 			continue;
 		}
 		if (!marker_read(e, &l, &m, &b))
-			return damaged(e, &l,
-				       "has a marker that is not "
-				       "understood");
+			return refuse_damaged(e, &l,
+					      "has a marker that is not "
+					      "understood");
 		b.start = from;
 		st = block_end(e, &m, &l, &b.end);
 		if (st != STATUS_OK)
@@ -427,8 +428,8 @@ out:
 	return st;
 }
 
-static enum status add(const struct edit *e, struct secret *to, size_t from,
-		       size_t end)
+static enum status add_old(const struct edit *e, struct secret *to, size_t from,
+			   size_t end)
 {
 	return secret_append(to, e->bytes + from, end - from);
 }
@@ -448,8 +449,8 @@ static enum status add_block(struct secret *to, const struct secret *block)
 
 /* The old bytes without the role's blocks, and with `block`, which may be
  * NULL, at the offset `place`: a line's beginning, or the end. */
-static enum status rewrite(const struct edit *e, size_t place,
-			   const struct secret *block, struct secret *to)
+static enum status rewrite_file(const struct edit *e, size_t place,
+				const struct secret *block, struct secret *to)
 {
 	size_t at = 0, number = 0;
 	bool placed = block == NULL;
@@ -460,14 +461,14 @@ static enum status rewrite(const struct edit *e, size_t place,
 
 		st = next_block(e, at, &number, &b);
 		if (st == STATUS_OK && !placed && place <= b.start) {
-			st = add(e, to, at, place);
+			st = add_old(e, to, at, place);
 			if (st == STATUS_OK)
 				st = add_block(to, block);
 			at = place;
 			placed = true;
 		}
 		if (st == STATUS_OK)
-			st = add(e, to, at, b.start);
+			st = add_old(e, to, at, b.start);
 		at = b.end;
 	}
 	if (st == STATUS_OK && !placed)
@@ -475,8 +476,9 @@ static enum status rewrite(const struct edit *e, size_t place,
 	return st;
 }
 
-static enum status finish(const struct edit *e, size_t place,
-			  const struct secret *block, struct secret **ret_new)
+static enum status finish_edit(const struct edit *e, size_t place,
+			       const struct secret *block,
+			       struct secret **ret_new)
 {
 	size_t n = e->n + (block != NULL ? secret_len(block) : 0) + 1;
 	struct secret *made = NULL;
@@ -490,7 +492,7 @@ static enum status finish(const struct edit *e, size_t place,
 				  e->path, SECRET_CAP_MAX, e->role);
 	st = secret_new(n, &made);
 	if (st == STATUS_OK)
-		st = rewrite(e, place, block, made);
+		st = rewrite_file(e, place, block, made);
 	if (st != STATUS_OK) {
 		secret_free(made);
 		return reason_set(e->why, st, "cannot rewrite %s in memory",
@@ -501,8 +503,8 @@ static enum status finish(const struct edit *e, size_t place,
 }
 
 /* All blocks of the role: the first one's place and the highest epoch. */
-static enum status survey(const struct edit *e, size_t *ret_first,
-			  bool *ret_found, int64_t *ret_epoch)
+static enum status survey_blocks(const struct edit *e, size_t *ret_first,
+				 bool *ret_found, int64_t *ret_epoch)
 {
 	size_t at = 0, number = 0;
 	size_t first = e->n;
@@ -544,7 +546,7 @@ enum status sink_edit_put(enum sink_kind kind, const char *path,
 				    d->credential->username, why);
 
 	if (st == STATUS_OK)
-		st = survey(&e, &place, &found, &epoch);
+		st = survey_blocks(&e, &place, &found, &epoch);
 	if (st == STATUS_OK)
 		st = check_rivals(&e);
 	if (st != STATUS_OK)
@@ -563,7 +565,7 @@ enum status sink_edit_put(enum sink_kind kind, const char *path,
 		place = 0;
 	if (kind != SINK_PGPASS && is_overridden(&e, place))
 		place = e.n;
-	st = finish(&e, place, block, ret_new);
+	st = finish_edit(&e, place, block, ret_new);
 	secret_free(block);
 	return st;
 }
@@ -579,10 +581,10 @@ enum status sink_edit_remove(enum sink_kind kind, const char *path,
 	enum status st = edit_begin(&e, kind, path, old, role, "", why);
 
 	if (st == STATUS_OK)
-		st = survey(&e, &place, &found, &epoch);
+		st = survey_blocks(&e, &place, &found, &epoch);
 	if (st != STATUS_OK)
 		return st;
-	return finish(&e, 0, NULL, ret_new);
+	return finish_edit(&e, 0, NULL, ret_new);
 }
 
 enum status sink_edit_look(enum sink_kind kind, const char *path,

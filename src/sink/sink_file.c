@@ -22,7 +22,8 @@
 #define BOUNCE	    4096
 #define LOCK_NAP_US INT64_C(10000)
 
-static enum status fail(struct reason *why, const char *act, const char *path)
+static enum status explain_errno(struct reason *why, const char *act,
+				 const char *path)
 {
 	int error = errno;
 	enum status st = STATUS_ERROR;
@@ -60,7 +61,7 @@ static enum status folder_failed(const char *path, const char *part, int at,
 			"path without links",
 			path, part);
 	errno = error;
-	return fail(why, "open its folder", path);
+	return explain_errno(why, "open its folder", path);
 }
 
 /* The folder, part by part from the root. */
@@ -99,7 +100,7 @@ static enum status open_folder(struct sink_file *f, struct reason *why)
 		f->folder = next;
 	}
 	if (next < 0 || fstat(f->folder, &f->folder_stat) != 0)
-		st = fail(why, "open its folder", f->path);
+		st = explain_errno(why, "open its folder", f->path);
 	return st;
 }
 
@@ -129,12 +130,13 @@ static enum status open_lock(struct sink_file *f, struct reason *why)
 		if (fchown(f->lock, f->folder_stat.st_uid,
 			   f->folder_stat.st_gid) != 0 &&
 		    errno != EPERM)
-			return fail(why, "set the owner of its lock", f->path);
+			return explain_errno(why, "set the owner of its lock",
+					     f->path);
 	} else if (errno == EEXIST) {
 		f->lock = openat(f->folder, name, flags);
 	}
 	if (f->lock < 0 && errno != ELOOP && errno != EISDIR)
-		return fail(why, "open its lock", f->path);
+		return explain_errno(why, "open its lock", f->path);
 	if (f->lock < 0 || fstat(f->lock, &st) != 0 || !S_ISREG(st.st_mode))
 		return reason_set(why, STATUS_REFUSED,
 				  "sink %s: its lock %s is not a regular file; "
@@ -150,7 +152,7 @@ static enum status take_lock(struct sink_file *f, struct reason *why)
 
 	while (flock(f->lock, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
-			return fail(why, "lock it", f->path);
+			return explain_errno(why, "lock it", f->path);
 		if (now_boot(now) >= until)
 			return reason_set(
 				why, STATUS_TIMEOUT,
@@ -205,7 +207,7 @@ static enum status read_all(int fd, const struct sink_file *f,
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			st = fail(why, "read it", f->path);
+			st = explain_errno(why, "read it", f->path);
 		else if (secret_append(to, bounce, (size_t)got) != STATUS_OK)
 			st = reason_set(why, STATUS_CONFLICT,
 					"sink %s: it grew while it was read",
@@ -246,10 +248,10 @@ enum status sink_file_read(struct sink_file *f, struct secret **ret_content,
 				  "sink %s: it is a symbolic link, not a file",
 				  f->path);
 	if (fd < 0 && errno != ENOENT)
-		return fail(why, "open it", f->path);
+		return explain_errno(why, "open it", f->path);
 	if (fd >= 0) {
 		st = fstat(fd, &f->stat) != 0 ?
-			     fail(why, "look at it", f->path) :
+			     explain_errno(why, "look at it", f->path) :
 			     check_size(f, why);
 		if (st == STATUS_OK && f->stat.st_size > 0)
 			cap = (size_t)f->stat.st_size;

@@ -67,8 +67,8 @@ enum status token_aws_rds_make(const struct sigv4_key *key,
 		       reason_set(why, s, "no locked memory for a token");
 }
 
-static enum status mint(struct token_source *source, struct token *ret,
-			struct reason *why)
+static enum status mint_token(struct token_source *source, struct token *ret,
+			      struct reason *why)
 {
 	struct aws_rds *a = (struct aws_rds *)source;
 	struct aws_key key = { .id = "" };
@@ -115,9 +115,9 @@ static bool region_of(const char *host, char region[AWS_REGION_SIZE])
 }
 
 /* A token of another region or host is one that nobody takes. */
-static enum status look(struct token_source *source, const char *host,
-			token_finding_fn *finding, void *arg,
-			struct reason *why)
+static enum status look_at_host(struct token_source *source, const char *host,
+				token_finding_fn *finding, void *arg,
+				struct reason *why)
 {
 	struct aws_rds *a = (struct aws_rds *)source;
 	char region[AWS_REGION_SIZE];
@@ -155,8 +155,8 @@ static void close_source(struct token_source *source)
 
 static const struct token_source_ops ops = {
 	.type = "aws-rds",
-	.mint = mint,
-	.look = look,
+	.mint = mint_token,
+	.look = look_at_host,
 	.close = close_source,
 };
 

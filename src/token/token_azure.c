@@ -138,8 +138,8 @@ static int64_t end_of(const struct token_web_answer *a, int64_t asked_us)
 	return in > 0 ? asked_us + in * NOW_SECOND : -1;
 }
 
-static enum status mint(struct token_source *source, struct token *ret,
-			struct reason *why)
+static enum status mint_token(struct token_source *source, struct token *ret,
+			      struct reason *why)
 {
 	struct azure *a = (struct azure *)source;
 	struct token_web_answer answer = { .doc = NULL };
@@ -177,12 +177,12 @@ static void close_source(struct token_source *source)
 
 static const struct token_source_ops ops = {
 	.type = "azure",
-	.mint = mint,
+	.mint = mint_token,
 	.close = close_source,
 };
 
-static enum status keep(char *dst, size_t size, const char *given,
-			const char *variable, struct reason *why)
+static enum status keep_setting(char *dst, size_t size, const char *given,
+				const char *variable, struct reason *why)
 {
 	const char *set = variable ? token_environment_get(variable) : NULL;
 
@@ -191,26 +191,26 @@ static enum status keep(char *dst, size_t size, const char *given,
 	return reason_set(why, STATUS_CONFIG, "a setting is too long");
 }
 
-static enum status configure(struct azure *a,
-			     const struct token_azure_options *o,
-			     struct reason *why)
+static enum status configure_source(struct azure *a,
+				    const struct token_azure_options *o,
+				    struct reason *why)
 {
 	bool by_variable = token_environment_get(SECRET) != NULL;
-	enum status s = keep(a->tenant, sizeof(a->tenant), o->tenant,
-			     "AZURE_TENANT_ID", why);
+	enum status s = keep_setting(a->tenant, sizeof(a->tenant), o->tenant,
+				     "AZURE_TENANT_ID", why);
 
 	a->identity = strcmp(o->auth, "managed-identity") == 0;
 	if (s == STATUS_OK)
-		s = keep(a->client_id, sizeof(a->client_id), o->client_id,
-			 "AZURE_CLIENT_ID", why);
+		s = keep_setting(a->client_id, sizeof(a->client_id),
+				 o->client_id, "AZURE_CLIENT_ID", why);
 	if (s == STATUS_OK)
-		s = keep(a->secret_from, sizeof(a->secret_from),
-			 o->client_secret_from, NULL, why);
+		s = keep_setting(a->secret_from, sizeof(a->secret_from),
+				 o->client_secret_from, NULL, why);
 	if (s == STATUS_OK)
-		s = keep(a->resource, sizeof(a->resource), o->resource, NULL,
-			 why);
+		s = keep_setting(a->resource, sizeof(a->resource), o->resource,
+				 NULL, why);
 	if (s == STATUS_OK)
-		s = keep(a->user, sizeof(a->user), o->user, NULL, why);
+		s = keep_setting(a->user, sizeof(a->user), o->user, NULL, why);
 	if (s != STATUS_OK || a->identity)
 		return s;
 	if (!a->secret_from[0] && by_variable)
@@ -241,7 +241,7 @@ enum status token_azure_open(const struct token_azure_options *o,
 				     .now = o->now,
 				     .random = o->random,
 				     .timeout_us = o->timeout_us };
-	s = a->base.name ? configure(a, o, why) : reason_no_memory(why);
+	s = a->base.name ? configure_source(a, o, why) : reason_no_memory(why);
 	if (s != STATUS_OK)
 		reason_wrap(why, s, "[token %s]", o->name);
 	else

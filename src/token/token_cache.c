@@ -91,8 +91,8 @@ static int64_t soft(const struct token_cache *c)
 	return c->life_us / 2 < SOFT_MAX_US ? c->life_us / 2 : SOFT_MAX_US;
 }
 
-static enum status copy(const struct token_cache *c, struct token *ret,
-			struct reason *why)
+static enum status copy_token(const struct token_cache *c, struct token *ret,
+			      struct reason *why)
 {
 	struct token t = c->token;
 
@@ -118,8 +118,8 @@ static bool was_refused(const struct token_cache *c, const struct token *t)
 
 /* A new token takes the old one's place, whatever life that has: the source
  * knows best.  One that has none is an answer that makes no sense. */
-static enum status keep(struct token_cache *c, struct token *t,
-			struct reason *why)
+static enum status keep_token(struct token_cache *c, struct token *t,
+			      struct reason *why)
 {
 	int64_t now = now_wall(c->now);
 
@@ -155,7 +155,7 @@ static enum status keep(struct token_cache *c, struct token *t,
 }
 
 /* With the lock held, which is given up while the source works. */
-static void refresh(struct token_cache *c)
+static void refresh_token(struct token_cache *c)
 {
 	struct token t = { .secret = NULL };
 	struct reason why = { "" };
@@ -167,7 +167,7 @@ static void refresh(struct token_cache *c)
 	pthread_mutex_lock(&c->lock);
 	c->refreshing = false;
 	if (s == STATUS_OK)
-		s = keep(c, &t, &why);
+		s = keep_token(c, &t, &why);
 	token_free(&t);
 	if (s == STATUS_OK) {
 		c->has_failed = false;
@@ -200,8 +200,8 @@ static bool too_much(const struct token_cache *c, int64_t min_life_us)
 	       now_boot(c->now) - c->came_us < BACK_OFF_US;
 }
 
-static enum status refuse(const struct token_cache *c, int64_t min_life_us,
-			  struct reason *why)
+static enum status refuse_life(const struct token_cache *c, int64_t min_life_us,
+			       struct reason *why)
 {
 	char asked[32], had[32];
 
@@ -227,7 +227,7 @@ enum status token_cache_get(struct token_cache *c, int64_t min_life_us,
 
 		if (usable &&
 		    (life > soft(c) || c->refreshing || backing_off(c, true))) {
-			s = copy(c, ret, why);
+			s = copy_token(c, ret, why);
 			break;
 		}
 		if (!usable && c->refreshing) {
@@ -241,10 +241,10 @@ enum status token_cache_get(struct token_cache *c, int64_t min_life_us,
 			break;
 		}
 		if (!usable && (refreshed || too_much(c, min_life_us))) {
-			s = refuse(c, min_life_us, why);
+			s = refuse_life(c, min_life_us, why);
 			break;
 		}
-		refresh(c);
+		refresh_token(c);
 		refreshed = true;
 	}
 	pthread_mutex_unlock(&c->lock);

@@ -225,7 +225,7 @@ static enum status ask_by_key(struct gcp *g, struct token_web_answer *ret,
 /* ---- the interface ---------------------------------------------------------------- */
 
 /* Cloud SQL's name of a service account. */
-static enum status who(const struct gcp *g, char *ret, struct reason *why)
+static enum status name_user(const struct gcp *g, char *ret, struct reason *why)
 {
 	size_t n = strlen(g->email), tail = sizeof(DOMAIN) - 1;
 
@@ -251,11 +251,11 @@ static enum status take_token(struct gcp *g, const struct token_web_answer *a,
 		why);
 
 	snprintf(t->scope, sizeof(t->scope), "%s", SCOPE);
-	return s == STATUS_OK ? who(g, t->user, why) : s;
+	return s == STATUS_OK ? name_user(g, t->user, why) : s;
 }
 
-static enum status mint(struct token_source *source, struct token *ret,
-			struct reason *why)
+static enum status mint_token(struct token_source *source, struct token *ret,
+			      struct reason *why)
 {
 	struct gcp *g = (struct gcp *)source;
 	struct token_web_answer a = { .doc = NULL };
@@ -294,12 +294,13 @@ static void close_source(struct token_source *source)
 
 static const struct token_source_ops ops = {
 	.type = "gcp",
-	.mint = mint,
+	.mint = mint_token,
 	.close = close_source,
 };
 
-static enum status configure(struct gcp *g, const struct token_gcp_options *o,
-			     struct reason *why)
+static enum status configure_source(struct gcp *g,
+				    const struct token_gcp_options *o,
+				    struct reason *why)
 {
 	const char *set =
 		token_environment_get("GOOGLE_APPLICATION_CREDENTIALS");
@@ -335,7 +336,7 @@ enum status token_gcp_open(const struct token_gcp_options *o,
 				     .now = o->now,
 				     .random = o->random,
 				     .timeout_us = o->timeout_us };
-	s = g->base.name ? configure(g, o, why) : reason_no_memory(why);
+	s = g->base.name ? configure_source(g, o, why) : reason_no_memory(why);
 	if (s != STATUS_OK)
 		reason_wrap(why, s, "[token %s]", o->name);
 	else

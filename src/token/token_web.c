@@ -64,7 +64,7 @@ static const struct {
 	{ "feature_disabled", "it is not enabled there" },
 };
 
-static bool holds(const char *bytes, size_t n, const char *what)
+static bool holds_text(const char *bytes, size_t n, const char *what)
 {
 	size_t len = strlen(what);
 
@@ -117,7 +117,7 @@ static void find_code(const struct json_doc *d, const struct http_response *r,
 static const char *find_sentence(const struct http_response *r)
 {
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (holds(r->body, r->body_n, known[i].text))
+		if (holds_text(r->body, r->body_n, known[i].text))
 			return known[i].sentence;
 	return NULL;
 }
@@ -136,17 +136,18 @@ static enum status refusal_status(int code, const char *error)
 	return code == 404 ? STATUS_NOT_FOUND : STATUS_REFUSED;
 }
 
-static enum status refuse(struct token_web *w, const struct token_web_call *c,
-			  const struct http_response *r,
-			  struct token_web_answer *a, struct reason *why)
+static enum status read_refusal(struct token_web *w,
+				const struct token_web_call *c,
+				const struct http_response *r,
+				struct token_web_answer *a, struct reason *why)
 {
 	const char *sentence = find_sentence(r);
 	enum status s;
 
 	find_code(a->doc, r, a->error);
-	a->bad_token =
-		r->code == 401 ||
-		(r->code == 403 && holds(r->body, r->body_n, "invalid token"));
+	a->bad_token = r->code == 401 ||
+		       (r->code == 403 &&
+			holds_text(r->body, r->body_n, "invalid token"));
 	if (r->code >= 300 && r->code < 400) {
 		text_copy(a->location, sizeof(a->location), r->location);
 		return reason_set(
@@ -168,10 +169,10 @@ static enum status refuse(struct token_web *w, const struct token_web_call *c,
 
 static bool is_limit(const struct http_response *r)
 {
-	return holds(r->body, r->body_n, "REQUEST_LIMIT_EXCEEDED");
+	return holds_text(r->body, r->body_n, "REQUEST_LIMIT_EXCEEDED");
 }
 
-static bool again(void *arg, const struct http_response *r)
+static bool may_ask_again(void *arg, const struct http_response *r)
 {
 	const struct token_web_call *c = arg;
 
@@ -224,7 +225,7 @@ static enum status read_answer(struct token_web *w,
 	a->code = r->code;
 	a->skew_us = token_web_skew(r->date_us, asked_us, now_wall(w->now));
 	if (r->code < 200 || r->code > 299)
-		return refuse(w, c, r, a, why);
+		return read_refusal(w, c, r, a, why);
 	if (!a->doc && is_page(r))
 		return reason_set(why, STATUS_DENIED,
 				  "[token %s]: %s answers %d with a web page, "
@@ -263,7 +264,7 @@ enum status token_web_call(struct token_web *w, const struct token_web_call *c,
 		.cap_us = PAUSE_MAX,
 		.total_us = rest,
 		.unknown = true,
-		.again = again,
+		.again = may_ask_again,
 		.arg = (void *)c,
 	};
 	struct http_response r = { .code = 0 };

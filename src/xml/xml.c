@@ -68,7 +68,7 @@ struct walk {
 	const char *fault;
 };
 
-static void fail(struct walk *w, enum status s, const char *fault)
+static void fail_walk(struct walk *w, enum status s, const char *fault)
 {
 	if (w->failed == STATUS_OK) {
 		w->failed = s;
@@ -85,9 +85,9 @@ static void look_up(struct walk *w)
 		if (strcmp(x->path, w->path) != 0)
 			continue;
 		if (x->found) {
-			fail(w, STATUS_ERROR, "says something twice");
+			fail_walk(w, STATUS_ERROR, "says something twice");
 		} else if (secret_new(x->max, &x->found) != STATUS_OK) {
-			fail(w, STATUS_NO_MEMORY, "needs locked memory");
+			fail_walk(w, STATUS_NO_MEMORY, "needs locked memory");
 		} else {
 			w->open = x;
 			w->open_depth = w->depth;
@@ -108,7 +108,7 @@ static void XMLCALL on_start(void *arg, const XML_Char *name,
 		name = colon + 1;
 	if (++w->depth > XML_DEPTH_MAX ||
 	    at + 1 + strlen(name) >= sizeof(w->path)) {
-		fail(w, STATUS_ERROR, "is nested too deeply");
+		fail_walk(w, STATUS_ERROR, "is nested too deeply");
 		return;
 	}
 	if (at > 0)
@@ -139,7 +139,7 @@ static void XMLCALL on_text(void *arg, const XML_Char *s, int n)
 
 	if (w->open && w->open_depth == w->depth &&
 	    secret_append(w->open->found, s, (size_t)n) != STATUS_OK)
-		fail(w, STATUS_LIMIT, "has a value that is too long");
+		fail_walk(w, STATUS_LIMIT, "has a value that is too long");
 }
 
 static void XMLCALL on_doctype(void *arg, const XML_Char *name,
@@ -147,7 +147,7 @@ static void XMLCALL on_doctype(void *arg, const XML_Char *name,
 			       int has_subset)
 {
 	(void)name, (void)system, (void)public, (void)has_subset;
-	fail(arg, STATUS_ERROR, "has a document type, which is refused");
+	fail_walk(arg, STATUS_ERROR, "has a document type, which is refused");
 }
 
 enum status xml_collect(const char *bytes, size_t n, const char *what,

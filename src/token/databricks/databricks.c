@@ -33,8 +33,8 @@ struct databricks {
 /* ---- the request ------------------------------------------------------------ */
 
 /* The endpoint's path: given, or looked for once. */
-static enum status resolve(struct databricks *d, const char **ret,
-			   struct reason *why)
+static enum status find_endpoint(struct databricks *d, const char **ret,
+				 struct reason *why)
 {
 	enum status s;
 
@@ -85,7 +85,8 @@ static enum status put_provisioned(const struct databricks *d,
 
 /* ---- the answer ------------------------------------------------------------- */
 
-static enum status who(struct databricks *d, char *ret, struct reason *why)
+static enum status name_user(struct databricks *d, char *ret,
+			     struct reason *why)
 {
 	struct token_web_answer a = { .doc = NULL };
 	const char *name = d->me;
@@ -116,9 +117,10 @@ static enum status who(struct databricks *d, char *ret, struct reason *why)
 	return s;
 }
 
-static enum status take(struct databricks *d, const struct token_web_answer *a,
-			const char *endpoint, struct token *ret,
-			struct reason *why)
+static enum status take_token(struct databricks *d,
+			      const struct token_web_answer *a,
+			      const char *endpoint, struct token *ret,
+			      struct reason *why)
 {
 	int64_t until = token_web_time(json_doc_get(
 		a->doc, endpoint ? "expire_time" : "expiration_time"));
@@ -154,7 +156,7 @@ static enum status mint_once(struct databricks *d, struct token *ret,
 	enum status s = STATUS_OK;
 
 	if (d->n_instances == 0) {
-		s = resolve(d, &endpoint, why);
+		s = find_endpoint(d, &endpoint, why);
 		if (s != STATUS_OK)
 			goto out;
 		put_autoscaling(d, endpoint, &body);
@@ -174,15 +176,15 @@ static enum status mint_once(struct databricks *d, struct token *ret,
 			   "/api/2.0/database/credentials",
 		body.doc, &a, why);
 	if (s == STATUS_OK)
-		s = take(d, &a, endpoint, ret, why);
+		s = take_token(d, &a, endpoint, ret, why);
 out:
 	json_out_free(&body);
 	token_web_free(&a);
 	return s;
 }
 
-static enum status mint(struct token_source *source, struct token *ret,
-			struct reason *why)
+static enum status mint_token(struct token_source *source, struct token *ret,
+			      struct reason *why)
 {
 	struct databricks *d = (struct databricks *)source;
 	struct token t = { .secret = NULL };
@@ -196,7 +198,7 @@ static enum status mint(struct token_source *source, struct token *ret,
 		s = mint_once(d, &t, why);
 	}
 	if (s == STATUS_OK)
-		s = who(d, t.user, why);
+		s = name_user(d, t.user, why);
 	if (s == STATUS_NOT_FOUND)
 		s = STATUS_REFUSED;
 	if (s != STATUS_OK) {
@@ -207,9 +209,9 @@ static enum status mint(struct token_source *source, struct token *ret,
 	return STATUS_OK;
 }
 
-static enum status look(struct token_source *source, const char *host,
-			token_finding_fn *finding, void *arg,
-			struct reason *why)
+static enum status look_at_host(struct token_source *source, const char *host,
+				token_finding_fn *finding, void *arg,
+				struct reason *why)
 {
 	struct databricks *d = (struct databricks *)source;
 	const struct token_databricks_look k = { &d->web, &d->login, host,
@@ -219,7 +221,7 @@ static enum status look(struct token_source *source, const char *host,
 
 	token_web_begin(&d->web);
 	if (d->n_instances == 0) {
-		s = resolve(d, &endpoint, why);
+		s = find_endpoint(d, &endpoint, why);
 		if (s == STATUS_OK)
 			s = token_databricks_look_endpoint(&k, endpoint, why);
 	}
@@ -245,8 +247,8 @@ static void close_source(struct token_source *source)
 
 static const struct token_source_ops ops = {
 	.type = "databricks",
-	.mint = mint,
-	.look = look,
+	.mint = mint_token,
+	.look = look_at_host,
 	.close = close_source,
 };
 
@@ -276,8 +278,8 @@ static enum status check_endpoint(const struct token_databricks_options *o,
 			  o->name);
 }
 
-static enum status check(const struct token_databricks_options *o,
-			 struct reason *why)
+static enum status check_options(const struct token_databricks_options *o,
+				 struct reason *why)
 {
 	if (o->n_instances > TOKEN_DATABRICKS_INSTANCES_MAX)
 		return reason_set(why, STATUS_CONFIG,
@@ -298,7 +300,8 @@ static enum status check(const struct token_databricks_options *o,
 	return *o->endpoint ? check_endpoint(o, why) : STATUS_OK;
 }
 
-static bool keep(struct databricks *d, const struct token_databricks_options *o)
+static bool copy_options(struct databricks *d,
+			 const struct token_databricks_options *o)
 {
 	d->base.name = strdup(o->name);
 	d->endpoint = strdup(o->endpoint);
@@ -319,7 +322,7 @@ enum status token_databricks_open(const struct token_databricks_options *o,
 				  struct token_source **ret, struct reason *why)
 {
 	struct databricks *d;
-	enum status s = check(o, why);
+	enum status s = check_options(o, why);
 
 	if (s != STATUS_OK)
 		return s;
@@ -328,7 +331,7 @@ enum status token_databricks_open(const struct token_databricks_options *o,
 		return reason_no_memory(why);
 	d->base.ops = &ops;
 	d->ttl_us = o->ttl_us;
-	if (!keep(d, o)) {
+	if (!copy_options(d, o)) {
 		s = reason_no_memory(why);
 		goto out;
 	}

@@ -54,8 +54,8 @@ static bool page_path(const char *path, const char *token, char *ret,
 }
 
 /* Every page of one list. */
-static enum status walk(struct search *s, const char *path, const char *key,
-			visit_fn *visit)
+static enum status walk_list(struct search *s, const char *path,
+			     const char *key, visit_fn *visit)
 {
 	struct token_web_answer a = { .doc = NULL }, next;
 	char url[TOKEN_WEB_URL_SIZE];
@@ -89,7 +89,7 @@ static enum status walk(struct search *s, const char *path, const char *key,
 	return st;
 }
 
-static bool answers(const struct json_doc *hosts, const char *key,
+static bool is_host(const struct json_doc *hosts, const char *key,
 		    const char *host)
 {
 	const char *said = json_doc_text(json_doc_get(hosts, key));
@@ -103,11 +103,11 @@ static enum status visit_endpoint(struct search *s,
 	const struct json_doc *hosts = json_doc_path(endpoint, "status.hosts");
 	const char *name = json_doc_text(json_doc_get(endpoint, "name"));
 
-	if (answers(hosts, "read_write_pooled_host", s->host) ||
-	    answers(hosts, "read_only_pooled_host", s->host))
+	if (is_host(hosts, "read_write_pooled_host", s->host) ||
+	    is_host(hosts, "read_only_pooled_host", s->host))
 		s->pooler = true;
-	else if (is_name(name) && (answers(hosts, "host", s->host) ||
-				   answers(hosts, "read_only_host", s->host)))
+	else if (is_name(name) && (is_host(hosts, "host", s->host) ||
+				   is_host(hosts, "read_only_host", s->host)))
 		text_copy(s->found, sizeof(s->found), name);
 	return STATUS_OK;
 }
@@ -120,7 +120,7 @@ static enum status visit_branch(struct search *s, const struct json_doc *branch)
 	if (!is_name(name))
 		return STATUS_OK;
 	snprintf(path, sizeof(path), "%s/endpoints", name);
-	return walk(s, path, "endpoints", visit_endpoint);
+	return walk_list(s, path, "endpoints", visit_endpoint);
 }
 
 static enum status visit_project(struct search *s,
@@ -132,7 +132,7 @@ static enum status visit_project(struct search *s,
 	if (!is_name(name))
 		return STATUS_OK;
 	snprintf(path, sizeof(path), "%s/branches", name);
-	return walk(s, path, "branches", visit_branch);
+	return walk_list(s, path, "branches", visit_branch);
 }
 
 enum status token_databricks_find(struct token_web *w,
@@ -141,7 +141,7 @@ enum status token_databricks_find(struct token_web *w,
 				  struct reason *why)
 {
 	struct search s = { .w = w, .l = l, .host = host, .why = why };
-	enum status st = walk(&s, "projects", "projects", visit_project);
+	enum status st = walk_list(&s, "projects", "projects", visit_project);
 
 	if (st != STATUS_OK)
 		return st;

@@ -15,13 +15,14 @@
 
 #define SENTENCE_SIZE 384
 
-static void say(const struct token_databricks_look *k,
-		enum token_severity severity, const char *topic,
-		const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void say_finding(const struct token_databricks_look *k,
+			enum token_severity severity, const char *topic,
+			const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 
-static void say(const struct token_databricks_look *k,
-		enum token_severity severity, const char *topic,
-		const char *fmt, ...)
+static void say_finding(const struct token_databricks_look *k,
+			enum token_severity severity, const char *topic,
+			const char *fmt, ...)
 {
 	char sentence[SENTENCE_SIZE];
 	va_list ap;
@@ -33,8 +34,9 @@ static void say(const struct token_databricks_look *k,
 }
 
 /* GET /api/2.0/PATH */
-static enum status get(const struct token_databricks_look *k, const char *path,
-		       struct token_web_answer *ret, struct reason *why)
+static enum status get_document(const struct token_databricks_look *k,
+				const char *path, struct token_web_answer *ret,
+				struct reason *why)
 {
 	char url[TOKEN_WEB_URL_SIZE];
 
@@ -50,19 +52,20 @@ static void tell_native(const struct token_databricks_look *k,
 			const struct json_doc *on, const char *where)
 {
 	if (!json_doc_is(on, JSON_DOC_BOOLEAN))
-		say(k, TOKEN_WARN, "native login",
-		    "%s does not say whether native roles may log in "
-		    "(enable_pg_native_login)",
-		    where);
+		say_finding(k, TOKEN_WARN, "native login",
+			    "%s does not say whether native roles may log in "
+			    "(enable_pg_native_login)",
+			    where);
 	else if (json_doc_bool(on, false))
-		say(k, TOKEN_NOTE, "native login",
-		    "native roles may log in to %s (enable_pg_native_login)",
-		    where);
+		say_finding(
+			k, TOKEN_NOTE, "native login",
+			"native roles may log in to %s (enable_pg_native_login)",
+			where);
 	else
-		say(k, TOKEN_FAIL, "native login",
-		    "native roles may not log in to %s, whatever their "
-		    "password: switch enable_pg_native_login on",
-		    where);
+		say_finding(k, TOKEN_FAIL, "native login",
+			    "native roles may not log in to %s, whatever their "
+			    "password: switch enable_pg_native_login on",
+			    where);
 }
 
 static bool is_host(const struct json_doc *hosts, const char *key,
@@ -85,17 +88,18 @@ static void tell_host(const struct token_databricks_look *k,
 		    strlen(own ? own : "not there"));
 	if (is_host(hosts, "read_write_pooled_host", k->host) ||
 	    is_host(hosts, "read_only_pooled_host", k->host))
-		say(k, TOKEN_FAIL, "pooler",
-		    "%s is the pooler of %s; name %s in conninfo", k->host,
-		    endpoint, shown);
+		say_finding(k, TOKEN_FAIL, "pooler",
+			    "%s is the pooler of %s; name %s in conninfo",
+			    k->host, endpoint, shown);
 	else if (is_host(hosts, "read_only_host", k->host))
-		say(k, TOKEN_FAIL, "endpoint",
-		    "%s is the read-only host of %s; name %s in conninfo",
-		    k->host, endpoint, shown);
+		say_finding(
+			k, TOKEN_FAIL, "endpoint",
+			"%s is the read-only host of %s; name %s in conninfo",
+			k->host, endpoint, shown);
 	else
-		say(k, TOKEN_WARN, "endpoint",
-		    "%s is not a host of %s, whose host is %s", k->host,
-		    endpoint, shown);
+		say_finding(k, TOKEN_WARN, "endpoint",
+			    "%s is not a host of %s, whose host is %s", k->host,
+			    endpoint, shown);
 }
 
 static void tell_endpoint(const struct token_databricks_look *k,
@@ -109,15 +113,17 @@ static void tell_endpoint(const struct token_databricks_look *k,
 	text_escape(shown, sizeof(shown), state ? state : "not told",
 		    strlen(state ? state : "not told"));
 	if (json_doc_bool(json_doc_path(d, "status.disabled"), false))
-		say(k, TOKEN_FAIL, "endpoint",
-		    "%s is disabled, and a connection does not wake it; enable "
-		    "it",
-		    endpoint);
+		say_finding(
+			k, TOKEN_FAIL, "endpoint",
+			"%s is disabled, and a connection does not wake it; enable "
+			"it",
+			endpoint);
 	else
-		say(k, TOKEN_NOTE, "endpoint", "%s is %s", endpoint, shown);
+		say_finding(k, TOKEN_NOTE, "endpoint", "%s is %s", endpoint,
+			    shown);
 	if (end)
-		say(k, TOKEN_NOTE, "branch", "this is %.*s",
-		    (int)(end - endpoint), endpoint);
+		say_finding(k, TOKEN_NOTE, "branch", "this is %.*s",
+			    (int)(end - endpoint), endpoint);
 	tell_host(k, json_doc_path(d, "status.hosts"), endpoint);
 }
 
@@ -132,7 +138,7 @@ enum status token_databricks_look_endpoint(
 	enum status s;
 
 	snprintf(path, sizeof(path), "postgres/%.*s", n, endpoint);
-	s = get(k, path, &a, why);
+	s = get_document(k, path, &a, why);
 	if (s == STATUS_OK)
 		tell_native(k,
 			    json_doc_path(a.doc,
@@ -142,7 +148,7 @@ enum status token_databricks_look_endpoint(
 	if (s != STATUS_OK)
 		return s;
 	snprintf(path, sizeof(path), "postgres/%s", endpoint);
-	s = get(k, path, &a, why);
+	s = get_document(k, path, &a, why);
 	if (s == STATUS_OK)
 		tell_endpoint(k, a.doc, endpoint);
 	token_web_free(&a);
@@ -160,7 +166,7 @@ enum status token_databricks_look_instance(
 	enum status s;
 
 	snprintf(path, sizeof(path), "database/instances/%s", instance);
-	s = get(k, path, &a, why);
+	s = get_document(k, path, &a, why);
 	if (s == STATUS_OK) {
 		on = json_doc_get(a.doc, "effective_enable_pg_native_login");
 		tell_native(k,
@@ -169,8 +175,8 @@ enum status token_databricks_look_instance(
 			    instance);
 		state = json_doc_text(json_doc_get(a.doc, "state"));
 		if (!state || strcmp(state, "AVAILABLE") != 0)
-			say(k, TOKEN_WARN, "endpoint",
-			    "instance %s is not AVAILABLE", instance);
+			say_finding(k, TOKEN_WARN, "endpoint",
+				    "instance %s is not AVAILABLE", instance);
 	}
 	token_web_free(&a);
 	return s;

@@ -31,8 +31,8 @@ static struct ini_part without_comment(struct ini_part v)
 	return v;
 }
 
-static struct ini_part find(const struct secret *file, const char *name,
-			    const char *key)
+static struct ini_part find_value(const struct secret *file, const char *name,
+				  const char *key)
 {
 	struct ini i = ini_begin(secret_bytes(file), secret_len(file));
 	struct ini_part found = { NULL, 0 };
@@ -118,7 +118,7 @@ void token_databricks_profile_default(const struct secret *file, char *dst,
 bool token_databricks_profile_text(const struct secret *file, const char *name,
 				   const char *key, char *dst, size_t size)
 {
-	struct ini_part v = find(file, name, key);
+	struct ini_part v = find_value(file, name, key);
 
 	dst[0] = '\0';
 	if (v.n == 0 || v.n >= size || text_has_control(v.s, v.n))
@@ -132,7 +132,7 @@ enum status token_databricks_profile_secret(const struct secret *file,
 					    const char *name, const char *key,
 					    struct secret **ret)
 {
-	struct ini_part v = find(file, name, key);
+	struct ini_part v = find_value(file, name, key);
 	struct secret *secret = NULL;
 	enum status s;
 

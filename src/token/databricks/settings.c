@@ -32,7 +32,7 @@ struct merge {
 	struct reason *why;
 };
 
-static enum status refuse(const struct merge *m, const char *sentence)
+static enum status refuse_settings(const struct merge *m, const char *sentence)
 {
 	return reason_set(m->why, STATUS_CONFIG, "[token %s]: %s", m->o->name,
 			  sentence);
@@ -143,7 +143,8 @@ static enum status open_profile(struct merge *m)
 		token_databricks_profile_default(m->file, to,
 						 sizeof(m->l->profile));
 	else if (text_copy(to, sizeof(m->l->profile), named) != STATUS_OK)
-		return refuse(m, "the name of the profile is too long");
+		return refuse_settings(m,
+				       "the name of the profile is too long");
 	if (token_databricks_profile_has(m->file, to))
 		return STATUS_OK;
 	if (named)
@@ -199,8 +200,9 @@ static enum status merge_host(struct merge *m)
 	if (s != STATUS_OK)
 		return s;
 	if (!given[0])
-		return refuse(m, "where is the workspace? Set workspace, or "
-				 "DATABRICKS_HOST, or a profile");
+		return refuse_settings(
+			m, "where is the workspace? Set workspace, or "
+			   "DATABRICKS_HOST, or a profile");
 	snprintf(address, sizeof(address), "%s%s",
 		 strstr(given, "://") ? "" : "https://", given);
 	s = http_url_parse(address, &u, m->why);
@@ -210,12 +212,14 @@ static enum status merge_host(struct merge *m)
 		return reason_wrap(m->why, s, "[token %s]: workspace",
 				   m->o->name);
 	if (is_account(u.host))
-		return refuse(m, "that is the account's address; a token of "
-				 "the account does not serve a workspace: give "
-				 "the workspace's own");
+		return refuse_settings(
+			m, "that is the account's address; a token of "
+			   "the account does not serve a workspace: give "
+			   "the workspace's own");
 	if (!u.tls && !http_url_is_loopback(&u))
-		return refuse(m, "the address of a workspace begins with "
-				 "https://");
+		return refuse_settings(m,
+				       "the address of a workspace begins with "
+				       "https://");
 	lift_id(m, u.path);
 	v6 = strchr(u.host, ':') != NULL;
 	usual = u.port == (u.tls ? 443U : 80U);
@@ -239,7 +243,7 @@ struct found {
 	bool file, variable, github, basic, azure, cli;
 };
 
-static enum status look(struct merge *m, struct found *f)
+static enum status find_ways(struct merge *m, struct found *f)
 {
 	char word[TOKEN_DATABRICKS_WORD_SIZE] = "";
 	enum status s;
@@ -286,8 +290,8 @@ static enum status find_file(struct merge *m, struct found *f)
 }
 
 /* The setting decides; without it exactly one way may be there. */
-static enum status choose(struct merge *m, const struct found *f,
-			  const char *auth, int *ret)
+static enum status choose_way(struct merge *m, const struct found *f,
+			      const char *auth, int *ret)
 {
 	const struct {
 		const char *name;
@@ -328,9 +332,10 @@ static enum status choose(struct merge *m, const struct found *f,
 		chosen = i;
 	}
 	if (chosen < 0)
-		return refuse(m, "no way to log in is configured: set auth, "
-				 "and client_id with client_secret_file, or "
-				 "token_file");
+		return refuse_settings(
+			m, "no way to log in is configured: set auth, "
+			   "and client_id with client_secret_file, or "
+			   "token_file");
 	if (ways[chosen].auth < 0)
 		return reason_set(m->why, STATUS_CONFIG,
 				  "[token %s]: the authorization method %s "
@@ -342,15 +347,16 @@ static enum status choose(struct merge *m, const struct found *f,
 }
 
 /* What the chosen way needs, and where its token is. */
-static enum status complete(struct merge *m, const struct found *f)
+static enum status complete_way(struct merge *m, const struct found *f)
 {
 	struct token_databricks_login *l = m->l;
 
 	switch (l->auth) {
 	case TOKEN_DATABRICKS_M2M:
 		if (!l->client_id[0] || !f->secret)
-			return refuse(m, "oauth-m2m needs client_id and "
-					 "client_secret_file");
+			return refuse_settings(m,
+					       "oauth-m2m needs client_id and "
+					       "client_secret_file");
 		return STATUS_OK;
 	case TOKEN_DATABRICKS_PAT:
 		if (*m->o->token_from) {
@@ -360,23 +366,26 @@ static enum status complete(struct merge *m, const struct found *f)
 		l->token.from[0] = '\0';
 		if (!merge_secret(m, NULL, "DATABRICKS_TOKEN", "token",
 				  &l->token))
-			return refuse(m, "pat needs token_file");
+			return refuse_settings(m, "pat needs token_file");
 		return STATUS_OK;
 	case TOKEN_DATABRICKS_FILE_OIDC:
-		return f->file ? STATUS_OK :
-				 refuse(m, "file-oidc needs token_file");
+		return f->file ?
+			       STATUS_OK :
+			       refuse_settings(m, "file-oidc needs token_file");
 	case TOKEN_DATABRICKS_ENV_OIDC:
 		/* Only what is named as the vendor's variables are. */
 		if (strncmp(l->token_variable, "DATABRICKS_", 11) != 0)
-			return refuse(m, "DATABRICKS_OIDC_TOKEN_ENV must name "
-					 "a variable DATABRICKS_...");
+			return refuse_settings(
+				m, "DATABRICKS_OIDC_TOKEN_ENV must name "
+				   "a variable DATABRICKS_...");
 		l->token.variable = l->token_variable;
 		return text_copy(l->token.from, sizeof(l->token.from),
 				 "environment");
 	case TOKEN_DATABRICKS_GITHUB_OIDC:
-		return f->github ? STATUS_OK :
-				   refuse(m, "github-oidc needs the job's "
-					     "permission id-token: write");
+		return f->github ?
+			       STATUS_OK :
+			       refuse_settings(m, "github-oidc needs the job's "
+						  "permission id-token: write");
 	case TOKEN_DATABRICKS_AUTHS:
 		break;
 	}
@@ -394,18 +403,19 @@ static enum status merge_auth(struct merge *m)
 	s = merge_text(m, m->o->auth, "DATABRICKS_AUTH_TYPE", "auth_type", auth,
 		       sizeof(auth));
 	if (s == STATUS_OK && *m->o->token_from && !auth[0])
-		return refuse(m, "token_file needs auth = pat or file-oidc");
+		return refuse_settings(
+			m, "token_file needs auth = pat or file-oidc");
 	if (s == STATUS_OK)
-		s = look(m, &f);
+		s = find_ways(m, &f);
 	f.token = merge_secret(m, NULL, "DATABRICKS_TOKEN", "token", &pat);
 	if (s == STATUS_OK)
 		s = find_file(m, &f);
 	if (s == STATUS_OK)
-		s = choose(m, &f, auth, &chosen);
+		s = choose_way(m, &f, auth, &chosen);
 	if (s != STATUS_OK)
 		return s;
 	m->l->auth = (enum token_databricks_auth)chosen;
-	return complete(m, &f);
+	return complete_way(m, &f);
 }
 
 enum status token_databricks_settings(const struct token_databricks_options *o,
