@@ -141,9 +141,7 @@ static enum status container_token(struct secret **ret, struct reason *why)
 		if (fd >= 0)
 			close(fd);
 	} else if (set) {
-		s = secret_new(strlen(set), &token);
-		if (s == STATUS_OK)
-			s = secret_set(token, set, strlen(set));
+		s = secret_from(set, strlen(set), &token);
 	}
 	if (s == STATUS_OK && token &&
 	    text_has_control(secret_bytes(token), secret_len(token)))
@@ -287,9 +285,7 @@ static enum status instance_session(const struct instance *i,
 	    text_has_control(r.body, r.body_n)) {
 		s = no_session(r.code, why);
 	} else {
-		s = secret_new(r.body_n, ret);
-		if (s == STATUS_OK)
-			s = secret_set(*ret, r.body, r.body_n);
+		s = secret_from(r.body, r.body_n, ret);
 	}
 	http_response_free(&r);
 	return s;

@@ -76,9 +76,7 @@ static enum status find_path(struct file *f, const char *variable,
 	return STATUS_OK;
 }
 
-/* A value of several lines is none that we could use, and one who indents a key
- * too far did not mean it. */
-static enum status check_continued(const struct file *f, struct reason *why)
+static enum status read_file(struct file *f, struct reason *why)
 {
 	static const char *const keys[] = {
 		"aws_access_key_id",	   "aws_secret_access_key",
@@ -87,24 +85,6 @@ static enum status check_continued(const struct file *f, struct reason *why)
 		"credential_process",	   "external_id",
 		"web_identity_token_file", "region",
 	};
-	struct ini i =
-		ini_begin(secret_bytes(f->content), secret_len(f->content));
-	struct ini_item item;
-
-	while (ini_next(&i, &item))
-		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
-			if (item.more.n > 0 && ini_is_key(item.key, keys[k]))
-				return reason_set(
-					why, STATUS_CONFIG,
-					"%s line %zu: the next line is "
-					"indented more, which makes it a part "
-					"of %s; indent both alike",
-					f->path, item.line, keys[k]);
-	return STATUS_OK;
-}
-
-static enum status read_file(struct file *f, struct reason *why)
-{
 	struct stat st;
 	enum status s;
 	int fd;
@@ -135,7 +115,8 @@ static enum status read_file(struct file *f, struct reason *why)
 	if (s == STATUS_OK)
 		s = ini_check(f->content, f->path, why);
 	if (s == STATUS_OK)
-		s = check_continued(f, why);
+		s = ini_check_continued(f->content, f->path, keys,
+					sizeof(keys) / sizeof(keys[0]), why);
 out:
 	if (fd >= 0)
 		close(fd);
@@ -332,7 +313,6 @@ enum status aws_profile_secret(const struct aws_profile *p,
 {
 	const struct file *f = &p->files[file];
 	struct ini_part value = { NULL, 0 };
-	struct secret *made = NULL;
 	enum status s;
 
 	if (!find_in(p, file, name, key, &value) || value.n == 0)
@@ -343,13 +323,8 @@ enum status aws_profile_secret(const struct aws_profile *p,
 			"%s holds an AWS key and may be read by group "
 			"or others: chmod 600 %s",
 			f->path, f->path);
-	s = secret_new(value.n, &made);
-	if (s == STATUS_OK)
-		s = secret_set(made, value.s, value.n);
-	if (s != STATUS_OK) {
-		secret_free(made);
-		return reason_set(why, s, "no locked memory for a secret");
-	}
-	*ret = made;
-	return STATUS_OK;
+	s = secret_from(value.s, value.n, ret);
+	return s == STATUS_OK ?
+		       s :
+		       reason_set(why, s, "no locked memory for a secret");
 }

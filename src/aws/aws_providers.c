@@ -28,12 +28,7 @@ typedef enum status link_fn(struct aws_providers *c, const char *profile,
 
 static enum status from_text(const char *text, struct secret **ret)
 {
-	enum status s;
-
-	if (!text)
-		return STATUS_OK;
-	s = secret_new(strlen(text), ret);
-	return s == STATUS_OK ? secret_set(*ret, text, strlen(text)) : s;
+	return text ? secret_from(text, strlen(text), ret) : STATUS_OK;
 }
 
 static enum status from_environment(struct aws_providers *c,

@@ -213,3 +213,29 @@ enum status ini_check(const struct secret *file, const char *path,
 	return reason_set(why, STATUS_CONFIG, "%s line %zu: it %s", path,
 			  i.line, fault);
 }
+
+static bool is_one_of(struct ini_part key, const char *const *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ini_is_key(key, keys[i]))
+			return true;
+	return keys == NULL;
+}
+
+enum status ini_check_continued(const struct secret *file, const char *path,
+				const char *const *keys, size_t n,
+				struct reason *why)
+{
+	struct ini i = ini_begin(secret_bytes(file), secret_len(file));
+	struct ini_item item;
+
+	while (ini_next(&i, &item))
+		if (item.more.n > 0 && is_one_of(item.key, keys, n))
+			return reason_set(
+				why, STATUS_CONFIG,
+				"%s line %zu: the next line is indented more, "
+				"which makes it a part of %.*s; indent both "
+				"alike",
+				path, item.line, (int)item.key.n, item.key.s);
+	return STATUS_OK;
+}

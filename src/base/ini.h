@@ -62,4 +62,11 @@ bool ini_is_key(struct ini_part key, const char *name);
 enum status ini_check(const struct secret *file, const char *path,
 		      struct reason *why);
 
+/* STATUS_CONFIG when one of n keys, or any when keys is NULL, has a value that
+ * goes on in the next line: nothing that we read does, and whoever indents a key
+ * too far did not mean it. */
+enum status ini_check_continued(const struct secret *file, const char *path,
+				const char *const *keys, size_t n,
+				struct reason *why);
+
 #endif

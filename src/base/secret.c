@@ -41,6 +41,18 @@ enum status secret_new(size_t cap, struct secret **ret_secret)
 	return make_secret(cap, 0, ret_secret);
 }
 
+enum status secret_from(const void *bytes, size_t n, struct secret **ret_secret)
+{
+	struct secret *s = NULL;
+	enum status st = secret_new(n, &s);
+
+	if (st != STATUS_OK)
+		return st;
+	secret_set(s, bytes, n);
+	*ret_secret = s;
+	return STATUS_OK;
+}
+
 void secret_free(struct secret *s)
 {
 	if (s == NULL)

@@ -32,6 +32,11 @@ struct secret;
  */
 enum status secret_new(size_t cap, struct secret **ret_secret);
 
+/* A new secret that holds n bytes, 1 to SECRET_CAP_MAX, and has room for no
+ * more. */
+enum status secret_from(const void *bytes, size_t n,
+			struct secret **ret_secret);
+
 /* Wipe and release.  Takes NULL. */
 void secret_free(struct secret *s);
 

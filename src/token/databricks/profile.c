@@ -45,24 +45,6 @@ static struct ini_part find_value(const struct secret *file, const char *name,
 	return found;
 }
 
-/* A value of several lines is none that we could use. */
-static enum status check_continued(const struct secret *file, const char *path,
-				   struct reason *why)
-{
-	struct ini i = ini_begin(secret_bytes(file), secret_len(file));
-	struct ini_item item;
-
-	while (ini_next(&i, &item))
-		if (item.more.n > 0)
-			return reason_set(
-				why, STATUS_CONFIG,
-				"%s line %zu: the next line is "
-				"indented more, which makes it a part "
-				"of %.*s; indent both alike",
-				path, item.line, (int)item.key.n, item.key.s);
-	return STATUS_OK;
-}
-
 enum status token_databricks_profile_read(struct secret **ret_file,
 					  struct reason *why)
 {
@@ -85,7 +67,7 @@ enum status token_databricks_profile_read(struct secret **ret_file,
 	if (s == STATUS_OK)
 		s = ini_check(file, path, why);
 	if (s == STATUS_OK)
-		s = check_continued(file, path, why);
+		s = ini_check_continued(file, path, NULL, 0, why);
 	if (s != STATUS_OK) {
 		secret_free(file);
 		return s;
@@ -133,18 +115,8 @@ enum status token_databricks_profile_secret(const struct secret *file,
 					    struct secret **ret)
 {
 	struct ini_part v = find_value(file, name, key);
-	struct secret *secret = NULL;
-	enum status s;
 
 	if (v.n == 0 || text_has_control(v.s, v.n))
 		return STATUS_NOT_FOUND;
-	s = secret_new(v.n, &secret);
-	if (s == STATUS_OK)
-		s = secret_set(secret, v.s, v.n);
-	if (s != STATUS_OK) {
-		secret_free(secret);
-		return s;
-	}
-	*ret = secret;
-	return STATUS_OK;
+	return secret_from(v.s, v.n, ret);
 }

@@ -708,9 +708,24 @@ static void a_failed_write_or_read_says_why_in_errno(void **state)
 	secret_free(s);
 }
 
+static void a_secret_made_of_bytes_has_room_for_them_only(void **state)
+{
+	struct secret *s = NULL;
+
+	(void)state;
+	assert_int_equal(secret_from("abcd", 3, &s), STATUS_OK);
+	assert_string_equal(secret_bytes(s), "abc");
+	assert_int_equal(secret_append(s, "d", 1), STATUS_LIMIT);
+	secret_free(s);
+	s = NULL;
+	assert_int_equal(secret_from("", 0, &s), STATUS_LIMIT);
+	assert_null(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_secret_made_of_bytes_has_room_for_them_only),
 		cmocka_unit_test(the_soft_limit_is_raised_to_the_hard_one),
 		cmocka_unit_test(
 			a_limit_below_one_chunk_still_gives_small_secrets),
