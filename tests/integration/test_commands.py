@@ -100,9 +100,9 @@ def test_help_needs_no_configuration_and_touches_nothing(new_site, tmp_path):
 @pytest.mark.parametrize("argv, words", [
     ([], ["a command is missing", "keyturn --help"]),
     (["rotat", "sap"], ["no command rotat", "keyturn --help"]),
-    (["--colour"], ["--colour", "not known"]),
-    (["rotate", "--colour"], ["--colour", "not known"]),
-    (["status", "--dry-run"], ["--dry-run", "not known"]),
+    (["--colour"], ["--colour", "unknown option"]),
+    (["rotate", "--colour"], ["--colour", "unknown option"]),
+    (["status", "--dry-run"], ["--dry-run", "unknown option"]),
     (["rotate", "sap", "--reason"], ["--reason", "needs an argument"]),
     (["--config"], ["--config", "needs an argument"]),
     (["rotate"], ["role names, or --due, or --all"]),
