@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Clients: their settings, checked once, and a pool of handles that keep
- * connections.  Must never take anything from the environment.
+ * Clients: their settings, checked once, and a pool of connections.  A handle
+ * is for one request: libcurl 8.7 and later keeps its body on the handle, and
+ * that it has to be rewound, which we refuse, after a transfer that failed.
+ * Must never take anything from the environment.
  */
 #include "http/http.h"
 
@@ -11,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crypto/tls.h"
 #include "http/http_internal.h"
 
 #define CONNECT_TIMEOUT_US (5 * NOW_SECOND)
@@ -49,10 +52,13 @@ void *http_wiping_realloc(void *p, size_t n)
 }
 
 static CURLcode global_result;
+static bool uses_openssl; /* and no other library for TLS */
 
-/* OpenSSL is initialised by libcurl here; nothing else of it is touched. */
+/* OpenSSL is initialised by libcurl here. */
 static void global_init(void)
 {
+	uses_openssl = curl_global_sslset(CURLSSLBACKEND_OPENSSL, NULL, NULL) ==
+		       CURLSSLSET_OK;
 	global_result = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc,
 					     http_wiping_free,
 					     http_wiping_realloc, strdup,
@@ -148,7 +154,7 @@ void http_close(struct http *h)
 	if (!h)
 		return;
 	while (h->n_idle > 0)
-		curl_easy_cleanup(h->idle[--h->n_idle]);
+		curl_share_cleanup(h->idle[--h->n_idle]);
 	pthread_mutex_destroy(&h->lock);
 	free(h->ca_file);
 	free(h->ca_dir);
@@ -173,6 +179,14 @@ static bool set_number(CURL *c, CURLoption o, long value)
 	return curl_easy_setopt(c, o, value) == CURLE_OK;
 }
 
+static CURLcode keep_no_plaintext(CURL *c, void *ssl_ctx, void *arg)
+{
+	(void)c;
+	(void)arg;
+	tls_keep_no_plaintext(ssl_ctx);
+	return CURLE_OK;
+}
+
 static bool apply_tls(const struct http *h, CURL *c)
 {
 	bool ok = set_number(c, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
@@ -187,6 +201,9 @@ static bool apply_tls(const struct http *h, CURL *c)
 		ok = ok && set_text(c, CURLOPT_SSLCERT, h->client_cert) &&
 		     set_text(c, CURLOPT_SSLKEY,
 			      h->client_key ? h->client_key : h->client_cert);
+	if (uses_openssl)
+		ok = ok && curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION,
+					    keep_no_plaintext) == CURLE_OK;
 	return ok;
 }
 
@@ -209,37 +226,59 @@ static bool apply_options(const struct http *h, CURL *c)
 	       set_number(c, CURLOPT_TCP_KEEPALIVE, 1) && apply_tls(h, c);
 }
 
+/* Without functions that lock: only one handle at a time has it. */
+static CURLSH *make_connections(void)
+{
+	static const curl_lock_data kept[] = { CURL_LOCK_DATA_CONNECT,
+					       CURL_LOCK_DATA_SSL_SESSION,
+					       CURL_LOCK_DATA_DNS };
+	CURLSH *share = curl_share_init();
+	size_t i;
+
+	for (i = 0; share && i < sizeof(kept) / sizeof(kept[0]); i++) {
+		if (curl_share_setopt(share, CURLSHOPT_SHARE, kept[i]) ==
+		    CURLSHE_OK)
+			continue;
+		curl_share_cleanup(share);
+		share = NULL;
+	}
+	return share;
+}
+
 CURL *http_take(struct http *h)
 {
-	CURL *c = NULL;
+	CURLSH *share = NULL;
+	CURL *c;
 
 	pthread_mutex_lock(&h->lock);
 	if (h->n_idle > 0)
-		c = h->idle[--h->n_idle];
+		share = h->idle[--h->n_idle];
 	pthread_mutex_unlock(&h->lock);
-	if (!c)
-		c = curl_easy_init();
-	if (c && !apply_options(h, c)) {
-		curl_easy_cleanup(c);
-		c = NULL;
-	}
-	return c;
+	if (!share)
+		share = make_connections();
+	c = share ? curl_easy_init() : NULL;
+	if (c && curl_easy_setopt(c, CURLOPT_SHARE, share) == CURLE_OK &&
+	    curl_easy_setopt(c, CURLOPT_PRIVATE, share) == CURLE_OK &&
+	    apply_options(h, c))
+		return c;
+	curl_easy_cleanup(c);
+	curl_share_cleanup(share);
+	return NULL;
 }
 
-void http_give(struct http *h, CURL *c, bool failed)
+void http_give(struct http *h, CURL *c)
 {
-	bool kept = false;
+	CURLSH *share = NULL;
 
-	/* Frees its copies of headers and address. */
-	curl_easy_reset(c);
+	curl_easy_getinfo(c, CURLINFO_PRIVATE, (char **)&share);
+	curl_easy_cleanup(c);
 	pthread_mutex_lock(&h->lock);
-	if (!failed && h->n_idle < h->idle_max) {
-		h->idle[h->n_idle++] = c;
-		kept = true;
+	if (h->n_idle < h->idle_max) {
+		h->idle[h->n_idle++] = share;
+		share = NULL;
 	}
 	pthread_mutex_unlock(&h->lock);
-	if (!kept)
-		curl_easy_cleanup(c);
+	curl_share_cleanup(share);
 }
 
 /* ---- waiting ----------------------------------------------------------- */

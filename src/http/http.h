@@ -63,7 +63,7 @@ struct http_options {
 	const char *proxy;	     /* "http://host:port"; NULL: none at all */
 	const char *user_agent;	     /* NULL: "keyturn" */
 	int64_t connect_timeout_us;  /* 0: 5 s; name resolution and TLS too */
-	unsigned idle_max;	     /* kept handles; 0: 16 */
+	unsigned idle_max;	     /* kept connections; 0: 16 */
 	const struct now *now;	     /* NULL: now_system() */
 	const struct random *random; /* jitter; must be thread-safe */
 };

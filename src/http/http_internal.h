@@ -21,9 +21,9 @@ struct http {
 	const struct now *now;
 	const struct random *random;
 	pthread_mutex_t lock; /* over idle */
-	/* Each handle keeps its own connections and TLS sessions and is used by
-	 * one thread at a time, the one used last first. */
-	CURL *idle[HTTP_IDLE_MAX];
+	/* Each keeps its own connections, TLS sessions and addresses, and is
+	 * used by one handle at a time, the one used last first. */
+	CURLSH *idle[HTTP_IDLE_MAX];
 	unsigned n_idle;
 	unsigned idle_max;
 };
@@ -35,12 +35,8 @@ void *http_wiping_realloc(void *p, size_t n);
 /* A handle with the client's settings applied; NULL without memory. */
 CURL *http_take(struct http *h);
 
-/*
- * Back into the pool; its settings are forgotten, its connections are not.  One
- * whose transfer failed is not kept: libcurl 8.7 and later would remember that
- * it has to rewind a body, which we refuse, and fail with it for ever.
- */
-void http_give(struct http *h, CURL *curl, bool failed);
+/* Ends the handle; its connections go back into the pool. */
+void http_give(struct http *h, CURL *curl);
 
 /* An answer that is being received. */
 struct http_response_sink {

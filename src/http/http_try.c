@@ -376,7 +376,7 @@ enum status http_try(struct http *h, const struct http_request *req,
 						HTTP_RESPONSE_MAX,
 			    now_wall(h->now));
 	s = perform_transfer(&t, timeout_us, ret_outcome, why);
-	http_give(h, t.c, s != STATUS_OK);
+	http_give(h, t.c);
 	harden_scrub_stack(); /* what TLS left below us */
 out:
 	curl_slist_free_all(t.headers);
