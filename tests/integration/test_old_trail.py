@@ -130,9 +130,13 @@ def test_an_agents_trail_goes_on(agent):
     check_outside(agent.site, trail, os.path.join(agent.folder, "audit.key"))
     check_members(trail)
 
-    # Old and new events of one user are added up.
+    # Old and new events are read alike, and of one user added up; who runs
+    # this may be another than who made the old trail.
     def times(report):
-        (use,) = [use for use in report if use["whom"] == "from 10.0.0.9"]
-        return use["times"]
+        return sum(use["times"] for use in report
+                   if use["whom"] == "from 10.0.0.9")
     now = json.loads(of_agent(agent, "report", "--json"))
-    assert len(now) == len(before) and times(now) > times(before)
+    assert {use["whom"] for use in now} == {use["whom"] for use in before}
+    assert times(now) > times(before)
+    if os.geteuid() == 0:
+        assert len(now) == len(before)
