@@ -19,9 +19,9 @@ import sys
 import xml.etree.ElementTree
 
 RESULT = re.compile(r"^:test-result: (\w+)", re.MULTILINE)
-PASSED = re.compile(r"^\[  PASSED  \] (\d+) test", re.MULTILINE)
-FAILED = re.compile(r"^\[  FAILED  \] (\d+) test", re.MULTILINE)
-SKIPPED = re.compile(r"^\[  SKIPPED \] (\d+) test", re.MULTILINE)
+PASSED = re.compile(r"^\[  PASSED  \] (?:.*: )?(\d+) test", re.MULTILINE)
+FAILED = re.compile(r"^\[  FAILED  \] (?:.*: )?(\d+) test", re.MULTILINE)
+SKIPPED = re.compile(r"^\[  SKIPPED \] (?:.*: )?(\d+) test", re.MULTILINE)
 
 
 def total(pattern, text):
