@@ -156,7 +156,8 @@ def test_requests_are_spaced_and_only_for_what_is_managed(taken_over, script):
     assert len(script.refreshed) >= 2
     # The agent may forget all of them.
     assert set(script.taken) == {"nobody", "sap"}
-    assert script.taken.count("sap") == 3
+    # The first two are one unless the first was recorded before the second came.
+    assert script.taken.count("sap") in (3, 4)
     site.run("thaw", "sap", expect=0)
     site.settled()
 
