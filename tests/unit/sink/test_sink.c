@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <libpq-fe.h>
 #include <pthread.h>
 #include <sched.h>
@@ -972,8 +973,10 @@ static enum status as_nobody(struct place *p, struct reason *why)
 	if (pid == 0) {
 		bool changed;
 
+		/* sudo leaves us root's group as one of several. */
 		if (geteuid() == 0 &&
-		    (setgid(65534) != 0 || setuid(65534) != 0))
+		    (setgroups(0, NULL) != 0 || setgid(65534) != 0 ||
+		     setuid(65534) != 0))
 			_exit(125);
 		remember_password(p);
 		_exit((int)deliver(p, "sap", "v", 1, &changed, why));
