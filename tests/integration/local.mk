@@ -34,6 +34,7 @@ EXTRA_DIST += \
 	tests/integration/aws_turns.c \
 	tests/integration/directory.c \
 	tests/integration/elsewhere.c \
+	tests/integration/pam_services.c \
 	tests/integration/test_directory.py \
 	tests/integration/test_aws_endpoints.py \
 	tests/integration/test_aws.py \

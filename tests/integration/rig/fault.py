@@ -9,11 +9,11 @@ import subprocess
 from dataclasses import dataclass
 
 
-def compile_shim(source_folder, target, source="preload.c"):
+def compile_shim(source_folder, target, source="preload.c", *libraries):
     compiler = shlex.split(os.environ.get("CC", "cc"))
     command = [*compiler, "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall",
                "-Wextra", "-shared", "-fPIC", "-o", target,
-               os.path.join(source_folder, source), "-ldl"]
+               os.path.join(source_folder, source), *libraries, "-ldl"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return target

@@ -1,24 +1,18 @@
 # SPDX-License-Identifier: PostgreSQL
-"""PAM services of our own, for servers that are started under libpam_wrapper,
+"""PAM services of our own, for servers that are started with pam_services.c,
 and clients that say to a server what libpq would not."""
 
-import glob
 import os
 import shutil
 import socket
 import struct
 import subprocess
 
+from rig.fault import compile_shim
 from rig.server import as_account, environment, own
 
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DENY = "requisite pam_deny.so"
-
-
-def wrapper():
-    found = glob.glob("/usr/lib/*/libpam_wrapper.so") + \
-        glob.glob("/usr/lib/libpam_wrapper.so")
-    assert found, "install libpam-wrapper (./dev test does)"
-    return found[0]
 
 
 class Services:
@@ -34,14 +28,14 @@ class Services:
         self.module = os.path.join(folder, "pam_keyturn.so")
         shutil.copy(built, self.module)
         os.chmod(self.module, 0o755)
+        self.shim = compile_shim(HERE, os.path.join(folder, "services.so"),
+                                 "pam_services.c", "-lpam")
         self.write("other", f"auth {DENY}\naccount {DENY}\n"
                    f"password {DENY}\nsession {DENY}\n")
 
     @property
     def environment(self):
-        return {"LD_PRELOAD": wrapper(), "PAM_WRAPPER": "1",
-                "PAM_WRAPPER_SERVICE_DIR": self.folder,
-                "PAM_WRAPPER_DISABLE_DEEPBIND": "1"}
+        return {"LD_PRELOAD": self.shim, "KEYTURN_PAM_SERVICES": self.folder}
 
     def write(self, name, lines):
         path = os.path.join(self.folder, name)
