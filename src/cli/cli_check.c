@@ -481,8 +481,8 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 		return;
 	}
 	say(k, OK, "cluster", verified(j->cluster));
-	s = j->cluster->ops->preflight(j->cluster, session, j->rolname, finding,
-				       k, &why);
+	s = j->cluster->ops->preflight(j->cluster, session, j->rolname, NULL,
+				       finding, k, &why);
 	check_twin(k, j);
 	if (s == STATUS_OK) {
 		say(k, OK, "preflight", "the role can be rotated");

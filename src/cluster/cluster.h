@@ -35,20 +35,61 @@ struct cluster_candidate {
 	const struct secret *password;
 };
 
+#define CLUSTER_MEMBERS 2
+
+/*
+ * Two login roles in turn (strategy = alternating).  The role that is rotated is
+ * then their owner: the marker's row is its, and it logs in itself only until
+ * the first rotation, when it was a login role before.
+ */
+struct cluster_pair {
+	const char *members[CLUSTER_MEMBERS];
+};
+
+/* One of the roles of a pair that may log in: a member, or the owner. */
+struct cluster_member {
+	char name[CLUSTER_NAME_SIZE];
+	bool found;	   /* there is such a role, and what follows is known */
+	bool can_login;	   /* LOGIN */
+	unsigned sessions; /* that it has on this server */
+	unsigned prepared; /* transactions, which only it may finish */
+	unsigned senders;  /* of its sessions: replication */
+	char who[160];	   /* the oldest of them: address, application and
+			      since when, printable; "" without a session, and
+			      "?" when the admin may not see that */
+};
+
 /* A claim to be made on a role. */
 struct cluster_claim {
 	const char *role;
 	const char *claim; /* a new UUID */
 	bool takeover;	   /* do not wait for the holder's age */
 	int64_t floor;	   /* what the epoch must be above */
+	bool pair;	   /* the row must be able to name a member */
 };
 
-/* A role's new password. */
+/* What is changed, in one transaction with the marker's compare-and-swap. */
+enum cluster_change_kind {
+	CLUSTER_CHANGE_PASSWORD, /* the role's password, or with a member its
+				    password and LOGIN: live from then on, and
+				    what was live is the previous version */
+	CLUSTER_CHANGE_MARKER,	 /* nothing but the live version */
+	CLUSTER_CHANGE_REVERT,	 /* the previous version and its member, LOGIN,
+				    are the live ones again, and what was live
+				    is the previous one */
+	CLUSTER_CHANGE_NOLOGIN,	 /* a member that is not active, NOLOGIN */
+	CLUSTER_CHANGE_CLEAR	 /* such a member's PASSWORD NULL; there is no
+				    previous version from then on */
+};
+
 struct cluster_change {
+	enum cluster_change_kind kind;
 	const char *role;
+	const char *member;  /* of a pair: who is changed; else NULL */
 	const char *claim;   /* the session's */
-	const char *version; /* of the password; the salt comes from it */
-	const struct secret *password; /* NULL: only the marker is written */
+	const char *version; /* PASSWORD, MARKER, REVERT: of the password; the
+				salt comes from it */
+	const struct secret *password; /* PASSWORD only, else NULL */
 };
 
 /* What the marker row and the catalog say of a role, read under the claim. */
@@ -56,6 +97,13 @@ struct cluster_marker {
 	uint32_t role_oid;
 	bool found;			     /* there is a row for this role */
 	char live_version[RANDOM_UUID_SIZE]; /* "" when none was ever applied */
+	/* Of a pair: the member whose password the live version is, by its
+	 * present name ("" for the role itself); the version of the one before,
+	 * "" when there is none or it was cleared; and when that one's member
+	 * lost LOGIN by us, wall clock, 0: it has not. */
+	char active[CLUSTER_NAME_SIZE];
+	char previous_version[RANDOM_UUID_SIZE];
+	int64_t retired_us;
 	char claim[RANDOM_UUID_SIZE];
 	int64_t epoch;	    /* grows with each claim */
 	int64_t epoch_was;  /* before this claim; 0 when there was no row */
@@ -97,6 +145,8 @@ enum cluster_proof {
 /* Who logs in for a proof, and where; strings may be NULL but for the role. */
 struct cluster_who {
 	const char *role;
+	const char *owner;	  /* of a pair: whom a session of the role is to
+			      be; NULL: nobody else */
 	const char *prove_dbname; /* what was set for proving this role */
 	const char *dbname;	  /* else, where its consumers log in */
 	const char *auth_file;	  /* a sink that poolers read: it is written
@@ -142,11 +192,15 @@ struct cluster_ops {
 	 * when not NULL.  STATUS_REFUSED with the first failure's sentence when
 	 * there is a CLUSTER_FAIL: role missing, superuser, pg_*, keyturn's own
 	 * admin, no right to change it, NOLOGIN, VALID UNTIL passed, marker table
-	 * missing and not creatable, read-only, ...
+	 * missing and not creatable, read-only, ...  With a pair (else NULL) the
+	 * members are asked all that, too, and the two and their owner what
+	 * they must be to each other; and only one of the three needs LOGIN.
 	 */
 	enum status (*preflight)(struct cluster *t, struct cluster_session *s,
-				 const char *role, cluster_finding_fn *finding,
-				 void *arg, struct reason *why);
+				 const char *role,
+				 const struct cluster_pair *pair,
+				 cluster_finding_fn *finding, void *arg,
+				 struct reason *why);
 
 	/*
 	 * Take the claim (protocol step S1): one transaction that locks the
@@ -169,12 +223,25 @@ struct cluster_ops {
 			    const char *role, struct cluster_marker *ret,
 			    struct reason *why);
 
+	/* Who of a pair may log in and does: the members, then the owner. */
+	enum status (*peek)(struct cluster *t, struct cluster_session *s,
+			    const char *role, const struct cluster_pair *pair,
+			    struct cluster_member ret[CLUSTER_MEMBERS + 1],
+			    struct reason *why);
+
+	/*
+	 * End every session of this role on this server.  *ret_left: so many
+	 * are there yet.  STATUS_REFUSED says which right lacks.
+	 */
+	enum status (*end_sessions)(struct cluster *t,
+				    struct cluster_session *s, const char *role,
+				    unsigned *ret_left, struct reason *why);
+
 	/*
 	 * Step S6: one transaction on the claim's session: marker
-	 * compare-and-swap on the claim (must hit one row), then ALTER ROLE with
-	 * the verifier built from password and version (salt from the version
-	 * id), commit with synchronous_commit on.  With password NULL only the
-	 * marker is written (adoption of the password in place).
+	 * compare-and-swap on the claim (must hit one row), then ALTER ROLE, for
+	 * a password with the verifier built from password and version (salt
+	 * from the version id), commit with synchronous_commit on.
 	 * STATUS_CONFLICT: fenced, another claim is in the marker.
 	 * STATUS_REJECTED: the server definitely rejects this password (22023 or
 	 * an extension's refusal of the password).

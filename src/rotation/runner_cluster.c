@@ -63,7 +63,7 @@ enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
 	s = open_session(r, why);
 	if (s == STATUS_OK)
 		s = t->ops->preflight(t, r->session, r->job->rolname, NULL,
-				      NULL, why);
+				      NULL, NULL, why);
 	switch (s) {
 	case STATUS_OK:
 		return ENGINE_ON_OK;
@@ -404,10 +404,14 @@ static enum engine_event apply_version(struct runner *r,
 				       struct reason *why)
 {
 	struct cluster *t = r->job->cluster;
-	const struct cluster_change c = { .role = r->job->rolname,
-					  .claim = r->claim,
-					  .version = r->version,
-					  .password = password };
+	const struct cluster_change c = {
+		.role = r->job->rolname,
+		.claim = r->claim,
+		.version = r->version,
+		.kind = password ? CLUSTER_CHANGE_PASSWORD :
+				   CLUSTER_CHANGE_MARKER,
+		.password = password
+	};
 	enum engine_event ev;
 	bool alone = false;
 

@@ -204,12 +204,14 @@ static void t_release(struct cluster *t, struct cluster_session *s, bool clean)
 }
 
 static enum status t_preflight(struct cluster *t, struct cluster_session *s,
-			       const char *role, cluster_finding_fn *finding,
-			       void *arg, struct reason *why)
+			       const char *role,
+			       const struct cluster_pair *pair,
+			       cluster_finding_fn *finding, void *arg,
+			       struct reason *why)
 {
 	struct world *w = of_cluster(t);
 
-	(void)s, (void)role, (void)finding, (void)arg, (void)why;
+	(void)s, (void)role, (void)pair, (void)finding, (void)arg, (void)why;
 	if (world_dead(w))
 		return STATUS_CLUSTER_UNAVAILABLE;
 	switch (world_fate(w, "preflight")) {

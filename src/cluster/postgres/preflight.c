@@ -285,6 +285,7 @@ static enum status report_findings(const struct cluster_postgres *p,
 enum status cluster_postgres_preflight(struct cluster *t,
 				       struct cluster_session *s,
 				       const char *role,
+				       const struct cluster_pair *pair,
 				       cluster_finding_fn *finding, void *arg,
 				       struct reason *why)
 {
@@ -293,6 +294,7 @@ enum status cluster_postgres_preflight(struct cluster *t,
 	struct reason told = { "" };
 	enum status st;
 
+	(void)pair;
 	if (f == NULL)
 		return reason_no_memory(why);
 	st = check_cluster(p, s, f, &told);

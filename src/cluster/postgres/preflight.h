@@ -8,6 +8,7 @@
 enum status cluster_postgres_preflight(struct cluster *t,
 				       struct cluster_session *s,
 				       const char *role,
+				       const struct cluster_pair *pair,
 				       cluster_finding_fn *finding, void *arg,
 				       struct reason *why);
 

@@ -184,7 +184,8 @@ static void names_that_the_server_would_cut_are_refused(void **state)
 				       &why),
 				 STATUS_REFUSED);
 		assert_int_equal(cluster->ops->preflight(cluster, s, names[i],
-							 NULL, NULL, &why),
+							 NULL, NULL, NULL,
+							 &why),
 				 STATUS_REFUSED);
 	}
 	cluster->ops->release(cluster, s, true);

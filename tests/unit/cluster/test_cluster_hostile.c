@@ -30,7 +30,7 @@ static void a_hostile_search_path_runs_nothing(void **state)
 		struct reason why = { "" };
 
 		assert_int_equal(t->ops->preflight(t, s, "hostile_role", NULL,
-						   NULL, &why),
+						   NULL, NULL, &why),
 				 STATUS_OK);
 		t->ops->release(t, s, true);
 		rotate(t, "hostile_role", PASSWORD);
@@ -73,7 +73,8 @@ static void a_marker_table_of_somebody_else_is_not_used(void **state)
 	sql("CREATE TABLE trap.marker (role_oid oid)");
 	assert_int_equal(cluster_postgres_open(&o, &t, &why), STATUS_OK);
 	s = session(t);
-	assert_int_equal(t->ops->preflight(t, s, "trapper", NULL, NULL, &why),
+	assert_int_equal(t->ops->preflight(t, s, "trapper", NULL, NULL, NULL,
+					   &why),
 			 STATUS_REFUSED);
 	assert_int_equal(claim(t, s, "trapper", false, one, &m, &why),
 			 STATUS_REFUSED);

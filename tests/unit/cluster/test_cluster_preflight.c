@@ -30,7 +30,7 @@ static enum status preflight(struct cluster *t, const char *role,
 	enum status st;
 
 	memset(h, 0, sizeof(*h));
-	st = t->ops->preflight(t, s, role, hear, h, why);
+	st = t->ops->preflight(t, s, role, NULL, hear, h, why);
 	t->ops->release(t, s, true);
 	return st;
 }
@@ -198,8 +198,8 @@ static void *rotator_thread(void *arg)
 		bool alone = false;
 
 		r->ok = r->t->ops->open(r->t, &s, &why) == STATUS_OK &&
-			r->t->ops->preflight(r->t, s, role, NULL, NULL, &why) ==
-				STATUS_OK &&
+			r->t->ops->preflight(r->t, s, role, NULL, NULL, NULL,
+					     &why) == STATUS_OK &&
 			random_uuid(entropy_openssl(), one) == STATUS_OK &&
 			random_uuid(entropy_openssl(), version) == STATUS_OK &&
 			r->t->ops->claim(r->t, s, &c, &m, &why) == STATUS_OK &&
