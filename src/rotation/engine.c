@@ -44,9 +44,14 @@ static bool is_import(const struct engine *e)
 	return e->mode == ENGINE_MODE_IMPORT;
 }
 
+static bool is_pair_job(const struct engine *e)
+{
+	return e->mode == ENGINE_MODE_RETIRE || e->mode == ENGINE_MODE_ROLLBACK;
+}
+
 static bool wants_new(const struct engine *e)
 {
-	if (is_import(e) || e->have_version)
+	if (is_import(e) || is_pair_job(e) || e->have_version)
 		return false;
 	if (e->restored)
 		return true;
@@ -58,7 +63,8 @@ static bool wants_new_after(const struct engine *e)
 	struct engine after = *e;
 
 	after.finished = true;
-	return (e->finishing || e->resuming) && wants_new(&after);
+	return (e->finishing || e->resuming) &&
+	       (wants_new(&after) || is_pair_job(e));
 }
 
 /* Our version waits in the store for an apply that may or may not have been
@@ -189,8 +195,11 @@ enum status engine_step(struct engine *e, enum engine_event event,
 
 enum status engine_outcome(const struct engine *e)
 {
-	return e->outcome == STATUS_OK && e->sink_bad ? STATUS_UNDELIVERED :
-							e->outcome;
+	if (e->outcome != STATUS_OK)
+		return e->outcome;
+	if (e->sink_bad)
+		return STATUS_UNDELIVERED;
+	return e->deferred ? STATUS_DEFERRED : STATUS_OK;
 }
 
 const char *engine_state_name(enum engine_state s)

@@ -61,7 +61,9 @@ struct engine_row {
 enum engine_mode {
 	ENGINE_MODE_ROTATE,
 	ENGINE_MODE_RECOVER,
-	ENGINE_MODE_IMPORT
+	ENGINE_MODE_IMPORT,
+	ENGINE_MODE_RETIRE,  /* of a pair: end the old member's password */
+	ENGINE_MODE_ROLLBACK /* of a pair: go back to it */
 };
 
 /* At most so often a state is retried, and a rejected password replaced. */
@@ -74,6 +76,9 @@ struct engine {
 	bool fresh;	/* ROTATE: make a new password even after finishing an
 			   earlier rotation (false: finishing is enough) */
 	bool emergency; /* replace a live password the store does not know */
+	bool pair;	/* two login roles take turns */
+	bool force;	/* a member that is in use may be changed */
+	bool evict;	/* RETIRE: end the old member's sessions */
 	/* The engine's own memory; read only for everybody else. */
 	bool have_version; /* a version of this run exists */
 	bool staged;	   /* it is in the store, read back */
@@ -84,6 +89,8 @@ struct engine {
 	bool resuming;	   /* likewise, and it is to be applied again */
 	bool finished;	   /* ... and promoted it */
 	bool restored;	   /* a restore was seen */
+	bool reverting;	   /* going back to the version before */
+	bool deferred;	   /* what was asked for was not begun */
 	bool undone;	   /* a left-over PENDING was retired */
 	bool sink_bad;
 	unsigned rejections;
@@ -103,8 +110,8 @@ struct engine engine_make(enum engine_mode mode, bool fresh, bool emergency);
 enum status engine_step(struct engine *e, enum engine_event event,
 			const struct engine_row **ret_row);
 
-/* How the run ended, or stands: e->outcome, or STATUS_UNDELIVERED for a good one
- * that left a sink behind. */
+/* How the run ended, or stands: e->outcome, or for a good one STATUS_UNDELIVERED
+ * when it left a sink behind, and STATUS_DEFERRED when it did not begin. */
 enum status engine_outcome(const struct engine *e);
 
 /* Names for audit, progress, tests and diagrams; static. */

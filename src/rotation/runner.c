@@ -12,6 +12,7 @@
 #include "rotation/runner_env.h"
 #include "rotation/runner_ledger.h"
 #include "rotation/runner_login.h"
+#include "rotation/runner_pair.h"
 #include "rotation/runner_session.h"
 #include "rotation/runner_store.h"
 #include "rotation/runner_try.h"
@@ -56,7 +57,7 @@ static void wait_before_retry(const struct runner *r, enum engine_state was)
 	int64_t most = RETRY_MOST;
 
 	/* Logins that a server counts towards a lock-out are spaced wider. */
-	if (was == ENGINE_PROVE) {
+	if (was == ENGINE_PROVE || was == ENGINE_REFUTE) {
 		us *= 4;
 		most = PROVE_MOST;
 	}
@@ -115,7 +116,7 @@ bool runner_step(struct runner *r)
 		keep_reason(r, row, &why);
 	note_cluster(r, was, ev);
 	runner_ledger_step(r, was, ev, row, &why, took);
-	if (r->engine.state != ENGINE_PROVE)
+	if (r->engine.state != ENGINE_PROVE && r->engine.state != ENGINE_REFUTE)
 		r->prove_until = r->refused_since = 0;
 	if (row && (row->action == ENGINE_DO_RETRY ||
 		    row->action == ENGINE_DO_RECLAIM))
@@ -140,6 +141,9 @@ enum status runner_new(struct runner_env *env, const struct runner_job *job,
 	r->env = env;
 	r->job = job;
 	r->engine = engine_make(job->mode, job->fresh, job->emergency);
+	r->engine.pair = job->pair != NULL;
+	r->engine.force = job->force;
+	r->engine.evict = job->end_sessions;
 	r->state_stale = true;
 	r->began_boot = now_boot(env->o.now);
 	s = random_uuid(env->o.random, r->run);
@@ -174,6 +178,7 @@ void runner_result(const struct runner *r, struct runner_result *ret)
 	ret->status = engine_outcome(&r->engine);
 	ret->finished_earlier = r->engine.finished;
 	ret->undone = r->engine.undone;
+	ret->deferred = r->engine.deferred;
 	ret->restored = r->engine.restored;
 	ret->delivered = ret->status == STATUS_OK &&
 			 (r->role.undelivered_us > 0 || told_otherwise(r));

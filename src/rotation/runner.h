@@ -45,6 +45,8 @@ struct runner_job {
 	const char *rolname; /* the role in PostgreSQL */
 	const char *dbname;  /* what consumers are told; NULL: the cluster's */
 	const char *prove_dbname; /* where it is proved; NULL: the cluster's */
+	/* Two login roles in turn, whose owner rolname is then; NULL: one role. */
+	const struct cluster_pair *pair;
 	struct cluster *cluster;
 	struct store *store;
 	const struct policy *policy;
@@ -60,7 +62,12 @@ struct runner_job {
 	bool fresh;	 /* see struct engine */
 	bool takeover;	 /* end another living session's claim at once */
 	bool emergency;
-	const char *reason;	       /* the operator's, "" for none */
+	bool force;	      /* change a member that is in use */
+	bool end_sessions;    /* RETIRE: of the old member */
+	bool at_once;	      /* RETIRE: clear without waiting */
+	int64_t tombstone_us; /* RETIRE: how long a retired member's password
+				 is kept for a rollback */
+	const char *reason;   /* the operator's, "" for none */
 	const struct secret *password; /* IMPORT: the present password */
 };
 
@@ -69,12 +76,17 @@ struct runner_result {
 	struct reason why;		/* "" on success */
 	char version[RANDOM_UUID_SIZE]; /* CURRENT when the run ended, or "" */
 	char run[RANDOM_UUID_SIZE];
-	bool finished_earlier; /* an interrupted rotation was finished */
-	bool undone;	       /* a left-over PENDING was retired */
-	bool restored;	       /* a database restore was seen */
-	bool delivered;	       /* a sink that was behind is in step again */
-	bool unconfirmed;      /* no synchronous standby is known to have it */
-	bool cluster_bad;      /* a login failed for a reason that is not the
+	bool finished_earlier;	/* an interrupted rotation was finished */
+	bool undone;		/* a left-over PENDING was retired */
+	bool restored;		/* a database restore was seen */
+	bool delivered;		/* a sink that was behind is in step again */
+	bool deferred;		/* the other member is in use; see why */
+	bool refuted;		/* the old password was shown to be refused */
+	unsigned sessions_left; /* that the old member has yet, where they were
+				   to end */
+	char member[CLUSTER_NAME_SIZE]; /* of a pair: which one was changed */
+	bool unconfirmed; /* no synchronous standby is known to have it */
+	bool cluster_bad; /* a login failed for a reason that is not the
 				  role's own: no other role shall follow it */
 	int64_t took_us;
 	int64_t step_us[ENGINE_STATE_COUNT]; /* time spent in each state */

@@ -13,10 +13,11 @@
 #include "rotation/runner_env.h"
 #include "rotation/runner_ledger.h"
 #include "rotation/runner_login.h"
+#include "rotation/runner_pair.h"
 #include "rotation/runner_session.h"
 #include "rotation/runner_store.h"
 
-static enum engine_event cluster_event(enum status s)
+enum engine_event runner_cluster_event(enum status s)
 {
 	switch (s) {
 	case STATUS_OK:
@@ -62,8 +63,8 @@ enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
 		return ENGINE_ON_STORE_DOWN;
 	s = open_session(r, why);
 	if (s == STATUS_OK)
-		s = t->ops->preflight(t, r->session, r->job->rolname, NULL,
-				      NULL, NULL, why);
+		s = t->ops->preflight(t, r->session, r->job->rolname,
+				      r->job->pair, NULL, NULL, why);
 	switch (s) {
 	case STATUS_OK:
 		return ENGINE_ON_OK;
@@ -118,7 +119,8 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 	struct cluster_claim c = { .role = r->job->rolname,
 				   .claim = r->claim,
 				   .takeover = again || r->job->takeover,
-				   .floor = r->role.epoch };
+				   .floor = r->role.epoch,
+				   .pair = r->job->pair != NULL };
 	enum status s;
 
 	/* Where a login tells what is live, a claim lost was that, too. */
@@ -141,7 +143,7 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 	}
 	if (s != STATUS_BUSY && s != STATUS_NOT_FOUND && s != STATUS_REFUSED)
 		r->session_bad = true;
-	return s == STATUS_CONFLICT ? ENGINE_ON_BUSY : cluster_event(s);
+	return s == STATUS_CONFLICT ? ENGINE_ON_BUSY : runner_cluster_event(s);
 }
 
 static void explain_foreign(const struct runner *r, struct reason *why)
@@ -367,6 +369,8 @@ static void keep_verdict(struct runner *r, const struct resolve_facts *f,
 		break;
 	case ENGINE_ON_RING_LIVE:
 		text_copy(r->version, sizeof(r->version), f->live);
+		if (r->engine.reverting)
+			break;
 		runner_ledger_note(
 			r, AUDIT_RESTORE, f->live, STATUS_OK,
 			"an older version is live: the database was restored; "
@@ -399,50 +403,59 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 	return ev;
 }
 
-static enum engine_event apply_version(struct runner *r,
-				       const struct secret *password,
-				       struct reason *why)
+enum engine_event runner_cluster_change(struct runner *r,
+					enum cluster_change_kind kind,
+					const char *member, struct reason *why)
 {
 	struct cluster *t = r->job->cluster;
 	const struct cluster_change c = {
+		.kind = kind,
 		.role = r->job->rolname,
+		.member = member,
 		.claim = r->claim,
 		.version = r->version,
-		.kind = password ? CLUSTER_CHANGE_PASSWORD :
-				   CLUSTER_CHANGE_MARKER,
-		.password = password
+		.password = kind == CLUSTER_CHANGE_PASSWORD ? r->password : NULL
 	};
 	enum engine_event ev;
 	bool alone = false;
 
-	ev = cluster_event(t->ops->apply(t, r->session, &c, &alone, why));
+	ev = runner_cluster_event(
+		t->ops->apply(t, r->session, &c, &alone, why));
 	r->result.unconfirmed = r->result.unconfirmed || alone;
 	if (ev == ENGINE_ON_UNKNOWN)
 		r->session_bad = true;
+	return ev == ENGINE_ON_BUSY ? ENGINE_ON_CONFLICT : ev;
+}
+
+static enum engine_event make_live(struct runner *r,
+				   enum cluster_change_kind kind,
+				   struct reason *why)
+{
+	const char *member = r->job->pair ? runner_pair_login(r) : NULL;
+	enum engine_event ev = runner_cluster_change(r, kind, member, why);
+
 	if (ev == ENGINE_ON_OK)
 		text_copy(r->marker.live_version,
 			  sizeof(r->marker.live_version), r->version);
-	if (ev == ENGINE_ON_BUSY)
-		ev = ENGINE_ON_CONFLICT;
 	return ev;
 }
 
 enum engine_event runner_cluster_readopt(struct runner *r, struct reason *why)
 {
-	enum engine_event ev = apply_version(r, NULL, why);
+	enum engine_event ev = make_live(r, CLUSTER_CHANGE_MARKER, why);
 
 	return ev == ENGINE_ON_REJECTED ? ENGINE_ON_REFUSED : ev;
 }
 
 enum engine_event runner_cluster_apply(struct runner *r, struct reason *why)
 {
-	text_copy(r->version, sizeof(r->version), r->own);
-	return apply_version(r, r->password, why);
+	runner_pair_own(r);
+	return make_live(r, CLUSTER_CHANGE_PASSWORD, why);
 }
 
 enum engine_event runner_cluster_adopt(struct runner *r, struct reason *why)
 {
-	text_copy(r->version, sizeof(r->version), r->own);
+	runner_pair_own(r);
 	return runner_cluster_readopt(r, why);
 }
 

@@ -5,6 +5,12 @@
 
 #include "rotation/runner.h"
 
+/* The event of a change or a claim that ended so. */
+enum engine_event runner_cluster_event(enum status s);
+/* One change of r->job->rolname, or of this member of its pair. */
+enum engine_event runner_cluster_change(struct runner *r,
+					enum cluster_change_kind kind,
+					const char *member, struct reason *why);
 enum engine_event runner_cluster_preflight(struct runner *r,
 					   struct reason *why);
 enum engine_event runner_cluster_claim(struct runner *r, struct reason *why);

@@ -135,7 +135,7 @@ enum status runner_deliver_could(const struct runner_job *job,
 		.host = t->host,
 		.port = t->port,
 		.dbname = job->dbname ? job->dbname : t->dbname,
-		.username = job->rolname,
+		.username = job->pair ? job->pair->members[0] : job->rolname,
 		.version = ANY_VERSION,
 		.sslmode = t->sslmode,
 	};

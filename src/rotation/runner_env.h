@@ -52,7 +52,13 @@ struct runner {
 	char version[RANDOM_UUID_SIZE]; /* the version at hand */
 	char own[RANDOM_UUID_SIZE];	/* the version this run made */
 	char current[RANDOM_UUID_SIZE]; /* CURRENT as last known */
-	struct secret *password;	/* of `version` */
+	/* Of a pair: whose password `version` is, whose `own` is, the member that
+	 * a rotation changes, and who had the password before; "" else. */
+	char login[CLUSTER_NAME_SIZE];
+	char own_login[CLUSTER_NAME_SIZE];
+	char idle[CLUSTER_NAME_SIZE];
+	char old[CLUSTER_NAME_SIZE];
+	struct secret *password; /* of `version` */
 	struct cluster_marker marker;
 	struct store_state state;
 	bool state_stale;	 /* a write's outcome is open: describe again */

@@ -46,7 +46,8 @@ enum status runner_ledger_note_durably(struct runner *r, enum audit_kind kind,
 
 enum engine_event runner_ledger_intent(struct runner *r, struct reason *why)
 {
-	static const char *const modes[] = { "rotate", "recover", "import" };
+	static const char *const modes[] = { "rotate", "recover", "import",
+					     "retire", "rollback" };
 	struct ledger *l = r->env->o.ledger;
 	enum status s;
 

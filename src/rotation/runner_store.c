@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "rotation/runner_env.h"
 #include "rotation/runner_ledger.h"
+#include "rotation/runner_pair.h"
 
 /* How long a store's canary counts for other runs of this process. */
 #define CANARY_LIFE (60 * NOW_SECOND)
@@ -78,7 +79,7 @@ static enum status fresh_state(struct runner *r, struct reason *why)
 	return r->state_stale ? runner_store_describe(r, why) : STATUS_OK;
 }
 
-/* The password of a version; the caller's. */
+/* The password of a version; the caller's.  Whose it is, is known then. */
 enum status runner_store_password(struct runner *r, const char *id,
 				  struct secret **ret_password,
 				  struct reason *why)
@@ -89,8 +90,13 @@ enum status runner_store_password(struct runner *r, const char *id,
 
 	memset(&entry, 0, sizeof(entry)); /* not secret */
 	st = s->ops->fetch(s, r->job->role, id, &entry, why);
+	if (st != STATUS_OK)
+		return st;
+	st = runner_pair_take_login(r, entry.username, why);
 	if (st == STATUS_OK)
 		*ret_password = entry.password;
+	else
+		secret_free(entry.password);
 	return st;
 }
 
@@ -110,7 +116,7 @@ static void fill_entry(const struct runner *r, struct store_entry *e)
 	text_copy(e->port, sizeof(e->port), t->port);
 	text_copy(e->dbname, sizeof(e->dbname),
 		  r->job->dbname ? r->job->dbname : t->dbname);
-	text_copy(e->username, sizeof(e->username), r->job->rolname);
+	text_copy(e->username, sizeof(e->username), runner_pair_login(r));
 	e->password = r->password;
 }
 
@@ -178,6 +184,7 @@ enum engine_event runner_store_resume(struct runner *r, struct reason *why)
 	runner_store_drop_password(r);
 	r->password = password;
 	text_copy(r->own, sizeof(r->own), id);
+	text_copy(r->own_login, sizeof(r->own_login), r->login);
 	text_copy(r->version, sizeof(r->version), id);
 	return ENGINE_ON_OK;
 }
@@ -196,6 +203,7 @@ enum engine_event runner_store_generate(struct runner *r, struct reason *why)
 	runner_store_drop_password(r);
 	r->password = password;
 	text_copy(r->own, sizeof(r->own), id);
+	text_copy(r->own_login, sizeof(r->own_login), r->idle);
 	text_copy(r->version, sizeof(r->version), id);
 	return ENGINE_ON_OK;
 }
@@ -206,7 +214,7 @@ enum engine_event runner_store_stage(struct runner *r, struct reason *why)
 	struct store_entry entry;
 	enum status st;
 
-	text_copy(r->version, sizeof(r->version), r->own);
+	runner_pair_own(r);
 	st = fresh_state(r, why);
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);
@@ -243,7 +251,7 @@ enum engine_event runner_store_readback(struct runner *r, struct reason *why)
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);
 	ev = secret_equal(entry.password, r->password) &&
-			     strcmp(entry.username, r->job->rolname) == 0 ?
+			     strcmp(entry.username, runner_pair_login(r)) == 0 ?
 		     ENGINE_ON_SAME :
 		     ENGINE_ON_DIFFERENT;
 	if (ev == ENGINE_ON_DIFFERENT)
@@ -332,4 +340,32 @@ enum engine_event runner_store_retire(struct runner *r, struct reason *why)
 			    why);
 	keep_written(r, st, why);
 	return store_event(st);
+}
+
+/*
+ * Read back, never taken for done by the reply alone: what an older run sent and
+ * the store has not seen yet is refused once the revision has moved.
+ */
+enum engine_event runner_store_withdraw(struct runner *r, struct reason *why)
+{
+	struct store *s = r->job->store;
+	char revision[STORE_REVISION_SIZE];
+	enum status st = fresh_state(r, why);
+
+	if (st != STATUS_OK)
+		return runner_store_read_event(st);
+	st = s->ops->withdraw(s, r->job->role, r->state.revision, &r->state,
+			      why);
+	keep_written(r, st, why);
+	if (st != STATUS_OK)
+		return store_event(st);
+	text_copy(revision, sizeof(revision), r->state.revision);
+	st = runner_store_describe(r, why);
+	if (st != STATUS_OK)
+		return runner_store_read_event(st);
+	if (strcmp(revision, r->state.revision) == 0 &&
+	    !*runner_store_id(r, STORE_LABEL_PREVIOUS))
+		return ENGINE_ON_OK;
+	r->state_stale = true;
+	return ENGINE_ON_CONFLICT;
 }

@@ -11,7 +11,8 @@ enum engine_event runner_store_read_event(enum status s);
 const char *runner_store_id(const struct runner *r, enum store_label label);
 /* Read r->state and r->current again. */
 enum status runner_store_describe(struct runner *r, struct reason *why);
-/* The password of a version; the caller's. */
+/* The password of a version; the caller's.  Of a pair, whose it is becomes
+ * r->login. */
 enum status runner_store_password(struct runner *r, const char *id,
 				  struct secret **ret_password,
 				  struct reason *why);
@@ -30,5 +31,6 @@ enum engine_event runner_store_promote(struct runner *r, struct reason *why);
 enum engine_event runner_store_confirm(struct runner *r, struct reason *why);
 enum engine_event runner_store_repoint(struct runner *r, struct reason *why);
 enum engine_event runner_store_retire(struct runner *r, struct reason *why);
+enum engine_event runner_store_withdraw(struct runner *r, struct reason *why);
 
 #endif

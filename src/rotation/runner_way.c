@@ -11,15 +11,19 @@
 
 #include "base/text.h"
 #include "rotation/runner_env.h"
+#include "rotation/runner_pair.h"
 
 #define NAME_SIZE 394
 
 struct cluster_who runner_way_who(const struct runner *r)
 {
-	struct cluster_who who = { .role = r->job->rolname,
+	const char *login = runner_pair_login(r);
+	struct cluster_who who = { .role = login,
 				   .prove_dbname = r->job->prove_dbname,
 				   .dbname = r->job->dbname };
 
+	if (strcmp(login, r->job->rolname) != 0)
+		who.owner = r->job->rolname;
 	for (size_t i = 0; i < r->job->n_sinks && !who.auth_file; i++)
 		if (r->job->sinks[i].kind == SINK_PGBOUNCER)
 			who.auth_file = r->job->sinks[i].path;

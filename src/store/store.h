@@ -158,6 +158,17 @@ struct store_ops {
 			      struct store_state *ret_state,
 			      struct reason *why);
 
+	/*
+	 * PREVIOUS -> ring, when there is one.  The revision moves in any case,
+	 * so that from then on whatever was sent under an earlier one is
+	 * refused.  Without it (a store that cannot compare, AWS) such a store
+	 * says STATUS_REFUSED.
+	 */
+	enum status (*withdraw)(struct store *s, const char *name,
+				const char *revision,
+				struct store_state *ret_state,
+				struct reason *why);
+
 	void (*close)(struct store *s);
 };
 

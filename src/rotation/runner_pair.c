@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * The runner's effects on a pair.  Must never change a member that may log in but
+ * by command, and nothing at all of the active one.
+ */
+#include "rotation/runner_pair.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "rotation/runner_cluster.h"
+#include "rotation/runner_env.h"
+#include "rotation/runner_ledger.h"
+#include "rotation/runner_login.h"
+#include "rotation/runner_store.h"
+
+#define ROLES (CLUSTER_MEMBERS + 1) /* that may log in: members, then owner */
+
+/* Whose password the marker calls live; "" when it calls none so. */
+static const char *active_login(const struct runner *r)
+{
+	if (!r->marker.live_version[0])
+		return "";
+	return r->marker.active[0] ? r->marker.active : r->job->rolname;
+}
+
+const char *runner_pair_login(const struct runner *r)
+{
+	if (!r->job->pair)
+		return r->job->rolname;
+	if (r->login[0])
+		return r->login;
+	return *active_login(r) ? active_login(r) : r->job->pair->members[0];
+}
+
+void runner_pair_own(struct runner *r)
+{
+	text_copy(r->version, sizeof(r->version), r->own);
+	text_copy(r->login, sizeof(r->login), r->own_login);
+}
+
+enum status runner_pair_take_login(struct runner *r, const char *username,
+				   struct reason *why)
+{
+	const struct cluster_pair *pair = r->job->pair;
+
+	if (!pair)
+		return STATUS_OK;
+	if (strcmp(username, pair->members[0]) != 0 &&
+	    strcmp(username, pair->members[1]) != 0 &&
+	    strcmp(username, r->job->rolname) != 0)
+		return reason_set(
+			why, STATUS_CORRUPT,
+			"the store has a password of a user that is "
+			"none of the pair %s; was a member renamed, or "
+			"another role rotated into this secret?",
+			r->job->role);
+	text_copy(r->login, sizeof(r->login), username);
+	return STATUS_OK;
+}
+
+/* ---- who may log in ---- */
+
+static bool is_active(const struct runner *r, const struct cluster_member *m)
+{
+	return strcmp(m->name, active_login(r)) == 0;
+}
+
+static const struct cluster_member *find(const struct cluster_member m[ROLES],
+					 const char *name)
+{
+	for (size_t i = 0; i < ROLES; i++)
+		if (strcmp(m[i].name, name) == 0)
+			return &m[i];
+	return NULL;
+}
+
+/* The member that a rotation changes: the one that is not active, and of two
+ * that are not, the one that is free. */
+static const struct cluster_member *choose_idle(const struct runner *r,
+						const struct cluster_member *m)
+{
+	if (is_active(r, &m[0]))
+		return &m[1];
+	if (is_active(r, &m[1]))
+		return &m[0];
+	return m[0].sessions > 0 && m[1].sessions == 0 ? &m[1] : &m[0];
+}
+
+/* Who beside the active one may log in; NULL: nobody. */
+static const struct cluster_member *find_other(
+	const struct runner *r, const struct cluster_member m[ROLES])
+{
+	for (size_t i = 0; i < ROLES; i++)
+		if (m[i].can_login && !is_active(r, &m[i]))
+			return &m[i];
+	return NULL;
+}
+
+/* Whose the password before is, as the store says; r->old is "" when it does not
+ * say.  The password at hand stays. */
+static enum status find_old(struct runner *r, struct reason *why)
+{
+	char login[CLUSTER_NAME_SIZE];
+	struct secret *password = NULL;
+	enum status s;
+
+	r->old[0] = '\0';
+	text_copy(login, sizeof(login), r->login);
+	s = runner_store_password(r, r->marker.previous_version, &password,
+				  why);
+	if (s == STATUS_OK)
+		text_copy(r->old, sizeof(r->old), r->login);
+	text_copy(r->login, sizeof(r->login), login);
+	secret_free(password);
+	if (s != STATUS_NOT_FOUND)
+		return s;
+	reason_clear(why);
+	return STATUS_OK;
+}
+
+static void say_who(const struct runner *r, const struct cluster_member *m,
+		    const char *does, const char *then, struct reason *why)
+{
+	reason_set(why, STATUS_DEFERRED, "pair %s: %s %s%s%s%s; %s",
+		   r->job->role, m->name, does, m->who[0] ? " (" : "", m->who,
+		   m->who[0] ? ")" : "", then);
+}
+
+static bool clear_is_due(const struct runner *r)
+{
+	return r->job->at_once ||
+	       (r->marker.retired_us > 0 &&
+		now_wall(r->env->o.now) - r->marker.retired_us >=
+			r->job->tombstone_us);
+}
+
+static enum engine_event weigh_other(struct runner *r,
+				     const struct cluster_member *other,
+				     struct reason *why)
+{
+	const char *then = "keyturn retire ends the old password";
+
+	if (r->job->mode != ENGINE_MODE_RETIRE) {
+		say_who(r, other, "may still log in", then, why);
+		return ENGINE_ON_LOGS_IN;
+	}
+	text_copy(r->old, sizeof(r->old), other->name);
+	if (other->prepared + other->senders == 0)
+		return ENGINE_ON_LOGS_IN;
+	say_who(r, other,
+		other->prepared > 0 ? "has prepared transactions, which only "
+				      "it may finish" :
+				      "is used for replication",
+		"end that first, or retire with --force", why);
+	return ENGINE_ON_PINNED;
+}
+
+static enum engine_event weigh(struct runner *r,
+			       const struct cluster_member m[ROLES],
+			       struct reason *why)
+{
+	const struct cluster_member *idle = choose_idle(r, m);
+	const struct cluster_member *other = find_other(r, m);
+	enum status s = STATUS_OK;
+
+	text_copy(r->idle, sizeof(r->idle), idle->name);
+	if (other)
+		return weigh_other(r, other, why);
+	if (r->job->mode == ENGINE_MODE_ROTATE && idle->sessions > 0) {
+		say_who(r, idle, "has sessions yet",
+			"end them, or rotate with --force", why);
+		return ENGINE_ON_IN_USE;
+	}
+	if (!r->marker.previous_version[0])
+		return ENGINE_ON_CLEARED;
+	s = find_old(r, why);
+	if (s != STATUS_OK)
+		return runner_store_read_event(s);
+	/* Where the store has forgotten it, the catalog tells of a member. */
+	if (!r->old[0])
+		text_copy(r->old, sizeof(r->old), r->idle);
+	return clear_is_due(r) ? ENGINE_ON_CLEARABLE : ENGINE_ON_RESTING;
+}
+
+enum engine_event runner_pair_peek(struct runner *r, struct reason *why)
+{
+	struct cluster *t = r->job->cluster;
+	struct cluster_member m[ROLES];
+	enum status s = t->ops->peek(t, r->session, r->job->rolname,
+				     r->job->pair, m, why);
+
+	if (s == STATUS_REFUSED || s == STATUS_NOT_FOUND)
+		return ENGINE_ON_REFUSED;
+	if (s != STATUS_OK) {
+		r->session_bad = true;
+		return ENGINE_ON_CLUSTER_DOWN;
+	}
+	for (size_t i = 0; i < ROLES; i++)
+		if (!m[i].found) {
+			reason_set(why, STATUS_REFUSED,
+				   "pair %s: there is no role %s; make it with "
+				   "keyturn role pair, or correct the "
+				   "configuration",
+				   r->job->role, m[i].name);
+			return ENGINE_ON_REFUSED;
+		}
+	if (active_login(r)[0] && !find(m, active_login(r))) {
+		reason_set(why, STATUS_REFUSED,
+			   "pair %s: the marker calls %s active, which is none "
+			   "of its members; correct members, or rename it back",
+			   r->job->role, active_login(r));
+		return ENGINE_ON_REFUSED;
+	}
+	return weigh(r, m, why);
+}
+
+/* ---- back to the old member ---- */
+
+enum engine_event runner_pair_recall(struct runner *r, struct reason *why)
+{
+	struct secret *password = NULL;
+	enum engine_event ev;
+	enum status s = STATUS_NOT_FOUND;
+
+	text_copy(r->version, sizeof(r->version), r->marker.previous_version);
+	if (r->version[0])
+		s = runner_store_password(r, r->version, &password, why);
+	if (s == STATUS_NOT_FOUND) {
+		reason_set(why, STATUS_REFUSED,
+			   "pair %s: the store does not have the password "
+			   "before any more; rotate instead",
+			   r->job->role);
+		return ENGINE_ON_REFUSED;
+	}
+	if (s != STATUS_OK)
+		return runner_store_read_event(s);
+	text_copy(r->old, sizeof(r->old), r->login);
+	runner_store_drop_password(r);
+	r->password = password;
+	ev = runner_login_control(r, why);
+	if (ev == ENGINE_ON_RIGHT)
+		ev = runner_login(r, r->password, CLUSTER_PROOF_PRESENT, why);
+	runner_login_explain(r, ev, true, why);
+	return ev;
+}
+
+enum engine_event runner_pair_revert(struct runner *r, struct reason *why)
+{
+	enum engine_event ev =
+		runner_cluster_change(r, CLUSTER_CHANGE_REVERT, r->old, why);
+
+	if (ev != ENGINE_ON_OK)
+		return ev;
+	text_copy(r->marker.live_version, sizeof(r->marker.live_version),
+		  r->version);
+	return ev;
+}
+
+/* ---- the end of the old password ---- */
+
+enum engine_event runner_pair_tombstone(struct runner *r, struct reason *why)
+{
+	return runner_cluster_change(r, CLUSTER_CHANGE_NOLOGIN, r->old, why);
+}
+
+enum engine_event runner_pair_evict(struct runner *r, struct reason *why)
+{
+	struct cluster *t = r->job->cluster;
+	enum status s = t->ops->end_sessions(t, r->session, r->old,
+					     &r->result.sessions_left, why);
+
+	return s == STATUS_OK && r->result.sessions_left == 0 ?
+		       ENGINE_ON_OK :
+		       ENGINE_ON_FAILED;
+}
+
+enum engine_event runner_pair_clear(struct runner *r, struct reason *why)
+{
+	return runner_cluster_change(r, CLUSTER_CHANGE_CLEAR, r->old, why);
+}
+
+/*
+ * Evidence that the old password is refused, on every endpoint.  A store that
+ * has forgotten it leaves nothing to try.
+ */
+enum engine_event runner_pair_refute(struct runner *r, struct reason *why)
+{
+	int64_t now = now_boot(r->env->o.now);
+	struct secret *password = NULL;
+	struct reason found;
+	enum engine_event ev;
+	enum status s;
+
+	if (r->prove_until == 0)
+		r->prove_until = now + r->job->prove_deadline_us;
+	s = runner_store_password(r, r->marker.previous_version, &password,
+				  why);
+	if (s == STATUS_NOT_FOUND)
+		return ENGINE_ON_EXPIRED;
+	if (s != STATUS_OK)
+		return runner_store_read_event(s);
+	ev = runner_login(r, password, CLUSTER_PROOF_WRONG, why);
+	secret_free(password);
+	found = *why;
+	if (ev == ENGINE_ON_WRONG) {
+		r->result.refuted = true;
+		return ev;
+	}
+	/* A proxy may remember it for a while. */
+	if (now_boot(r->env->o.now) < r->prove_until)
+		return ENGINE_ON_NO_EVIDENCE;
+	if (ev == ENGINE_ON_NO_EVIDENCE)
+		return ENGINE_ON_EXPIRED;
+	reason_set(why, STATUS_ERROR,
+		   "pair %s: the old password of %s is still accepted%s%s; "
+		   "look at pg_hba.conf and at what is between keyturn and the "
+		   "server",
+		   r->job->role, r->old, found.text[0] ? ": " : "", found.text);
+	return ev;
+}
