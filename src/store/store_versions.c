@@ -136,3 +136,8 @@ void store_versions_retire(struct store_state *s, const char *id)
 {
 	find_id(s, id)->label = STORE_LABEL_RING;
 }
+
+void store_versions_withdraw(struct store_state *s)
+{
+	move_label(s, STORE_LABEL_PREVIOUS, STORE_LABEL_RING);
+}

@@ -48,4 +48,7 @@ void store_versions_prune(struct store_state *s, unsigned ring);
 /* Take one out; nothing happens when it is not there. */
 void store_versions_drop(struct store_state *s, const char *id);
 
+/* PREVIOUS becomes one of the ring, when there is one. */
+void store_versions_withdraw(struct store_state *s);
+
 #endif

@@ -86,7 +86,8 @@ enum world_op {
 	WORLD_APPLY,
 	WORLD_STAGE,
 	WORLD_PROMOTE,
-	WORLD_RETIRE
+	WORLD_RETIRE,
+	WORLD_WITHDRAW
 };
 
 /* An effect: done at once, or in flight for a while. */

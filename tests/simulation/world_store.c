@@ -114,6 +114,8 @@ enum status world_store_write(struct world *w, const struct flight *f)
 		stage(w, f, &s);
 	else if (f->op == WORLD_PROMOTE)
 		store_versions_promote(&s, f->version);
+	else if (f->op == WORLD_WITHDRAW)
+		store_versions_withdraw(&s);
 	else
 		store_versions_retire(&s, f->version);
 	store_versions_prune(&s, STORE_RING_MIN);
@@ -316,6 +318,16 @@ static enum status s_retire(struct store *s, const char *name,
 	return write_act(of_store(s), "retire", &f, revision, id, ret_state);
 }
 
+static enum status s_withdraw(struct store *s, const char *name,
+			      const char *revision,
+			      struct store_state *ret_state, struct reason *why)
+{
+	struct flight f = { .op = WORLD_WITHDRAW };
+
+	(void)name, (void)why;
+	return write_act(of_store(s), "withdraw", &f, revision, "", ret_state);
+}
+
 const struct store_ops world_store_ops = {
 	.type = "simulated",
 	.canary = s_canary,
@@ -325,6 +337,7 @@ const struct store_ops world_store_ops = {
 	.stage = s_stage,
 	.promote = s_promote,
 	.retire = s_retire,
+	.withdraw = s_withdraw,
 };
 
 /* ---- the sink: linked with --wrap, for a file could not tell fates ---- */

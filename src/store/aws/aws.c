@@ -50,6 +50,7 @@ static const struct store_ops ops = {
 	.stage = store_aws_stage,
 	.promote = store_aws_label_promote,
 	.retire = store_aws_label_retire,
+	.withdraw = store_aws_label_withdraw,
 	.close = close_store,
 };
 

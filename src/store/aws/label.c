@@ -229,3 +229,17 @@ enum status store_aws_label_ready(struct store *store, const char *name,
 		st = store_aws_label_may_move(s, name, why);
 	return store_refuse_wrap(s->name, st, why);
 }
+
+/* Labels move without a comparison here: a request that was signed before may
+ * arrive later and move them back. */
+enum status store_aws_label_withdraw(struct store *store, const char *name,
+				     const char *revision,
+				     struct store_state *ret_state,
+				     struct reason *why)
+{
+	(void)revision, (void)ret_state;
+	return reason_set(why, STATUS_REFUSED,
+			  "store %s: AWS cannot refuse a late change of the "
+			  "labels of %s; keep a pair in another store",
+			  store->name, name);
+}

@@ -25,4 +25,9 @@ enum status store_aws_label_retire(struct store *store, const char *name,
 				   struct store_state *ret_state,
 				   struct reason *why);
 
+enum status store_aws_label_withdraw(struct store *store, const char *name,
+				     const char *revision,
+				     struct store_state *ret_state,
+				     struct reason *why);
+
 #endif

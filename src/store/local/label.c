@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Moves the labels: promote and retire.  Must never let two versions carry the
+ * Moves the labels: promote, retire, withdraw.  Must never let two versions carry the
  * same one.
  */
 #include "store/local/label.h"
+
+#include <string.h>
 
 #include "store/local/rows.h"
 #include "store/store_refuse.h"
@@ -48,6 +50,24 @@ static enum status retire_in(struct lite_tx *tx, void *arg, struct reason *why)
 	return store_local_rows_save(tx, c, &changed, why);
 }
 
+static enum status withdraw_in(struct lite_tx *tx, void *arg,
+			       struct reason *why)
+{
+	struct store_local_change *c = arg;
+	struct store_state changed;
+	enum status st;
+
+	st = store_local_rows_state(tx, c->name, c->ret_state, why);
+	if (st != STATUS_OK)
+		return st;
+	if (strcmp(c->ret_state->revision, c->revision) != 0)
+		return store_refuse_moved(c->s->name, c->name, why);
+	changed = *c->ret_state;
+	store_versions_withdraw(&changed);
+	store_versions_prune(&changed, c->s->ring);
+	return store_local_rows_save(tx, c, &changed, why);
+}
+
 /* These follow a staging: their room was reserved before it. */
 static enum status move_label(struct store *store, lite_fn *fn,
 			      const char *name, const char *revision,
@@ -86,4 +106,13 @@ enum status store_local_label_retire(struct store *store, const char *name,
 				     struct reason *why)
 {
 	return move_label(store, retire_in, name, revision, id, ret_state, why);
+}
+
+enum status store_local_label_withdraw(struct store *store, const char *name,
+				       const char *revision,
+				       struct store_state *ret_state,
+				       struct reason *why)
+{
+	return move_label(store, withdraw_in, name, revision, "", ret_state,
+			  why);
 }

@@ -85,6 +85,7 @@ static const struct store_ops ops = {
 	.stage = store_local_stage,
 	.promote = store_local_label_promote,
 	.retire = store_local_label_retire,
+	.withdraw = store_local_label_withdraw,
 	.close = close_store,
 };
 

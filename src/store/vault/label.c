@@ -266,3 +266,60 @@ enum status store_vault_label_retire(struct store *store, const char *name,
 		*ret_state = state;
 	return STATUS_OK;
 }
+
+/* ---- withdraw ---------------------------------------------------------- */
+
+/* CURRENT is written again without the id of PREVIOUS: what an older run sent
+ * and has not arrived yet fails its cas. */
+static enum status clear_previous(struct store_vault *v,
+				  struct store_vault_view *w,
+				  struct reason *why)
+{
+	const struct store_vault_write write = { STORE_VAULT_CURRENT, w->name,
+						 true, w->a_version };
+	struct json_out data = json_out_object();
+	int64_t version = 0;
+	enum status s;
+
+	json_out_null(&data, "keyturn_previous");
+	s = store_vault_kv_write(v, &write, &data, &version, why);
+	if (s == STATUS_UNKNOWN || s == STATUS_CONFLICT ||
+	    s == STATUS_NOT_FOUND)
+		store_vault_known_forget(v, w->name);
+	if (s == STATUS_CONFLICT || s == STATUS_NOT_FOUND)
+		s = store_refuse_moved(v->name, w->name, why);
+	if (s != STATUS_OK)
+		return s;
+	w->a_version = version;
+	w->previous[0] = '\0';
+	store_vault_known_save(v, w, 0);
+	return STATUS_OK;
+}
+
+enum status store_vault_label_withdraw(struct store *store, const char *name,
+				       const char *revision,
+				       struct store_state *ret_state,
+				       struct reason *why)
+{
+	struct store_vault *v = (struct store_vault *)store;
+	struct store_vault_view w;
+	struct store_state state;
+	enum status s = store_refuse_name(name, why);
+
+	if (s == STATUS_OK)
+		s = store_vault_view_at(v, name, revision, &w, why);
+	if (s != STATUS_OK)
+		return s;
+	store_vault_view_versions(&w, &state);
+	if (strcmp(state.revision, revision) != 0)
+		return store_refuse_moved(v->name, name, why);
+	if (store_vault_view_halted(&w) || w.a_version == 0)
+		return refuse_deleted(v, &w, why);
+	s = clear_previous(v, &w, why);
+	if (s != STATUS_OK)
+		return s;
+	store_vault_view_state(&w, &state);
+	if (ret_state)
+		*ret_state = state;
+	return STATUS_OK;
+}

@@ -18,4 +18,9 @@ enum status store_vault_label_retire(struct store *store, const char *name,
  * behind, or all.  Best effort. */
 void store_vault_label_tell(struct store_vault *v, bool all);
 
+enum status store_vault_label_withdraw(struct store *store, const char *name,
+				       const char *revision,
+				       struct store_state *ret_state,
+				       struct reason *why);
+
 #endif

@@ -152,6 +152,7 @@ static const struct store_ops ops = {
 	.stage = store_vault_stage,
 	.promote = store_vault_label_promote,
 	.retire = store_vault_label_retire,
+	.withdraw = store_vault_label_withdraw,
 	.close = close_store,
 };
 
