@@ -134,11 +134,18 @@ static void set_flag(struct cli_options *o, const char *name)
 		const char *name;
 		bool *to;
 	} table[] = {
-		{ "json", &o->json },	    { "quiet", &o->quiet },
-		{ "help", &o->help },	    { "version", &o->version },
-		{ "due", &o->due },	    { "all", &o->all },
-		{ "dry_run", &o->dry_run }, { "emergency", &o->emergency },
-		{ "force", &o->force },	    { "pem", &o->pem },
+		{ "json", &o->json },
+		{ "quiet", &o->quiet },
+		{ "help", &o->help },
+		{ "version", &o->version },
+		{ "due", &o->due },
+		{ "all", &o->all },
+		{ "dry_run", &o->dry_run },
+		{ "emergency", &o->emergency },
+		{ "force", &o->force },
+		{ "pem", &o->pem },
+		{ "now", &o->now },
+		{ "end_sessions", &o->end_sessions },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)

@@ -36,7 +36,7 @@ struct cli_options {
 	const char *grants[CLUSTER_GRANTS_MAX + 1];
 	size_t n_grants;
 	bool json, quiet, help, version, due, all, dry_run, emergency, force,
-		pem;
+		pem, now, end_sessions;
 };
 
 struct cli {
@@ -89,7 +89,8 @@ enum status cli_print_secret(struct cli *c, const struct secret *bytes);
 /* The commands.  Each returns the status whose exit code main() ends with. */
 enum status cli_init(struct cli *c);
 enum status cli_check(struct cli *c);
-enum status cli_rotate(struct cli *c); /* also import and recover */
+enum status cli_rotate(
+	struct cli *c); /* also import, recover, retire, rollback */
 enum status cli_cluster(struct cli *c);
 enum status cli_role(struct cli *c);
 enum status cli_status(struct cli *c);

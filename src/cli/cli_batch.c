@@ -83,6 +83,11 @@ static const char *what_happened(const struct runner_result *r,
 		return "already handled by another process";
 	if (mode == ENGINE_MODE_IMPORT)
 		return "imported";
+	if (mode == ENGINE_MODE_ROLLBACK)
+		return "rolled back";
+	if (mode == ENGINE_MODE_RETIRE)
+		return r->refuted ? "the old password is gone, and is refused" :
+				    "the old member may not log in";
 	if (r->restored)
 		return "a restored database was seen: re-pointed and rotated";
 	if (mode == ENGINE_MODE_RECOVER)

@@ -481,7 +481,7 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 		return;
 	}
 	say(k, OK, "cluster", verified(j->cluster));
-	s = j->cluster->ops->preflight(j->cluster, session, j->rolname, NULL,
+	s = j->cluster->ops->preflight(j->cluster, session, j->rolname, j->pair,
 				       finding, k, &why);
 	check_twin(k, j);
 	if (s == STATUS_OK) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* rotate, import and recover: choose the roles, then let the pool run them. */
+/* rotate, import, recover, retire and rollback: choose the roles, then let the pool run them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -60,12 +60,36 @@ static void tell_of(struct cli *c, const char *role, const struct due *d)
 			 role, d->known.frozen_reason);
 }
 
+/* What is for a pair alone, or for all but a pair. */
+static enum status check_strategy(struct cli *c,
+				  const struct config_group *role)
+{
+	bool pair = config_is_pair(role);
+
+	if (pair && c->command == CLI_import)
+		return reason_set(
+			&c->why, STATUS_USAGE,
+			"%s: the password of a pair is not imported; "
+			"keyturn role pair takes an existing role over "
+			"as its owner",
+			config_name(role));
+	if (!pair && (c->command == CLI_retire || c->command == CLI_rollback))
+		return reason_set(&c->why, STATUS_USAGE,
+				  "%s is one login role, whose old password "
+				  "ended when it was rotated; this is for "
+				  "strategy = alternating",
+				  config_name(role));
+	return STATUS_OK;
+}
+
 static enum status choose_roles(struct cli *c, struct choice *ret)
 {
 	static const enum engine_mode modes[] = {
 		[CLI_rotate] = ENGINE_MODE_ROTATE,
 		[CLI_import] = ENGINE_MODE_IMPORT,
 		[CLI_recover] = ENGINE_MODE_RECOVER,
+		[CLI_retire] = ENGINE_MODE_RETIRE,
+		[CLI_rollback] = ENGINE_MODE_ROLLBACK,
 	};
 	const struct config_group **roles = NULL;
 	size_t n = 0;
@@ -89,6 +113,9 @@ static enum status choose_roles(struct cli *c, struct choice *ret)
 			c->why = why;
 			break;
 		}
+		s = check_strategy(c, roles[i]);
+		if (s != STATUS_OK)
+			break;
 		if (c->o.due)
 			tell_of(c, config_name(roles[i]), &d);
 		if (d.wanted && !(c->o.due && d.known.frozen))
@@ -195,6 +222,16 @@ static enum status check_usage(struct cli *c)
 	if (c->command == CLI_import && c->n_args != 1)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "import takes one role name");
+	if ((c->command == CLI_retire || c->command == CLI_rollback) &&
+	    c->n_args != 1)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "takes the name of one pair");
+	if (c->command == CLI_rollback && !*c->o.reason)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "rollback needs --reason TEXT");
+	if (c->o.force && c->command == CLI_rotate && c->n_args == 0)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--force needs the roles by name");
 	if (c->o.emergency && c->n_args == 0)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "--emergency needs the roles by name");
@@ -225,6 +262,9 @@ static enum status run_choice(struct cli *c, const struct choice *choice,
 		.fresh = !c->o.due,
 		.takeover = c->command == CLI_recover,
 		.emergency = c->o.emergency,
+		.force = c->o.force,
+		.at_once = c->o.now,
+		.end_sessions = c->o.end_sessions,
 		.reason = c->o.reason,
 		.password = password,
 	};

@@ -19,6 +19,8 @@ static enum status run(struct cli *c)
 	case CLI_rotate:
 	case CLI_import:
 	case CLI_recover:
+	case CLI_retire:
+	case CLI_rollback:
 		return cli_rotate(c);
 	case CLI_status:
 		return cli_status(c);

@@ -148,3 +148,19 @@ const char *config_origin(const struct config_group *g, enum config_key k)
 	assert(config_model_row(k)->section == g->section);
 	return v ? v->origin : CONFIG_ORIGIN_DEFAULT;
 }
+
+const char *config_rolname(const struct config_group *role)
+{
+	const char *owner = config_string(role, CONFIG_role_owner);
+	const char *set = config_string(role, CONFIG_role_rolname);
+
+	if (*owner)
+		return owner;
+	return *set ? set : config_name(role);
+}
+
+bool config_is_pair(const struct config_group *role)
+{
+	return strcmp(config_string(role, CONFIG_role_strategy),
+		      "alternating") == 0;
+}

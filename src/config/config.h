@@ -74,6 +74,11 @@ int64_t config_int(const struct config_group *g, enum config_key k);
 int64_t config_duration_us(const struct config_group *g, enum config_key k);
 bool config_bool(const struct config_group *g, enum config_key k);
 bool config_is_set(const struct config_group *g, enum config_key k);
+
+/* Of a [role NAME]: its name in PostgreSQL (rolname, of a pair the owner, or the
+ * section's name), and whether two login roles take turns. */
+const char *config_rolname(const struct config_group *role);
+bool config_is_pair(const struct config_group *role);
 /* LIST: values in file order. */
 size_t config_list_n(const struct config_group *g, enum config_key k);
 const char *config_list_at(const struct config_group *g, enum config_key k,

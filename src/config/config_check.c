@@ -379,11 +379,105 @@ static enum status check_units(const struct config_group *g, struct reason *why)
 	return STATUS_OK;
 }
 
+/* The two words of members; STATUS_CONFIG says what is wrong with them. */
+static enum status check_members(const struct config_group *g,
+				 struct reason *why)
+{
+	const struct config_value *v =
+		config_model_value(g, CONFIG_role_members);
+	const char *at = v ? v->text : "", *first, *second;
+	const char *owner = config_rolname(g);
+	size_t n = 0, m = 0, rest;
+
+	if (!v)
+		return refuse(why, g, NULL,
+			      "needs members = A B, the two login roles of "
+			      "strategy = alternating");
+	first = words_next(&at, &n);
+	second = words_next(&at, &m);
+	if (!first || !second || words_next(&at, &rest))
+		return refuse(why, g, v, "must name two roles");
+	if (n >= 64 || m >= 64)
+		return refuse(why, g, v, "names a role of more than 63 bytes");
+	if (n == m && memcmp(first, second, n) == 0)
+		return refuse(why, g, v, "names one role twice");
+	if ((strlen(owner) == n && memcmp(first, owner, n) == 0) ||
+	    (strlen(owner) == m && memcmp(second, owner, m) == 0))
+		return refuse(why, g, v,
+			      "has the owner (%s) among them; the members are "
+			      "two other roles",
+			      owner);
+	return STATUS_OK;
+}
+
+/* libpq chooses a line of a pgpass file by the user, and takes the user from
+ * nowhere in it: alone it would never lead to the other member. */
+static enum status check_pair_sinks(const struct config_group *g,
+				    struct reason *why)
+{
+	size_t n = config_list_n(g, CONFIG_role_sink), lines = 0;
+
+	for (size_t i = 0; i < n; i++)
+		lines += strncmp(config_list_at(g, CONFIG_role_sink, i),
+				 "pgpass ", 7) == 0;
+	if (n == 0 || lines < n)
+		return STATUS_OK;
+	return refuse(why, g, config_model_value(g, CONFIG_role_sink),
+		      "is a pgpass file alone, which cannot tell a client the "
+		      "user, and that changes with each rotation; add a sink "
+		      "that can (env), or let clients use keyturn-credential");
+}
+
+static enum status check_pair(const struct config *c,
+			      const struct config_group *g, struct reason *why)
+{
+	static const enum config_key only[] = { CONFIG_role_members,
+						CONFIG_role_owner,
+						CONFIG_role_tombstone,
+						CONFIG_role_end_sessions };
+	const struct config_group *store = config_find(
+		c, CONFIG_SECTION_store, config_string(g, CONFIG_role_store));
+	const struct config_group *cluster =
+		config_find(c, CONFIG_SECTION_cluster,
+			    config_string(g, CONFIG_role_cluster));
+	const struct config_value *strategy =
+		config_model_value(g, CONFIG_role_strategy);
+	enum status s;
+
+	if (!config_is_pair(g)) {
+		for (size_t i = 0; i < sizeof(only) / sizeof(*only); i++)
+			if (config_model_value(g, only[i]))
+				return refuse(why, g,
+					      config_model_value(g, only[i]),
+					      "has no effect without strategy "
+					      "= alternating");
+		return STATUS_OK;
+	}
+	if (config_is_set(g, CONFIG_role_owner) &&
+	    config_is_set(g, CONFIG_role_rolname))
+		return refuse(why, g, config_model_value(g, CONFIG_role_owner),
+			      "and rolname are the same thing here; set one");
+	if (strcmp(config_model_type(store), "aws") == 0)
+		return refuse(why, g, strategy,
+			      "alternating needs a store that can refuse a "
+			      "late change of its labels, which AWS cannot");
+	if (strcmp(config_string(cluster, CONFIG_cluster_admin), "self") == 0)
+		return refuse(why, g, strategy,
+			      "alternating needs an administrator, who can "
+			      "change both members; [cluster %s] has admin = "
+			      "self",
+			      config_name(cluster));
+	s = check_members(g, why);
+	return s == STATUS_OK ? check_pair_sinks(g, why) : s;
+}
+
 static enum status check_role(const struct config *c,
 			      const struct config_group *g, struct reason *why)
 {
 	enum status s = check_quota(c, g, why);
 
+	if (s == STATUS_OK)
+		s = check_pair(c, g, why);
 	if (s == STATUS_OK)
 		s = check_units(g, why);
 	return s == STATUS_OK ? check_timing(g, why) : s;
@@ -455,24 +549,17 @@ static enum status check_group(struct config *c, struct config_group *g,
 
 /* ---- one login, two sections ------------------------------------------- */
 
-/* The role's name in PostgreSQL. */
-static const char *rolname(const struct config_group *g)
-{
-	const char *set = config_string(g, CONFIG_role_rolname);
-
-	return *set ? set : g->name;
-}
-
-/* A role and the servers that it is a login of. */
+/* A role in PostgreSQL, and the servers that it is one of. */
 struct login {
+	char name[64];
 	const struct config_group *group;
-	struct text servers; /* config_conninfo.h */
+	const struct text *servers; /* config_conninfo.h */
 };
 
 static int by_login(const void *a, const void *b)
 {
 	const struct login *x = a, *y = b;
-	int order = strcmp(rolname(x->group), rolname(y->group));
+	int order = strcmp(x->name, y->name);
 
 	return order ? order :
 		       strcmp(config_string(x->group, CONFIG_role_cluster),
@@ -483,7 +570,7 @@ static int by_login(const void *a, const void *b)
 static void shared_server(const struct login *a, const struct login *b,
 			  char *ret, size_t size)
 {
-	const char *s = text_str(&a->servers);
+	const char *s = text_str(a->servers);
 	size_t n;
 
 	for (; *s && s[1]; s += n - 1) {
@@ -492,7 +579,7 @@ static void shared_server(const struct login *a, const struct login *b,
 			continue;
 		memcpy(ret, s, n);
 		ret[n] = '\0';
-		if (strstr(text_str(&b->servers), ret))
+		if (strstr(text_str(b->servers), ret))
 			return;
 	}
 	ret[0] = '\0';
@@ -521,52 +608,73 @@ static enum status compare_logins(const struct login *a, const struct login *b,
 		      title, a->group->where, server, one, other);
 }
 
-static enum status list_logins(const struct config *c, struct login *logins,
+/* The role and, of a pair, its members; at most three.  Their number. */
+static size_t list_names(const struct config_group *g,
+			 const struct text *servers, struct login *ret)
+{
+	const char *at = config_string(g, CONFIG_role_members), *word;
+	size_t n = 0, bytes;
+
+	ret[n].group = g;
+	ret[n].servers = servers;
+	(void)text_copy(ret[n].name, sizeof(ret[n].name), config_rolname(g));
+	n++;
+	while (n < 3 && (word = words_next(&at, &bytes)) != NULL) {
+		ret[n] = ret[0];
+		snprintf(ret[n].name, sizeof(ret[n].name), "%.*s", (int)bytes,
+			 word);
+		n++;
+	}
+	return n;
+}
+
+static enum status list_servers(const struct config *c,
+				const struct config_group *g, struct text *ret,
+				struct reason *why)
+{
+	const struct config_group *cluster =
+		config_find(c, CONFIG_SECTION_cluster,
+			    config_string(g, CONFIG_role_cluster));
+
+	*ret = text_make(SERVERS_MAX);
+	config_conninfo_servers(config_string(cluster, CONFIG_cluster_conninfo),
+				ret);
+	return text_status(ret) == STATUS_OK ? STATUS_OK :
+					       reason_no_memory(why);
+}
+
+static enum status compare_all(struct login *logins, size_t n,
 			       struct reason *why)
 {
-	const struct config_groups *roles = &c->sections[CONFIG_SECTION_role];
+	enum status s = STATUS_OK;
 
-	for (size_t i = 0; i < roles->n; i++) {
-		const struct config_group *cluster;
-
-		logins[i].group = roles->in_order[i];
-		logins[i].servers = text_make(SERVERS_MAX);
-		cluster = config_find(c, CONFIG_SECTION_cluster,
-				      config_string(roles->in_order[i],
-						    CONFIG_role_cluster));
-		config_conninfo_servers(config_string(cluster,
-						      CONFIG_cluster_conninfo),
-					&logins[i].servers);
-		if (text_status(&logins[i].servers) != STATUS_OK)
-			return reason_set(why, STATUS_NO_MEMORY,
-					  "no memory for the configuration");
-	}
-	return STATUS_OK;
+	qsort(logins, n, sizeof(*logins), by_login);
+	for (size_t i = 0; i < n && s == STATUS_OK; i++)
+		for (size_t j = i + 1;
+		     j < n && s == STATUS_OK &&
+		     strcmp(logins[i].name, logins[j].name) == 0;
+		     j++)
+			s = compare_logins(&logins[i], &logins[j], why);
+	return s;
 }
 
 static enum status check_logins(const struct config *c, struct reason *why)
 {
-	size_t n = c->sections[CONFIG_SECTION_role].n;
-	struct login *logins = NULL;
-	enum status s;
+	const struct config_groups *roles = &c->sections[CONFIG_SECTION_role];
+	struct text *servers = calloc(roles->n + 1, sizeof(*servers));
+	struct login *logins = calloc(3 * roles->n + 1, sizeof(*logins));
+	enum status s = servers && logins ? STATUS_OK : reason_no_memory(why);
+	size_t n = 0;
 
-	if (n < 2)
-		return STATUS_OK;
-	logins = calloc(n, sizeof(*logins));
-	if (!logins)
-		return reason_set(why, STATUS_NO_MEMORY,
-				  "no memory for the configuration");
-	s = list_logins(c, logins, why);
+	for (size_t i = 0; i < roles->n && s == STATUS_OK; i++) {
+		s = list_servers(c, roles->in_order[i], &servers[i], why);
+		n += list_names(roles->in_order[i], &servers[i], logins + n);
+	}
 	if (s == STATUS_OK)
-		qsort(logins, n, sizeof(*logins), by_login);
-	for (size_t i = 0; i < n && s == STATUS_OK; i++)
-		for (size_t j = i + 1; j < n && s == STATUS_OK &&
-				       strcmp(rolname(logins[i].group),
-					      rolname(logins[j].group)) == 0;
-		     j++)
-			s = compare_logins(&logins[i], &logins[j], why);
-	for (size_t i = 0; i < n; i++)
-		text_free(&logins[i].servers);
+		s = compare_all(logins, n, why);
+	for (size_t i = 0; servers && i < roles->n; i++)
+		text_free(&servers[i]);
+	free(servers);
 	free(logins);
 	return s;
 }

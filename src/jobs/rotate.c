@@ -29,6 +29,9 @@ void rotate_run(struct open_engine *w, const char *role,
 		j.job.fresh = like->fresh;
 		j.job.takeover = like->takeover;
 		j.job.emergency = like->emergency;
+		j.job.force = like->force;
+		j.job.at_once = like->at_once;
+		j.job.end_sessions |= like->end_sessions;
 		j.job.reason = like->reason;
 		j.job.password = like->password;
 		runner_run(open_engine_env(w), &j.job, watch, arg, ret);

@@ -242,9 +242,7 @@ enum status open_role(const struct opened *b, const char *name,
 
 const char *open_rolname(const struct config_group *role)
 {
-	return config_is_set(role, CONFIG_role_rolname) ?
-		       config_string(role, CONFIG_role_rolname) :
-		       config_name(role);
+	return config_rolname(role);
 }
 
 enum status open_remembered(struct opened *b, struct ledger *ledger,

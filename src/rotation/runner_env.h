@@ -67,6 +67,7 @@ struct runner {
 	bool regress_noted;
 	bool controlled;      /* a wrong password was refused, by this run */
 	bool logged_in;	      /* CURRENT logged in, by this run */
+	bool retired;	      /* RETIRE: a member lost LOGIN, or its password */
 	bool blocked_by_sink; /* an endpoint reads a sink of this role: another
 				 may have none */
 	struct {

@@ -145,6 +145,10 @@ static enum audit_kind achieved_kind(const struct runner *r)
 {
 	const struct engine *e = &r->engine;
 
+	if (e->mode == ENGINE_MODE_RETIRE && r->retired)
+		return AUDIT_RETIRED;
+	if (e->mode == ENGINE_MODE_ROLLBACK && e->reverting && r->promoted_us)
+		return AUDIT_ROLLBACK;
 	if (r->promoted_us)
 		return *r->own && strcmp(r->own, r->current) == 0 ?
 			       AUDIT_ROTATED :

@@ -259,9 +259,19 @@ enum engine_event runner_pair_revert(struct runner *r, struct reason *why)
 
 /* ---- the end of the old password ---- */
 
+static enum engine_event end_old(struct runner *r,
+				 enum cluster_change_kind kind,
+				 struct reason *why)
+{
+	enum engine_event ev = runner_cluster_change(r, kind, r->old, why);
+
+	r->retired = r->retired || ev == ENGINE_ON_OK;
+	return ev;
+}
+
 enum engine_event runner_pair_tombstone(struct runner *r, struct reason *why)
 {
-	return runner_cluster_change(r, CLUSTER_CHANGE_NOLOGIN, r->old, why);
+	return end_old(r, CLUSTER_CHANGE_NOLOGIN, why);
 }
 
 enum engine_event runner_pair_evict(struct runner *r, struct reason *why)
@@ -277,7 +287,7 @@ enum engine_event runner_pair_evict(struct runner *r, struct reason *why)
 
 enum engine_event runner_pair_clear(struct runner *r, struct reason *why)
 {
-	return runner_cluster_change(r, CLUSTER_CHANGE_CLEAR, r->old, why);
+	return end_old(r, CLUSTER_CHANGE_CLEAR, why);
 }
 
 /*

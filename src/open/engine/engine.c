@@ -246,6 +246,26 @@ void open_engine_delivery(struct open_engine *w,
 	snprintf(ret, LEDGER_DELIVERED_SIZE, "%016" PRIx64, h);
 }
 
+/* The configuration has seen to it that there are two, of usable length. */
+static void take_members(const struct config_group *role,
+			 struct open_engine_job *j)
+{
+	const char *at = config_string(role, CONFIG_role_members), *word;
+	size_t n;
+
+	if (!config_is_pair(role))
+		return;
+	for (size_t i = 0; i < CLUSTER_MEMBERS; i++) {
+		word = words_next(&at, &n);
+		snprintf(j->members[i], CLUSTER_NAME_SIZE, "%.*s", (int)n,
+			 word);
+		j->pair.members[i] = j->members[i];
+	}
+	j->job.pair = &j->pair;
+	j->job.end_sessions = config_bool(role, CONFIG_role_end_sessions);
+	j->job.tombstone_us = config_duration_us(role, CONFIG_role_tombstone);
+}
+
 enum status open_engine_job(struct open_engine *w, const char *role,
 			    struct open_engine_job *ret_job, struct reason *why)
 {
@@ -262,6 +282,7 @@ enum status open_engine_job(struct open_engine *w, const char *role,
 	j->job.dbname = set_or_null(g, CONFIG_role_dbname);
 	j->job.prove_dbname = set_or_null(g, CONFIG_role_prove_dbname);
 	j->job.reason = "";
+	take_members(g, j);
 	s = open_engine_cluster(w, config_string(g, CONFIG_role_cluster),
 				&j->job.cluster, why);
 	if (s == STATUS_OK)

@@ -63,6 +63,8 @@ void open_engine_delivery(struct open_engine *w,
 struct open_engine_job {
 	struct runner_job job;
 	struct policy policy;
+	struct cluster_pair pair;
+	char members[CLUSTER_MEMBERS][CLUSTER_NAME_SIZE];
 	struct sink *sinks;
 	char delivery[LEDGER_DELIVERED_SIZE];
 };
