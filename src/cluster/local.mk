@@ -2,12 +2,15 @@
 noinst_LIBRARIES += libcluster.a
 libcluster_a_SOURCES = src/cluster/cluster.h src/cluster/cluster_tools.h \
 	src/cluster/postgres/apply.c src/cluster/postgres/apply.h \
+	src/cluster/postgres/apply_change.c src/cluster/postgres/apply_change.h \
+	src/cluster/postgres/apply_explain.c src/cluster/postgres/apply_explain.h \
 	src/cluster/postgres/certificates.c src/cluster/postgres/certificates.h \
 	src/cluster/postgres/common.c src/cluster/postgres/common.h \
 	src/cluster/postgres/connect.c src/cluster/postgres/connect.h \
 	src/cluster/postgres/findings.c src/cluster/postgres/findings.h \
 	src/cluster/postgres/marker.c src/cluster/postgres/marker.h \
 	src/cluster/postgres/marker_none.c src/cluster/postgres/marker_prepare.c \
+	src/cluster/postgres/marker_fence.c src/cluster/postgres/marker_fence.h \
 	src/cluster/postgres/marker_prepare.h src/cluster/postgres/marker_row.c \
 	src/cluster/postgres/marker_row.h src/cluster/postgres/marker_table.c \
 	src/cluster/postgres/plain.c src/cluster/postgres/plain.h \

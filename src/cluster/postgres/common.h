@@ -72,6 +72,7 @@ struct cluster_session {
 	bool pooled;	      /* a pooler is between us and the server */
 	bool wrapper;	      /* has the function that sends in clear */
 	bool broken;	      /* a transaction may be open: never reuse */
+	bool wide;	      /* the claim's row can name a member of a pair */
 	enum cluster_marker_state marker_state;
 	char marker_fault[CLUSTER_FAULT_SIZE]; /* UNTRUSTED: word and name */
 	char marker[CLUSTER_MARKER_NAME_SIZE]; /* "schema".marker */

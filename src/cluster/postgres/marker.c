@@ -28,6 +28,12 @@ static enum status check_session(struct cluster_postgres *p,
 				  "a claim cannot be bound to a session; name "
 				  "the server itself in conninfo",
 				  p->name);
+	if (c->pair && !p->marker->kept)
+		return reason_set(why, STATUS_REFUSED,
+				  "cluster %s keeps no marker, and two login "
+				  "roles in turn need one; set marker = table "
+				  "and an administrator",
+				  p->name);
 	if (s->marker_state == CLUSTER_MARKER_UNTRUSTED)
 		return cluster_postgres_marker_prepare_untrusted(p, s, why);
 	return STATUS_OK;
@@ -84,6 +90,14 @@ enum status cluster_postgres_marker_inspect(struct cluster *t,
 	if (st != STATUS_OK)
 		return st;
 	*ret = row.marker;
+	if (row.gone)
+		return reason_set(
+			why, STATUS_OK,
+			"the member of role %s whose password is live "
+			"was dropped",
+			role);
+	if (ret->active[0] != '\0')
+		role = ret->active;
 	if (row.expired)
 		return reason_set(
 			why, STATUS_OK,

@@ -10,10 +10,10 @@
 #include "cluster/postgres/common.h"
 #include "cluster/postgres/findings.h"
 
-/* When the password of `r` of pg_roles ends, in microseconds; 0: never. */
-#define CLUSTER_EXPIRES_SQL                                             \
-	"CASE WHEN pg_catalog.isfinite(r.rolvaliduntil) THEN (extract(" \
-	"epoch FROM r.rolvaliduntil) * 1000000)::bigint ELSE 0 END"
+/* When the password of this row of pg_roles ends, in microseconds; 0: never. */
+#define CLUSTER_EXPIRES_SQL(r)                                              \
+	"CASE WHEN pg_catalog.isfinite(" r ".rolvaliduntil) THEN (extract(" \
+	"epoch FROM " r ".rolvaliduntil) * 1000000)::bigint ELSE 0 END"
 
 /* What is seen of a role: the marker, the catalog and the claim's holder. */
 struct marker_row {
@@ -23,6 +23,11 @@ struct marker_row {
 	bool holder_lives; /* and is not this session */
 	int64_t age_us;
 	char role_oid[16];
+	bool wide;     /* the table has the columns of pairs */
+	bool gone;     /* the active member: there is no such role now */
+	bool was_role; /* the previous version was the role's own */
+	/* Of the login role whose password is live: the active member of a
+	 * pair, else the role. */
 	bool can_login;
 	bool expired;
 	char valid_until[CLUSTER_STAMP_SIZE];
@@ -52,12 +57,13 @@ struct marker_ops {
 	/*
 	 * Add the statement that begins an apply: it names the version, sets
 	 * synchronous_commit, and fails with 22012 unless the session has the
-	 * claim.  Its parameters are the role's oid, claim, version, verifier's
-	 * fingerprint or NULL, role, synchronous_commit and branch.  `more` is
-	 * a part of its select list, "" or ", ...".
+	 * claim and the change is one that the row allows.  Its parameters are
+	 * the role's oid, claim, version, verifier's fingerprint or NULL, role,
+	 * synchronous_commit, branch and, when there is one, the member.
+	 * `more` is a part of its select list, "" or ", ...".
 	 */
 	void (*add_fence)(struct text *t, const struct cluster_session *s,
-			  const char *more);
+			  const struct cluster_change *c, const char *more);
 
 	/* Say, without waiting, that the session's claim is over. */
 	void (*end)(struct cluster_session *s);

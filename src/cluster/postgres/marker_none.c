@@ -37,9 +37,10 @@
 	"ON h.objid = r.oid WHERE r.rolname = $1::pg_catalog.name"
 
 static void add_fence(struct text *t, const struct cluster_session *s,
-		      const char *more)
+		      const struct cluster_change *c, const char *more)
 {
 	(void)s;
+	(void)c;
 	text_printf(t,
 		    "SELECT 1 / pg_catalog.count(*), "
 		    "pg_catalog.set_config('synchronous_commit', $6, true)%s "
@@ -59,9 +60,9 @@ static enum status read_role(struct cluster_postgres *p,
 		       "coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
 		       "false), r.rolvaliduntil, EXISTS (SELECT FROM " HELD_SQL
 		       "AND l.pid = pg_catalog.pg_backend_pid() "
-		       "AND l.objid = r.oid), " CLUSTER_EXPIRES_SQL
-		       " FROM pg_catalog.pg_roles r "
-		       "WHERE r.rolname = $1::pg_catalog.name",
+		       "AND l.objid = r.oid), " CLUSTER_EXPIRES_SQL(
+			       "r") " FROM pg_catalog.pg_roles r "
+				    "WHERE r.rolname = $1::pg_catalog.name",
 		.n_params = 1,
 		.params = params
 	};

@@ -155,36 +155,47 @@ enum status cluster_postgres_marker_prepare_untrusted(
  * privileges give rights loses them in the same transaction: what a partner
  * makes the table run, it runs as the administrator.
  */
-#define CREATE_SQL                                                                    \
-	"DO $keyturn$ DECLARE g text; s text := "                                     \
-	"pg_catalog.current_setting('keyturn.marker_schema'); BEGIN "                 \
-	"PERFORM pg_catalog.pg_advisory_xact_lock(" PREPARE_LOCK "); "                \
-	"IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n "                       \
-	"WHERE n.nspname = s) THEN "                                                  \
-	"EXECUTE pg_catalog.format('CREATE SCHEMA %I', s); "                          \
-	"FOR g IN " GRANTEE_SQL "pg_catalog.pg_namespace n, "                         \
-	"pg_catalog.aclexplode(n.nspacl) a WHERE n.nspname = s "                      \
-	"AND a.grantee <> n.nspowner LOOP EXECUTE pg_catalog.format("                 \
-	"'REVOKE ALL ON SCHEMA %I FROM %s', s, g); END LOOP; END IF; "                \
-	"EXECUTE pg_catalog.format('CREATE TABLE IF NOT EXISTS %I.marker ("           \
-	"role_oid oid PRIMARY KEY, role_name name NOT NULL, "                         \
-	"live_version uuid, claim uuid, "                                             \
-	"epoch bigint NOT NULL DEFAULT 0, claim_pid int, "                            \
-	"claim_backend_start timestamptz, claimed_at timestamptz, "                   \
-	"applied_at timestamptz, fingerprint text, branch text)', s); "               \
-	"IF NOT (SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM " TABLE_FROM \
-	") THEN RAISE EXCEPTION USING ERRCODE = '" GIVEN_AWAY "'; END IF; "           \
-	"FOR g IN " GRANTEE_SQL "pg_catalog.aclexplode((SELECT c.relacl "             \
-	"FROM " TABLE_FROM                                                            \
-	")) a WHERE a.grantee <> (SELECT c.relowner FROM " TABLE_FROM                 \
-	") LOOP EXECUTE pg_catalog.format("                                           \
-	"'REVOKE ALL ON TABLE %I.marker FROM %s', s, g); END LOOP; "                  \
-	"END $keyturn$"
+#define CREATE_SQL                                                                                \
+	"DO $keyturn$ DECLARE g text; s text := "                                                 \
+	"pg_catalog.current_setting('keyturn.marker_schema'); BEGIN "                             \
+	"PERFORM pg_catalog.pg_advisory_xact_lock(" PREPARE_LOCK "); "                            \
+	"IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n "                                   \
+	"WHERE n.nspname = s) THEN "                                                              \
+	"EXECUTE pg_catalog.format('CREATE SCHEMA %I', s); "                                      \
+	"FOR g IN " GRANTEE_SQL "pg_catalog.pg_namespace n, "                                     \
+	"pg_catalog.aclexplode(n.nspacl) a WHERE n.nspname = s "                                  \
+	"AND a.grantee <> n.nspowner LOOP EXECUTE pg_catalog.format("                             \
+	"'REVOKE ALL ON SCHEMA %I FROM %s', s, g); END LOOP; END IF; "                            \
+	"EXECUTE pg_catalog.format('CREATE TABLE IF NOT EXISTS %I.marker ("                       \
+	"role_oid oid PRIMARY KEY, role_name name NOT NULL, "                                     \
+	"live_version uuid, claim uuid, "                                                         \
+	"epoch bigint NOT NULL DEFAULT 0, claim_pid int, "                                        \
+	"claim_backend_start timestamptz, claimed_at timestamptz, "                               \
+	"applied_at timestamptz, fingerprint text, branch text, " CLUSTER_MARKER_PAIR_SQL(        \
+		"") ")', s); "                                                                    \
+		    "IF NOT (SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM " TABLE_FROM \
+		    ") THEN RAISE EXCEPTION USING ERRCODE = '" GIVEN_AWAY                         \
+		    "'; END IF; "                                                                 \
+		    "FOR g IN " GRANTEE_SQL                                                       \
+		    "pg_catalog.aclexplode((SELECT c.relacl "                                     \
+		    "FROM " TABLE_FROM                                                            \
+		    ")) a WHERE a.grantee <> (SELECT c.relowner FROM " TABLE_FROM                 \
+		    ") LOOP EXECUTE pg_catalog.format("                                           \
+		    "'REVOKE ALL ON TABLE %I.marker FROM %s', s, g); END LOOP; "                  \
+		    "END $keyturn$"
 
-static enum status create_missing(struct cluster_postgres *p,
-				  struct cluster_session *s,
-				  char sqlstate[PG_SQLSTATE_SIZE],
-				  struct reason *why)
+#define WIDEN_SQL                                                                    \
+	"DO $keyturn$ DECLARE s text := "                                            \
+	"pg_catalog.current_setting('keyturn.marker_schema'); BEGIN "                \
+	"PERFORM pg_catalog.pg_advisory_xact_lock(" PREPARE_LOCK "); "               \
+	"EXECUTE pg_catalog.format('ALTER TABLE %I.marker " CLUSTER_MARKER_PAIR_SQL( \
+		"ADD COLUMN IF NOT EXISTS ") "', s); "                               \
+					     "END $keyturn$"
+
+static enum status run_block(struct cluster_postgres *p,
+			     struct cluster_session *s, const char *block,
+			     char sqlstate[PG_SQLSTATE_SIZE],
+			     struct reason *why)
 {
 	const char *params[] = { s->schema };
 	/* DO takes no parameter, so the name comes as a setting.  Without BEGIN
@@ -193,7 +204,7 @@ static enum status create_missing(struct cluster_postgres *p,
 		{ "SELECT pg_catalog.set_config('keyturn.marker_schema', $1, "
 		  "true)",
 		  1, params, NULL },
-		{ CREATE_SQL, 0, NULL, NULL },
+		{ block, 0, NULL, NULL },
 	};
 	size_t done;
 	enum status st;
@@ -236,7 +247,7 @@ static enum status create_table(struct cluster_postgres *p,
 				bool schema, struct reason *why)
 {
 	char sqlstate[PG_SQLSTATE_SIZE];
-	enum status st = create_missing(p, s, sqlstate, why);
+	enum status st = run_block(p, s, CREATE_SQL, sqlstate, why);
 
 	if (st == STATUS_OK)
 		return st;
@@ -287,5 +298,30 @@ enum status cluster_postgres_marker_prepare(struct cluster_postgres *p,
 	/* What was made is looked at like what was found. */
 	if (st == STATUS_OK && made)
 		st = look_or_make(p, s, &made, why);
+	return st;
+}
+
+enum status cluster_postgres_marker_prepare_widen(struct cluster_postgres *p,
+						  struct cluster_session *s,
+						  struct reason *why)
+{
+	char sqlstate[PG_SQLSTATE_SIZE];
+	bool made = false;
+	enum status st = run_block(p, s, WIDEN_SQL, sqlstate, why);
+
+	if (st != STATUS_OK && strcmp(sqlstate, "42501") == 0)
+		return reason_set(
+			why, STATUS_REFUSED,
+			"cluster %s: keyturn's admin does not own its "
+			"marker table, which lacks columns for pairs; "
+			"run as its owner: ALTER TABLE %s " CLUSTER_MARKER_PAIR_SQL(
+				"ADD "),
+			p->name, s->marker);
+	if (st != STATUS_OK)
+		return reason_wrap(why, st, "cluster %s, widening %s", p->name,
+				   s->marker);
+	/* An event trigger may have done more. */
+	st = look_or_make(p, s, &made, why);
+	s->wide = st == STATUS_OK && !made;
 	return st;
 }

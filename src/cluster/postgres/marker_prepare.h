@@ -69,9 +69,22 @@
 	"ON c.relnamespace = n.oid AND c.relname = 'marker' "                              \
 	"WHERE n.nspname = $1::pg_catalog.name)"
 
+/* The columns of the row of a pair. */
+#define CLUSTER_MARKER_PAIR_SQL(add)                             \
+	add "active_oid oid, " add "previous_version uuid, " add \
+	    "previous_oid oid, " add "retired_at timestamptz"
+
 enum status cluster_postgres_marker_prepare(struct cluster_postgres *p,
 					    struct cluster_session *s,
 					    struct reason *why);
+/*
+ * Add what the row of a pair has and tables of older versions lack.  For a
+ * session that holds a claim, and no lock.  Safe to run by several at once;
+ * older versions go on with the wider table.  STATUS_REFUSED as above.
+ */
+enum status cluster_postgres_marker_prepare_widen(struct cluster_postgres *p,
+						  struct cluster_session *s,
+						  struct reason *why);
 /* Take what CLUSTER_MARKER_STATE_SQL gave over into the session. */
 void cluster_postgres_marker_prepare_note(struct cluster_session *s,
 					  const char *state);

@@ -11,9 +11,30 @@
 #include "cluster/postgres/marker_prepare.h"
 
 /*
+ * What only a pair's row has, whether the table has the columns or not: tables
+ * of older versions lack them until a pair is claimed.
+ */
+#define PAIR_SQL                                                      \
+	"CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(m)) j(doc) "  \
+	"CROSS JOIN LATERAL (SELECT (j.doc ->> 'active_oid')::oid, "  \
+	"(j.doc ->> 'previous_version')::uuid, "                      \
+	"(j.doc ->> 'previous_oid')::oid, "                           \
+	"(j.doc ->> 'retired_at')::timestamptz) w(active, previous, " \
+	"previous_oid, retired_at) "                                  \
+	"LEFT JOIN pg_catalog.pg_roles v ON v.oid = coalesce(w.active, r.oid) "
+#define PAIR_COLUMNS_SQL                                                       \
+	"coalesce(j.doc ?& '{active_oid,previous_version,previous_oid,"        \
+	"retired_at}'::text[], false), "                                       \
+	"CASE WHEN w.active IS NOT NULL THEN v.rolname END, "                  \
+	"v.oid IS NULL, w.previous, coalesce(w.previous_oid = r.oid, false), " \
+	"coalesce((extract(epoch FROM w.retired_at) * 1000000)::bigint, 0) "
+
+/*
  * One row for the role, or none.  The claim's statement comes before it in the
  * same transaction, so it reads what that one wrote, with a snapshot taken
  * after any wait for the row's lock.
+ *
+ * `r` is the role, `v` the login role whose password is live, and `a` likewise.
  *
  * A name is "renamed" when the row's role had another name, or when the name's
  * history is in the row of another oid and nothing was ever applied to this.
@@ -35,31 +56,31 @@ void cluster_postgres_marker_row_sql(struct text *t,
 		"m.claim_backend_start OR a.backend_start IS NULL)), "
 		"coalesce((extract(epoch FROM pg_catalog.clock_timestamp() - "
 		"m.claimed_at) * 1000000)::bigint, 0), "
-		"r.rolcanlogin, "
-		"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
-		"false), r.rolvaliduntil, "
-		"coalesce(m.branch <> nullif($2::text, ''), false), " CLUSTER_EXPIRES_SQL
-		", ",
+		"v.rolcanlogin, "
+		"coalesce(v.rolvaliduntil <= pg_catalog.clock_timestamp(), "
+		"false), v.rolvaliduntil, "
+		"coalesce(m.branch <> nullif($2::text, ''), false), " CLUSTER_EXPIRES_SQL(
+			"v") ", v.oid IS NULL OR ",
 		s->marker);
 	if (s->sees_authid)
 		text_add(t,
-			 "m.live_version IS NOT NULL AND m.fingerprint IS NOT "
+			 "(m.live_version IS NOT NULL AND m.fingerprint IS NOT "
 			 "NULL AND m.fingerprint IS DISTINCT FROM "
 			 "pg_catalog.encode(pg_catalog.sha256("
 			 "pg_catalog.convert_to(a.rolpassword, 'UTF8')), "
-			 "'hex'), "
+			 "'hex')), "
 			 "CASE WHEN a.rolpassword IS NULL THEN 'none' "
 			 "WHEN a.rolpassword LIKE 'SCRAM-SHA-256$%' THEN "
-			 "'scram' ELSE 'md5' END ");
+			 "'scram' ELSE 'md5' END, " PAIR_COLUMNS_SQL);
 	else
-		text_add(t, "false, '?' ");
+		text_add(t, "false, '?', " PAIR_COLUMNS_SQL);
 	text_printf(t,
 		    "FROM pg_catalog.pg_roles r LEFT JOIN %s m "
-		    "ON m.role_oid = r.oid ",
+		    "ON m.role_oid = r.oid " PAIR_SQL,
 		    s->marker);
 	if (s->sees_authid)
 		text_add(t, "LEFT JOIN pg_catalog.pg_authid a "
-			    "ON a.oid = r.oid ");
+			    "ON a.oid = v.oid ");
 	text_add(t, "WHERE r.rolname = $1::pg_catalog.name");
 }
 
@@ -88,7 +109,14 @@ void cluster_postgres_marker_row_parse(const struct pg_result *r,
 	m->expires_us = strtoll(pg_value(r, 0, 14), NULL, 10);
 	m->foreign = pg_value(r, 0, 15)[0] == 't';
 	text_copy(row->kind, sizeof(row->kind), pg_value(r, 0, 16));
-	m->none = strcmp(row->kind, "none") == 0;
+	row->wide = pg_value(r, 0, 17)[0] == 't';
+	text_copy(m->active, sizeof(m->active), pg_value(r, 0, 18));
+	row->gone = pg_value(r, 0, 19)[0] == 't';
+	text_copy(m->previous_version, sizeof(m->previous_version),
+		  pg_value(r, 0, 20));
+	row->was_role = pg_value(r, 0, 21)[0] == 't';
+	m->retired_us = strtoll(pg_value(r, 0, 22), NULL, 10);
+	m->none = strcmp(row->kind, "none") == 0 && !row->gone;
 	text_copy(row->role_oid, sizeof(row->role_oid), pg_value(r, 0, 0));
 }
 
@@ -153,9 +181,9 @@ static enum status look_at_role(struct cluster_postgres *p,
 	struct pg_query q = {
 		.sql = "SELECT r.oid, r.rolcanlogin, "
 		       "coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), "
-		       "false), r.rolvaliduntil, " CLUSTER_EXPIRES_SQL
-		       " FROM pg_catalog.pg_roles r "
-		       "WHERE r.rolname = $1::pg_catalog.name",
+		       "false), r.rolvaliduntil, " CLUSTER_EXPIRES_SQL(
+			       "r") " FROM pg_catalog.pg_roles r "
+				    "WHERE r.rolname = $1::pg_catalog.name",
 		.n_params = 1,
 		.params = params
 	};

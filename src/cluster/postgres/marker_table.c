@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster/postgres/marker_fence.h"
 #include "cluster/postgres/marker_prepare.h"
 #include "cluster/postgres/marker_row.h"
 #include "cluster/postgres/session.h"
@@ -284,36 +285,12 @@ static enum status take_claim(struct cluster_postgres *p,
 		return st;
 	text_copy(s->claim, sizeof(s->claim), c->claim);
 	text_copy(s->claim_oid, sizeof(s->claim_oid), row.role_oid);
-	*ret = row.marker;
-	return STATUS_OK;
-}
-
-/* Division by zero stops the batch when no row, or not one row, was hit. */
-static void add_fence(struct text *t, const struct cluster_session *s,
-		      const char *more)
-{
-	text_printf(t,
-		    "WITH u AS (UPDATE %s SET live_version = $3::uuid, "
-		    "applied_at = pg_catalog.clock_timestamp(), "
-		    "role_name = $5::pg_catalog.name, "
-		    "branch = coalesce(nullif($7::text, ''), branch), "
-		    "fingerprint = ",
-		    s->marker);
-	if (s->sees_authid)
-		text_add(t, "coalesce($4, (SELECT pg_catalog.encode("
-			    "pg_catalog.sha256(pg_catalog.convert_to("
-			    "a.rolpassword, 'UTF8')), 'hex') "
-			    "FROM pg_catalog.pg_authid a "
-			    "WHERE a.oid = $1::oid)) ");
-	else
-		text_add(t, "$4 ");
-	text_printf(t,
-		    "WHERE role_oid = $1::oid AND claim = $2::uuid "
-		    "RETURNING 1) "
-		    "SELECT 1 / pg_catalog.count(*), "
-		    "pg_catalog.set_config('synchronous_commit', $6, true)%s "
-		    "FROM u",
-		    more);
+	s->wide = row.wide;
+	if (c->pair && !s->wide)
+		st = cluster_postgres_marker_prepare_widen(p, s, why);
+	if (st == STATUS_OK)
+		*ret = row.marker;
+	return st;
 }
 
 static void end_claim(struct cluster_session *s)
@@ -413,7 +390,7 @@ const struct marker_ops cluster_postgres_marker_table = {
 	.kept = true,
 	.claim = take_claim,
 	.read = cluster_postgres_marker_row_read,
-	.add_fence = add_fence,
+	.add_fence = cluster_postgres_marker_fence_add,
 	.end = end_claim,
 	.check = check_marker,
 };

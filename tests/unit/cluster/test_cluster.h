@@ -39,6 +39,7 @@ extern const struct CMUnitTest test_cluster_change[];
 extern const struct CMUnitTest test_cluster_login[];
 extern const struct CMUnitTest test_cluster_hostile[];
 extern const struct CMUnitTest test_cluster_preflight[];
+extern const struct CMUnitTest test_cluster_pair[];
 
 struct secret *secret_of(const char *text);
 void conninfo_for(const char *user, const char *dbname, char *buf, size_t n);
@@ -62,6 +63,12 @@ enum status apply(struct cluster *t, struct cluster_session *s,
 		  char *ret_version, struct reason *why);
 void rotate(struct cluster *t, const char *role, const char *password);
 void new_role(const char *name);
+/* An owner, NOLOGIN, and its members NAME_a and NAME_b with the password OLD, as
+ * docs/operators.md has them made. */
+void new_pair(const char *name);
+void must_claim_pair(struct cluster *t, struct cluster_session *s,
+		     const char *role, char *ret_claim,
+		     struct cluster_marker *ret);
 void let_rotate(const char *admin, const char *role);
 void backend_of(struct cluster_session *s, const char *role, char *pid);
 void write_file(const char *path, mode_t mode, const char *fmt, ...)

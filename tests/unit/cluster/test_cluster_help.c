@@ -180,10 +180,14 @@ enum status apply(struct cluster *t, struct cluster_session *s,
 		  char *ret_version, struct reason *why)
 {
 	struct secret *p = password != NULL ? secret_of(password) : NULL;
-	const struct cluster_change c = { .role = role,
-					  .claim = claim_id,
-					  .version = ret_version,
-					  .password = p };
+	const struct cluster_change c = {
+		.kind = p != NULL ? CLUSTER_CHANGE_PASSWORD :
+				    CLUSTER_CHANGE_MARKER,
+		.role = role,
+		.claim = claim_id,
+		.version = ret_version,
+		.password = p
+	};
 	bool alone = false;
 	enum status st;
 
@@ -211,6 +215,43 @@ void new_role(const char *name)
 	sql("DROP ROLE IF EXISTS %s", name);
 	sql("CREATE ROLE %s LOGIN PASSWORD 'the-Old_Password.of-this-role'",
 	    name);
+}
+
+static void make_member(const char *owner, const char *suffix)
+{
+	char name[CLUSTER_NAME_SIZE];
+
+	snprintf(name, sizeof(name), "%s_%s", owner, suffix);
+	new_role(name);
+	sql(atoi(ask("SHOW server_version_num")) >= 160000 ?
+		    "GRANT %s TO %s WITH INHERIT TRUE, SET TRUE" :
+		    "GRANT %s TO %s",
+	    owner, name);
+	sql("ALTER ROLE %s SET role = %s", name, owner);
+	let_rotate("keyturn_admin", name);
+}
+
+void new_pair(const char *name)
+{
+	sql("DROP ROLE IF EXISTS %s, %s_a, %s_b", name, name, name);
+	sql("CREATE ROLE %s NOLOGIN", name);
+	let_rotate("keyturn_admin", name);
+	make_member(name, "a");
+	make_member(name, "b");
+}
+
+void must_claim_pair(struct cluster *t, struct cluster_session *s,
+		     const char *role, char *ret_claim,
+		     struct cluster_marker *ret)
+{
+	const struct cluster_claim c = { .role = role,
+					 .claim = ret_claim,
+					 .pair = true };
+	struct reason why = { "" };
+
+	uuid(ret_claim);
+	if (t->ops->claim(t, s, &c, ret, &why) != STATUS_OK)
+		fail_msg("%s", why.text);
 }
 
 /* What docs/operators.md has a superuser say for PostgreSQL 16 and later. */

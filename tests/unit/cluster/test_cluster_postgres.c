@@ -20,14 +20,14 @@ static void the_server_log_holds_no_password(void **state)
 	assert_true(altered); /* else the log was not the right one */
 }
 
-#define TESTS_MAX 64
+#define TESTS_MAX 96
 
 int main(void)
 {
 	static const struct CMUnitTest *const subjects[] = {
 		test_cluster_claim,	test_cluster_change,
 		test_cluster_login,	test_cluster_hostile,
-		test_cluster_preflight,
+		test_cluster_preflight, test_cluster_pair,
 	};
 	const struct CMUnitTest last =
 		cmocka_unit_test(the_server_log_holds_no_password);
