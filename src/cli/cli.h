@@ -36,7 +36,7 @@ struct cli_options {
 	const char *grants[CLUSTER_GRANTS_MAX + 1];
 	size_t n_grants;
 	bool json, quiet, help, version, due, all, dry_run, emergency, force,
-		pem, now, end_sessions;
+		pem, now, end_sessions, print;
 };
 
 struct cli {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* role create: a partner's role, made with what the operator names, then rotated
+/* role pair: two login roles in turn; role create: a partner's role, made with what the operator names, then rotated
  * as any other; must never see its password. */
 #include <string.h>
 
@@ -8,9 +8,11 @@
 
 static enum status check_usage(struct cli *c)
 {
-	if (c->n_args != 2 || strcmp(c->args[0], "create") != 0)
+	if (c->n_args != 2 || (strcmp(c->args[0], "create") != 0 &&
+			       strcmp(c->args[0], "pair") != 0))
 		return reason_set(&c->why, STATUS_USAGE,
-				  "role takes \"create\" and one name");
+				  "role takes \"create\" or \"pair\", and one "
+				  "name");
 	if ((*c->o.oauth != '\0') != (*c->o.cluster != '\0'))
 		return reason_set(&c->why, STATUS_USAGE,
 				  "--oauth and --cluster go together; another "
@@ -91,6 +93,38 @@ static enum status create_role(struct cli *c)
 	return s;
 }
 
+static enum status make_pair(struct cli *c)
+{
+	struct open_engine_job j;
+	struct text sql = text_make(1 << 20);
+	struct reason why = { "" };
+	enum status s = open_engine_job(c->engine, c->args[1], &j, &c->why);
+
+	if (s != STATUS_OK)
+		return s;
+	if (!j.job.pair)
+		s = reason_set(&c->why, STATUS_USAGE,
+			       "%s is one login role; set strategy = "
+			       "alternating and members in its section",
+			       c->args[1]);
+	if (s == STATUS_OK && !c->o.print)
+		s = note_event(c, AUDIT_ROLE_CREATE, STATUS_OK, "a pair");
+	if (s == STATUS_OK) {
+		s = j.job.cluster->tools->make_pair(j.job.cluster,
+						    j.job.rolname, j.job.pair,
+						    c->o.print, &sql, &why);
+		c->why = why;
+		if (!c->o.print)
+			(void)note_event(c, AUDIT_ROLE_CREATED, s, why.text);
+		c->why = why;
+	}
+	if (s == STATUS_OK && (c->o.print || !c->o.quiet))
+		s = cli_print(c, &sql);
+	text_free(&sql);
+	open_engine_job_free(&j);
+	return s;
+}
+
 enum status cli_role(struct cli *c)
 {
 	static char *role[2];
@@ -100,6 +134,8 @@ enum status cli_role(struct cli *c)
 		s = cli_open_ledger(c, OPEN_LEDGER_WRITE);
 	if (s == STATUS_OK)
 		s = cli_open_workshop(c);
+	if (s == STATUS_OK && strcmp(c->args[0], "pair") == 0)
+		return make_pair(c);
 	if (s == STATUS_OK)
 		s = create_role(c);
 	if (s != STATUS_OK || *c->o.oauth)

@@ -10,6 +10,7 @@
 #include "base/text.h"
 
 struct cluster;
+struct cluster_pair;
 
 /* A role to be made for a partner; strings are "" when not wanted. */
 enum cluster_role_kind {
@@ -44,6 +45,15 @@ struct cluster_tools {
 	enum status (*create_role)(struct cluster *t,
 				   const struct cluster_role_spec *spec,
 				   struct reason *why);
+
+	/*
+	 * Make owner, members, memberships and settings of a pair, what is
+	 * missing of them, all or nothing; what is there keeps its rights,
+	 * objects and LOGIN.  `print`: make nothing.  *ret gets the statements.
+	 */
+	enum status (*make_pair)(struct cluster *t, const char *owner,
+				 const struct cluster_pair *pair, bool print,
+				 struct text *ret, struct reason *why);
 
 	/* The certificates that the server shows, for people or machines, or
 	 * the root alone, for a partner (STATUS_REFUSED when it is not trusted

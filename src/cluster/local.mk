@@ -13,6 +13,7 @@ libcluster_a_SOURCES = src/cluster/cluster.h src/cluster/cluster_tools.h \
 	src/cluster/postgres/marker_fence.c src/cluster/postgres/marker_fence.h \
 	src/cluster/postgres/marker_prepare.h src/cluster/postgres/marker_row.c \
 	src/cluster/postgres/marker_row.h src/cluster/postgres/marker_table.c \
+	src/cluster/postgres/pair_make.c src/cluster/postgres/pair_make.h \
 	src/cluster/postgres/plain.c src/cluster/postgres/plain.h \
 	src/cluster/postgres/postgres.c src/cluster/postgres/postgres.h \
 	src/cluster/postgres/preflight.c src/cluster/postgres/preflight.h \

@@ -12,6 +12,7 @@
 #include "cluster/postgres/common.h"
 #include "cluster/postgres/marker.h"
 #include "cluster/postgres/marker_prepare.h"
+#include "cluster/postgres/pair_make.h"
 #include "cluster/postgres/preflight.h"
 #include "cluster/postgres/prove.h"
 #include "cluster/postgres/role.h"
@@ -60,6 +61,7 @@ static const struct cluster_ops postgres_ops = {
 
 static const struct cluster_tools postgres_tools = {
 	.create_role = cluster_postgres_role_create,
+	.make_pair = cluster_postgres_pair_make,
 	.show_chain = cluster_postgres_certificates_show,
 };
 
