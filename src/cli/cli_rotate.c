@@ -66,13 +66,6 @@ static enum status check_strategy(struct cli *c,
 {
 	bool pair = config_is_pair(role);
 
-	if (pair && c->command == CLI_import)
-		return reason_set(
-			&c->why, STATUS_USAGE,
-			"%s: the password of a pair is not imported; "
-			"keyturn role pair takes an existing role over "
-			"as its owner",
-			config_name(role));
 	if (!pair && (c->command == CLI_retire || c->command == CLI_rollback))
 		return reason_set(&c->why, STATUS_USAGE,
 				  "%s is one login role, whose old password "

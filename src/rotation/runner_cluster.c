@@ -431,7 +431,8 @@ static enum engine_event make_live(struct runner *r,
 				   enum cluster_change_kind kind,
 				   struct reason *why)
 {
-	const char *member = r->job->pair ? runner_pair_login(r) : NULL;
+	const char *login = runner_pair_login(r);
+	const char *member = strcmp(login, r->job->rolname) == 0 ? NULL : login;
 	enum engine_event ev = runner_cluster_change(r, kind, member, why);
 
 	if (ev == ENGINE_ON_OK)
