@@ -9,13 +9,6 @@
 #include "base/now.h"
 #include "base/text.h"
 
-static void add_key(struct text *t, const char *key)
-{
-	text_add(t, t->len > 1 ? ",\"" : "\"");
-	text_add(t, key);
-	text_add(t, "\":");
-}
-
 static void add_string(struct text *t, const char *key, const char *value)
 {
 	char cut[AUDIT_TEXT_SIZE];
@@ -23,8 +16,7 @@ static void add_string(struct text *t, const char *key, const char *value)
 	if (!value || !value[0])
 		return;
 	text_cut(cut, sizeof cut, value);
-	add_key(t, key);
-	text_add_json(t, cut);
+	text_add_member(t, key, cut);
 }
 
 static void add_number(struct text *t, const char *key, int64_t value,
@@ -32,7 +24,7 @@ static void add_number(struct text *t, const char *key, int64_t value,
 {
 	if (!known)
 		return;
-	add_key(t, key);
+	text_add_key(t, key);
 	text_printf(t, "%" PRId64, value);
 }
 
@@ -93,10 +85,8 @@ enum status audit_event_body(const struct audit_event *e, int64_t at_us,
 	add_string(&t, "role", e->role);
 	add_string(&t, "run", e->run);
 	add_string(&t, "service", e->service);
-	if (e->stale) {
-		add_key(&t, "stale");
-		text_add(&t, "true");
-	}
+	if (e->stale)
+		text_add(&t, ",\"stale\":true"); /* never the first */
 	add_string(&t, "status", e->status);
 	add_number(&t, "took_us", e->took_us, e->took_us >= 0);
 	add_string(&t, "version", e->version);

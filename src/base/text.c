@@ -145,6 +145,22 @@ void text_add_json(struct text *t, const char *s)
 	text_add_char(t, '"');
 }
 
+void text_add_key(struct text *t, const char *key)
+{
+	bool first = t->len > 0 && t->bytes[t->len - 1] == '{';
+
+	text_printf(t, "%s\"%s\":", first ? "" : ",", key);
+}
+
+void text_add_member(struct text *t, const char *key, const char *value)
+{
+	text_add_key(t, key);
+	if (value)
+		text_add_json(t, value);
+	else
+		text_add(t, "null");
+}
+
 const char *text_str(const struct text *t)
 {
 	return t->bytes != NULL ? t->bytes : "";

@@ -36,6 +36,13 @@ void text_printf(struct text *t, const char *fmt, ...)
  * invalid UTF-8 are escaped. */
 void text_add_json(struct text *t, const char *s);
 
+/* Append `"key":`, behind a comma unless it is an object's first; its value
+ * follows. */
+void text_add_key(struct text *t, const char *key);
+
+/* A key and its value, a string, or null for NULL. */
+void text_add_member(struct text *t, const char *key, const char *value);
+
 /* The string ("" when empty); owned by t. */
 const char *text_str(const struct text *t);
 

@@ -27,12 +27,13 @@ static const struct {
 
 struct option_row {
 	const char *command, *name, *argument, *help;
+	size_t member;
 };
 
 static const struct option_row options[] = {
 #define COMMAND(name, arguments, help)
 #define OPTION(command, name, argument, help) \
-	{ #command, #name, argument, help },
+	{ #command, #name, argument, help, offsetof(struct cli_options, name) },
 #include "cli/commands.def"
 #undef COMMAND
 #undef OPTION
@@ -98,59 +99,19 @@ void cli_help(enum cli_command command, struct text *t)
 		    "keyturn.conf(5) all.\n");
 }
 
-static void set_text(struct cli_options *o, const char *name, const char *value)
+/* The members of struct cli_options are named as the options are. */
+static void set_option(struct cli_options *o, const struct option_row *option,
+		       const char *value)
 {
-	const struct {
-		const char *name;
-		const char **to;
-	} table[] = {
-		{ "config", &o->config },
-		{ "state", &o->state },
-		{ "reason", &o->reason },
-		{ "since", &o->since },
-		{ "label", &o->label },
-		{ "format", &o->format },
-		{ "public_key", &o->public_key },
-		{ "jobs", &o->jobs },
-		{ "password_fd", &o->password_fd },
-		{ "min_life", &o->min_life },
-		{ "owner", &o->owner },
-		{ "in_database", &o->in_database },
-		{ "oauth", &o->oauth },
-		{ "cluster", &o->cluster },
-	};
+	void *member = (char *)o + option->member;
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (strcmp(name, table[i].name) == 0)
-			*table[i].to = value;
-	/* One too many is kept, for whoever refuses it. */
-	if (strcmp(name, "grant") == 0 && o->n_grants <= CLUSTER_GRANTS_MAX)
-		o->grants[o->n_grants++] = value;
-}
-
-static void set_flag(struct cli_options *o, const char *name)
-{
-	const struct {
-		const char *name;
-		bool *to;
-	} table[] = {
-		{ "json", &o->json },
-		{ "quiet", &o->quiet },
-		{ "help", &o->help },
-		{ "version", &o->version },
-		{ "due", &o->due },
-		{ "all", &o->all },
-		{ "dry_run", &o->dry_run },
-		{ "emergency", &o->emergency },
-		{ "force", &o->force },
-		{ "pem", &o->pem },
-		{ "now", &o->now },
-		{ "end_sessions", &o->end_sessions },
-	};
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (strcmp(name, table[i].name) == 0)
-			*table[i].to = true;
+	if (!*option->argument)
+		*(bool *)member = true;
+	else if (strcmp(option->name, "grant") != 0)
+		*(const char **)member = value;
+	else if (o->n_grants <= CLUSTER_GRANTS_MAX)
+		/* One too many is kept, for whoever refuses it. */
+		o->grant[o->n_grants++] = value;
 }
 
 /* The options a command takes, for getopt; flag is the index + 1000. */
@@ -213,10 +174,8 @@ static enum status parse_options(struct cli *c, int argc, char **argv,
 					  "option %s is not spelled out; see "
 					  "keyturn COMMAND --help",
 					  argv[optind - 1]);
-		else if (*options[got - 1000].argument)
-			set_text(&c->o, options[got - 1000].name, optarg);
 		else
-			set_flag(&c->o, options[got - 1000].name);
+			set_option(&c->o, &options[got - 1000], optarg);
 	}
 	return STATUS_OK;
 }
@@ -228,19 +187,14 @@ enum status cli_parse(struct cli *c, int argc, char **argv)
 
 	c->command = CLI_COMMAND_COUNT;
 	c->o = (struct cli_options){ .config = CONFIG_DEFAULT_PATH,
-				     .state = "",
-				     .reason = "",
-				     .since = "",
 				     .label = "current",
-				     .format = "raw",
-				     .public_key = "",
-				     .jobs = "",
-				     .password_fd = "",
-				     .min_life = "",
-				     .owner = "",
-				     .in_database = "",
-				     .oauth = "",
-				     .cluster = "" };
+				     .format = "raw" };
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		void *member = (char *)&c->o + options[i].member;
+
+		if (*options[i].argument && !*(const char **)member)
+			*(const char **)member = "";
+	}
 	optind = 0; /* start over, GNU style */
 	s = parse_options(c, argc, argv, true);
 	if (s != STATUS_OK || ((c->o.help || c->o.version) && optind >= argc))

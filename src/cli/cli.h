@@ -28,12 +28,13 @@ enum cli_command {
 	CLI_COMMAND_COUNT
 };
 
-/* Every option of every command, "" or false when not given. */
+/* Every option of every command, by its name in commands.def; "" or false when
+ * not given. */
 struct cli_options {
 	const char *config, *state, *reason, *since, *label, *format;
 	const char *public_key, *jobs, *password_fd, *min_life;
 	const char *owner, *in_database, *oauth, *cluster;
-	const char *grants[CLUSTER_GRANTS_MAX + 1];
+	const char *grant[CLUSTER_GRANTS_MAX + 1];
 	size_t n_grants;
 	bool json, quiet, help, version, due, all, dry_run, emergency, force,
 		pem, now, end_sessions, print;

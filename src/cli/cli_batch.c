@@ -104,23 +104,18 @@ static const char *what_happened(const struct runner_result *r,
 static void result_json(struct text *t, const char *role,
 			const struct runner_result *r)
 {
-	text_add(t, "{\"role\":");
-	text_add_json(t, role);
-	text_printf(t, ",\"status\":\"%s\",\"exit\":%d,\"version\":",
-		    status_name(r->status), status_exit(r->status));
-	if (r->version[0])
-		text_add_json(t, r->version);
-	else
-		text_add(t, "null");
-	text_printf(t, ",\"finished_earlier\":%s,\"restored\":%s,\"detail\":",
+	text_add(t, "{");
+	text_add_member(t, "role", role);
+	text_printf(t, ",\"status\":\"%s\",\"exit\":%d", status_name(r->status),
+		    status_exit(r->status));
+	text_add_member(t, "version", r->version[0] ? r->version : NULL);
+	text_printf(t, ",\"finished_earlier\":%s,\"restored\":%s",
 		    r->finished_earlier ? "true" : "false",
 		    r->restored ? "true" : "false");
-	if (r->status != STATUS_OK && r->why.text[0])
-		text_add_json(t, r->why.text);
-	else if (r->unconfirmed)
-		text_add_json(t, RUNNER_UNCONFIRMED);
-	else
-		text_add(t, "null");
+	text_add_member(t, "detail",
+			r->status != STATUS_OK && r->why.text[0] ? r->why.text :
+			r->unconfirmed ? RUNNER_UNCONFIRMED :
+					 NULL);
 	text_printf(t, ",\"seconds\":%.6f}\n", (double)r->took_us / NOW_SECOND);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* check: looks for everything that would stop a rotation; one line each, with
  * how to mend it.  Must never change a role, a version or a sink. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,23 +38,31 @@ struct login {
 enum level { OK, NOTE, WARN, FAIL };
 
 static void say(struct check *k, enum level level, const char *topic,
-		const char *sentence)
+		const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void refuse(struct check *k, const char *topic, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void say(struct check *k, enum level level, const char *topic,
+		const char *fmt, ...)
 {
 	static const char *const names[] = { "ok", "note", "warn", "fail" };
 	struct text t = text_make(4096);
+	char sentence[2048];
+	va_list args;
 
+	va_start(args, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, args);
+	va_end(args);
 	k->fails += level == FAIL;
 	k->warns += level == WARN;
 	if (k->cli->o.quiet && level < WARN)
 		return;
 	if (k->cli->o.json) {
-		text_add(&t, "{\"role\":");
-		text_add_json(&t, k->role);
-		text_add(&t, ",\"topic\":");
-		text_add_json(&t, topic);
-		text_printf(&t,
-			    ",\"severity\":\"%s\",\"sentence\":", names[level]);
-		text_add_json(&t, sentence);
+		text_add(&t, "{");
+		text_add_member(&t, "role", k->role);
+		text_add_member(&t, "topic", topic);
+		text_add_member(&t, "severity", names[level]);
+		text_add_member(&t, "sentence", sentence);
 		text_add(&t, "}\n");
 	} else
 		text_printf(&t, "%-4s  %s%s%s: %s\n", names[level],
@@ -67,11 +76,26 @@ static void say(struct check *k, enum level level, const char *topic,
 static void failed(struct check *k, const char *topic, enum status s,
 		   const struct reason *why)
 {
-	say(k, FAIL, topic, why->text[0] ? why->text : status_sentence(s));
+	say(k, FAIL, topic, "%s",
+	    why->text[0] ? why->text : status_sentence(s));
 	if (k->worst == STATUS_OK)
 		k->worst = s;
 	else if (k->worst != s)
 		k->worst = STATUS_REFUSED;
+}
+
+/* What stops a rotation and is no call's failure. */
+static void refuse(struct check *k, const char *topic, const char *fmt, ...)
+{
+	char sentence[2 * REASON_MAX];
+	struct reason why;
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, args);
+	va_end(args);
+	failed(k, topic, reason_set(&why, STATUS_REFUSED, "%s", sentence),
+	       &why);
 }
 
 static void finding(void *arg, enum cluster_severity severity,
@@ -85,7 +109,7 @@ static void finding(void *arg, enum cluster_severity severity,
 	    severity == CLUSTER_FAIL ? FAIL :
 	    severity == CLUSTER_WARN ? WARN :
 				       NOTE,
-	    topic, sentence);
+	    topic, "%s", sentence);
 }
 
 /* ---- what concerns all roles ---- */
@@ -108,19 +132,15 @@ static void check_audit(struct check *k)
 {
 	struct audit_verdict v = { .events = 0 };
 	struct ledger *l = k->cli->ledger;
-	char sentence[160];
 	struct reason why;
 	enum status s;
 
 	s = l->ops->trail->verify(l, &v, &why);
-	if (s != STATUS_OK) {
+	if (s == STATUS_OK)
+		say(k, OK, "audit", "%lld events and %lld checkpoints verify",
+		    (long long)v.events, (long long)v.checkpoints);
+	else
 		failed(k, "audit", s, &why);
-		return;
-	}
-	snprintf(sentence, sizeof(sentence),
-		 "%lld events and %lld checkpoints verify", (long long)v.events,
-		 (long long)v.checkpoints);
-	say(k, OK, "audit", sentence);
 }
 
 /* False when the store is away: who asks it again waits again. */
@@ -148,7 +168,7 @@ static bool check_store(struct check *k, const char *name, struct store *store)
 	}
 	/* AWS has no canary but its credentials (store_aws.h). */
 	if (s == STATUS_OK)
-		say(k, OK, topic,
+		say(k, OK, topic, "%s",
 		    strcmp(store->ops->type, "aws") == 0 ?
 			    "there are credentials; what they may do shows in "
 			    "each role's secret" :
@@ -159,16 +179,6 @@ static bool check_store(struct check *k, const char *name, struct store *store)
 }
 
 /* ---- one role ---- */
-
-static void check_policy(struct check *k, const struct policy *p)
-{
-	char sentence[160];
-
-	snprintf(sentence, sizeof(sentence),
-		 "passwords of %u characters, %.1f bits of entropy", p->length,
-		 policy_bits(p));
-	say(k, OK, "policy", sentence);
-}
 
 /* Secrets Manager keeps about 100 versions and purges none within 24 hours; a
  * role that is rotated more often than every 14.4 minutes cannot be rotated at
@@ -181,24 +191,21 @@ static void check_quota(struct check *k, const struct config_group *role,
 	const struct config_group *store =
 		config_find(open_config(k->cli->opened), CONFIG_SECTION_store,
 			    config_string(role, CONFIG_role_store));
-	struct reason why;
 
-	if (!store ||
-	    strcmp(config_string(store, CONFIG_store_type), "aws") != 0 ||
-	    schedule_shortest_us(schedule, now_wall(now_system())) >=
+	if (store &&
+	    strcmp(config_string(store, CONFIG_store_type), "aws") == 0 &&
+	    schedule_shortest_us(schedule, now_wall(now_system())) <
 		    AWS_SHORTEST)
-		return;
-	reason_set(&why, STATUS_REFUSED,
-		   "comes due more often than every 15 minutes: AWS keeps 100 "
-		   "versions for 24 hours, and then refuses new ones");
-	failed(k, "schedule", STATUS_REFUSED, &why);
+		refuse(k, "schedule",
+		       "comes due more often than every 15 minutes: AWS keeps "
+		       "100 versions for 24 hours, and then refuses new ones");
 }
 
 static void check_schedule(struct check *k, const struct config_group *role)
 {
 	struct schedule *schedule = NULL;
 	struct ledger_role known;
-	char stamp[NOW_STAMP_SIZE], sentence[160];
+	char stamp[NOW_STAMP_SIZE];
 	int64_t next;
 	struct reason why;
 	enum status s;
@@ -221,11 +228,8 @@ static void check_schedule(struct check *k, const struct config_group *role)
 	else if ((next = report_next_due(schedule, &known)) == 0)
 		say(k, WARN, "schedule",
 		    "never comes due; mend the expression");
-	else {
-		snprintf(sentence, sizeof(sentence), "next due %s",
-			 now_stamp(next, stamp));
-		say(k, OK, "schedule", sentence);
-	}
+	else
+		say(k, OK, "schedule", "next due %s", now_stamp(next, stamp));
 	schedule_free(schedule);
 }
 
@@ -246,14 +250,11 @@ static void check_sink(struct check *k, const struct runner_job *j,
 {
 	struct reason why;
 	enum status s = runner_deliver_could(j, sink, &why);
-	char sentence[sizeof(sink->path) + 64];
 
-	if (s != STATUS_OK) {
+	if (s == STATUS_OK)
+		say(k, OK, "sink", "%s: can be replaced", sink->path);
+	else
 		failed(k, "sink", s, &why);
-		return;
-	}
-	snprintf(sentence, sizeof(sentence), "%s: can be replaced", sink->path);
-	say(k, OK, "sink", sentence);
 }
 
 /* What a run tries before it changes anything: does the store's CURRENT log in,
@@ -263,7 +264,7 @@ static void check_login(struct check *k, const struct runner_job *j,
 {
 	struct store_entry entry = { .password = NULL };
 	enum engine_event ev;
-	struct reason why, found;
+	struct reason why;
 	enum status s = STATUS_OK;
 
 	if (id)
@@ -277,7 +278,7 @@ static void check_login(struct check *k, const struct runner_job *j,
 			&why);
 	secret_free(entry.password);
 	if (ev == ENGINE_ON_OK && id)
-		say(k, OK, "drift",
+		say(k, OK, "drift", "%s",
 		    marked ? "marker and store agree, and the password logs "
 			     "in" :
 			     "the password logs in, and the next rotation "
@@ -291,22 +292,19 @@ static void check_login(struct check *k, const struct runner_job *j,
 		    "keyturn's yet");
 	else if (ev != ENGINE_ON_WRONG)
 		failed(k, "login", STATUS_REFUSED, &why);
-	else if (pending && j->cluster->doubts) {
+	else if (pending && j->cluster->doubts)
 		say(k, WARN, "drift",
 		    "the store's current password does not log in, and a "
 		    "commit that failed may have made the staged one live; "
 		    "keyturn recover applies that again");
-	} else {
-		found = why;
-		reason_set(&why, STATUS_REFUSED,
-			   "the store's current password does not log in (%s): "
-			   "it was changed, or pg_hba.conf wants more than a "
-			   "password. Changed: keyturn import ROLE takes the "
-			   "present one over, or keyturn rotate --emergency "
-			   "ROLE replaces it",
-			   found.text);
-		failed(k, "drift", STATUS_REFUSED, &why);
-	}
+	else
+		refuse(k, "drift",
+		       "the store's current password does not log in (%s): it "
+		       "was changed, or pg_hba.conf wants more than a "
+		       "password. Changed: keyturn import ROLE takes the "
+		       "present one over, or keyturn rotate --emergency ROLE "
+		       "replaces it",
+		       why.text);
 }
 
 /* A date that no rotation moves: does it come before the next one? */
@@ -336,7 +334,7 @@ static void check_expiry(struct check *k, const struct runner_job *j,
 	if (!report_ends_early(expires_us, next, now_wall(now_system())))
 		return;
 	report_ending(expires_us, next, j->rolname, &why);
-	say(k, WARN, "expiry", why.text);
+	say(k, WARN, "expiry", "%s", why.text);
 }
 
 static void check_drift(struct check *k, const struct runner_job *j,
@@ -366,13 +364,12 @@ static void check_drift(struct check *k, const struct runner_job *j,
 	if (!marker.live_version[0] && !current) {
 		say(k, NOTE, "drift", "new to keyturn: nothing to compare");
 		check_login(k, j, NULL, false, false);
-	} else if (marker.branched && live) {
-		reason_set(&why, STATUS_REFUSED,
-			   "this is another branch than the marker was written "
-			   "on, and the secret is that one's; give the branch "
-			   "a [role] section of its own, with rolname");
-		failed(k, "branch", STATUS_REFUSED, &why);
-	} else if (marker.branched)
+	} else if (marker.branched && live)
+		refuse(k, "branch",
+		       "this is another branch than the marker was written on, "
+		       "and the secret is that one's; give the branch a [role] "
+		       "section of its own, with rolname");
+	else if (marker.branched)
 		say(k, NOTE, "branch",
 		    "the role came with a branch of the database, and has the "
 		    "password that it had there; rotate it here");
@@ -381,30 +378,26 @@ static void check_drift(struct check *k, const struct runner_job *j,
 		    "the role was renamed, made again or moved to another "
 		    "server since its last rotation: a login decides");
 		check_login(k, j, current->id, false, false);
-	} else if ((marker.renamed && !live) || marker.foreign) {
-		reason_set(
-			&why, STATUS_REFUSED, "%s",
-			marker.renamed && !live ?
-				"the role was renamed, or dropped and created "
-				"again; keyturn import or keyturn rotate "
-				"--emergency" :
-			marker.none ?
-				"somebody took the password away; keyturn "
-				"rotate --emergency sets a new one" :
-				"the password was changed by somebody else; "
-				"keyturn import or keyturn rotate --emergency");
-		failed(k, "drift", STATUS_REFUSED, &why);
-	} else if (marker.live_version[0] && !live && state.note[0]) {
-		reason_set(&why, STATUS_REFUSED, "%s", state.note);
-		failed(k, "drift", STATUS_REFUSED, &why);
-	} else if (marker.live_version[0] && !live) {
-		reason_set(&why, STATUS_REFUSED,
-			   "the live version %s is not in the store; keyturn "
-			   "rotate --emergency replaces the password",
-			   marker.live_version);
-		failed(k, "drift", STATUS_REFUSED, &why);
-	} else if (live && live != current)
-		say(k, WARN, "drift",
+	} else if ((marker.renamed && !live) || marker.foreign)
+		refuse(k, "drift", "%s",
+		       marker.renamed && !live ?
+			       "the role was renamed, or dropped and created "
+			       "again; keyturn import or keyturn rotate "
+			       "--emergency" :
+		       marker.none ?
+			       "somebody took the password away; keyturn "
+			       "rotate --emergency sets a new one" :
+			       "the password was changed by somebody else; "
+			       "keyturn import or keyturn rotate --emergency");
+	else if (marker.live_version[0] && !live && state.note[0])
+		refuse(k, "drift", "%s", state.note);
+	else if (marker.live_version[0] && !live)
+		refuse(k, "drift",
+		       "the live version %s is not in the store; keyturn "
+		       "rotate --emergency replaces the password",
+		       marker.live_version);
+	else if (live && live != current)
+		say(k, WARN, "drift", "%s",
 		    live->label == STORE_LABEL_PENDING ?
 			    "a rotation was interrupted after it was applied; "
 			    "keyturn recover finishes it" :
@@ -437,22 +430,19 @@ static const char *verified(const struct cluster *t)
 static void check_twin(struct check *k, const struct runner_job *j)
 {
 	struct login *l = k->logins;
-	struct reason why;
 
 	for (size_t i = 0; i < k->n_logins; i++, l++) {
 		if (strcmp(l->rolname, j->rolname) != 0 ||
 		    strcmp(l->cluster, j->cluster->name) == 0 ||
 		    !l->server[0] || strcmp(l->server, j->cluster->server) != 0)
 			continue;
-		reason_set(
-			&why, STATUS_REFUSED,
-			"it is the login of [role %s] too: [cluster %s] and "
-			"[cluster %s] are one server (system_identifier %.*s), and each "
-			"rotation would end the other's password; remove one "
-			"of the sections",
-			l->role, l->cluster, j->cluster->name,
-			(int)strcspn(l->server, " "), l->server);
-		failed(k, "cluster", STATUS_REFUSED, &why);
+		refuse(k, "cluster",
+		       "it is the login of [role %s] too: [cluster %s] and "
+		       "[cluster %s] are one server (system_identifier %.*s), "
+		       "and each rotation would end the other's password; "
+		       "remove one of the sections",
+		       l->role, l->cluster, j->cluster->name,
+		       (int)strcspn(l->server, " "), l->server);
 		return;
 	}
 	l = realloc(k->logins, (k->n_logins + 1) * sizeof(*l));
@@ -480,7 +470,7 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 		failed(k, "cluster", s, &why);
 		return;
 	}
-	say(k, OK, "cluster", verified(j->cluster));
+	say(k, OK, "cluster", "%s", verified(j->cluster));
 	s = j->cluster->ops->preflight(j->cluster, session, j->rolname, j->pair,
 				       finding, k, &why);
 	check_twin(k, j);
@@ -502,7 +492,7 @@ static void check_known(struct check *k, const struct config_group *role)
 			    NULL) != STATUS_OK)
 		return;
 	if (known.frozen) {
-		say(k, WARN, "frozen", known.frozen_reason);
+		say(k, WARN, "frozen", "%s", known.frozen_reason);
 		k->frozen++;
 	}
 	if (known.learnt)
@@ -532,7 +522,9 @@ static void check_role(struct check *k, const struct config_group *role)
 	if (s != STATUS_OK)
 		failed(k, "configuration", s, &why);
 	else {
-		check_policy(k, &j.policy);
+		say(k, OK, "policy",
+		    "passwords of %u characters, %.1f bits of entropy",
+		    j.policy.length, policy_bits(&j.policy));
 		stored = check_store(k, config_string(role, CONFIG_role_store),
 				     j.job.store);
 		if (stored)
@@ -552,15 +544,11 @@ static void check_role(struct check *k, const struct config_group *role)
 static void token_finding(void *arg, enum token_severity severity,
 			  const char *topic, const char *sentence)
 {
-	struct check *k = arg;
-	struct reason why;
-
-	if (severity != TOKEN_FAIL) {
-		say(k, severity == TOKEN_WARN ? WARN : NOTE, topic, sentence);
-		return;
-	}
-	reason_set(&why, STATUS_REFUSED, "%s", sentence);
-	failed(k, topic, STATUS_REFUSED, &why);
+	if (severity == TOKEN_FAIL)
+		refuse(arg, topic, "%s", sentence);
+	else
+		say(arg, severity == TOKEN_WARN ? WARN : NOTE, topic, "%s",
+		    sentence);
 }
 
 /* What the issuer knows of the clusters whose administrator is this token. */
@@ -589,7 +577,7 @@ static void check_around(struct check *k, const struct config_group *token,
 					     token_finding, k, &why);
 		/* The database may be in order all the same. */
 		if (s != STATUS_OK)
-			say(k, WARN, "workspace", why.text);
+			say(k, WARN, "workspace", "%s", why.text);
 	}
 }
 
@@ -597,7 +585,7 @@ static void check_token(struct check *k, const struct config_group *g)
 {
 	struct token t = { .secret = NULL };
 	struct token_cache *cache = NULL;
-	char topic[64], sentence[REASON_MAX], life[32];
+	char topic[64], life[32];
 	struct reason why = { "" };
 	enum status s;
 
@@ -611,12 +599,10 @@ static void check_token(struct check *k, const struct config_group *g)
 		failed(k, topic, s, &why);
 		return;
 	}
-	snprintf(
-		sentence, sizeof(sentence),
-		"minted one for the user %.128s that lives %s; it opens %.200s",
-		t.user, now_age(t.expires_us - now_wall(now_system()), life),
-		t.scope);
-	say(k, OK, topic, sentence);
+	say(k, OK, topic,
+	    "minted one for the user %.128s that lives %s; it opens %.200s",
+	    t.user, now_age(t.expires_us - now_wall(now_system()), life),
+	    t.scope);
 	token_free(&t);
 	check_around(k, g, cache);
 }
@@ -667,7 +653,7 @@ enum status cli_check(struct cli *c)
 		s = cli_roles(c, &roles, &n);
 	if (s != STATUS_OK)
 		goto out;
-	say(&k, OK, "configuration", c->o.config);
+	say(&k, OK, "configuration", "%s", c->o.config);
 	check_ledger(&k);
 	check_audit(&k);
 	if (n == 0)

@@ -48,7 +48,7 @@ static enum status describe_role(struct cli *c, struct cluster_role_spec *spec,
 	*spec = (struct cluster_role_spec){ .role = c->args[1],
 					    .owner = c->o.owner,
 					    .database = c->o.in_database,
-					    .grants = c->o.grants,
+					    .grants = c->o.grant,
 					    .n_grants = c->o.n_grants };
 	if (*c->o.oauth && !kind_of(c->o.oauth, &spec->kind))
 		return reason_set(

@@ -137,19 +137,18 @@ static enum status dry_run(struct cli *c, const struct choice *choice)
 
 	for (size_t i = 0; i < choice->n; i++) {
 		const struct cli_batch_task *task = &choice->tasks[i];
+		bool recover = task->mode == ENGINE_MODE_RECOVER;
 
 		if (c->o.json) {
-			text_add(&t, "{\"role\":");
-			text_add_json(&t, task->role);
-			text_printf(&t, ",\"would\":\"%s\"}\n",
-				    task->mode == ENGINE_MODE_RECOVER ?
-					    "recover" :
-					    "rotate");
+			text_add(&t, "{");
+			text_add_member(&t, "role", task->role);
+			text_add_member(&t, "would",
+					recover ? "recover" : "rotate");
+			text_add(&t, "}\n");
 		} else
 			text_printf(&t, "%s: would be %s\n", task->role,
-				    task->mode == ENGINE_MODE_RECOVER ?
-					    "recovered (it was interrupted)" :
-					    "rotated");
+				    recover ? "recovered (it was interrupted)" :
+					      "rotated");
 	}
 	s = cli_print(c, &t);
 	text_free(&t);

@@ -9,66 +9,30 @@
 #include "cli/cli.h"
 #include "config.h"
 
-static enum status run(struct cli *c)
-{
-	switch (c->command) {
-	case CLI_init:
-		return cli_init(c);
-	case CLI_check:
-		return cli_check(c);
-	case CLI_rotate:
-	case CLI_import:
-	case CLI_recover:
-	case CLI_retire:
-	case CLI_rollback:
-		return cli_rotate(c);
-	case CLI_status:
-		return cli_status(c);
-	case CLI_history:
-		return cli_history(c);
-	case CLI_report:
-		return cli_report(c);
-	case CLI_get:
-		return cli_get(c);
-	case CLI_refresh:
-		return cli_refresh(c);
-	case CLI_token:
-		return cli_token(c);
-	case CLI_cluster:
-		return cli_cluster(c);
-	case CLI_role:
-		return cli_role(c);
-	case CLI_freeze:
-	case CLI_thaw:
-		return cli_freeze(c);
-	case CLI_audit:
-		return cli_audit(c);
-	case CLI_config:
-		return cli_config(c);
-	case CLI_COMMAND_COUNT:
-		break;
-	}
-	return STATUS_USAGE;
-}
-
-/* Is what it prints all that a command does?  Its output would be lost. */
-static bool only_prints(const struct cli *c)
-{
-	switch (c->command) {
-	case CLI_check:
-	case CLI_status:
-	case CLI_history:
-	case CLI_report:
-	case CLI_get:
-	case CLI_token:
-	case CLI_cluster:
-	case CLI_audit:
-	case CLI_config:
-		return true;
-	default:
-		return c->o.help;
-	}
-}
+static const struct {
+	enum status (*run)(struct cli *c);
+	bool prints; /* that is all it does: its output would be lost */
+} commands[CLI_COMMAND_COUNT] = {
+	[CLI_init] = { cli_init, false },
+	[CLI_check] = { cli_check, true },
+	[CLI_rotate] = { cli_rotate, false },
+	[CLI_import] = { cli_rotate, false },
+	[CLI_recover] = { cli_rotate, false },
+	[CLI_retire] = { cli_rotate, false },
+	[CLI_rollback] = { cli_rotate, false },
+	[CLI_status] = { cli_status, true },
+	[CLI_history] = { cli_history, true },
+	[CLI_report] = { cli_report, true },
+	[CLI_get] = { cli_get, true },
+	[CLI_refresh] = { cli_refresh, false },
+	[CLI_token] = { cli_token, true },
+	[CLI_cluster] = { cli_cluster, true },
+	[CLI_role] = { cli_role, false },
+	[CLI_freeze] = { cli_freeze, false },
+	[CLI_thaw] = { cli_freeze, false },
+	[CLI_audit] = { cli_audit, true },
+	[CLI_config] = { cli_config, true },
+};
 
 int main(int argc, char **argv)
 {
@@ -82,7 +46,9 @@ int main(int argc, char **argv)
 	s = harden_process(&c.why);
 	if (s == STATUS_OK)
 		s = cli_parse(&c, argc, argv);
-	if (s == STATUS_OK && silent && only_prints(&c))
+	if (s == STATUS_OK && silent &&
+	    (c.o.help ||
+	     (c.command < CLI_COMMAND_COUNT && commands[c.command].prints)))
 		s = reason_set(&c.why, STATUS_ERROR,
 			       "standard output is closed; send it to a file, "
 			       "or to /dev/null");
@@ -93,7 +59,7 @@ int main(int argc, char **argv)
 		text_add(&help, "keyturn " PACKAGE_VERSION "\n");
 		s = cli_print(&c, &help);
 	} else if (s == STATUS_OK)
-		s = run(&c);
+		s = commands[c.command].run(&c);
 	if (s != STATUS_OK && c.why.text[0])
 		log_line(LOG_LEVEL_ERROR, "%s", c.why.text);
 	open_engine_free(c.engine);

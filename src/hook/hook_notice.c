@@ -66,15 +66,12 @@ static enum status write_body(const struct json_doc *d, struct hook_notice *n)
 		    hook_event_name(n->event), n->id, (long long)n->seq);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		value = json_doc_text(json_doc_get(d, texts[i]));
-		if (!value)
-			continue;
-		text_printf(&t, ",\"%s\":", texts[i]);
-		text_add_json(&t, value);
+		if (value)
+			text_add_member(&t, texts[i], value);
 	}
 	if (json_doc_int(json_doc_get(d, "epoch"), &epoch))
 		text_printf(&t, ",\"epoch\":%lld", (long long)epoch);
-	text_add(&t, ",\"host\":");
-	text_add_json(&t, host);
+	text_add_member(&t, "host", host);
 	text_add(&t, "}\n");
 	s = text_status(&t);
 	if (s == STATUS_OK) {

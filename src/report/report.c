@@ -138,16 +138,6 @@ void report_status_line(struct text *t, int role_width,
 		    escape_shown(say, safe, sizeof(safe)));
 }
 
-static void json_field(struct text *t, const char *key, const char *value,
-		       bool first)
-{
-	text_printf(t, "%s\"%s\":", first ? "{" : ",", key);
-	if (value)
-		text_add_json(t, value);
-	else
-		text_add(t, "null");
-}
-
 static const char *or_null(const char *s)
 {
 	return *s ? s : NULL;
@@ -159,29 +149,27 @@ void report_status_json(struct text *t, const struct report_role *r,
 	const struct ledger_role *k = r->known;
 	char stamp[NOW_STAMP_SIZE];
 
-	json_field(t, "role", k->role, true);
-	json_field(t, "cluster", r->cluster, false);
-	json_field(t, "store", r->store, false);
-	json_field(t, "state", report_state_name(report_state(r, now_us)),
-		   false);
-	json_field(t, "version", or_null(k->version), false);
-	json_field(t, "rotated_at", stamp_or(k->rotated_us, stamp, NULL),
-		   false);
+	text_add(t, "{");
+	text_add_member(t, "role", k->role);
+	text_add_member(t, "cluster", r->cluster);
+	text_add_member(t, "store", r->store);
+	text_add_member(t, "state", report_state_name(report_state(r, now_us)));
+	text_add_member(t, "version", or_null(k->version));
+	text_add_member(t, "rotated_at", stamp_or(k->rotated_us, stamp, NULL));
 	if (k->rotated_us)
 		text_printf(t, ",\"age_seconds\":%lld",
 			    (long long)((now_us - k->rotated_us) / NOW_SECOND));
 	else
 		text_add(t, ",\"age_seconds\":null");
-	json_field(t, "next_due", stamp_or(r->next_due_us, stamp, NULL), false);
-	json_field(t, "last_status", or_null(k->last_status), false);
-	json_field(t, "last_run_at", stamp_or(k->last_run_us, stamp, NULL),
-		   false);
-	json_field(t, "last_error", or_null(k->last_error), false);
-	json_field(t, "frozen_reason", k->frozen ? k->frozen_reason : NULL,
-		   false);
-	json_field(t, "open_run", or_null(k->open_run), false);
-	json_field(t, "valid_until", stamp_or(r->expires_us, stamp, NULL),
-		   false);
+	text_add_member(t, "next_due", stamp_or(r->next_due_us, stamp, NULL));
+	text_add_member(t, "last_status", or_null(k->last_status));
+	text_add_member(t, "last_run_at",
+			stamp_or(k->last_run_us, stamp, NULL));
+	text_add_member(t, "last_error", or_null(k->last_error));
+	text_add_member(t, "frozen_reason",
+			k->frozen ? k->frozen_reason : NULL);
+	text_add_member(t, "open_run", or_null(k->open_run));
+	text_add_member(t, "valid_until", stamp_or(r->expires_us, stamp, NULL));
 	text_printf(t, ",\"failures\":%u}", k->failures);
 }
 
@@ -228,16 +216,17 @@ void report_run_json(struct text *t, const struct ledger_run *run)
 {
 	char stamp[NOW_STAMP_SIZE];
 
-	json_field(t, "run", run->run, true);
-	json_field(t, "role", run->role, false);
-	json_field(t, "mode", run->mode, false);
-	json_field(t, "actor", run->actor, false);
-	json_field(t, "reason", or_null(run->reason), false);
-	json_field(t, "version", or_null(run->version), false);
-	json_field(t, "status", or_null(run->status), false);
-	json_field(t, "error", or_null(run->error), false);
-	json_field(t, "begun_at", stamp_or(run->begun_us, stamp, NULL), false);
-	json_field(t, "ended_at", stamp_or(run->ended_us, stamp, NULL), false);
+	text_add(t, "{");
+	text_add_member(t, "run", run->run);
+	text_add_member(t, "role", run->role);
+	text_add_member(t, "mode", run->mode);
+	text_add_member(t, "actor", run->actor);
+	text_add_member(t, "reason", or_null(run->reason));
+	text_add_member(t, "version", or_null(run->version));
+	text_add_member(t, "status", or_null(run->status));
+	text_add_member(t, "error", or_null(run->error));
+	text_add_member(t, "begun_at", stamp_or(run->begun_us, stamp, NULL));
+	text_add_member(t, "ended_at", stamp_or(run->ended_us, stamp, NULL));
 	text_add(t, ",\"steps\":");
 	steps_json(t, run->steps);
 	text_add(t, "}");
@@ -262,12 +251,13 @@ void report_hook_json(struct text *t, const struct report_hook *h)
 {
 	char stamp[NOW_STAMP_SIZE];
 
-	json_field(t, "hook", h->name, true);
-	json_field(t, "state", h->attempts > 0 ? "failing" : "ok", false);
-	json_field(t, "since",
-		   stamp_or(h->attempts > 0 ? h->since_us : 0, stamp, NULL),
-		   false);
-	json_field(t, "last_error", or_null(h->sentence), false);
+	text_add(t, "{");
+	text_add_member(t, "hook", h->name);
+	text_add_member(t, "state", h->attempts > 0 ? "failing" : "ok");
+	text_add_member(t, "since",
+			stamp_or(h->attempts > 0 ? h->since_us : 0, stamp,
+				 NULL));
+	text_add_member(t, "last_error", or_null(h->sentence));
 	text_printf(t, ",\"failures\":%u,\"lost\":%u}", h->attempts, h->lost);
 }
 
@@ -298,13 +288,13 @@ void report_sink_json(struct text *t, const struct report_sink *s,
 	char stamp[NOW_STAMP_SIZE];
 	int64_t life = s->expires_us - now_us;
 
-	json_field(t, "sink", s->name, true);
-	json_field(t, "token", s->token, false);
-	json_field(t, "file", s->path, false);
-	json_field(t, "state", s->alarm ? "alarm" : "ok", false);
-	json_field(t, "expires_at", stamp_or(s->expires_us, stamp, NULL),
-		   false);
-	json_field(t, "last_error", or_null(s->sentence), false);
+	text_add(t, "{");
+	text_add_member(t, "sink", s->name);
+	text_add_member(t, "token", s->token);
+	text_add_member(t, "file", s->path);
+	text_add_member(t, "state", s->alarm ? "alarm" : "ok");
+	text_add_member(t, "expires_at", stamp_or(s->expires_us, stamp, NULL));
+	text_add_member(t, "last_error", or_null(s->sentence));
 	text_printf(t, ",\"life_seconds\":%lld}",
 		    life > 0 ? (long long)(life / NOW_SECOND) : 0LL);
 }

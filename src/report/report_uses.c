@@ -176,19 +176,16 @@ void report_uses_json(struct report_uses *u, struct text *t)
 	for (size_t i = 0; i < u->n; i++) {
 		const struct use *use = &u->uses[i];
 
-		text_add(t, i ? ",\n {\"role\":" : "{\"role\":");
-		text_add_json(t, use->role);
-		text_printf(t, ",\"password\":\"%s\",\"actor\":",
-			    password_name(use));
-		text_add_json(t, use->actor);
-		text_add(t, ",\"whom\":");
-		text_add_json(t, use->whom);
-		text_add(t, ",\"version\":");
-		text_add_json(t, use->version);
-		text_printf(t, ",\"times\":%" PRIu64 ",\"first\":\"%s\"",
-			    use->times, now_stamp(use->first_us, stamp));
-		text_printf(t, ",\"last\":\"%s\"}",
-			    now_stamp(use->last_us, stamp));
+		text_add(t, i ? ",\n {" : "{");
+		text_add_member(t, "role", use->role);
+		text_add_member(t, "password", password_name(use));
+		text_add_member(t, "actor", use->actor);
+		text_add_member(t, "whom", use->whom);
+		text_add_member(t, "version", use->version);
+		text_printf(t, ",\"times\":%" PRIu64, use->times);
+		text_add_member(t, "first", now_stamp(use->first_us, stamp));
+		text_add_member(t, "last", now_stamp(use->last_us, stamp));
+		text_add(t, "}");
 	}
 	text_add(t, "]\n");
 }

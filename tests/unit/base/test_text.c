@@ -85,6 +85,22 @@ static void json_strings_are_escaped(void **state)
 	text_free(&t);
 }
 
+static void members_are_set_apart_by_commas(void **state)
+{
+	struct text t = text_make(200);
+
+	(void)state;
+	text_add(&t, "{");
+	text_add_member(&t, "a", "{");
+	text_add_member(&t, "b", NULL);
+	text_add_key(&t, "c");
+	text_add(&t, "{");
+	text_add_member(&t, "d", "\"");
+	assert_string_equal(text_str(&t), "{\"a\":\"{\",\"b\":null,\"c\":{"
+					  "\"d\":\"\\\"\"");
+	text_free(&t);
+}
+
 static void only_rfc_3629_is_utf8(void **state)
 {
 	static const struct {
@@ -263,6 +279,7 @@ int main(void)
 		cmocka_unit_test(
 			printf_appends_what_does_not_fit_the_first_allocation),
 		cmocka_unit_test(json_strings_are_escaped),
+		cmocka_unit_test(members_are_set_apart_by_commas),
 		cmocka_unit_test(only_rfc_3629_is_utf8),
 		cmocka_unit_test(control_characters_are_found),
 		cmocka_unit_test(overlong_text_is_not_copied),

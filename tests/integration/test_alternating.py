@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Two login roles in turn (strategy = alternating): what a partner sees who logs
+in with what the sinks say, and what ends the old password."""
+
+import os
+import re
+
+import psycopg
+import pytest
+
+from rig.installation import FIRST_PASSWORD
+
+PAIR = """sink = env {sinks}/sap.env
+strategy = alternating
+members = sap_a sap_b
+"""
+NOT_PERMITTED = "is not permitted to log in"
+REFUSED = "password authentication failed"
+
+
+class Pair:
+    def __init__(self, site):
+        self.site = site
+
+    def configure(self, more=""):
+        self.site.configure(
+            role_settings=PAIR.format(sinks=self.site.sinks) + more)
+
+    def run(self, *argv, expect=0):
+        return self.site.run(*argv, expect=expect)
+
+    def told(self):
+        """User and password, as a partner's job reads them."""
+        with open(os.path.join(self.site.sinks, "sap.env")) as f:
+            lines = dict(re.findall(r"^(PG\w+)='?([^'\n]*)'?$", f.read(),
+                                    re.M))
+        self.site.remember(lines["PGPASSWORD"], "a password in a file")
+        return lines["PGUSER"], lines["PGPASSWORD"]
+
+    def login(self, who):
+        server = self.site.server
+        return psycopg.connect(
+            host="127.0.0.1", port=server.port, dbname=self.site.database,
+            user=who[0], password=who[1], passfile="/dev/null",
+            gssencmode="disable", **server.client)
+
+    def works(self, who):
+        with self.login(who) as c:
+            return c.execute("select session_user, current_user").fetchone() \
+                == (who[0], "sap")
+
+    def refused(self, who, how):
+        with pytest.raises(psycopg.OperationalError, match=how):
+            self.login(who)
+
+    def role(self, name):
+        """(LOGIN, has a password)"""
+        return self.site.server.sql(
+            "select rolcanlogin, rolpassword is not null from pg_authid "
+            "where rolname = %s", [name])[0]
+
+
+@pytest.fixture
+def pair(new_site):
+    """A new pair: nobody has a password yet."""
+    site = new_site()
+    site.server.sql("drop role sap")
+    made = Pair(site)
+    made.configure()
+    made.run("role", "pair", "sap")
+    yield made
+    for name in ("sap_a", "sap_b", "sap"):
+        site.server.sql(f"drop role if exists {name}")
+
+
+def test_no_login_fails_while_two_roles_take_turns(pair):
+    assert pair.role("sap") == (False, False)
+    pair.run("rotate", "sap")
+    first = pair.told()
+    assert first[0] == "sap_a" and pair.works(first)
+    pair.run("rotate", "sap")
+    second = pair.told()
+    assert second[0] == "sap_b" and pair.works(second)
+    # The old one is valid until it is retired, so there is no third.
+    assert pair.works(first)
+    done = pair.run("rotate", "sap", expect=19)
+    assert "sap_a may still log in" in done.out and "retire" in done.out
+    assert pair.told() == second
+    assert pair.works(first) and pair.works(second)
+    pair.run("retire", "sap")
+    # Told apart from a guesser: the password is right.
+    pair.refused(first, NOT_PERMITTED)
+    pair.refused((first[0], "wrong"), REFUSED)
+    assert pair.works(second)
+    pair.run("rotate", "sap")
+    third = pair.told()
+    assert third[0] == "sap_a" and third[1] != first[1]
+    assert pair.works(third) and pair.works(second)
+    pair.refused(first, REFUSED)
+
+
+def test_a_retired_password_is_removed_and_shown_to_be_refused(pair):
+    pair.run("rotate", "sap")
+    first = pair.told()
+    pair.run("rotate", "sap")
+    pair.run("retire", "sap")
+    assert pair.role("sap_a") == (False, True)
+    # Not before its time.
+    pair.run("retire", "sap")
+    assert pair.role("sap_a") == (False, True)
+    done = pair.run("retire", "sap", "--now")
+    assert "refused" in done.out
+    assert pair.role("sap_a") == (False, False)
+    pair.refused(first, REFUSED)
+    assert pair.works(pair.told())
+    kinds = [e["kind"] for e in pair.site.audit()]
+    assert kinds.index("withdraw") < kinds.index("tombstone") < \
+        kinds.index("clear") < kinds.index("refute")
+    assert kinds.count("retired") == 2
+
+
+def test_a_rollback_goes_back_to_the_old_member(pair):
+    pair.run("rotate", "sap")
+    first = pair.told()
+    pair.run("rotate", "sap")
+    second = pair.told()
+    pair.run("rollback", "sap", expect=2)
+    pair.run("rollback", "sap", "--reason", "T-1")
+    assert pair.told() == first and pair.works(first) and pair.works(second)
+    pair.run("retire", "sap")
+    pair.refused(second, NOT_PERMITTED)
+    # Also after it was retired.
+    pair.run("rollback", "sap", "--reason", "T-2")
+    assert pair.told() == second and pair.works(second)
+    pair.run("retire", "sap")
+    pair.run("retire", "sap", "--now")
+    done = pair.run("rollback", "sap", "--reason", "T-3", expect=6)
+    assert "no password before" in done.out
+    assert pair.works(second)
+
+
+def test_an_existing_login_role_becomes_the_owner(new_site):
+    site = new_site()
+    made = Pair(site)
+    made.configure()
+    old = ("sap", FIRST_PASSWORD)
+    site.server.sql("alter role sap set statement_timeout = '7s'")
+    made.run("role", "pair", "sap")
+    with made.login(old) as c:
+        c.execute("create table theirs (n int)") \
+            if site.server.sql("select 1")[0][0] != 1 else None
+    read, write = os.pipe()
+    os.write(write, FIRST_PASSWORD.encode())
+    os.close(write)
+    done = site.run("import", "sap", "--password-fd", str(read), fds=(read,))
+    os.close(read)
+    assert done.exit == 0, done.text
+    assert made.told() == old
+    made.run("rotate", "sap")
+    new = made.told()
+    assert new[0] == "sap_a" and made.works(new)
+    with made.login(new) as c:
+        assert c.execute("show statement_timeout").fetchone() == ("7s",)
+    with made.login(old):
+        pass
+    made.run("rotate", "sap", expect=19)
+    made.run("retire", "sap")
+    made.refused(old, NOT_PERMITTED)
+    made.run("rotate", "sap")
+    assert made.told()[0] == "sap_b" and made.works(made.told())
+    assert made.works(new)
+
+
+def test_print_shows_the_statements_and_makes_nothing(new_site):
+    site = new_site()
+    made = Pair(site)
+    made.configure()
+    done = made.run("role", "pair", "sap", "--print")
+    assert done.out.startswith("BEGIN;\n") and done.out.endswith("COMMIT;\n")
+    assert "CREATE ROLE sap_a NOLOGIN" in done.out
+    assert site.server.sql("select count(*) from pg_roles where rolname like "
+                           "'sap\\_%%'") == [(0,)]
+    made.run("role", "pair", "sap")
+    assert made.run("role", "pair", "sap", "--print").out == ""
