@@ -9,6 +9,8 @@ tests_simulation_simulate_SOURCES = \
 	tests/simulation/simulate_login.c \
 	tests/simulation/simulate_others.c \
 	tests/simulation/simulate_outcome.c \
+	tests/simulation/simulate_pair.c \
+	tests/simulation/simulate_pair_sweep.c \
 	tests/simulation/simulate_plan.c \
 	tests/simulation/simulate_rows.c \
 	tests/simulation/simulate_run.c \
@@ -18,6 +20,7 @@ tests_simulation_simulate_SOURCES = \
 	tests/simulation/world.c tests/simulation/world.h \
 	tests/simulation/world_internal.h \
 	tests/simulation/world_ledger.c \
+	tests/simulation/world_pair.c \
 	tests/simulation/world_store.c \
 	tests/simulation/world_cluster.c
 tests_simulation_simulate_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -18,7 +18,8 @@
 
 /* Cheap ones first: a mutant is to be caught soon. */
 static const struct simulate_group *const groups[] = {
-	&simulate_outcome, &simulate_live,  &simulate_login, &simulate_others,
+	&simulate_outcome, &simulate_live,  &simulate_login,
+	&simulate_others,  &simulate_pair,  &simulate_pair_sweep,
 	&simulate_sweep,   &simulate_storm, &simulate_rows,
 };
 
@@ -38,9 +39,12 @@ static size_t collect_tests(void)
 
 int main(void)
 {
+	const char *only = getenv("KEYTURN_SIMULATE_ONLY"); /* a glob */
 	size_t n = collect_tests();
 	int failed = 0;
 
+	if (only)
+		cmocka_set_test_filter(only);
 	/* tests/mutations/simulate wants to know whether, not how often. */
 	if (getenv("KEYTURN_SIMULATE_STOP"))
 		for (size_t i = 0; i < n && failed == 0; i++)

@@ -18,7 +18,7 @@ const char *row_text(const struct engine_row *row);
 
 /* ---- simulate_plan.c ---- */
 
-#define ACTS 23
+#define ACTS 29
 extern const char *const act_names[ACTS];
 
 struct fault {
@@ -62,10 +62,20 @@ struct order {
 	const char *name;
 	enum engine_mode mode;
 	bool fresh, emergency;
+	bool at_once; /* RETIRE: without waiting, and sessions end */
 };
 
 #define ORDERS 5
 extern const struct order orders[ORDERS];
+
+/* Only of a pair; its other ones are the first PAIR_SHARED of the above. */
+#define PAIR_SHARED 4
+#define PAIR_ORDERS 3
+extern const struct order pair_orders[PAIR_ORDERS];
+
+#define RETIRE	   (&pair_orders[0])
+#define RETIRE_NOW (&pair_orders[1])
+#define ROLLBACK   (&pair_orders[2])
 
 #define ROTATE	  (&orders[0])
 #define DUE	  (&orders[1])
@@ -81,6 +91,9 @@ struct before {
 	int64_t clock;
 	bool by_hand;
 	bool astray; /* the marker did not name what logs in */
+	bool settled;
+	char previous[RANDOM_UUID_SIZE]; /* of a pair */
+	unsigned others; /* of a pair: who may log in beside the active one */
 };
 
 enum landing { LAND_FIRST, LAND_LATER, LAND_NEVER, LANDINGS };
@@ -88,6 +101,8 @@ enum landing { LAND_FIRST, LAND_LATER, LAND_NEVER, LANDINGS };
 /* Restores, changes by hand and rollbacks so far. */
 unsigned count_history(const struct world *w);
 struct before remember_before(const struct world *w);
+/* A job for world_runner(). */
+struct runner_job order_job(const struct order *o, const struct secret *given);
 /* The caller's. */
 struct secret *copy_password(const char *password);
 /* A run from here to its end.  `alone`: nobody else acted meanwhile, so that
@@ -121,9 +136,33 @@ enum scene {
 	SCENE_BY_HAND,	   /* somebody changed the password */
 	SCENE_RENAMED,	   /* the role was called otherwise */
 	SCENE_ROLLED_BACK, /* the store is two rotations back */
-	SCENES
+	SCENES,
+
+	/* Of a pair. */
+	SCENE_PAIR_NEW = SCENES, /* keyturn never had to do with it */
+	SCENE_PAIR_ADOPTED,	 /* the owner was a role that is managed */
+	SCENE_PAIR_FIRST,    /* ... and may log in beside the first member */
+	SCENE_PAIR_ROTATED,  /* both members may log in */
+	SCENE_PAIR_RETIRED,  /* the old one may not, its password is kept */
+	SCENE_PAIR_CLEARED,  /* ... and is not */
+	SCENE_PAIR_REVERTED, /* a rotation was rolled back */
+	SCENE_PAIR_STAGED,   /* a run died after it staged, ... */
+	SCENE_PAIR_APPLIED,
+	SCENE_PAIR_WITHDREW,
+	SCENE_PAIR_TOMBSTONED,
+	SCENE_PAIR_CLEARING,
+	SCENE_PAIR_REVERTING,
+	SCENE_PAIR_UNROTATED, /* the database is where it was before that */
+	SCENE_PAIR_UNRETIRED,
+	SCENE_PAIR_UNCLEARED,
+	SCENE_PAIR_UNREVERTED,
+	SCENE_PAIR_UNMARKED, /* the marker is missing */
+	SCENE_PAIR_BY_HAND,  /* somebody changed the active one's password */
+	PAIR_SCENES
 };
 
+/* The nth order that is tried in a scene; NULL: there are no more. */
+const struct order *order_in(enum scene scene, size_t n);
 void rotate_twice(struct world *w);
 void new_to_keyturn(struct world *w);
 /* A world in that scene; the caller's. */
@@ -137,6 +176,20 @@ unsigned play_plan(enum scene scene, const struct order *o,
 		   const struct plan *plan, enum landing landing, bool readable,
 		   struct plan *ret_seen);
 
+/* ---- simulate_sweep.c ---- */
+
+/* Each act of one run fails, once, often enough to be retried, always. */
+void fail_acts(enum scene scene, const struct order *o);
+/* After an open outcome, or a change behind our back, an act that fails until
+ * the run gives up. */
+void fail_after(enum scene scene, const struct order *o, const char *first,
+		enum fate fate);
+/* Rotator 0 stands still after k steps while rotator 1 runs and meets a fate;
+ * returns false when rotator 0 had ended before. */
+bool survive_pause(enum scene scene, const struct order *o, unsigned k,
+		   const struct order *other, struct plan *p,
+		   enum landing landing);
+
 /* ---- the tests, by subject ---- */
 
 struct simulate_group {
@@ -145,7 +198,7 @@ struct simulate_group {
 };
 
 extern const struct simulate_group simulate_outcome, simulate_live,
-	simulate_login, simulate_others, simulate_sweep, simulate_storm,
-	simulate_rows;
+	simulate_login, simulate_others, simulate_pair, simulate_pair_sweep,
+	simulate_sweep, simulate_storm, simulate_rows;
 
 #endif

@@ -12,10 +12,11 @@
 #include "simulate.h"
 
 const char *const act_names[ACTS] = {
-	"role",	 "intent",   "canary",	"open",	    "preflight", "claim",
-	"look",	 "describe", "fetch",	"stage",    "apply",	 "adopt",
-	"prove", "control",  "inspect", "evidence", "promote",	 "retire",
-	"try",	 "sink",     "freeze",	"close",    "login",
+	"role",	    "intent",	"canary",  "open",     "preflight", "claim",
+	"look",	    "describe", "fetch",   "stage",    "apply",	    "adopt",
+	"prove",    "control",	"inspect", "evidence", "promote",   "retire",
+	"try",	    "sink",	"freeze",  "close",    "login",	    "peek",
+	"withdraw", "nologin",	"evict",   "clear",    "revert",
 };
 
 static void record_act(struct plan *p, const char *act)

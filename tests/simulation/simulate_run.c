@@ -17,12 +17,28 @@ char plan_text[400] = "";
 struct simulated simulated;
 
 const struct order orders[ORDERS] = {
-	{ "rotate", ENGINE_MODE_ROTATE, true, false },
-	{ "rotate when due", ENGINE_MODE_ROTATE, false, false },
-	{ "rotate in an emergency", ENGINE_MODE_ROTATE, true, true },
-	{ "recover", ENGINE_MODE_RECOVER, false, false },
-	{ "import", ENGINE_MODE_IMPORT, false, false },
+	{ "rotate", ENGINE_MODE_ROTATE, true, false, false },
+	{ "rotate when due", ENGINE_MODE_ROTATE, false, false, false },
+	{ "rotate in an emergency", ENGINE_MODE_ROTATE, true, true, false },
+	{ "recover", ENGINE_MODE_RECOVER, false, false, false },
+	{ "import", ENGINE_MODE_IMPORT, false, false, false },
 };
+
+const struct order pair_orders[PAIR_ORDERS] = {
+	{ "retire", ENGINE_MODE_RETIRE, false, false, false },
+	{ "retire at once", ENGINE_MODE_RETIRE, false, false, true },
+	{ "roll back", ENGINE_MODE_ROLLBACK, false, false, false },
+};
+
+struct runner_job order_job(const struct order *o, const struct secret *given)
+{
+	return (struct runner_job){ .mode = o->mode,
+				    .fresh = o->fresh,
+				    .emergency = o->emergency,
+				    .at_once = o->at_once,
+				    .end_sessions = o->at_once,
+				    .password = given };
+}
 
 unsigned count_history(const struct world *w)
 {
@@ -35,10 +51,13 @@ struct before remember_before(const struct world *w)
 			    .wrong_logins = w->wrong_logins - w->lies,
 			    .rollbacks = w->rollbacks,
 			    .clock = w->clock,
+			    .others = world_others(w),
 			    .by_hand = w->db.by_hand,
-			    .astray = !world_truthful(w) };
+			    .astray = !world_truthful(w),
+			    .settled = world_settled(w) };
 
-	memcpy(b.password, w->db.password, sizeof(b.password));
+	memcpy(b.password, world_password(w), sizeof(b.password));
+	memcpy(b.previous, w->db.previous, sizeof(b.previous));
 	return b;
 }
 
@@ -54,7 +73,7 @@ static bool forwarded(const struct world *w)
 	if (!w->forwards && !w->none)
 		return false;
 	return world_settled(w) ||
-	       (v && strcmp(v->password, w->db.password) == 0);
+	       (v && strcmp(v->password, world_password(w)) == 0);
 }
 
 /* A service has a password that its marker does not name, and the store forgot
@@ -66,19 +85,24 @@ static bool forgotten(const struct world *w)
 }
 
 /* What states.def promises of a death in a row's target state. */
-static void check_died(const struct world *w, const struct before *b)
+static void check_died(const struct world *w, const struct order *o,
+		       const struct before *b)
 {
 	const char *pending = world_label(w, STORE_LABEL_PENDING);
 	const char *current = world_label(w, STORE_LABEL_CURRENT);
 
 	switch (last_row->died) {
 	case ENGINE_DIED_RESTARTS:
-		if (strcmp(w->db.password, b->password) != 0 && !forwarded(w))
+		if (strcmp(world_password(w), b->password) != 0 &&
+		    !forwarded(w))
 			fail_plan("%s: RESTARTS, but another password is live",
 				  row_text(last_row));
 		break;
 	case ENGINE_DIED_FINISHES:
-		/* An import's version and CURRENT may be one password. */
+		/* An import's version and CURRENT may be one password; what
+		 * was gone back to was CURRENT once. */
+		if (o->mode == ENGINE_MODE_ROLLBACK)
+			break;
 		if (w->none ? !forwarded(w) :
 			      strcmp(w->db.live, pending) != 0 &&
 				      strcmp(w->db.live, current) != 0)
@@ -107,12 +131,30 @@ static void check_rotated(const struct world *w, const struct order *o,
 		fail_plan("the run ends well, but CURRENT is an old one");
 }
 
+/* Whose password was to end, has none that logs in; what was gone back to is
+ * CURRENT.  But for who was left over by an emergency, which leaves three. */
+static void check_pair(const struct world *w, const struct order *o,
+		       const struct before *b, const struct runner_result *ret)
+{
+	if (count_history(w) != b->history)
+		return;
+	if (o->mode == ENGINE_MODE_RETIRE && b->others < 2 &&
+	    world_others(w) > 0)
+		fail_plan("retired, but the other member may log in");
+	if (ret->refuted && w->db.previous[0])
+		fail_plan("refuted, but the version before is kept");
+	if (o->mode == ENGINE_MODE_ROLLBACK && b->settled &&
+	    strcmp(w->db.live, b->previous) != 0)
+		fail_plan("rolled back, but not to the version before");
+}
+
 /* A status is a promise, too. */
 static void check_status(const struct world *w, const struct order *o,
 			 const struct before *b, enum status s)
 {
 	switch (s) {
 	case STATUS_OK:
+	case STATUS_DEFERRED:
 		if (!world_settled(w) && !forgotten(w) &&
 		    !(o->mode == ENGINE_MODE_RECOVER &&
 		      (b->by_hand || !world_managed(w))))
@@ -128,7 +170,8 @@ static void check_status(const struct world *w, const struct order *o,
 	default: /* nothing was changed, and nothing will be */
 		if (overtaken)
 			break;
-		if (strcmp(w->db.password, b->password) != 0 && !forwarded(w))
+		if (strcmp(world_password(w), b->password) != 0 &&
+		    !forwarded(w))
 			fail_plan("%s, but another password is live",
 				  status_name(s));
 		if (world_may_land(w))
@@ -169,28 +212,31 @@ enum status finish_run(struct world *w, int i, const struct order *o,
 	runner_free(r);
 	/* What a sink lacks changes nothing in store and cluster. */
 	s = result.status == STATUS_UNDELIVERED ? STATUS_OK : result.status;
+	if (s == STATUS_OK && result.deferred)
+		s = STATUS_DEFERRED;
 	simulated.runs++;
 	simulated.crashes += w->dead[i];
 	if (w->violation[0])
 		fail_plan("%s", w->violation);
+	if (alone)
+		world_rest(w);
 	if (alone && !w->dead[i])
 		check_rotated(w, o, b, s);
+	if (alone && !w->dead[i] && w->pair && s == STATUS_OK)
+		check_pair(w, o, b, &result);
 	if (alone && count_history(w) == b->history) {
 		if (!w->dead[i])
 			check_status(w, o, b, s);
 		else if (last_row)
-			check_died(w, b);
+			check_died(w, o, b);
 	}
 	return w->dead[i] ? STATUS_UNKNOWN : result.status;
 }
 
 enum status run_order(struct world *w, int i, const struct order *o)
 {
-	struct secret *given = copy_password(w->db.password);
-	struct runner_job job = { .mode = o->mode,
-				  .fresh = o->fresh,
-				  .emergency = o->emergency,
-				  .password = given };
+	struct secret *given = copy_password(world_password(w));
+	struct runner_job job = order_job(o, given);
 	struct before b = remember_before(w);
 	enum status s;
 
@@ -226,6 +272,42 @@ static void check_recovered(const struct world *w, enum landing landing,
 		fail_plan("recovered, but a PENDING is left");
 }
 
+/* The end of every password but CURRENT's; the marker must be in order. */
+static void must_retire(struct world *w, const struct order *o)
+{
+	enum status s = STATUS_OK;
+
+	for (int i = 0; i <= WORLD_ROLES && world_others(w) > 0; i++) {
+		s = run_order(w, 1, o);
+		/* What a person did is seen before the old one ends. */
+		if (s == STATUS_REFUSED && w->db.by_hand)
+			s = run_order(w, 1, EMERGENCY);
+		if (s != STATUS_OK)
+			fail_plan("%s ends with %s", o->name, status_name(s));
+	}
+	if (world_others(w) > 0)
+		fail_plan("retired, but the other member may log in");
+}
+
+/* What was restored waits until the other member is retired. */
+static enum status recover_pair(struct world *w, enum status s)
+{
+	if (s == STATUS_DEFERRED)
+		must_retire(w, RETIRE);
+	return run_order(w, 1, RECOVER);
+}
+
+/* Then what is kept for a rollback goes, too. */
+static void must_clear(struct world *w)
+{
+	enum status s;
+
+	must_retire(w, RETIRE);
+	s = run_order(w, 1, RETIRE_NOW);
+	if (s != STATUS_OK || w->db.previous[0] || !world_settled(w))
+		fail_plan("clearing ends with %s", status_name(s));
+}
+
 /* After any fault: recover by another process, then a clean rotation. */
 void must_converge(struct world *w, enum landing landing)
 {
@@ -246,10 +328,12 @@ void must_converge(struct world *w, enum landing landing)
 	by_hand = w->db.by_hand && !(w->readable && w->db.foreign);
 	/* A zombie's late claim may fence one run, no more. */
 	for (int i = 0; i < 2 && s != STATUS_OK; i++)
-		s = run_order(w, 1, RECOVER);
+		s = w->pair ? recover_pair(w, s) : run_order(w, 1, RECOVER);
 	if (s != STATUS_OK)
 		fail_plan("recover ends with %s", status_name(s));
 	check_recovered(w, landing, by_hand);
+	if (w->pair && world_managed(w))
+		must_retire(w, RETIRE);
 	s = run_order(w, 1, ROTATE);
 	/* What a person did, or a store forgot, and only a login can tell. */
 	if (s == STATUS_REFUSED && (w->db.by_hand || forgotten(w)))
@@ -259,6 +343,8 @@ void must_converge(struct world *w, enum landing landing)
 	if (*world_label(w, STORE_LABEL_PENDING))
 		fail_plan("rotated, but a PENDING is left");
 	if (strcmp(w->sink_version, w->db.live) != 0 ||
-	    strcmp(w->sink_password, w->db.password) != 0)
+	    strcmp(w->sink_password, world_password(w)) != 0)
 		fail_plan("rotated, but the sink is not in step");
+	if (w->pair)
+		must_clear(w);
 }

@@ -12,7 +12,7 @@
 
 #include "simulate.h"
 
-static const char *const scene_names[SCENES] = {
+static const char *const scene_names[PAIR_SCENES] = {
 	"managed",
 	"forwarding service",
 	"forwarded",
@@ -30,15 +30,49 @@ static const char *const scene_names[SCENES] = {
 	"changed by hand",
 	"renamed",
 	"rolled back",
+	"new pair",
+	"adopted pair",
+	"pair rotated first",
+	"pair rotated",
+	"pair retired",
+	"pair cleared",
+	"pair reverted",
+	"pair staged",
+	"pair applied",
+	"pair withdrew",
+	"pair tombstoned",
+	"pair being cleared",
+	"pair being reverted",
+	"pair before its rotation",
+	"pair before it was retired",
+	"pair before it was cleared",
+	"pair before it was reverted",
+	"unmarked pair",
+	"pair changed by hand",
 };
 
-static void die_at(struct world *w, const char *act)
+const struct order *order_in(enum scene scene, size_t n)
+{
+	if (scene < SCENES)
+		return n < ORDERS ? &orders[n] : NULL;
+	if (n < PAIR_ORDERS)
+		return &pair_orders[n];
+	n -= PAIR_ORDERS;
+	return n < PAIR_SHARED ? &orders[n] : NULL;
+}
+
+static void die_in(struct world *w, const struct order *o, const char *act)
 {
 	struct plan p = one_fault(act, FATE_CRASH_AFTER, 1);
 
 	put_under(w, &p);
-	run_order(w, 0, ROTATE);
+	run_order(w, 0, o);
 	w->fate = NULL;
+}
+
+static void die_at(struct world *w, const char *act)
+{
+	die_in(w, ROTATE, act);
 }
 
 /* A run dies, and the service has its password while the marker has not. */
@@ -66,12 +100,95 @@ void new_to_keyturn(struct world *w)
 	world_by_hand(w);
 }
 
+static void must_end_well(struct world *w, const struct order *o)
+{
+	enum status s = run_order(w, 0, o);
+
+	if (s != STATUS_OK)
+		fail_plan("%s ends with %s", o->name, status_name(s));
+}
+
+/* Nobody may log in, and nothing is stored. */
+static void new_pair(struct world *w)
+{
+	memset(w->db.role, 0, sizeof(w->db.role)); /* not secret */
+	w->db.live[0] = '\0';
+	w->store.n = 0;
+	w->store_before = w->store;
+	w->have_role = false;
+	world_store_backup(w);
+}
+
+/* Both members may log in.  A step is made beforehand or by who dies in it; the
+ * backup of the database is from before it. */
+static void prepare_rotated(struct world *w, enum scene scene)
+{
+	bool whole = scene <= SCENE_PAIR_REVERTED ||
+		     scene >= SCENE_PAIR_UNROTATED;
+
+	must_end_well(w, ROTATE);
+	must_end_well(w, RETIRE);
+	world_backup(w);
+	if (scene == SCENE_PAIR_STAGED || scene == SCENE_PAIR_APPLIED) {
+		die_at(w, scene == SCENE_PAIR_STAGED ? "stage" : "apply");
+		return;
+	}
+	must_end_well(w, ROTATE);
+	if (scene == SCENE_PAIR_ROTATED || scene == SCENE_PAIR_UNROTATED)
+		return;
+	world_backup(w);
+	if (scene == SCENE_PAIR_REVERTED || scene == SCENE_PAIR_UNREVERTED)
+		must_end_well(w, ROLLBACK);
+	else if (scene == SCENE_PAIR_REVERTING)
+		die_in(w, ROLLBACK, "revert");
+	else if (scene == SCENE_PAIR_WITHDREW)
+		die_in(w, RETIRE, "withdraw");
+	else if (scene == SCENE_PAIR_TOMBSTONED)
+		die_in(w, RETIRE, "nologin");
+	else if (scene < SCENE_PAIR_UNMARKED)
+		must_end_well(w, RETIRE);
+	if (scene != SCENE_PAIR_CLEARED && scene != SCENE_PAIR_CLEARING &&
+	    scene != SCENE_PAIR_UNCLEARED)
+		return;
+	world_backup(w);
+	if (whole)
+		must_end_well(w, RETIRE_NOW);
+	else
+		die_in(w, RETIRE_NOW, "clear");
+}
+
+static void prepare_pair(struct world *w, enum scene scene)
+{
+	world_pair(w);
+	if (scene == SCENE_PAIR_NEW)
+		new_pair(w);
+	else if (scene == SCENE_PAIR_FIRST)
+		must_end_well(w, ROTATE);
+	else if (scene != SCENE_PAIR_ADOPTED) {
+		must_end_well(w, ROTATE);
+		must_end_well(w, RETIRE);
+		prepare_rotated(w, scene);
+	}
+	if (scene >= SCENE_PAIR_UNROTATED && scene <= SCENE_PAIR_UNREVERTED)
+		world_restore(w);
+	if (scene == SCENE_PAIR_UNMARKED)
+		w->db.live[0] = w->db.previous[0] = '\0';
+	if (scene == SCENE_PAIR_BY_HAND)
+		world_by_hand(w);
+	if (scene == SCENE_PAIR_NEW || scene >= SCENE_PAIR_UNMARKED)
+		world_backup(w);
+}
+
 void prepare_scene(struct world *w, enum scene scene, bool readable)
 {
 	snprintf(plan_text, sizeof(plan_text), "preparing %s",
 		 scene_names[scene]);
 	world_make(w, 42 + scene);
 	w->readable = readable;
+	if (scene >= SCENES) {
+		prepare_pair(w, scene);
+		return;
+	}
 	if (scene >= SCENE_DOUBTED && scene <= SCENE_DOUBTED_NEW)
 		world_forwards(w);
 	if (scene == SCENE_DOUBTED_NEW) {

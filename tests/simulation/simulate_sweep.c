@@ -121,7 +121,7 @@ static void find_occurring(enum scene scene, const struct order *o,
 		ret_occurs[a] = seen[0].occurred[a] || seen[1].occurred[a];
 }
 
-static void fail_acts(enum scene scene, const struct order *o)
+void fail_acts(enum scene scene, const struct order *o)
 {
 	struct plan none = { .n = 0 };
 	bool occurs[ACTS];
@@ -140,10 +140,8 @@ static void every_act_may_fail_for_as_long_as_it_likes(void **state)
 			fail_acts((enum scene)scene, &orders[o]);
 }
 
-/* After an open outcome, or a change behind our back, an act that fails until
- * the run gives up. */
-static void fail_after(enum scene scene, const struct order *o,
-		       const char *first, enum fate fate)
+void fail_after(enum scene scene, const struct order *o, const char *first,
+		enum fate fate)
 {
 	struct plan p = one_fault(first, fate, 1);
 	bool occurs[ACTS];
@@ -179,24 +177,20 @@ static void an_open_outcome_survives_whatever_fails_next(void **state)
 						   fates[f]);
 }
 
-/* Rotator 0 stands still after k steps while rotator 1 runs and meets a fate;
- * returns false when rotator 0 had ended before. */
-static bool survive_pause(enum scene scene, const struct order *o, unsigned k,
-			  const struct order *other, struct plan *p,
-			  enum landing landing)
+bool survive_pause(enum scene scene, const struct order *o, unsigned k,
+		   const struct order *other, struct plan *p,
+		   enum landing landing)
 {
 	static struct world w;
 	struct secret *given;
-	struct runner_job job = { .mode = o->mode,
-				  .fresh = o->fresh,
-				  .emergency = o->emergency };
+	struct runner_job job = order_job(o, NULL);
 	struct before b;
 	struct runner *r;
 	bool more = true;
 
 	prepare_scene(&w, scene, k % 2);
 	name_plan(scene, other, p, landing, k % 2);
-	given = copy_password(w.db.password);
+	given = copy_password(world_password(&w));
 	job.password = given;
 	b = remember_before(&w);
 	r = world_runner(&w, 0, &job);

@@ -73,8 +73,8 @@ struct world_version *world_find(const struct world *w, const char *id)
 	return NULL;
 }
 
-static const struct world_version *labelled(const struct world *w,
-					    enum store_label label)
+const struct world_version *world_labelled(const struct world *w,
+					   enum store_label label)
 {
 	for (size_t i = 0; i < w->store.n; i++)
 		if (w->store.v[i].label == label)
@@ -84,21 +84,21 @@ static const struct world_version *labelled(const struct world *w,
 
 const char *world_label(const struct world *w, enum store_label label)
 {
-	const struct world_version *v = labelled(w, label);
+	const struct world_version *v = world_labelled(w, label);
 
 	return v ? v->id : "";
 }
 
 int64_t world_current_since(const struct world *w)
 {
-	const struct world_version *v = labelled(w, STORE_LABEL_CURRENT);
+	const struct world_version *v = world_labelled(w, STORE_LABEL_CURRENT);
 
 	return v ? v->created_us : 0;
 }
 
 /* ---- the checks ---- */
 
-static bool ever_live(const struct world *w, const char *id)
+bool world_ever_live(const struct world *w, const char *id)
 {
 	for (unsigned i = 0; i < w->n_live && i < WORLD_LIVES; i++)
 		if (strcmp(w->ever_live[i], id) == 0)
@@ -114,9 +114,14 @@ void world_was_live(struct world *w, const char *id)
 
 void world_check(struct world *w, const char *after)
 {
-	const struct world_version *current = labelled(w, STORE_LABEL_CURRENT);
+	const struct world_version *current =
+		world_labelled(w, STORE_LABEL_CURRENT);
 	bool known = w->db.by_hand || w->rollbacks > 0;
 
+	if (w->pair) {
+		world_pair_check(w, after);
+		return;
+	}
 	/* INV1: whatever logs in is in the store under a known label; but for
 	 * what a person set, and after the store forgot. */
 	for (size_t i = 0; i < w->store.n && !known; i++)
@@ -125,7 +130,7 @@ void world_check(struct world *w, const char *after)
 		world_violate(w, "INV1: the live password is not in the store",
 			      after);
 	/* INV4: CURRENT never names a password that never was live. */
-	if (!current || ever_live(w, current->id))
+	if (!current || world_ever_live(w, current->id))
 		return;
 	if (strcmp(current->password, w->db.password) == 0)
 		world_was_live(w, current->id);
@@ -133,10 +138,18 @@ void world_check(struct world *w, const char *after)
 		world_violate(w, "INV4: CURRENT was never live", after);
 }
 
+const char *world_password(const struct world *w)
+{
+	return w->pair ? w->db.role[w->db.active].password : w->db.password;
+}
+
 bool world_settled(const struct world *w)
 {
-	const struct world_version *current = labelled(w, STORE_LABEL_CURRENT);
+	const struct world_version *current =
+		world_labelled(w, STORE_LABEL_CURRENT);
 
+	if (w->pair)
+		return world_pair_settled(w);
 	return current && strcmp(current->password, w->db.password) == 0 &&
 	       (w->none || strcmp(current->id, w->db.live) == 0);
 }
@@ -145,12 +158,12 @@ bool world_truthful(const struct world *w)
 {
 	const struct world_version *v = world_find(w, w->db.live);
 
-	return v && strcmp(v->password, w->db.password) == 0;
+	return v && strcmp(v->password, world_password(w)) == 0;
 }
 
 bool world_managed(const struct world *w)
 {
-	return w->db.live[0] || labelled(w, STORE_LABEL_CURRENT);
+	return w->db.live[0] || world_labelled(w, STORE_LABEL_CURRENT);
 }
 
 /* ---- what happens ---- */
@@ -167,7 +180,7 @@ static void usurp(struct world *w, const char *act)
 	struct flight f = { .op = WORLD_CLAIM };
 
 	if (strcmp(act, "stage") == 0 || strcmp(act, "promote") == 0 ||
-	    strcmp(act, "retire") == 0) {
+	    strcmp(act, "retire") == 0 || strcmp(act, "withdraw") == 0) {
 		w->store.revision++;
 		return;
 	}
@@ -226,7 +239,8 @@ bool world_may_land(const struct world *w)
 	for (int i = 0; i < WORLD_FLIGHTS; i++) {
 		const struct flight *f = &w->flights[i];
 
-		if (f->used && f->op == WORLD_APPLY && f->sets_password &&
+		if (f->used && f->op == WORLD_APPLY &&
+		    (f->sets_password || f->kind == CLUSTER_CHANGE_REVERT) &&
 		    strcmp(f->claim, w->db.claim) == 0)
 			return true;
 	}
@@ -239,7 +253,7 @@ static void land(struct world *w, const struct flight *f)
 		world_db_claim(w, f);
 		w->session_of_claim = 0; /* its client is long gone */
 	} else if (f->op == WORLD_APPLY) {
-		world_db_apply(w, f);
+		(w->pair ? world_pair_apply : world_db_apply)(w, f);
 	} else {
 		world_store_write(w, f);
 	}
@@ -266,6 +280,7 @@ void world_restore(struct world *w)
 {
 	w->db = w->db_backup;
 	w->restores++;
+	w->hurt = true;
 	/* No session and no transaction outlives a restore. */
 	if (w->mutation != WORLD_NO_SESSION_BINDING_NO_RETIRE) {
 		w->dead_below = w->next_session;
@@ -289,10 +304,16 @@ void world_store_rollback(struct world *w)
 	w->store = w->store_backup;
 	w->store.revision = revision;
 	w->rollbacks++;
+	w->hurt = true;
 }
 
 void world_by_hand(struct world *w)
 {
+	w->hurt = true;
+	if (w->pair) {
+		world_pair_by_hand(w);
+		return;
+	}
 	snprintf(w->db.password, sizeof(w->db.password), "by hand %u",
 		 ++w->foreigns);
 	w->db.by_hand = true;
@@ -347,6 +368,7 @@ void world_make(struct world *w, uint64_t seed)
 	if (random_uuid(&w->random, first->id) != STATUS_OK)
 		abort();
 	snprintf(first->password, sizeof(first->password), "first-password");
+	snprintf(first->login, sizeof(first->login), "partner");
 	first->label = STORE_LABEL_CURRENT;
 	memcpy(w->db.password, first->password, sizeof(w->db.password));
 	memcpy(w->db.live, first->id, sizeof(w->db.live));
@@ -389,6 +411,9 @@ struct runner *world_runner(struct world *w, int i, struct runner_job *job)
 	job->refusal_wait_us = 2 * w->lag_us;
 	job->reason = "";
 	job->takeover = job->mode == ENGINE_MODE_RECOVER;
+	job->pair = w->pair ? &w->members : NULL;
+	job->tombstone_us = 3600 * NOW_SECOND;
+	w->by_command[i] = job->emergency;
 	w->dead[i] = false;
 	w->acting = i;
 	if (runner_new(w->env, job, &r) != STATUS_OK)

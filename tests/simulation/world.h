@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * A deterministic world for the shipped engine and runner: one role, one
- * database with in-flight transactions, one store with in-flight writes, one
+ * A deterministic world for the shipped engine and runner: one role (or a pair
+ * and its owner, world_pair.c), one database with in-flight transactions, one store with in-flight writes, one
  * ledger, one sink, one clock, and several rotators.  Every act of a rotator
  * passes through world_fate(), where a test decides what becomes of it; after
  * each, the invariants of rotation-safety.md section 3.3 are checked.
@@ -51,19 +51,44 @@ enum world_mutation {
 	WORLD_PENDING_DROPPED,
 	WORLD_NO_SESSION_BINDING_NO_RETIRE,
 	WORLD_SHORT_RING,
-	WORLD_MUTATIONS
+	WORLD_MUTATIONS,
+	/* Of a pair: what has no fence, and a store that takes late writes after
+	 * PREVIOUS was withdrawn. */
+	WORLD_PAIR_NO_APPLY_CAS = WORLD_MUTATIONS,
+	WORLD_PAIR_NO_REVERT_CAS,
+	WORLD_PAIR_NO_NOLOGIN_CAS,
+	WORLD_PAIR_NO_CLEAR_CAS,
+	WORLD_PAIR_NO_WITHDRAWAL,
+	WORLD_PAIR_MUTATIONS
 };
 
 struct world_version {
 	char id[RANDOM_UUID_SIZE];
 	char password[WORLD_PASSWORD];
+	char login[CLUSTER_NAME_SIZE]; /* whose it is */
 	enum store_label label;
 	int64_t created_us;
 	bool lived; /* it was CURRENT */
 };
 
+/* The members of a pair, then their owner. */
+#define WORLD_ROLES (CLUSTER_MEMBERS + 1)
+#define WORLD_OWNER CLUSTER_MEMBERS
+extern const char *const world_names[WORLD_ROLES];
+
+struct world_role {
+	char password[WORLD_PASSWORD]; /* "": none */
+	bool can_login;
+	bool by_hand; /* the password is a person's, the store has it not */
+};
+
 struct world_db {
-	char password[WORLD_PASSWORD];
+	char password[WORLD_PASSWORD]; /* not of a pair */
+	/* Of a pair: the roles, and what the marker has of it beside `live`. */
+	struct world_role role[WORLD_ROLES];
+	int active; /* whose the live version is */
+	char previous[RANDOM_UUID_SIZE];
+	int64_t retired_us;
 	char live[RANDOM_UUID_SIZE]; /* the marker's, "" when it is missing */
 	char claim[RANDOM_UUID_SIZE];
 	int64_t epoch;
@@ -100,6 +125,12 @@ struct flight {
 	char version[RANDOM_UUID_SIZE];
 	char password[WORLD_PASSWORD];
 	bool sets_password; /* an apply that adopts does not */
+	/* Of a pair: what an apply does, and to whom; and whose the version is
+	 * that is staged. */
+	enum cluster_change_kind kind;
+	int member;
+	char login[CLUSTER_NAME_SIZE];
+	bool by_command; /* an emergency's: it may replace what is in use */
 };
 
 struct world;
@@ -111,6 +142,7 @@ struct world {
 	world_fate_fn *fate;
 	void *fate_arg;
 	bool readable;	/* the admin may read pg_authid */
+	bool pair;	/* two login roles in turn */
 	bool trust;	/* the server lets everybody in */
 	bool reject;	/* the server rejects passwords */
 	bool shut;	/* pg_hba.conf has no line for the role from here */
@@ -120,6 +152,9 @@ struct world {
 	bool polite;	/* the claim of a living session is waited for */
 	int64_t lag_us; /* how long a proxy remembers the password before */
 	unsigned random_from, random_until; /* these draws fail; 0: none */
+	struct {
+		unsigned sessions, prepared, senders;
+	} use[WORLD_ROLES]; /* of a pair: how each is used */
 
 	/* database and store */
 	struct world_db db, db_backup;
@@ -128,10 +163,12 @@ struct world {
 	int next_session;
 	int dead_below;	      /* sessions up to this were killed by a restore */
 	int session_of_claim; /* 0: gone */
+	bool withdrawn; /* the last write of the store withdrew PREVIOUS */
 
 	/* rotators, clock, randomness */
 	bool dead[WORLD_ROTATORS];
-	int acting; /* which rotator performs now */
+	int acting;			 /* which rotator performs now */
+	bool by_command[WORLD_ROTATORS]; /* its run is an emergency */
 	int64_t clock;
 	uint64_t rng;
 	unsigned draws;
@@ -158,6 +195,10 @@ struct world {
 	unsigned lies;	      /* passwords that the store gave wrong */
 	unsigned stale_reads; /* of the store */
 	unsigned restores, foreigns, rollbacks;
+	unsigned nologins; /* right passwords of roles without LOGIN */
+	bool hurt; /* of a pair: nobody can keep CURRENT logging in, from a
+		      restore, a change by hand or a rollback of the store to
+		      the next quiet moment in which it does */
 	char violation[200]; /* "" while all is well */
 
 	/* interfaces */
@@ -169,6 +210,7 @@ struct world {
 	struct random random;
 	const char *way; /* of a proof's logins */
 	struct policy policy;
+	struct cluster_pair members;
 	struct runner_env *env;
 };
 
@@ -177,6 +219,19 @@ void world_forwards(struct world *w);
 
 /* Make it a cluster without an admin and without a marker. */
 void world_no_marker(struct world *w);
+
+/* Make it a pair whose owner logs in and has what CURRENT says: it was a login
+ * role before, and managed. */
+void world_pair(struct world *w);
+
+/* Nobody is at work: what a restore broke counts again once CURRENT logs in. */
+void world_rest(struct world *w);
+
+/* Of a pair: how many may log in beside the active one? */
+unsigned world_others(const struct world *w);
+
+/* The password that the books call live, "" when there is none. */
+const char *world_password(const struct world *w);
 
 /* Let it count for so long that a role was proved (control_interval). */
 void world_remembers(struct world *w, int64_t interval_us);

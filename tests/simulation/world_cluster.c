@@ -239,6 +239,14 @@ static void fill_marker(const struct world *w, const struct cluster_session *s,
 		memcpy(m->live_version, s->live, sizeof(m->live_version));
 		return;
 	}
+	if (w->pair && w->db.live[0]) {
+		if (w->db.active != WORLD_OWNER)
+			snprintf(m->active, sizeof(m->active), "%s",
+				 world_names[w->db.active]);
+		memcpy(m->previous_version, w->db.previous,
+		       sizeof(m->previous_version));
+		m->retired_us = w->db.retired_us;
+	}
 	m->foreign = w->readable && w->db.foreign;
 	m->renamed = w->db.renamed;
 	m->branched = w->db.branched;
@@ -304,16 +312,61 @@ static enum status t_inspect(struct cluster *t, struct cluster_session *s,
 	return read_marker(t, "inspect", s, ret);
 }
 
+static enum status t_peek(struct cluster *t, struct cluster_session *s,
+			  const char *role, const struct cluster_pair *pair,
+			  struct cluster_member ret[WORLD_ROLES],
+			  struct reason *why)
+{
+	struct world *w = of_cluster(t);
+	enum fate f;
+
+	(void)role, (void)pair, (void)why;
+	if (world_dead(w))
+		return STATUS_UNKNOWN;
+	f = world_fate(w, "peek");
+	if (s->id <= w->dead_below)
+		f = FATE_DOWN;
+	return on_session(w, s, "peek", world_pair_peek(w, f, ret));
+}
+
+/* What may not be ended is left. */
+static enum status t_end_sessions(struct cluster *t, struct cluster_session *s,
+				  const char *role, unsigned *ret_left,
+				  struct reason *why)
+{
+	struct world *w = of_cluster(t);
+	int i = world_role_of(role);
+	enum fate f;
+
+	(void)why;
+	if (world_dead(w))
+		return STATUS_UNKNOWN;
+	f = world_fate(w, "evict");
+	if (s->id <= w->dead_below)
+		f = FATE_DOWN;
+	if (f == FATE_GOOD || f == FATE_LOST_AFTER || f == FATE_CRASH_AFTER)
+		w->use[i].sessions = 0;
+	*ret_left = w->use[i].sessions;
+	if (f == FATE_GOOD)
+		return on_session(w, s, "evict", STATUS_OK);
+	return f == FATE_REFUSED ? STATUS_REFUSED :
+				   on_session(w, s, "evict", STATUS_UNKNOWN);
+}
+
 static enum status t_apply(struct cluster *t, struct cluster_session *s,
 			   const struct cluster_change *c, bool *ret_alone,
 			   struct reason *why)
 {
+	static const char *const acts[] = { "apply", "adopt", "revert",
+					    "nologin", "clear" };
 	struct world *w = of_cluster(t);
 	struct flight f = { .op = WORLD_APPLY,
 			    .session = s->id,
-			    .sets_password = c->password != NULL };
+			    .sets_password = c->password != NULL,
+			    .kind = c->kind,
+			    .by_command = w->by_command[w->acting] };
 	const struct secret *password = c->password;
-	const char *act;
+	const char *act = acts[c->kind];
 	enum status st;
 
 	(void)ret_alone, (void)why;
@@ -326,23 +379,41 @@ static enum status t_apply(struct cluster *t, struct cluster_session *s,
 	if (password)
 		snprintf(f.password, sizeof(f.password), "%s",
 			 secret_bytes(password));
-	act = password ? "apply" : "adopt";
-	st = on_session(w, s, act, db_act(w, act, &f, world_db_apply));
+	if (w->pair)
+		f.member = world_role_of(c->member);
+	st = on_session(w, s, act,
+			db_act(w, act, &f,
+			       w->pair ? world_pair_apply : world_db_apply));
 	if (st == STATUS_OK)
 		snprintf(s->live, sizeof(s->live), "%s", c->version);
 	return st;
 }
 
-static void log_in(struct world *w, const struct secret *password, bool control,
+/* Of a pair the password is asked for before LOGIN. */
+static const char *password_of(struct world *w, const struct cluster_who *who)
+{
+	if (w->pair) {
+		if (strcmp(who->role, world_names[WORLD_OWNER]) != 0 &&
+		    !who->owner)
+			world_violate(w, "a member is not to be its owner",
+				      "a login");
+		return w->db.role[world_role_of(who->role)].password;
+	}
+	return w->clock < w->db.proxy_until ? w->db.before : w->db.password;
+}
+
+static void log_in(struct world *w, const struct cluster_who *who,
+		   const struct secret *password, bool control,
 		   enum cluster_login *ret)
 {
-	const char *good = w->clock < w->db.proxy_until ? w->db.before :
-							  w->db.password;
+	const char *good = password_of(w, who);
 
 	if (strcmp(secret_bytes(password), good) == 0) {
 		*ret = CLUSTER_LOGIN_RIGHT;
-		memcpy(w->proved[w->n_proved++ % 8], w->db.password,
-		       WORLD_PASSWORD);
+		memcpy(w->proved[w->n_proved++ % 8],
+		       w->pair ? good : w->db.password, WORLD_PASSWORD);
+		w->nologins += w->pair &&
+			       !w->db.role[world_role_of(who->role)].can_login;
 		return;
 	}
 	*ret = CLUSTER_LOGIN_WRONG;
@@ -362,7 +433,7 @@ static enum status t_prove(struct cluster *t, const struct cluster_who *who,
 	bool control = kind == CLUSTER_PROOF_WRONG;
 	enum fate f;
 
-	(void)who, (void)why;
+	(void)why;
 	*ret = CLUSTER_LOGIN_NO_EVIDENCE;
 	if (world_dead(w))
 		return STATUS_OK;
@@ -377,7 +448,7 @@ static enum status t_prove(struct cluster *t, const struct cluster_who *who,
 	else if (f == FATE_LIE) /* a control that passes, or a trust rule */
 		*ret = control ? CLUSTER_LOGIN_RIGHT : CLUSTER_LOGIN_NOT_ASKED;
 	else
-		log_in(w, password, control, ret);
+		log_in(w, who, password, control, ret);
 	return STATUS_OK;
 }
 
@@ -397,6 +468,8 @@ const struct cluster_ops world_cluster_ops = {
 	.preflight = t_preflight,
 	.claim = t_claim,
 	.look = t_look,
+	.peek = t_peek,
+	.end_sessions = t_end_sessions,
 	.apply = t_apply,
 	.prove = t_prove,
 	.way = t_way,

@@ -7,12 +7,24 @@
 
 /* world.c */
 void world_violate(struct world *w, const char *what, const char *after);
+const struct world_version *world_labelled(const struct world *w,
+					   enum store_label label);
 struct world_version *world_find(const struct world *w, const char *id);
 /* Ask the test, and let happen what happens before the act. */
 enum fate world_fate(struct world *w, const char *act);
+bool world_ever_live(const struct world *w, const char *id);
 void world_was_live(struct world *w, const char *id);
 bool world_dead(const struct world *w); /* the acting rotator */
 void world_fly(struct world *w, const struct flight *f);
+
+/* world_pair.c */
+int world_role_of(const char *name); /* abort()s when it is none of them */
+bool world_pair_apply(struct world *w, const struct flight *f);
+void world_pair_check(struct world *w, const char *after);
+void world_pair_by_hand(struct world *w);
+bool world_pair_settled(const struct world *w);
+enum status world_pair_peek(struct world *w, enum fate f,
+			    struct cluster_member ret[WORLD_ROLES]);
 
 /* world_cluster.c */
 extern const struct cluster_ops world_cluster_ops;

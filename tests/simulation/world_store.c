@@ -54,6 +54,9 @@ static void take_state(struct world *w, const struct store_state *s,
 		memcpy(v->password,
 		       old < before.v + before.n ? old->password : f->password,
 		       sizeof(v->password));
+		memcpy(v->login,
+		       old < before.v + before.n ? old->login : f->login,
+		       sizeof(v->login));
 		memcpy(v->id, s->versions[i].id, sizeof(v->id));
 		v->label = s->versions[i].label;
 		v->created_us = s->versions[i].created_us;
@@ -68,6 +71,7 @@ static void check_inv2(struct world *w, const char *id)
 		const struct flight *f = &w->flights[i];
 
 		if (f->used && f->op == WORLD_APPLY &&
+		    f->kind <= CLUSTER_CHANGE_REVERT &&
 		    strcmp(f->claim, w->db.claim) == 0 &&
 		    strcmp(f->version, id) != 0)
 			world_violate(w,
@@ -102,7 +106,9 @@ enum status world_store_write(struct world *w, const struct flight *f)
 	if (v && f->op == WORLD_PROMOTE && v->label == STORE_LABEL_CURRENT)
 		return STATUS_OK;
 	if (w->mutation != WORLD_NO_STORE_CAS &&
-	    f->revision != w->store.revision)
+	    f->revision != w->store.revision &&
+	    !(w->mutation == WORLD_PAIR_NO_WITHDRAWAL && w->withdrawn &&
+	      f->revision == w->store.revision - 1))
 		return STATUS_CONFLICT;
 	if (f->op == WORLD_PROMOTE && !v)
 		return STATUS_REFUSED;
@@ -121,6 +127,7 @@ enum status world_store_write(struct world *w, const struct flight *f)
 	store_versions_prune(&s, STORE_RING_MIN);
 	take_state(w, &s, f);
 	w->store.revision++;
+	w->withdrawn = f->op == WORLD_WITHDRAW;
 	world_check(w, "a store write");
 	return STATUS_OK;
 }
@@ -201,7 +208,7 @@ static enum status s_fetch(struct store *s, const char *name, const char *id,
 	v = world_find(w, id);
 	if (!v || f == FATE_GONE)
 		return STATUS_NOT_FOUND;
-	snprintf(ret->username, sizeof(ret->username), "partner");
+	snprintf(ret->username, sizeof(ret->username), "%s", v->login);
 	if (secret_new(WORLD_PASSWORD, &ret->password) != STATUS_OK ||
 	    secret_set(ret->password, v->password, strlen(v->password)) !=
 		    STATUS_OK)
@@ -268,6 +275,7 @@ static enum status s_stage(struct store *s, const char *name,
 	w->staged += !world_dead(w) && !world_find(w, id);
 	snprintf(f.password, sizeof(f.password), "%s",
 		 secret_bytes(entry->password));
+	snprintf(f.login, sizeof(f.login), "%s", entry->username);
 	return write_act(w, "stage", &f, revision, id, ret_state);
 }
 
