@@ -103,6 +103,8 @@ struct cluster_marker {
 	 * lost LOGIN by us, wall clock, 0: it has not. */
 	char active[CLUSTER_NAME_SIZE];
 	char previous_version[RANDOM_UUID_SIZE];
+	char previous[CLUSTER_NAME_SIZE]; /* whose that is, likewise; "" also
+					     when it was dropped */
 	int64_t retired_us;
 	char claim[RANDOM_UUID_SIZE];
 	int64_t epoch;	    /* grows with each claim */

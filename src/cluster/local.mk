@@ -14,9 +14,12 @@ libcluster_a_SOURCES = src/cluster/cluster.h src/cluster/cluster_tools.h \
 	src/cluster/postgres/marker_prepare.h src/cluster/postgres/marker_row.c \
 	src/cluster/postgres/marker_row.h src/cluster/postgres/marker_table.c \
 	src/cluster/postgres/pair_make.c src/cluster/postgres/pair_make.h \
+	src/cluster/postgres/peek.c src/cluster/postgres/peek.h \
 	src/cluster/postgres/plain.c src/cluster/postgres/plain.h \
 	src/cluster/postgres/postgres.c src/cluster/postgres/postgres.h \
 	src/cluster/postgres/preflight.c src/cluster/postgres/preflight.h \
+	src/cluster/postgres/preflight_pair.c src/cluster/postgres/preflight_pair.h \
+	src/cluster/postgres/preflight_twins.c src/cluster/postgres/preflight_twins.h \
 	src/cluster/postgres/preflight_role.c src/cluster/postgres/preflight_role.h \
 	src/cluster/postgres/prove.c src/cluster/postgres/prove.h \
 	src/cluster/postgres/role.c src/cluster/postgres/role.h \

@@ -276,7 +276,7 @@ static enum status check_wanted(const struct cluster_postgres *p,
 	if (st != STATUS_OK)
 		return st;
 	if (password != (c->password != NULL) ||
-	    versioned != (c->version != NULL) ||
+	    (versioned && c->version == NULL) ||
 	    (!password && c->kind != CLUSTER_CHANGE_MARKER &&
 	     c->member == NULL))
 		return reason_set(why, STATUS_ERROR,
@@ -344,7 +344,7 @@ enum status cluster_postgres_apply(struct cluster *t, struct cluster_session *s,
 	secret_free(c.alter);
 	if (st != STATUS_OK)
 		return st;
-	if (wanted->version != NULL)
+	if (wanted->version != NULL && wanted->member == NULL)
 		text_copy(s->live, sizeof(s->live), wanted->version);
 	*ret_alone = c.alone;
 	explain_success(&c, why);

@@ -23,9 +23,8 @@ struct marker_row {
 	bool holder_lives; /* and is not this session */
 	int64_t age_us;
 	char role_oid[16];
-	bool wide;     /* the table has the columns of pairs */
-	bool gone;     /* the active member: there is no such role now */
-	bool was_role; /* the previous version was the role's own */
+	bool wide; /* the table has the columns of pairs */
+	bool gone; /* the active member: there is no such role now */
 	/* Of the login role whose password is live: the active member of a
 	 * pair, else the role. */
 	bool can_login;

@@ -73,7 +73,9 @@ static const char *members_sql(enum cluster_change_kind kind)
 	default: /* CLEAR */
 		return "previous_version = CASE WHEN m.previous_oid <> w.oid "
 		       "THEN m.previous_version END, "
-		       "previous_oid = nullif(m.previous_oid, w.oid) ";
+		       "previous_oid = nullif(m.previous_oid, w.oid), "
+		       "retired_at = CASE WHEN m.previous_oid <> w.oid "
+		       "THEN m.retired_at END ";
 	}
 }
 

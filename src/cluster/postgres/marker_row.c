@@ -22,11 +22,12 @@
 	"(j.doc ->> 'retired_at')::timestamptz) w(active, previous, " \
 	"previous_oid, retired_at) "                                  \
 	"LEFT JOIN pg_catalog.pg_roles v ON v.oid = coalesce(w.active, r.oid) "
-#define PAIR_COLUMNS_SQL                                                       \
-	"coalesce(j.doc ?& '{active_oid,previous_version,previous_oid,"        \
-	"retired_at}'::text[], false), "                                       \
-	"CASE WHEN w.active IS NOT NULL THEN v.rolname END, "                  \
-	"v.oid IS NULL, w.previous, coalesce(w.previous_oid = r.oid, false), " \
+#define PAIR_COLUMNS_SQL                                                \
+	"coalesce(j.doc ?& '{active_oid,previous_version,previous_oid," \
+	"retired_at}'::text[], false), "                                \
+	"CASE WHEN w.active IS NOT NULL THEN v.rolname END, "           \
+	"v.oid IS NULL, w.previous, (SELECT o.rolname FROM "            \
+	"pg_catalog.pg_roles o WHERE o.oid = w.previous_oid), "         \
 	"coalesce((extract(epoch FROM w.retired_at) * 1000000)::bigint, 0) "
 
 /*
@@ -114,7 +115,7 @@ void cluster_postgres_marker_row_parse(const struct pg_result *r,
 	row->gone = pg_value(r, 0, 19)[0] == 't';
 	text_copy(m->previous_version, sizeof(m->previous_version),
 		  pg_value(r, 0, 20));
-	row->was_role = pg_value(r, 0, 21)[0] == 't';
+	text_copy(m->previous, sizeof(m->previous), pg_value(r, 0, 21));
 	m->retired_us = strtoll(pg_value(r, 0, 22), NULL, 10);
 	m->none = strcmp(row->kind, "none") == 0 && !row->gone;
 	text_copy(row->role_oid, sizeof(row->role_oid), pg_value(r, 0, 0));

@@ -13,6 +13,7 @@
 #include "cluster/postgres/marker.h"
 #include "cluster/postgres/marker_prepare.h"
 #include "cluster/postgres/pair_make.h"
+#include "cluster/postgres/peek.h"
 #include "cluster/postgres/preflight.h"
 #include "cluster/postgres/prove.h"
 #include "cluster/postgres/role.h"
@@ -52,6 +53,8 @@ static const struct cluster_ops postgres_ops = {
 	.preflight = cluster_postgres_preflight,
 	.claim = cluster_postgres_marker_claim,
 	.look = cluster_postgres_marker_look,
+	.peek = cluster_postgres_peek,
+	.end_sessions = cluster_postgres_peek_end_sessions,
 	.apply = cluster_postgres_apply,
 	.prove = cluster_postgres_prove,
 	.way = cluster_postgres_prove_way,

@@ -13,6 +13,7 @@
 #include "cluster/postgres/findings.h"
 #include "cluster/postgres/marker.h"
 #include "cluster/postgres/plain.h"
+#include "cluster/postgres/preflight_pair.h"
 #include "cluster/postgres/preflight_role.h"
 #include "cluster/postgres/setup.h"
 
@@ -294,7 +295,6 @@ enum status cluster_postgres_preflight(struct cluster *t,
 	struct reason told = { "" };
 	enum status st;
 
-	(void)pair;
 	if (f == NULL)
 		return reason_no_memory(why);
 	st = check_cluster(p, s, f, &told);
@@ -305,8 +305,12 @@ enum status cluster_postgres_preflight(struct cluster *t,
 			f, CLUSTER_FAIL, "role",
 			"a role name has 1 to 63 bytes of UTF-8 without control "
 			"characters; correct it");
+	else if (st == STATUS_OK && pair != NULL)
+		st = cluster_postgres_preflight_pair(p, s, role, pair, f,
+						     &told);
 	else if (st == STATUS_OK)
-		st = cluster_postgres_preflight_role(p, s, role, f, &told);
+		st = cluster_postgres_preflight_role(
+			p, s, role, CLUSTER_PART_SINGLE, NULL, f, &told);
 	/* What the server would not tell is one, too. */
 	if (st == STATUS_REFUSED) {
 		cluster_postgres_setup_denied(p, s, &told);

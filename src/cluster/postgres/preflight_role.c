@@ -175,12 +175,12 @@ static void check_rights(const struct cluster_session *s,
 }
 
 static void check_login(const struct pg_result *r, const char *role,
-			struct cluster_findings *f)
+			enum cluster_part part, struct cluster_findings *f)
 {
 	const char *kind = pg_value(r, 0, ROLE_KIND);
 	const char *encryption = pg_value(r, 0, ROLE_ENCRYPTION);
 
-	if (!is_true(r, ROLE_LOGIN))
+	if (!is_true(r, ROLE_LOGIN) && part == CLUSTER_PART_SINGLE)
 		cluster_postgres_findings_add(
 			f, CLUSTER_FAIL, "role",
 			"role %s is NOLOGIN; run ALTER ROLE \"%s\" LOGIN", role,
@@ -226,11 +226,31 @@ static void check_login(const struct pg_result *r, const char *role,
 			role, encryption, role);
 }
 
-enum status cluster_postgres_preflight_role(struct cluster_postgres *p,
-					    struct cluster_session *s,
-					    const char *role,
-					    struct cluster_findings *f,
-					    struct reason *why)
+/* There is such a role. */
+static void check_role(const struct cluster_postgres *p,
+		       const struct cluster_session *s,
+		       const struct pg_result *r, const char *role,
+		       enum cluster_part part, struct cluster_findings *f)
+{
+	check_kind(r, role, p->cluster.self, f);
+	/* Nothing of it is changed any more. */
+	if (part == CLUSTER_PART_OWNER && !is_true(r, ROLE_LOGIN))
+		return;
+	if (p->cluster.self)
+		cluster_postgres_findings_add(
+			f, CLUSTER_NOTE, "rights",
+			"role %s changes its own password (admin = self): "
+			"no administrator is needed",
+			role);
+	else
+		check_rights(s, r, role, f);
+	check_login(r, role, part, f);
+}
+
+enum status cluster_postgres_preflight_role(
+	struct cluster_postgres *p, struct cluster_session *s, const char *role,
+	enum cluster_part part, bool *ret_login, struct cluster_findings *f,
+	struct reason *why)
 {
 	const char *params[] = { role };
 	char name[CLUSTER_NAME_SIZE];
@@ -257,16 +277,9 @@ enum status cluster_postgres_preflight_role(struct cluster_postgres *p,
 			"configuration",
 			role);
 	} else if (st == STATUS_OK) {
-		check_kind(q.result, role, p->cluster.self, f);
-		if (p->cluster.self)
-			cluster_postgres_findings_add(
-				f, CLUSTER_NOTE, "rights",
-				"role %s changes its own password (admin = self): "
-				"no administrator is needed",
-				role);
-		else
-			check_rights(s, q.result, role, f);
-		check_login(q.result, role, f);
+		check_role(p, s, q.result, role, part, f);
+		if (ret_login != NULL)
+			*ret_login = is_true(q.result, ROLE_LOGIN);
 	}
 	pg_result_free(q.result);
 	return st;

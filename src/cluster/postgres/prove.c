@@ -248,13 +248,49 @@ static const char *database(const struct cluster_postgres *p,
 	return who->dbname != NULL ? who->dbname : p->cluster.dbname;
 }
 
+/* A session of a pair's member acts as the owner from its beginning. */
+static enum cluster_login check_owner(const struct attempt *a, struct pg *pg,
+				      struct reason *why)
+{
+	const char *role = a->who->role, *owner = a->who->owner;
+	/* Two words of the language: no search_path has a say. */
+	struct pg_query q = { .sql = "SELECT current_user, session_user",
+			      .timeout_us = a->p->o.connect_timeout_us };
+	enum cluster_login login = CLUSTER_LOGIN_NO_EVIDENCE;
+
+	if (pg_run(pg, &q, why) != STATUS_OK || pg_rows(q.result) != 1)
+		reason_set(why, STATUS_OK,
+			   "%s port %s took the password of role %s, and the "
+			   "session did not say whom it acts as",
+			   host_of(a), port_of(a), role);
+	else if (strcmp(pg_value(q.result, 0, 1), role) != 0)
+		reason_set(why, STATUS_OK,
+			   "a session of role %s at %s port %s is one of %s; a "
+			   "pooler logs in as another there",
+			   role, host_of(a), port_of(a),
+			   pg_value(q.result, 0, 1));
+	else if (strcmp(pg_value(q.result, 0, 0), owner) != 0)
+		reason_set(
+			why, STATUS_OK,
+			"a session of role %s at %s port %s acts as %s and "
+			"not as %s, so what it makes belongs to another; run "
+			"ALTER ROLE \"%s\" SET role = \"%s\", and GRANT \"%s\" "
+			"TO \"%s\"",
+			role, host_of(a), port_of(a), pg_value(q.result, 0, 0),
+			owner, role, owner, owner, role);
+	else
+		login = CLUSTER_LOGIN_RIGHT;
+	pg_result_free(q.result);
+	return login;
+}
+
 static enum cluster_login login_once(struct attempt *a,
 				     const struct secret *password,
 				     enum status *ret_status,
 				     struct reason *why)
 {
 	struct cluster_postgres *p = a->p;
-	struct pg_login login = {
+	struct pg_login how = {
 		.info = p->infos[a->endpoint],
 		.user = a->who->role,
 		.password = password,
@@ -263,6 +299,7 @@ static enum cluster_login login_once(struct attempt *a,
 		.application_name = "keyturn prove",
 	};
 	struct pg_place primary;
+	enum cluster_login login;
 	struct pg *pg = NULL;
 
 	/* Where the password was changed: a standby earlier in the list may
@@ -272,17 +309,22 @@ static enum cluster_login login_once(struct attempt *a,
 		primary = p->primary;
 		pthread_mutex_unlock(&p->lock);
 		if (primary.port[0] != '\0')
-			login.place = &primary;
+			how.place = &primary;
 	}
 	a->dbname = database(p, a->who, a->endpoint);
-	login.dbname = a->dbname;
+	how.dbname = a->dbname;
 	/* A new password is tried again by the runner, until prove_deadline. */
 	*ret_status = a->kind == CLUSTER_PROOF_NEW ?
-			      pg_connect(&login, &pg, &a->report, why) :
-			      cluster_postgres_connect_awake(p, &login, &pg,
+			      pg_connect(&how, &pg, &a->report, why) :
+			      cluster_postgres_connect_awake(p, &how, &pg,
 							     &a->report, why);
+	login = cluster_postgres_prove_classify(&a->report);
+	/* A wrong password that is taken is that, whoever it makes one. */
+	if (pg != NULL && login == CLUSTER_LOGIN_RIGHT &&
+	    a->who->owner != NULL && a->kind != CLUSTER_PROOF_WRONG)
+		login = check_owner(a, pg, why);
 	pg_close(pg);
-	return cluster_postgres_prove_classify(&a->report);
+	return login;
 }
 
 enum status cluster_postgres_prove(struct cluster *t,
@@ -355,6 +397,10 @@ enum status cluster_postgres_prove_way(struct cluster *t,
 	st = mix_string(hash, who->role);
 	for (i = 0; i < p->n_infos && st == STATUS_OK; i++)
 		st = mix_string(hash, database(p, who, i));
+	if (st == STATUS_OK && who->owner != NULL)
+		st = mix_string(hash, "owner");
+	if (st == STATUS_OK && who->owner != NULL)
+		st = mix_string(hash, who->owner);
 	if (st == STATUS_OK && who->auth_file != NULL)
 		st = mix_string(hash, who->auth_file);
 	if (st == STATUS_OK)

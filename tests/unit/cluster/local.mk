@@ -11,6 +11,7 @@ tests_unit_cluster_test_cluster_postgres_SOURCES = \
 	tests/unit/cluster/test_cluster_hostile.c \
 	tests/unit/cluster/test_cluster_login.c \
 	tests/unit/cluster/test_cluster_pair.c \
+	tests/unit/cluster/test_cluster_pair_check.c \
 	tests/unit/cluster/test_cluster_postgres.c \
 	tests/unit/cluster/test_cluster_preflight.c
 tests_unit_cluster_test_cluster_postgres_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -27,6 +27,7 @@
 #define PASSWORD "aLong-Enough_Password.0123456789"
 #define WRONG	 "another-Wrong_Password.987654321"
 #define OLD	 "the-Old_Password.of-this-role"
+#define NEXT	 "the-Next_Password.0123456789-abc"
 
 extern const char *host, *port, *ca, *passfile, *folder, *log_path;
 extern struct pg *super;	/* the test's own superuser session */
@@ -40,7 +41,11 @@ extern const struct CMUnitTest test_cluster_login[];
 extern const struct CMUnitTest test_cluster_hostile[];
 extern const struct CMUnitTest test_cluster_preflight[];
 extern const struct CMUnitTest test_cluster_pair[];
+extern const struct CMUnitTest test_cluster_pair_clear[];
+extern const struct CMUnitTest test_cluster_pair_check[];
 
+/* Not of a server that was built without. */
+bool has_tls(void);
 struct secret *secret_of(const char *text);
 void conninfo_for(const char *user, const char *dbname, char *buf, size_t n);
 struct pg *superuser_session(void);

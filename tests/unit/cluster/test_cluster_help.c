@@ -15,12 +15,17 @@ struct secret *secret_of(const char *text)
 	return s;
 }
 
+bool has_tls(void)
+{
+	return ca[0] != '\0';
+}
+
 void conninfo_for(const char *user, const char *dbname, char *buf, size_t n)
 {
-	snprintf(buf, n,
-		 "host=%s port=%s dbname=%s user=%s sslmode=verify-full "
-		 "sslrootcert=%s",
-		 host, port, dbname, user, ca);
+	snprintf(buf, n, "host=%s port=%s dbname=%s user=%s sslmode=%s%s%s",
+		 host, port, dbname, user,
+		 has_tls() ? "verify-full" : "disable",
+		 has_tls() ? " sslrootcert=" : "", ca);
 }
 
 struct pg *superuser_session(void)

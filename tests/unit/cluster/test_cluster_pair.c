@@ -2,8 +2,6 @@
 /* Two login roles in turn: the marker's row, and each kind of change. */
 #include "test_cluster.h"
 
-#define NEXT "the-Next_Password.0123456789-abc"
-
 /* One session with a claim, and what it does. */
 struct turn {
 	struct cluster *t;
@@ -130,9 +128,11 @@ static void live_a_life(struct cluster *t, const char *role)
 	is(&k, "_a", one, two);
 	assert_int_equal(k.m.retired_us, 0);
 	assert_true(can(&k, "_a") && can(&k, "_b"));
+	assert_non_null(strstr(k.m.previous, "_b"));
 	must(&k, CLUSTER_CHANGE_NOLOGIN, "_b", NULL, NULL);
 	must(&k, CLUSTER_CHANGE_CLEAR, "_b", NULL, NULL);
 	is(&k, "_a", one, "");
+	assert_true(k.m.previous[0] == '\0' && k.m.retired_us == 0);
 	assert_string_equal(ask("SELECT rolpassword FROM pg_authid "
 				"WHERE rolname = '%s_b'",
 				role),
@@ -191,6 +191,7 @@ static void a_login_role_is_adopted_as_the_owner(void **state)
 	is(&k, "", zero, "");
 	turn_to(&k, "_a", PASSWORD, one);
 	is(&k, "_a", one, zero);
+	assert_string_equal(k.m.previous, "adopted");
 	must(&k, CLUSTER_CHANGE_NOLOGIN, "", NULL, NULL);
 	assert_true(k.m.retired_us != 0 && !can(&k, ""));
 	must(&k, CLUSTER_CHANGE_REVERT, "", zero, NULL);
@@ -681,7 +682,12 @@ const struct CMUnitTest test_cluster_pair[] = {
 	cmocka_unit_test(a_restored_database_is_what_it_was),
 	cmocka_unit_test(an_older_table_is_widened_by_the_first_pair),
 	cmocka_unit_test(an_older_table_of_another_owner_names_the_sql),
-	cmocka_unit_test(a_members_password_may_go_in_clear),
 	cmocka_unit_test(a_session_that_is_lost_on_the_way_has_changed_nothing),
+	{ .name = NULL },
+};
+
+/* Which wants TLS. */
+const struct CMUnitTest test_cluster_pair_clear[] = {
+	cmocka_unit_test(a_members_password_may_go_in_clear),
 	{ .name = NULL },
 };
