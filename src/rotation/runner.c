@@ -67,6 +67,14 @@ static void wait_before_retry(const struct runner *r, enum engine_state was)
 static void keep_reason(struct runner *r, const struct engine_row *row,
 			const struct reason *why)
 {
+	/* What waits is delivered first, and its reason kept until then. */
+	if (row && row->action == ENGINE_DO_DEFER) {
+		r->result.why = *why;
+		if (!why->text[0])
+			reason_set(&r->result.why, STATUS_DEFERRED, "%s",
+				   row->sentence);
+		return;
+	}
 	if (r->engine.state == ENGINE_CLOSE ||
 	    r->engine.state == ENGINE_FREEZE ||
 	    r->engine.state == ENGINE_ENDED) {
