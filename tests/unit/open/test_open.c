@@ -276,6 +276,24 @@ static void bad_settings_are_found_before_a_run(void **state)
 		{ "[role sap]\ncluster = main\npolicy = p\n[policy p]\n"
 		  "symbols = @\n",
 		  "[policy p]" },
+		{ "[role sap]\ncluster = main\nsink = service /tmp/x\n"
+		  "sink = service /tmp/x name=b\n",
+		  "[role sap] has /tmp/x twice" },
+		{ "[role sap]\ncluster = main\nsink = service /tmp/x\n"
+		  "[role crm]\ncluster = main\nsink = service /tmp/x name=sap\n",
+		  "[sap] in /tmp/x is the section of" },
+		{ "[role sap]\ncluster = main\nsink = service /tmp/x\n"
+		  "[role crm]\ncluster = main\nsink = pgpass /tmp/x\n",
+		  "a file is of one kind" },
+		{ "[role sap]\ncluster = main\nsink = service /tmp/x\n"
+		  "rolname = \"sap \"\n",
+		  "[role sap]: pg_service.conf cannot carry the user" },
+		{ "[role sap]\ncluster = main\nsink = service /tmp/x name=a]\n",
+		  "cannot be the name of a section" },
+		{ "[token t]\ntype = aws-rds\nhost = h\nuser = u\n[sink s]\n"
+		  "token = t\nfile = service /tmp/x name=sap\n"
+		  "[role sap]\ncluster = main\nsink = service /tmp/x\n",
+		  "[sap] in /tmp/x is the section of" },
 	};
 
 	(void)state;
@@ -306,7 +324,9 @@ static void a_job_is_what_the_settings_say(void **state)
 
 	(void)state;
 	write_config("[role sap]\ncluster = main\nrolname = \"Sap Role\"\n"
-		     "dbname = crm\npolicy = p\nsink = pgpass /tmp/x/.pgpass\n"
+		     "dbname = crm\npolicy = p\nsink = service /tmp/x/a\n"
+		     "sink = pgpass /tmp/x/.pgpass\nsink = service /tmp/x/b\n"
+		     "sink = env /tmp/x/env\n"
 		     "[policy p]\nlength = 40\nrequire = upper digit\n");
 	open_world(&w);
 	assert_int_equal(open_engine_new(w.b, w.ledger, "test", &shop, NULL),
@@ -317,7 +337,12 @@ static void a_job_is_what_the_settings_say(void **state)
 	assert_int_equal(j.policy.length, 40);
 	assert_true(j.policy.upper && j.policy.digit);
 	assert_false(j.policy.lower || j.policy.symbol);
-	assert_int_equal(j.job.n_sinks, 1);
+	assert_int_equal(j.job.n_sinks, 4);
+	/* Who reads a service file finds the password in another one. */
+	assert_string_equal(j.job.sinks[0].path, "/tmp/x/.pgpass");
+	assert_string_equal(j.job.sinks[1].path, "/tmp/x/env");
+	assert_string_equal(j.job.sinks[2].path, "/tmp/x/a");
+	assert_string_equal(j.job.sinks[3].path, "/tmp/x/b");
 	assert_string_equal(j.job.cluster->host, "127.0.0.1");
 	assert_string_equal(j.job.cluster->dbname, "app");
 	open_engine_job_free(&j);
