@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Bodies of requests, and what answers say; must never let a name through that
  * AWS refuses or reads as something else. */
-#include "store/aws/ask.h"
+#include "store/aws/common.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -9,10 +9,6 @@
 #include "base/text.h"
 #include "store/aws/common.h"
 #include "store/aws/known.h"
-#include "store/aws/label.h"
-#include "store/aws/read.h"
-#include "store/aws/stage.h"
-#include "store/aws/tag.h"
 #include "store/store_memory.h"
 #include "store/store_refuse.h"
 
@@ -149,7 +145,7 @@ enum status store_aws_open(const struct store_aws_options *o,
 	if (!s)
 		return reason_no_memory(why);
 	s->store.ops = &ops;
-	st = store_aws_known_new(&s->known);
+	st = store_memory_new(sizeof(struct store_aws_known), &s->known);
 	if (st != STATUS_OK)
 		reason_no_memory(why);
 	if (st == STATUS_OK)

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Labels and contents as they are in Secrets Manager.  Must never take one
  * version for another. */
-#include "store/aws/read.h"
+#include "store/aws/common.h"
 
 #include <string.h>
 
 #include "base/text.h"
-#include "store/aws/ask.h"
 #include "store/aws/content.h"
 #include "store/aws/known.h"
-#include "store/aws/tag.h"
 #include "store/store_refuse.h"
 
 #define PAGES_MAX 20
@@ -20,6 +18,7 @@ enum status store_aws_read_labels(struct store_aws *s, const char *name,
 {
 	static const char *const none[] = { NULL };
 	enum store_aws_api_fault fault;
+	struct store_aws_known *k;
 	struct json_doc *answer = NULL;
 	char secret[STORE_AWS_SECRET_SIZE];
 	struct json_out body;
@@ -39,12 +38,15 @@ enum status store_aws_read_labels(struct store_aws *s, const char *name,
 					  why);
 	}
 	json_doc_free(answer);
-	if (st == STATUS_OK) {
-		store_aws_known_remember(s->known, name, ret);
-		if (ret->left[0])
-			store_aws_known_set_left(s->known, name, ret->left);
+	if (st != STATUS_OK)
+		return st;
+	store_aws_known_remember(s->known, name, ret);
+	if (ret->left[0]) {
+		k = store_memory_lock(s->known, name);
+		text_copy(k->left, sizeof(k->left), ret->left);
+		store_memory_unlock(s->known);
 	}
-	return st;
+	return STATUS_OK;
 }
 
 enum status store_aws_read_id(struct store_aws *s, const char *name,
@@ -52,7 +54,7 @@ enum status store_aws_read_id(struct store_aws *s, const char *name,
 			      char real[STORE_AWS_STATE_ID_SIZE],
 			      struct reason *why)
 {
-	struct store_aws_state state;
+	struct store_aws_known k;
 	const char *found = NULL;
 	enum status st;
 
@@ -60,13 +62,13 @@ enum status store_aws_read_id(struct store_aws *s, const char *name,
 		text_copy(real, STORE_AWS_STATE_ID_SIZE, id);
 		return STATUS_OK;
 	}
-	if (store_aws_known_recall(s->known, name, NULL, &state))
-		found = store_aws_state_real(&state, id);
+	store_aws_known_load(s->known, name, &k);
+	found = store_aws_state_real(&k.state, id);
 	if (!found) {
-		st = store_aws_read_labels(s, name, &state, why);
+		st = store_aws_read_labels(s, name, &k.state, why);
 		if (st != STATUS_OK)
 			return st;
-		found = store_aws_state_real(&state, id);
+		found = store_aws_state_real(&k.state, id);
 	}
 	if (!found)
 		return store_refuse_absent(STATUS_NOT_FOUND, s->name, name, id,
@@ -163,18 +165,20 @@ enum status store_aws_read_describe(struct store *store, const char *name,
 	struct store_aws_state state;
 	const struct store_version *current;
 	enum status st = store_aws_read_labels(s, name, &state, why);
-	bool full = st == STATUS_OK && state.exists &&
-		    (store_aws_known_was_brief(s->known, name) ||
-		     store_aws_state_is_open(&state));
+	struct store_aws_known k;
+	bool full;
 
+	store_aws_known_load(s->known, name, &k);
+	full = st == STATUS_OK && state.exists &&
+	       (k.brief || store_aws_state_is_open(&state));
 	if (full)
 		st = add_history(s, name, &state, why);
 	if (st != STATUS_OK)
 		return reason_wrap(why, st, "store %s", s->name);
 	/* The answer to moving CURRENT was lost, and it has moved. */
 	current = store_find_label(&state.state, STORE_LABEL_CURRENT);
-	if (current && store_aws_known_owes(s->known, name, current->id))
-		store_aws_tag_announce(s, name, current->id);
+	if (current)
+		store_aws_tag_owed(s, name, current->id);
 	store_aws_known_set_brief(s->known, name, state.exists && !full);
 	*ret_state = state.state;
 	ret_state->remembered = state.exists && !full;

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Writes new versions.  Must never write one that was not asked for, nor drop
  * a key of the secret that is not ours. */
-#include "store/aws/stage.h"
+#include "store/aws/common.h"
 
 #include "base/text.h"
-#include "store/aws/ask.h"
-#include "store/aws/common.h"
 #include "store/aws/content.h"
 #include "store/aws/known.h"
-#include "store/aws/label.h"
-#include "store/aws/read.h"
-#include "store/aws/state.h"
 #include "store/store_refuse.h"
 
 #define VALUE_MAX 65536
@@ -123,11 +118,12 @@ static enum status read_base(struct store_aws *s, const char *name,
 			     struct json_doc **ret, struct reason *why)
 {
 	char real[STORE_AWS_STATE_ID_SIZE];
+	struct store_aws_known k;
 	enum status st;
 
-	store_aws_known_left(s->known, name, real);
-	if (real[0]) {
-		st = store_aws_read_content(s, name, real, ret, why);
+	store_aws_known_load(s->known, name, &k);
+	if (k.left[0]) {
+		st = store_aws_read_content(s, name, k.left, ret, why);
 		/* A value that is not an object has no keys to keep. */
 		if (st != STATUS_CORRUPT && st != STATUS_NOT_FOUND)
 			return st;

@@ -59,9 +59,6 @@ enum store_aws_state_flag {
 	STORE_AWS_STATE_REPLICA = 'c'  /* written to in another region */
 };
 
-/* The id by which we know AWS's. */
-void store_aws_state_alias(const char *id, char alias[RANDOM_UUID_SIZE]);
-
 /* STATUS_CORRUPT: an answer without sense; STATUS_REFUSED: marked deleted. */
 enum status store_aws_state_read(const struct json_doc *described,
 				 const char *secret, const char *region,

@@ -3,12 +3,11 @@
  * Moves the labels: promote and retire.  Must never let two versions carry the
  * same one.
  */
-#include "store/local/label.h"
+#include "store/local/common.h"
 
-#include "store/local/rows.h"
 #include "store/store_refuse.h"
 
-static enum status promote_in(struct lite_tx *tx, void *arg, struct reason *why)
+static enum status move_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	struct store_local_change *c = arg;
 	enum store_versions_verdict verdict;
@@ -18,38 +17,24 @@ static enum status promote_in(struct lite_tx *tx, void *arg, struct reason *why)
 	st = store_local_rows_state(tx, c->name, c->ret_state, why);
 	if (st != STATUS_OK)
 		return st;
-	verdict = store_versions_may_promote(c->ret_state, c->revision, c->id);
+	changed = *c->ret_state;
+	verdict = c->promotes ? store_versions_may_promote(&changed,
+							   c->revision, c->id) :
+				store_versions_may_retire(&changed, c->revision,
+							  c->id);
 	if (verdict != STORE_VERSIONS_GO)
 		return store_refuse_move(verdict, c->s->name, c->name, c->id,
-					 c->ret_state, why);
-	changed = *c->ret_state;
-	store_versions_promote(&changed, c->id);
-	store_versions_prune(&changed, c->s->ring);
-	return store_local_rows_save(tx, c, &changed, why);
-}
-
-static enum status retire_in(struct lite_tx *tx, void *arg, struct reason *why)
-{
-	struct store_local_change *c = arg;
-	enum store_versions_verdict verdict;
-	struct store_state changed;
-	enum status st;
-
-	st = store_local_rows_state(tx, c->name, c->ret_state, why);
-	if (st != STATUS_OK)
-		return st;
-	verdict = store_versions_may_retire(c->ret_state, c->revision, c->id);
-	if (verdict != STORE_VERSIONS_GO)
-		return store_refuse_move(verdict, c->s->name, c->name, c->id,
-					 c->ret_state, why);
-	changed = *c->ret_state;
-	store_versions_retire(&changed, c->id);
+					 &changed, why);
+	if (c->promotes)
+		store_versions_promote(&changed, c->id);
+	else
+		store_versions_retire(&changed, c->id);
 	store_versions_prune(&changed, c->s->ring);
 	return store_local_rows_save(tx, c, &changed, why);
 }
 
 /* These follow a staging: their room was reserved before it. */
-static enum status move_label(struct store *store, lite_fn *fn,
+static enum status move_label(struct store *store, bool promotes,
 			      const char *name, const char *revision,
 			      const char *id, struct store_state *ret_state,
 			      struct reason *why)
@@ -60,12 +45,13 @@ static enum status move_label(struct store *store, lite_fn *fn,
 					.name = name,
 					.revision = revision,
 					.id = id,
+					.promotes = promotes,
 					.ret_state = &after };
 	enum status st;
 
 	st = store_refuse_name(name, why);
 	if (st == STATUS_OK)
-		st = lite_write_reserved(s->db, fn, &c, why);
+		st = lite_write_reserved(s->db, move_in, &c, why);
 	if (st == STATUS_OK && ret_state)
 		*ret_state = after;
 	return store_local_translate(s, st, why);
@@ -76,8 +62,7 @@ enum status store_local_label_promote(struct store *store, const char *name,
 				      struct store_state *ret_state,
 				      struct reason *why)
 {
-	return move_label(store, promote_in, name, revision, id, ret_state,
-			  why);
+	return move_label(store, true, name, revision, id, ret_state, why);
 }
 
 enum status store_local_label_retire(struct store *store, const char *name,
@@ -85,5 +70,5 @@ enum status store_local_label_retire(struct store *store, const char *name,
 				     struct store_state *ret_state,
 				     struct reason *why)
 {
-	return move_label(store, retire_in, name, revision, id, ret_state, why);
+	return move_label(store, false, name, revision, id, ret_state, why);
 }

@@ -3,12 +3,10 @@
  * Puts a new version into the store.  Must never replace the content of one
  * that is there.
  */
-#include "store/local/stage.h"
+#include "store/local/common.h"
 
 #include <string.h>
 
-#include "store/local/rows.h"
-#include "store/local/seal.h"
 #include "store/store_refuse.h"
 
 /* The id is there already: the same content makes it a repeat. */
@@ -42,12 +40,11 @@ static enum status find_repeat(struct lite_tx *tx, struct store_local_change *c,
 	enum status st;
 	size_t n = 0;
 
-	st = lite_prepare(tx, "SELECT name, sealed FROM version WHERE id = ?1",
-			  &q, why);
-	if (st != STATUS_OK)
-		return st;
-	lite_bind_text(q, 1, c->id);
-	st = lite_step(q, why);
+	st = store_local_prepare(
+		tx, "SELECT name, sealed FROM version WHERE id = ?1", c->id, &q,
+		why);
+	if (st == STATUS_OK)
+		st = lite_step(q, why);
 	if (st != STATUS_OK)
 		return st;
 	blob = lite_blob(q, 1, &n);

@@ -4,7 +4,7 @@
  * obtained again when Vault does not accept them any more.  Must never unwrap a
  * secret_id whose wrapping somebody else could have made.
  */
-#include "store/vault/auth.h"
+#include "store/vault/call.h"
 
 #include <stdio.h>
 #include <stdlib.h>

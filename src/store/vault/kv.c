@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/vault/auth.h"
-#include "store/vault/mount.h"
+#include "store/vault/call.h"
 
 #define CANARY_PREFIX ".canary-"
 #define MERGE_PATCH   "application/merge-patch+json"

@@ -4,15 +4,15 @@
  * came of it is told to other tools.  Must never take a refusal or a lost answer
  * for the truth when the store can be read.
  */
-#include "store/vault/label.h"
+#include "store/vault/common.h"
 
 #include <string.h>
 
 #include "base/text.h"
 #include "store/store_memory.h"
 #include "store/store_refuse.h"
-#include "store/vault/known.h"
 #include "store/vault/kv.h"
+#include "store/vault/view.h"
 
 #define REMEMBER_US (300 * NOW_SECOND)
 #define TELL_US	    (300 * NOW_SECOND)

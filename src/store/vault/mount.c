@@ -3,12 +3,12 @@
  * The mount, and what the policy lets us do there.  Must never take KV version 1
  * for version 2, nor a server's own mount for one of a namespace.
  */
-#include "store/vault/mount.h"
+#include "store/vault/common.h"
 
 #include <string.h>
 
 #include "base/text.h"
-#include "store/vault/auth.h"
+#include "store/vault/call.h"
 #include "store/vault/path.h"
 
 static enum status judge_mount(const struct store_vault *v, int code,

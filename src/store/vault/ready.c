@@ -3,13 +3,12 @@
  * Whether a secret can be rotated: what the policy grants, and whether the clock
  * would delete what is written.  Must never refuse for what Vault does not tell.
  */
-#include "store/vault/ready.h"
+#include "store/vault/view.h"
 
 #include <string.h>
 
 #include "base/text.h"
-#include "store/vault/auth.h"
-#include "store/vault/known.h"
+#include "store/vault/call.h"
 #include "store/vault/path.h"
 
 /* So long an answer counts for other rotations of this process. */

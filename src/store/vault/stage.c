@@ -4,7 +4,7 @@
  * that has a label, nor take a refusal or a lost answer for the truth when the
  * store can be read.
  */
-#include "store/vault/stage.h"
+#include "store/vault/common.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,8 @@
 #include "base/text.h"
 #include "store/store_entry.h"
 #include "store/store_refuse.h"
-#include "store/vault/known.h"
 #include "store/vault/kv.h"
-#include "store/vault/ready.h"
+#include "store/vault/view.h"
 
 static enum status check_entry(const struct store_entry *e, struct reason *why)
 {

@@ -48,12 +48,9 @@
 #include "http/http.h"
 #include "store/store_memory.h"
 #include "store/store_refuse.h"
-#include "store/vault/auth.h"
-#include "store/vault/known.h"
+#include "store/vault/call.h"
 #include "store/vault/kv.h"
-#include "store/vault/label.h"
-#include "store/vault/ready.h"
-#include "store/vault/stage.h"
+#include "store/vault/view.h"
 
 static enum status describe_secret(struct store *store, const char *name,
 				   struct store_state *ret_state,

@@ -15,7 +15,6 @@
 #include "base/text.h"
 #include "store/store_entry.h"
 #include "store/store_refuse.h"
-#include "store/vault/known.h"
 #include "store/vault/kv.h"
 
 /* ---- entries ----------------------------------------------------------- */
@@ -255,8 +254,8 @@ bool store_vault_view_pending(const struct store_vault_view *w, const char *id)
 	       strcmp(w->previous, id) != 0;
 }
 
-enum store_label store_vault_view_label(const struct store_vault_view *w,
-					const char *id)
+static enum store_label label_of(const struct store_vault_view *w,
+				 const char *id)
 {
 	if (strcmp(w->current, id) == 0)
 		return STORE_LABEL_CURRENT;
@@ -276,7 +275,7 @@ static void add_version(struct store_state *state,
 		return;
 	to = &state->versions[state->n++];
 	*to = *v;
-	to->label = store_vault_view_label(w, v->id);
+	to->label = label_of(w, v->id);
 	/* promote() wrote it into A only. */
 	to->lived |= to->label == STORE_LABEL_CURRENT ||
 		     to->label == STORE_LABEL_PREVIOUS;
