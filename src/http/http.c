@@ -7,7 +7,6 @@
  */
 #include "http/http.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,36 +20,6 @@
 #define BASE_US		   (NOW_SECOND / 10)
 #define CAP_US		   (5 * NOW_SECOND)
 
-/* ---- memory ------------------------------------------------------------ */
-
-void http_wiping_free(void *p)
-{
-	if (!p)
-		return;
-	secret_wipe(p, malloc_usable_size(p));
-	free(p);
-}
-
-void *http_wiping_realloc(void *p, size_t n)
-{
-	size_t have;
-	void *q;
-
-	if (!p)
-		return malloc(n);
-	if (n == 0) {
-		http_wiping_free(p);
-		return NULL;
-	}
-	have = malloc_usable_size(p);
-	q = malloc(n);
-	if (!q)
-		return NULL;
-	memcpy(q, p, n < have ? n : have);
-	http_wiping_free(p);
-	return q;
-}
-
 static CURLcode global_result;
 static bool uses_openssl; /* and no other library for TLS */
 
@@ -60,8 +29,8 @@ static void global_init(void)
 	uses_openssl = curl_global_sslset(CURLSSLBACKEND_OPENSSL, NULL, NULL) ==
 		       CURLSSLSET_OK;
 	global_result = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc,
-					     http_wiping_free,
-					     http_wiping_realloc, strdup,
+					     secret_wipe_free,
+					     secret_wipe_realloc, strdup,
 					     calloc);
 }
 

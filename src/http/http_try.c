@@ -97,7 +97,7 @@ static enum status add_header(struct curl_slist **list,
 		memcpy(p, secret_bytes(header->secret), secret_n);
 	p[secret_n] = '\0';
 	longer = curl_slist_append(*list, line);
-	http_wiping_free(line);
+	secret_wipe_free(line);
 	if (!longer)
 		return reason_no_memory(why);
 	*list = longer;

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "json/json_memory.h"
 
 static json_t *value_of(struct json_out *o)
 {
@@ -29,13 +28,13 @@ struct json_out json_out_from(struct json_doc *d)
 
 struct json_out json_out_object(void)
 {
-	json_memory_setup();
+	json_doc_setup();
 	return json_out_from((struct json_doc *)json_object());
 }
 
 struct json_out json_out_array(void)
 {
-	json_memory_setup();
+	json_doc_setup();
 	return json_out_from((struct json_doc *)json_array());
 }
 

@@ -50,11 +50,3 @@ enum status store_aws_ask(struct store_aws *s, const char *action,
 	json_out_free(body);
 	return st;
 }
-
-bool store_aws_ask_says(const struct json_doc *answer, const char *key,
-			const char *value)
-{
-	const char *said = json_doc_text(json_doc_get(answer, key));
-
-	return said && strcmp(said, value) == 0;
-}

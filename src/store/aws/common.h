@@ -52,10 +52,6 @@ enum status store_aws_ask(struct store_aws *s, const char *action,
 			  enum store_aws_api_fault *ret_fault,
 			  struct reason *why);
 
-/* Is a member of an answer this text? */
-bool store_aws_ask_says(const struct json_doc *answer, const char *key,
-			const char *value);
-
 /* ---- what is in Secrets Manager ---------------------------------------- */
 
 /* The labels, remembered; a secret that is not there is STATUS_OK. */

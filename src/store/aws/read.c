@@ -97,7 +97,8 @@ enum status store_aws_read_content(struct store_aws *s, const char *name,
 		st = store_refuse_absent(STATUS_NOT_FOUND, s->name, name, real,
 					 why);
 	/* Never another version instead. */
-	if (st == STATUS_OK && !store_aws_ask_says(answer, "VersionId", real))
+	if (st == STATUS_OK &&
+	    !json_doc_says(json_doc_get(answer, "VersionId"), real))
 		st = reason_set(
 			why, STATUS_CORRUPT,
 			"Secrets Manager was asked for version %s of %s "

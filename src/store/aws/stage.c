@@ -234,7 +234,8 @@ enum status store_aws_stage(struct store *store, const char *name,
 		store_aws_content_fill(&content, entry);
 		st = put_pending(s, name, secret, id, &content, &answer, why);
 	}
-	if (st == STATUS_OK && !store_aws_ask_says(answer, "VersionId", id))
+	if (st == STATUS_OK &&
+	    !json_doc_says(json_doc_get(answer, "VersionId"), id))
 		st = reason_set(
 			why, STATUS_UNKNOWN,
 			"Secrets Manager took version %s of %s and names "

@@ -260,7 +260,6 @@ static enum status check_wrapping(struct store_vault *v,
 {
 	struct json_out body = json_out_object();
 	struct store_vault_answer answer = { 0 };
-	const char *made_by;
 	char expected[512];
 	enum status s;
 
@@ -270,15 +269,14 @@ static enum status check_wrapping(struct store_vault *v,
 	s = post_login(v, "sys/wrapping/lookup", NULL, &body, &answer, why);
 	if (s != STATUS_OK)
 		return s;
-	made_by =
-		json_doc_text(json_doc_path(answer.doc, "data.creation_path"));
 	if (answer.code != 200)
 		s = reason_set(why, STATUS_REFUSED,
 			       "store %s: ALARM: the wrapped secret_id in %s "
 			       "is expired or was unwrapped before: find out "
 			       "by whom, and issue a new one",
 			       v->name, a->secret_id_from);
-	else if (!made_by || strcmp(made_by, expected) != 0)
+	else if (!json_doc_says(json_doc_path(answer.doc, "data.creation_path"),
+				expected))
 		s = reason_set(why, STATUS_REFUSED,
 			       "store %s: ALARM: what %s wraps was not made by "
 			       "%s: it was put there by somebody else",

@@ -162,7 +162,6 @@ enum status token_databricks_look_instance(
 	struct token_web_answer a = { .doc = NULL };
 	char path[TOKEN_DATABRICKS_WORD_SIZE + 32];
 	const struct json_doc *on;
-	const char *state;
 	enum status s;
 
 	snprintf(path, sizeof(path), "database/instances/%s", instance);
@@ -173,8 +172,7 @@ enum status token_databricks_look_instance(
 			    on ? on :
 				 json_doc_get(a.doc, "enable_pg_native_login"),
 			    instance);
-		state = json_doc_text(json_doc_get(a.doc, "state"));
-		if (!state || strcmp(state, "AVAILABLE") != 0)
+		if (!json_doc_says(json_doc_get(a.doc, "state"), "AVAILABLE"))
 			say_finding(k, TOKEN_WARN, "endpoint",
 				    "instance %s is not AVAILABLE", instance);
 	}
