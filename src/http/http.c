@@ -40,7 +40,7 @@ static enum status look_at(const char *path, bool private, struct reason *why)
 {
 	struct stat st;
 
-	if (!path)
+	if (!path || !*path)
 		return STATUS_OK;
 	if (stat(path, &st) != 0 || access(path, R_OK) != 0)
 		return reason_set(why, STATUS_CONFIG,
@@ -63,7 +63,8 @@ static enum status look_at_files(const struct http_options *o,
 	if (s == STATUS_OK)
 		s = look_at(o->ca_dir, false, why);
 	if (s == STATUS_OK)
-		s = look_at(o->client_cert, o->client_key == NULL, why);
+		s = look_at(o->client_cert, !o->client_key || !*o->client_key,
+			    why);
 	if (s == STATUS_OK)
 		s = look_at(o->client_key, true, why);
 	return s;
@@ -71,7 +72,7 @@ static enum status look_at_files(const struct http_options *o,
 
 static bool copy_option(const char *value, char **ret)
 {
-	if (!value)
+	if (!value || !*value)
 		return true;
 	*ret = strdup(value);
 	return *ret != NULL;

@@ -55,7 +55,7 @@ bool http_url_is_loopback(const struct http_url *u);
 
 struct http; /* settings and a pool of kept connections */
 
-struct http_options {
+struct http_options {		     /* "" is NULL */
 	const char *ca_file;	     /* PEM; NULL with ca_dir NULL: system's */
 	const char *ca_dir;	     /* hashed folder, or NULL */
 	const char *client_cert;     /* PEM chain, or NULL */

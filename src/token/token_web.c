@@ -26,7 +26,7 @@ enum status token_web_open(struct token_web *w, const char *ca_file,
 			   struct reason *why)
 {
 	const struct http_options o = {
-		.ca_file = ca_file && *ca_file ? ca_file : NULL,
+		.ca_file = ca_file,
 		.now = w->now,
 		.random = w->random,
 	};

@@ -85,7 +85,9 @@ static void stage(struct world *w, const struct flight *f,
 	if (w->mutation == WORLD_PENDING_DROPPED ||
 	    w->mutation == WORLD_NO_SESSION_BINDING_NO_RETIRE)
 		store_versions_drop(s, pending);
-	store_versions_stage(s, f->version, w->clock, STORE_RING_MIN);
+	if (store_versions_stage(s, f->version, w->clock, STORE_RING_MIN) !=
+	    STATUS_OK)
+		abort();
 }
 
 enum status world_store_write(struct world *w, const struct flight *f)

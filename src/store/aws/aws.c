@@ -87,7 +87,7 @@ static enum status open_wire(struct store_aws *s,
 			     const struct store_aws_options *o,
 			     struct reason *why)
 {
-	const struct http_options ho = { .ca_file = set_or_null(o->ca_file),
+	const struct http_options ho = { .ca_file = o->ca_file,
 					 .now = o->now,
 					 .random = o->random };
 
@@ -103,7 +103,7 @@ static enum status open_api(struct store_aws *s,
 {
 	struct store_aws_api *a = &s->api;
 	const struct aws_credentials_options co = {
-		.profile = set_or_null(o->profile),
+		.profile = o->profile,
 		.fips = o->fips,
 		.dualstack = o->dualstack,
 		.wire = &a->wire,

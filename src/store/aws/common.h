@@ -84,10 +84,11 @@ enum status store_aws_read_absent(struct store_aws *s, const char *secret,
  * when AWS does not say: what was written is written, only its picture is
  * missing.
  */
-enum status store_aws_read_after(
-	struct store_aws *s, const char *name, const char *revision,
-	void (*change)(struct store_aws_state *, const char *, int64_t),
-	const char *id, struct store_state *ret_state, struct reason *why);
+enum status store_aws_read_after(struct store_aws *s, const char *name,
+				 const char *revision,
+				 store_aws_state_change_fn *change,
+				 const char *id, struct store_state *ret_state,
+				 struct reason *why);
 
 /* ---- labels and tags --------------------------------------------------- */
 

@@ -178,13 +178,6 @@ enum status store_aws_label_promote(struct store *store, const char *name,
 	return store_refuse_wrap(s->name, st, why);
 }
 
-static void retire_in(struct store_aws_state *state, const char *id,
-		      int64_t now_us)
-{
-	(void)now_us;
-	store_aws_state_retired(state, id);
-}
-
 enum status store_aws_label_retire(struct store *store, const char *name,
 				   const char *revision, const char *id,
 				   struct store_state *ret_state,
@@ -210,7 +203,8 @@ enum status store_aws_label_retire(struct store *store, const char *name,
 		else if (st == STATUS_OK && ret_state)
 			*ret_state = state.state;
 	} else if (st == STATUS_OK) {
-		st = store_aws_read_after(s, name, revision, retire_in, id,
+		st = store_aws_read_after(s, name, revision,
+					  store_aws_state_retired, id,
 					  ret_state, why);
 	}
 	return store_refuse_wrap(s->name, st, why);

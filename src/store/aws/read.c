@@ -208,22 +208,22 @@ enum status store_aws_read_fetch(struct store *store, const char *name,
 	return store_refuse_wrap(s->name, st, why);
 }
 
-enum status store_aws_read_after(
-	struct store_aws *s, const char *name, const char *revision,
-	void (*change)(struct store_aws_state *, const char *, int64_t),
-	const char *id, struct store_state *ret_state, struct reason *why)
+enum status store_aws_read_after(struct store_aws *s, const char *name,
+				 const char *revision,
+				 store_aws_state_change_fn *change,
+				 const char *id, struct store_state *ret_state,
+				 struct reason *why)
 {
 	struct store_aws_state state;
 	enum status st = STATUS_OK;
 
 	store_aws_known_set_brief(s->known, name, false);
 	if (revision &&
-	    store_aws_known_recall(s->known, name, revision, &state)) {
-		change(&state, id, aws_call_now(&s->api.wire));
+	    store_aws_known_recall(s->known, name, revision, &state) &&
+	    change(&state, id, aws_call_now(&s->api.wire)) == STATUS_OK)
 		store_aws_known_remember(s->known, name, &state);
-	} else {
+	else
 		st = store_aws_read_labels(s, name, &state, why);
-	}
 	if (st == STATUS_OK && ret_state)
 		*ret_state = state.state;
 	/* What was written is written: only its picture is missing. */

@@ -162,18 +162,21 @@ void store_aws_state_absent(struct store_aws_state *s)
 	*s = (struct store_aws_state){ .flag = STORE_AWS_STATE_OURS };
 }
 
-void store_aws_state_staged(struct store_aws_state *s, const char *id,
-			    int64_t now_us)
+enum status store_aws_state_staged(struct store_aws_state *s, const char *id,
+				   int64_t now_us)
 {
 	drop_version(s, store_find_label(&s->state, STORE_LABEL_PENDING));
 	drop_version(s, store_find_id(&s->state, id));
-	store_versions_stage(&s->state, id, now_us, STORE_RING_MAX);
+	if (store_versions_stage(&s->state, id, now_us, STORE_RING_MAX) !=
+	    STATUS_OK)
+		return STATUS_LIMIT;
 	s->exists = true;
 	finish_state(s);
+	return STATUS_OK;
 }
 
-void store_aws_state_promoted(struct store_aws_state *s, const char *id,
-			      int64_t now_us)
+enum status store_aws_state_promoted(struct store_aws_state *s, const char *id,
+				     int64_t now_us)
 {
 	const struct store_version *previous =
 		store_find_label(&s->state, STORE_LABEL_PREVIOUS);
@@ -194,12 +197,16 @@ void store_aws_state_promoted(struct store_aws_state *s, const char *id,
 	s->plain = false; /* not told of this one */
 	s->left[0] = '\0';
 	finish_state(s);
+	return STATUS_OK;
 }
 
-void store_aws_state_retired(struct store_aws_state *s, const char *id)
+enum status store_aws_state_retired(struct store_aws_state *s, const char *id,
+				    int64_t now_us)
 {
+	(void)now_us;
 	drop_version(s, store_find_id(&s->state, id));
 	finish_state(s);
+	return STATUS_OK;
 }
 
 bool store_aws_state_is_open(const struct store_aws_state *s)

@@ -90,7 +90,9 @@ static enum status stage_in(struct lite_tx *tx, void *arg, struct reason *why)
 	if (strcmp(c->ret_state->revision, c->revision) != 0)
 		return store_refuse_moved(c->s->name, c->name, why);
 	changed = *c->ret_state;
-	store_versions_stage(&changed, c->id, c->now_us, c->s->ring);
+	if (store_versions_stage(&changed, c->id, c->now_us, c->s->ring) !=
+	    STATUS_OK)
+		return store_refuse_full(c->s->name, c->name, why);
 	return store_local_rows_save(tx, c, &changed, why);
 }
 

@@ -10,10 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "token/databricks/find.h"
-#include "token/databricks/login.h"
-#include "token/databricks/look.h"
-#include "token/databricks/settings.h"
+#include "token/databricks/common.h"
 #include "json/json_out.h"
 
 struct databricks {
