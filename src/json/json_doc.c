@@ -334,18 +334,6 @@ enum status json_doc_write(const struct json_doc *d, size_t max,
 	return STATUS_OK;
 }
 
-enum status json_doc_write_secret(const struct json_doc *d,
-				  struct secret **ret_secret)
-{
-	struct json_doc_bytes b = { 0 };
-	enum status s = json_doc_write(d, SECRET_CAP_MAX, &b);
-
-	if (s == STATUS_OK)
-		s = secret_from(b.bytes, b.n, ret_secret);
-	json_doc_bytes_free(&b);
-	return s;
-}
-
 void json_doc_bytes_free(struct json_doc_bytes *b)
 {
 	secret_wipe_free(b->bytes);

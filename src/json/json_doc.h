@@ -127,10 +127,6 @@ struct json_doc_bytes {
 enum status json_doc_write(const struct json_doc *d, size_t max,
 			   struct json_doc_bytes *ret_bytes);
 
-/* The same into a new secret; at most SECRET_CAP_MAX bytes. */
-enum status json_doc_write_secret(const struct json_doc *d,
-				  struct secret **ret_secret);
-
 /* Wipes; takes NULL bytes inside. */
 void json_doc_bytes_free(struct json_doc_bytes *b);
 

@@ -134,7 +134,11 @@ enum status json_out_write(const struct json_out *o, size_t max,
 enum status json_out_write_secret(const struct json_out *o,
 				  struct secret **ret_secret)
 {
-	return o->status == STATUS_OK ?
-		       json_doc_write_secret(o->doc, ret_secret) :
-		       o->status;
+	struct json_doc_bytes b = { 0 };
+	enum status s = json_out_write(o, SECRET_CAP_MAX, &b);
+
+	if (s == STATUS_OK)
+		s = secret_from(b.bytes, b.n, ret_secret);
+	json_doc_bytes_free(&b);
+	return s;
 }

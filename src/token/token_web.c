@@ -35,12 +35,6 @@ enum status token_web_open(struct token_web *w, const char *ca_file,
 	return s == STATUS_OK ? s : reason_wrap(why, s, "[token %s]", w->name);
 }
 
-void token_web_close(struct token_web *w)
-{
-	http_close(w->http);
-	w->http = NULL;
-}
-
 void token_web_begin(struct token_web *w)
 {
 	w->deadline_us = now_boot(w->now) + w->timeout_us;

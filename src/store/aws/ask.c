@@ -37,16 +37,3 @@ struct json_out store_aws_ask_body(const char *secret, const char *const *pairs)
 		json_out_text(&body, pairs[0], pairs[1]);
 	return body;
 }
-
-enum status store_aws_ask(struct store_aws *s, const char *action,
-			  struct json_out *body, enum store_aws_api_kind kind,
-			  struct json_doc **ret,
-			  enum store_aws_api_fault *ret_fault,
-			  struct reason *why)
-{
-	enum status st = store_aws_api_do(&s->api, action, body, kind, ret,
-					  ret_fault, why);
-
-	json_out_free(body);
-	return st;
-}

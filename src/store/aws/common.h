@@ -45,13 +45,6 @@ enum status store_aws_ask_name(struct store_aws *s, const char *name,
 struct json_out store_aws_ask_body(const char *secret,
 				   const char *const *pairs);
 
-/* store_aws_api_do(); body is freed. */
-enum status store_aws_ask(struct store_aws *s, const char *action,
-			  struct json_out *body, enum store_aws_api_kind kind,
-			  struct json_doc **ret,
-			  enum store_aws_api_fault *ret_fault,
-			  struct reason *why);
-
 /* ---- what is in Secrets Manager ---------------------------------------- */
 
 /* The labels, remembered; a secret that is not there is STATUS_OK. */

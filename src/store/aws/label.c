@@ -35,8 +35,8 @@ static enum status move_stage(struct store_aws *s, const char *name,
 	}
 	pairs[n] = NULL;
 	body = store_aws_ask_body(secret, pairs);
-	st = store_aws_ask(s, "UpdateSecretVersionStage", &body,
-			   STORE_AWS_API_ONCE, &answer, ret_fault, why);
+	st = store_aws_api_do(&s->api, "UpdateSecretVersionStage", &body,
+			      STORE_AWS_API_ONCE, &answer, ret_fault, why);
 	json_doc_free(answer);
 	return st;
 }

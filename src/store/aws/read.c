@@ -27,8 +27,8 @@ enum status store_aws_read_labels(struct store_aws *s, const char *name,
 	if (st != STATUS_OK)
 		return st;
 	body = store_aws_ask_body(secret, none);
-	st = store_aws_ask(s, "DescribeSecret", &body, STORE_AWS_API_READ,
-			   &answer, &fault, why);
+	st = store_aws_api_do(&s->api, "DescribeSecret", &body,
+			      STORE_AWS_API_READ, &answer, &fault, why);
 	if (st != STATUS_OK && fault == STORE_AWS_API_ABSENT) {
 		store_aws_state_absent(ret);
 		reason_clear(why);
@@ -91,8 +91,8 @@ enum status store_aws_read_content(struct store_aws *s, const char *name,
 	if (st != STATUS_OK)
 		return st;
 	body = store_aws_ask_body(secret, pairs);
-	st = store_aws_ask(s, "GetSecretValue", &body, STORE_AWS_API_READ,
-			   &answer, &fault, why);
+	st = store_aws_api_do(&s->api, "GetSecretValue", &body,
+			      STORE_AWS_API_READ, &answer, &fault, why);
 	if (st != STATUS_OK && fault == STORE_AWS_API_ABSENT)
 		st = store_refuse_absent(STATUS_NOT_FOUND, s->name, name, real,
 					 why);
@@ -138,8 +138,8 @@ static enum status add_history(struct store_aws *s, const char *name,
 	for (int pages = 0; st == STATUS_OK && pages < PAGES_MAX; pages++) {
 		next = NULL;
 		body = page_request(secret, token);
-		st = store_aws_ask(s, "ListSecretVersionIds", &body,
-				   STORE_AWS_API_READ, &next, &fault, why);
+		st = store_aws_api_do(&s->api, "ListSecretVersionIds", &body,
+				      STORE_AWS_API_READ, &next, &fault, why);
 		if (st != STATUS_OK)
 			break;
 		json_doc_free(page);

@@ -81,10 +81,9 @@ static enum status begin_secret(struct store_aws *s, const char *name,
 	store_aws_content_fill(&content, &empty);
 	st = add_value(&body, &content, secret, why);
 	if (st == STATUS_OK)
-		st = store_aws_ask(s,
-				   exists ? "PutSecretValue" : "CreateSecret",
-				   &body, STORE_AWS_API_REPEAT, &answer, &fault,
-				   why);
+		st = store_aws_api_do(
+			&s->api, exists ? "PutSecretValue" : "CreateSecret",
+			&body, STORE_AWS_API_REPEAT, &answer, &fault, why);
 	if (fault == STORE_AWS_API_EXISTS)
 		st = reason_set(why, STATUS_CONFLICT,
 				"%s was made by somebody else at this moment",
@@ -173,8 +172,8 @@ static enum status put_pending(struct store_aws *s, const char *name,
 	json_out_put(&body, "VersionStages", &stages);
 	st = add_value(&body, content, secret, why);
 	if (st == STATUS_OK)
-		st = store_aws_ask(s, "PutSecretValue", &body,
-				   STORE_AWS_API_REPEAT, ret, &fault, why);
+		st = store_aws_api_do(&s->api, "PutSecretValue", &body,
+				      STORE_AWS_API_REPEAT, ret, &fault, why);
 	json_out_free(&body);
 	if (fault == STORE_AWS_API_EXISTS)
 		st = store_refuse_content(s->name, name, id, why);

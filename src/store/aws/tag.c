@@ -93,8 +93,8 @@ void store_aws_tag_announce(struct store_aws *s, const char *name,
 	body = store_aws_ask_body(secret, none);
 	tags = make_news(s, name, id);
 	json_out_put(&body, "Tags", &tags);
-	store_aws_ask(s, "TagResource", &body, STORE_AWS_API_REPEAT, &answer,
-		      &fault, NULL);
+	store_aws_api_do(&s->api, "TagResource", &body, STORE_AWS_API_REPEAT,
+			 &answer, &fault, NULL);
 	json_doc_free(answer);
 }
 

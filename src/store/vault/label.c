@@ -261,8 +261,7 @@ enum status store_vault_label_retire(struct store *store, const char *name,
 	if (s != STATUS_OK)
 		return s;
 	store_vault_known_release(v, name);
-	store_vault_view_state(&w, &state);
 	if (ret_state)
-		*ret_state = state;
+		store_vault_view_state(&w, ret_state);
 	return STATUS_OK;
 }

@@ -232,7 +232,7 @@ static void close_source(struct token_source *source)
 	struct databricks *d = (struct databricks *)source;
 
 	token_databricks_login_clear(&d->login);
-	token_web_close(&d->web);
+	http_close(d->web.http);
 	for (size_t i = 0; i < d->n_instances; i++)
 		free(d->instances[i]);
 	free(d->endpoint);
