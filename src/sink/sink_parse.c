@@ -36,31 +36,14 @@ static bool parse_id(const char *s, uint32_t *ret)
 
 /* A name before a number: a user may be called 1000.  When that cannot be asked
  * it is no mistake in the configuration. */
-static enum status parse_owner(const char *name, struct sink *s,
-			       struct reason *why)
+static enum status parse_who(const char *name, bool group, uint32_t *ret,
+			     struct reason *why)
 {
-	enum status st = names_user(name, &s->uid, why);
-	uint32_t id = 0;
+	enum status st = group ? names_group(name, ret, why) :
+				 names_user(name, ret, why);
 
-	if (st == STATUS_NOT_FOUND && parse_id(name, &id)) {
-		s->uid = id;
+	if (st == STATUS_NOT_FOUND && parse_id(name, ret))
 		return STATUS_OK;
-	}
-	if (st == STATUS_NOT_FOUND)
-		st = STATUS_CONFIG;
-	return st == STATUS_OK ? st : reason_wrap(why, st, "sink");
-}
-
-static enum status parse_group(const char *name, struct sink *s,
-			       struct reason *why)
-{
-	enum status st = names_group(name, &s->gid, why);
-	uint32_t id = 0;
-
-	if (st == STATUS_NOT_FOUND && parse_id(name, &id)) {
-		s->gid = id;
-		return STATUS_OK;
-	}
 	if (st == STATUS_NOT_FOUND)
 		st = STATUS_CONFIG;
 	return st == STATUS_OK ? st : reason_wrap(why, st, "sink");
@@ -126,9 +109,9 @@ static enum status parse_option(const char *word, struct sink *s,
 				struct reason *why)
 {
 	if (strncmp(word, "owner=", 6) == 0)
-		return parse_owner(word + 6, s, why);
+		return parse_who(word + 6, false, &s->uid, why);
 	if (strncmp(word, "group=", 6) == 0)
-		return parse_group(word + 6, s, why);
+		return parse_who(word + 6, true, &s->gid, why);
 	if (strncmp(word, "mode=", 5) == 0)
 		return parse_mode(word + 5, s, why);
 	if (strncmp(word, "name=", 5) == 0)
