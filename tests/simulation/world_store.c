@@ -109,7 +109,8 @@ enum status world_store_write(struct world *w, const struct flight *f)
 	if (f->op == WORLD_PROMOTE && !v)
 		return STATUS_REFUSED;
 	if (f->op == WORLD_RETIRE && (!v || v->label != STORE_LABEL_PENDING))
-		return STATUS_OK;
+		return v && v->label == STORE_LABEL_RING ? STATUS_OK :
+							   STATUS_REFUSED;
 	w->store_before = w->store;
 	fill_state(&w->store, &s);
 	if (f->op == WORLD_STAGE)

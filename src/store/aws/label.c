@@ -178,6 +178,28 @@ enum status store_aws_label_promote(struct store *store, const char *name,
 	return store_refuse_wrap(s->name, st, why);
 }
 
+/* What was promoted keeps AWSPENDING, and AWS would take it off without a word:
+ * such a version is not pending, and must not be forgotten for it. */
+static enum status may_retire(struct store_aws *s, const char *name,
+			      const char *revision, const char *id,
+			      struct reason *why)
+{
+	struct store_aws_state state;
+	const struct store_version *v;
+	enum status st = STATUS_OK;
+
+	if (!store_aws_known_recall(s->known, name, revision, &state))
+		st = store_aws_read_labels(s, name, &state, why);
+	if (st != STATUS_OK)
+		return st;
+	v = store_find_id(&state.state, id);
+	if (!v || v->label == STORE_LABEL_PENDING ||
+	    v->label == STORE_LABEL_RING)
+		return STATUS_OK;
+	return store_refuse_move(STORE_VERSIONS_LABELLED, s->name, name, id,
+				 &state.state, why);
+}
+
 enum status store_aws_label_retire(struct store *store, const char *name,
 				   const char *revision, const char *id,
 				   struct store_state *ret_state,
@@ -192,6 +214,8 @@ enum status store_aws_label_retire(struct store *store, const char *name,
 
 	if (st == STATUS_NOT_FOUND)
 		st = STATUS_REFUSED;
+	if (st == STATUS_OK)
+		st = may_retire(s, name, revision, id, why);
 	if (st == STATUS_OK)
 		st = move_stage(s, name, "AWSPENDING", NULL, from, &fault, why);
 	if (fault == STORE_AWS_API_INVALID) {
