@@ -375,40 +375,79 @@ static void has_a_driver(const char *text, bool store)
 	close_world(&w);
 }
 
-static void each_word_of_a_setting_has_a_driver(void **state)
+/* The least that opens of each type: a row for each word of `type`. */
+static const struct opening {
+	enum config_key type_key, auth;
+	const char *type, *text;
+} openings[] = {
+	{ CONFIG_store_type, CONFIG_store_auth, "local",
+	  "[store x]\ntype = local\npath = /nonsuch/x\nkey = /nonsuch/x\n" },
+	{ CONFIG_store_type, CONFIG_store_auth, "vault",
+	  "[store x]\ntype = vault\naddress = https://[::1]:1\n"
+	  "token_file = /x\nrole_id = r\njwt_file = /x\n"
+	  "client_cert = /x\nauth_role = r\n" },
+	{ CONFIG_store_type, CONFIG_store_auth, "aws",
+	  "[store x]\ntype = aws\nregion = eu-central-1\n" },
+	{ CONFIG_token_type, CONFIG_token_auth, "databricks",
+	  "[token x]\ntype = databricks\nworkspace = https://[::1]\n" },
+	{ CONFIG_token_type, CONFIG_token_auth, "aws-rds",
+	  "[token x]\ntype = aws-rds\nhost = h\nuser = u\n"
+	  "region = eu-central-1\n" },
+	{ CONFIG_token_type, CONFIG_token_auth, "azure",
+	  "[token x]\ntype = azure\nuser = u\n" },
+	{ CONFIG_token_type, CONFIG_token_auth, "gcp",
+	  "[token x]\ntype = gcp\n" },
+};
+
+#define N_OPENINGS (sizeof(openings) / sizeof(*openings))
+
+static const struct opening *find_opening(enum config_key type_key,
+					  const char *type, size_t n)
 {
-	static const struct {
-		enum config_key auth;
-		const char *type, *text;
-	} cases[] = {
-		{ CONFIG_store_auth, "vault",
-		  "[store x]\ntype = vault\naddress = https://[::1]:1\n"
-		  "token_file = /x\nrole_id = r\njwt_file = /x\n"
-		  "client_cert = /x\nauth_role = r\n" },
-		{ CONFIG_token_auth, "databricks",
-		  "[token x]\ntype = databricks\nworkspace = https://[::1]\n" },
-		{ CONFIG_token_auth, "aws-rds",
-		  "[token x]\ntype = aws-rds\nhost = h\nuser = u\n"
-		  "region = eu-central-1\n" },
-		{ CONFIG_token_auth, "azure",
-		  "[token x]\ntype = azure\nuser = u\n" },
-		{ CONFIG_token_auth, "gcp", "[token x]\ntype = gcp\n" },
-	};
-	char words[CONFIG_WORDS_SIZE], text[512];
+	for (size_t i = 0; i < N_OPENINGS; i++)
+		if (openings[i].type_key == type_key &&
+		    strlen(openings[i].type) == n &&
+		    memcmp(openings[i].type, type, n) == 0)
+			return &openings[i];
+	fail_msg("no row opens the type %.*s", (int)n, type);
+	return NULL;
+}
+
+static void each_type_has_a_driver(void **state)
+{
+	static const enum config_key keys[] = { CONFIG_store_type,
+						CONFIG_token_type };
+	char words[CONFIG_WORDS_SIZE];
 	const char *at, *w;
 	size_t n;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		bool store = cases[i].auth == CONFIG_store_auth;
+	for (size_t i = 0; i < 2; i++) {
+		at = config_model_words(config_model_row(keys[i]), "", words);
+		while ((w = words_next(&at, &n)) != NULL)
+			has_a_driver(find_opening(keys[i], w, n)->text,
+				     keys[i] == CONFIG_store_type);
+	}
+}
 
-		has_a_driver(cases[i].text, store);
-		at = config_model_words(config_model_row(cases[i].auth),
-					cases[i].type, words);
+static void each_auth_of_a_type_has_a_driver(void **state)
+{
+	char words[CONFIG_WORDS_SIZE], text[512];
+	const struct opening *o;
+	const char *at, *w;
+	size_t n;
+
+	(void)state;
+	for (o = openings; o < openings + N_OPENINGS; o++) {
+		const struct config_row *row = config_model_row(o->auth);
+
+		if (!config_model_applies(row, o->type))
+			continue;
+		at = config_model_words(row, o->type, words);
 		while ((w = words_next(&at, &n)) != NULL) {
-			snprintf(text, sizeof(text), "%sauth = %.*s\n",
-				 cases[i].text, (int)n, w);
-			has_a_driver(text, store);
+			snprintf(text, sizeof(text), "%sauth = %.*s\n", o->text,
+				 (int)n, w);
+			has_a_driver(text, o->type_key == CONFIG_store_type);
 		}
 	}
 }
@@ -434,8 +473,10 @@ int main(void)
 			remove_site),
 		cmocka_unit_test_setup_teardown(a_job_is_what_the_settings_say,
 						make_site, remove_site),
+		cmocka_unit_test_setup_teardown(each_type_has_a_driver,
+						make_site, remove_site),
 		cmocka_unit_test_setup_teardown(
-			each_word_of_a_setting_has_a_driver, make_site,
+			each_auth_of_a_type_has_a_driver, make_site,
 			remove_site),
 	};
 
