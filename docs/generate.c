@@ -32,19 +32,13 @@ struct option {
 
 static const struct command commands[] = {
 #define COMMAND(name, arguments, help) { #name, arguments, help },
-#define OPTION(command, name, argument, help)
 #include "cli/commands.def"
-#undef COMMAND
-#undef OPTION
 };
 
 static const struct option options[] = {
-#define COMMAND(name, arguments, help)
 #define OPTION(command, name, argument, help) \
 	{ #command, #name, argument, help },
 #include "cli/commands.def"
-#undef COMMAND
-#undef OPTION
 };
 
 static const struct {
@@ -132,34 +126,19 @@ struct wire_row {
 static const struct wire_row operations[] = {
 #define WIRE_OPERATION(name, number, right, help) \
 	{ #name, number, #right, 0, "", help },
-#define WIRE_FIELD(name, number, kind, most, help)
-#define WIRE_RESULT(name, number, code, pam, sentence)
 #include "wire/wire.def"
-#undef WIRE_OPERATION
-#undef WIRE_FIELD
-#undef WIRE_RESULT
 };
 
 static const struct wire_row fields[] = {
-#define WIRE_OPERATION(name, number, right, help)
 #define WIRE_FIELD(name, number, kind, most, help) \
 	{ #name, number, #kind, most, "", help },
-#define WIRE_RESULT(name, number, code, pam, sentence)
 #include "wire/wire.def"
-#undef WIRE_OPERATION
-#undef WIRE_FIELD
-#undef WIRE_RESULT
 };
 
 static const struct wire_row results[] = {
-#define WIRE_OPERATION(name, number, right, help)
-#define WIRE_FIELD(name, number, kind, most, help)
 #define WIRE_RESULT(name, number, code, pam, sentence) \
 	{ #name, number, "", code, "PAM_" #pam, sentence },
 #include "wire/wire.def"
-#undef WIRE_OPERATION
-#undef WIRE_FIELD
-#undef WIRE_RESULT
 };
 
 #define N_STATES   (sizeof(states) / sizeof(*states))

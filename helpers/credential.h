@@ -27,4 +27,8 @@ enum credential_exit {
 	CREDENTIAL_NO_COMMAND = 127,
 };
 
+/* CREDENTIAL_<e>, with a sentence as reason_set() writes it. */
+#define CREDENTIAL_FAIL(e, why, ...) \
+	(reason_set(why, __VA_ARGS__), CREDENTIAL_##e)
+
 #endif

@@ -22,11 +22,10 @@ enum credential_exit credential_ask_open(struct credential_agent *a,
 {
 	a->socket = o->socket;
 	a->timeout_ms = o->timeout_ms;
-	if (secret_new(REPLY_MAX, &a->reply) != STATUS_OK) {
-		reason_set(why, STATUS_NO_MEMORY,
-			   "cannot lock 36 KiB of memory for a secret");
-		return CREDENTIAL_ERROR;
-	}
+	if (secret_new(REPLY_MAX, &a->reply) != STATUS_OK)
+		return CREDENTIAL_FAIL(
+			ERROR, why, STATUS_NO_MEMORY,
+			"cannot lock 36 KiB of memory for a secret");
 	return CREDENTIAL_OK;
 }
 
@@ -70,11 +69,10 @@ static enum credential_exit exit_of_refusal(const struct wire_message *m,
 
 	if (result == WIRE_RESULT_OK || result == WIRE_RESULT_OK_PREVIOUS)
 		return CREDENTIAL_OK;
-	if (result < 0 || result >= WIRE_RESULT_END) {
-		reason_set(why, STATUS_CORRUPT,
-			   "the agent answered with an unknown result");
-		return CREDENTIAL_ERROR;
-	}
+	if (result < 0 || result >= WIRE_RESULT_END)
+		return CREDENTIAL_FAIL(
+			ERROR, why, STATUS_CORRUPT,
+			"the agent answered with an unknown result");
 	if (!wire_text(m, WIRE_TAG_SENTENCE, sentence, sizeof(sentence)))
 		snprintf(sentence, sizeof(sentence), "%s",
 			 wire_result_sentence((unsigned)result));
@@ -97,11 +95,9 @@ static enum credential_exit call_agent(struct credential_agent *a,
 					 .timeout_ms =
 						 a->timeout_ms + wait_ms };
 
-	if (wire_end(o, &r.len) != STATUS_OK) {
-		reason_set(why, STATUS_ERROR,
-			   "the request does not fit the wire");
-		return CREDENTIAL_ERROR;
-	}
+	if (wire_end(o, &r.len) != STATUS_OK)
+		return CREDENTIAL_FAIL(ERROR, why, STATUS_ERROR,
+				       "the request does not fit the wire");
 	return exit_of(wire_client_call(&r, reply, size, ret, why));
 }
 
@@ -136,9 +132,9 @@ static void build_request(const struct credential_question *q,
 
 static enum credential_exit refuse_lie(struct reason *why, const char *fault)
 {
-	reason_set(why, STATUS_CORRUPT,
-		   "the agent's answer is not to be believed: %s", fault);
-	return CREDENTIAL_ERROR;
+	return CREDENTIAL_FAIL(ERROR, why, STATUS_CORRUPT,
+			       "the agent's answer is not to be believed: %s",
+			       fault);
 }
 
 static enum credential_exit read_fields(const struct wire_message *m,
@@ -207,12 +203,9 @@ static enum credential_exit take_password(const struct wire_message *m,
 	bytes = wire_find(m, WIRE_TAG_PASSWORD, &n);
 	if (bytes == NULL || n == 0)
 		return refuse_lie(why, "it has no password");
-	if (secret_new(n, &ret->password) != STATUS_OK ||
-	    secret_set(ret->password, bytes, n) != STATUS_OK) {
-		reason_set(why, STATUS_NO_MEMORY,
-			   "cannot lock memory for a secret");
-		return CREDENTIAL_ERROR;
-	}
+	if (secret_from(bytes, n, &ret->password) != STATUS_OK)
+		return CREDENTIAL_FAIL(ERROR, why, STATUS_NO_MEMORY,
+				       "cannot lock memory for a secret");
 	return CREDENTIAL_OK;
 }
 
@@ -324,10 +317,9 @@ enum credential_exit credential_ask_roles(struct credential_agent *a,
 	bool more;
 
 	reply = malloc(WIRE_REPLY_MAX);
-	if (reply == NULL) {
-		reason_set(why, STATUS_NO_MEMORY, "no memory for the list");
-		return CREDENTIAL_ERROR;
-	}
+	if (reply == NULL)
+		return CREDENTIAL_FAIL(ERROR, why, STATUS_NO_MEMORY,
+				       "no memory for the list");
 	do {
 		memcpy(before, last, sizeof(before));
 		wire_begin(&o, frame, sizeof(frame), WIRE_LIST);

@@ -70,8 +70,8 @@ struct credential_before *credential_exec_before(void)
 
 static enum credential_exit fail_exec(struct reason *why, const char *what)
 {
-	reason_set(why, STATUS_ERROR, "cannot %s: %s", what, strerror(errno));
-	return CREDENTIAL_ERROR;
+	return CREDENTIAL_FAIL(ERROR, why, STATUS_ERROR, "cannot %s: %s", what,
+			       strerror(errno));
 }
 
 static int new_memfd(void)
@@ -101,13 +101,12 @@ static enum credential_exit write_line(int fd,
 	enum credential_exit e = CREDENTIAL_OK;
 
 	/* A line for any host would give the password to any server. */
-	if (*host == '\0') {
-		reason_set(why, STATUS_REFUSED,
-			   "the list of hosts, \"%s\", has an empty one; say "
-			   "which with --role and --host",
-			   a->key.host);
-		return CREDENTIAL_ERROR;
-	}
+	if (*host == '\0')
+		return CREDENTIAL_FAIL(
+			ERROR, why, STATUS_REFUSED,
+			"the list of hosts, \"%s\", has an empty one; say "
+			"which with --role and --host",
+			a->key.host);
 	if (format_render(FORMAT_PGPASS, &c, &line, why) != STATUS_OK)
 		return CREDENTIAL_ERROR;
 	if (secret_write_fd(line, fd) != STATUS_OK)
@@ -160,13 +159,12 @@ static enum credential_exit check_passfile(int fd, struct reason *why)
 
 	name_passfile(path, sizeof(path), "", fd);
 	again = open(path, O_RDONLY | O_CLOEXEC);
-	if (again < 0) {
-		reason_set(why, STATUS_ERROR,
-			   "the command could not open its passfile, %s: %s; "
-			   "is /proc mounted here?",
-			   path, strerror(errno));
-		return CREDENTIAL_ERROR;
-	}
+	if (again < 0)
+		return CREDENTIAL_FAIL(
+			ERROR, why, STATUS_ERROR,
+			"the command could not open its passfile, %s: %s; "
+			"is /proc mounted here?",
+			path, strerror(errno));
 	close(again);
 	return CREDENTIAL_OK;
 }
@@ -178,18 +176,16 @@ static enum credential_exit make_passfile(const struct credential_answer *a,
 	enum credential_exit e;
 	int fd, high;
 
-	if (!*a->key.user) {
-		reason_set(why, STATUS_REFUSED,
-			   "the agent knows no user name to go with the "
-			   "secret, and a passfile needs one");
-		return CREDENTIAL_ERROR;
-	}
-	if (!*a->key.host) {
-		reason_set(why, STATUS_REFUSED,
-			   "the agent knows no host to go with the secret; say "
-			   "which with --role and --host");
-		return CREDENTIAL_ERROR;
-	}
+	if (!*a->key.user)
+		return CREDENTIAL_FAIL(
+			ERROR, why, STATUS_REFUSED,
+			"the agent knows no user name to go with the "
+			"secret, and a passfile needs one");
+	if (!*a->key.host)
+		return CREDENTIAL_FAIL(
+			ERROR, why, STATUS_REFUSED,
+			"the agent knows no host to go with the secret; say "
+			"which with --role and --host");
 	fd = new_memfd();
 	if (fd < 0)
 		return fail_exec(why, "make a file in memory");

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/text.h"
 
 #define DEPTH_MAX   32
@@ -18,7 +19,7 @@ struct in {
 };
 
 /* Where a string goes: nowhere, or into bytes with a NUL behind. */
-struct cluster {
+struct target {
 	char *bytes;
 	size_t size, len;
 };
@@ -45,7 +46,7 @@ static bool take_char(struct in *in, char c)
 	return true;
 }
 
-static bool add_bytes(struct in *in, struct cluster *t, const char *s, size_t n)
+static bool add_bytes(struct in *in, struct target *t, const char *s, size_t n)
 {
 	if (t == NULL)
 		return true;
@@ -57,7 +58,7 @@ static bool add_bytes(struct in *in, struct cluster *t, const char *s, size_t n)
 	return true;
 }
 
-static bool add_character(struct in *in, struct cluster *t, uint32_t c)
+static bool add_character(struct in *in, struct target *t, uint32_t c)
 {
 	char s[4];
 	size_t n;
@@ -89,28 +90,18 @@ static bool add_character(struct in *in, struct cluster *t, uint32_t c)
 /* Four hex digits. */
 static bool read_unit(struct in *in, uint32_t *ret)
 {
-	static const char digits[] = "0123456789abcdef";
-	uint32_t c = 0;
+	unsigned char bytes[2];
 
 	if (in->end - in->at < 4)
 		return set_fault(in, "ends inside of \\u");
-	for (int i = 0; i < 4; i++) {
-		char lower = in->at[i];
-		const char *digit;
-
-		if (lower >= 'A' && lower <= 'F')
-			lower = (char)(lower - 'A' + 'a');
-		digit = lower != '\0' ? strchr(digits, lower) : NULL;
-		if (digit == NULL)
-			return set_fault(in, "has \\u without four hex digits");
-		c = c * 16 + (uint32_t)(digit - digits);
-	}
+	if (encode_unhex(in->at, bytes, sizeof(bytes)) != STATUS_OK)
+		return set_fault(in, "has \\u without four hex digits");
 	in->at += 4;
-	*ret = c;
+	*ret = (uint32_t)bytes[0] << 8 | bytes[1];
 	return true;
 }
 
-static bool read_u(struct in *in, struct cluster *t)
+static bool read_u(struct in *in, struct target *t)
 {
 	uint32_t c, low;
 
@@ -131,7 +122,7 @@ static bool read_u(struct in *in, struct cluster *t)
 	return add_character(in, t, c);
 }
 
-static bool read_escape(struct in *in, struct cluster *t)
+static bool read_escape(struct in *in, struct target *t)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
 	const char *found;
@@ -149,7 +140,7 @@ static bool read_escape(struct in *in, struct cluster *t)
 }
 
 /* Behind the opening quote. */
-static bool read_string(struct in *in, struct cluster *t)
+static bool read_string(struct in *in, struct target *t)
 {
 	while (in->at < in->end) {
 		unsigned char c = (unsigned char)*in->at;
@@ -284,7 +275,7 @@ static bool read_member(struct in *in, const struct credential_json *wanted,
 			size_t n_wanted, bool *seen)
 {
 	char name_bytes[64];
-	struct cluster name = { name_bytes, sizeof(name_bytes), 0 };
+	struct target name = { name_bytes, sizeof(name_bytes), 0 };
 	const char *begin = in->at;
 
 	name_bytes[0] = '\0';
@@ -299,7 +290,7 @@ static bool read_member(struct in *in, const struct credential_json *wanted,
 	if (!take_char(in, ':'))
 		return set_fault(in, "has a member without a value");
 	for (size_t i = 0; i < n_wanted; i++) {
-		struct cluster value = { wanted[i].to, wanted[i].size, 0 };
+		struct target value = { wanted[i].to, wanted[i].size, 0 };
 
 		if (strcmp(name_bytes, wanted[i].name) != 0)
 			continue;

@@ -21,23 +21,23 @@ struct part {
 
 static struct part part_of(struct credential_key *k, enum wire_tag tag)
 {
-	switch (tag) {
-	case WIRE_TAG_ROLE:
-		return (struct part){ k->role, sizeof(k->role), "role" };
-	case WIRE_TAG_REALM:
-		return (struct part){ k->realm, sizeof(k->realm), "realm" };
-	case WIRE_TAG_USER:
-		return (struct part){ k->user, sizeof(k->user), "user" };
-	case WIRE_TAG_HOST:
-		return (struct part){ k->host, sizeof(k->host), "host" };
-	case WIRE_TAG_PORT:
-		return (struct part){ k->port, sizeof(k->port), "port" };
-	case WIRE_TAG_DBNAME:
-		return (struct part){ k->dbname, sizeof(k->dbname),
-				      "database" };
-	default:
-		abort();
-	}
+	const struct {
+		enum wire_tag tag;
+		struct part part;
+	} parts[] = {
+		{ WIRE_TAG_ROLE, { k->role, sizeof(k->role), "role" } },
+		{ WIRE_TAG_REALM, { k->realm, sizeof(k->realm), "realm" } },
+		{ WIRE_TAG_USER, { k->user, sizeof(k->user), "user" } },
+		{ WIRE_TAG_HOST, { k->host, sizeof(k->host), "host" } },
+		{ WIRE_TAG_PORT, { k->port, sizeof(k->port), "port" } },
+		{ WIRE_TAG_DBNAME,
+		  { k->dbname, sizeof(k->dbname), "database" } },
+	};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i].tag == tag)
+			return parts[i].part;
+	abort();
 }
 
 static bool is_port(const char *s, size_t n)
@@ -60,23 +60,20 @@ enum credential_exit credential_key_set(struct credential_key *k,
 {
 	struct part p = part_of(k, tag);
 
-	if (n >= p.size) {
-		reason_set(why, STATUS_USAGE,
-			   "the %s has %zu bytes; at most %zu are possible",
-			   p.name, n, p.size - 1);
-		return CREDENTIAL_USAGE;
-	}
-	if (text_has_control(value, n) || !text_is_utf8(value, n)) {
-		reason_set(why, STATUS_USAGE,
-			   "the %s holds a control character or is not UTF-8",
-			   p.name);
-		return CREDENTIAL_USAGE;
-	}
-	if (tag == WIRE_TAG_PORT && n > 0 && !is_port(value, n)) {
-		reason_set(why, STATUS_USAGE,
-			   "the port must be a number from 1 to 65535");
-		return CREDENTIAL_USAGE;
-	}
+	if (n >= p.size)
+		return CREDENTIAL_FAIL(
+			USAGE, why, STATUS_USAGE,
+			"the %s has %zu bytes; at most %zu are possible",
+			p.name, n, p.size - 1);
+	if (text_has_control(value, n) || !text_is_utf8(value, n))
+		return CREDENTIAL_FAIL(
+			USAGE, why, STATUS_USAGE,
+			"the %s holds a control character or is not UTF-8",
+			p.name);
+	if (tag == WIRE_TAG_PORT && n > 0 && !is_port(value, n))
+		return CREDENTIAL_FAIL(
+			USAGE, why, STATUS_USAGE,
+			"the port must be a number from 1 to 65535");
 	memset(p.bytes, 0, p.size); /* not secret */
 	memcpy(p.bytes, value, n);
 	return CREDENTIAL_OK;
@@ -92,11 +89,10 @@ enum credential_exit credential_key_address(struct credential_key *k,
 	if (n > 0 && value[0] == '[') {
 		host_end = memchr(value, ']', n);
 		if (host_end == NULL ||
-		    (host_end + 1 < end && host_end[1] != ':')) {
-			reason_set(why, STATUS_USAGE,
-				   "the address has a \"[\" without its \"]\"");
-			return CREDENTIAL_USAGE;
-		}
+		    (host_end + 1 < end && host_end[1] != ':'))
+			return CREDENTIAL_FAIL(
+				USAGE, why, STATUS_USAGE,
+				"the address has a \"[\" without its \"]\"");
 		if (host_end + 1 < end)
 			port = host_end + 2;
 		value++;
@@ -141,22 +137,10 @@ void credential_key_name(const struct credential_key *k, char *ret, size_t n)
 
 static enum credential_exit bad_uri(struct reason *why, const char *fault)
 {
-	reason_set(why, STATUS_USAGE,
-		   "the URI %s; wanted is "
-		   "postgresql://user@host:port/dbname",
-		   fault);
-	return CREDENTIAL_USAGE;
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
+	return CREDENTIAL_FAIL(USAGE, why, STATUS_USAGE,
+			       "the URI %s; wanted is "
+			       "postgresql://user@host:port/dbname",
+			       fault);
 }
 
 /* Percent-decode n bytes of s into `ret`, which has room for n. */
@@ -169,11 +153,9 @@ static bool decode_percent(const char *s, size_t n, char *ret, size_t *ret_n)
 			ret[at++] = s[i];
 			continue;
 		}
-		if (n - i < 3 || hex_digit(s[i + 1]) < 0 ||
-		    hex_digit(s[i + 2]) < 0)
+		if (n - i < 3 ||
+		    encode_unhex(s + i + 1, &ret[at++], 1) != STATUS_OK)
 			return false;
-		ret[at++] =
-			(char)(hex_digit(s[i + 1]) * 16 + hex_digit(s[i + 2]));
 		i += 2;
 	}
 	*ret_n = at;
@@ -258,11 +240,10 @@ enum credential_exit credential_key_uri(struct credential_key *k,
 	const char *end = uri + n, *s = behind_scheme(uri, n), *stop, *at;
 	enum credential_exit e = CREDENTIAL_OK;
 
-	if (s == NULL) {
-		reason_set(why, STATUS_NOT_FOUND,
-			   "the URI does not begin with postgresql://");
-		return CREDENTIAL_NOT_FOUND;
-	}
+	if (s == NULL)
+		return CREDENTIAL_FAIL(
+			NOT_FOUND, why, STATUS_NOT_FOUND,
+			"the URI does not begin with postgresql://");
 	if (n > CREDENTIAL_URI_SIZE)
 		return bad_uri(why, "is too long");
 	if (text_has_control(uri, n))

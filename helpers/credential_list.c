@@ -203,11 +203,10 @@ enum credential_exit credential_list_watch(struct credential_agent *a,
 		credential_ask_forget(&answer);
 		if (e != CREDENTIAL_OK && (!is_passing(e) || !*seen))
 			return e;
-		if (!is_read()) {
-			reason_set(why, STATUS_ERROR,
-				   "standard output is not read any more");
-			return CREDENTIAL_ERROR;
-		}
+		if (!is_read())
+			return CREDENTIAL_FAIL(
+				ERROR, why, STATUS_ERROR,
+				"standard output is not read any more");
 		if (e == CREDENTIAL_UNAVAILABLE && !away)
 			log_line(LOG_LEVEL_WARN, "%s; waiting", why->text);
 		away = e == CREDENTIAL_UNAVAILABLE;

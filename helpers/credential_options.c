@@ -23,13 +23,8 @@
 #define HELP_MAX	   8192
 
 enum option_id {
-#define CREDENTIAL_COMMAND(id, name, args, help)
 #define CREDENTIAL_OPTION(id, name, letter, arg, help) OPTION_##id,
-#define CREDENTIAL_FORM(id, name, help)
 #include "helpers/credential.def"
-#undef CREDENTIAL_COMMAND
-#undef CREDENTIAL_OPTION
-#undef CREDENTIAL_FORM
 	OPTION_COUNT
 };
 
@@ -38,14 +33,9 @@ static const struct {
 	char letter;
 	const char *argument, *help;
 } options[] = {
-#define CREDENTIAL_COMMAND(id, name, args, help)
 #define CREDENTIAL_OPTION(id, name, letter, arg, help) \
 	{ name, letter, arg, help },
-#define CREDENTIAL_FORM(id, name, help)
 #include "helpers/credential.def"
-#undef CREDENTIAL_COMMAND
-#undef CREDENTIAL_OPTION
-#undef CREDENTIAL_FORM
 };
 
 static const struct {
@@ -54,24 +44,14 @@ static const struct {
 } commands[] = {
 #define CREDENTIAL_COMMAND(id, name, args, help) \
 	{ CREDENTIAL_##id, name, args, help },
-#define CREDENTIAL_OPTION(id, name, letter, arg, help)
-#define CREDENTIAL_FORM(id, name, help)
 #include "helpers/credential.def"
-#undef CREDENTIAL_COMMAND
-#undef CREDENTIAL_OPTION
-#undef CREDENTIAL_FORM
 };
 
 static const struct {
 	const char *name, *help;
 } forms[] = {
-#define CREDENTIAL_COMMAND(id, name, args, help)
-#define CREDENTIAL_OPTION(id, name, letter, arg, help)
 #define CREDENTIAL_FORM(id, name, help) { name, help },
 #include "helpers/credential.def"
-#undef CREDENTIAL_COMMAND
-#undef CREDENTIAL_OPTION
-#undef CREDENTIAL_FORM
 };
 
 /* Programs that have a protocol's name. */
@@ -91,10 +71,9 @@ static const struct {
 static enum credential_exit refuse_usage(struct reason *why, const char *fault,
 					 const char *word)
 {
-	reason_set(why, STATUS_USAGE,
-		   "%s%s%s; see " CREDENTIAL_PROGRAM " --help", fault,
-		   *word ? " " : "", word);
-	return CREDENTIAL_USAGE;
+	return CREDENTIAL_FAIL(USAGE, why, STATUS_USAGE,
+			       "%s%s%s; see " CREDENTIAL_PROGRAM " --help",
+			       fault, *word ? " " : "", word);
 }
 
 static enum credential_exit parse_ms(const char *name, const char *value,
@@ -107,11 +86,10 @@ static enum credential_exit parse_ms(const char *name, const char *value,
 		reason_wrap(why, STATUS_USAGE, "--%s", name);
 		return CREDENTIAL_USAGE;
 	}
-	if (us / 1000 > most) {
-		reason_set(why, STATUS_USAGE, "--%s is at most %jds", name,
-			   (intmax_t)(most / 1000));
-		return CREDENTIAL_USAGE;
-	}
+	if (us / 1000 > most)
+		return CREDENTIAL_FAIL(USAGE, why, STATUS_USAGE,
+				       "--%s is at most %jds", name,
+				       (intmax_t)(most / 1000));
 	*ret_ms = us / 1000;
 	return CREDENTIAL_OK;
 }
@@ -314,12 +292,10 @@ static enum credential_exit take_command(const char *word,
 		o->command = CREDENTIAL_IGNORE;
 		return CREDENTIAL_OK;
 	}
-	if (o->form == CREDENTIAL_FORM_DOCKER) {
-		reason_set(why, STATUS_USAGE,
-			   "docker-credential-keyturn: unknown action: %s",
-			   word);
-		return CREDENTIAL_USAGE;
-	}
+	if (o->form == CREDENTIAL_FORM_DOCKER)
+		return CREDENTIAL_FAIL(
+			USAGE, why, STATUS_USAGE,
+			"docker-credential-keyturn: unknown action: %s", word);
 	return refuse_usage(why, "there is no command", word);
 }
 

@@ -25,12 +25,7 @@ enum credential_command {
 
 enum credential_form {
 #define CREDENTIAL_FORM(id, name, help) CREDENTIAL_FORM_##id,
-#define CREDENTIAL_COMMAND(id, name, args, help)
-#define CREDENTIAL_OPTION(id, name, letter, arg, help)
 #include "helpers/credential.def"
-#undef CREDENTIAL_FORM
-#undef CREDENTIAL_COMMAND
-#undef CREDENTIAL_OPTION
 	CREDENTIAL_FORM_COUNT
 };
 

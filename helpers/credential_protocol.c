@@ -25,11 +25,9 @@ static enum credential_exit read_request(bool git, struct secret **ret,
 	size_t n = 0;
 	ssize_t got;
 
-	if (secret_new(CREDENTIAL_INPUT_MAX, &s) != STATUS_OK) {
-		reason_set(why, STATUS_NO_MEMORY,
-			   "cannot lock 64 KiB of memory");
-		return CREDENTIAL_ERROR;
-	}
+	if (secret_new(CREDENTIAL_INPUT_MAX, &s) != STATUS_OK)
+		return CREDENTIAL_FAIL(ERROR, why, STATUS_NO_MEMORY,
+				       "cannot lock 64 KiB of memory");
 	do {
 		got = read(STDIN_FILENO, secret_buffer(s) + n,
 			   CREDENTIAL_INPUT_MAX - n);
@@ -169,10 +167,9 @@ static enum credential_exit field_value(const struct credential_answer *a,
 	if (texts[field] == NULL)
 		return credential_show_render(a, form, true, NULL, 0, ret, why);
 	if (secret_new(strlen(texts[field]) + 1, ret) != STATUS_OK ||
-	    secret_set(*ret, texts[field], strlen(texts[field])) != STATUS_OK) {
-		reason_set(why, STATUS_NO_MEMORY, "no memory");
-		return CREDENTIAL_ERROR;
-	}
+	    secret_set(*ret, texts[field], strlen(texts[field])) != STATUS_OK)
+		return CREDENTIAL_FAIL(ERROR, why, STATUS_NO_MEMORY,
+				       "no memory");
 	return CREDENTIAL_OK;
 }
 
@@ -182,10 +179,9 @@ static enum credential_exit to_base64(struct secret **s, struct reason *why)
 	struct secret *coded = NULL;
 
 	/* Strictly within SECRET_CAP_MAX: the reply's 36 KiB grow by a third. */
-	if (secret_new(size, &coded) != STATUS_OK) {
-		reason_set(why, STATUS_NO_MEMORY, "no memory");
-		return CREDENTIAL_ERROR;
-	}
+	if (secret_new(size, &coded) != STATUS_OK)
+		return CREDENTIAL_FAIL(ERROR, why, STATUS_NO_MEMORY,
+				       "no memory");
 	encode_base64(secret_bytes(*s), secret_len(*s),
 		      (char *)secret_buffer(coded));
 	secret_set_len(coded, size - 1);
@@ -248,10 +244,9 @@ static enum credential_exit serve_stream(struct credential_agent *a,
 			continue;
 		if (got < 0) {
 			/* The last path may be half of one. */
-			reason_set(why, STATUS_ERROR,
-				   "cannot read standard input: %s",
-				   strerror(errno));
-			return CREDENTIAL_ERROR;
+			return CREDENTIAL_FAIL(ERROR, why, STATUS_ERROR,
+					       "cannot read standard input: %s",
+					       strerror(errno));
 		}
 		if (got == 0)
 			break;
@@ -263,10 +258,9 @@ static enum credential_exit serve_stream(struct credential_agent *a,
 			n -= (size_t)(stop + 1 - line);
 			memmove(line, stop + 1, n);
 		}
-		if (e == CREDENTIAL_OK && n == sizeof(line)) {
-			reason_set(why, STATUS_USAGE, "a path is too long");
-			return CREDENTIAL_USAGE;
-		}
+		if (e == CREDENTIAL_OK && n == sizeof(line))
+			return CREDENTIAL_FAIL(USAGE, why, STATUS_USAGE,
+					       "a path is too long");
 	}
 	if (e == CREDENTIAL_OK && n > 0)
 		e = serve_path(a, o, line, n, true, why);

@@ -11,15 +11,15 @@
 static enum credential_exit refuse_request(struct reason *why,
 					   const char *fault)
 {
-	reason_set(why, STATUS_USAGE, "the request %s", fault);
-	return CREDENTIAL_USAGE;
+	return CREDENTIAL_FAIL(USAGE, why, STATUS_USAGE, "the request %s",
+			       fault);
 }
 
 static enum credential_exit not_ours(struct reason *why)
 {
-	reason_set(why, STATUS_NOT_FOUND,
-		   "the request is not for PostgreSQL, so not for keyturn");
-	return CREDENTIAL_NOT_FOUND;
+	return CREDENTIAL_FAIL(
+		NOT_FOUND, why, STATUS_NOT_FOUND,
+		"the request is not for PostgreSQL, so not for keyturn");
 }
 
 /* A caller that names no host must be able to send what it gets anywhere. */
@@ -28,10 +28,10 @@ static enum credential_exit needs_host(const struct credential_key *k,
 {
 	if (*k->host)
 		return CREDENTIAL_OK;
-	reason_set(why, STATUS_NOT_FOUND,
-		   "the request has no host, and a password for none is not "
-		   "given");
-	return CREDENTIAL_NOT_FOUND;
+	return CREDENTIAL_FAIL(
+		NOT_FOUND, why, STATUS_NOT_FOUND,
+		"the request has no host, and a password for none is not "
+		"given");
 }
 
 /* ---- git -------------------------------------------------------------------- */
@@ -111,11 +111,9 @@ enum credential_exit credential_request_git(const char *bytes, size_t n,
 			return e;
 	}
 	/* With the host alone no role can be found; git goes on without us. */
-	if (!credential_key_names_a_role(&k)) {
-		reason_set(why, STATUS_NOT_FOUND,
-			   "the request has no username");
-		return CREDENTIAL_NOT_FOUND;
-	}
+	if (!credential_key_names_a_role(&k))
+		return CREDENTIAL_FAIL(NOT_FOUND, why, STATUS_NOT_FOUND,
+				       "the request has no username");
 	e = needs_host(&k, why);
 	if (e == CREDENTIAL_OK)
 		*ret = k;
@@ -145,10 +143,9 @@ enum credential_exit credential_request_docker(
 		bytes++;
 	while (n > 0 && is_space(bytes[n - 1]))
 		n--;
-	if (n == 0) {
-		reason_set(why, STATUS_USAGE, CREDENTIAL_REQUEST_NO_URL);
-		return CREDENTIAL_USAGE;
-	}
+	if (n == 0)
+		return CREDENTIAL_FAIL(USAGE, why, STATUS_USAGE,
+				       CREDENTIAL_REQUEST_NO_URL);
 	if (n >= CREDENTIAL_URI_SIZE)
 		return refuse_request(why, "has a URL that is too long");
 	if (!text_is_utf8(bytes, n))
@@ -183,16 +180,15 @@ enum credential_exit credential_request_docker_store(const char *bytes,
 		if (credential_key_uri(&k, url, strlen(url), why) ==
 		    CREDENTIAL_OK)
 			return CREDENTIAL_OK;
-		reason_set(why, STATUS_REFUSED,
-			   "keyturn keeps passwords of PostgreSQL's roles "
-			   "only; name another helper for this server in "
-			   "credHelpers");
-		return CREDENTIAL_ERROR;
+		return CREDENTIAL_FAIL(
+			ERROR, why, STATUS_REFUSED,
+			"keyturn keeps passwords of PostgreSQL's roles "
+			"only; name another helper for this server in "
+			"credHelpers");
 	}
-	reason_set(why, STATUS_USAGE, "%s",
-		   *url ? CREDENTIAL_REQUEST_NO_USER :
-			  CREDENTIAL_REQUEST_NO_URL);
-	return CREDENTIAL_USAGE;
+	return CREDENTIAL_FAIL(USAGE, why, STATUS_USAGE, "%s",
+			       *url ? CREDENTIAL_REQUEST_NO_USER :
+				      CREDENTIAL_REQUEST_NO_URL);
 }
 
 /* ---- Bazel ------------------------------------------------------------------- */

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/encode.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/now.h"
 #include "base/text.h"
@@ -88,28 +88,22 @@ static void render_git(struct format_out *o, const struct credential_answer *a,
 /* Does src/format make it?  raw is here, because a token may have no user. */
 static bool of_format(enum credential_form form, enum format_kind *ret)
 {
-	switch (form) {
-	case CREDENTIAL_FORM_JSON:
-		*ret = FORMAT_JSON;
-		return true;
-	case CREDENTIAL_FORM_PGPASS:
-		*ret = FORMAT_PGPASS;
-		return true;
-	case CREDENTIAL_FORM_ENV:
-		*ret = FORMAT_ENV;
-		return true;
-	case CREDENTIAL_FORM_URI:
-		*ret = FORMAT_URI;
-		return true;
-	case CREDENTIAL_FORM_CONNINFO:
-		*ret = FORMAT_CONNINFO;
-		return true;
-	case CREDENTIAL_FORM_AWS:
-		*ret = FORMAT_AWS;
-		return true;
-	default:
-		return false;
-	}
+	static const struct {
+		enum credential_form form;
+		enum format_kind kind;
+	} made[] = { { CREDENTIAL_FORM_JSON, FORMAT_JSON },
+		     { CREDENTIAL_FORM_PGPASS, FORMAT_PGPASS },
+		     { CREDENTIAL_FORM_ENV, FORMAT_ENV },
+		     { CREDENTIAL_FORM_URI, FORMAT_URI },
+		     { CREDENTIAL_FORM_CONNINFO, FORMAT_CONNINFO },
+		     { CREDENTIAL_FORM_AWS, FORMAT_AWS } };
+
+	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++)
+		if (made[i].form == form) {
+			*ret = made[i].kind;
+			return true;
+		}
+	return false;
 }
 
 /* A token's source may not know its user; then it is a password and no more. */
@@ -121,16 +115,16 @@ static bool needs_user(enum credential_form form)
 
 static enum credential_exit no_user(struct reason *why)
 {
-	reason_set(why, STATUS_REFUSED,
-		   "the agent knows no user name to go with the secret; use "
-		   "format raw");
-	return CREDENTIAL_ERROR;
+	return CREDENTIAL_FAIL(
+		ERROR, why, STATUS_REFUSED,
+		"the agent knows no user name to go with the secret; use "
+		"format raw");
 }
 
 static enum credential_exit no_memory(struct reason *why)
 {
-	reason_set(why, STATUS_NO_MEMORY, "cannot lock memory for a secret");
-	return CREDENTIAL_ERROR;
+	return CREDENTIAL_FAIL(ERROR, why, STATUS_NO_MEMORY,
+			       "cannot lock memory for a secret");
 }
 
 /* AWS's end of the secret. */
@@ -250,8 +244,8 @@ enum credential_exit credential_show_render(const struct credential_answer *a,
 	put_end(&o, form, bare);
 	if (o.failed != STATUS_OK) {
 		secret_free(o.bytes);
-		reason_set(why, o.failed, "the credential is too large");
-		return CREDENTIAL_ERROR;
+		return CREDENTIAL_FAIL(ERROR, why, o.failed,
+				       "the credential is too large");
 	}
 	*ret = o.bytes;
 	return CREDENTIAL_OK;
@@ -261,9 +255,9 @@ enum credential_exit credential_show_render(const struct credential_answer *a,
 
 static enum credential_exit cannot_write(struct reason *why)
 {
-	reason_set(why, STATUS_ERROR, "cannot write to standard output: %s",
-		   strerror(errno));
-	return CREDENTIAL_ERROR;
+	return CREDENTIAL_FAIL(ERROR, why, STATUS_ERROR,
+			       "cannot write to standard output: %s",
+			       strerror(errno));
 }
 
 enum credential_exit credential_show_write(const struct secret *bytes,
@@ -276,19 +270,9 @@ enum credential_exit credential_show_write(const struct secret *bytes,
 
 enum credential_exit credential_show_text(const char *text, struct reason *why)
 {
-	size_t n = strlen(text);
-	ssize_t done;
-
-	while (n > 0) {
-		done = write(STDOUT_FILENO, text, n);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return cannot_write(why);
-		text += done;
-		n -= (size_t)done;
-	}
-	return CREDENTIAL_OK;
+	return file_write_all(STDOUT_FILENO, text, strlen(text)) ?
+		       CREDENTIAL_OK :
+		       cannot_write(why);
 }
 
 void credential_show_stale(const struct credential_answer *a)

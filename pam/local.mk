@@ -11,7 +11,8 @@ KEYTURN_PAM_FILES = \
 	pam/pam_rotate.c pam/pam_rotate.h \
 	pam/pam_session.c pam/pam_session.h \
 	pam/pam_verify.c pam/pam_verify.h \
-	src/base/lookup.c src/base/reason.c src/base/status.c \
+	src/base/file_write.c src/base/lookup.c src/base/reason.c \
+	src/base/secret_wipe.c src/base/status.c \
 	src/base/text.c \
 	src/wire/wire.c src/wire/wire_client.c
 KEYTURN_PAM_COMPILE = $(AM_CFLAGS) -fPIC -ffunction-sections \

@@ -9,14 +9,9 @@
 #include "base/text.h"
 
 static const int codes[WIRE_RESULT_END] = {
-#define WIRE_OPERATION(name, number, right, help)
-#define WIRE_FIELD(name, number, kind, most, help)
 #define WIRE_RESULT(name, number, exit_code, pam, sentence) \
 	[number] = PAM_##pam,
 #include "wire/wire.def"
-#undef WIRE_OPERATION
-#undef WIRE_FIELD
-#undef WIRE_RESULT
 };
 
 struct pam_answer pam_agent_ask(const struct pam_options *o,

@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 #define PREFIX	  "pgpass."
 #define NAMES_MAX 100 /* sessions of one process */
 #define PATH_SIZE 300
@@ -267,21 +269,6 @@ static int open_new(int own, char name[PAM_PLACE_NAME_MAX], struct reason *why)
 	return high;
 }
 
-static bool write_all(int fd, const char *bytes, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(fd, bytes, n);
-
-		if (done < 0 && errno != EINTR)
-			return false;
-		if (done > 0) {
-			bytes += done;
-			n -= (size_t)done;
-		}
-	}
-	return true;
-}
-
 /* Whole before it is the user's. */
 static int make_file(int own, const struct pam_place *p, const char *bytes,
 		     size_t n, struct pam_place_file *ret, struct reason *why)
@@ -290,7 +277,7 @@ static int make_file(int own, const struct pam_place *p, const char *bytes,
 
 	if (fd < 0)
 		return -1;
-	if (flock(fd, LOCK_SH | LOCK_NB) == 0 && write_all(fd, bytes, n) &&
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0 && file_write_all(fd, bytes, n) &&
 	    /* The umask of the program may have taken bits away. */
 	    fchmod(fd, 0600) == 0 &&
 	    (geteuid() == p->uid || fchown(fd, p->uid, p->gid) == 0)) {

@@ -47,6 +47,7 @@ include tests/unit/daemon/local.mk
 include tests/unit/pam/local.mk
 include tests/unit/helpers/local.mk
 include tests/fuzz/local.mk
+include tests/model/local.mk
 include tests/simulation/local.mk
 include tests/integration/local.mk
 include tests/systemd/local.mk

@@ -191,7 +191,7 @@ enum status agent_new(const char *config_path, struct agent **ret,
 	enum status s = STATUS_NO_MEMORY;
 
 	if (!a)
-		return reason_set(why, s, "out of memory");
+		return reason_no_memory(why);
 	a->now = now_system();
 	a->epoll = a->signals.fd = a->wake.fd = -1;
 	for (int i = 0; i < AGENT_LISTENERS; i++)

@@ -163,7 +163,7 @@ static enum status retire_workers(struct agent *a, struct reason *why)
 		return STATUS_OK;
 	r = calloc(1, sizeof(*r));
 	if (!r)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	r->config = a->config;
 	r->workers = a->workers;
 	r->next = a->retired;

@@ -75,51 +75,23 @@ static const char *const wanted[] = {
 };
 
 /* What intruders do first. */
-static const char *const forbidden[] = { "execve",
-					 "execveat",
-					 "ptrace",
-					 "process_vm_readv",
-					 "process_vm_writev",
-					 "pidfd_getfd",
-					 "kcmp",
-					 "bpf",
-					 "perf_event_open",
-					 "userfaultfd",
-					 "io_uring_setup",
-					 "keyctl",
-					 "add_key",
-					 "request_key",
-					 "init_module",
-					 "finit_module",
-					 "delete_module",
-					 "kexec_load",
-					 "kexec_file_load",
-					 "mount",
-					 "umount2",
-					 "pivot_root",
-					 "chroot",
-					 "move_mount",
-					 "open_tree",
-					 "fsopen",
-					 "setns",
-					 "unshare",
-					 "open_by_handle_at",
-					 "setuid",
-					 "setgid",
-					 "setreuid",
-					 "setregid",
-					 "setresuid",
-					 "setresgid",
-					 "setgroups",
-					 "setfsuid",
-					 "setfsgid",
-					 "personality",
-					 "acct",
-					 "swapon",
-					 "swapoff",
-					 "reboot",
-					 "iopl",
-					 "ioperm" };
+static const char *const forbidden[] = {
+	/* other programs and processes */
+	"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev",
+	"pidfd_getfd", "kcmp",
+	/* the kernel's own */
+	"bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "keyctl",
+	"add_key", "request_key", "init_module", "finit_module",
+	"delete_module", "kexec_load", "kexec_file_load",
+	/* other file systems and namespaces */
+	"mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree",
+	"fsopen", "setns", "unshare", "open_by_handle_at",
+	/* another user */
+	"setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid",
+	"setgroups", "setfsuid", "setfsgid", "personality",
+	/* the machine */
+	"acct", "swapon", "swapoff", "reboot", "iopl", "ioperm"
+};
 
 static int add_rule(scmp_filter_ctx ctx, uint32_t action, const char *name)
 {

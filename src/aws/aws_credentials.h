@@ -19,7 +19,7 @@
 struct aws_credentials;
 
 struct aws_credentials_options {
-	/* The setting; NULL: AWS_PROFILE, AWS_DEFAULT_PROFILE or "default", and
+	/* The setting; NULL or "": AWS_PROFILE, AWS_DEFAULT_PROFILE or "default", and
 	 * the environment's keys come first. */
 	const char *profile;
 	const char *region; /* for STS; NULL until it is known */

@@ -230,12 +230,6 @@ static struct instance find_instance(struct aws_call_wire *w,
 	return found;
 }
 
-static void instance_url(const struct instance *i, const char *path,
-			 char url[URL_SIZE])
-{
-	snprintf(url, URL_SIZE, "%s%s", i->base, path);
-}
-
 /* What kept us from a session.  Only what may be better soon is more than "not
  * there": off AWS, nothing answers at that address. */
 static enum status no_session(int code, struct reason *why)
@@ -271,7 +265,7 @@ static enum status instance_session(const struct instance *i,
 	if (aws_environment_is_true("AWS_EC2_METADATA_DISABLED"))
 		return reason_set(why, STATUS_NOT_FOUND,
 				  "AWS_EC2_METADATA_DISABLED is set");
-	instance_url(i, "/latest/api/token", url);
+	snprintf(url, sizeof(url), "%s/latest/api/token", i->base);
 	s = ask_host(i->wire, &q, &r, &outcome, &said);
 	if (s != STATUS_OK)
 		return reason_set(
@@ -302,7 +296,7 @@ static enum status instance_get(const struct instance *i,
 				    INSTANCE_TIMEOUT, 1 };
 	enum status s;
 
-	instance_url(i, path, url);
+	snprintf(url, sizeof(url), "%s%s", i->base, path);
 	s = ask_host(i->wire, &q, ret, NULL, why);
 	if (s != STATUS_OK || ret->code == 200)
 		return s;

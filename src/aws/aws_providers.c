@@ -18,21 +18,45 @@
 #define VALUE_SIZE	2048
 #define ROLES_MAX	5 /* source_profile of source_profile ... */
 #define IDENTITY_MAX	20000
+#define SESSION		"keyturn"
 #define PROCESS_TIMEOUT (30 * NOW_SECOND)
 
 /* --- the links ------------------------------------------------------------- */
 
+/* What a link is asked for; depth counts the roles on the way. */
+struct question {
+	struct aws_providers *c;
+	const char *profile;
+	int depth;
+};
+
 /* STATUS_NOT_FOUND from a link: it is not configured, ask the next one. */
-typedef enum status link_fn(struct aws_providers *c, const char *profile,
-			    int depth, struct aws_key *ret, struct reason *why);
+typedef enum status link_fn(const struct question *q, struct aws_key *ret,
+			    struct reason *why);
+
+static bool has_setting(const struct question *q, const char *key)
+{
+	char unused[VALUE_SIZE];
+
+	return aws_profile_text(q->c->files, q->profile, key, unused,
+				sizeof(unused));
+}
+
+/* The profile's setting in buf, or else what is usual. */
+static const char *setting_or(const struct question *q, const char *key,
+			      char *buf, size_t size, const char *usual)
+{
+	return aws_profile_text(q->c->files, q->profile, key, buf, size) ?
+		       buf :
+		       usual;
+}
 
 static enum status from_text(const char *text, struct secret **ret)
 {
 	return text ? secret_from(text, strlen(text), ret) : STATUS_OK;
 }
 
-static enum status from_environment(struct aws_providers *c,
-				    const char *profile, int depth,
+static enum status from_environment(const struct question *q,
 				    struct aws_key *ret, struct reason *why)
 {
 	const char *id_text = aws_environment_get("AWS_ACCESS_KEY_ID");
@@ -41,7 +65,6 @@ static enum status from_environment(struct aws_providers *c,
 	struct secret *id = NULL, *secret = NULL, *token = NULL;
 	enum status s;
 
-	(void)profile, (void)depth;
 	if (!id_text)
 		return STATUS_NOT_FOUND;
 	if (!secret_text)
@@ -64,7 +87,7 @@ static enum status from_environment(struct aws_providers *c,
 	secret_free(id);
 	/* Nobody renews it for a process that runs. */
 	if (s == STATUS_OK && ret->expires_us &&
-	    ret->expires_us <= now_wall(c->wire->now)) {
+	    ret->expires_us <= now_wall(q->c->wire->now)) {
 		aws_key_clear(ret);
 		s = reason_set(why, STATUS_CONFIG,
 			       "the AWS key of the environment has ended "
@@ -74,24 +97,24 @@ static enum status from_environment(struct aws_providers *c,
 	return s;
 }
 
-static enum status from_file(struct aws_providers *c, enum store_aws_file file,
-			     const char *profile, struct aws_key *ret,
-			     struct reason *why)
+static enum status from_file(const struct question *q, enum store_aws_file file,
+			     struct aws_key *ret, struct reason *why)
 {
+	const struct aws_profile *f = q->c->files;
 	struct secret *id = NULL, *secret = NULL, *token = NULL;
 	char origin[AWS_PROVIDERS_PROFILE_SIZE + 32];
 	enum status s;
 
-	s = aws_profile_secret(c->files, file, profile, "aws_access_key_id",
-			       &id, why);
+	s = aws_profile_secret(f, file, q->profile, "aws_access_key_id", &id,
+			       why);
 	if (s != STATUS_OK)
 		return s;
-	s = aws_profile_secret(c->files, file, profile, "aws_secret_access_key",
+	s = aws_profile_secret(f, file, q->profile, "aws_secret_access_key",
 			       &secret, why);
 	if (s == STATUS_OK || s == STATUS_NOT_FOUND)
-		s = aws_profile_secret(c->files, file, profile,
-				       "aws_session_token", &token, why);
-	snprintf(origin, sizeof(origin), "the AWS profile %s", profile);
+		s = aws_profile_secret(f, file, q->profile, "aws_session_token",
+				       &token, why);
+	snprintf(origin, sizeof(origin), "the AWS profile %s", q->profile);
 	if (s == STATUS_OK || s == STATUS_NOT_FOUND)
 		s = aws_key_make(origin, id, secret, token, NULL, ret, why);
 	else
@@ -100,21 +123,17 @@ static enum status from_file(struct aws_providers *c, enum store_aws_file file,
 	return s;
 }
 
-static enum status from_credentials_file(struct aws_providers *c,
-					 const char *profile, int depth,
+static enum status from_credentials_file(const struct question *q,
 					 struct aws_key *ret,
 					 struct reason *why)
 {
-	(void)depth;
-	return from_file(c, AWS_FILE_CREDENTIALS, profile, ret, why);
+	return from_file(q, AWS_FILE_CREDENTIALS, ret, why);
 }
 
-static enum status from_config_file(struct aws_providers *c,
-				    const char *profile, int depth,
+static enum status from_config_file(const struct question *q,
 				    struct aws_key *ret, struct reason *why)
 {
-	(void)depth;
-	return from_file(c, AWS_FILE_CONFIG, profile, ret, why);
+	return from_file(q, AWS_FILE_CONFIG, ret, why);
 }
 
 /* Version must be 1: another one means something that we do not know. */
@@ -141,19 +160,17 @@ static enum status parse_process(const struct secret *output,
 				  why);
 }
 
-static enum status from_process(struct aws_providers *c, const char *profile,
-				int depth, struct aws_key *ret,
+static enum status from_process(const struct question *q, struct aws_key *ret,
 				struct reason *why)
 {
 	char command[VALUE_SIZE];
 	struct secret *output = NULL;
 	enum status s;
 
-	(void)depth;
-	if (!aws_profile_text(c->files, profile, "credential_process", command,
-			      sizeof(command)))
+	if (!setting_or(q, "credential_process", command, sizeof(command),
+			NULL))
 		return STATUS_NOT_FOUND;
-	s = aws_process_run(command, PROCESS_TIMEOUT, c->wire->now, &output,
+	s = aws_process_run(command, PROCESS_TIMEOUT, q->c->wire->now, &output,
 			    why);
 	if (s == STATUS_OK)
 		s = parse_process(output, ret, why);
@@ -161,22 +178,19 @@ static enum status from_process(struct aws_providers *c, const char *profile,
 	return s == STATUS_NOT_FOUND ? STATUS_CONFIG : s;
 }
 
-static enum status from_container(struct aws_providers *c, const char *profile,
-				  int depth, struct aws_key *ret,
+static enum status from_container(const struct question *q, struct aws_key *ret,
 				  struct reason *why)
 {
-	(void)profile, (void)depth;
 	if (!aws_metadata_has_container())
 		return STATUS_NOT_FOUND;
-	return aws_metadata_container(c->wire, ret, why);
+	return aws_metadata_container(q->c->wire, ret, why);
 }
 
-static enum status from_instance(struct aws_providers *c, const char *profile,
-				 int depth, struct aws_key *ret,
+static enum status from_instance(const struct question *q, struct aws_key *ret,
 				 struct reason *why)
 {
-	(void)depth;
-	return aws_metadata_instance(c->wire, c->files, profile, ret, why);
+	return aws_metadata_instance(q->c->wire, q->c->files, q->profile, ret,
+				     why);
 }
 
 /* --- roles ----------------------------------------------------------------- */
@@ -218,50 +232,42 @@ static enum status read_identity(const char *path, struct secret **ret,
 }
 
 /* The token file is read anew at each renewal: Kubernetes replaces it. */
-static enum status from_identity(struct aws_providers *c, const char *profile,
-				 int depth, struct aws_key *ret,
+static enum status from_identity(const struct question *q, struct aws_key *ret,
 				 struct reason *why)
 {
-	char file[VALUE_SIZE] = "", arn[VALUE_SIZE] = "", name[128] = "keyturn";
-	const char *file_set, *arn_set, *name_set;
+	char file_set[VALUE_SIZE], arn_set[VALUE_SIZE], name_set[128];
+	const char *file = aws_environment_get("AWS_WEB_IDENTITY_TOKEN_FILE");
+	const char *arn = aws_environment_get("AWS_ROLE_ARN");
+	const char *name = aws_environment_get("AWS_ROLE_SESSION_NAME");
 	struct secret *token = NULL;
 	struct aws_endpoint sts;
 	enum status s;
 
-	(void)depth;
-	file_set = aws_environment_get("AWS_WEB_IDENTITY_TOKEN_FILE");
-	arn_set = aws_environment_get("AWS_ROLE_ARN");
-	name_set = aws_environment_get("AWS_ROLE_SESSION_NAME");
-	if (file_set && arn_set && !c->explicit) {
-		text_copy(file, sizeof(file), file_set);
-		text_copy(arn, sizeof(arn), arn_set);
-		if (name_set)
-			text_copy(name, sizeof(name), name_set);
-	} else if (aws_profile_text(c->files, profile,
-				    "web_identity_token_file", file,
-				    sizeof(file))) {
-		aws_profile_text(c->files, profile, "role_arn", arn,
-				 sizeof(arn));
-		if (!aws_profile_text(c->files, profile, "role_session_name",
-				      name, sizeof(name)))
-			text_copy(name, sizeof(name), "keyturn");
-	} else {
-		return STATUS_NOT_FOUND;
+	if (!file || !arn || q->c->explicit) {
+		file = setting_or(q, "web_identity_token_file", file_set,
+				  sizeof(file_set), NULL);
+		arn = setting_or(q, "role_arn", arn_set, sizeof(arn_set), NULL);
+		name = setting_or(q, "role_session_name", name_set,
+				  sizeof(name_set), NULL);
 	}
-	if (!*file || !*arn)
+	if (!file)
+		return STATUS_NOT_FOUND;
+	if (!arn)
 		return reason_set(why, STATUS_CONFIG,
 				  "a web identity needs a token file and a "
 				  "role_arn");
-	struct aws_sts_request rq = {
-		.to = &sts, .region = c->region, .arn = arn, .session = name
-	};
-
-	s = find_sts(c, &sts, why);
+	s = find_sts(q->c, &sts, why);
 	if (s == STATUS_OK)
 		s = read_identity(file, &token, why);
-	rq.identity = token;
+	const struct aws_sts_request rq = {
+		.to = &sts,
+		.region = q->c->region,
+		.identity = token,
+		.arn = arn,
+		.session = name ? name : SESSION,
+	};
 	if (s == STATUS_OK)
-		s = aws_sts_assume(c->wire, &rq, ret, why);
+		s = aws_sts_assume(q->c->wire, &rq, ret, why);
 	secret_free(token);
 	return s == STATUS_NOT_FOUND ? STATUS_CONFIG : s;
 }
@@ -279,161 +285,147 @@ static enum status refuse_elsewhere(const char *profile, const char *how,
 			  profile, how, profile);
 }
 
-static enum status from_sso(struct aws_providers *c, const char *profile,
-			    int depth, struct aws_key *ret, struct reason *why)
+static enum status from_sso(const struct question *q, struct aws_key *ret,
+			    struct reason *why)
 {
-	char unused[VALUE_SIZE];
-
-	(void)depth, (void)ret;
-	if (!aws_profile_text(c->files, profile, "sso_account_id", unused,
-			      sizeof(unused)) &&
-	    !aws_profile_text(c->files, profile, "sso_role_name", unused,
-			      sizeof(unused)))
+	(void)ret;
+	if (!has_setting(q, "sso_account_id") &&
+	    !has_setting(q, "sso_role_name"))
 		return STATUS_NOT_FOUND;
-	return refuse_elsewhere(profile, "IAM Identity Center (sso_...)", why);
+	return refuse_elsewhere(q->profile, "IAM Identity Center (sso_...)",
+				why);
 }
 
-static enum status from_login(struct aws_providers *c, const char *profile,
-			      int depth, struct aws_key *ret,
+static enum status from_login(const struct question *q, struct aws_key *ret,
 			      struct reason *why)
 {
-	char unused[VALUE_SIZE];
-
-	(void)depth, (void)ret;
-	if (!aws_profile_text(c->files, profile, "login_session", unused,
-			      sizeof(unused)))
+	(void)ret;
+	if (!has_setting(q, "login_session"))
 		return STATUS_NOT_FOUND;
-	return refuse_elsewhere(profile, "aws login (login_session)", why);
+	return refuse_elsewhere(q->profile, "aws login (login_session)", why);
 }
 
 /* Behind the links of a profile: one that was named is the only one asked. */
-static enum status from_no_other(struct aws_providers *c, const char *profile,
-				 int depth, struct aws_key *ret,
+static enum status from_no_other(const struct question *q, struct aws_key *ret,
 				 struct reason *why)
 {
-	(void)depth, (void)ret;
-	if (!c->named)
+	(void)ret;
+	if (!q->c->named)
 		return STATUS_NOT_FOUND;
 	return reason_set(why, STATUS_CONFIG,
 			  "AWS profile %s, which was named, has no credentials "
 			  "in ~/.aws/config or ~/.aws/credentials; no other "
 			  "identity is used in its place: complete it, or name "
 			  "no profile (profile, AWS_PROFILE)",
-			  profile);
+			  q->profile);
 }
 
 static link_fn from_role;
 
-static enum status try_links(struct aws_providers *c, link_fn *const *links,
-			     const char *profile, int depth,
+/* The links of a profile begin at ROLE, those of its own keys at OWN. */
+enum { ROLE = 0, OWN = 2, BEHIND = 7 };
+static link_fn *const links[] = {
+	from_role,	from_identity, from_sso,	 from_credentials_file,
+	from_login,	from_process,  from_config_file, from_no_other,
+	from_container, from_instance,
+};
+#define N_LINKS (sizeof(links) / sizeof(links[0]))
+
+static enum status try_links(const struct question *q, size_t from, size_t to,
 			     struct aws_key *ret, struct reason *why)
 {
 	enum status s = STATUS_NOT_FOUND;
 
-	for (; *links && s == STATUS_NOT_FOUND; links++)
-		s = (*links)(c, profile, depth, ret, why);
+	for (; from < to && s == STATUS_NOT_FOUND; from++)
+		s = links[from](q, ret, why);
 	return s;
 }
 
-static enum status source_key(struct aws_providers *c, const char *profile,
-			      const char *source, const char *from, int depth,
-			      struct aws_key *ret, struct reason *why)
+static enum status source_key(const struct question *q, const char *source,
+			      const char *from, struct aws_key *ret,
+			      struct reason *why)
 {
-	static link_fn *const own[] = { from_sso,	  from_credentials_file,
-					from_login,	  from_process,
-					from_config_file, NULL };
-	static link_fn *const all[] = { from_role,	  from_identity,
-					from_sso,	  from_credentials_file,
-					from_login,	  from_process,
-					from_config_file, NULL };
+	const struct question next = { q->c, source, q->depth + 1 };
 	struct reason said = { "" };
 	enum status s;
 
 	if (strcmp(from, "Environment") == 0)
-		s = from_environment(c, profile, depth, ret, why);
+		s = from_environment(q, ret, why);
 	else if (strcmp(from, "EcsContainer") == 0)
-		s = from_container(c, profile, depth, ret, why);
+		s = from_container(q, ret, why);
 	else if (strcmp(from, "Ec2InstanceMetadata") == 0)
-		s = from_instance(c, profile, depth, ret, &said);
+		s = from_instance(q, ret, &said);
 	else if (*from)
 		return reason_set(why, STATUS_CONFIG,
 				  "AWS profile %s: credential_source must be "
 				  "Environment, EcsContainer or "
 				  "Ec2InstanceMetadata",
-				  profile);
-	else if (depth >= ROLES_MAX)
+				  q->profile);
+	else if (q->depth >= ROLES_MAX)
 		return reason_set(why, STATUS_CONFIG,
 				  "AWS profile %s: more than %d roles on the "
 				  "way, or a circle of source_profile",
-				  profile, ROLES_MAX);
+				  q->profile, ROLES_MAX);
 	else
 		/* A profile that names itself means its own keys. */
-		s = try_links(c, strcmp(source, profile) == 0 ? own : all,
-			      source, depth + 1, ret, why);
+		s = try_links(&next,
+			      strcmp(source, q->profile) == 0 ? OWN : ROLE,
+			      BEHIND, ret, why);
 	if (s == STATUS_NOT_FOUND)
 		s = reason_set(why, STATUS_CONFIG,
 			       "AWS profile %s: its source %s has no "
 			       "credentials%s%s",
-			       profile, *from ? from : source,
+			       q->profile, *from ? from : source,
 			       said.text[0] ? ": " : "", said.text);
 	else if (s != STATUS_OK && said.text[0])
 		reason_set(why, s, "%s", said.text);
 	return s;
 }
 
-static enum status from_role(struct aws_providers *c, const char *profile,
-			     int depth, struct aws_key *ret, struct reason *why)
+static enum status from_role(const struct question *q, struct aws_key *ret,
+			     struct reason *why)
 {
-	char arn[VALUE_SIZE], source[AWS_PROVIDERS_PROFILE_SIZE], from[32],
-		unused[VALUE_SIZE];
+	char arn[VALUE_SIZE], source[AWS_PROVIDERS_PROFILE_SIZE], from[32];
 	char external[VALUE_SIZE], name[128], duration[16];
-	const struct aws_profile *f = c->files;
 	struct aws_key key = { .id = "" };
 	struct aws_endpoint sts;
 	enum status s;
 
-	if (!aws_profile_text(f, profile, "role_arn", arn, sizeof(arn)) ||
-	    aws_profile_text(f, profile, "web_identity_token_file", unused,
-			     sizeof(unused)))
+	if (!setting_or(q, "role_arn", arn, sizeof(arn), NULL) ||
+	    has_setting(q, "web_identity_token_file"))
 		return STATUS_NOT_FOUND;
-	if (aws_profile_text(f, profile, "mfa_serial", unused, sizeof(unused)))
+	if (has_setting(q, "mfa_serial"))
 		return reason_set(why, STATUS_CONFIG,
 				  "AWS profile %s: its role asks for a "
 				  "person's one-time code (mfa_serial), which "
 				  "keyturn cannot give; use a role that does "
 				  "not, or credential_process",
-				  profile);
-	aws_profile_text(f, profile, "source_profile", source, sizeof(source));
-	aws_profile_text(f, profile, "credential_source", from, sizeof(from));
+				  q->profile);
+	setting_or(q, "source_profile", source, sizeof(source), NULL);
+	setting_or(q, "credential_source", from, sizeof(from), NULL);
 	if (!*source == !*from)
 		return reason_set(why, STATUS_CONFIG,
 				  "AWS profile %s: role_arn needs a "
 				  "source_profile or a credential_source, and "
 				  "not both",
-				  profile);
-	if (!aws_profile_text(f, profile, "role_session_name", name,
-			      sizeof(name)))
-		text_copy(name, sizeof(name), "keyturn");
+				  q->profile);
 	const struct aws_sts_request rq = {
 		.to = &sts,
-		.region = c->region,
+		.region = q->c->region,
 		.key = &key,
 		.arn = arn,
-		.session = name,
-		.external_id = aws_profile_text(f, profile, "external_id",
-						external, sizeof(external)) ?
-				       external :
-				       NULL,
-		.duration = aws_profile_text(f, profile, "duration_seconds",
-					     duration, sizeof(duration)) ?
-				    duration :
-				    NULL,
+		.session = setting_or(q, "role_session_name", name,
+				      sizeof(name), SESSION),
+		.external_id = setting_or(q, "external_id", external,
+					  sizeof(external), NULL),
+		.duration = setting_or(q, "duration_seconds", duration,
+				       sizeof(duration), NULL),
 	};
-	s = find_sts(c, &sts, why);
+	s = find_sts(q->c, &sts, why);
 	if (s == STATUS_OK)
-		s = source_key(c, profile, source, from, depth, &key, why);
+		s = source_key(q, source, from, &key, why);
 	if (s == STATUS_OK)
-		s = aws_sts_assume(c->wire, &rq, ret, why);
+		s = aws_sts_assume(q->c->wire, &rq, ret, why);
 	aws_key_clear(&key);
 	return s;
 }
@@ -443,24 +435,14 @@ static enum status from_role(struct aws_providers *c, const char *profile,
 enum status aws_providers_obtain(struct aws_providers *c, struct aws_key *ret,
 				 struct reason *why)
 {
-	static link_fn *const links[] = { from_role,
-					  from_identity,
-					  from_sso,
-					  from_credentials_file,
-					  from_login,
-					  from_process,
-					  from_config_file,
-					  from_no_other,
-					  from_container,
-					  from_instance,
-					  NULL };
+	const struct question q = { c, c->profile, 0 };
 	struct reason said = { "" };
 	enum status s = STATUS_NOT_FOUND;
 
 	if (!c->explicit)
-		s = from_environment(c, c->profile, 0, ret, &said);
+		s = from_environment(&q, ret, &said);
 	if (s == STATUS_NOT_FOUND)
-		s = try_links(c, links, c->profile, 0, ret, &said);
+		s = try_links(&q, ROLE, N_LINKS, ret, &said);
 	/* The instance is the last that was asked. */
 	if (s == STATUS_NOT_FOUND)
 		return reason_set(why, STATUS_CONFIG,

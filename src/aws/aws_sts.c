@@ -14,6 +14,11 @@
 
 /* --- the form ------------------------------------------------------------ */
 
+static const char *action_of(bool web)
+{
+	return web ? "AssumeRoleWithWebIdentity" : "AssumeRole";
+}
+
 static void add_bytes(struct secret_out *form, const char *name,
 		      const char *value, size_t n)
 {
@@ -35,8 +40,7 @@ static enum status make_form(const struct aws_sts_request *rq,
 {
 	struct secret_out form = secret_out_make(FORM_MAX);
 
-	add_text(&form, "Action",
-		 rq->identity ? "AssumeRoleWithWebIdentity" : "AssumeRole");
+	add_text(&form, "Action", action_of(rq->identity != NULL));
 	add_text(&form, "&Version", "2011-06-15");
 	add_text(&form, "&RoleArn", rq->arn);
 	add_text(&form, "&RoleSessionName", rq->session);
@@ -49,38 +53,28 @@ static enum status make_form(const struct aws_sts_request *rq,
 	return secret_out_take(&form, ret_form);
 }
 
-#define PLAIN(name) "AssumeRoleResponse/AssumeRoleResult/Credentials/" name
-#define IDENTITY(name)                       \
-	"AssumeRoleWithWebIdentityResponse/" \
-	"AssumeRoleWithWebIdentityResult/Credentials/" name
-
 /* --- the answer ------------------------------------------------------------ */
 
 enum status aws_sts_parse(const char *bytes, size_t n, bool web,
 			  struct aws_key *ret, struct reason *why)
 {
-	static const char *const plain[] = {
-		PLAIN("AccessKeyId"),
-		PLAIN("SecretAccessKey"),
-		PLAIN("SessionToken"),
-		PLAIN("Expiration"),
-	};
-	static const char *const identity[] = {
-		IDENTITY("AccessKeyId"),
-		IDENTITY("SecretAccessKey"),
-		IDENTITY("SessionToken"),
-		IDENTITY("Expiration"),
-	};
-	const char *const *path = web ? identity : plain;
+	static const char *const names[] = { "AccessKeyId", "SecretAccessKey",
+					     "SessionToken", "Expiration" };
+	const char *act = action_of(web);
+	char path[4][128];
 	struct xml_wanted w[] = {
 		{ path[0], AWS_KEY_ID_SIZE, NULL },
 		{ path[1], AWS_KEY_SECRET_MAX, NULL },
 		{ path[2], AWS_KEY_TOKEN_MAX, NULL },
 		{ path[3], 64, NULL },
 	};
-	enum status s =
-		xml_collect(bytes, n, "the answer of AWS STS", w, 4, why);
+	enum status s;
 
+	for (int i = 0; i < 4; i++)
+		snprintf(path[i], sizeof(path[i]),
+			 "%sResponse/%sResult/Credentials/%s", act, act,
+			 names[i]);
+	s = xml_collect(bytes, n, "the answer of AWS STS", w, 4, why);
 	/* A role's key without token or end is none of STS. */
 	if (s == STATUS_OK && w[1].found && w[2].found && w[3].found) {
 		s = aws_key_make("AWS STS", w[0].found, w[1].found, w[2].found,

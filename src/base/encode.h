@@ -21,11 +21,6 @@ enum status encode_unhex(const char *src, void *dst, size_t n);
 /* RFC 4648 section 4 with padding; dst has ENCODE_BASE64_SIZE(n) bytes. */
 void encode_base64(const void *src, size_t n, char *dst);
 
-/* Strict inverse: no spaces, right padding, no trailing bits.  *ret_n is the
- * number of bytes written, at most cap. */
-enum status encode_unbase64(const char *src, size_t src_len, void *dst,
-			    size_t cap, size_t *ret_n);
-
 /* Is s a UUID in the 8-4-4-4-12 lower-case form? */
 bool encode_is_uuid(const char *s);
 

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file_error.h"
 #include "base/file_internal.h"
 
 static int rename_new(int folder, const char *from, const char *to)

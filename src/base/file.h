@@ -6,6 +6,7 @@
 #ifndef KEYTURN_FILE_H
 #define KEYTURN_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -78,5 +79,13 @@ enum status file_read(const char *path, struct text *t, struct reason *why);
 /* mkdir -p with mode for what is created, whatever the umask.  Existing folders
  * are left alone; a symbolic link on the way is STATUS_REFUSED. */
 enum status file_make_folder(const char *path, mode_t mode, struct reason *why);
+
+/* Write all n bytes to fd, whatever signals come.  False: errno says why. */
+bool file_write_all(int fd, const void *bytes, size_t n);
+
+/* The same for what is in a secret's memory: some file systems read the caller's
+ * pages from the kernel's side, where memfd_secret memory does not exist, so it
+ * goes through a buffer that is wiped. */
+bool file_write_secret(int fd, const void *bytes, size_t n);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* What a failed call of the system says of a file. */
-#include "base/file_error.h"
+#include "base/file_internal.h"
 
 #include <errno.h>
 #include <string.h>

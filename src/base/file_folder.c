@@ -3,7 +3,6 @@
  * Folders on the way to a file.  Must never follow a symbolic link, nor take a
  * folder in which others could swap what we write.
  */
-#include "base/file_error.h"
 #include "base/file_internal.h"
 
 #include <errno.h>

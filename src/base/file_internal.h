@@ -3,6 +3,8 @@
 #ifndef KEYTURN_FILE_INTERNAL_H
 #define KEYTURN_FILE_INTERNAL_H
 
+#include <unistd.h>
+
 #include "base/file.h"
 
 /* What is read or written at a time, through memory of our own. */
@@ -10,6 +12,16 @@
 
 /* The name of a temporary file, with its NUL: file_temp_open() says which. */
 #define FILE_TEMP_NAME_SIZE 30
+
+/* "cannot <act> <path>: <what errno says>", with the status of errno. */
+enum status file_error(struct reason *why, const char *act, const char *path);
+
+/* Close fd unless it is negative, which is none. */
+static inline void file_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
 
 /* --- file_folder.c ------------------------------------------------------- */
 

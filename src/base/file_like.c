@@ -3,7 +3,6 @@
  * What others have given a file besides its mode.  Must never give the new one
  * a right that the old one did not have.
  */
-#include "base/file_error.h"
 #include "base/file_internal.h"
 
 #include <errno.h>

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file_error.h"
 #include "base/file_internal.h"
 
 /* The entry of a new folder, on disk.  A parent that may be written but not

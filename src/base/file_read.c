@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file_error.h"
 #include "base/file_internal.h"
 
 /* Not blocking: a FIFO must be refused, not waited for. */
@@ -41,33 +40,6 @@ static enum status check_private(const char *path, const struct stat *st,
 	return STATUS_OK;
 }
 
-/* All of fd into s, whose capacity is the size that the file had. */
-static enum status read_secret(int fd, const char *path, struct secret *s,
-			       struct reason *why)
-{
-	unsigned char bounce[FILE_BOUNCE_BYTES];
-	enum status st = STATUS_OK;
-	ssize_t got;
-
-	for (;;) {
-		got = read(fd, bounce, sizeof(bounce));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			st = file_error(why, "read", path);
-		if (got <= 0)
-			break;
-		if (secret_append(s, bounce, (size_t)got) != STATUS_OK) {
-			st = reason_set(why, STATUS_ERROR,
-					"%s grew while it was read; try again",
-					path);
-			break;
-		}
-	}
-	secret_wipe(bounce, sizeof(bounce));
-	return st;
-}
-
 enum status file_read_private(const char *path, size_t max,
 			      struct secret **ret_content, struct reason *why)
 {
@@ -95,7 +67,12 @@ enum status file_read_private(const char *path, size_t max,
 		reason_set(why, s, "no locked memory for %s", path);
 		goto out;
 	}
-	s = read_secret(fd, path, content, why);
+	s = secret_append_fd(content, fd);
+	if (s == STATUS_LIMIT)
+		s = reason_set(why, STATUS_ERROR,
+			       "%s grew while it was read; try again", path);
+	else if (s != STATUS_OK)
+		s = file_error(why, "read", path);
 	if (s == STATUS_OK) {
 		*ret_content = content;
 		content = NULL;

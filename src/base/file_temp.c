@@ -3,7 +3,6 @@
  * The temporary files beside those that are written.  Must never remove one
  * whose writer lives.
  */
-#include "base/file_error.h"
 #include "base/file_internal.h"
 
 #include <dirent.h>
@@ -24,32 +23,6 @@
 
 _Static_assert(FILE_TEMP_NAME_SIZE == sizeof(TEMP_PREFIX) + 16,
 	       "a temporary name is the prefix and 16 hex digits");
-
-/* Through a wiped buffer: bytes may be memfd_secret memory, which some file
- * systems cannot read. */
-static int write_all(int fd, const unsigned char *p, size_t n)
-{
-	unsigned char bounce[FILE_BOUNCE_BYTES];
-	ssize_t done = 0;
-	size_t part;
-	int error;
-
-	while (n > 0) {
-		part = n < sizeof(bounce) ? n : sizeof(bounce);
-		memcpy(bounce, p, part);
-		done = write(fd, bounce, part);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			break;
-		p += done;
-		n -= (size_t)done;
-	}
-	error = errno;
-	secret_wipe(bounce, sizeof(bounce));
-	errno = error;
-	return done < 0 ? -1 : 0;
-}
 
 int file_temp_open(int folder, char *name)
 {
@@ -136,7 +109,7 @@ enum status file_temp_fill(int fd, const char *path, const void *bytes,
 		return file_error(why, "set the owner of", path);
 	if (fchmod(fd, owner != NULL ? owner->mode & 07777 : 0600) != 0)
 		return file_error(why, "set the mode of", path);
-	if (write_all(fd, bytes, n) != 0)
+	if (!file_write_secret(fd, bytes, n))
 		return file_error(why, "write", path);
 	if (fsync(fd) != 0)
 		return file_error(why, "write to disk", path);

@@ -4,7 +4,6 @@
  * leave anything behind: so a folder that lets files in and not out is noticed
  * before there is a temporary one.
  */
-#include "base/file_error.h"
 #include "base/file_internal.h"
 
 #include <errno.h>

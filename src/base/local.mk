@@ -2,16 +2,18 @@
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
 	src/base/backoff.c src/base/backoff.h \
+	src/base/civil.c src/base/civil.h \
 	src/base/duration.c src/base/duration.h \
 	src/base/encode.c src/base/encode.h \
 	src/base/file.c src/base/file.h \
-	src/base/file_error.c src/base/file_error.h \
+	src/base/file_error.c \
 	src/base/file_folder.c src/base/file_internal.h \
 	src/base/file_like.c \
 	src/base/file_make_folder.c \
 	src/base/file_read.c \
 	src/base/file_temp.c \
 	src/base/file_try.c \
+	src/base/file_write.c \
 	src/base/harden.c src/base/harden.h \
 	src/base/ini.c src/base/ini.h \
 	src/base/log.c src/base/log.h \

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/civil.h"
+
 /* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: what four digits of
  * year can say. */
 #define WALL_MIN (INT64_C(-62167219200) * NOW_SECOND)
@@ -70,56 +72,20 @@ void now_sleep(const struct now *n, int64_t us)
 	n->sleep_us(n->self, us);
 }
 
-/*
- * Days since 1970-01-01 of a date in the proleptic Gregorian calendar, and
- * back (Hinnant, "chrono-Compatible Low-Level Date Algorithms").  Not timegm():
- * it normalises 31 April instead of refusing it.
- */
-static int64_t days_of(int64_t y, unsigned m, unsigned d)
-{
-	int64_t era, yoe, doy;
-
-	y -= m <= 2;
-	era = (y >= 0 ? y : y - 399) / 400;
-	yoe = y - era * 400;
-	doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-static void date_of(int64_t days, int *y, unsigned *m, unsigned *d)
-{
-	int64_t era, doe, yoe, doy, mp;
-
-	days += 719468;
-	era = (days >= 0 ? days : days - 146096) / 146097;
-	doe = days - era * 146097;
-	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	mp = (5 * doy + 2) / 153;
-	*d = (unsigned)(doy - (153 * mp + 2) / 5 + 1);
-	*m = (unsigned)(mp < 10 ? mp + 3 : mp - 9);
-	*y = (int)(yoe + era * 400 + (*m <= 2));
-}
-
 const char *now_stamp(int64_t wall_us, char *buf)
 {
 	int64_t days, rest;
-	unsigned m, d;
-	int y;
+	struct civil date;
 
 	if (wall_us < WALL_MIN)
 		wall_us = WALL_MIN;
 	if (wall_us > WALL_MAX)
 		wall_us = WALL_MAX;
-	days = wall_us / (86400 * NOW_SECOND);
-	rest = wall_us % (86400 * NOW_SECOND);
-	if (rest < 0) {
-		rest += 86400 * NOW_SECOND;
-		days--;
-	}
-	date_of(days, &y, &m, &d);
+	days = civil_floor(wall_us, CIVIL_DAY * NOW_SECOND);
+	rest = civil_mod(wall_us, CIVIL_DAY * NOW_SECOND);
+	date = civil_of(days);
 	snprintf(buf, NOW_STAMP_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ",
-		 (unsigned)y % 10000, m % 100, d % 100,
+		 (unsigned)date.year % 10000, date.month % 100, date.day % 100,
 		 (unsigned)(rest / (3600 * NOW_SECOND)) % 24,
 		 (unsigned)(rest / (60 * NOW_SECOND)) % 60,
 		 (unsigned)(rest / NOW_SECOND) % 60,
@@ -142,15 +108,6 @@ static bool digits(const char **p, int n, char after, unsigned *ret)
 		return false;
 	*ret = v;
 	return true;
-}
-
-static unsigned days_in_month(unsigned y, unsigned m)
-{
-	static const unsigned char days[] = { 31, 28, 31, 30, 31, 30,
-					      31, 31, 30, 31, 30, 31 };
-	bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-
-	return m == 2 && leap ? 29 : days[m - 1];
 }
 
 /* 1 to 6 digits after the point, as microseconds. */
@@ -204,12 +161,14 @@ int now_parse(const char *s, int64_t *ret_wall_us)
 	    !digits(&s, 2, ':', &mi) || !digits(&s, 2, 0, &sec))
 		return -1;
 	/* No leap second: the clock that we compare with has none. */
-	if (mo < 1 || mo > 12 || d < 1 || d > days_in_month(y, mo) || h > 23 ||
+	if (mo < 1 || mo > 12 || d < 1 || d > civil_length(y, mo) || h > 23 ||
 	    mi > 59 || sec > 59)
 		return -1;
 	if (!parse_fraction(&s, &us) || !parse_offset(s, &offset))
 		return -1;
-	t = days_of(y, mo, d) * 86400 + h * 3600 + mi * 60 + sec - offset;
+	/* Not timegm(): it normalises 31 April instead of refusing it. */
+	t = civil_days(y, mo, d) * CIVIL_DAY + h * 3600 + mi * 60 + sec -
+	    offset;
 	t = t * NOW_SECOND + us;
 	if (t < WALL_MIN || t > WALL_MAX)
 		return -1;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/secret_internal.h"
 
 #define BOUNCE_BYTES  4096
@@ -143,43 +144,10 @@ bool secret_equal(const struct secret *a, const struct secret *b)
 	return differ == 0;
 }
 
-static bool write_all(int fd, const unsigned char *p, size_t n)
-{
-	ssize_t done;
-
-	while (n > 0) {
-		done = write(fd, p, n);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return false;
-		p += done;
-		n -= (size_t)done;
-	}
-	return true;
-}
-
 enum status secret_write_fd(const struct secret *s, int fd)
 {
-	/* Some file systems read the caller's pages from the kernel's side,
-	 * where memfd_secret memory does not exist. */
-	unsigned char bounce[BOUNCE_BYTES];
-	enum status st = STATUS_OK;
-	size_t at, n;
-	int saved;
-
-	for (at = 0; at < s->len && st == STATUS_OK; at += n) {
-		n = s->len - at;
-		if (n > sizeof(bounce))
-			n = sizeof(bounce);
-		memcpy(bounce, s->bytes + at, n);
-		if (!write_all(fd, bounce, n))
-			st = STATUS_ERROR;
-	}
-	saved = errno;
-	secret_wipe(bounce, sizeof(bounce));
-	errno = saved;
-	return st;
+	return file_write_secret(fd, s->bytes, s->len) ? STATUS_OK :
+							 STATUS_ERROR;
 }
 
 static void drop_newline(struct secret *s)
@@ -194,8 +162,7 @@ static void drop_newline(struct secret *s)
 	}
 }
 
-/* Until the end of fd, or until s is full and there is more. */
-static enum status read_all(int fd, struct secret *s)
+enum status secret_append_fd(struct secret *s, int fd)
 {
 	unsigned char bounce[BOUNCE_BYTES];
 	enum status st = STATUS_OK;
@@ -230,7 +197,7 @@ enum status secret_read_fd(int fd, size_t max, struct secret **ret_secret)
 	st = make_secret(max, NEWLINE_BYTES, &s);
 	if (st != STATUS_OK)
 		return st;
-	st = read_all(fd, s);
+	st = secret_append_fd(s, fd);
 	if (st != STATUS_OK)
 		goto out;
 	drop_newline(s);

@@ -76,6 +76,10 @@ bool secret_equal(const struct secret *a, const struct secret *b);
  * short writes.  STATUS_ERROR with errno set on failure. */
 enum status secret_write_fd(const struct secret *s, int fd);
 
+/* Append what comes from fd until its end.  STATUS_LIMIT: there is more than s
+ * has room for; STATUS_ERROR: errno says why it cannot be read. */
+enum status secret_append_fd(struct secret *s, int fd);
+
 /*
  * Read fd to its end into a new secret, at most max bytes; one trailing "\n"
  * or "\r\n" is dropped.  STATUS_LIMIT when there is more.

@@ -19,10 +19,7 @@ static const struct {
 	const char *name, *arguments, *help;
 } commands[] = {
 #define COMMAND(name, arguments, help) { #name, arguments, help },
-#define OPTION(command, name, argument, help)
 #include "cli/commands.def"
-#undef COMMAND
-#undef OPTION
 };
 
 struct option_row {
@@ -31,12 +28,9 @@ struct option_row {
 };
 
 static const struct option_row options[] = {
-#define COMMAND(name, arguments, help)
 #define OPTION(command, name, argument, help) \
 	{ #command, #name, argument, help, offsetof(struct cli_options, name) },
 #include "cli/commands.def"
-#undef COMMAND
-#undef OPTION
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -21,10 +21,7 @@
 
 enum cli_command {
 #define COMMAND(name, arguments, help) CLI_##name,
-#define OPTION(command, name, argument, help)
 #include "cli/commands.def"
-#undef COMMAND
-#undef OPTION
 	CLI_COMMAND_COUNT
 };
 

@@ -294,6 +294,7 @@ struct cluster {
 	const char *port;
 	const char *dbname;
 	const char *sslmode;
+	const char *sslrootcert; /* only what the operator has written down */
 	/* A commit that failed may have changed the password all the same
 	 * (services that forward it, rotation-safety.md X13): a left-over
 	 * PENDING is then applied again, never dropped. */

@@ -1,36 +1,26 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Builds, reads and checks SCRAM-SHA-256 verifiers; must never return one that
+/* Builds and reads SCRAM-SHA-256 verifiers; must never return one that
  * PostgreSQL would take for a password and hash again. */
 #include "crypto/scram.h"
 
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/encode.h"
 #include "crypto/digest.h"
 
-#define SCHEME		 "SCRAM-SHA-256"
-#define SALT_MAX	 64 /* of a verifier of ours; it must fit SCRAM_VERIFIER_MAX */
-#define FOREIGN_SALT_MAX 1024
-#define PASSWORD_MAX	 512
-#define KEY_SIZE	 DIGEST_SIZE
+#define SCHEME	     "SCRAM-SHA-256"
+#define SALT_MAX     64 /* of a verifier of ours; it must fit SCRAM_VERIFIER_MAX */
+#define PASSWORD_MAX 512
+#define KEY_SIZE     DIGEST_SIZE
 
 /* The two keys of RFC 5802 section 3 that a server stores. */
 struct keys {
 	unsigned char stored[KEY_SIZE];
 	unsigned char server[KEY_SIZE];
-};
-
-/* A verifier taken apart; the parts point into it. */
-struct parts {
-	long long iterations;
-	const char *salt;
-	size_t salt_n; /* in base64 */
-	struct keys keys;
 };
 
 enum status scram_salt(const char *version_id,
@@ -125,64 +115,41 @@ static bool parse_number(const char *p, size_t n, long long *ret)
 	return true;
 }
 
-static int base64_value(char c)
+/*
+ * How many bytes pg_b64_decode() of PostgreSQL's src/common/base64.c would give.  It
+ * is laxer than RFC 4648: bits that encode nothing may be set, and a group may
+ * follow the padding.
+ */
+static bool measure_base64(const char *p, size_t n, size_t *ret_n)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				       "abcdefghijklmnopqrstuvwxyz"
 				       "0123456789+/";
-	const char *at = c != '\0' ? strchr(alphabet, c) : NULL;
-
-	return at != NULL ? (int)(at - alphabet) : -1;
-}
-
-/*
- * pg_b64_decode() of PostgreSQL's src/common/base64.c, which is laxer than RFC
- * 4648: bits that encode nothing may be set, and a group may follow the
- * padding.  dst NULL only counts; else cap must suffice.
- */
-static bool decode_base64(const char *p, size_t n, unsigned char *dst,
-			  size_t cap, size_t *ret_n)
-{
-	unsigned char group[3];
-	uint32_t v = 0;
-	size_t out = 0, take, i;
-	int end = 0, pos = 0, b;
+	size_t out = 0, i;
+	int end = 0, pos = 0;
 
 	for (i = 0; i < n; i++) {
-		b = p[i] == '=' ? 0 : base64_value(p[i]);
-		if (b < 0)
+		if (p[i] != '=' && !memchr(alphabet, p[i], 64))
 			return false;
 		if (p[i] == '=' && end == 0) {
 			if (pos < 2)
 				return false;
 			end = pos - 1;
 		}
-		v = v << 6 | (uint32_t)b;
 		if (++pos < 4)
 			continue;
-		take = end == 0 ? 3 : (size_t)end;
-		if (dst != NULL) {
-			if (out + take > cap)
-				return false;
-			group[0] = (unsigned char)(v >> 16);
-			group[1] = (unsigned char)(v >> 8);
-			group[2] = (unsigned char)v;
-			memcpy(dst + out, group, take);
-		}
-		out += take;
-		v = 0;
+		out += end == 0 ? 3 : (size_t)end;
 		pos = 0;
 	}
 	*ret_n = out;
 	return pos == 0;
 }
 
-static bool parse_key(const char *p, size_t n, unsigned char ret_key[KEY_SIZE])
+static bool is_key(const char *p, size_t n)
 {
 	size_t key_n;
 
-	return decode_base64(p, n, NULL, 0, &key_n) && key_n == KEY_SIZE &&
-	       decode_base64(p, n, ret_key, KEY_SIZE, &key_n);
+	return measure_base64(p, n, &key_n) && key_n == KEY_SIZE;
 }
 
 /*
@@ -190,40 +157,29 @@ static bool parse_key(const char *p, size_t n, unsigned char ret_key[KEY_SIZE])
  * of strtok() and strtol() included: what it takes, the server stores as a
  * verifier; anything else it hashes as a password.
  */
-static bool parse_verifier(const char *s, size_t n, struct parts *parts)
+bool scram_parse(const char *s, size_t n, unsigned *ret_iterations)
 {
-	const char *end = s + n, *scheme, *iterations, *stored, *server;
-	size_t scheme_n, iterations_n, stored_n, server_n, salt_n;
+	const char *end = s + n, *scheme, *iterations, *salt, *stored;
+	size_t scheme_n, iterations_n, salt_n, stored_n, decoded_n;
+	long long count;
 
 	if (n == 0 || memchr(s, '\0', n) != NULL)
 		return false;
 	if (!take_field(&s, end, '$', &scheme, &scheme_n) ||
 	    !take_field(&s, end, ':', &iterations, &iterations_n) ||
-	    !take_field(&s, end, '$', &parts->salt, &parts->salt_n) ||
+	    !take_field(&s, end, '$', &salt, &salt_n) ||
 	    !take_field(&s, end, ':', &stored, &stored_n) || s == end)
 		return false;
-	server = s;
-	server_n = (size_t)(end - s);
-	return scheme_n == sizeof(SCHEME) - 1 &&
-	       memcmp(scheme, SCHEME, scheme_n) == 0 &&
-	       parse_number(iterations, iterations_n, &parts->iterations) &&
-	       decode_base64(parts->salt, parts->salt_n, NULL, 0, &salt_n) &&
-	       parse_key(stored, stored_n, parts->keys.stored) &&
-	       parse_key(server, server_n, parts->keys.server);
-}
-
-bool scram_parse(const char *s, size_t n, unsigned *ret_iterations)
-{
-	struct parts parts;
-	bool ok = parse_verifier(s, n, &parts);
-
-	if (ok && ret_iterations != NULL)
-		*ret_iterations = parts.iterations > 0 &&
-						  parts.iterations <= INT_MAX ?
-					  (unsigned)parts.iterations :
-					  0;
-	secret_wipe(&parts, sizeof(parts));
-	return ok;
+	if (scheme_n != sizeof(SCHEME) - 1 ||
+	    memcmp(scheme, SCHEME, scheme_n) != 0 ||
+	    !parse_number(iterations, iterations_n, &count) ||
+	    !measure_base64(salt, salt_n, &decoded_n) ||
+	    !is_key(stored, stored_n) || !is_key(s, (size_t)(end - s)))
+		return false;
+	if (ret_iterations != NULL)
+		*ret_iterations =
+			count > 0 && count <= INT_MAX ? (unsigned)count : 0;
+	return true;
 }
 
 static enum status check_inputs(const struct secret *password, size_t salt_n,
@@ -311,40 +267,4 @@ out:
 	secret_wipe(&keys, sizeof(keys));
 	secret_free(verifier);
 	return s;
-}
-
-static bool same_keys(const struct keys *a, const struct keys *b)
-{
-	const volatile unsigned char *p = (const unsigned char *)a;
-	const volatile unsigned char *q = (const unsigned char *)b;
-	unsigned char differ = 0;
-	size_t i;
-
-	for (i = 0; i < sizeof(*a); i++)
-		differ |= p[i] ^ q[i];
-	return differ == 0;
-}
-
-bool scram_matches(const struct secret *password, const char *verifier,
-		   size_t n)
-{
-	unsigned char salt[FOREIGN_SALT_MAX];
-	struct keys keys = { { 0 }, { 0 } };
-	struct parts parts;
-	size_t salt_n;
-	bool ok = false;
-
-	/* The bound on iterations is ours: a hostile server must not be able to
-	 * keep us busy for minutes. */
-	if (parse_verifier(verifier, n, &parts) && parts.iterations > 0 &&
-	    parts.iterations <= SCRAM_ITERATIONS_MAX &&
-	    secret_len(password) > 0 && secret_len(password) <= PASSWORD_MAX &&
-	    decode_base64(parts.salt, parts.salt_n, salt, sizeof(salt),
-			  &salt_n) &&
-	    derive_keys(password, salt, salt_n, (unsigned)parts.iterations,
-			&keys) == STATUS_OK)
-		ok = same_keys(&keys, &parts.keys);
-	secret_wipe(&keys, sizeof(keys));
-	secret_wipe(&parts, sizeof(parts));
-	return ok;
 }

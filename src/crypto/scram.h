@@ -44,8 +44,4 @@ enum status scram_verifier(const struct secret *password,
  * password (rotation-safety.md X14)? */
 bool scram_parse(const char *s, size_t n, unsigned *ret_iterations);
 
-/* Does this verifier belong to this password?  For tests and for import. */
-bool scram_matches(const struct secret *password, const char *verifier,
-		   size_t n);
-
 #endif

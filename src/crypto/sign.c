@@ -95,14 +95,7 @@ enum status sign_key_create(const char *path, struct reason *why)
 }
 
 /* For encrypted PEM: without it OpenSSL would ask on the terminal. */
-static int no_passphrase(char *buf, int size, int writing, void *self)
-{
-	(void)buf;
-	(void)size;
-	(void)writing;
-	(void)self;
-	return -1;
-}
+static char no_passphrase[] = "";
 
 static enum status not_a_key(struct reason *why, const char *path,
 			     const char *half)
@@ -157,7 +150,7 @@ enum status sign_key_load(const char *path, struct sign_key **ret_key,
 		return s;
 	bio = BIO_new_mem_buf(secret_bytes(pem), (int)secret_len(pem));
 	if (bio != NULL)
-		pair = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+		pair = PEM_read_bio_PrivateKey(bio, NULL, NULL, no_passphrase);
 	if (pair == NULL || !EVP_PKEY_is_a(pair, ALGORITHM))
 		s = not_a_key(why, path, "private");
 	else
@@ -198,7 +191,7 @@ enum status sign_public_load(const char *path,
 		goto out;
 	bio = BIO_new_mem_buf(text_str(&pem), (int)pem.len);
 	if (bio != NULL)
-		key = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
+		key = PEM_read_bio_PUBKEY(bio, NULL, NULL, no_passphrase);
 	if (key == NULL || !EVP_PKEY_is_a(key, ALGORITHM) ||
 	    EVP_PKEY_get_raw_public_key(key, raw, &n) != 1 ||
 	    n != sizeof(raw)) {

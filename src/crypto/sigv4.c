@@ -398,7 +398,7 @@ enum status sigv4_authorize(const struct sigv4_key *key,
 		    key->id, scope_text, secret_bytes(names), hex);
 	secret_free(names);
 	s = text_status(t);
-	return s == STATUS_OK ? s : reason_set(why, s, "out of memory");
+	return s == STATUS_OK ? s : reason_no_memory(why);
 }
 
 /* The finished query: the canonical one and the signature behind it. */

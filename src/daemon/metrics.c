@@ -41,107 +41,85 @@ static double seconds(int64_t us)
 
 /* ---- roles ------------------------------------------------------------------ */
 
-typedef double role_value(const struct metrics_view *v, size_t i);
+enum {
+	SUCCESS,
+	DUE,
+	FAILURES,
+	FROZEN,
+	UNTAKEN,
+	UNDELIVERED,
+	ENDS_EARLY,
+	INTERRUPTED,
+	RUNNING,
+	BACKOFF,
+	N_ROLE
+};
 
-static double last_success(const struct metrics_view *v, size_t i)
+static const struct {
+	const char *name, *help;
+} role_metrics[N_ROLE] = {
+	[SUCCESS] = { "role_last_success_timestamp_seconds",
+		      "When the current password became current; 0: never." },
+	[DUE] = { "role_next_due_timestamp_seconds",
+		  "When the next rotation is due, in the past when it is "
+		  "late; 0: by command only." },
+	[FAILURES] = { "role_failures",
+		       "Runs in a row that failed; 0: the last one was good." },
+	[FROZEN] = { "role_frozen", "1: not rotated until a person thaws it." },
+	[UNTAKEN] = { "role_untaken",
+		      "1: never rotated or imported, so left alone." },
+	[UNDELIVERED] = { "role_undelivered",
+			  "1: a sink does not have the current password." },
+	[ENDS_EARLY] = { "role_ends_early",
+			 "1: VALID UNTIL ends the password before the next "
+			 "rotation." },
+	[INTERRUPTED] = { "role_interrupted",
+			  "1: a run was begun and not closed." },
+	[RUNNING] = { "role_running", "1: it is being worked on." },
+	[BACKOFF] = { "role_backoff_seconds",
+		      "How long until it is tried again; 0: it does not "
+		      "wait." },
+};
+
+static double role_value(const struct metrics_view *v, size_t i, int metric)
 {
-	return seconds(v->looks[i].rotated_us);
-}
+	const struct task_look *l = &v->looks[i];
+	const struct plan_role *r = &v->plan->roles[i];
+	int64_t left = plan_pause(v->plan, r) - v->boot_us;
+	const double values[N_ROLE] = {
+		[SUCCESS] = seconds(l->rotated_us),
+		[DUE] = seconds(l->next_due_us),
+		[FAILURES] = l->failures > r->failures ? l->failures :
+							 r->failures,
+		[FROZEN] = l->finding.frozen || r->frozen,
+		[UNTAKEN] = l->finding.untaken,
+		[UNDELIVERED] = l->behind,
+		[ENDS_EARLY] = l->ends_early,
+		[INTERRUPTED] = l->open && !r->running,
+		[RUNNING] = r->running,
+		[BACKOFF] = left > 0 ? seconds(left) : 0,
+	};
 
-static double next_due(const struct metrics_view *v, size_t i)
-{
-	return seconds(v->looks[i].next_due_us);
-}
-
-static double failures(const struct metrics_view *v, size_t i)
-{
-	unsigned by_ledger = v->looks[i].failures;
-	unsigned by_us = v->plan->roles[i].failures;
-
-	return by_ledger > by_us ? by_ledger : by_us;
-}
-
-static double frozen(const struct metrics_view *v, size_t i)
-{
-	return v->looks[i].finding.frozen || v->plan->roles[i].frozen;
-}
-
-static double untaken(const struct metrics_view *v, size_t i)
-{
-	return v->looks[i].finding.untaken;
-}
-
-static double behind(const struct metrics_view *v, size_t i)
-{
-	return v->looks[i].behind;
-}
-
-static double ends_early(const struct metrics_view *v, size_t i)
-{
-	return v->looks[i].ends_early;
-}
-
-static double interrupted(const struct metrics_view *v, size_t i)
-{
-	return v->looks[i].open && !v->plan->roles[i].running;
-}
-
-static double running(const struct metrics_view *v, size_t i)
-{
-	return v->plan->roles[i].running;
-}
-
-static double back_off(const struct metrics_view *v, size_t i)
-{
-	int64_t left = plan_pause(v->plan, &v->plan->roles[i]) - v->boot_us;
-
-	return left > 0 ? seconds(left) : 0;
-}
-
-static void each_role(const struct metrics_view *v, struct text *t,
-		      const char *name, const char *help, role_value *value)
-{
-	const struct plan *a = v->plan;
-
-	head(t, name, "gauge", help);
-	for (size_t i = 0; i < a->n_roles; i++) {
-		if (!a->roles[i].known)
-			continue;
-		text_printf(t, "keyturn_%s{role=\"", name);
-		add_label(t, a->roles[i].name);
-		text_add(t, "\",cluster=\"");
-		add_label(t, a->sites[a->roles[i].cluster].name);
-		text_printf(t, "\"} %.17g\n", value(v, i));
-	}
+	return values[metric];
 }
 
 static void roles(const struct metrics_view *v, struct text *t)
 {
-	each_role(v, t, "role_last_success_timestamp_seconds",
-		  "When the current password became current; 0: never.",
-		  last_success);
-	each_role(v, t, "role_next_due_timestamp_seconds",
-		  "When the next rotation is due, in the past when it is "
-		  "late; 0: by command only.",
-		  next_due);
-	each_role(v, t, "role_failures",
-		  "Runs in a row that failed; 0: the last one was good.",
-		  failures);
-	each_role(v, t, "role_frozen",
-		  "1: not rotated until a person thaws it.", frozen);
-	each_role(v, t, "role_untaken",
-		  "1: never rotated or imported, so left alone.", untaken);
-	each_role(v, t, "role_undelivered",
-		  "1: a sink does not have the current password.", behind);
-	each_role(v, t, "role_ends_early",
-		  "1: VALID UNTIL ends the password before the next rotation.",
-		  ends_early);
-	each_role(v, t, "role_interrupted",
-		  "1: a run was begun and not closed.", interrupted);
-	each_role(v, t, "role_running", "1: it is being worked on.", running);
-	each_role(v, t, "role_backoff_seconds",
-		  "How long until it is tried again; 0: it does not wait.",
-		  back_off);
+	const struct plan *a = v->plan;
+
+	for (int m = 0; m < N_ROLE; m++) {
+		head(t, role_metrics[m].name, "gauge", role_metrics[m].help);
+		for (size_t i = 0; i < a->n_roles; i++) {
+			if (!a->roles[i].known)
+				continue;
+			text_printf(t, "keyturn_%s{role=\"",
+				    role_metrics[m].name);
+			add_label(t, a->roles[i].name);
+			text_add(t, "\",cluster=\"");
+			add_label(t, a->sites[a->roles[i].cluster].name);
+			text_printf(t, "\"} %.17g\n", role_value(v, i, m));
+		}
+	}
 }
 
 /* ---- sites and hooks --------------------------------------------------------- */
@@ -181,48 +159,31 @@ static void hooks(const struct metrics_view *v, struct text *t)
 	}
 }
 
-static void each_file(const struct metrics_view *v, struct text *t,
-		      const char *name, const char *help,
-		      double (*value)(const struct refresher_file *f))
-{
-	head(t, name, "gauge", help);
-	for (size_t i = 0; i < v->n_files; i++) {
-		text_printf(t, "keyturn_%s{sink=\"", name);
-		add_label(t, v->files[i].sink);
-		text_add(t, "\",token=\"");
-		add_label(t, v->files[i].token);
-		text_printf(t, "\"} %.17g\n", value(&v->files[i]));
-	}
-}
-
-static double file_expires(const struct refresher_file *f)
-{
-	return seconds(f->expires_us);
-}
-
-static double file_alarm(const struct refresher_file *f)
-{
-	return f->alarm;
-}
-
-static double file_failures(const struct refresher_file *f)
-{
-	return f->failures;
-}
-
 static void files(const struct metrics_view *v, struct text *t)
 {
-	if (v->n_files == 0)
-		return;
-	each_file(v, t, "token_file_expires_timestamp_seconds",
-		  "When the token in the file ends; 0: there is none.",
-		  file_expires);
-	each_file(v, t, "token_file_alarm",
-		  "1: the token in the file expires sooner than min_life.",
-		  file_alarm);
-	each_file(v, t, "token_file_failures",
-		  "Attempts in a row to refresh the file that failed.",
-		  file_failures);
+	static const char *const metrics[][2] = {
+		{ "token_file_expires_timestamp_seconds",
+		  "When the token in the file ends; 0: there is none." },
+		{ "token_file_alarm",
+		  "1: the token in the file expires sooner than min_life." },
+		{ "token_file_failures",
+		  "Attempts in a row to refresh the file that failed." },
+	};
+
+	for (int m = 0; m < 3 && v->n_files > 0; m++) {
+		head(t, metrics[m][0], "gauge", metrics[m][1]);
+		for (size_t i = 0; i < v->n_files; i++) {
+			const struct refresher_file *f = &v->files[i];
+			const double values[] = { seconds(f->expires_us),
+						  f->alarm, f->failures };
+
+			text_printf(t, "keyturn_%s{sink=\"", metrics[m][0]);
+			add_label(t, f->sink);
+			text_add(t, "\",token=\"");
+			add_label(t, f->token);
+			text_printf(t, "\"} %.17g\n", values[m]);
+		}
+	}
 }
 
 void metrics_write(const struct metrics_view *v, struct text *t)

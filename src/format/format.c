@@ -24,6 +24,7 @@ static const char *const names[FORMAT_COUNT] = {
 	[FORMAT_PGPASS] = "pgpass",	[FORMAT_ENV] = "env",
 	[FORMAT_URI] = "uri",		[FORMAT_CONNINFO] = "conninfo",
 	[FORMAT_USERLIST] = "userlist", [FORMAT_AWS] = "aws",
+	[FORMAT_SERVICE] = "service",
 };
 
 static const char *const sslmodes[] = {
@@ -272,6 +273,103 @@ static void render_userlist(struct format_out *o,
 	format_out_text(o, "\n");
 }
 
+/* ---- The connection service file ---------------------------------------------- */
+
+static bool is_verified(const char *sslmode)
+{
+	return strncmp(sslmode, "verify-", 7) == 0;
+}
+
+/*
+ * What a section holds, in order.  libpq takes everything behind "=" up to the
+ * blanks at the line's end; there are no quotes and no escapes.  A root
+ * certificate under another sslmode would make libpq verify where the operator
+ * did not say so.
+ */
+#define SERVICE_PARTS 6
+
+struct service_part {
+	const char *key;
+	const char *value; /* "": left out */
+};
+
+static void list_service(const struct format_credential *c,
+			 struct service_part ret[SERVICE_PARTS])
+{
+	const char *ca = c->sslrootcert != NULL && is_verified(c->sslmode) ?
+				 c->sslrootcert :
+				 "";
+	const struct service_part parts[SERVICE_PARTS] = {
+		{ "host", c->host },	   { "port", port_of(c) },
+		{ "dbname", c->dbname },   { "user", c->username },
+		{ "sslmode", c->sslmode }, { "sslrootcert", ca },
+	};
+
+	memcpy(ret, parts, sizeof(parts));
+}
+
+static void render_service(struct format_out *o,
+			   const struct format_credential *c)
+{
+	struct service_part parts[SERVICE_PARTS];
+
+	list_service(c, parts);
+	format_out_text(o, "[");
+	format_out_text(o, c->service);
+	format_out_text(o, "]\n");
+	for (size_t i = 0; i < SERVICE_PARTS; i++) {
+		if (parts[i].value[0] == '\0')
+			continue;
+		format_out_text(o, parts[i].key);
+		format_out_text(o, "=");
+		format_out_text(o, parts[i].value);
+		format_out_text(o, "\n");
+	}
+}
+
+static enum status check_service_line(const struct service_part *p,
+				      struct reason *why)
+{
+	size_t n = strlen(p->value);
+
+	if (text_has_control(p->value, n))
+		return reason_set(why, STATUS_REFUSED,
+				  "the %s holds a control character", p->key);
+	if (n > 0 && p->value[n - 1] == ' ')
+		return reason_set(why, STATUS_REFUSED,
+				  "pg_service.conf cannot carry the %s \"%s\": "
+				  "libpq cuts the blanks off at its end",
+				  p->key, p->value);
+	if (strlen(p->key) + 1 + n > FORMAT_SERVICE_LINE_MAX)
+		return reason_set(why, STATUS_REFUSED,
+				  "pg_service.conf cannot carry the %s, which "
+				  "has %zu bytes: libpq reads no line of more "
+				  "than %d",
+				  p->key, n, FORMAT_SERVICE_LINE_MAX);
+	return STATUS_OK;
+}
+
+static enum status check_service(const struct format_credential *c,
+				 struct reason *why)
+{
+	const char *name = c->service != NULL ? c->service : "";
+	struct service_part parts[SERVICE_PARTS];
+	enum status st = STATUS_OK;
+
+	if (name[0] == '\0' || strlen(name) + 2 > FORMAT_SERVICE_LINE_MAX ||
+	    text_has_control(name, strlen(name)) || strchr(name, ']') != NULL)
+		return reason_set(
+			why, STATUS_REFUSED,
+			"\"%.80s\" cannot be the name of a section of "
+			"pg_service.conf: it ends at a ] and at the "
+			"line's end",
+			name);
+	list_service(c, parts);
+	for (size_t i = 0; i < SERVICE_PARTS && st == STATUS_OK; i++)
+		st = check_service_line(&parts[i], why);
+	return st;
+}
+
 /* A control character would end a line or a string in some reader of each
  * form.  In a pgpass field and a raw file libpq cannot read one at all. */
 static enum status check_value(const char *what, struct lookup_part v,
@@ -304,7 +402,8 @@ static enum status check_values(enum format_kind kind,
 		{ "user name", format_out_part(c->username) },
 		{ "version", format_out_part(c->version) },
 		{ "sslmode", format_out_part(c->sslmode) },
-		{ "password", password_of(c) },
+		{ "password",
+		  c->password != NULL ? password_of(c) : format_out_part("") },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -318,7 +417,7 @@ static enum status check_values(enum format_kind kind,
 	if (c->username[0] == '\0' && kind != FORMAT_AWS)
 		return reason_set(why, STATUS_REFUSED,
 				  "the credential has no user name");
-	if (secret_len(c->password) == 0)
+	if (kind != FORMAT_SERVICE && secret_len(c->password) == 0)
 		return reason_set(why, STATUS_REFUSED,
 				  "the credential of %s has no password",
 				  c->username);
@@ -427,6 +526,8 @@ static enum status check_credential(enum format_kind kind,
 		st = check_pgpass(c, why);
 	if (st == STATUS_OK && kind == FORMAT_USERLIST)
 		st = check_userlist(c, why);
+	if (st == STATUS_OK && kind == FORMAT_SERVICE)
+		st = check_service(c, why);
 	return st;
 }
 
@@ -459,6 +560,9 @@ static void render_kind(enum format_kind kind,
 	case FORMAT_AWS:
 		render_aws(o, c);
 		break;
+	case FORMAT_SERVICE:
+		render_service(o, c);
+		break;
 	case FORMAT_COUNT:
 		o->failed = STATUS_ERROR;
 		break;
@@ -470,8 +574,13 @@ static size_t size_of(enum format_kind kind, const struct format_credential *c)
 {
 	size_t n = strlen(c->host) + strlen(port_of(c)) + strlen(c->dbname) +
 		   strlen(c->username) + strlen(c->version) +
-		   strlen(c->sslmode) + secret_len(c->password);
+		   strlen(c->sslmode);
 
+	if (c->password != NULL)
+		n += secret_len(c->password);
+	if (kind == FORMAT_SERVICE)
+		n += strlen(c->service) +
+		     (c->sslrootcert != NULL ? strlen(c->sslrootcert) : 0);
 	/* A URI has the port behind each host, which may have one byte. */
 	if (kind == FORMAT_URI)
 		n += strlen(c->host) * (sizeof("65535") + 1);
@@ -521,7 +630,8 @@ enum status format_parse(const char *name, bool ends,
 			 enum format_kind *ret_kind, struct reason *why)
 {
 	for (int i = 0; i < FORMAT_COUNT; i++)
-		if (strcmp(name, names[i]) == 0 && (ends || i != FORMAT_AWS)) {
+		if (strcmp(name, names[i]) == 0 && (ends || i != FORMAT_AWS) &&
+		    i != FORMAT_SERVICE) {
 			*ret_kind = (enum format_kind)i;
 			return STATUS_OK;
 		}

@@ -22,11 +22,17 @@ enum format_kind {
 	FORMAT_CONNINFO, /* host='...' user='...' (libpq keyword form) */
 	FORMAT_USERLIST, /* "user" "password", of PgBouncer's auth_file */
 	FORMAT_AWS,	 /* a credential_process's answer; needs `expires` */
+	FORMAT_SERVICE,	 /* [name] and what libpq is told there, all but the
+			    password; for sinks only, no name is read as it */
 	FORMAT_COUNT
 };
 
 /* The longest password in a userlist. */
 #define FORMAT_USERLIST_MAX 2047
+
+/* The longest line of pg_service.conf without its newline: libpq gives a file
+ * with a longer one up (parseServiceFile() in fe-connect.c). */
+#define FORMAT_SERVICE_LINE_MAX 1021
 
 /* A member of the JSON object behind the usual ones. */
 struct format_member {
@@ -43,8 +49,13 @@ struct format_credential {
 	const char *username; /* empty for FORMAT_AWS only */
 	const char *version;  /* version id or "" */
 	const char *sslmode; /* "" or a libpq sslmode, for env, uri, conninfo */
-	const struct secret *password; /* never empty */
-	const char *expires; /* FORMAT_AWS: a time as RFC 3339 has it */
+	const struct secret *password; /* never empty; FORMAT_SERVICE: may be
+					  NULL */
+	const char *expires;	 /* FORMAT_AWS: a time as RFC 3339 has it */
+	const char *service;	 /* FORMAT_SERVICE: the section's name */
+	const char *sslrootcert; /* FORMAT_SERVICE: a file of CA certificates,
+				    or "system"; NULL or "" when unknown.  Only
+				    written where sslmode verifies */
 	const struct format_member *extra; /* FORMAT_JSON */
 	size_t n_extra;
 };
@@ -58,8 +69,8 @@ const char *format_name(enum format_kind kind);
 /*
  * Render c.  STATUS_REFUSED when a value holds a control character or cannot
  * be carried.  A pgpass or userlist line ends with "\n", and pgpass has one for
- * each lookup_name(); env has one "\n" a line, the others end without
- * newline.  A list of hosts stays a list in the forms that have one value for
+ * each lookup_name(); env and service have one "\n" a line, the others end
+ * without newline.  A list of hosts stays a list in the forms that have one value for
  * it, and is "a:5432,b:5432" in a URI.  Rules: consumers.md section 3.1.
  */
 enum status format_render(enum format_kind kind,

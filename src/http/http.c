@@ -7,7 +7,6 @@
  */
 #include "http/http.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,36 +20,6 @@
 #define BASE_US		   (NOW_SECOND / 10)
 #define CAP_US		   (5 * NOW_SECOND)
 
-/* ---- memory ------------------------------------------------------------ */
-
-void http_wiping_free(void *p)
-{
-	if (!p)
-		return;
-	secret_wipe(p, malloc_usable_size(p));
-	free(p);
-}
-
-void *http_wiping_realloc(void *p, size_t n)
-{
-	size_t have;
-	void *q;
-
-	if (!p)
-		return malloc(n);
-	if (n == 0) {
-		http_wiping_free(p);
-		return NULL;
-	}
-	have = malloc_usable_size(p);
-	q = malloc(n);
-	if (!q)
-		return NULL;
-	memcpy(q, p, n < have ? n : have);
-	http_wiping_free(p);
-	return q;
-}
-
 static CURLcode global_result;
 static bool uses_openssl; /* and no other library for TLS */
 
@@ -60,8 +29,8 @@ static void global_init(void)
 	uses_openssl = curl_global_sslset(CURLSSLBACKEND_OPENSSL, NULL, NULL) ==
 		       CURLSSLSET_OK;
 	global_result = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc,
-					     http_wiping_free,
-					     http_wiping_realloc, strdup,
+					     secret_wipe_free,
+					     secret_wipe_realloc, strdup,
 					     calloc);
 }
 
@@ -71,7 +40,7 @@ static enum status look_at(const char *path, bool private, struct reason *why)
 {
 	struct stat st;
 
-	if (!path)
+	if (!path || !*path)
 		return STATUS_OK;
 	if (stat(path, &st) != 0 || access(path, R_OK) != 0)
 		return reason_set(why, STATUS_CONFIG,
@@ -94,7 +63,8 @@ static enum status look_at_files(const struct http_options *o,
 	if (s == STATUS_OK)
 		s = look_at(o->ca_dir, false, why);
 	if (s == STATUS_OK)
-		s = look_at(o->client_cert, o->client_key == NULL, why);
+		s = look_at(o->client_cert, !o->client_key || !*o->client_key,
+			    why);
 	if (s == STATUS_OK)
 		s = look_at(o->client_key, true, why);
 	return s;
@@ -102,7 +72,7 @@ static enum status look_at_files(const struct http_options *o,
 
 static bool copy_option(const char *value, char **ret)
 {
-	if (!value)
+	if (!value || !*value)
 		return true;
 	*ret = strdup(value);
 	return *ret != NULL;

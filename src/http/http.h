@@ -8,10 +8,8 @@
  * There is no verbose mode and no key log.  Only http and https are spoken, and
  * http only to loopback unless the request says otherwise.
  *
- * libcurl's memory is wiped when it is given back.  Its TLS library's buffers
- * are wiped by the executable's free() (base/wipe_malloc.c): OpenSSL's own
- * SSL_OP_CLEANSE_PLAINTEXT is not set, because that needs <openssl/ssl.h>,
- * which only crypto may include.
+ * libcurl's memory is wiped when it is given back, and so are the records of TLS
+ * (crypto/tls.h) and, by the executable's free() (base/wipe_malloc.c), its buffers.
  *
  * A struct http may be used by several threads at once.
  */
@@ -55,7 +53,7 @@ bool http_url_is_loopback(const struct http_url *u);
 
 struct http; /* settings and a pool of kept connections */
 
-struct http_options {
+struct http_options {		     /* "" is NULL */
 	const char *ca_file;	     /* PEM; NULL with ca_dir NULL: system's */
 	const char *ca_dir;	     /* hashed folder, or NULL */
 	const char *client_cert;     /* PEM chain, or NULL */

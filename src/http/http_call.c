@@ -17,18 +17,13 @@ struct call {
 	int64_t until_us; /* boot clock */
 };
 
-static bool again_by_default(const struct http_response *r)
-{
-	return r->code == 429 || r->code == 503;
-}
-
 static bool may_repeat(const struct http_retry *retry, enum status s,
 		       enum http_outcome outcome, const struct http_response *r)
 {
 	switch (outcome) {
 	case HTTP_ANSWERED:
 		return retry->again ? retry->again(retry->arg, r) :
-				      again_by_default(r);
+				      r->code == 429 || r->code == 503;
 	case HTTP_NOT_SENT:
 		return s == STATUS_STORE_UNAVAILABLE;
 	default:

@@ -28,10 +28,6 @@ struct http {
 	unsigned idle_max;
 };
 
-/* malloc, free, realloc, strdup and calloc that wipe what they give back. */
-void http_wiping_free(void *p);
-void *http_wiping_realloc(void *p, size_t n);
-
 /* A handle with the client's settings applied; NULL without memory. */
 CURL *http_take(struct http *h);
 

@@ -28,7 +28,7 @@ void http_response_begin(struct http_response_sink *sink,
 
 void http_response_free(struct http_response *r)
 {
-	http_wiping_free(r->body);
+	secret_wipe_free(r->body);
 	*r = (struct http_response){ 0 };
 }
 
@@ -144,7 +144,7 @@ static bool make_room(struct http_response_sink *sink, size_t n)
 		cap = BODY_FIRST;
 	while (cap < need)
 		cap *= 2;
-	body = http_wiping_realloc(sink->r->body, cap);
+	body = secret_wipe_realloc(sink->r->body, cap);
 	if (!body)
 		return false;
 	sink->r->body = body;

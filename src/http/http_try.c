@@ -4,6 +4,7 @@
  * when there is none.  Must never call something unsent that may have arrived,
  * nor let libcurl send it a second time by itself.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,7 +70,8 @@ static enum status add_header(struct curl_slist **list,
 	size_t secret_n = header->secret ? secret_len(header->secret) : 0;
 	size_t n = name_n + 2 + value_n + secret_n;
 	struct curl_slist *longer;
-	char *line, *p;
+	int at;
+	char *line;
 
 	if (has_line_end(header->name, name_n) ||
 	    has_line_end(header->value, value_n) ||
@@ -84,20 +86,13 @@ static enum status add_header(struct curl_slist **list,
 	line = malloc(n + 1);
 	if (!line)
 		return reason_no_memory(why);
-	p = line;
-	memcpy(p, header->name, name_n);
-	p += name_n;
 	/* libcurl sends an empty header only when it ends in a semicolon. */
-	*p++ = value_n + secret_n > 0 ? ':' : ';';
-	if (value_n + secret_n > 0)
-		*p++ = ' ';
-	memcpy(p, header->value, value_n);
-	p += value_n;
+	at = snprintf(line, n + 1, "%s%s%s", header->name,
+		      value_n + secret_n > 0 ? ": " : ";", header->value);
 	if (secret_n > 0)
-		memcpy(p, secret_bytes(header->secret), secret_n);
-	p[secret_n] = '\0';
+		memcpy(line + at, secret_bytes(header->secret), secret_n + 1);
 	longer = curl_slist_append(*list, line);
-	http_wiping_free(line);
+	secret_wipe_free(line);
 	if (!longer)
 		return reason_no_memory(why);
 	*list = longer;

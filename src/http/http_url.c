@@ -16,30 +16,30 @@
 
 static enum status explain_code(CURLUcode code, struct reason *why)
 {
+	const char *fault = "is not a URL like https://host:8200";
+
 	switch (code) {
+	case CURLUE_OUT_OF_MEMORY:
+		return reason_no_memory(why);
 	case CURLUE_BAD_SCHEME:
 	case CURLUE_UNSUPPORTED_SCHEME:
-		return reason_set(why, STATUS_CONFIG,
-				  "the address must begin with https://");
+		fault = "must begin with https://";
+		break;
 	case CURLUE_USER_NOT_ALLOWED:
-		return reason_set(why, STATUS_CONFIG,
-				  "the address must not hold a user or a "
-				  "password");
+		fault = "must not hold a user or a password";
+		break;
 	case CURLUE_BAD_PORT_NUMBER:
-		return reason_set(why, STATUS_CONFIG,
-				  "the address has a bad port");
+		fault = "has a bad port";
+		break;
 	case CURLUE_NO_HOST:
 	case CURLUE_BAD_HOSTNAME:
 	case CURLUE_BAD_IPV6:
-		return reason_set(why, STATUS_CONFIG,
-				  "the address has no host, or a bad one");
-	case CURLUE_OUT_OF_MEMORY:
-		return reason_no_memory(why);
+		fault = "has no host, or a bad one";
+		break;
 	default:
-		return reason_set(why, STATUS_CONFIG,
-				  "the address is not a URL like "
-				  "https://host:8200");
+		break;
 	}
+	return reason_set(why, STATUS_CONFIG, "the address %s", fault);
 }
 
 static CURLUcode copy_part(CURLU *u, CURLUPart part, unsigned flags, char *dst,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/format.h"
 #include "jobs/hook_dispatch.h"
 #include "sink/sink.h"
 
@@ -32,6 +33,92 @@ struct named {
 	struct sink sink;
 };
 
+/* The section of a service file, or "". */
+static const char *section_of(const struct named *f)
+{
+	if (f->sink.kind != SINK_SERVICE)
+		return "";
+	return f->sink.service[0] ? f->sink.service : config_name(f->group);
+}
+
+/* The first of two settings that is set, or "". */
+static const char *either(const struct config_group *a, enum config_key ka,
+			  const struct config_group *b, enum config_key kb)
+{
+	return a && config_is_set(a, ka) ? config_string(a, ka) :
+	       b			 ? config_string(b, kb) :
+					   "";
+}
+
+/*
+ * Can pg_service.conf carry what is set?  What comes from a conninfo or with a
+ * token is tried by `check` and before each rotation.
+ */
+static enum status check_service(const struct config *c, const struct named *f,
+				 bool of_role, struct reason *why)
+{
+	const struct config_group *g = f->group, *from;
+	struct format_credential told = { .service = section_of(f),
+					  .version = "" };
+	struct secret *unused = NULL;
+	enum status s;
+
+	if (of_role) {
+		from = config_find(c, CONFIG_SECTION_cluster,
+				   config_string(g, CONFIG_role_cluster));
+		told.host = config_string(from, CONFIG_cluster_host);
+		told.port = config_string(from, CONFIG_cluster_port);
+		told.dbname = either(g, CONFIG_role_dbname, from,
+				     CONFIG_cluster_dbname);
+		told.username = open_rolname(g);
+		/* So that sslrootcert is looked at as well. */
+		told.sslmode = "verify-full";
+		told.sslrootcert =
+			config_string(from, CONFIG_cluster_sslrootcert);
+	} else {
+		from = config_find(c, CONFIG_SECTION_token,
+				   config_string(g, CONFIG_sink_token));
+		told.host =
+			either(g, CONFIG_sink_host, from, CONFIG_token_host);
+		told.port =
+			either(g, CONFIG_sink_port, from, CONFIG_token_port);
+		told.dbname = either(g, CONFIG_sink_dbname, from,
+				     CONFIG_token_dbname);
+		told.username =
+			either(g, CONFIG_sink_user, from, CONFIG_token_user);
+		told.sslmode = either(g, CONFIG_sink_sslmode, from,
+				      CONFIG_token_sslmode);
+		/* The token may bring it. */
+		if (!*told.username)
+			told.username = "?";
+	}
+	s = format_render(FORMAT_SERVICE, &told, &unused, why);
+	secret_free(unused);
+	if (s == STATUS_REFUSED)
+		s = STATUS_CONFIG;
+	return s == STATUS_OK ?
+		       s :
+		       reason_wrap(why, s, "%s: [%s %s]", config_where(g),
+				   of_role ? "role" : "sink", config_name(g));
+}
+
+/* Of two sections of a role in one file each delivery would leave one. */
+static enum status check_twice(const struct named *all, size_t first, size_t n,
+			       struct reason *why)
+{
+	for (size_t i = first; i < n; i++)
+		if (all[i].sink.kind == SINK_SERVICE &&
+		    all[n].sink.kind == SINK_SERVICE &&
+		    strcmp(all[i].sink.path, all[n].sink.path) == 0)
+			return reason_set(why, STATUS_CONFIG,
+					  "%s: [role %s] has %s twice; a role "
+					  "has one section in a service file",
+					  config_where(all[n].group),
+					  config_name(all[n].group),
+					  all[n].sink.path);
+	return STATUS_OK;
+}
+
 static enum status name_files(const struct config *c, struct named *all,
 			      size_t *ret_n, struct reason *why)
 {
@@ -41,6 +128,8 @@ static enum status name_files(const struct config *c, struct named *all,
 
 	for (size_t i = 0;
 	     s == STATUS_OK && i < config_count(c, CONFIG_SECTION_role); i++) {
+		size_t first = n;
+
 		g = config_at(c, CONFIG_SECTION_role, i);
 		for (size_t k = 0;
 		     s == STATUS_OK && k < config_list_n(g, CONFIG_role_sink);
@@ -48,6 +137,10 @@ static enum status name_files(const struct config *c, struct named *all,
 			all[n].group = g;
 			s = sink_parse(config_list_at(g, CONFIG_role_sink, k),
 				       &all[n].sink, why);
+			if (s == STATUS_OK)
+				s = check_twice(all, first, n, why);
+			if (s == STATUS_OK && all[n].sink.kind == SINK_SERVICE)
+				s = check_service(c, &all[n], true, why);
 		}
 	}
 	for (size_t i = 0;
@@ -59,6 +152,8 @@ static enum status name_files(const struct config *c, struct named *all,
 		if (s != STATUS_OK)
 			s = reason_wrap(why, s, "%s: [sink %s] file",
 					config_where(g), config_name(g));
+		else if (all[n].sink.kind == SINK_SERVICE)
+			s = check_service(c, &all[n], false, why);
 	}
 	*ret_n = n;
 	return s;
@@ -67,11 +162,40 @@ static enum status name_files(const struct config *c, struct named *all,
 static int by_path(const void *a, const void *b)
 {
 	const struct named *x = a, *y = b;
+	int order = strcmp(x->sink.path, y->sink.path);
 
-	return strcmp(x->sink.path, y->sink.path);
+	return order ? order : strcmp(section_of(x), section_of(y));
 }
 
-/* An env file has one password, and a file is of one kind. */
+/* An env file has one password, a file is of one kind, and of two sections of
+ * one name the first counts. */
+static enum status check_pair(const struct named *a, const struct named *b,
+			      struct reason *why)
+{
+	if (strcmp(a->sink.path, b->sink.path) != 0)
+		return STATUS_OK;
+	if (a->sink.kind != b->sink.kind ||
+	    (a->sink.kind == SINK_ENV && a->group != b->group))
+		return reason_set(why, STATUS_CONFIG,
+				  "%s: %s is a sink of %s and, at %s, of %s: a "
+				  "file is of one kind, and an env file holds "
+				  "one password",
+				  config_where(b->group), b->sink.path,
+				  config_name(b->group), config_where(a->group),
+				  config_name(a->group));
+	if (a->sink.kind == SINK_SERVICE &&
+	    strcmp(section_of(a), section_of(b)) == 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "%s: [%s] in %s is the section of %s and, at "
+				  "%s, of %s, and the first would count; give "
+				  "one of them a name=SECTION of its own",
+				  config_where(b->group), section_of(b),
+				  b->sink.path, config_name(b->group),
+				  config_where(a->group),
+				  config_name(a->group));
+	return STATUS_OK;
+}
+
 static enum status check_files(const struct config *c, struct reason *why)
 {
 	size_t n = config_count(c, CONFIG_SECTION_sink);
@@ -87,21 +211,8 @@ static enum status check_files(const struct config *c, struct reason *why)
 	s = name_files(c, all, &n, why);
 	if (s == STATUS_OK)
 		qsort(all, n, sizeof(*all), by_path);
-	for (size_t i = 1; s == STATUS_OK && i < n; i++) {
-		const struct named *a = &all[i - 1], *b = &all[i];
-
-		if (by_path(a, b) == 0 &&
-		    (a->sink.kind != b->sink.kind ||
-		     (a->sink.kind == SINK_ENV && a->group != b->group)))
-			s = reason_set(why, STATUS_CONFIG,
-				       "%s: %s is a sink of %s and, at %s, of "
-				       "%s: a file is of one kind, and an env "
-				       "file holds one password",
-				       config_where(b->group), b->sink.path,
-				       config_name(b->group),
-				       config_where(a->group),
-				       config_name(a->group));
-	}
+	for (size_t i = 1; s == STATUS_OK && i < n; i++)
+		s = check_pair(&all[i - 1], &all[i], why);
 	free(all);
 	return s;
 }

@@ -76,6 +76,9 @@ static enum status set_up(struct sink_refresh *r, const struct config_group *g,
 				  "%s: [sink %s] file: pidfile is a setting of "
 				  "its own here",
 				  config_where(g), config_name(g));
+	if (f->sink.kind == SINK_SERVICE && !f->sink.service[0])
+		text_copy(f->sink.service, sizeof(f->sink.service),
+			  config_name(g));
 	f->group = g;
 	f->token = config_find(c, CONFIG_SECTION_token,
 			       config_string(g, CONFIG_sink_token));

@@ -7,11 +7,11 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "json/json_memory.h"
 
 #define DUMP_FLAGS (JSON_COMPACT | JSON_ENCODE_ANY)
 
@@ -23,6 +23,20 @@ static const json_t *value_of(const struct json_doc *d)
 static const struct json_doc *out_of(const json_t *j)
 {
 	return (const struct json_doc *)j;
+}
+
+/* jansson 2.14 grows its buffers by malloc, copy and free, so that these two
+ * are all of it. */
+static void install_allocator(void)
+{
+	json_set_alloc_funcs(malloc, secret_wipe_free);
+}
+
+void json_doc_setup(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, install_allocator);
 }
 
 /* ---- parsing ----------------------------------------------------------- */
@@ -98,7 +112,7 @@ enum status json_doc_parse(const char *bytes, size_t n, const char *what,
 	json_error_t error;
 	json_t *j;
 
-	json_memory_setup();
+	json_doc_setup();
 	if (n > JSON_DOC_BYTES_MAX)
 		return reason_set(why, STATUS_ERROR,
 				  "%s is larger than %zu bytes", what,
@@ -231,23 +245,14 @@ enum status json_doc_secret(const struct json_doc *d, size_t max,
 			    struct secret **ret_secret)
 {
 	size_t n = json_doc_text_len(d);
-	struct secret *secret = NULL;
-	enum status s;
 
 	if (!json_doc_is(d, JSON_DOC_STRING))
 		return STATUS_NOT_FOUND;
 	if (n > max)
 		return STATUS_LIMIT;
-	s = secret_new(n > 0 ? n : 1, &secret);
-	if (s != STATUS_OK)
-		return s;
-	s = secret_set(secret, json_string_value(value_of(d)), n);
-	if (s != STATUS_OK) {
-		secret_free(secret);
-		return s;
-	}
-	*ret_secret = secret;
-	return STATUS_OK;
+	return n == 0 ? secret_new(1, ret_secret) :
+			secret_from(json_string_value(value_of(d)), n,
+				    ret_secret);
 }
 
 bool json_doc_int(const struct json_doc *d, int64_t *ret_value)
@@ -282,16 +287,20 @@ bool json_doc_bool(const struct json_doc *d, bool otherwise)
 						  otherwise;
 }
 
+bool json_doc_says(const struct json_doc *d, const char *text)
+{
+	const char *said = json_doc_text(d);
+
+	return said && strcmp(said, text) == 0;
+}
+
 bool json_doc_lists(const struct json_doc *d, const char *text)
 {
-	const char *one;
 	size_t i;
 
-	for (i = 0; i < json_doc_count(d); i++) {
-		one = json_doc_text(json_doc_at(d, i));
-		if (one && strcmp(one, text) == 0)
+	for (i = 0; i < json_doc_count(d); i++)
+		if (json_doc_says(json_doc_at(d, i), text))
 			return true;
-	}
 	return false;
 }
 
@@ -316,7 +325,7 @@ enum status json_doc_write(const struct json_doc *d, size_t max,
 	if (!bytes)
 		return STATUS_NO_MEMORY;
 	if (json_dumpb(value_of(d), bytes, n, DUMP_FLAGS) != n) {
-		json_memory_free(bytes);
+		secret_wipe_free(bytes);
 		return STATUS_NO_MEMORY;
 	}
 	bytes[n] = '\0';
@@ -325,30 +334,9 @@ enum status json_doc_write(const struct json_doc *d, size_t max,
 	return STATUS_OK;
 }
 
-enum status json_doc_write_secret(const struct json_doc *d,
-				  struct secret **ret_secret)
-{
-	struct secret *secret = NULL;
-	struct json_doc_bytes b = { 0 };
-	enum status s;
-
-	s = json_doc_write(d, SECRET_CAP_MAX, &b);
-	if (s == STATUS_OK)
-		s = secret_new(b.n, &secret);
-	if (s == STATUS_OK)
-		s = secret_set(secret, b.bytes, b.n);
-	json_doc_bytes_free(&b);
-	if (s != STATUS_OK) {
-		secret_free(secret);
-		return s;
-	}
-	*ret_secret = secret;
-	return STATUS_OK;
-}
-
 void json_doc_bytes_free(struct json_doc_bytes *b)
 {
-	json_memory_free(b->bytes);
+	secret_wipe_free(b->bytes);
 	b->bytes = NULL;
 	b->n = 0;
 }

@@ -25,6 +25,9 @@
  * borrowed from it. */
 struct json_doc;
 
+/* Before anything else of jansson, for this folder; may be called often. */
+void json_doc_setup(void);
+
 #define JSON_DOC_BYTES_MAX ((size_t)1024 * 1024)
 #define JSON_DOC_DEPTH_MAX 32
 #define JSON_DOC_NODES_MAX 20000
@@ -103,7 +106,8 @@ bool json_doc_real(const struct json_doc *d, double *ret_value);
 /* The boolean's value; `otherwise` when d is not one. */
 bool json_doc_bool(const struct json_doc *d, bool otherwise);
 
-/* Is this one of the strings of an array? */
+/* Is it this string, or one of the strings of an array? */
+bool json_doc_says(const struct json_doc *d, const char *text);
 bool json_doc_lists(const struct json_doc *d, const char *text);
 
 /* Deep equality, keys in any order. */
@@ -122,10 +126,6 @@ struct json_doc_bytes {
  * free with json_doc_bytes_free(). */
 enum status json_doc_write(const struct json_doc *d, size_t max,
 			   struct json_doc_bytes *ret_bytes);
-
-/* The same into a new secret; at most SECRET_CAP_MAX bytes. */
-enum status json_doc_write_secret(const struct json_doc *d,
-				  struct secret **ret_secret);
 
 /* Wipes; takes NULL bytes inside. */
 void json_doc_bytes_free(struct json_doc_bytes *b);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "json/json_memory.h"
 
 static json_t *value_of(struct json_out *o)
 {
@@ -29,13 +28,13 @@ struct json_out json_out_from(struct json_doc *d)
 
 struct json_out json_out_object(void)
 {
-	json_memory_setup();
+	json_doc_setup();
 	return json_out_from((struct json_doc *)json_object());
 }
 
 struct json_out json_out_array(void)
 {
-	json_memory_setup();
+	json_doc_setup();
 	return json_out_from((struct json_doc *)json_array());
 }
 
@@ -135,7 +134,11 @@ enum status json_out_write(const struct json_out *o, size_t max,
 enum status json_out_write_secret(const struct json_out *o,
 				  struct secret **ret_secret)
 {
-	return o->status == STATUS_OK ?
-		       json_doc_write_secret(o->doc, ret_secret) :
-		       o->status;
+	struct json_doc_bytes b = { 0 };
+	enum status s = json_out_write(o, SECRET_CAP_MAX, &b);
+
+	if (s == STATUS_OK)
+		s = secret_from(b.bytes, b.n, ret_secret);
+	json_doc_bytes_free(&b);
+	return s;
 }

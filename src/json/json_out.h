@@ -52,7 +52,8 @@ void json_out_put(struct json_out *o, const char *key, struct json_out *value);
 /* Remove a member; nothing happens when there is none. */
 void json_out_remove(struct json_out *o, const char *key);
 
-/* json_doc_write() and json_doc_write_secret(), or the error that o holds. */
+/* json_doc_write(), or the error that o holds; or the same into a new secret, of
+ * at most SECRET_CAP_MAX bytes. */
 enum status json_out_write(const struct json_out *o, size_t max,
 			   struct json_doc_bytes *ret_bytes);
 enum status json_out_write_secret(const struct json_out *o,

@@ -2,5 +2,4 @@
 noinst_LIBRARIES += libjson.a
 libjson_a_SOURCES = \
 	src/json/json_doc.c src/json/json_doc.h \
-	src/json/json_memory.c src/json/json_memory.h \
 	src/json/json_out.c src/json/json_out.h

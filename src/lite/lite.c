@@ -183,11 +183,6 @@ void lite_bind_blob(struct lite_stmt *s, int i, const void *p, size_t n)
 					  SQLITE_TRANSIENT));
 }
 
-void lite_bind_null(struct lite_stmt *s, int i)
-{
-	note_bound(s, sqlite3_bind_null(s->raw, i));
-}
-
 enum status lite_step(struct lite_stmt *s, struct reason *why)
 {
 	int rc = s->failed;
@@ -244,9 +239,4 @@ const void *lite_blob(struct lite_stmt *s, int column, size_t *ret_n)
 
 	*ret_n = (size_t)sqlite3_column_bytes(s->raw, column);
 	return p;
-}
-
-bool lite_is_null(struct lite_stmt *s, int column)
-{
-	return sqlite3_column_type(s->raw, column) == SQLITE_NULL;
 }

@@ -83,7 +83,6 @@ enum status lite_prepare(struct lite_tx *tx, const char *sql,
 void lite_bind_text(struct lite_stmt *s, int i, const char *v); /* NULL: NULL */
 void lite_bind_int(struct lite_stmt *s, int i, int64_t v);
 void lite_bind_blob(struct lite_stmt *s, int i, const void *p, size_t n);
-void lite_bind_null(struct lite_stmt *s, int i);
 
 /* Next row: STATUS_OK, STATUS_NOT_FOUND at the end, else a failure.  The end
  * and a failure reset the statement; lite_done() resets it early. */
@@ -98,6 +97,5 @@ enum status lite_exec(struct lite_stmt *s, int64_t *ret_changes,
 const char *lite_text(struct lite_stmt *s, int column);
 int64_t lite_int(struct lite_stmt *s, int column);
 const void *lite_blob(struct lite_stmt *s, int column, size_t *ret_n);
-bool lite_is_null(struct lite_stmt *s, int column);
 
 #endif

@@ -39,7 +39,7 @@ enum status lite_ballast_open(const char *database, int *ret_fd,
 	int fd;
 
 	if (!name)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
 		  0600);
 	free(name);

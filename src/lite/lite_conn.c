@@ -51,7 +51,7 @@ enum status lite_conn_open(const char *path, enum lite_conn_kind kind,
 
 	if (!c || !(c->path = strdup(path))) {
 		free(c);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	}
 	flags |= kind == LITE_CONN_READ_ONLY ? SQLITE_OPEN_READONLY :
 					       SQLITE_OPEN_READWRITE;
@@ -161,8 +161,7 @@ enum status lite_conn_prepare(struct lite_tx *c, const char *sql,
 	if (!s) {
 		s = calloc(1, sizeof *s);
 		if (!s)
-			return reason_set(why, STATUS_NO_MEMORY,
-					  "out of memory");
+			return reason_no_memory(why);
 		rc = sqlite3_prepare_v3(c->db, sql, -1,
 					SQLITE_PREPARE_PERSISTENT, &s->raw,
 					NULL);
@@ -250,7 +249,7 @@ enum status lite_conn_fail(struct lite_tx *c, int rc, struct reason *why)
 	case SQLITE_FULL:
 		return fail_full(c, why);
 	case SQLITE_NOMEM:
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 	case SQLITE_PROTOCOL:

@@ -59,7 +59,7 @@ static enum status check_folder(const char *path, bool read_only,
 	struct stat sb;
 
 	if (!folder)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	if (stat(folder, &sb) != 0) {
 		st = errno == ENOENT ? STATUS_NOT_FOUND : from_errno(errno);
 		reason_set(why, st, "the folder %s cannot be used: %s", folder,
@@ -147,8 +147,7 @@ enum status lite_file_draft(const char *path, char **ret_temporary,
 			 i);
 		name = lite_file_join(path, suffix);
 		if (!name)
-			return reason_set(why, STATUS_NO_MEMORY,
-					  "out of memory");
+			return reason_no_memory(why);
 		fd = open(name,
 			  O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			  0600);
@@ -202,7 +201,7 @@ enum status lite_file_publish(const char *temporary, const char *path,
 				  temporary, strerror(errno));
 	folder = folder_of(path);
 	if (!folder)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	st = sync_path(folder, O_RDONLY | O_DIRECTORY, why);
 	free(folder);
 	return st;

@@ -135,7 +135,7 @@ enum status lite_open(const struct lite_options *o, struct lite **ret_db,
 		return st;
 	db = alloc_lite(o);
 	if (!db)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	st = open_connections(db, o, why);
 	if (st == STATUS_OK && db->reserve)
 		st = lite_ballast_open(o->path, &db->ballast, why);

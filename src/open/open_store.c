@@ -124,13 +124,36 @@ enum status open_store_local(const struct config_group *g, bool create,
 	return open_file_advise(s, o.key_path, why);
 }
 
+static enum status open_local(const struct config *c,
+			      const struct config_group *g, struct store **ret,
+			      struct reason *why)
+{
+	(void)c;
+	return open_store_local(g, false, ret, why);
+}
+
+/* The words of `type` in settings.def. */
+static const struct type {
+	const char *name;
+	enum status (*open)(const struct config *c,
+			    const struct config_group *g, struct store **ret,
+			    struct reason *why);
+} types[] = {
+	{ "local", open_local },
+	{ "vault", open_vault },
+	{ "aws", open_aws },
+};
+
 enum status open_store_open(const struct config *c,
 			    const struct config_group *g, struct store **ret,
 			    struct reason *why)
 {
-	if (strcmp(config_string(g, CONFIG_store_type), "aws") == 0)
-		return open_aws(c, g, ret, why);
-	if (strcmp(config_string(g, CONFIG_store_type), "vault") == 0)
-		return open_vault(c, g, ret, why);
-	return open_store_local(g, false, ret, why);
+	const char *type = config_string(g, CONFIG_store_type);
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (strcmp(types[i].name, type) == 0)
+			return types[i].open(c, g, ret, why);
+	return reason_set(why, STATUS_CONFIG,
+			  "[store %s]: the type %s is not known",
+			  config_name(g), type);
 }

@@ -102,19 +102,26 @@ static enum status open_gcp(const struct config_group *g,
 	return token_gcp_open(&o, ret, why);
 }
 
+/* The words of `type` in settings.def. */
+static const struct type {
+	const char *name;
+	enum status (*open)(const struct config_group *g,
+			    struct token_source **ret, struct reason *why);
+} types[] = {
+	{ "databricks", open_databricks },
+	{ "aws-rds", open_aws_rds },
+	{ "azure", open_azure },
+	{ "gcp", open_gcp },
+};
+
 static enum status open_source(const struct config_group *g,
 			       struct token_source **ret, struct reason *why)
 {
 	const char *type = config_string(g, CONFIG_token_type);
 
-	if (strcmp(type, "databricks") == 0)
-		return open_databricks(g, ret, why);
-	if (strcmp(type, "aws-rds") == 0)
-		return open_aws_rds(g, ret, why);
-	if (strcmp(type, "azure") == 0)
-		return open_azure(g, ret, why);
-	if (strcmp(type, "gcp") == 0)
-		return open_gcp(g, ret, why);
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (strcmp(types[i].name, type) == 0)
+			return types[i].open(g, ret, why);
 	return reason_set(why, STATUS_CONFIG,
 			  "[token %s]: the type %s is not known",
 			  config_name(g), type);

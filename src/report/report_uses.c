@@ -96,8 +96,7 @@ static enum status append_use(struct report_uses *u, const struct use *use,
 		struct use *more = realloc(u->uses, cap * sizeof(*more));
 
 		if (more == NULL)
-			return reason_set(why, STATUS_NO_MEMORY,
-					  "out of memory");
+			return reason_no_memory(why);
 		u->uses = more;
 		u->cap = cap;
 	}

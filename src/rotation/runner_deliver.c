@@ -85,7 +85,8 @@ static enum status deliver_all(struct runner *r, struct delivery *d,
 		.dbname = r->job->dbname ? r->job->dbname : t->dbname,
 		.username = entry.username,
 		.version = r->current,
-		.sslmode = r->job->cluster->sslmode,
+		.sslmode = t->sslmode,
+		.sslrootcert = t->sslrootcert,
 		.password = entry.password,
 	};
 	for (size_t i = 0; i < r->job->n_sinks; i++)
@@ -138,6 +139,7 @@ enum status runner_deliver_could(const struct runner_job *job,
 		.username = job->pair ? job->pair->members[0] : job->rolname,
 		.version = ANY_VERSION,
 		.sslmode = t->sslmode,
+		.sslrootcert = t->sslrootcert,
 	};
 	const struct sink_delivery d = { .role = job->role,
 					 .version = ANY_VERSION,

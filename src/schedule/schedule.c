@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/civil.h"
 #include "base/duration.h"
-#include "schedule/schedule_civil.h"
 #include "schedule/schedule_cron.h"
 #include "schedule/schedule_zone.h"
 
@@ -26,7 +26,7 @@
 
 /* How much of a cron schedule is looked at for its shortest gap. */
 #define SCHEDULE_GAPS	   4096
-#define SCHEDULE_GAPS_SPAN (5 * 366 * SCHEDULE_DAY * US)
+#define SCHEDULE_GAPS_SPAN (5 * 366 * CIVIL_DAY * US)
 
 struct schedule {
 	const struct schedule_zone *zone;
@@ -71,7 +71,7 @@ static int64_t time_of_day(const char *s)
 	m = (s[3] - '0') * 10 + s[4] - '0';
 	if (m > 59 || h > 24 || (h == 24 && m > 0))
 		return -1;
-	return h * SCHEDULE_HOUR + m * SCHEDULE_MINUTE;
+	return h * CIVIL_HOUR + m * CIVIL_MINUTE;
 }
 
 static enum status parse_window(struct schedule *s, const char *window,
@@ -80,7 +80,7 @@ static enum status parse_window(struct schedule *s, const char *window,
 	if (strlen(window) == 11 && window[5] == '-') {
 		s->open = time_of_day(window);
 		s->close = time_of_day(window + 6);
-		s->has_window = s->open >= 0 && s->open < SCHEDULE_DAY &&
+		s->has_window = s->open >= 0 && s->open < CIVIL_DAY &&
 				s->close >= 0 && s->open != s->close;
 	}
 	if (!s->has_window)
@@ -110,7 +110,7 @@ static int64_t window_length(const struct schedule *s)
 {
 	int64_t n = s->close - s->open;
 
-	return (n > 0 ? n : n + SCHEDULE_DAY) * US;
+	return (n > 0 ? n : n + CIVIL_DAY) * US;
 }
 
 static enum status parse_splay(struct schedule *s,
@@ -183,7 +183,7 @@ void schedule_free(struct schedule *s)
 
 static bool in_window(const struct schedule *s, int64_t local)
 {
-	int64_t t = schedule_civil_mod(local, SCHEDULE_DAY);
+	int64_t t = civil_mod(local, CIVIL_DAY);
 
 	if (s->open < s->close)
 		return t >= s->open && t < s->close;
@@ -193,7 +193,7 @@ static bool in_window(const struct schedule *s, int64_t local)
 /* Is the window open at an instant? */
 static bool window_open(const struct schedule *s, int64_t utc_us)
 {
-	int64_t utc = schedule_civil_floor(utc_us, US);
+	int64_t utc = civil_floor(utc_us, US);
 
 	return !s->has_window ||
 	       in_window(s, utc + schedule_zone_span(s->zone, utc).offset);
@@ -206,20 +206,20 @@ static bool window_open(const struct schedule *s, int64_t utc_us)
  */
 static int64_t window_forward(const struct schedule *s, int64_t at_us)
 {
-	int64_t utc = schedule_civil_floor(at_us, US);
+	int64_t utc = civil_floor(at_us, US);
 
 	if (window_open(s, at_us))
 		return at_us;
 	for (;;) {
 		struct schedule_span span = schedule_zone_span(s->zone, utc);
 		int64_t local = utc + span.offset;
-		int64_t t = schedule_civil_mod(local, SCHEDULE_DAY);
+		int64_t t = civil_mod(local, CIVIL_DAY);
 		int64_t opens = local - t + s->open - span.offset;
 
 		if (in_window(s, local))
 			return utc * US;
 		if (t > s->open)
-			opens += SCHEDULE_DAY;
+			opens += CIVIL_DAY;
 		if (opens < span.to)
 			return opens * US;
 		utc = span.to;
@@ -233,20 +233,20 @@ static int64_t window_forward(const struct schedule *s, int64_t at_us)
  */
 static int64_t window_back(const struct schedule *s, int64_t at_us)
 {
-	int64_t utc = schedule_civil_floor(at_us, US);
+	int64_t utc = civil_floor(at_us, US);
 
 	if (window_open(s, at_us))
 		return at_us;
 	for (;;) {
 		struct schedule_span span = schedule_zone_span(s->zone, utc);
 		int64_t local = utc + span.offset;
-		int64_t t = schedule_civil_mod(local, SCHEDULE_DAY);
+		int64_t t = civil_mod(local, CIVIL_DAY);
 		int64_t closed = local - t + s->close - span.offset;
 
 		if (in_window(s, local))
 			return (utc + 1) * US - 1;
 		if (t < s->close)
-			closed -= SCHEDULE_DAY;
+			closed -= CIVIL_DAY;
 		if (closed > span.from)
 			return closed * US - 1;
 		utc = span.from - 1;
@@ -260,11 +260,10 @@ static int64_t window_back(const struct schedule *s, int64_t at_us)
 static int64_t splay_in_window(const struct schedule *s, int64_t after_us,
 			       int64_t due_us)
 {
-	int64_t utc = schedule_civil_floor(due_us, US);
+	int64_t utc = civil_floor(due_us, US);
 	int64_t local = utc + schedule_zone_span(s->zone, utc).offset;
-	int64_t due =
-		(utc - schedule_civil_mod(local - s->open, SCHEDULE_DAY)) * US +
-		s->splay_us;
+	int64_t due = (utc - civil_mod(local - s->open, CIVIL_DAY)) * US +
+		      s->splay_us;
 
 	return due > after_us && window_open(s, due) ? due : due_us;
 }
@@ -278,8 +277,7 @@ static int64_t splay_on_grid(const struct schedule *s, int64_t due_us)
 	if (s->splay_within_us == 0)
 		return due_us;
 	parts = (s->every_us - 1) / s->splay_within_us + 1;
-	return due_us -
-	       schedule_civil_mod(due_us - s->splay_us, s->every_us / parts);
+	return due_us - civil_mod(due_us - s->splay_us, s->every_us / parts);
 }
 
 static int64_t next_interval(const struct schedule *s, int64_t after_us)
@@ -295,7 +293,7 @@ static int64_t next_cron(const struct schedule *s, int64_t after_us)
 	int64_t bound, local, due;
 
 	bound = window_back(s, after_us) - s->splay_us;
-	bound = schedule_civil_floor(window_back(s, bound), US);
+	bound = civil_floor(window_back(s, bound), US);
 	local = schedule_cron_next(&s->cron,
 				   schedule_zone_seen(s->zone, bound));
 	if (local == INT64_MAX)
@@ -331,12 +329,12 @@ bool schedule_due(const struct schedule *s, int64_t last_us, int64_t now_us)
 
 int64_t schedule_closes(const struct schedule *s, int64_t now_us)
 {
-	int64_t utc = schedule_civil_floor(now_us, US), local;
+	int64_t utc = civil_floor(now_us, US), local;
 
 	if (!s->has_window || !window_open(s, now_us))
 		return INT64_MAX;
 	local = utc + schedule_zone_span(s->zone, utc).offset;
-	return (utc + schedule_civil_mod(s->close - local, SCHEDULE_DAY)) * US;
+	return (utc + civil_mod(s->close - local, CIVIL_DAY)) * US;
 }
 
 int64_t schedule_shortest_us(const struct schedule *s, int64_t now_us)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "schedule/schedule_civil.h"
+#include "base/civil.h"
 
 #define CRON_MAX    256 /* bytes of a schedule */
 #define CRON_FIELDS 5
@@ -239,13 +239,13 @@ enum status schedule_cron_parse(const char *s, struct schedule_cron *ret_cron,
 static uint32_t month_days(const struct schedule_cron *c, int64_t year,
 			   unsigned month)
 {
-	unsigned first, length = schedule_civil_length(year, month);
+	unsigned first, length = civil_length(year, month);
 	uint32_t all = (uint32_t)((UINT64_C(2) << length) - 2);
 	uint64_t week, weekdays;
 
 	if (c->weekdays == 0x7F && c->any_weekday)
 		return all & c->days;
-	first = schedule_civil_weekday(schedule_civil_days(year, month, 1));
+	first = civil_weekday(civil_days(year, month, 1));
 	week = c->weekdays;
 	week |= week << 7 | week << 14 | week << 21 | week << 28 | week << 35;
 	weekdays = (week >> first) << 1;
@@ -275,9 +275,9 @@ static int minute_of_day(const struct schedule_cron *c, unsigned from)
 
 int64_t schedule_cron_next(const struct schedule_cron *c, int64_t local)
 {
-	int64_t minute = schedule_civil_floor(local, SCHEDULE_MINUTE) + 1;
-	int64_t today = schedule_civil_floor(minute, 1440);
-	struct schedule_civil at = schedule_civil_of(today);
+	int64_t minute = civil_floor(local, CIVIL_MINUTE) + 1;
+	int64_t today = civil_floor(minute, 1440);
+	struct civil at = civil_of(today);
 	int of_day = minute_of_day(c, (unsigned)(minute - today * 1440));
 	unsigned from_day = of_day >= 0 ? at.day : at.day + 1;
 
@@ -291,10 +291,9 @@ int64_t schedule_cron_next(const struct schedule_cron *c, int64_t local)
 
 				if (i > 0 || day != at.day || of_day < 0)
 					of_day = minute_of_day(c, 0);
-				return schedule_civil_days(at.year, at.month,
-							   day) *
-					       SCHEDULE_DAY +
-				       of_day * SCHEDULE_MINUTE;
+				return civil_days(at.year, at.month, day) *
+					       CIVIL_DAY +
+				       of_day * CIVIL_MINUTE;
 			}
 		}
 		from_day = 1;

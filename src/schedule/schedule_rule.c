@@ -5,7 +5,7 @@
  */
 #include "schedule/schedule_rule.h"
 
-#include "schedule/schedule_civil.h"
+#include "base/civil.h"
 
 /* What is left to read. */
 struct rest {
@@ -146,16 +146,15 @@ static int64_t date_days(const struct schedule_rule_date *d, int64_t year)
 	int64_t first, day;
 
 	if (d->kind == '0')
-		return schedule_civil_days(year, 1, 1 + (int64_t)d->day);
+		return civil_days(year, 1, 1 + (int64_t)d->day);
 	if (d->kind == 'J')
-		return schedule_civil_days(year, 1, d->day) +
-		       (schedule_civil_leap(year) && d->day >= 60);
-	first = schedule_civil_days(year, d->month, 1);
-	day = schedule_civil_mod(
-		      (int64_t)d->day - schedule_civil_weekday(first), 7) +
+		return civil_days(year, 1, d->day) +
+		       (civil_leap(year) && d->day >= 60);
+	first = civil_days(year, d->month, 1);
+	day = civil_mod((int64_t)d->day - civil_weekday(first), 7) +
 	      ((int64_t)d->week - 1) * 7;
 	/* The fifth may not exist, and then the last is meant. */
-	if (day >= schedule_civil_length(year, d->month))
+	if (day >= civil_length(year, d->month))
 		day -= 7;
 	return first + day;
 }
@@ -164,12 +163,12 @@ void schedule_rule_year(const struct schedule_rule *rule, int64_t year,
 			struct schedule_rule_change ret_changes[2])
 {
 	struct schedule_rule_change start = {
-		date_days(&rule->start, year) * SCHEDULE_DAY +
-			rule->start.time - rule->standard,
+		date_days(&rule->start, year) * CIVIL_DAY + rule->start.time -
+			rule->standard,
 		rule->dst,
 	};
 	struct schedule_rule_change end = {
-		date_days(&rule->end, year) * SCHEDULE_DAY + rule->end.time -
+		date_days(&rule->end, year) * CIVIL_DAY + rule->end.time -
 			rule->dst,
 		rule->standard,
 	};

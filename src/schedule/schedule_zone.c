@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/civil.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "schedule/schedule_civil.h"
 #include "schedule/schedule_rule.h"
 
 #define ZONE_FOLDER   "/usr/share/zoneinfo/"
@@ -19,7 +19,7 @@
 #define ZONE_FILE_MAX 65536 /* the largest of 2025 has 4 KB */
 
 /* More than any two local times differ from UTC (RFC 8536: under 26 hours). */
-#define ZONE_OFFSET_MAX (26 * SCHEDULE_HOUR)
+#define ZONE_OFFSET_MAX (26 * CIVIL_HOUR)
 
 /*
  * The calendar repeats after 400 years, weekdays included, and so does a rule.
@@ -27,7 +27,7 @@
  * instants are looked up in the same year of those.
  */
 #define ZONE_CYCLE_YEARS   400
-#define ZONE_CYCLE_SECONDS (INT64_C(146097) * SCHEDULE_DAY)
+#define ZONE_CYCLE_SECONDS (INT64_C(146097) * CIVIL_DAY)
 #define ZONE_RULE_YEARS	   (ZONE_CYCLE_YEARS + 4)
 
 #define TZIF_HEADER 44
@@ -128,7 +128,7 @@ static void read_rule(struct schedule_zone *z, const struct schedule_rule *rule)
 		z->first = rule->standard;
 	if (!rule->has_dst)
 		return;
-	year = schedule_civil_of(schedule_civil_floor(from, SCHEDULE_DAY)).year;
+	year = civil_of(civil_floor(from, CIVIL_DAY)).year;
 	for (y = year; y < year + ZONE_RULE_YEARS; y++) {
 		struct schedule_rule_change two[2];
 
@@ -138,7 +138,7 @@ static void read_rule(struct schedule_zone *z, const struct schedule_rule *rule)
 			    (z->n == 0 || two[i].at >= z->changes[z->n - 1].at))
 				z->changes[z->n++] = two[i];
 	}
-	z->cycle_from = schedule_civil_days(year + 2, 1, 1) * SCHEDULE_DAY;
+	z->cycle_from = civil_days(year + 2, 1, 1) * CIVIL_DAY;
 }
 
 /* The footer is the text between two newlines after the data. */
@@ -161,7 +161,7 @@ static bool read_footer(struct schedule_zone *z, const char *p, size_t n)
 }
 
 /* The last time in a table that read_rule() can count years from. */
-#define ZONE_LAST_MAX (INT64_C(9000) * 366 * SCHEDULE_DAY)
+#define ZONE_LAST_MAX (INT64_C(9000) * 366 * CIVIL_DAY)
 
 static enum status parse(struct schedule_zone *z, const unsigned char *p,
 			 size_t n)

@@ -50,11 +50,9 @@ static enum status try_change(struct sink_file *f, const struct sink *s,
 	if (st != STATUS_OK)
 		goto out;
 	if (c->delivery == NULL)
-		st = sink_edit_remove(s->kind, s->path, old, c->role, &new,
-				      why);
+		st = sink_edit_remove(s, old, c->role, &new, why);
 	else
-		st = sink_edit_put(s->kind, s->path, old, c->delivery, &new,
-				   why);
+		st = sink_edit_put(s, old, c->delivery, &new, why);
 	if (st != STATUS_OK)
 		goto out;
 	/* Nothing of the role is there: its mode is not ours to mend. */
@@ -173,8 +171,7 @@ enum status sink_look(const struct sink *s, const char *role,
 			reason_set(why, done, "sink %s: cannot read it",
 				   s->path);
 		else
-			done = sink_edit_look(s->kind, s->path, content, role,
-					      ret_held, why);
+			done = sink_edit_look(s, content, role, ret_held, why);
 	}
 	close(fd);
 	secret_free(content);

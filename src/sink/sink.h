@@ -15,25 +15,37 @@
 #include "base/reason.h"
 #include "format/format.h"
 
-enum sink_kind { SINK_PGPASS, SINK_ENV, SINK_PGBOUNCER };
+enum sink_kind { SINK_PGPASS, SINK_ENV, SINK_PGBOUNCER, SINK_SERVICE };
 
 struct sink {
 	enum sink_kind kind;
 	char path[4096];
 	uid_t uid; /* (uid_t)-1: the present file's owner, else the folder's */
 	gid_t gid; /* (gid_t)-1: likewise */
-	mode_t mode; /* pgpass allows no more than 0600, the others no more
-			than 0660; SINK_MODE_KEEP: the present file's, if that
-			is allowed, else 0600 */
+	mode_t mode; /* no more than sink_mode_most(); SINK_MODE_KEEP: the
+			present file's, if that is allowed, else 0600 */
 	char pidfile[1024]; /* who is told by SIGHUP; "" for nobody */
+	char service[64];   /* SINK_SERVICE: the section; "" for the role's
+			       name */
 };
 
 #define SINK_MODE_KEEP ((mode_t)-1)
 
+/* The rights that a file of a kind may have: 0600 in a pgpass file, which libpq
+ * ignores otherwise, 0660 where there is a password, and 0664 in a
+ * pg_service.conf, which has none. */
+static inline mode_t sink_mode_most(enum sink_kind kind)
+{
+	if (kind == SINK_PGPASS)
+		return 0600;
+	return kind == SINK_SERVICE ? 0664 : 0660;
+}
+
 /*
  * Parse a setting value: "pgpass /home/sapjob/.pgpass [owner=USER] [group=GROUP]
- * [mode=0600] [pidfile=PATH]", "env PATH ..." or "pgbouncer PATH ..." (an
- * auth_file).  STATUS_CONFIG with a sentence.
+ * [mode=0600] [pidfile=PATH]", "env PATH ...", "pgbouncer PATH ..." (an
+ * auth_file) or "service PATH ... [name=SECTION]" (a pg_service.conf).
+ * STATUS_CONFIG with a sentence.
  */
 enum status sink_parse(const char *value, struct sink *ret_sink,
 		       struct reason *why);
@@ -54,7 +66,9 @@ struct sink_delivery {
  * managed block is put in front of any foreign line that would match first
  * (libpq takes the first match); in an env file behind any that sets one of its
  * variables, and in PgBouncer's, where a comment begins with ";", behind any
- * foreign line of the same user (there the last one counts).
+ * foreign line of the same user (there the last one counts).  In a
+ * pg_service.conf the block, a section, is put in front of a foreign section of
+ * the same name (libpq takes the first).
  * Nothing is written when bytes, owner and mode would be the same.
  * *ret_changed tells, also when the file is in step and only its reader could
  * not be told: that is a failure.  A reader (pidfile) is told at each delivery,
@@ -65,8 +79,10 @@ struct sink_delivery {
  * when somebody without our lock keeps changing it.  STATUS_CORRUPT when a
  * marker of the role is damaged.  STATUS_LIMIT over SECRET_CAP_MAX bytes.
  * STATUS_NOT_FOUND without the folder; the file itself need not exist.
- * STATUS_REFUSED when an env file has another role's block, or an auth_file
- * one of the same user (one partner would log in as the other), for a symbolic
+ * STATUS_REFUSED when an env file has another role's block, an auth_file
+ * one of the same user or a pg_service.conf one of the same section (one partner
+ * would log in as the other), where the block of a pg_service.conf would move
+ * and leave somebody's settings behind, for a symbolic
  * link in the path, a file that is not regular,
  * one that belongs to somebody else than it shall, or an owner that we may not
  * give it to.  Writers on the same host are serialised by a lock file beside

@@ -18,6 +18,7 @@ static const char *const markers[] = {
 	[SINK_PGPASS] = "# keyturn role=",
 	[SINK_ENV] = "# keyturn role=",
 	[SINK_PGBOUNCER] = "; keyturn role=",
+	[SINK_SERVICE] = "# keyturn role=",
 };
 #define MARKER_SIZE sizeof("# keyturn role=")
 #define MARKER_END  "# keyturn end role="
@@ -26,6 +27,7 @@ static const enum format_kind forms[] = {
 	[SINK_PGPASS] = FORMAT_PGPASS,
 	[SINK_ENV] = FORMAT_ENV,
 	[SINK_PGBOUNCER] = FORMAT_USERLIST,
+	[SINK_SERVICE] = FORMAT_SERVICE,
 };
 
 /* What a marker says of the lines behind it. */
@@ -48,6 +50,7 @@ struct edit {
 	enum sink_kind kind;
 	const char *path;
 	const char *role;
+	const char *service; /* the section of a pg_service.conf */
 	const char *bytes;
 	size_t n;
 	const char *any_marker; /* of any role */
@@ -57,10 +60,15 @@ struct edit {
 	struct reason *why;
 };
 
-static enum status edit_begin(struct edit *e, enum sink_kind kind,
-			      const char *path, const struct secret *old,
-			      const char *role, const char *user,
-			      struct reason *why)
+/* Does a comment end the block, and not a number of lines? */
+static bool has_end(enum sink_kind kind)
+{
+	return kind == SINK_ENV || kind == SINK_SERVICE;
+}
+
+static enum status edit_begin(struct edit *e, const struct sink *s,
+			      const struct secret *old, const char *role,
+			      const char *user, struct reason *why)
 {
 	size_t n = strlen(role);
 
@@ -72,13 +80,15 @@ static enum status edit_begin(struct edit *e, enum sink_kind kind,
 		return reason_set(why, STATUS_REFUSED,
 				  "role %s, sink %s: its user's name has more "
 				  "than %d bytes",
-				  role, path, SINK_LINE_NAME_MAX);
-	*e = (struct edit){ .kind = kind,
-			    .path = path,
+				  role, s->path, SINK_LINE_NAME_MAX);
+	*e = (struct edit){ .kind = s->kind,
+			    .path = s->path,
 			    .role = role,
+			    .service = s->service[0] != '\0' ? s->service :
+							       role,
 			    .bytes = secret_bytes(old),
 			    .n = secret_len(old),
-			    .any_marker = markers[kind],
+			    .any_marker = markers[s->kind],
 			    .why = why };
 	memcpy(e->marker, e->any_marker, MARKER_SIZE);
 	encode_percent(role, n, e->marker + MARKER_SIZE - 1);
@@ -190,14 +200,24 @@ static enum status refuse_damaged(const struct edit *e,
 			  e->path, at->number, e->role, what);
 }
 
-/* The end of an env block; a line in it that we did not write is somebody's. */
-static enum status env_block_end(const struct edit *e,
-				 const struct sink_line *marker,
-				 size_t *ret_end)
+/* May we have written this line, the first behind the marker or a later one? */
+static bool is_own(const struct edit *e, const struct sink_line *l, bool first)
+{
+	if (e->kind == SINK_ENV)
+		return sink_line_sets(l);
+	return first ? sink_line_is_head(l) : sink_line_serves(l);
+}
+
+/* The comment that ends a block; a line before it that we did not write is
+ * somebody's. */
+static enum status marked_end(const struct edit *e,
+			      const struct sink_line *marker, size_t *ret_end)
 {
 	struct sink_line l = *marker, foreign = { .s = NULL };
 
 	while (l.next < e->n) {
+		bool first = l.number == marker->number;
+
 		l = line_at(e, l.next, l.number + 1);
 		if (sink_line_is(&l, e->end)) {
 			*ret_end = l.next;
@@ -210,7 +230,7 @@ static enum status env_block_end(const struct edit *e,
 		}
 		if (sink_line_begins(&l, e->any_marker))
 			break;
-		if (l.n > 0 && !sink_line_sets(&l) && foreign.s == NULL)
+		if (l.n > 0 && !is_own(e, &l, first) && foreign.s == NULL)
 			foreign = l;
 	}
 	return refuse_damaged(e, marker, "has no end");
@@ -225,8 +245,8 @@ static enum status block_end(const struct edit *e, const struct mark *m,
 	struct sink_line l = *marker;
 	size_t end = l.next;
 
-	if (e->kind == SINK_ENV)
-		return env_block_end(e, marker, ret_end);
+	if (has_end(e->kind))
+		return marked_end(e, marker, ret_end);
 	for (size_t i = 0; i < m->lines && l.next < e->n; i++) {
 		l = line_at(e, l.next, l.number + 1);
 		if (!is_of(e, m, &l) && !is_of(e, &also, &l))
@@ -279,7 +299,7 @@ struct walk {
 	bool is_marker;	  /* of any role */
 	struct mark mark; /* the last one */
 	size_t left;	  /* lines that may still follow it */
-	bool inside;	  /* between an env marker and its end */
+	bool inside;	  /* between a marker and the comment at its end */
 };
 
 static bool walk_on(const struct edit *e, struct walk *w)
@@ -299,7 +319,7 @@ static bool walk_on(const struct edit *e, struct walk *w)
 		w->left = w->mark.lines;
 	else
 		w->left = follows && w->left > 0 ? w->left - 1 : 0;
-	if (e->kind == SINK_ENV)
+	if (has_end(e->kind))
 		w->inside =
 			w->is_marker ||
 			(w->inside && !sink_line_begins(&w->line, MARKER_END));
@@ -307,15 +327,21 @@ static bool walk_on(const struct edit *e, struct walk *w)
 }
 
 /* Is there a foreign line before `to` that libpq would take first?  The lines of
- * other roles are not foreign: they would only take turns in moving up. */
+ * other roles are not foreign: they would only take turns in moving up.
+ * *ret_at is its offset. */
 static bool is_shadowed(const struct edit *e, size_t to,
-			const struct format_credential *c)
+			const struct format_credential *c, size_t *ret_at)
 {
 	struct walk w = { .managed = false };
 
 	while (walk_on(e, &w) && w.at < to)
-		if (!w.managed && sink_line_matches(&w.line, c))
+		if (!w.managed &&
+		    (e->kind == SINK_SERVICE ?
+			     sink_line_heads(&w.line, e->service) :
+			     sink_line_matches(&w.line, c))) {
+			*ret_at = w.at;
 			return true;
+		}
 	return false;
 }
 
@@ -336,12 +362,34 @@ static bool is_overridden(const struct edit *e, size_t from)
 	return false;
 }
 
+/* Of two roles with one section the first counts. */
+static enum status check_sections(const struct edit *e)
+{
+	struct walk w = { .managed = false };
+	bool ours = false;
+
+	while (walk_on(e, &w)) {
+		if (sink_line_begins(&w.line, e->any_marker))
+			ours = is_marker(e, &w.line);
+		if (w.managed && !ours && sink_line_heads(&w.line, e->service))
+			return reason_set(
+				e->why, STATUS_REFUSED,
+				"%s line %zu: another role has the section "
+				"[%s], and of two the first counts; give role "
+				"%s one of its own with name=SECTION",
+				e->path, w.line.number, e->service, e->role);
+	}
+	return STATUS_OK;
+}
+
 /* A file of one password, in an auth_file for each user, cannot serve two
  * roles: one partner would log in as the other. */
 static enum status check_rivals(const struct edit *e)
 {
 	struct walk w = { .managed = false };
 
+	if (e->kind == SINK_SERVICE)
+		return check_sections(e);
 	while (e->kind != SINK_PGPASS && walk_on(e, &w)) {
 		if (!sink_line_begins(&w.line, e->any_marker) ||
 		    is_marker(e, &w.line))
@@ -357,6 +405,63 @@ static enum status check_rivals(const struct edit *e)
 			"%s a file of its own, or delete the other's "
 			"block if it has one",
 			e->path, w.line.number, e->role);
+	}
+	return STATUS_OK;
+}
+
+/* ---- What libpq makes of a pg_service.conf ------------------------------------- */
+
+/* At a line that is too long it gives the file up, and looks no further. */
+static enum status check_lengths(const struct edit *e, size_t to)
+{
+	struct sink_line l = { .next = 0 };
+	size_t at = 0;
+
+	for (; at < to; at = l.next) {
+		l = line_at(e, at, l.number + 1);
+		if (l.next - at <= FORMAT_SERVICE_LINE_MAX + 1)
+			continue;
+		return reason_set(e->why, STATUS_REFUSED,
+				  "%s line %zu: it has more than %d bytes, at "
+				  "which libpq gives the file up before it "
+				  "comes to [%s]; shorten it",
+				  e->path, l.number, FORMAT_SERVICE_LINE_MAX,
+				  e->service);
+	}
+	return STATUS_OK;
+}
+
+/*
+ * What stands behind a block up to the next section is of its section.  Where
+ * the block goes, it would become a part of the one before: only in its present
+ * place can it be replaced then.  `place` is that of the new block.
+ */
+static enum status check_followers(const struct edit *e, size_t place)
+{
+	size_t at = 0, number = 0;
+
+	while (at < e->n) {
+		struct sink_line l;
+		struct block b;
+		enum status st = next_block(e, at, &number, &b);
+
+		if (st != STATUS_OK || b.start == b.end)
+			return st;
+		at = b.end;
+		l = (struct sink_line){ .next = at, .number = number };
+		while (b.start != place && l.next < e->n) {
+			l = line_at(e, l.next, l.number + 1);
+			if (sink_line_is_head(&l))
+				break;
+			if (sink_line_is_idle(&l))
+				continue;
+			return reason_set(
+				e->why, STATUS_REFUSED,
+				"%s line %zu: this is a setting of the section "
+				"of role %s, which has to go from there; delete "
+				"it, or move it to another section",
+				e->path, l.number, e->role);
+		}
 	}
 	return STATUS_OK;
 }
@@ -385,6 +490,7 @@ static enum status make_block(const struct edit *e,
 {
 	struct text head =
 		text_make(sizeof(e->marker) + sizeof(e->user) + 1024);
+	struct format_credential c = *d->credential;
 	struct secret *body = NULL;
 	struct secret_out block;
 	char version[SINK_LINE_NAME_SIZE];
@@ -397,7 +503,8 @@ static enum status make_block(const struct edit *e,
 				  "epoch",
 				  e->role);
 	encode_percent(d->version, strlen(d->version), version);
-	st = format_render(forms[e->kind], d->credential, &body, e->why);
+	c.service = e->service;
+	st = format_render(forms[e->kind], &c, &body, e->why);
 	if (st != STATUS_OK) {
 		st = reason_wrap(e->why, st, "role %s, sink %s", e->role,
 				 e->path);
@@ -405,7 +512,7 @@ static enum status make_block(const struct edit *e,
 	}
 	text_printf(&head, "%s version=%s epoch=%lld", e->marker, version,
 		    (long long)d->epoch);
-	if (e->kind != SINK_ENV)
+	if (!has_end(e->kind))
 		put_mark(e, body, &head);
 	text_add(&head, "\n");
 	block = secret_out_make(head.len + secret_len(body) + sizeof(e->end) +
@@ -414,7 +521,7 @@ static enum status make_block(const struct edit *e,
 		block.status = text_status(&head);
 	secret_out_bytes(&block, head.bytes, head.len);
 	secret_out_secret(&block, body);
-	if (e->kind == SINK_ENV) {
+	if (has_end(e->kind)) {
 		secret_out_text(&block, e->end);
 		secret_out_text(&block, "\n");
 	}
@@ -532,8 +639,29 @@ static enum status survey_blocks(const struct edit *e, size_t *ret_first,
 	return STATUS_OK;
 }
 
-enum status sink_edit_put(enum sink_kind kind, const char *path,
-			  const struct secret *old,
+/* Where the block has to be so that it counts; *place is where it is. */
+static enum status find_place(const struct edit *e,
+			      const struct format_credential *c, bool found,
+			      size_t *place)
+{
+	enum status st = STATUS_OK;
+	size_t at = 0;
+
+	if (e->kind == SINK_PGPASS) {
+		if (!found || is_shadowed(e, *place, c, &at))
+			*place = 0;
+	} else if (e->kind == SINK_SERVICE) {
+		if (is_shadowed(e, *place, c, &at))
+			*place = at;
+		st = check_lengths(e, *place);
+		if (st == STATUS_OK)
+			st = check_followers(e, *place);
+	} else if (is_overridden(e, *place))
+		*place = e->n;
+	return st;
+}
+
+enum status sink_edit_put(const struct sink *s, const struct secret *old,
 			  const struct sink_delivery *d,
 			  struct secret **ret_new, struct reason *why)
 {
@@ -542,59 +670,58 @@ enum status sink_edit_put(enum sink_kind kind, const char *path,
 	size_t place = 0;
 	bool found = false;
 	struct edit e;
-	enum status st = edit_begin(&e, kind, path, old, d->role,
-				    d->credential->username, why);
+	enum status st =
+		edit_begin(&e, s, old, d->role, d->credential->username, why);
 
 	if (st == STATUS_OK)
 		st = survey_blocks(&e, &place, &found, &epoch);
 	if (st == STATUS_OK)
 		st = check_rivals(&e);
+	if (st == STATUS_OK)
+		st = find_place(&e, d->credential, found, &place);
 	if (st != STATUS_OK)
 		return st;
 	if (found && epoch > d->epoch && !d->overrule)
 		return reason_set(why, STATUS_CONFLICT,
 				  "%s holds a newer password of role %s (epoch "
 				  "%lld, not %lld); it is left as it is",
-				  path, d->role, (long long)epoch,
+				  s->path, d->role, (long long)epoch,
 				  (long long)d->epoch);
 	st = make_block(&e, d, &block);
 	if (st != STATUS_OK)
 		return st;
-	if (kind == SINK_PGPASS &&
-	    (!found || is_shadowed(&e, place, d->credential)))
-		place = 0;
-	if (kind != SINK_PGPASS && is_overridden(&e, place))
-		place = e.n;
 	st = finish_edit(&e, place, block, ret_new);
 	secret_free(block);
 	return st;
 }
 
-enum status sink_edit_remove(enum sink_kind kind, const char *path,
-			     const struct secret *old, const char *role,
-			     struct secret **ret_new, struct reason *why)
+enum status sink_edit_remove(const struct sink *s, const struct secret *old,
+			     const char *role, struct secret **ret_new,
+			     struct reason *why)
 {
 	int64_t epoch = 0;
 	size_t place = 0;
 	bool found = false;
 	struct edit e;
-	enum status st = edit_begin(&e, kind, path, old, role, "", why);
+	enum status st = edit_begin(&e, s, old, role, "", why);
 
 	if (st == STATUS_OK)
 		st = survey_blocks(&e, &place, &found, &epoch);
+	if (st == STATUS_OK && s->kind == SINK_SERVICE)
+		st = check_followers(&e, SIZE_MAX);
 	if (st != STATUS_OK)
 		return st;
 	return finish_edit(&e, 0, NULL, ret_new);
 }
 
-enum status sink_edit_look(enum sink_kind kind, const char *path,
-			   const struct secret *content, const char *role,
-			   struct sink_held *ret_held, struct reason *why)
+enum status sink_edit_look(const struct sink *s, const struct secret *content,
+			   const char *role, struct sink_held *ret_held,
+			   struct reason *why)
 {
 	struct sink_held held = { .found = false };
 	size_t at = 0, number = 0;
 	struct edit e;
-	enum status st = edit_begin(&e, kind, path, content, role, "", why);
+	enum status st = edit_begin(&e, s, content, role, "", why);
 
 	while (st == STATUS_OK && at < e.n) {
 		struct block b;

@@ -343,10 +343,10 @@ static enum status check_present(const struct sink_file *f,
 	return STATUS_OK;
 }
 
-/* What the file had, unless that is too open for a password. */
+/* What the file had, unless that is too open for what is in it. */
 static mode_t find_mode(const struct sink_file *f, const struct sink *s)
 {
-	mode_t most = s->kind == SINK_PGPASS ? 0600 : 0660;
+	mode_t most = sink_mode_most(s->kind);
 	mode_t has = f->exists ? f->stat.st_mode & 07777 : 0;
 
 	if (s->mode != SINK_MODE_KEEP)

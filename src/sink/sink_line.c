@@ -143,7 +143,7 @@ bool sink_line_user(const struct sink_line *l, enum sink_kind kind,
 	char user[SINK_LINE_NAME_MAX];
 	size_t n = 0;
 
-	if (kind == SINK_ENV ||
+	if (kind == SINK_ENV || kind == SINK_SERVICE ||
 	    !(kind == SINK_PGPASS ? pgpass_user(l, user, &n) :
 				    userlist_user(l, user, &n)))
 		return false;
@@ -171,5 +171,42 @@ bool sink_line_sets(const struct sink_line *l)
 		    s[n] == '=')
 			return true;
 	}
+	return false;
+}
+
+/* ---- pg_service.conf ----------------------------------------------------------- */
+
+bool sink_line_is_head(const struct sink_line *l)
+{
+	const char *end = l->s + l->n, *s = skip_blanks(l->s, end);
+
+	return s < end && *s == '[';
+}
+
+bool sink_line_heads(const struct sink_line *l, const char *name)
+{
+	const char *end = l->s + l->n, *s = skip_blanks(l->s, end);
+	size_t n = strlen(name);
+
+	return sink_line_is_head(l) && (size_t)(end - s) >= n + 2 &&
+	       memcmp(s + 1, name, n) == 0 && s[n + 1] == ']';
+}
+
+bool sink_line_is_idle(const struct sink_line *l)
+{
+	const char *end = l->s + l->n, *s = skip_blanks(l->s, end);
+
+	return s == end || *s == '#';
+}
+
+bool sink_line_serves(const struct sink_line *l)
+{
+	static const char *const keys[] = {
+		"host=", "port=", "dbname=", "user=", "sslmode=", "sslrootcert="
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (sink_line_begins(l, keys[i]))
+			return true;
 	return false;
 }

@@ -44,4 +44,19 @@ bool sink_line_matches(const struct sink_line *l,
  * before it and "export" are allowed, as in sh. */
 bool sink_line_sets(const struct sink_line *l);
 
+/* ---- Lines of a pg_service.conf, as libpq's parseServiceFile() reads them;
+ * blanks around a line do not count there. */
+
+/* Does it begin a section, and so end the one before? */
+bool sink_line_is_head(const struct sink_line *l);
+
+/* ... the section of this name? */
+bool sink_line_heads(const struct sink_line *l, const char *name);
+
+/* Is it empty, or a comment? */
+bool sink_line_is_idle(const struct sink_line *l);
+
+/* Does it set one of the keywords of FORMAT_SERVICE? */
+bool sink_line_serves(const struct sink_line *l);
+
 #endif

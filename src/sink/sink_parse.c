@@ -36,31 +36,14 @@ static bool parse_id(const char *s, uint32_t *ret)
 
 /* A name before a number: a user may be called 1000.  When that cannot be asked
  * it is no mistake in the configuration. */
-static enum status parse_owner(const char *name, struct sink *s,
-			       struct reason *why)
+static enum status parse_who(const char *name, bool group, uint32_t *ret,
+			     struct reason *why)
 {
-	enum status st = names_user(name, &s->uid, why);
-	uint32_t id = 0;
+	enum status st = group ? names_group(name, ret, why) :
+				 names_user(name, ret, why);
 
-	if (st == STATUS_NOT_FOUND && parse_id(name, &id)) {
-		s->uid = id;
+	if (st == STATUS_NOT_FOUND && parse_id(name, ret))
 		return STATUS_OK;
-	}
-	if (st == STATUS_NOT_FOUND)
-		st = STATUS_CONFIG;
-	return st == STATUS_OK ? st : reason_wrap(why, st, "sink");
-}
-
-static enum status parse_group(const char *name, struct sink *s,
-			       struct reason *why)
-{
-	enum status st = names_group(name, &s->gid, why);
-	uint32_t id = 0;
-
-	if (st == STATUS_NOT_FOUND && parse_id(name, &id)) {
-		s->gid = id;
-		return STATUS_OK;
-	}
 	if (st == STATUS_NOT_FOUND)
 		st = STATUS_CONFIG;
 	return st == STATUS_OK ? st : reason_wrap(why, st, "sink");
@@ -84,12 +67,41 @@ static enum status parse_mode(const char *value, struct sink *s,
 			"sink: mode %04o is too open; libpq ignores a "
 			"pgpass file that is not 0600 or less",
 			(unsigned)mode);
-	if ((mode & ~(mode_t)0660) != 0 || (mode & 0400) == 0)
+	if ((mode & ~sink_mode_most(s->kind)) != 0 || (mode & 0400) == 0)
 		return reason_set(why, STATUS_CONFIG,
-				  "sink: mode %04o does not fit a file with a "
-				  "password; use 0600, 0640 or 0660",
+				  s->kind == SINK_SERVICE ?
+					  "sink: mode %04o does not fit; use "
+					  "0600, 0640, 0644 or 0664, since a "
+					  "service file has no password" :
+					  "sink: mode %04o does not fit a file "
+					  "with a password; use 0600, 0640 or "
+					  "0660",
 				  (unsigned)mode);
 	s->mode = mode;
+	return STATUS_OK;
+}
+
+/* No blank can be in it: words end there. */
+static enum status parse_name(const char *name, struct sink *s,
+			      struct reason *why)
+{
+	if (s->kind != SINK_SERVICE)
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: name= is the section of a service "
+				  "file, and this is not a service file");
+	if (*name == '\0' || text_has_control(name, strlen(name)) ||
+	    strchr(name, ']') != NULL)
+		return reason_set(
+			why, STATUS_CONFIG,
+			"sink: \"%s\" cannot be the name of a section of "
+			"pg_service.conf: it ends at a ] and at the "
+			"line's end",
+			name);
+	if (text_copy(s->service, sizeof(s->service), name) != STATUS_OK)
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: the section's name has more than %zu "
+				  "bytes",
+				  sizeof(s->service) - 1);
 	return STATUS_OK;
 }
 
@@ -97,11 +109,13 @@ static enum status parse_option(const char *word, struct sink *s,
 				struct reason *why)
 {
 	if (strncmp(word, "owner=", 6) == 0)
-		return parse_owner(word + 6, s, why);
+		return parse_who(word + 6, false, &s->uid, why);
 	if (strncmp(word, "group=", 6) == 0)
-		return parse_group(word + 6, s, why);
+		return parse_who(word + 6, true, &s->gid, why);
 	if (strncmp(word, "mode=", 5) == 0)
 		return parse_mode(word + 5, s, why);
+	if (strncmp(word, "name=", 5) == 0)
+		return parse_name(word + 5, s, why);
 	if (strncmp(word, "pidfile=", 8) == 0) {
 		if (word[8] == '/' && text_copy(s->pidfile, sizeof(s->pidfile),
 						word + 8) == STATUS_OK)
@@ -113,8 +127,9 @@ static enum status parse_option(const char *word, struct sink *s,
 	}
 	return reason_set(why, STATUS_CONFIG,
 			  "sink: \"%s\" is not known; options are owner=USER, "
-			  "group=GROUP, mode=0600 and pidfile=PATH, and a path "
-			  "has no spaces",
+			  "group=GROUP, mode=0600, pidfile=PATH and, of a "
+			  "service file, name=SECTION, and a path has no "
+			  "spaces",
 			  word);
 }
 
@@ -147,10 +162,13 @@ static enum status parse_kind(const char *word, struct sink *s,
 		s->kind = SINK_ENV;
 	else if (word != NULL && strcmp(word, "pgbouncer") == 0)
 		s->kind = SINK_PGBOUNCER;
+	else if (word != NULL && strcmp(word, "service") == 0)
+		s->kind = SINK_SERVICE;
 	else
 		return reason_set(why, STATUS_CONFIG,
 				  "sink: \"%s\" is not a kind of file; write "
-				  "pgpass, env or pgbouncer, then the path",
+				  "pgpass, env, pgbouncer or service, then the "
+				  "path",
 				  word != NULL ? word : "");
 	return STATUS_OK;
 }

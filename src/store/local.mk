@@ -8,36 +8,36 @@ libstore_a_SOURCES = \
 	src/store/store_versions.c src/store/store_versions.h
 libstore_a_SOURCES += \
 	src/store/local/local.c src/store/local/local.h \
-	src/store/local/canary.c src/store/local/canary.h \
+	src/store/local/canary.c \
 	src/store/local/common.c src/store/local/common.h \
-	src/store/local/key.c src/store/local/key.h \
-	src/store/local/label.c src/store/local/label.h \
-	src/store/local/read.c src/store/local/read.h \
-	src/store/local/rows.c src/store/local/rows.h \
-	src/store/local/seal.c src/store/local/seal.h \
-	src/store/local/stage.c src/store/local/stage.h
+	src/store/local/key.c \
+	src/store/local/label.c \
+	src/store/local/read.c \
+	src/store/local/rows.c \
+	src/store/local/seal.c \
+	src/store/local/stage.c
 libstore_a_SOURCES += \
 	src/store/aws/aws.c src/store/aws/aws.h \
 	src/store/aws/api.c src/store/aws/api.h \
-	src/store/aws/ask.c src/store/aws/ask.h \
+	src/store/aws/ask.c \
 	src/store/aws/common.h \
 	src/store/aws/content.c src/store/aws/content.h \
 	src/store/aws/known.c src/store/aws/known.h \
-	src/store/aws/label.c src/store/aws/label.h \
-	src/store/aws/read.c src/store/aws/read.h \
-	src/store/aws/stage.c src/store/aws/stage.h \
+	src/store/aws/label.c \
+	src/store/aws/read.c \
+	src/store/aws/stage.c \
 	src/store/aws/state.c src/store/aws/state.h \
-	src/store/aws/tag.c src/store/aws/tag.h
+	src/store/aws/tag.c
 libstore_a_SOURCES += \
 	src/store/vault/vault.c src/store/vault/vault.h \
-	src/store/vault/auth.c src/store/vault/auth.h \
+	src/store/vault/auth.c \
 	src/store/vault/call.c src/store/vault/call.h \
 	src/store/vault/common.h \
-	src/store/vault/known.c src/store/vault/known.h \
+	src/store/vault/known.c \
 	src/store/vault/kv.c src/store/vault/kv.h \
-	src/store/vault/label.c src/store/vault/label.h \
-	src/store/vault/mount.c src/store/vault/mount.h \
+	src/store/vault/label.c \
+	src/store/vault/mount.c \
 	src/store/vault/path.c src/store/vault/path.h \
-	src/store/vault/ready.c src/store/vault/ready.h \
-	src/store/vault/stage.c src/store/vault/stage.h \
+	src/store/vault/ready.c \
+	src/store/vault/stage.c \
 	src/store/vault/view.c src/store/vault/view.h

@@ -98,77 +98,79 @@ struct store_entry {
 
 struct store;
 
+/* Write, read back, compare and delete a canary, and make sure there is room for
+ * one rotation: can this store take a rotation now? */
+typedef enum status store_canary_fn(struct store *s, struct reason *why);
+
+/*
+ * Can this secret be rotated now?  Asks for all that stage(), fetch(), promote()
+ * and retire() of it will ask of the store and that can be found out without
+ * writing:
+ *   - is it ours to write: not a replica, not rotated or owned by another, not
+ *     marked for deletion; is it there, or may it be made?
+ *   - are the rights granted that those members use on it?
+ *   - would something delete by the clock what they write?
+ * What the store does not tell (a right that one may not ask for) is no refusal.
+ * A secret whose CURRENT was deleted, or has no password, is ready: to write over
+ * it is for the caller to decide.  Nothing is asked that describe() of this
+ * process has just been told; stage() refuses for the same reasons.  Never
+ * STATUS_UNKNOWN; STATUS_REFUSED says what lacks and what to do.
+ */
+typedef enum status store_ready_fn(struct store *s, const char *name,
+				   struct reason *why);
+
+/* The state of one secret; an unknown name is STATUS_OK with n == 0. */
+typedef enum status store_describe_fn(struct store *s, const char *name,
+				      struct store_state *ret_state,
+				      struct reason *why);
+
+/* The content of one version.  STATUS_NOT_FOUND when the store does not have it
+ * (never another version instead).  ret_entry->password is the caller's. */
+typedef enum status store_fetch_fn(struct store *s, const char *name,
+				   const char *id,
+				   struct store_entry *ret_entry,
+				   struct reason *why);
+
+/* PENDING := id with this content.  A superseded PENDING goes into the ring, never
+ * lost.  To stage the same PENDING again under the present revision is STATUS_OK
+ * and moves the revision, where the store can: a rotator that was fenced in the
+ * database must not stage over what is applied again.  ret_state, when not NULL,
+ * is the state after. */
+typedef enum status store_stage_fn(struct store *s, const char *name,
+				   const char *revision, const char *id,
+				   const struct store_entry *entry,
+				   struct store_state *ret_state,
+				   struct reason *why);
+
+/* Move a label; ret_state as above. */
+typedef enum status store_move_fn(struct store *s, const char *name,
+				  const char *revision, const char *id,
+				  struct store_state *ret_state,
+				  struct reason *why);
+
+/*
+ * PREVIOUS -> ring, when there is one.  The revision moves in any case, so that
+ * from then on whatever was sent under an earlier one is refused.  A store that
+ * cannot compare (AWS) says STATUS_REFUSED.
+ */
+typedef enum status store_withdraw_fn(struct store *s, const char *name,
+				      const char *revision,
+				      struct store_state *ret_state,
+				      struct reason *why);
+
 struct store_ops {
 	const char *type; /* "local" */
-
-	/* Write, read back, compare and delete a canary, and make sure there is
-	 * room for one rotation: can this store take a rotation now? */
-	enum status (*canary)(struct store *s, struct reason *why);
-
-	/*
-	 * Can this secret be rotated now?  Asks for all that stage(), fetch(),
-	 * promote() and retire() of it will ask of the store and that can be
-	 * found out without writing:
-	 *   - is it ours to write: not a replica, not rotated or owned by another,
-	 *     not marked for deletion; is it there, or may it be made?
-	 *   - are the rights granted that those members use on it?
-	 *   - would something delete by the clock what they write?
-	 * What the store does not tell (a right that one may not ask for) is no
-	 * refusal.  A secret whose CURRENT was deleted, or has no password, is
-	 * ready: to write over it is for the caller to decide.  Nothing is
-	 * asked that describe() of this process has just been told; stage()
-	 * refuses for the same reasons.  Never STATUS_UNKNOWN; STATUS_REFUSED
-	 * says what lacks and what to do.
-	 */
-	enum status (*ready)(struct store *s, const char *name,
-			     struct reason *why);
-
-	/* The state of one secret; an unknown name is STATUS_OK with n == 0. */
-	enum status (*describe)(struct store *s, const char *name,
-				struct store_state *ret_state,
-				struct reason *why);
-
-	/* The content of one version.  STATUS_NOT_FOUND when the store does not
-	 * have it (never another version instead).  ret_entry->password is the
-	 * caller's. */
-	enum status (*fetch)(struct store *s, const char *name, const char *id,
-			     struct store_entry *ret_entry, struct reason *why);
-
-	/* PENDING := id with this content.  A superseded PENDING goes into the
-	 * ring, never lost.  To stage the same PENDING again under the present
-	 * revision is STATUS_OK and moves the revision, where the store can: a
-	 * rotator that was fenced in the database must not stage over what is
-	 * applied again.  ret_state, when not NULL, is the state after. */
-	enum status (*stage)(struct store *s, const char *name,
-			     const char *revision, const char *id,
-			     const struct store_entry *entry,
-			     struct store_state *ret_state, struct reason *why);
-
+	store_canary_fn *canary;
+	store_ready_fn *ready;
+	store_describe_fn *describe;
+	store_fetch_fn *fetch;
+	store_stage_fn *stage;
 	/* CURRENT := id (from PENDING, or from PREVIOUS or the ring after a
 	 * restore); the old CURRENT becomes PREVIOUS, the old PREVIOUS goes into
 	 * the ring. */
-	enum status (*promote)(struct store *s, const char *name,
-			       const char *revision, const char *id,
-			       struct store_state *ret_state,
-			       struct reason *why);
-
-	/* PENDING -> ring, when id is PENDING. */
-	enum status (*retire)(struct store *s, const char *name,
-			      const char *revision, const char *id,
-			      struct store_state *ret_state,
-			      struct reason *why);
-
-	/*
-	 * PREVIOUS -> ring, when there is one.  The revision moves in any case,
-	 * so that from then on whatever was sent under an earlier one is
-	 * refused.  Without it (a store that cannot compare, AWS) such a store
-	 * says STATUS_REFUSED.
-	 */
-	enum status (*withdraw)(struct store *s, const char *name,
-				const char *revision,
-				struct store_state *ret_state,
-				struct reason *why);
-
+	store_move_fn *promote;
+	store_move_fn *retire; /* PENDING -> ring, when id is PENDING */
+	store_withdraw_fn *withdraw;
 	void (*close)(struct store *s);
 };
 

@@ -9,6 +9,16 @@
 
 #define ENTRY_FORMAT 0x01
 
+#define FIELD(name)                                                \
+	{                                                          \
+#name, offsetof(struct store_entry, name),         \
+			sizeof(((struct store_entry *)NULL)->name) \
+	}
+
+const struct store_entry_field store_entry_fields[STORE_ENTRY_FIELDS] = {
+	FIELD(engine), FIELD(host), FIELD(port), FIELD(dbname), FIELD(username),
+};
+
 static enum status add_field(struct secret *plain, const void *p, size_t n)
 {
 	unsigned char head[4] = { (unsigned char)(n >> 24),
@@ -32,6 +42,7 @@ enum status store_entry_encode(const struct store_entry *e,
 	const unsigned char format = ENTRY_FORMAT;
 	struct secret *plain = NULL;
 	enum status st;
+	size_t i;
 
 	if (!e->password || secret_len(e->password) == 0)
 		return reason_set(why, STATUS_REFUSED,
@@ -44,16 +55,10 @@ enum status store_entry_encode(const struct store_entry *e,
 	if (st != STATUS_OK)
 		return reason_set(why, st, "no locked memory for a secret");
 	st = secret_append(plain, &format, 1);
-	if (st == STATUS_OK)
-		st = add_string(plain, e->engine, sizeof e->engine);
-	if (st == STATUS_OK)
-		st = add_string(plain, e->host, sizeof e->host);
-	if (st == STATUS_OK)
-		st = add_string(plain, e->port, sizeof e->port);
-	if (st == STATUS_OK)
-		st = add_string(plain, e->dbname, sizeof e->dbname);
-	if (st == STATUS_OK)
-		st = add_string(plain, e->username, sizeof e->username);
+	for (i = 0; i < STORE_ENTRY_FIELDS && st == STATUS_OK; i++)
+		st = add_string(plain,
+				(const char *)e + store_entry_fields[i].at,
+				store_entry_fields[i].size);
 	if (st == STATUS_OK)
 		st = add_field(plain, secret_bytes(e->password),
 			       secret_len(e->password));
@@ -111,26 +116,21 @@ enum status store_entry_decode(const struct secret *plain,
 			    secret_len(plain) };
 	struct store_entry e = { .password = NULL };
 	const unsigned char *password = NULL;
-	size_t n = 0;
+	size_t n = 0, i;
 	enum status st;
 
 	if (c.left < 1 || c.p[0] != ENTRY_FORMAT)
 		goto bad;
 	c.p++, c.left--;
-	if (!take_string(&c, e.engine, sizeof e.engine) ||
-	    !take_string(&c, e.host, sizeof e.host) ||
-	    !take_string(&c, e.port, sizeof e.port) ||
-	    !take_string(&c, e.dbname, sizeof e.dbname) ||
-	    !take_string(&c, e.username, sizeof e.username) ||
-	    !take_field(&c, &password, &n) || n == 0 || c.left != 0)
+	for (i = 0; i < STORE_ENTRY_FIELDS; i++)
+		if (!take_string(&c, (char *)&e + store_entry_fields[i].at,
+				 store_entry_fields[i].size))
+			goto bad;
+	if (!take_field(&c, &password, &n) || n == 0 || c.left != 0)
 		goto bad;
-	st = secret_new(n, &e.password);
-	if (st == STATUS_OK)
-		st = secret_set(e.password, password, n);
-	if (st != STATUS_OK) {
-		secret_free(e.password);
+	st = secret_from(password, n, &e.password);
+	if (st != STATUS_OK)
 		return reason_set(why, st, "no locked memory for a secret");
-	}
 	*ret_entry = e;
 	return STATUS_OK;
 bad:

@@ -13,6 +13,15 @@
 #define STORE_ENTRY_MAX \
 	(1 + 6 * 4 + 16 + 256 + 8 + 64 + 64 + STORE_ENTRY_PASSWORD_MAX)
 
+/* The strings of an entry, by the names that they have in JSON documents. */
+struct store_entry_field {
+	const char *name;
+	size_t at, size; /* within struct store_entry */
+};
+
+#define STORE_ENTRY_FIELDS 5
+extern const struct store_entry_field store_entry_fields[STORE_ENTRY_FIELDS];
+
 /* STATUS_REFUSED when the password is empty or too long.  *ret_plain is the
  * caller's. */
 enum status store_entry_encode(const struct store_entry *e,

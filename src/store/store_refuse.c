@@ -63,6 +63,14 @@ enum status store_refuse_moved(const char *store, const char *name,
 			  store, name);
 }
 
+enum status store_refuse_full(const char *store, const char *name,
+			      struct reason *why)
+{
+	return reason_set(why, STATUS_CORRUPT,
+			  "store %s: %s has too many versions for another one",
+			  store, name);
+}
+
 enum status store_refuse_move(enum store_versions_verdict verdict,
 			      const char *store, const char *name,
 			      const char *id, const struct store_state *state,

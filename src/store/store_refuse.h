@@ -29,6 +29,10 @@ enum status store_refuse_content(const char *store, const char *name,
 enum status store_refuse_moved(const char *store, const char *name,
 			       struct reason *why);
 
+/* STATUS_CORRUPT: the list of versions is longer than any that we make. */
+enum status store_refuse_full(const char *store, const char *name,
+			      struct reason *why);
+
 /* What a promotion or a retirement of id comes to when the verdict is neither
  * GO nor DONE. */
 enum status store_refuse_move(enum store_versions_verdict verdict,

@@ -107,8 +107,8 @@ void store_versions_prune(struct store_state *s, unsigned ring)
 	}
 }
 
-void store_versions_stage(struct store_state *s, const char *id, int64_t now_us,
-			  unsigned ring)
+enum status store_versions_stage(struct store_state *s, const char *id,
+				 int64_t now_us, unsigned ring)
 {
 	struct store_version v = { .label = STORE_LABEL_PENDING,
 				   .created_us = now_us };
@@ -116,8 +116,10 @@ void store_versions_stage(struct store_state *s, const char *id, int64_t now_us,
 	text_copy(v.id, sizeof(v.id), id);
 	move_label(s, STORE_LABEL_PENDING, STORE_LABEL_RING);
 	store_versions_prune(s, ring);
-	if (s->n < STORE_VERSIONS_MAX)
-		put_in_front(s, v);
+	if (s->n == STORE_VERSIONS_MAX)
+		return STATUS_LIMIT;
+	put_in_front(s, v);
+	return STATUS_OK;
 }
 
 void store_versions_promote(struct store_state *s, const char *id)

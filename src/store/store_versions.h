@@ -25,9 +25,10 @@ enum store_versions_verdict store_versions_may_retire(
 	const struct store_state *s, const char *revision, const char *id);
 
 /* PENDING := id, which is new, in front.  The PENDING that was goes into the
- * ring, which forgets what is too much. */
-void store_versions_stage(struct store_state *s, const char *id, int64_t now_us,
-			  unsigned ring);
+ * ring, which forgets what is too much.  STATUS_LIMIT: there is no room, which
+ * a list that was changed by these functions only never comes to. */
+enum status store_versions_stage(struct store_state *s, const char *id,
+				 int64_t now_us, unsigned ring);
 
 /* CURRENT := id, which is there, in front; the old CURRENT becomes PREVIOUS, the
  * old PREVIOUS goes into the ring.  Nothing is forgotten. */

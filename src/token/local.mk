@@ -7,11 +7,11 @@ libtoken_a_SOURCES = \
 	src/token/token_cache.c \
 	src/token/databricks/databricks.c src/token/databricks/databricks.h \
 	src/token/databricks/common.h \
-	src/token/databricks/find.c src/token/databricks/find.h \
-	src/token/databricks/login.c src/token/databricks/login.h \
-	src/token/databricks/look.c src/token/databricks/look.h \
+	src/token/databricks/find.c \
+	src/token/databricks/login.c \
+	src/token/databricks/look.c \
 	src/token/databricks/profile.c src/token/databricks/profile.h \
-	src/token/databricks/settings.c src/token/databricks/settings.h \
+	src/token/databricks/settings.c \
 	src/token/token_environment.c src/token/token_environment.h \
 	src/token/token_gcp.c src/token/token_gcp.h \
 	src/token/token_web.c src/token/token_web.h

@@ -181,12 +181,12 @@ static enum status connect_parts(struct aws_rds *a,
 				 struct reason *why)
 {
 	const struct http_options http = {
-		.ca_file = *o->ca_file ? o->ca_file : NULL,
+		.ca_file = o->ca_file,
 		.now = o->now,
 		.random = o->random,
 	};
 	const struct aws_credentials_options credentials = {
-		.profile = *o->profile ? o->profile : NULL,
+		.profile = o->profile,
 		.wire = &a->wire,
 	};
 	enum status s;

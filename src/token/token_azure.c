@@ -170,7 +170,7 @@ static void close_source(struct token_source *source)
 {
 	struct azure *a = (struct azure *)source;
 
-	token_web_close(&a->web);
+	http_close(a->web.http);
 	free((char *)a->base.name);
 	free(a);
 }

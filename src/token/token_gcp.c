@@ -287,7 +287,7 @@ static void close_source(struct token_source *source)
 {
 	struct gcp *g = (struct gcp *)source;
 
-	token_web_close(&g->web);
+	http_close(g->web.http);
 	free((char *)g->base.name);
 	free(g);
 }

@@ -26,19 +26,13 @@ enum status token_web_open(struct token_web *w, const char *ca_file,
 			   struct reason *why)
 {
 	const struct http_options o = {
-		.ca_file = ca_file && *ca_file ? ca_file : NULL,
+		.ca_file = ca_file,
 		.now = w->now,
 		.random = w->random,
 	};
 	enum status s = http_open(&o, &w->http, why);
 
 	return s == STATUS_OK ? s : reason_wrap(why, s, "[token %s]", w->name);
-}
-
-void token_web_close(struct token_web *w)
-{
-	http_close(w->http);
-	w->http = NULL;
 }
 
 void token_web_begin(struct token_web *w)

@@ -29,10 +29,9 @@ struct token_web {
 	int64_t deadline_us; /* boot clock */
 };
 
-/* Opens w->http; the other members are set. */
+/* Opens w->http, which the caller closes; the other members are set. */
 enum status token_web_open(struct token_web *w, const char *ca_file,
 			   struct reason *why);
-void token_web_close(struct token_web *w);
 
 /* A mint begins: its calls have timeout_us together. */
 void token_web_begin(struct token_web *w);

@@ -20,39 +20,23 @@ struct field {
 };
 
 static const struct field fields[WIRE_TAG_END] = {
-#define WIRE_OPERATION(name, number, right, help)
 #define WIRE_FIELD(name, number, kind, most, help) \
 	[number] = { #name, KIND_##kind, most },
-#define WIRE_RESULT(name, number, code, pam, sentence)
 #include "wire/wire.def"
-#undef WIRE_OPERATION
-#undef WIRE_FIELD
-#undef WIRE_RESULT
 };
 
 static const char *const operations[] = {
 #define WIRE_OPERATION(name, number, right, help) [number] = #name,
-#define WIRE_FIELD(name, number, kind, most, help)
-#define WIRE_RESULT(name, number, code, pam, sentence)
 #include "wire/wire.def"
-#undef WIRE_OPERATION
-#undef WIRE_FIELD
-#undef WIRE_RESULT
 };
 
 static const struct {
-	const char *name;
 	const char *sentence;
 	int exit_code;
 } results[WIRE_RESULT_END] = {
-#define WIRE_OPERATION(name, number, right, help)
-#define WIRE_FIELD(name, number, kind, most, help)
 #define WIRE_RESULT(name, number, code, pam, sentence) \
-	[number] = { #name, sentence, code },
+	[number] = { sentence, code },
 #include "wire/wire.def"
-#undef WIRE_OPERATION
-#undef WIRE_FIELD
-#undef WIRE_RESULT
 };
 
 /* A set of tags is one word. */
@@ -63,11 +47,6 @@ const char *wire_operation_name(unsigned operation)
 	return operation < sizeof(operations) / sizeof(*operations) ?
 		       operations[operation] :
 		       NULL;
-}
-
-const char *wire_result_name(unsigned result)
-{
-	return result < WIRE_RESULT_END ? results[result].name : NULL;
 }
 
 const char *wire_result_sentence(unsigned result)

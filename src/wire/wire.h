@@ -36,40 +36,24 @@
 
 enum wire_operation {
 #define WIRE_OPERATION(name, number, right, help) WIRE_##name = number,
-#define WIRE_FIELD(name, number, kind, most, help)
-#define WIRE_RESULT(name, number, code, pam, sentence)
 #include "wire/wire.def"
-#undef WIRE_OPERATION
-#undef WIRE_FIELD
-#undef WIRE_RESULT
 };
 
 enum wire_tag {
-#define WIRE_OPERATION(name, number, right, help)
 #define WIRE_FIELD(name, number, kind, most, help) WIRE_TAG_##name = number,
-#define WIRE_RESULT(name, number, code, pam, sentence)
 #include "wire/wire.def"
-#undef WIRE_OPERATION
-#undef WIRE_FIELD
-#undef WIRE_RESULT
 	WIRE_TAG_END
 };
 
 enum wire_result {
-#define WIRE_OPERATION(name, number, right, help)
-#define WIRE_FIELD(name, number, kind, most, help)
 #define WIRE_RESULT(name, number, code, pam, sentence) \
 	WIRE_RESULT_##name = number,
 #include "wire/wire.def"
-#undef WIRE_OPERATION
-#undef WIRE_FIELD
-#undef WIRE_RESULT
 	WIRE_RESULT_END
 };
 
 /* "GET"; NULL for a number that is none. */
 const char *wire_operation_name(unsigned operation);
-const char *wire_result_name(unsigned result);
 /* A sentence for people; never NULL. */
 const char *wire_result_sentence(unsigned result);
 /* Exit code of keyturn-credential for a result. */

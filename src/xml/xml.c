@@ -12,46 +12,14 @@
 
 /* --- memory that is wiped -------------------------------------------------- */
 
-/* The size is kept in front of each block: free() is not told it. */
-union head {
-	size_t n;
-	max_align_t align;
-};
-
-static void *wiped_malloc(size_t n)
+static void *limited_malloc(size_t n)
 {
-	union head *h = NULL;
-
-	if (n <= XML_BYTES_MAX * 16)
-		h = malloc(sizeof(*h) + n);
-	if (!h)
-		return NULL;
-	h->n = n;
-	return h + 1;
+	return n <= XML_BYTES_MAX * 16 ? malloc(n) : NULL;
 }
 
-static void wiped_free(void *p)
+static void *limited_realloc(void *p, size_t n)
 {
-	union head *h = p;
-
-	if (!h)
-		return;
-	h--;
-	secret_wipe(h + 1, h->n);
-	free(h);
-}
-
-static void *wiped_realloc(void *p, size_t n)
-{
-	size_t old = p ? ((union head *)p - 1)->n : 0;
-	void *made = wiped_malloc(n);
-
-	if (!made)
-		return NULL;
-	if (p)
-		memcpy(made, p, old < n ? old : n);
-	wiped_free(p);
-	return made;
+	return n <= XML_BYTES_MAX * 16 ? secret_wipe_realloc(p, n) : NULL;
 }
 
 /* --- the walk ---------------------------------------------------------------- */
@@ -154,9 +122,9 @@ enum status xml_collect(const char *bytes, size_t n, const char *what,
 			struct xml_wanted *wanted, size_t n_wanted,
 			struct reason *why)
 {
-	static const XML_Memory_Handling_Suite memory = { wiped_malloc,
-							  wiped_realloc,
-							  wiped_free };
+	static const XML_Memory_Handling_Suite memory = { limited_malloc,
+							  limited_realloc,
+							  secret_wipe_free };
 	struct walk w = { .wanted = wanted,
 			  .n_wanted = n_wanted,
 			  .failed = STATUS_OK };

@@ -19,7 +19,6 @@ import pytest
 
 from rig.scripted_agent import (OPERATION, RESULT, SOURCE, ScriptedAgent,
                                 fields, frame, reply)
-from rig.server import wait_for
 
 FIRST = "cc464a44-9f1a-4a55-8f0e-3f6f6f1c2d3e"
 SECOND = "dd464a44-9f1a-4a55-8f0e-3f6f6f1c2d3e"
@@ -756,12 +755,16 @@ def test_watch_says_what_changes_and_never_a_secret(caller):
     def answer(operation, request):
         if state["denied"] and operation == "DESCRIBE":
             return reply(operation, "DENIED")
-        if request.get("NOT_VERSION") == state["version"]:
-            wait_for(lambda: request["NOT_VERSION"] != state["version"],
-                     "a rotation")
         more = {"PASSWORD": PASSWORD} if operation == "GET" else {}
-        return reply(operation, **description(
-            VERSION=state["version"], ROTATED_AT=1700000000000000, **more))
+
+        def when_it_is_news(connection, closed):
+            while request.get("NOT_VERSION") == state["version"]:
+                if closed.wait(0.05):
+                    return  # the test is over
+            connection.sendall(reply(operation, **description(
+                VERSION=state["version"], ROTATED_AT=1700000000000000,
+                **more)))
+        return when_it_is_news
     caller.answer = answer
     process = caller.popen("watch", "-r", "sap")
     try:

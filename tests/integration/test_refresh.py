@@ -216,6 +216,28 @@ def test_other_lines_of_a_file_stay(site, double):
     assert double.minted[1][0] in text
 
 
+def test_a_service_file_stands_beside_the_token(site, double):
+    """It has all but the token, and is written anew with each."""
+    path = files(site, "sslmode = require", "user = someone",
+                 kind="service", more="[sink two]\ntoken = lake\nfile = "
+                 f"pgpass {site.sinks}/two mode=0600\nuser = someone\n")
+    with open(path, "w") as f:
+        f.write("[mine]\nuser=me\n")
+    os.chmod(path, 0o644)
+    for _ in range(2):
+        site.run("refresh", "--force", expect=0)
+    text = read(path)
+    assert text.startswith(
+        "[mine]\nuser=me\n# keyturn role=sink%3Aapp version=")
+    assert text.endswith(
+        "\n[app]\nhost=db.example.com\nport=5432\ndbname=shop\n"
+        "user=someone\nsslmode=require\n# keyturn end role=sink%3Aapp\n")
+    assert not any(token in text for token, *_ in double.minted)
+    assert password(os.path.join(site.sinks, "two")) in [
+        token for token, *_ in double.minted]
+    assert os.stat(path).st_mode & 0o777 == 0o644
+
+
 def test_a_reader_is_told_by_a_signal(site, double):
     pidfile = os.path.join(site.folder, "reader.pid")
     got = os.path.join(site.folder, "got")

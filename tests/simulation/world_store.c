@@ -89,7 +89,9 @@ static void stage(struct world *w, const struct flight *f,
 	if (w->mutation == WORLD_PENDING_DROPPED ||
 	    w->mutation == WORLD_NO_SESSION_BINDING_NO_RETIRE)
 		store_versions_drop(s, pending);
-	store_versions_stage(s, f->version, w->clock, STORE_RING_MIN);
+	if (store_versions_stage(s, f->version, w->clock, STORE_RING_MIN) !=
+	    STATUS_OK)
+		abort();
 }
 
 enum status world_store_write(struct world *w, const struct flight *f)
@@ -113,7 +115,8 @@ enum status world_store_write(struct world *w, const struct flight *f)
 	if (f->op == WORLD_PROMOTE && !v)
 		return STATUS_REFUSED;
 	if (f->op == WORLD_RETIRE && (!v || v->label != STORE_LABEL_PENDING))
-		return STATUS_OK;
+		return v && v->label == STORE_LABEL_RING ? STATUS_OK :
+							   STATUS_REFUSED;
 	w->store_before = w->store;
 	fill_state(&w->store, &s);
 	if (f->op == WORLD_STAGE)

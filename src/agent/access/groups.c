@@ -142,7 +142,7 @@ enum status agent_access_groups_new(const struct config *config, bool quiet,
 	if (r)
 		r->roles = calloc(n_roles + n_tokens + 1, sizeof(*r->roles));
 	if (!r || !r->roles)
-		s = reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		s = reason_no_memory(why);
 	for (size_t i = 0; i < n_roles && s == STATUS_OK; i++)
 		s = add_role(r, config,
 			     config_at(config, CONFIG_SECTION_role, i), why);

@@ -31,7 +31,7 @@ static enum status read_groups(int fd, struct agent_peer *p, struct reason *why)
 				  strerror(errno));
 	groups = malloc(n);
 	if (!groups)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) != 0) {
 		free(groups);
 		return reason_set(why, STATUS_ERROR,
@@ -101,7 +101,7 @@ static enum status add_id(uid_t **ids, size_t *n, uid_t id, struct reason *why)
 		return STATUS_OK;
 	p = reallocarray(*ids, *n + 1, sizeof(*p));
 	if (!p)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	*ids = p;
 	for (; at > 0 && p[at - 1] > id; at--)
 		p[at] = p[at - 1];

@@ -21,7 +21,7 @@ enum status agent_cache_new(const struct now *now, struct secret *key,
 		c->by_name = map_new(BUCKETS);
 	if (!c || !c->by_name) {
 		free(c);
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	}
 	c->now = now;
 	c->key = key;
@@ -250,8 +250,7 @@ enum status agent_cache_want(struct agent_cache *c,
 	if (!s) {
 		s = calloc(1, sizeof(*s));
 		if (!s)
-			return reason_set(why, STATUS_NO_MEMORY,
-					  "out of memory");
+			return reason_no_memory(why);
 		text_copy(s->name, sizeof(s->name), wish->name);
 		text_copy(s->store, sizeof(s->store), wish->store);
 		s->token = wish->token;

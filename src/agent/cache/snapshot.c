@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/text.h"
@@ -37,72 +38,17 @@
 
 /* ---- One record ---------------------------------------------------------- */
 
-struct record_out {
+/* Written or read, in the same order. */
+struct record {
 	unsigned char *at, *end;
-	bool full;
+	bool reading;
+	bool bad; /* full, or not to be understood */
 };
 
-static void put_raw(struct record_out *w, const void *p, size_t n)
+/* n bytes that the caller fills in or takes; NULL: there are not so many. */
+static unsigned char *next_bytes(struct record *r, size_t n)
 {
-	if ((size_t)(w->end - w->at) < n) {
-		w->full = true;
-		return;
-	}
-	memcpy(w->at, p, n);
-	w->at += n;
-}
-
-static void put_number(struct record_out *w, int64_t n)
-{
-	put_raw(w, &n, sizeof(n));
-}
-
-static void put_bytes(struct record_out *w, const void *p, size_t n)
-{
-	uint16_t len = (uint16_t)n;
-
-	put_raw(w, &len, sizeof(len));
-	put_raw(w, p, n);
-}
-
-static void put_text(struct record_out *w, const char *s)
-{
-	put_bytes(w, s, strlen(s));
-}
-
-static void put_version(struct record_out *w, const struct agent_version *v)
-{
-	put_text(w, v->id);
-	put_text(w, v->username);
-	put_number(w, v->created_us);
-	put_bytes(w, v->mac, v->has_mac ? sizeof(v->mac) : 0);
-}
-
-static void put_secret(struct record_out *w, const struct agent_secret *s)
-{
-	put_text(w, s->name);
-	put_text(w, s->store);
-	put_version(w, &s->current);
-	put_version(w, &s->previous);
-	put_text(w, s->host);
-	put_text(w, s->port);
-	put_text(w, s->dbname);
-	put_number(w, s->since_us);
-	put_number(w, s->expires_us);
-	put_number(w, s->checked_us);
-	put_number(w, s->seen_us);
-	put_bytes(w, s->password ? secret_bytes(s->password) : "",
-		  s->password ? secret_len(s->password) : 0);
-}
-
-struct record_in {
-	const unsigned char *at, *end;
-	bool bad;
-};
-
-static const void *get_raw(struct record_in *r, size_t n)
-{
-	const void *p = r->at;
+	unsigned char *p = r->at;
 
 	if (r->bad || (size_t)(r->end - r->at) < n) {
 		r->bad = true;
@@ -112,135 +58,128 @@ static const void *get_raw(struct record_in *r, size_t n)
 	return p;
 }
 
-static int64_t get_number(struct record_in *r)
+static void pass_number(struct record *r, int64_t *number)
 {
-	const void *p = get_raw(r, sizeof(int64_t));
-	int64_t n = 0;
+	void *p = next_bytes(r, sizeof(*number));
 
-	if (p)
-		memcpy(&n, p, sizeof(n));
-	return n;
+	if (p && r->reading)
+		memcpy(number, p, sizeof(*number));
+	else if (p)
+		memcpy(p, number, sizeof(*number));
 }
 
-static const void *get_bytes(struct record_in *r, size_t *ret_n)
+/* *n bytes, of which `bytes` are written when it is not a reading. */
+static const void *pass_bytes(struct record *r, const void *bytes, size_t *n)
 {
-	const void *p = get_raw(r, sizeof(uint16_t));
-	uint16_t n = 0;
+	uint16_t len = r->reading ? 0 : (uint16_t)*n;
+	void *p = next_bytes(r, sizeof(len));
 
-	if (p)
-		memcpy(&n, p, sizeof(n));
-	*ret_n = n;
-	return get_raw(r, n);
+	if (p && r->reading)
+		memcpy(&len, p, sizeof(len));
+	else if (p)
+		memcpy(p, &len, sizeof(len));
+	*n = len;
+	p = next_bytes(r, len);
+	if (p && !r->reading)
+		memcpy(p, bytes, len);
+	return p;
 }
 
-static void get_text(struct record_in *r, char *ret, size_t size)
+static void pass_text(struct record *r, char *text, size_t size)
 {
-	size_t n;
-	const char *p = get_bytes(r, &n);
+	size_t n = strlen(text);
+	const char *p = pass_bytes(r, text, &n);
 
-	ret[0] = '\0';
+	if (!r->reading)
+		return;
+	text[0] = '\0';
 	if (!p || n >= size || text_has_control(p, n) || !text_is_utf8(p, n)) {
 		r->bad = true;
 		return;
 	}
-	memcpy(ret, p, n);
-	ret[n] = '\0';
+	memcpy(text, p, n);
+	text[n] = '\0';
 }
 
-static void get_version(struct record_in *r, struct agent_version *v)
+static void pass_version(struct record *r, struct agent_version *v)
 {
+	size_t n = v->has_mac ? sizeof(v->mac) : 0;
 	const void *mac;
-	size_t n;
 
-	get_text(r, v->id, sizeof(v->id));
-	get_text(r, v->username, sizeof(v->username));
-	v->created_us = get_number(r);
-	mac = get_bytes(r, &n);
+	pass_text(r, v->id, sizeof(v->id));
+	pass_text(r, v->username, sizeof(v->username));
+	pass_number(r, &v->created_us);
+	mac = pass_bytes(r, v->mac, &n);
 	if (!mac || (n != 0 && n != sizeof(v->mac))) {
 		r->bad = true;
 		return;
 	}
 	v->has_mac = n > 0;
-	memcpy(v->mac, mac, n);
+	if (r->reading)
+		memcpy(v->mac, mac, n);
 }
 
-static bool get_secret(struct record_in *r, struct agent_secret *s)
+/* True when it was read whole. */
+static bool pass_secret(struct record *r, struct agent_secret *s)
 {
+	size_t n = s->password ? secret_len(s->password) : 0;
 	const void *password;
-	size_t n;
 
-	get_text(r, s->name, sizeof(s->name));
-	get_text(r, s->store, sizeof(s->store));
-	get_version(r, &s->current);
-	get_version(r, &s->previous);
-	get_text(r, s->host, sizeof(s->host));
-	get_text(r, s->port, sizeof(s->port));
-	get_text(r, s->dbname, sizeof(s->dbname));
-	s->since_us = get_number(r);
-	s->expires_us = get_number(r);
-	s->checked_us = get_number(r);
-	s->seen_us = get_number(r);
-	password = get_bytes(r, &n);
-	if (r->bad || r->at != r->end)
-		return false;
-	if (n == 0)
-		return true;
-	return secret_new(n, &s->password) == STATUS_OK &&
-	       secret_set(s->password, password, n) == STATUS_OK;
+	pass_text(r, s->name, sizeof(s->name));
+	pass_text(r, s->store, sizeof(s->store));
+	pass_version(r, &s->current);
+	pass_version(r, &s->previous);
+	pass_text(r, s->host, sizeof(s->host));
+	pass_text(r, s->port, sizeof(s->port));
+	pass_text(r, s->dbname, sizeof(s->dbname));
+	pass_number(r, &s->since_us);
+	pass_number(r, &s->expires_us);
+	pass_number(r, &s->checked_us);
+	pass_number(r, &s->seen_us);
+	password =
+		pass_bytes(r, s->password ? secret_bytes(s->password) : "", &n);
+	return r->reading && !r->bad && r->at == r->end &&
+	       (n == 0 || secret_from(password, n, &s->password) == STATUS_OK);
 }
 
 /* ---- Writing ------------------------------------------------------------- */
-
-static bool write_all(int fd, const void *p, size_t n)
-{
-	const char *at = p;
-
-	while (n > 0) {
-		ssize_t done = write(fd, at, n);
-
-		if (done < 0 && errno != EINTR)
-			return false;
-		if (done > 0) {
-			at += done;
-			n -= (size_t)done;
-		}
-	}
-	return true;
-}
 
 static bool write_head(int fd, const struct agent_cache_snapshot *p,
 		       uint64_t number)
 {
 	const struct secret *key = agent_cache_key(p->cache);
 
-	return write_all(fd, MAGIC, MAGIC_SIZE) &&
-	       write_all(fd, &number, sizeof(number)) &&
-	       write_all(fd, secret_bytes(key), secret_len(key));
+	return file_write_all(fd, MAGIC, MAGIC_SIZE) &&
+	       file_write_all(fd, &number, sizeof(number)) &&
+	       file_write_all(fd, secret_bytes(key), secret_len(key));
 }
 
 static bool write_records(int fd, struct agent_cache_snapshot *p)
 {
 	unsigned char *begin = secret_buffer(p->buffer);
-	struct record_out w = { begin, begin + secret_cap(p->buffer), false };
+	struct record w = { begin, begin + secret_cap(p->buffer), false,
+			    false };
 	bool fine = true;
 
 	for (struct agent_secret *s = agent_cache_first(p->cache); s && fine;
 	     s = s->next) {
 		unsigned char *length = w.at;
-		uint32_t n = 0;
+		uint32_t n;
 
 		if (!s->current.id[0])
 			continue;
 		if (w.end - w.at < RECORD_MAX) {
-			fine = write_all(fd, begin, (size_t)(w.at - begin));
+			fine = file_write_all(fd, begin,
+					      (size_t)(w.at - begin));
 			w.at = length = begin;
 		}
-		put_raw(&w, &n, sizeof(n));
-		put_secret(&w, s);
+		next_bytes(&w, sizeof(n));
+		pass_secret(&w, s);
 		n = (uint32_t)(w.at - length - (ptrdiff_t)sizeof(n));
 		memcpy(length, &n, sizeof(n));
 	}
-	fine = fine && !w.full && write_all(fd, begin, (size_t)(w.at - begin));
+	fine = fine && !w.bad &&
+	       file_write_all(fd, begin, (size_t)(w.at - begin));
 	secret_wipe(begin, secret_cap(p->buffer));
 	return fine;
 }
@@ -322,9 +261,8 @@ static bool read_head(struct agent_cache_snapshot *p, int fd,
 	if (fine) {
 		memcpy(ret_number, head + MAGIC_SIZE, sizeof(*ret_number));
 		fine = *ret_number > p->number &&
-		       secret_new(DIGEST_SIZE, &key) == STATUS_OK &&
-		       secret_set(key, head + MAGIC_SIZE + sizeof(uint64_t),
-				  DIGEST_SIZE) == STATUS_OK;
+		       secret_from(head + MAGIC_SIZE + sizeof(uint64_t),
+				   DIGEST_SIZE, &key) == STATUS_OK;
 	}
 	secret_wipe(head, HEAD_SIZE);
 	if (fine)
@@ -340,14 +278,14 @@ static size_t read_record(struct agent_cache_snapshot *p, int fd, off_t at,
 {
 	unsigned char *bytes = secret_buffer(p->buffer);
 	struct agent_secret s = { .password = NULL };
-	struct record_in r;
+	struct record r;
 	uint32_t n;
 
 	if (!read_all(fd, at, &n, sizeof(n)) || n == 0 || n > RECORD_MAX ||
 	    !read_all(fd, at + (off_t)sizeof(n), bytes, n))
 		return 0;
-	r = (struct record_in){ bytes, bytes + n, false };
-	if (get_secret(&r, &s) && agent_cache_restore(p->cache, &s))
+	r = (struct record){ bytes, bytes + n, true, false };
+	if (pass_secret(&r, &s) && agent_cache_restore(p->cache, &s))
 		++*ret_held;
 	secret_free(s.password);
 	secret_wipe(bytes, n);

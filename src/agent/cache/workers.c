@@ -40,7 +40,7 @@ enum status agent_cache_workers_new(struct opened *opened,
 	struct agent_cache_workers *c = calloc(1, sizeof(*c));
 
 	if (!c)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	c->opened = opened;
 	c->done = done;
 	c->arg = arg;

@@ -281,8 +281,7 @@ static void begin_request(struct agent *a, struct agent_serve_client *c,
 	c->ticket = 0;
 	outcome = agent_serve_request(a, c, frame, len, &reply_len);
 	if (outcome == AGENT_PARK && !c->frame &&
-	    (secret_new(len, &c->frame) != STATUS_OK ||
-	     secret_set(c->frame, frame, len) != STATUS_OK))
+	    secret_from(frame, len, &c->frame) != STATUS_OK)
 		outcome = AGENT_CLOSE;
 	finish_request(a, c, outcome, reply_len);
 }

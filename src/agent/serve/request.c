@@ -36,12 +36,7 @@ static const struct request {
 } requests[] = {
 #define WIRE_OPERATION(name, number, right, help) \
 	[number] = { do_##name, AGENT_RIGHT_##right },
-#define WIRE_FIELD(name, number, kind, most, help)
-#define WIRE_RESULT(name, number, code, pam, sentence)
 #include "wire/wire.def"
-#undef WIRE_OPERATION
-#undef WIRE_FIELD
-#undef WIRE_RESULT
 };
 
 enum agent_outcome agent_serve_request(struct agent *a,

@@ -49,12 +49,12 @@ enum status agent_trail_new(struct ledger *ledger, const struct now *now,
 	enum status s;
 
 	if (!t)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	t->now = now;
 	t->entries = map_new(BUCKETS);
 	s = t->entries ? agent_trail_writer_new(ledger, now, wake, arg,
 						&t->writer, why) :
-			 reason_set(why, STATUS_NO_MEMORY, "out of memory");
+			 reason_no_memory(why);
 	if (s != STATUS_OK) {
 		map_free(t->entries);
 		free(t);

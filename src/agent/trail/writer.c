@@ -204,7 +204,7 @@ enum status agent_trail_writer_new(struct ledger *ledger, const struct now *now,
 	struct agent_trail_writer *s = calloc(1, sizeof(*s));
 
 	if (!s)
-		return reason_set(why, STATUS_NO_MEMORY, "out of memory");
+		return reason_no_memory(why);
 	s->ledger = ledger;
 	s->now = now;
 	s->wake = wake;

@@ -169,6 +169,7 @@ static enum status describe_cluster(struct cluster_postgres *p)
 	p->cluster.dbname = p->prove_dbname != NULL ? p->prove_dbname :
 						      p->dbname;
 	p->cluster.sslmode = pg_info_get(info, "sslmode");
+	p->cluster.sslrootcert = pg_info_get(info, "sslrootcert");
 	p->cluster.self = p->o.admin == CLUSTER_ADMIN_SELF;
 	p->marker = p->o.marker == CLUSTER_MARKER_NONE ?
 			    &cluster_postgres_marker_none :

@@ -209,6 +209,7 @@ static enum status open_cluster(const struct config_group *g,
 	set_told(g, CONFIG_cluster_port, &(*ret)->port);
 	set_told(g, CONFIG_cluster_dbname, &(*ret)->dbname);
 	set_told(g, CONFIG_cluster_sslmode, &(*ret)->sslmode);
+	set_told(g, CONFIG_cluster_sslrootcert, &(*ret)->sslrootcert);
 	return STATUS_OK;
 }
 

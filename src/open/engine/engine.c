@@ -125,6 +125,22 @@ enum status open_engine_policy(const struct open_engine *w, const char *name,
 	return STATUS_OK;
 }
 
+/* A service file names the user whose password is in another one: that comes
+ * first, so that no reader finds a user without a password. */
+static void put_services_last(struct sink *sinks, size_t n)
+{
+	for (size_t left = n, i = 0; left > 0; left--) {
+		struct sink s = sinks[i];
+
+		if (s.kind != SINK_SERVICE) {
+			i++;
+			continue;
+		}
+		memmove(&sinks[i], &sinks[i + 1], (n - i - 1) * sizeof(*sinks));
+		sinks[n - 1] = s;
+	}
+}
+
 enum status open_engine_sinks(const struct config_group *role,
 			      struct sink **ret_sinks, size_t *ret_n,
 			      struct reason *why)
@@ -144,6 +160,7 @@ enum status open_engine_sinks(const struct config_group *role,
 		return reason_wrap(why, s, "%s: [role %s] sink",
 				   config_where(role), config_name(role));
 	}
+	put_services_last(sinks, n);
 	*ret_sinks = sinks;
 	*ret_n = n;
 	return STATUS_OK;
@@ -241,6 +258,7 @@ void open_engine_delivery(struct open_engine *w,
 	h = hash_more(h, t->port);
 	h = hash_more(h, dbname ? dbname : t->dbname);
 	h = hash_more(h, t->sslmode ? t->sslmode : "");
+	h = hash_more(h, t->sslrootcert ? t->sslrootcert : "");
 	for (size_t i = 0; i < n; i++)
 		h = hash_more(h, config_list_at(role, CONFIG_role_sink, i));
 	snprintf(ret, LEDGER_DELIVERED_SIZE, "%016" PRIx64, h);

@@ -38,7 +38,8 @@ enum status open_engine_zone(struct open_engine *w, struct reason *why);
 enum status open_engine_policy(const struct open_engine *w, const char *name,
 			       struct policy *ret_policy, struct reason *why);
 
-/* The role's sinks; *ret_sinks is the caller's to free(). */
+/* The role's sinks, service files behind the others; *ret_sinks is the caller's
+ * to free(). */
 enum status open_engine_sinks(const struct config_group *role,
 			      struct sink **ret_sinks, size_t *ret_n,
 			      struct reason *why);

@@ -202,14 +202,14 @@ static enum status post_operation(const struct operation *o,
 }
 
 enum status store_aws_api_do(struct store_aws_api *a, const char *action,
-			     const struct json_out *body,
+			     struct json_out *body,
 			     enum store_aws_api_kind kind,
 			     struct json_doc **ret_answer,
 			     enum store_aws_api_fault *ret_fault,
 			     struct reason *why)
 {
 	const struct json_doc *named = json_doc_get(body->doc, "SecretId");
-	struct operation o = {
+	const struct operation o = {
 		a, action,
 		json_doc_text(named ? named : json_doc_get(body->doc, "Name")),
 		kind,
@@ -225,14 +225,14 @@ enum status store_aws_api_do(struct store_aws_api *a, const char *action,
 
 	*ret_fault = STORE_AWS_API_NONE;
 	s = json_out_write(body, BODY_MAX, &bytes);
-	if (s != STATUS_OK)
-		return s == STATUS_NO_MEMORY ?
-			       reason_no_memory(why) :
-			       reason_set(why, STATUS_REFUSED,
-					  "the request for %s is too large or "
-					  "holds invalid UTF-8",
-					  o.secret);
-	for (int attempt = 0; attempt < 2; attempt++) {
+	if (s == STATUS_NO_MEMORY)
+		reason_no_memory(why);
+	else if (s != STATUS_OK)
+		s = reason_set(why, STATUS_REFUSED,
+			       "the request for %s is too large or holds "
+			       "invalid UTF-8",
+			       o.secret);
+	for (int attempt = 0; s == STATUS_OK && attempt < 2; attempt++) {
 		s = aws_credentials_get(a->credentials, &key, why);
 		if (s != STATUS_OK)
 			break;
@@ -249,5 +249,6 @@ enum status store_aws_api_do(struct store_aws_api *a, const char *action,
 	aws_key_clear(&key);
 	http_response_free(&r);
 	json_doc_bytes_free(&bytes);
+	json_out_free(body);
 	return s;
 }

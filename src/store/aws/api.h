@@ -34,10 +34,10 @@ enum store_aws_api_fault {
  * action is "DescribeSecret"; body has SecretId or Name, which the sentences
  * name.  STATUS_OK: *ret_answer is the caller's.  Else a status of store.h,
  * decided by the error's name and never by the HTTP status alone.
- * *ret_fault is always set.
+ * *ret_fault is always set, and body freed.
  */
 enum status store_aws_api_do(struct store_aws_api *a, const char *action,
-			     const struct json_out *body,
+			     struct json_out *body,
 			     enum store_aws_api_kind kind,
 			     struct json_doc **ret_answer,
 			     enum store_aws_api_fault *ret_fault,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Bodies of requests, and what answers say; must never let a name through that
  * AWS refuses or reads as something else. */
-#include "store/aws/ask.h"
+#include "store/aws/common.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,25 +36,4 @@ struct json_out store_aws_ask_body(const char *secret, const char *const *pairs)
 	for (; *pairs; pairs += 2)
 		json_out_text(&body, pairs[0], pairs[1]);
 	return body;
-}
-
-enum status store_aws_ask(struct store_aws *s, const char *action,
-			  struct json_out *body, enum store_aws_api_kind kind,
-			  struct json_doc **ret,
-			  enum store_aws_api_fault *ret_fault,
-			  struct reason *why)
-{
-	enum status st = store_aws_api_do(&s->api, action, body, kind, ret,
-					  ret_fault, why);
-
-	json_out_free(body);
-	return st;
-}
-
-bool store_aws_ask_says(const struct json_doc *answer, const char *key,
-			const char *value)
-{
-	const char *said = json_doc_text(json_doc_get(answer, key));
-
-	return said && strcmp(said, value) == 0;
 }

@@ -9,10 +9,6 @@
 #include "base/text.h"
 #include "store/aws/common.h"
 #include "store/aws/known.h"
-#include "store/aws/label.h"
-#include "store/aws/read.h"
-#include "store/aws/stage.h"
-#include "store/aws/tag.h"
 #include "store/store_memory.h"
 #include "store/store_refuse.h"
 
@@ -92,7 +88,7 @@ static enum status open_wire(struct store_aws *s,
 			     const struct store_aws_options *o,
 			     struct reason *why)
 {
-	const struct http_options ho = { .ca_file = set_or_null(o->ca_file),
+	const struct http_options ho = { .ca_file = o->ca_file,
 					 .now = o->now,
 					 .random = o->random };
 
@@ -108,7 +104,7 @@ static enum status open_api(struct store_aws *s,
 {
 	struct store_aws_api *a = &s->api;
 	const struct aws_credentials_options co = {
-		.profile = set_or_null(o->profile),
+		.profile = o->profile,
 		.fips = o->fips,
 		.dualstack = o->dualstack,
 		.wire = &a->wire,
@@ -150,7 +146,7 @@ enum status store_aws_open(const struct store_aws_options *o,
 	if (!s)
 		return reason_no_memory(why);
 	s->store.ops = &ops;
-	st = store_aws_known_new(&s->known);
+	st = store_memory_new(sizeof(struct store_aws_known), &s->known);
 	if (st != STATUS_OK)
 		reason_no_memory(why);
 	if (st == STATUS_OK)

@@ -43,10 +43,8 @@ enum status store_aws_content_read(const struct json_doc *answer,
 }
 
 /* A key that is not there is "". */
-static bool copy_field(const struct json_doc *content, const char *key,
-		       char *dst, size_t size)
+static bool copy_field(const struct json_doc *d, char *dst, size_t size)
 {
-	const struct json_doc *d = json_doc_get(content, key);
 	int64_t number;
 
 	dst[0] = '\0';
@@ -64,16 +62,17 @@ enum status store_aws_content_entry(const struct json_doc *content,
 	struct store_entry e = { .password = NULL };
 	enum status s;
 
-	if (!copy_field(content, "engine", e.engine, sizeof(e.engine)) ||
-	    !copy_field(content, "host", e.host, sizeof(e.host)) ||
-	    !copy_field(content, "port", e.port, sizeof(e.port)) ||
-	    !copy_field(content, "dbname", e.dbname, sizeof(e.dbname)) ||
-	    !copy_field(content, "username", e.username, sizeof(e.username)))
-		return reason_set(why, STATUS_CORRUPT,
-				  "the value of %s has an engine, host, port, "
-				  "dbname or username that is too long or no "
-				  "string",
-				  secret);
+	for (size_t i = 0; i < STORE_ENTRY_FIELDS; i++)
+		if (!copy_field(json_doc_get(content,
+					     store_entry_fields[i].name),
+				(char *)&e + store_entry_fields[i].at,
+				store_entry_fields[i].size))
+			return reason_set(
+				why, STATUS_CORRUPT,
+				"the value of %s has an engine, host, port, "
+				"dbname or username that is too long or no "
+				"string",
+				secret);
 	s = json_doc_secret(json_doc_get(content, "password"),
 			    STORE_ENTRY_PASSWORD_MAX, &e.password);
 	if (s == STATUS_NO_MEMORY)
@@ -91,45 +90,35 @@ enum status store_aws_content_entry(const struct json_doc *content,
 
 bool store_aws_content_is_plain(const struct json_doc *content)
 {
-	static const char *const keys[] = { "engine", "host", "port", "dbname",
-					    "username" };
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (!json_doc_is(json_doc_get(content, keys[i]),
+	for (size_t i = 0; i < STORE_ENTRY_FIELDS; i++)
+		if (!json_doc_is(json_doc_get(content,
+					      store_entry_fields[i].name),
 				 JSON_DOC_STRING))
 			return false;
 	/* The password is not always there, because it is not always known. */
 	return json_doc_count(content) ==
-	       5 + (json_doc_get(content, "password") ? 1 : 0);
+	       STORE_ENTRY_FIELDS + (json_doc_get(content, "password") ? 1 : 0);
 }
 
-static void put_text(struct json_out *content, const char *key,
-		     const char *value)
-{
-	if (*value)
-		json_out_text(content, key, value);
-}
-
-static void put_port(struct json_out *content, const char *port)
+static void put_field(struct json_out *content, const char *key,
+		      const char *value)
 {
 	char *end;
-	long n = strtol(port, &end, 10);
+	long n = strtol(value, &end, 10);
 
-	if (*port && !*end &&
-	    json_doc_is(json_doc_get(content->doc, "port"), JSON_DOC_INTEGER))
-		json_out_int(content, "port", n);
-	else
-		put_text(content, "port", port);
+	if (*value && !*end && strcmp(key, "port") == 0 &&
+	    json_doc_is(json_doc_get(content->doc, key), JSON_DOC_INTEGER))
+		json_out_int(content, key, n);
+	else if (*value)
+		json_out_text(content, key, value);
 }
 
 void store_aws_content_fill(struct json_out *content,
 			    const struct store_entry *entry)
 {
-	put_text(content, "engine", entry->engine);
-	put_text(content, "host", entry->host);
-	put_port(content, entry->port);
-	put_text(content, "dbname", entry->dbname);
-	put_text(content, "username", entry->username);
+	for (size_t i = 0; i < STORE_ENTRY_FIELDS; i++)
+		put_field(content, store_entry_fields[i].name,
+			  (const char *)entry + store_entry_fields[i].at);
 	if (entry->password)
 		json_out_secret(content, "password", entry->password);
 	else

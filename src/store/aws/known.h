@@ -11,41 +11,34 @@
 #include "store/store_memory.h"
 #include "json/json_out.h"
 
-enum status store_aws_known_new(struct store_memory **ret);
+/* Of one secret: what store_memory_lock() gives. */
+struct store_aws_known {
+	struct store_aws_state state;
+	bool described; /* the state is what AWS told, or what we made of it */
+	bool brief; /* the last describe() left the history out, and no write
+			 * came in between */
+	bool moves; /* AWSCURRENT: we did, or may */
+	/* CURRENT was moved back, away from this version of AWS's id, or "".  Who
+	 * edits a secret by hand makes such a version, and the keys in it are newer
+	 * than those of the one that is CURRENT again. */
+	char left[STORE_AWS_STATE_ID_SIZE];
+	/* CURRENT is being moved to this one, which is to be announced when it
+	 * has moved; "" when it was. */
+	char owed[RANDOM_UUID_SIZE];
+};
 
-/* What does not fit into memory is not known, which costs a request. */
-void store_aws_known_remember(struct store_memory *m, const char *name,
-			      const struct store_aws_state *state);
+/* A copy.  What does not fit into memory is not known, which costs a request. */
+void store_aws_known_load(struct store_memory *m, const char *name,
+			  struct store_aws_known *ret);
 
-/* False when nothing is known, or not of this revision (NULL: any). */
+/* The state, when it is known and of this revision. */
 bool store_aws_known_recall(struct store_memory *m, const char *name,
 			    const char *revision, struct store_aws_state *ret);
 
-/* Was the history left out last time, and did no write come in between? */
-bool store_aws_known_was_brief(struct store_memory *m, const char *name);
+void store_aws_known_remember(struct store_memory *m, const char *name,
+			      const struct store_aws_state *state);
 void store_aws_known_set_brief(struct store_memory *m, const char *name,
 			       bool brief);
-
-/* Did we move CURRENT, or learn that we may? */
-bool store_aws_known_moves(struct store_memory *m, const char *name);
-void store_aws_known_set_moves(struct store_memory *m, const char *name);
-
-/* CURRENT is being moved to id, which is to be announced when it has moved
- * ("": it was).  Is that owed for id? */
-void store_aws_known_owe(struct store_memory *m, const char *name,
-			 const char *id);
-bool store_aws_known_owes(struct store_memory *m, const char *name,
-			  const char *id);
-
-/*
- * CURRENT was moved back, away from this version of AWS's id ("": it was not).
- * Who edits a secret by hand makes such a version, and the keys in it are newer
- * than those of the one that is CURRENT again.
- */
-void store_aws_known_set_left(struct store_memory *m, const char *name,
-			      const char *id);
-void store_aws_known_left(struct store_memory *m, const char *name,
-			  char ret_id[STORE_AWS_STATE_ID_SIZE]);
 
 /* The content of one version, by AWS's id, without its password. */
 void store_aws_known_remember_content(struct store_memory *m, const char *name,

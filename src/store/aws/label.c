@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Moves labels.  Must never move AWSCURRENT without naming the version that
  * loses it. */
-#include "store/aws/label.h"
+#include "store/aws/common.h"
 
 #include <string.h>
 
-#include "store/aws/ask.h"
+#include "base/text.h"
 #include "store/aws/known.h"
-#include "store/aws/read.h"
-#include "store/aws/state.h"
-#include "store/aws/tag.h"
 #include "store/store_refuse.h"
 
 static enum status move_stage(struct store_aws *s, const char *name,
@@ -38,8 +35,8 @@ static enum status move_stage(struct store_aws *s, const char *name,
 	}
 	pairs[n] = NULL;
 	body = store_aws_ask_body(secret, pairs);
-	st = store_aws_ask(s, "UpdateSecretVersionStage", &body,
-			   STORE_AWS_API_ONCE, &answer, ret_fault, why);
+	st = store_aws_api_do(&s->api, "UpdateSecretVersionStage", &body,
+			      STORE_AWS_API_ONCE, &answer, ret_fault, why);
 	json_doc_free(answer);
 	return st;
 }
@@ -55,14 +52,13 @@ enum status store_aws_label_may_move(struct store_aws *s, const char *name,
 				     struct reason *why)
 {
 	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
+	struct store_aws_known k, *kept;
 	char unused[RANDOM_UUID_SIZE];
-	struct store_aws_state state;
 	struct reason said = { "" };
 	enum status st;
 
-	if (store_aws_known_moves(s->known, name) ||
-	    (store_aws_known_recall(s->known, name, NULL, &state) &&
-	     state.ours))
+	store_aws_known_load(s->known, name, &k);
+	if (k.moves || (k.described && k.state.ours))
 		return STATUS_OK;
 	st = random_uuid(s->api.wire.random, unused);
 	if (st != STATUS_OK)
@@ -70,8 +66,11 @@ enum status store_aws_label_may_move(struct store_aws *s, const char *name,
 	st = move_stage(s, name, "AWSCURRENT", unused, NULL, &fault, &said);
 	if (st == STATUS_REFUSED && fault == STORE_AWS_API_OTHER)
 		return reason_set(why, st, "%s", said.text);
-	if (fault == STORE_AWS_API_ABSENT || fault == STORE_AWS_API_INVALID)
-		store_aws_known_set_moves(s->known, name);
+	if (fault == STORE_AWS_API_ABSENT || fault == STORE_AWS_API_INVALID) {
+		kept = store_memory_lock(s->known, name);
+		kept->moves = true;
+		store_memory_unlock(s->known);
+	}
 	return STATUS_OK;
 }
 
@@ -98,8 +97,7 @@ static enum status promoted_already(struct store_aws *s, const char *name,
 	v = store_find_id(&state.state, id);
 	if (!v || v->label != STORE_LABEL_CURRENT)
 		return refuse_conflict(s, name, why);
-	if (store_aws_known_owes(s->known, name, id))
-		store_aws_tag_announce(s, name, id);
+	store_aws_tag_owed(s, name, id);
 	if (ret_state)
 		*ret_state = state.state;
 	return STATUS_OK;
@@ -115,16 +113,26 @@ static void drop_placeholder(struct store_aws *s, const char *name)
 		   &fault, NULL);
 }
 
-/* To a version that is not new: the database was restored, or somebody else
- * moved CURRENT on. */
-static bool is_move_back(struct store_aws *s, const char *name, const char *id)
+/* CURRENT is to be moved to id.  Back to a version that is not new?  Then the
+ * database was restored, or somebody else moved CURRENT on. */
+static bool begin_move(struct store_aws *s, const char *name, const char *id)
 {
-	const struct store_version *v = NULL;
-	struct store_aws_state state;
+	struct store_aws_known *k = store_memory_lock(s->known, name);
+	const struct store_version *v = store_find_id(&k->state.state, id);
+	bool back = !v || v->label != STORE_LABEL_PENDING;
 
-	if (store_aws_known_recall(s->known, name, NULL, &state))
-		v = store_find_id(&state.state, id);
-	return !v || v->label != STORE_LABEL_PENDING;
+	text_copy(k->owed, sizeof(k->owed), id);
+	store_memory_unlock(s->known);
+	return back;
+}
+
+static void end_move(struct store_aws *s, const char *name, const char *left)
+{
+	struct store_aws_known *k = store_memory_lock(s->known, name);
+
+	text_copy(k->left, sizeof(k->left), left);
+	k->moves = true;
+	store_memory_unlock(s->known);
 }
 
 enum status store_aws_label_promote(struct store *store, const char *name,
@@ -150,8 +158,7 @@ enum status store_aws_label_promote(struct store *store, const char *name,
 	if (st == STATUS_NOT_FOUND)
 		st = STATUS_REFUSED;
 	if (st == STATUS_OK) {
-		back = is_move_back(s, name, id);
-		store_aws_known_owe(s->known, name, id);
+		back = begin_move(s, name, id);
 		st = move_stage(s, name, "AWSCURRENT", to, from, &fault, why);
 	}
 	if (fault == STORE_AWS_API_INVALID) {
@@ -163,8 +170,7 @@ enum status store_aws_label_promote(struct store *store, const char *name,
 		st = store_aws_read_after(s, name, revision,
 					  store_aws_state_promoted, id,
 					  ret_state, why);
-		store_aws_known_set_left(s->known, name, back ? from : "");
-		store_aws_known_set_moves(s->known, name);
+		end_move(s, name, back ? from : "");
 		if (strcmp(from, STORE_AWS_STATE_PLACEHOLDER) == 0)
 			drop_placeholder(s, name);
 		store_aws_tag_announce(s, name, id);
@@ -172,11 +178,26 @@ enum status store_aws_label_promote(struct store *store, const char *name,
 	return store_refuse_wrap(s->name, st, why);
 }
 
-static void retire_in(struct store_aws_state *state, const char *id,
-		      int64_t now_us)
+/* What was promoted keeps AWSPENDING, and AWS would take it off without a word:
+ * such a version is not pending, and must not be forgotten for it. */
+static enum status may_retire(struct store_aws *s, const char *name,
+			      const char *revision, const char *id,
+			      struct reason *why)
 {
-	(void)now_us;
-	store_aws_state_retired(state, id);
+	struct store_aws_state state;
+	const struct store_version *v;
+	enum status st = STATUS_OK;
+
+	if (!store_aws_known_recall(s->known, name, revision, &state))
+		st = store_aws_read_labels(s, name, &state, why);
+	if (st != STATUS_OK)
+		return st;
+	v = store_find_id(&state.state, id);
+	if (!v || v->label == STORE_LABEL_PENDING ||
+	    v->label == STORE_LABEL_RING)
+		return STATUS_OK;
+	return store_refuse_move(STORE_VERSIONS_LABELLED, s->name, name, id,
+				 &state.state, why);
 }
 
 enum status store_aws_label_retire(struct store *store, const char *name,
@@ -194,6 +215,8 @@ enum status store_aws_label_retire(struct store *store, const char *name,
 	if (st == STATUS_NOT_FOUND)
 		st = STATUS_REFUSED;
 	if (st == STATUS_OK)
+		st = may_retire(s, name, revision, id, why);
+	if (st == STATUS_OK)
 		st = move_stage(s, name, "AWSPENDING", NULL, from, &fault, why);
 	if (fault == STORE_AWS_API_INVALID) {
 		/* It does not have the label (any more). */
@@ -204,7 +227,8 @@ enum status store_aws_label_retire(struct store *store, const char *name,
 		else if (st == STATUS_OK && ret_state)
 			*ret_state = state.state;
 	} else if (st == STATUS_OK) {
-		st = store_aws_read_after(s, name, revision, retire_in, id,
+		st = store_aws_read_after(s, name, revision,
+					  store_aws_state_retired, id,
 					  ret_state, why);
 	}
 	return store_refuse_wrap(s->name, st, why);
@@ -215,17 +239,19 @@ enum status store_aws_label_ready(struct store *store, const char *name,
 {
 	struct store_aws *s = (struct store_aws *)store;
 	char secret[STORE_AWS_SECRET_SIZE];
-	struct store_aws_state state;
+	struct store_aws_known k;
 	enum status st = store_aws_ask_name(s, name, secret, why);
 
-	if (st == STATUS_OK &&
-	    !store_aws_known_recall(s->known, name, NULL, &state))
-		st = store_aws_read_labels(s, name, &state, why);
+	if (st != STATUS_OK)
+		return store_refuse_wrap(s->name, st, why);
+	store_aws_known_load(s->known, name, &k);
+	if (!k.described)
+		st = store_aws_read_labels(s, name, &k.state, why);
 	if (st == STATUS_OK)
-		st = store_aws_read_writable(s, name, state.flag, why);
-	if (st == STATUS_OK && !state.exists && !s->create)
+		st = store_aws_read_writable(s, name, k.state.flag, why);
+	if (st == STATUS_OK && !k.state.exists && !s->create)
 		st = store_aws_read_absent(s, secret, why);
-	else if (st == STATUS_OK && state.exists)
+	else if (st == STATUS_OK && k.state.exists)
 		st = store_aws_label_may_move(s, name, why);
 	return store_refuse_wrap(s->name, st, why);
 }

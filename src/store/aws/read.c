@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Labels and contents as they are in Secrets Manager.  Must never take one
  * version for another. */
-#include "store/aws/read.h"
+#include "store/aws/common.h"
 
 #include <string.h>
 
 #include "base/text.h"
-#include "store/aws/ask.h"
 #include "store/aws/content.h"
 #include "store/aws/known.h"
-#include "store/aws/tag.h"
 #include "store/store_refuse.h"
 
 #define PAGES_MAX 20
@@ -20,6 +18,7 @@ enum status store_aws_read_labels(struct store_aws *s, const char *name,
 {
 	static const char *const none[] = { NULL };
 	enum store_aws_api_fault fault;
+	struct store_aws_known *k;
 	struct json_doc *answer = NULL;
 	char secret[STORE_AWS_SECRET_SIZE];
 	struct json_out body;
@@ -28,8 +27,8 @@ enum status store_aws_read_labels(struct store_aws *s, const char *name,
 	if (st != STATUS_OK)
 		return st;
 	body = store_aws_ask_body(secret, none);
-	st = store_aws_ask(s, "DescribeSecret", &body, STORE_AWS_API_READ,
-			   &answer, &fault, why);
+	st = store_aws_api_do(&s->api, "DescribeSecret", &body,
+			      STORE_AWS_API_READ, &answer, &fault, why);
 	if (st != STATUS_OK && fault == STORE_AWS_API_ABSENT) {
 		store_aws_state_absent(ret);
 		reason_clear(why);
@@ -39,12 +38,15 @@ enum status store_aws_read_labels(struct store_aws *s, const char *name,
 					  why);
 	}
 	json_doc_free(answer);
-	if (st == STATUS_OK) {
-		store_aws_known_remember(s->known, name, ret);
-		if (ret->left[0])
-			store_aws_known_set_left(s->known, name, ret->left);
+	if (st != STATUS_OK)
+		return st;
+	store_aws_known_remember(s->known, name, ret);
+	if (ret->left[0]) {
+		k = store_memory_lock(s->known, name);
+		text_copy(k->left, sizeof(k->left), ret->left);
+		store_memory_unlock(s->known);
 	}
-	return st;
+	return STATUS_OK;
 }
 
 enum status store_aws_read_id(struct store_aws *s, const char *name,
@@ -52,7 +54,7 @@ enum status store_aws_read_id(struct store_aws *s, const char *name,
 			      char real[STORE_AWS_STATE_ID_SIZE],
 			      struct reason *why)
 {
-	struct store_aws_state state;
+	struct store_aws_known k;
 	const char *found = NULL;
 	enum status st;
 
@@ -60,13 +62,13 @@ enum status store_aws_read_id(struct store_aws *s, const char *name,
 		text_copy(real, STORE_AWS_STATE_ID_SIZE, id);
 		return STATUS_OK;
 	}
-	if (store_aws_known_recall(s->known, name, NULL, &state))
-		found = store_aws_state_real(&state, id);
+	store_aws_known_load(s->known, name, &k);
+	found = store_aws_state_real(&k.state, id);
 	if (!found) {
-		st = store_aws_read_labels(s, name, &state, why);
+		st = store_aws_read_labels(s, name, &k.state, why);
 		if (st != STATUS_OK)
 			return st;
-		found = store_aws_state_real(&state, id);
+		found = store_aws_state_real(&k.state, id);
 	}
 	if (!found)
 		return store_refuse_absent(STATUS_NOT_FOUND, s->name, name, id,
@@ -89,13 +91,14 @@ enum status store_aws_read_content(struct store_aws *s, const char *name,
 	if (st != STATUS_OK)
 		return st;
 	body = store_aws_ask_body(secret, pairs);
-	st = store_aws_ask(s, "GetSecretValue", &body, STORE_AWS_API_READ,
-			   &answer, &fault, why);
+	st = store_aws_api_do(&s->api, "GetSecretValue", &body,
+			      STORE_AWS_API_READ, &answer, &fault, why);
 	if (st != STATUS_OK && fault == STORE_AWS_API_ABSENT)
 		st = store_refuse_absent(STATUS_NOT_FOUND, s->name, name, real,
 					 why);
 	/* Never another version instead. */
-	if (st == STATUS_OK && !store_aws_ask_says(answer, "VersionId", real))
+	if (st == STATUS_OK &&
+	    !json_doc_says(json_doc_get(answer, "VersionId"), real))
 		st = reason_set(
 			why, STATUS_CORRUPT,
 			"Secrets Manager was asked for version %s of %s "
@@ -135,8 +138,8 @@ static enum status add_history(struct store_aws *s, const char *name,
 	for (int pages = 0; st == STATUS_OK && pages < PAGES_MAX; pages++) {
 		next = NULL;
 		body = page_request(secret, token);
-		st = store_aws_ask(s, "ListSecretVersionIds", &body,
-				   STORE_AWS_API_READ, &next, &fault, why);
+		st = store_aws_api_do(&s->api, "ListSecretVersionIds", &body,
+				      STORE_AWS_API_READ, &next, &fault, why);
 		if (st != STATUS_OK)
 			break;
 		json_doc_free(page);
@@ -163,18 +166,20 @@ enum status store_aws_read_describe(struct store *store, const char *name,
 	struct store_aws_state state;
 	const struct store_version *current;
 	enum status st = store_aws_read_labels(s, name, &state, why);
-	bool full = st == STATUS_OK && state.exists &&
-		    (store_aws_known_was_brief(s->known, name) ||
-		     store_aws_state_is_open(&state));
+	struct store_aws_known k;
+	bool full;
 
+	store_aws_known_load(s->known, name, &k);
+	full = st == STATUS_OK && state.exists &&
+	       (k.brief || store_aws_state_is_open(&state));
 	if (full)
 		st = add_history(s, name, &state, why);
 	if (st != STATUS_OK)
 		return reason_wrap(why, st, "store %s", s->name);
 	/* The answer to moving CURRENT was lost, and it has moved. */
 	current = store_find_label(&state.state, STORE_LABEL_CURRENT);
-	if (current && store_aws_known_owes(s->known, name, current->id))
-		store_aws_tag_announce(s, name, current->id);
+	if (current)
+		store_aws_tag_owed(s, name, current->id);
 	store_aws_known_set_brief(s->known, name, state.exists && !full);
 	*ret_state = state.state;
 	ret_state->remembered = state.exists && !full;
@@ -203,22 +208,22 @@ enum status store_aws_read_fetch(struct store *store, const char *name,
 	return store_refuse_wrap(s->name, st, why);
 }
 
-enum status store_aws_read_after(
-	struct store_aws *s, const char *name, const char *revision,
-	void (*change)(struct store_aws_state *, const char *, int64_t),
-	const char *id, struct store_state *ret_state, struct reason *why)
+enum status store_aws_read_after(struct store_aws *s, const char *name,
+				 const char *revision,
+				 store_aws_state_change_fn *change,
+				 const char *id, struct store_state *ret_state,
+				 struct reason *why)
 {
 	struct store_aws_state state;
 	enum status st = STATUS_OK;
 
 	store_aws_known_set_brief(s->known, name, false);
 	if (revision &&
-	    store_aws_known_recall(s->known, name, revision, &state)) {
-		change(&state, id, aws_call_now(&s->api.wire));
+	    store_aws_known_recall(s->known, name, revision, &state) &&
+	    change(&state, id, aws_call_now(&s->api.wire)) == STATUS_OK)
 		store_aws_known_remember(s->known, name, &state);
-	} else {
+	else
 		st = store_aws_read_labels(s, name, &state, why);
-	}
 	if (st == STATUS_OK && ret_state)
 		*ret_state = state.state;
 	/* What was written is written: only its picture is missing. */

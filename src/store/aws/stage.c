@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Writes new versions.  Must never write one that was not asked for, nor drop
  * a key of the secret that is not ours. */
-#include "store/aws/stage.h"
+#include "store/aws/common.h"
 
 #include "base/text.h"
-#include "store/aws/ask.h"
-#include "store/aws/common.h"
 #include "store/aws/content.h"
 #include "store/aws/known.h"
-#include "store/aws/label.h"
-#include "store/aws/read.h"
-#include "store/aws/state.h"
 #include "store/store_refuse.h"
 
 #define VALUE_MAX 65536
@@ -86,10 +81,9 @@ static enum status begin_secret(struct store_aws *s, const char *name,
 	store_aws_content_fill(&content, &empty);
 	st = add_value(&body, &content, secret, why);
 	if (st == STATUS_OK)
-		st = store_aws_ask(s,
-				   exists ? "PutSecretValue" : "CreateSecret",
-				   &body, STORE_AWS_API_REPEAT, &answer, &fault,
-				   why);
+		st = store_aws_api_do(
+			&s->api, exists ? "PutSecretValue" : "CreateSecret",
+			&body, STORE_AWS_API_REPEAT, &answer, &fault, why);
 	if (fault == STORE_AWS_API_EXISTS)
 		st = reason_set(why, STATUS_CONFLICT,
 				"%s was made by somebody else at this moment",
@@ -123,11 +117,12 @@ static enum status read_base(struct store_aws *s, const char *name,
 			     struct json_doc **ret, struct reason *why)
 {
 	char real[STORE_AWS_STATE_ID_SIZE];
+	struct store_aws_known k;
 	enum status st;
 
-	store_aws_known_left(s->known, name, real);
-	if (real[0]) {
-		st = store_aws_read_content(s, name, real, ret, why);
+	store_aws_known_load(s->known, name, &k);
+	if (k.left[0]) {
+		st = store_aws_read_content(s, name, k.left, ret, why);
 		/* A value that is not an object has no keys to keep. */
 		if (st != STATUS_CORRUPT && st != STATUS_NOT_FOUND)
 			return st;
@@ -177,8 +172,8 @@ static enum status put_pending(struct store_aws *s, const char *name,
 	json_out_put(&body, "VersionStages", &stages);
 	st = add_value(&body, content, secret, why);
 	if (st == STATUS_OK)
-		st = store_aws_ask(s, "PutSecretValue", &body,
-				   STORE_AWS_API_REPEAT, ret, &fault, why);
+		st = store_aws_api_do(&s->api, "PutSecretValue", &body,
+				      STORE_AWS_API_REPEAT, ret, &fault, why);
 	json_out_free(&body);
 	if (fault == STORE_AWS_API_EXISTS)
 		st = store_refuse_content(s->name, name, id, why);
@@ -238,7 +233,8 @@ enum status store_aws_stage(struct store *store, const char *name,
 		store_aws_content_fill(&content, entry);
 		st = put_pending(s, name, secret, id, &content, &answer, why);
 	}
-	if (st == STATUS_OK && !store_aws_ask_says(answer, "VersionId", id))
+	if (st == STATUS_OK &&
+	    !json_doc_says(json_doc_get(answer, "VersionId"), id))
 		st = reason_set(
 			why, STATUS_UNKNOWN,
 			"Secrets Manager took version %s of %s and names "

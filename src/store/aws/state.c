@@ -19,7 +19,8 @@ bool store_aws_state_is_alias(const char *id)
 	return id[0] && strlen(id) > 14 && id[14] == '8';
 }
 
-void store_aws_state_alias(const char *id, char alias[RANDOM_UUID_SIZE])
+/* The id by which we know AWS's. */
+static void make_alias(const char *id, char alias[RANDOM_UUID_SIZE])
 {
 	unsigned char hash[DIGEST_SIZE] = { 0 };
 	char hex[2 * DIGEST_SIZE + 1];
@@ -92,7 +93,7 @@ static void finish_state(struct store_aws_state *s)
 	text_free(&t);
 	encode_hex(hash, sizeof(hash), hex);
 	if (s->current[0])
-		store_aws_state_alias(s->current, current);
+		make_alias(s->current, current);
 	else
 		text_copy(current, sizeof(current), NO_CURRENT);
 	snprintf(s->state.revision, sizeof(s->state.revision), "%s/%.16s/%c",
@@ -145,7 +146,7 @@ static void add_version(struct store_aws_state *s, const char *real,
 	if (s->state.n == STORE_VERSIONS_MAX)
 		return;
 	v = &s->state.versions[s->state.n++];
-	store_aws_state_alias(real, v->id);
+	make_alias(real, v->id);
 	v->label = l;
 	v->created_us = created_us;
 	v->lived = false; /* AWS does not tell */
@@ -161,18 +162,21 @@ void store_aws_state_absent(struct store_aws_state *s)
 	*s = (struct store_aws_state){ .flag = STORE_AWS_STATE_OURS };
 }
 
-void store_aws_state_staged(struct store_aws_state *s, const char *id,
-			    int64_t now_us)
+enum status store_aws_state_staged(struct store_aws_state *s, const char *id,
+				   int64_t now_us)
 {
 	drop_version(s, store_find_label(&s->state, STORE_LABEL_PENDING));
 	drop_version(s, store_find_id(&s->state, id));
-	store_versions_stage(&s->state, id, now_us, STORE_RING_MAX);
+	if (store_versions_stage(&s->state, id, now_us, STORE_RING_MAX) !=
+	    STATUS_OK)
+		return STATUS_LIMIT;
 	s->exists = true;
 	finish_state(s);
+	return STATUS_OK;
 }
 
-void store_aws_state_promoted(struct store_aws_state *s, const char *id,
-			      int64_t now_us)
+enum status store_aws_state_promoted(struct store_aws_state *s, const char *id,
+				     int64_t now_us)
 {
 	const struct store_version *previous =
 		store_find_label(&s->state, STORE_LABEL_PREVIOUS);
@@ -193,12 +197,16 @@ void store_aws_state_promoted(struct store_aws_state *s, const char *id,
 	s->plain = false; /* not told of this one */
 	s->left[0] = '\0';
 	finish_state(s);
+	return STATUS_OK;
 }
 
-void store_aws_state_retired(struct store_aws_state *s, const char *id)
+enum status store_aws_state_retired(struct store_aws_state *s, const char *id,
+				    int64_t now_us)
 {
+	(void)now_us;
 	drop_version(s, store_find_id(&s->state, id));
 	finish_state(s);
+	return STATUS_OK;
 }
 
 bool store_aws_state_is_open(const struct store_aws_state *s)
@@ -363,7 +371,7 @@ static void add_old(struct store_aws_state *s, const char *id, int64_t at)
 	const struct store_version *oldest;
 	char alias[RANDOM_UUID_SIZE];
 
-	store_aws_state_alias(id, alias);
+	make_alias(id, alias);
 	for (size_t i = 0; i < s->state.n; i++) {
 		if (strcmp(s->state.versions[i].id, alias) != 0)
 			continue;

@@ -59,9 +59,6 @@ enum store_aws_state_flag {
 	STORE_AWS_STATE_REPLICA = 'c'  /* written to in another region */
 };
 
-/* The id by which we know AWS's. */
-void store_aws_state_alias(const char *id, char alias[RANDOM_UUID_SIZE]);
-
 /* STATUS_CORRUPT: an answer without sense; STATUS_REFUSED: marked deleted. */
 enum status store_aws_state_read(const struct json_doc *described,
 				 const char *secret, const char *region,
@@ -79,14 +76,14 @@ void store_aws_state_history(struct store_aws_state *s,
 /* Is AWSPENDING on a version of its own? */
 bool store_aws_state_is_open(const struct store_aws_state *s);
 
-/* After a PutSecretValue with AWSPENDING, and after AWSCURRENT moved to id:
- * what DescribeSecret would say.  A version without label is left out, as it
- * does; fetch() still has it. */
-void store_aws_state_staged(struct store_aws_state *s, const char *id,
-			    int64_t now_us);
-void store_aws_state_promoted(struct store_aws_state *s, const char *id,
-			      int64_t now_us);
-void store_aws_state_retired(struct store_aws_state *s, const char *id);
+/* After a PutSecretValue with AWSPENDING, after AWSCURRENT moved to id, and after
+ * AWSPENDING was taken off it: what DescribeSecret would say.  A version without
+ * label is left out, as it does; fetch() still has it.  STATUS_LIMIT: there is no
+ * room for it. */
+typedef enum status store_aws_state_change_fn(struct store_aws_state *s,
+					      const char *id, int64_t now_us);
+store_aws_state_change_fn store_aws_state_staged, store_aws_state_promoted,
+	store_aws_state_retired;
 
 /* AWS's id of ours; NULL when an alias is not known here. */
 const char *store_aws_state_real(const struct store_aws_state *s,

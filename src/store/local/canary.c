@@ -3,12 +3,9 @@
  * Shows that the store can be written, before it must be.  Must never leave
  * anything behind.
  */
-#include "store/local/canary.h"
+#include "store/local/common.h"
 
 #include <string.h>
-
-#include "store/local/common.h"
-#include "store/local/seal.h"
 
 #define AAD_CANARY "keyturn store canary 1"
 
@@ -19,23 +16,12 @@ struct canary {
 	size_t n;
 };
 
-static enum status prepare_for(struct lite_tx *tx, const struct canary *c,
-			       const char *sql, struct lite_stmt **ret,
-			       struct reason *why)
-{
-	enum status st = lite_prepare(tx, sql, ret, why);
-
-	if (st == STATUS_OK)
-		lite_bind_text(*ret, 1, c->id);
-	return st;
-}
-
 static enum status write_canary(struct lite_tx *tx, const struct canary *c,
 				struct reason *why)
 {
 	struct lite_stmt *q = NULL;
-	enum status st = prepare_for(
-		tx, c, "INSERT INTO canary(id, sealed) VALUES(?1, ?2)", &q,
+	enum status st = store_local_prepare(
+		tx, "INSERT INTO canary(id, sealed) VALUES(?1, ?2)", c->id, &q,
 		why);
 
 	if (st != STATUS_OK)
@@ -50,8 +36,8 @@ static enum status read_canary(struct lite_tx *tx, const struct canary *c,
 	struct lite_stmt *q = NULL;
 	const void *blob = NULL;
 	size_t n = 0;
-	enum status st = prepare_for(
-		tx, c, "SELECT sealed FROM canary WHERE id = ?1", &q, why);
+	enum status st = store_local_prepare(
+		tx, "SELECT sealed FROM canary WHERE id = ?1", c->id, &q, why);
 
 	if (st != STATUS_OK)
 		return st;
@@ -69,25 +55,19 @@ static enum status read_canary(struct lite_tx *tx, const struct canary *c,
 	return st;
 }
 
-static enum status delete_canary(struct lite_tx *tx, const struct canary *c,
-				 struct reason *why)
-{
-	struct lite_stmt *q = NULL;
-	enum status st =
-		prepare_for(tx, c, "DELETE FROM canary WHERE id = ?1", &q, why);
-
-	return st == STATUS_OK ? lite_exec(q, NULL, why) : st;
-}
-
 /* One transaction: its commit writes and syncs the pages that were touched,
  * and a rotation pays for one fsync, not for three. */
 static enum status canary_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
-	enum status st = write_canary(tx, arg, why);
+	const struct canary *c = arg;
+	enum status st = write_canary(tx, c, why);
 
 	if (st == STATUS_OK)
-		st = read_canary(tx, arg, why);
-	return st == STATUS_OK ? delete_canary(tx, arg, why) : st;
+		st = read_canary(tx, c, why);
+	if (st == STATUS_OK)
+		st = store_local_run(tx, "DELETE FROM canary WHERE id = ?1",
+				     c->id, why);
+	return st;
 }
 
 enum status store_local_canary(struct store *store, struct reason *why)

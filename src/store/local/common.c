@@ -24,3 +24,23 @@ enum status store_local_translate(struct store_local *s, enum status st,
 				   s->name);
 	}
 }
+
+enum status store_local_prepare(struct lite_tx *tx, const char *sql,
+				const char *first, struct lite_stmt **ret,
+				struct reason *why)
+{
+	enum status st = lite_prepare(tx, sql, ret, why);
+
+	if (st == STATUS_OK)
+		lite_bind_text(*ret, 1, first);
+	return st;
+}
+
+enum status store_local_run(struct lite_tx *tx, const char *sql,
+			    const char *first, struct reason *why)
+{
+	struct lite_stmt *q = NULL;
+	enum status st = store_local_prepare(tx, sql, first, &q, why);
+
+	return st == STATUS_OK ? lite_exec(q, NULL, why) : st;
+}

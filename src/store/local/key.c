@@ -3,11 +3,9 @@
  * Tells whether the store's file and the key belong together.  Must never take
  * a file that has secrets for a new one.
  */
-#include "store/local/key.h"
+#include "store/local/common.h"
 
 #include <string.h>
-
-#include "store/local/seal.h"
 
 #define AAD_CHECK "keyturn store check 1"
 static const char check_text[] = "this key opens this store";

@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Moves the labels: promote, retire, withdraw.  Must never let two versions carry the
- * same one.
+ * Moves the labels: promote, retire, withdraw.  Must never let two versions
+ * carry the same one.
  */
-#include "store/local/label.h"
+#include "store/local/common.h"
 
 #include <string.h>
 
-#include "store/local/rows.h"
 #include "store/store_refuse.h"
 
-static enum status promote_in(struct lite_tx *tx, void *arg, struct reason *why)
+static enum store_versions_verdict may_move(const struct store_local_change *c,
+					    const struct store_state *s)
+{
+	if (c->promotes)
+		return store_versions_may_promote(s, c->revision, c->id);
+	if (*c->id)
+		return store_versions_may_retire(s, c->revision, c->id);
+	return strcmp(s->revision, c->revision) == 0 ? STORE_VERSIONS_GO :
+						       STORE_VERSIONS_MOVED;
+}
+
+static enum status move_in(struct lite_tx *tx, void *arg, struct reason *why)
 {
 	struct store_local_change *c = arg;
 	enum store_versions_verdict verdict;
@@ -20,56 +30,23 @@ static enum status promote_in(struct lite_tx *tx, void *arg, struct reason *why)
 	st = store_local_rows_state(tx, c->name, c->ret_state, why);
 	if (st != STATUS_OK)
 		return st;
-	verdict = store_versions_may_promote(c->ret_state, c->revision, c->id);
+	changed = *c->ret_state;
+	verdict = may_move(c, &changed);
 	if (verdict != STORE_VERSIONS_GO)
 		return store_refuse_move(verdict, c->s->name, c->name, c->id,
-					 c->ret_state, why);
-	changed = *c->ret_state;
-	store_versions_promote(&changed, c->id);
-	store_versions_prune(&changed, c->s->ring);
-	return store_local_rows_save(tx, c, &changed, why);
-}
-
-static enum status retire_in(struct lite_tx *tx, void *arg, struct reason *why)
-{
-	struct store_local_change *c = arg;
-	enum store_versions_verdict verdict;
-	struct store_state changed;
-	enum status st;
-
-	st = store_local_rows_state(tx, c->name, c->ret_state, why);
-	if (st != STATUS_OK)
-		return st;
-	verdict = store_versions_may_retire(c->ret_state, c->revision, c->id);
-	if (verdict != STORE_VERSIONS_GO)
-		return store_refuse_move(verdict, c->s->name, c->name, c->id,
-					 c->ret_state, why);
-	changed = *c->ret_state;
-	store_versions_retire(&changed, c->id);
-	store_versions_prune(&changed, c->s->ring);
-	return store_local_rows_save(tx, c, &changed, why);
-}
-
-static enum status withdraw_in(struct lite_tx *tx, void *arg,
-			       struct reason *why)
-{
-	struct store_local_change *c = arg;
-	struct store_state changed;
-	enum status st;
-
-	st = store_local_rows_state(tx, c->name, c->ret_state, why);
-	if (st != STATUS_OK)
-		return st;
-	if (strcmp(c->ret_state->revision, c->revision) != 0)
-		return store_refuse_moved(c->s->name, c->name, why);
-	changed = *c->ret_state;
-	store_versions_withdraw(&changed);
+					 &changed, why);
+	if (c->promotes)
+		store_versions_promote(&changed, c->id);
+	else if (*c->id)
+		store_versions_retire(&changed, c->id);
+	else
+		store_versions_withdraw(&changed);
 	store_versions_prune(&changed, c->s->ring);
 	return store_local_rows_save(tx, c, &changed, why);
 }
 
 /* These follow a staging: their room was reserved before it. */
-static enum status move_label(struct store *store, lite_fn *fn,
+static enum status move_label(struct store *store, bool promotes,
 			      const char *name, const char *revision,
 			      const char *id, struct store_state *ret_state,
 			      struct reason *why)
@@ -80,12 +57,13 @@ static enum status move_label(struct store *store, lite_fn *fn,
 					.name = name,
 					.revision = revision,
 					.id = id,
+					.promotes = promotes,
 					.ret_state = &after };
 	enum status st;
 
 	st = store_refuse_name(name, why);
 	if (st == STATUS_OK)
-		st = lite_write_reserved(s->db, fn, &c, why);
+		st = lite_write_reserved(s->db, move_in, &c, why);
 	if (st == STATUS_OK && ret_state)
 		*ret_state = after;
 	return store_local_translate(s, st, why);
@@ -96,8 +74,7 @@ enum status store_local_label_promote(struct store *store, const char *name,
 				      struct store_state *ret_state,
 				      struct reason *why)
 {
-	return move_label(store, promote_in, name, revision, id, ret_state,
-			  why);
+	return move_label(store, true, name, revision, id, ret_state, why);
 }
 
 enum status store_local_label_retire(struct store *store, const char *name,
@@ -105,7 +82,7 @@ enum status store_local_label_retire(struct store *store, const char *name,
 				     struct store_state *ret_state,
 				     struct reason *why)
 {
-	return move_label(store, retire_in, name, revision, id, ret_state, why);
+	return move_label(store, false, name, revision, id, ret_state, why);
 }
 
 enum status store_local_label_withdraw(struct store *store, const char *name,
@@ -113,6 +90,5 @@ enum status store_local_label_withdraw(struct store *store, const char *name,
 				       struct store_state *ret_state,
 				       struct reason *why)
 {
-	return move_label(store, withdraw_in, name, revision, "", ret_state,
-			  why);
+	return move_label(store, false, name, revision, "", ret_state, why);
 }

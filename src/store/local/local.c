@@ -8,13 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/seal.h"
-#include "store/local/canary.h"
 #include "store/local/common.h"
-#include "store/local/key.h"
-#include "store/local/label.h"
-#include "store/local/read.h"
-#include "store/local/stage.h"
 #include "store/store_refuse.h"
 
 #define APPLICATION_ID 0x4b545354u /* "KTST" */

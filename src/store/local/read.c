@@ -3,10 +3,8 @@
  * What is in the store: describe and fetch.  Must never give a content that
  * does not open.
  */
-#include "store/local/read.h"
+#include "store/local/common.h"
 
-#include "store/local/rows.h"
-#include "store/local/seal.h"
 #include "store/store_refuse.h"
 
 static enum status describe_in(struct lite_tx *tx, void *arg,
@@ -49,13 +47,12 @@ static enum status fetch_in(struct lite_tx *tx, void *arg, struct reason *why)
 	enum status st;
 	size_t n = 0;
 
-	st = lite_prepare(tx,
-			  "SELECT sealed FROM version "
-			  "WHERE id = ?1 AND name = ?2",
-			  &q, why);
+	st = store_local_prepare(tx,
+				 "SELECT sealed FROM version "
+				 "WHERE id = ?1 AND name = ?2",
+				 l->id, &q, why);
 	if (st != STATUS_OK)
 		return st;
-	lite_bind_text(q, 1, l->id);
 	lite_bind_text(q, 2, l->name);
 	st = lite_step(q, why);
 	if (st == STATUS_NOT_FOUND)

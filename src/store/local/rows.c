@@ -3,7 +3,7 @@
  * The statements on the rows of a secret.  Must never write a list that
  * store_versions.h did not make.
  */
-#include "store/local/rows.h"
+#include "store/local/common.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,11 +19,11 @@ static enum status load_revision(struct lite_tx *tx, const char *name,
 	enum status st;
 
 	revision[0] = '\0';
-	st = lite_prepare(tx, "SELECT revision FROM secret WHERE name = ?1", &q,
-			  why);
+	st = store_local_prepare(tx,
+				 "SELECT revision FROM secret WHERE name = ?1",
+				 name, &q, why);
 	if (st != STATUS_OK)
 		return st;
-	lite_bind_text(q, 1, name);
 	st = lite_step(q, why);
 	if (st == STATUS_OK) {
 		snprintf(revision, STORE_REVISION_SIZE, "%" PRId64,
@@ -44,14 +44,13 @@ enum status store_local_rows_state(struct lite_tx *tx, const char *name,
 
 	st = load_revision(tx, name, state.revision, why);
 	if (st == STATUS_OK)
-		st = lite_prepare(
+		st = store_local_prepare(
 			tx,
 			"SELECT id, label, created_us, lived FROM version "
 			"WHERE name = ?1 ORDER BY seq DESC",
-			&q, why);
+			name, &q, why);
 	if (st != STATUS_OK)
 		return st;
-	lite_bind_text(q, 1, name);
 	while ((st = lite_step(q, why)) == STATUS_OK) {
 		if (state.n == STORE_VERSIONS_MAX) {
 			lite_done(q);
@@ -79,41 +78,18 @@ enum status store_local_rows_state(struct lite_tx *tx, const char *name,
 	return STATUS_OK;
 }
 
-/* A statement about c->name, which is ?1. */
-static enum status prepare_for(struct lite_tx *tx,
-			       const struct store_local_change *c,
-			       const char *sql, struct lite_stmt **ret,
-			       struct reason *why)
-{
-	enum status st = lite_prepare(tx, sql, ret, why);
-
-	if (st == STATUS_OK)
-		lite_bind_text(*ret, 1, c->name);
-	return st;
-}
-
-static enum status run_for(struct lite_tx *tx,
-			   const struct store_local_change *c, const char *sql,
-			   struct reason *why)
-{
-	struct lite_stmt *q = NULL;
-	enum status st = prepare_for(tx, c, sql, &q, why);
-
-	return st == STATUS_OK ? lite_exec(q, NULL, why) : st;
-}
-
 static enum status insert_row(struct lite_tx *tx,
 			      const struct store_local_change *c,
 			      const struct store_version *v, struct reason *why)
 {
 	struct lite_stmt *q = NULL;
-	enum status st = prepare_for(
-		tx, c,
+	enum status st = store_local_prepare(
+		tx,
 		"INSERT INTO version"
 		"(id, name, label, seq, created_us, sealed, lived) "
 		"SELECT ?2, ?1, ?3, coalesce(max(seq), 0) + 1, ?4, ?5, ?6 "
 		"FROM version WHERE name = ?1",
-		&q, why);
+		c->name, &q, why);
 
 	if (st != STATUS_OK)
 		return st;
@@ -131,13 +107,13 @@ static enum status update_row(struct lite_tx *tx,
 			      struct reason *why)
 {
 	struct lite_stmt *q = NULL;
-	enum status st = prepare_for(
-		tx, c,
+	enum status st = store_local_prepare(
+		tx,
 		"UPDATE version SET label = ?3, lived = ?4, "
 		"seq = CASE WHEN ?5 THEN 1 + "
 		"(SELECT max(seq) FROM version WHERE name = ?1) ELSE seq END "
 		"WHERE name = ?1 AND id = ?2",
-		&q, why);
+		c->name, &q, why);
 
 	if (st != STATUS_OK)
 		return st;
@@ -153,9 +129,9 @@ static enum status delete_row(struct lite_tx *tx,
 			      const char *id, struct reason *why)
 {
 	struct lite_stmt *q = NULL;
-	enum status st = prepare_for(
-		tx, c, "DELETE FROM version WHERE name = ?1 AND id = ?2", &q,
-		why);
+	enum status st = store_local_prepare(
+		tx, "DELETE FROM version WHERE name = ?1 AND id = ?2", c->name,
+		&q, why);
 
 	if (st != STATUS_OK)
 		return st;
@@ -174,10 +150,10 @@ static enum status write_versions(struct lite_tx *tx,
 	enum status st;
 	size_t i;
 
-	st = run_for(
-		tx, c,
+	st = store_local_run(
+		tx,
 		"UPDATE version SET label = 0 WHERE name = ?1 AND label <> 0",
-		why);
+		c->name, why);
 	for (i = 0; i < changed->n && st == STATUS_OK; i++) {
 		v = &changed->versions[i];
 		if (!store_find_id(before, v->id))
@@ -199,12 +175,12 @@ enum status store_local_rows_save(struct lite_tx *tx,
 				  const struct store_state *changed,
 				  struct reason *why)
 {
-	enum status st =
-		run_for(tx, c,
-			"INSERT INTO secret(name, revision) VALUES(?1, 1) "
-			"ON CONFLICT(name) DO UPDATE SET "
-			"revision = revision + 1",
-			why);
+	enum status st = store_local_run(
+		tx,
+		"INSERT INTO secret(name, revision) VALUES(?1, 1) "
+		"ON CONFLICT(name) DO UPDATE SET "
+		"revision = revision + 1",
+		c->name, why);
 
 	if (st == STATUS_OK)
 		st = write_versions(tx, c, changed, why);

@@ -3,7 +3,7 @@
  * Seals what goes into the store's file.  Must never open a blob in another
  * place than the one it was sealed for.
  */
-#include "store/local/seal.h"
+#include "store/local/common.h"
 
 #include <string.h>
 
@@ -60,10 +60,8 @@ enum status store_local_seal_text(struct store_local *s, const char *aad,
 {
 	const struct seal_aad purpose = { aad, strlen(aad) };
 	struct secret *plain = NULL;
-	enum status st = secret_new(strlen(text), &plain);
+	enum status st = secret_from(text, strlen(text), &plain);
 
-	if (st == STATUS_OK)
-		st = secret_set(plain, text, strlen(text));
 	if (st == STATUS_OK)
 		st = seal_close(s->key, s->random, &purpose, plain, ret_blob,
 				ret_n, why);

@@ -3,12 +3,10 @@
  * Puts a new version into the store.  Must never replace the content of one
  * that is there.
  */
-#include "store/local/stage.h"
+#include "store/local/common.h"
 
 #include <string.h>
 
-#include "store/local/rows.h"
-#include "store/local/seal.h"
 #include "store/store_refuse.h"
 
 /* The id is there already: the same content makes it a repeat. */
@@ -42,12 +40,11 @@ static enum status find_repeat(struct lite_tx *tx, struct store_local_change *c,
 	enum status st;
 	size_t n = 0;
 
-	st = lite_prepare(tx, "SELECT name, sealed FROM version WHERE id = ?1",
-			  &q, why);
-	if (st != STATUS_OK)
-		return st;
-	lite_bind_text(q, 1, c->id);
-	st = lite_step(q, why);
+	st = store_local_prepare(
+		tx, "SELECT name, sealed FROM version WHERE id = ?1", c->id, &q,
+		why);
+	if (st == STATUS_OK)
+		st = lite_step(q, why);
 	if (st != STATUS_OK)
 		return st;
 	blob = lite_blob(q, 1, &n);
@@ -93,7 +90,9 @@ static enum status stage_in(struct lite_tx *tx, void *arg, struct reason *why)
 	if (strcmp(c->ret_state->revision, c->revision) != 0)
 		return store_refuse_moved(c->s->name, c->name, why);
 	changed = *c->ret_state;
-	store_versions_stage(&changed, c->id, c->now_us, c->s->ring);
+	if (store_versions_stage(&changed, c->id, c->now_us, c->s->ring) !=
+	    STATUS_OK)
+		return store_refuse_full(c->s->name, c->name, why);
 	return store_local_rows_save(tx, c, &changed, why);
 }
 

@@ -4,7 +4,7 @@
  * obtained again when Vault does not accept them any more.  Must never unwrap a
  * secret_id whose wrapping somebody else could have made.
  */
-#include "store/vault/auth.h"
+#include "store/vault/call.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 
 #include "base/harden.h"
 #include "base/secret_source.h"
+#include "store/vault/path.h"
 
 #define MARGIN_US (10 * NOW_SECOND)
 #define NEVER	  INT64_MAX
@@ -28,9 +29,7 @@ static const char *const method_names[] = {
 struct store_vault_auth {
 	enum method method;
 	char *mount;
-	char *token_from;
-	char *secret_id_from;
-	char *jwt_from;
+	char *from; /* of the method's token, secret_id or JWT; "": none */
 	char *role_id;
 	char *role;
 	bool wrapped;
@@ -46,50 +45,28 @@ struct store_vault_auth {
 
 /* ---- setting up -------------------------------------------------------- */
 
-static bool keep_text(const char *value, char **ret)
-{
-	*ret = strdup(value ? value : "");
-	return *ret != NULL;
-}
-
-/* "/approle/" is approle: slashes at the ends say nothing. */
-static bool keep_mount(const char *value, char **ret)
-{
-	size_t n;
-
-	value += strspn(value, "/");
-	n = strlen(value);
-	while (n > 0 && value[n - 1] == '/')
-		n--;
-	*ret = strndup(value, n);
-	return *ret != NULL;
-}
-
-/* "" and NULL pass: another check says what is needed. */
-static enum status check_source(const char *setting, const char *from,
-				const char *variable, const char *store,
-				struct reason *why)
-{
-	enum status s = STATUS_OK;
-
-	if (from && from[0])
-		s = secret_source_check(from, variable, why);
-	return s == STATUS_OK ?
-		       s :
-		       reason_wrap(why, s, "store %s: %s", store, setting);
-}
-
 static enum status check_sources(const struct store_vault_options *o,
 				 struct reason *why)
 {
-	enum status s = check_source("token_file", o->token_from,
-				     TOKEN_VARIABLE, o->name, why);
+	const struct {
+		const char *setting, *from, *variable;
+	} sources[] = {
+		{ "token_file", o->token_from, TOKEN_VARIABLE },
+		{ "secret_id_file", o->secret_id_from, NULL },
+		{ "jwt_file", o->jwt_from, NULL },
+	};
+	enum status s = STATUS_OK;
+	size_t i;
 
-	if (s == STATUS_OK)
-		s = check_source("secret_id_file", o->secret_id_from, NULL,
-				 o->name, why);
-	if (s == STATUS_OK)
-		s = check_source("jwt_file", o->jwt_from, NULL, o->name, why);
+	for (i = 0; i < 3 && s == STATUS_OK; i++) {
+		/* Another check says what is needed. */
+		if (sources[i].from && sources[i].from[0])
+			s = secret_source_check(sources[i].from,
+						sources[i].variable, why);
+		if (s != STATUS_OK)
+			reason_wrap(why, s, "store %s: %s", o->name,
+				    sources[i].setting);
+	}
 	return s;
 }
 
@@ -130,7 +107,7 @@ enum status store_vault_auth_new(const struct store_vault_options *o,
 				 struct reason *why)
 {
 	struct store_vault_auth *a;
-	const char *mount = o->auth_mount;
+	const char *mount = o->auth_mount, *from;
 	enum method m;
 	enum status s;
 
@@ -154,12 +131,14 @@ enum status store_vault_auth_new(const struct store_vault_options *o,
 	pthread_mutex_init(&a->lock, NULL);
 	if (!mount || !mount[strspn(mount, "/")])
 		mount = method_names[m];
-	if (!keep_mount(mount, &a->mount) ||
-	    !keep_text(o->token_from, &a->token_from) ||
-	    !keep_text(o->secret_id_from, &a->secret_id_from) ||
-	    !keep_text(o->jwt_from, &a->jwt_from) ||
-	    !keep_text(o->role_id, &a->role_id) ||
-	    !keep_text(o->auth_role, &a->role)) {
+	from = m == TOKEN   ? o->token_from :
+	       m == APPROLE ? o->secret_id_from :
+			      o->jwt_from;
+	a->mount = store_vault_path_trim(mount);
+	a->from = strdup(from ? from : "");
+	a->role_id = strdup(o->role_id ? o->role_id : "");
+	a->role = strdup(o->auth_role ? o->auth_role : "");
+	if (!a->mount || !a->from || !a->role_id || !a->role) {
 		store_vault_auth_free(a);
 		return reason_no_memory(why);
 	}
@@ -175,9 +154,7 @@ void store_vault_auth_free(struct store_vault_auth *a)
 	secret_free(a->secret_id);
 	pthread_mutex_destroy(&a->lock);
 	free(a->mount);
-	free(a->token_from);
-	free(a->secret_id_from);
-	free(a->jwt_from);
+	free(a->from);
 	free(a->role_id);
 	free(a->role);
 	free(a);
@@ -232,22 +209,26 @@ static enum status take_auth(struct store_vault *v, struct store_vault_auth *a,
 
 /* ---- wrapped secret_id ------------------------------------------------- */
 
+/* body is freed; NULL is {}. */
 static enum status post_login(struct store_vault *v, const char *path,
 			      const struct secret *token, struct json_out *body,
 			      struct store_vault_answer *ret,
 			      struct reason *why)
 {
+	struct json_out empty = json_out_object();
 	const struct store_vault_request r = {
 		.method = "POST",
 		.path = path,
 		.token = token,
-		.body = body,
+		.body = body ? body : &empty,
 		.writes = true, /* a login can use up what it is given */
 		.login = true,
 	};
 	enum status s = store_vault_call(v, &r, ret, why);
 
-	json_out_free(body);
+	json_out_free(&empty);
+	if (body)
+		json_out_free(body);
 	/* It does not matter whether the login took place. */
 	return s == STATUS_UNKNOWN ? STATUS_STORE_UNAVAILABLE : s;
 }
@@ -260,7 +241,6 @@ static enum status check_wrapping(struct store_vault *v,
 {
 	struct json_out body = json_out_object();
 	struct store_vault_answer answer = { 0 };
-	const char *made_by;
 	char expected[512];
 	enum status s;
 
@@ -270,19 +250,18 @@ static enum status check_wrapping(struct store_vault *v,
 	s = post_login(v, "sys/wrapping/lookup", NULL, &body, &answer, why);
 	if (s != STATUS_OK)
 		return s;
-	made_by =
-		json_doc_text(json_doc_path(answer.doc, "data.creation_path"));
 	if (answer.code != 200)
 		s = reason_set(why, STATUS_REFUSED,
 			       "store %s: ALARM: the wrapped secret_id in %s "
 			       "is expired or was unwrapped before: find out "
 			       "by whom, and issue a new one",
-			       v->name, a->secret_id_from);
-	else if (!made_by || strcmp(made_by, expected) != 0)
+			       v->name, a->from);
+	else if (!json_doc_says(json_doc_path(answer.doc, "data.creation_path"),
+				expected))
 		s = reason_set(why, STATUS_REFUSED,
 			       "store %s: ALARM: what %s wraps was not made by "
 			       "%s: it was put there by somebody else",
-			       v->name, a->secret_id_from, expected);
+			       v->name, a->from, expected);
 	store_vault_call_free(&answer);
 	return s;
 }
@@ -292,14 +271,12 @@ static enum status unwrap_secret_id(struct store_vault *v,
 				    const struct secret *wrapping,
 				    struct reason *why)
 {
-	struct json_out empty = json_out_object();
 	struct store_vault_answer answer = { 0 };
 	enum status s = check_wrapping(v, a, wrapping, why);
 
 	if (s == STATUS_OK)
-		s = post_login(v, "sys/wrapping/unwrap", wrapping, &empty,
+		s = post_login(v, "sys/wrapping/unwrap", wrapping, NULL,
 			       &answer, why);
-	json_out_free(&empty);
 	if (s != STATUS_OK)
 		return s;
 	if (answer.code != 200 ||
@@ -309,7 +286,7 @@ static enum status unwrap_secret_id(struct store_vault *v,
 			       "store %s: ALARM: the wrapped secret_id in %s "
 			       "was unwrapped by somebody else just now: "
 			       "revoke it, and issue a new one",
-			       v->name, a->secret_id_from);
+			       v->name, a->from);
 	store_vault_call_free(&answer);
 	return s;
 }
@@ -323,7 +300,7 @@ static enum status read_secret_id(struct store_vault *v,
 
 	if (a->wrapped && a->secret_id)
 		return secret_copy(a->secret_id, ret);
-	s = secret_source_read(a->secret_id_from, NULL, true, &content, why);
+	s = secret_source_read(a->from, NULL, true, &content, why);
 	if (s != STATUS_OK || !a->wrapped) {
 		*ret = content;
 		return s;
@@ -342,7 +319,7 @@ static enum status put_approle(struct store_vault *v,
 	struct secret *secret = NULL;
 	enum status s = STATUS_OK;
 
-	if (a->secret_id_from[0])
+	if (a->from[0])
 		s = read_secret_id(v, a, &secret, why);
 	json_out_text(body, "role_id", a->role_id);
 	if (secret)
@@ -355,7 +332,7 @@ static enum status put_jwt(const struct store_vault_auth *a,
 			   struct json_out *body, struct reason *why)
 {
 	struct secret *jwt = NULL;
-	enum status s = secret_source_read(a->jwt_from, NULL, false, &jwt, why);
+	enum status s = secret_source_read(a->from, NULL, false, &jwt, why);
 
 	json_out_text(body, "role", a->role);
 	if (s == STATUS_OK)
@@ -406,7 +383,7 @@ static enum status explain_login(const struct store_vault *v,
 			  "store %s: the %s login at auth/%s is refused (HTTP "
 			  "%d): %s%s",
 			  v->name, method_names[a->method], a->mount, code,
-			  a->method == APPROLE && !a->secret_id_from[0] ?
+			  a->method == APPROLE && !a->from[0] ?
 				  "no secret_id_file is set, and " :
 				  "",
 			  hints[a->method]);
@@ -469,13 +446,12 @@ static enum status obtain_token(struct store_vault *v,
 
 	if (a->method != TOKEN)
 		return log_in(v, a, why);
-	s = secret_source_read(a->token_from, TOKEN_VARIABLE, true, &token,
-			       why);
+	s = secret_source_read(a->from, TOKEN_VARIABLE, true, &token, why);
 	if (s == STATUS_OK && strchr("\"'", secret_bytes(token)[0])) {
 		secret_free(token);
 		s = reason_set(why, STATUS_CONFIG,
 			       "%s holds quotes: no token of Vault has them",
-			       a->token_from);
+			       a->from);
 	}
 	if (s != STATUS_OK)
 		return reason_wrap(why, STATUS_REFUSED, "store %s", v->name);
@@ -489,13 +465,11 @@ static enum status obtain_token(struct store_vault *v,
 static bool renew_token(struct store_vault *v, struct store_vault_auth *a)
 {
 	struct store_vault_answer answer = { 0 };
-	struct json_out empty;
 	enum status s;
 
 	if (!a->renewable)
 		return false;
-	empty = json_out_object();
-	s = post_login(v, "auth/token/renew-self", a->token, &empty, &answer,
+	s = post_login(v, "auth/token/renew-self", a->token, NULL, &answer,
 		       NULL);
 	if (s == STATUS_OK && answer.code == 200)
 		s = take_auth(v, a, answer.doc, NULL);
@@ -575,7 +549,7 @@ static enum status check_known(struct store_vault *v, int code,
 			  "is wrong, has expired or was revoked, or may not be "
 			  "used from this host; one whose policies grant "
 			  "nothing looks the same",
-			  v->name, a->token_from);
+			  v->name, a->from);
 }
 
 enum status store_vault_auth_call(struct store_vault *v,
@@ -616,13 +590,10 @@ void store_vault_auth_revoke(struct store_vault *v)
 {
 	struct store_vault_auth *a = v->auth;
 	struct store_vault_answer answer = { 0 };
-	struct json_out empty;
 
 	if (!a || !a->token || a->method == TOKEN ||
 	    now_boot(v->now) >= a->expires_us)
 		return;
-	empty = json_out_object();
-	post_login(v, "auth/token/revoke-self", a->token, &empty, &answer,
-		   NULL);
+	post_login(v, "auth/token/revoke-self", a->token, NULL, &answer, NULL);
 	store_vault_call_free(&answer);
 }

@@ -120,6 +120,7 @@ static enum status judge_answer(const struct store_vault *v,
 				struct store_vault_answer *ret_answer,
 				struct reason *why)
 {
+	const char *fault = " had an internal error";
 	enum status s = STATUS_STORE_UNAVAILABLE;
 
 	switch (r->code) {
@@ -135,28 +136,22 @@ static enum status judge_answer(const struct store_vault *v,
 	case 415:
 		return take_body(v, req, r, ret_answer, why);
 	case 412:
-		return reason_set(why, s,
-				  "store %s: this node has not caught up with "
-				  "the active one yet (HTTP 412)",
-				  v->name);
+		fault = ": this node has not caught up with the active one yet";
+		break;
 	case 429:
-		return reason_set(why, s,
-				  "store %s: a rate limit quota is used up "
-				  "(HTTP 429)",
-				  v->name);
+		fault = ": a rate limit quota is used up";
+		break;
 	case 503:
-		return reason_set(why, s,
-				  "store %s is sealed, or has no active node "
-				  "(HTTP 503)",
-				  v->name);
+		fault = " is sealed, or has no active node";
+		break;
 	default:
 		if (r->code < 500)
 			return no_vault(v, req->writes && r->code < 300, r,
 					why);
-		return reason_set(why, req->writes ? STATUS_UNKNOWN : s,
-				  "store %s had an internal error (HTTP %d)",
-				  v->name, r->code);
+		s = req->writes ? STATUS_UNKNOWN : s;
 	}
+	return reason_set(why, s, "store %s%s (HTTP %d)", v->name, fault,
+			  r->code);
 }
 
 /* ---- redirects --------------------------------------------------------- */

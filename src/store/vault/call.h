@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* One request to Vault, and what its answer means. */
+/* One request to Vault, with a token of ours or without, and what its answer
+ * means. */
 #ifndef KEYTURN_STORE_VAULT_CALL_H
 #define KEYTURN_STORE_VAULT_CALL_H
 
@@ -38,5 +39,23 @@ enum status store_vault_call(struct store_vault *v,
 			     const struct store_vault_request *r,
 			     struct store_vault_answer *ret_answer,
 			     struct reason *why);
+
+/* ---- tokens: obtained, renewed, and given back ------------------------- */
+
+enum status store_vault_auth_new(const struct store_vault_options *o,
+				 struct store_vault_auth **ret_auth,
+				 struct reason *why);
+void store_vault_auth_free(struct store_vault_auth *a);
+
+/* store_vault_call() with a token, which is obtained, renewed or, after a 403,
+ * obtained again and the request repeated once: a 403 has no effect.
+ * STATUS_REFUSED: Vault does not know the token. */
+enum status store_vault_auth_call(struct store_vault *v,
+				  const struct store_vault_request *r,
+				  struct store_vault_answer *ret_answer,
+				  struct reason *why);
+
+/* Give a token that a login obtained back; best effort. */
+void store_vault_auth_revoke(struct store_vault *v);
 
 #endif

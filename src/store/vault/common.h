@@ -36,4 +36,17 @@ struct store_vault {
 	bool mount_seen;	     /* it is KV version 2 */
 };
 
+/* Members of struct store_ops. */
+store_ready_fn store_vault_ready;
+store_stage_fn store_vault_stage;
+store_move_fn store_vault_label_promote, store_vault_label_retire;
+store_withdraw_fn store_vault_label_withdraw;
+
+/* Tell other tools of promotions: those that the last telling is some minutes
+ * behind, or all.  Best effort. */
+void store_vault_label_tell(struct store_vault *v, bool all);
+
+/* Is the mount there, and of version 2?  Asked once. */
+enum status store_vault_mount_check(struct store_vault *v, struct reason *why);
+
 #endif

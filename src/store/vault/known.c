@@ -3,7 +3,7 @@
  * What this process remembers of secrets in Vault.  Must never give out the memory
  * of a write whose effect is not known.
  */
-#include "store/vault/known.h"
+#include "store/vault/view.h"
 
 #include <string.h>
 

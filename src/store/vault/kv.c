@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/vault/auth.h"
-#include "store/vault/mount.h"
+#include "store/vault/call.h"
 
 #define CANARY_PREFIX ".canary-"
 #define MERGE_PATCH   "application/merge-patch+json"
@@ -303,19 +302,17 @@ static enum status read_canary(struct store_vault *v, const char *name,
 			       const char *value, struct reason *why)
 {
 	struct store_vault_doc d = { 0 };
-	const char *back;
 	enum status s;
 
 	s = store_vault_kv_read(v, STORE_VAULT_RECORD, name, 0, &d, why);
 	if (s != STATUS_OK)
 		return s;
-	back = json_doc_text(json_doc_get(d.data, "canary"));
 	if (!d.data)
 		s = reason_set(why, STATUS_STORE_UNAVAILABLE,
 			       "store %s: the canary was written and is not "
 			       "there",
 			       v->name);
-	else if (!back || strcmp(back, value) != 0)
+	else if (!json_doc_says(json_doc_get(d.data, "canary"), value))
 		s = reason_set(why, STATUS_CORRUPT,
 			       "store %s gave back another canary than it was "
 			       "given",

@@ -4,15 +4,15 @@
  * came of it is told to other tools.  Must never take a refusal or a lost answer
  * for the truth when the store can be read.
  */
-#include "store/vault/label.h"
+#include "store/vault/common.h"
 
 #include <string.h>
 
 #include "base/text.h"
 #include "store/store_memory.h"
 #include "store/store_refuse.h"
-#include "store/vault/known.h"
 #include "store/vault/kv.h"
+#include "store/vault/view.h"
 
 #define REMEMBER_US (300 * NOW_SECOND)
 #define TELL_US	    (300 * NOW_SECOND)
@@ -261,9 +261,8 @@ enum status store_vault_label_retire(struct store *store, const char *name,
 	if (s != STATUS_OK)
 		return s;
 	store_vault_known_release(v, name);
-	store_vault_view_state(&w, &state);
 	if (ret_state)
-		*ret_state = state;
+		store_vault_view_state(&w, ret_state);
 	return STATUS_OK;
 }
 
@@ -304,7 +303,7 @@ enum status store_vault_label_withdraw(struct store *store, const char *name,
 	struct store_vault *v = (struct store_vault *)store;
 	struct store_vault_view w;
 	struct store_state state;
-	enum status s = store_refuse_name(name, why);
+	enum status s = store_vault_view_check(v, name, NULL, why);
 
 	if (s == STATUS_OK)
 		s = store_vault_view_at(v, name, revision, &w, why);

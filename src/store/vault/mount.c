@@ -3,20 +3,16 @@
  * The mount, and what the policy lets us do there.  Must never take KV version 1
  * for version 2, nor a server's own mount for one of a namespace.
  */
-#include "store/vault/mount.h"
-
-#include <string.h>
+#include "store/vault/common.h"
 
 #include "base/text.h"
-#include "store/vault/auth.h"
+#include "store/vault/call.h"
 #include "store/vault/path.h"
 
 static enum status judge_mount(const struct store_vault *v, int code,
 			       const struct json_doc *data, struct reason *why)
 {
-	const char *type = json_doc_text(json_doc_get(data, "type"));
-	const char *version =
-		json_doc_text(json_doc_path(data, "options.version"));
+	const struct json_doc *type = json_doc_get(data, "type");
 
 	if (code == 403 || code == 404)
 		return reason_set(
@@ -30,11 +26,11 @@ static enum status judge_mount(const struct store_vault *v, int code,
 					  "");
 	if (code != 200)
 		return store_vault_path_odd(v, code, "describe the mount", why);
-	if (!type || (strcmp(type, "kv") != 0 && strcmp(type, "generic") != 0))
+	if (!json_doc_says(type, "kv") && !json_doc_says(type, "generic"))
 		return reason_set(why, STATUS_REFUSED,
 				  "store %s: the mount %s is not a KV engine",
 				  v->name, v->mount);
-	if (!version || strcmp(version, "2") != 0)
+	if (!json_doc_says(json_doc_path(data, "options.version"), "2"))
 		return reason_set(why, STATUS_REFUSED,
 				  "store %s: the mount %s is KV version 1, "
 				  "which has no compare-and-swap; \"vault kv "

@@ -13,6 +13,17 @@
 
 #define RECORD_FOLDER ".keyturn/"
 
+char *store_vault_path_trim(const char *path)
+{
+	size_t n;
+
+	path += strspn(path, "/");
+	n = strlen(path);
+	while (n > 0 && path[n - 1] == '/')
+		n--;
+	return strndup(path, n);
+}
+
 void store_vault_path_add(struct text *t, const char *path)
 {
 	char encoded[3 * STORE_NAME_SIZE + 1];

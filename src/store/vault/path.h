@@ -12,6 +12,9 @@ enum store_vault_kind {
 
 struct text;
 
+/* A copy without slashes at its ends, which say nothing; NULL without memory. */
+char *store_vault_path_trim(const char *path);
+
 /* Percent-encoded, segment by segment. */
 void store_vault_path_add(struct text *t, const char *path);
 

@@ -3,13 +3,12 @@
  * Whether a secret can be rotated: what the policy grants, and whether the clock
  * would delete what is written.  Must never refuse for what Vault does not tell.
  */
-#include "store/vault/ready.h"
+#include "store/vault/view.h"
 
 #include <string.h>
 
 #include "base/text.h"
-#include "store/vault/auth.h"
-#include "store/vault/known.h"
+#include "store/vault/call.h"
 #include "store/vault/path.h"
 
 /* So long an answer counts for other rotations of this process. */
@@ -76,13 +75,6 @@ static enum status check_grants(struct store_vault *v, const char *name,
 
 /* ---- delete_version_after ---------------------------------------------- */
 
-struct document {
-	enum store_vault_kind kind;
-	const char *name;
-	int64_t version; /* the newest; 0: there is none */
-	bool passing;	 /* that one has a deletion time to come */
-};
-
 /* "0s" is unset, and what is below it is switched off. */
 static bool is_deleting(const struct json_doc *setting)
 {
@@ -96,12 +88,14 @@ static bool is_deleting(const struct json_doc *setting)
  * that of a secret in its metadata, which not every policy shows; then the
  * version that is there tells what it was when that was written. */
 static enum status check_lasting(struct store_vault *v,
-				 const struct document *d, struct reason *why)
+				 const struct store_vault_view *w,
+				 enum store_vault_kind kind, struct reason *why)
 {
+	const bool current = kind == STORE_VAULT_CURRENT;
 	char path[STORE_VAULT_PATH_SIZE];
 	struct store_vault_request r = { .method = "GET", .path = path };
 	struct store_vault_answer answer = { 0 };
-	enum status s = store_vault_path_make(v, "metadata", d->kind, d->name,
+	enum status s = store_vault_path_make(v, "metadata", kind, w->name,
 					      true, path, why);
 	bool told;
 
@@ -110,11 +104,15 @@ static enum status check_lasting(struct store_vault *v,
 	if (s != STATUS_OK)
 		return s;
 	told = answer.code == 200;
-	if (told ? is_deleting(json_doc_path(answer.doc,
-					     "data.delete_version_after")) :
-		   d->passing)
-		s = store_vault_path_passing(v, d->kind, d->name,
-					     told ? 0 : d->version, why);
+	if (told    ? is_deleting(json_doc_path(answer.doc,
+						"data.delete_version_after")) :
+	    current ? w->a_passing :
+		      w->b_passing)
+		s = store_vault_path_passing(v, kind, w->name,
+					     told    ? 0 :
+					     current ? w->a_version :
+						       w->b_version,
+					     why);
 	store_vault_call_free(&answer);
 	return s;
 }
@@ -125,21 +123,18 @@ enum status store_vault_ready_check(struct store_vault *v,
 				    struct store_vault_view *w,
 				    struct reason *why)
 {
-	const struct document documents[] = {
-		{ STORE_VAULT_CURRENT, w->name, w->a_version, w->a_passing },
-		{ STORE_VAULT_RECORD, w->name, w->b_version, w->b_passing },
-	};
 	int64_t now = now_boot(v->now);
 	enum status s = STATUS_OK;
-	size_t i;
 
 	if (!w->capable)
 		s = check_grants(v, w->name, why);
 	w->capable = s == STATUS_OK;
 	if (now < w->lasting_until)
 		return s;
-	for (i = 0; i < 2 && s == STATUS_OK; i++)
-		s = check_lasting(v, &documents[i], why);
+	if (s == STATUS_OK)
+		s = check_lasting(v, w, STORE_VAULT_CURRENT, why);
+	if (s == STATUS_OK)
+		s = check_lasting(v, w, STORE_VAULT_RECORD, why);
 	if (s == STATUS_OK)
 		w->lasting_until = now + READY_US;
 	return s;

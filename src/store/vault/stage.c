@@ -4,7 +4,7 @@
  * that has a label, nor take a refusal or a lost answer for the truth when the
  * store can be read.
  */
-#include "store/vault/stage.h"
+#include "store/vault/common.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,8 @@
 #include "base/text.h"
 #include "store/store_entry.h"
 #include "store/store_refuse.h"
-#include "store/vault/known.h"
 #include "store/vault/kv.h"
-#include "store/vault/ready.h"
+#include "store/vault/view.h"
 
 static enum status check_entry(const struct store_entry *e, struct reason *why)
 {
@@ -73,16 +72,19 @@ static bool is_labelled(const struct store_vault_view *w, const char *id)
 
 /* The order after the staging: the new one, what A names, then the others, of
  * which some beyond the ring go. */
-static void order_versions(const struct store_vault *v,
-			   const struct store_vault_view *w, const char *id,
-			   struct store_vault_view *next)
+static enum status order_versions(const struct store_vault *v,
+				  const struct store_vault_view *w,
+				  const char *id, struct store_vault_view *next,
+				  struct reason *why)
 {
 	struct store_state s;
 	size_t i;
 	int pass;
 
 	store_vault_view_versions(w, &s);
-	store_versions_stage(&s, id, now_wall(v->now), v->ring);
+	if (store_versions_stage(&s, id, now_wall(v->now), v->ring) !=
+	    STATUS_OK)
+		return store_refuse_full(v->name, w->name, why);
 	*next = *w;
 	text_copy(next->pending, sizeof(next->pending), id);
 	next->current_in_b = w->current[0] != '\0';
@@ -92,6 +94,7 @@ static void order_versions(const struct store_vault *v,
 		for (i = 1; i < s.n; i++)
 			if (is_labelled(w, s.versions[i].id) == (pass == 0))
 				next->order[next->n++] = s.versions[i];
+	return STATUS_OK;
 }
 
 /* When A names a version that B does not have (B was lost or rolled back), its
@@ -221,7 +224,9 @@ static enum status write_stage(struct store_vault *v,
 	struct json_out data;
 	enum status s;
 
-	order_versions(v, w, id, &next);
+	s = order_versions(v, w, id, &next, why);
+	if (s != STATUS_OK)
+		return s;
 	next.b_replaces = w->a_deleted ? w->a_version : 0;
 	s = make_record(v, w, &next, entry, patch, &data, why);
 	if (s == STATUS_OK)

@@ -48,12 +48,9 @@
 #include "http/http.h"
 #include "store/store_memory.h"
 #include "store/store_refuse.h"
-#include "store/vault/auth.h"
-#include "store/vault/known.h"
+#include "store/vault/call.h"
 #include "store/vault/kv.h"
-#include "store/vault/label.h"
-#include "store/vault/ready.h"
-#include "store/vault/stage.h"
+#include "store/vault/view.h"
 
 static enum status describe_secret(struct store *store, const char *name,
 				   struct store_state *ret_state,
@@ -205,28 +202,6 @@ static enum status check_options(const struct store_vault_options *o,
 	return s;
 }
 
-static bool keep_part(const char *value, size_t n, char **ret)
-{
-	*ret = strndup(value, n);
-	return *ret != NULL;
-}
-
-/* Slashes at the ends say nothing here. */
-static size_t length_trimmed(const char *s)
-{
-	size_t n = strlen(s);
-
-	while (n > 0 && s[n - 1] == '/')
-		n--;
-	return n;
-}
-
-static bool keep_namespace(const char *value, char **ret)
-{
-	value += strspn(value, "/");
-	return keep_part(value, length_trimmed(value), ret);
-}
-
 static bool keep_strings(struct store_vault *v,
 			 const struct store_vault_options *o)
 {
@@ -236,21 +211,18 @@ static bool keep_strings(struct store_vault *v,
 	if (!auth || !auth[0])
 		auth = o->namespace;
 	for (i = 0; i < o->n_addresses; i++) {
-		if (!keep_part(o->addresses[i], length_trimmed(o->addresses[i]),
-			       &v->addresses[i]))
+		v->addresses[i] = store_vault_path_trim(o->addresses[i]);
+		if (!v->addresses[i])
 			return false;
 		v->n_addresses++;
 	}
-	return keep_part(o->name, strlen(o->name), &v->name) &&
-	       keep_part(o->mount, length_trimmed(o->mount), &v->mount) &&
-	       keep_part(o->prefix, strlen(o->prefix), &v->prefix) &&
-	       keep_namespace(o->namespace, &v->namespace) &&
-	       keep_namespace(auth, &v->auth_namespace);
-}
-
-static const char *or_null(const char *s)
-{
-	return s && s[0] ? s : NULL;
+	v->name = strdup(o->name);
+	v->prefix = strdup(o->prefix);
+	v->mount = store_vault_path_trim(o->mount);
+	v->namespace = store_vault_path_trim(o->namespace);
+	v->auth_namespace = store_vault_path_trim(auth);
+	return v->name && v->prefix && v->mount && v->namespace &&
+	       v->auth_namespace;
 }
 
 static enum status open_parts(struct store_vault *v,
@@ -258,11 +230,11 @@ static enum status open_parts(struct store_vault *v,
 			      struct reason *why)
 {
 	const struct http_options ho = {
-		.ca_file = or_null(o->ca_file),
-		.ca_dir = or_null(o->ca_dir),
-		.client_cert = or_null(o->client_cert),
-		.client_key = or_null(o->client_key),
-		.proxy = or_null(o->proxy),
+		.ca_file = o->ca_file,
+		.ca_dir = o->ca_dir,
+		.client_cert = o->client_cert,
+		.client_key = o->client_key,
+		.proxy = o->proxy,
 		.now = o->now,
 		.random = o->random,
 	};

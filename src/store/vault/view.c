@@ -15,18 +15,17 @@
 #include "base/text.h"
 #include "store/store_entry.h"
 #include "store/store_refuse.h"
-#include "store/vault/known.h"
 #include "store/vault/kv.h"
 
 /* ---- entries ----------------------------------------------------------- */
 
 void store_vault_view_put_entry(struct json_out *o, const struct store_entry *e)
 {
-	json_out_text(o, "engine", e->engine);
-	json_out_text(o, "host", e->host);
-	json_out_text(o, "port", e->port);
-	json_out_text(o, "dbname", e->dbname);
-	json_out_text(o, "username", e->username);
+	size_t i;
+
+	for (i = 0; i < STORE_ENTRY_FIELDS; i++)
+		json_out_text(o, store_entry_fields[i].name,
+			      (const char *)e + store_entry_fields[i].at);
 	json_out_secret(o, "password", e->password);
 }
 
@@ -36,17 +35,15 @@ static enum status take_entry(const struct json_doc *d, struct store_entry *ret)
 	struct store_entry e = { .password = NULL };
 	int64_t port = 0;
 	enum status s;
+	size_t i;
 
-	json_doc_copy(json_doc_get(d, "engine"), e.engine, sizeof(e.engine));
-	json_doc_copy(json_doc_get(d, "host"), e.host, sizeof(e.host));
-	json_doc_copy(json_doc_get(d, "dbname"), e.dbname, sizeof(e.dbname));
-	json_doc_copy(json_doc_get(d, "username"), e.username,
-		      sizeof(e.username));
+	for (i = 0; i < STORE_ENTRY_FIELDS; i++)
+		json_doc_copy(json_doc_get(d, store_entry_fields[i].name),
+			      (char *)&e + store_entry_fields[i].at,
+			      store_entry_fields[i].size);
 	if (json_doc_int(json_doc_get(d, "port"), &port) && port > 0 &&
 	    port < 65536)
 		snprintf(e.port, sizeof(e.port), "%d", (int)port);
-	else
-		json_doc_copy(json_doc_get(d, "port"), e.port, sizeof(e.port));
 	s = json_doc_secret(json_doc_get(d, "password"),
 			    STORE_ENTRY_PASSWORD_MAX, &e.password);
 	if (s == STATUS_OK && secret_len(e.password) == 0)
@@ -150,7 +147,6 @@ static enum status take_record(const struct store_vault *v,
 			       const struct store_vault_doc *b,
 			       struct reason *why)
 {
-	const char *format = json_doc_text(json_doc_get(b->data, "format"));
 	const struct json_doc *pending = json_doc_get(b->data, "pending");
 
 	w->b_version = b->version;
@@ -158,7 +154,8 @@ static enum status take_record(const struct store_vault *v,
 	w->b_passing = b->passing && !b->deleted;
 	if (!b->data)
 		return STATUS_OK;
-	if (!format || strcmp(format, STORE_VAULT_FORMAT) != 0 ||
+	if (!json_doc_says(json_doc_get(b->data, "format"),
+			   STORE_VAULT_FORMAT) ||
 	    read_order(w, b->data) != STATUS_OK ||
 	    (pending && !take_id(pending, w->pending)))
 		return refuse_damaged(v, w->name, why);
@@ -255,8 +252,8 @@ bool store_vault_view_pending(const struct store_vault_view *w, const char *id)
 	       strcmp(w->previous, id) != 0;
 }
 
-enum store_label store_vault_view_label(const struct store_vault_view *w,
-					const char *id)
+static enum store_label label_of(const struct store_vault_view *w,
+				 const char *id)
 {
 	if (strcmp(w->current, id) == 0)
 		return STORE_LABEL_CURRENT;
@@ -276,7 +273,7 @@ static void add_version(struct store_state *state,
 		return;
 	to = &state->versions[state->n++];
 	*to = *v;
-	to->label = store_vault_view_label(w, v->id);
+	to->label = label_of(w, v->id);
 	/* promote() wrote it into A only. */
 	to->lived |= to->label == STORE_LABEL_CURRENT ||
 		     to->label == STORE_LABEL_PREVIOUS;
@@ -365,15 +362,13 @@ enum status store_vault_view_fetch_current(struct store_vault *v,
 					   struct store_entry *ret_entry,
 					   struct reason *why)
 {
-	char is[RANDOM_UUID_SIZE];
 	struct store_vault_doc a = { 0 };
 	enum status s;
 
 	s = store_vault_kv_read(v, STORE_VAULT_CURRENT, name, 0, &a, why);
 	if (s != STATUS_OK)
 		return s;
-	if (take_id(json_doc_get(a.data, "keyturn_version"), is) &&
-	    strcmp(is, id) == 0)
+	if (json_doc_says(json_doc_get(a.data, "keyturn_version"), id))
 		s = take_entry(a.data, ret_entry);
 	else
 		s = STATUS_NOT_FOUND;

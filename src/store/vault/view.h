@@ -69,10 +69,6 @@ bool store_vault_view_halted(const struct store_vault_view *w);
 /* Is this id pending, by both documents? */
 bool store_vault_view_pending(const struct store_vault_view *w, const char *id);
 
-/* The label of a version in B. */
-enum store_label store_vault_view_label(const struct store_vault_view *w,
-					const char *id);
-
 /* All versions with their labels, and the revision. */
 void store_vault_view_versions(const struct store_vault_view *w,
 			       struct store_state *ret_state);
@@ -99,5 +95,42 @@ enum status store_vault_view_fetch_current(struct store_vault *v,
 					   const char *name, const char *id,
 					   struct store_entry *ret_entry,
 					   struct reason *why);
+
+/* As store.h's ready() says, of a view; what is found out is noted in it. */
+enum status store_vault_ready_check(struct store_vault *v,
+				    struct store_vault_view *w,
+				    struct reason *why);
+
+/* ---- what this process remembers of secrets ---------------------------- */
+
+/* Of a secret of which nothing is known it has the name only. */
+void store_vault_known_load(struct store_vault *v, const char *name,
+			    struct store_vault_view *ret);
+
+/* Everything that the documents tell; what they do not tell stays. */
+void store_vault_known_save(struct store_vault *v,
+			    const struct store_vault_view *new,
+			    int64_t remember_until);
+
+/* Keep what store_vault_ready_check() noted. */
+void store_vault_known_ready(struct store_vault *v,
+			     const struct store_vault_view *found);
+
+/* After a write whose effect is not known: nothing of this secret is. */
+void store_vault_known_forget(struct store_vault *v, const char *name);
+
+/* Keep the entry for the promotion to come.  version: of B, at which we staged it;
+ * 0: it was read. */
+void store_vault_known_hold(struct store_vault *v, const char *name,
+			    const char *id, const struct store_entry *entry,
+			    int64_t version);
+
+/* The promotion is over. */
+void store_vault_known_release(struct store_vault *v, const char *name);
+
+/* STATUS_NOT_FOUND when it is not held; the password is the caller's. */
+enum status store_vault_known_held(struct store_vault *v, const char *name,
+				   const char *id,
+				   struct store_entry *ret_entry);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* Who we are for a workspace and where it is: settings.c makes it, login.c uses
- * it. */
+/* Who we are for a workspace and where it is, and what the files of this folder do
+ * with it. */
 #ifndef KEYTURN_TOKEN_DATABRICKS_COMMON_H
 #define KEYTURN_TOKEN_DATABRICKS_COMMON_H
 
@@ -46,5 +46,67 @@ struct token_databricks_login {
 	struct secret *bearer;	 /* the workspace's access token */
 	int64_t bearer_until_us; /* boot clock: not used after this */
 };
+
+/* ---- settings, DATABRICKS_* variables and a profile, merged ------------- */
+
+/* Merge; every sentence begins with "[token NAME]".  The login is cleared
+ * with token_databricks_login_clear(). */
+enum status token_databricks_settings(const struct token_databricks_options *o,
+				      struct token_databricks_login *ret,
+				      struct reason *why);
+
+/* Read what an origin says; the caller's. */
+enum status token_databricks_settings_secret(
+	const struct token_databricks_login *l,
+	const struct token_databricks_origin *from, const char *key,
+	bool is_private, struct secret **ret, struct reason *why);
+
+/* ---- the access token of a workspace, and calls with it ------------------ */
+
+void token_databricks_login_clear(struct token_databricks_login *l);
+
+/*
+ * A call to the workspace's REST API with the bearer.  An access token that is
+ * refused, as 401 or as the 403 "Invalid Token" of an expired one, is obtained
+ * anew, once.  body may be NULL.
+ */
+enum status token_databricks_login_call(struct token_web *w,
+					struct token_databricks_login *l,
+					const char *method, const char *path,
+					const struct json_doc *body,
+					struct token_web_answer *ret,
+					struct reason *why);
+
+/* ---- the endpoint behind the name of a host ------------------------------ */
+
+/*
+ * The path of the endpoint that answers at host, by listing projects, branches
+ * and endpoints.  STATUS_CONFIG when none does, or when only a pooler does.
+ */
+enum status token_databricks_find(struct token_web *w,
+				  struct token_databricks_login *l,
+				  const char *host, char *ret, size_t size,
+				  struct reason *why);
+
+/* Does an endpoint's list of hosts give this one as its `key`? */
+bool token_databricks_find_is_host(const struct json_doc *hosts,
+				   const char *key, const char *host);
+
+/* ---- what `check` tells of the database that a token is for -------------- */
+
+struct token_databricks_look {
+	struct token_web *web;
+	struct token_databricks_login *login;
+	const char *host; /* where the cluster is reached */
+	token_finding_fn *finding;
+	void *arg;
+};
+
+enum status token_databricks_look_endpoint(
+	const struct token_databricks_look *k, const char *endpoint,
+	struct reason *why);
+enum status token_databricks_look_instance(
+	const struct token_databricks_look *k, const char *instance,
+	struct reason *why);
 
 #endif

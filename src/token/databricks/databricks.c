@@ -10,10 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "token/databricks/find.h"
-#include "token/databricks/login.h"
-#include "token/databricks/look.h"
-#include "token/databricks/settings.h"
+#include "token/databricks/common.h"
 #include "json/json_out.h"
 
 struct databricks {
@@ -235,7 +232,7 @@ static void close_source(struct token_source *source)
 	struct databricks *d = (struct databricks *)source;
 
 	token_databricks_login_clear(&d->login);
-	token_web_close(&d->web);
+	http_close(d->web.http);
 	for (size_t i = 0; i < d->n_instances; i++)
 		free(d->instances[i]);
 	free(d->endpoint);

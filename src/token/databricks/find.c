@@ -3,7 +3,7 @@
  * The endpoint behind a host's name: the last part of its path is not in that
  * name, so it is found by listing and comparing.  Must never guess.
  */
-#include "token/databricks/find.h"
+#include "token/databricks/common.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,6 @@
 
 #include "base/encode.h"
 #include "base/text.h"
-#include "token/databricks/login.h"
 
 #define PAGES_MAX 200 /* of one search, all lists together */
 
@@ -89,8 +88,8 @@ static enum status walk_list(struct search *s, const char *path,
 	return st;
 }
 
-static bool is_host(const struct json_doc *hosts, const char *key,
-		    const char *host)
+bool token_databricks_find_is_host(const struct json_doc *hosts,
+				   const char *key, const char *host)
 {
 	const char *said = json_doc_text(json_doc_get(hosts, key));
 
@@ -103,11 +102,15 @@ static enum status visit_endpoint(struct search *s,
 	const struct json_doc *hosts = json_doc_path(endpoint, "status.hosts");
 	const char *name = json_doc_text(json_doc_get(endpoint, "name"));
 
-	if (is_host(hosts, "read_write_pooled_host", s->host) ||
-	    is_host(hosts, "read_only_pooled_host", s->host))
+	if (token_databricks_find_is_host(hosts, "read_write_pooled_host",
+					  s->host) ||
+	    token_databricks_find_is_host(hosts, "read_only_pooled_host",
+					  s->host))
 		s->pooler = true;
-	else if (is_name(name) && (is_host(hosts, "host", s->host) ||
-				   is_host(hosts, "read_only_host", s->host)))
+	else if (is_name(name) &&
+		 (token_databricks_find_is_host(hosts, "host", s->host) ||
+		  token_databricks_find_is_host(hosts, "read_only_host",
+						s->host)))
 		text_copy(s->found, sizeof(s->found), name);
 	return STATUS_OK;
 }

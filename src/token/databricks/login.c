@@ -5,7 +5,7 @@
  * Must never send a secret before the server's certificate was verified, nor
  * keep one longer than a request takes.
  */
-#include "token/databricks/login.h"
+#include "token/databricks/common.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,6 @@
 #include "base/secret_out.h"
 #include "base/secret_source.h"
 #include "base/text.h"
-#include "token/databricks/settings.h"
 #include "token/token_environment.h"
 
 #define SECRET_MAX 32768
@@ -26,7 +25,7 @@
 static const char workspace[] = "the workspace";
 static const char provider[] = "the workspace's token endpoint";
 
-void token_databricks_login_forget(struct token_databricks_login *l)
+static void forget_bearer(struct token_databricks_login *l)
 {
 	secret_free(l->bearer);
 	l->bearer = NULL;
@@ -34,7 +33,7 @@ void token_databricks_login_forget(struct token_databricks_login *l)
 
 void token_databricks_login_clear(struct token_databricks_login *l)
 {
-	token_databricks_login_forget(l);
+	forget_bearer(l);
 	*l = (struct token_databricks_login){ .bearer = NULL };
 }
 
@@ -152,7 +151,7 @@ static enum status take_bearer(struct token_web *w,
 				  w->name, provider);
 	life = (seconds > 0 ? seconds : 300) * NOW_SECOND;
 	margin = life / 2 < MARGIN_US ? life / 2 : MARGIN_US;
-	token_databricks_login_forget(l);
+	forget_bearer(l);
 	l->bearer = token;
 	l->bearer_until_us = asked_us + life - margin;
 	return STATUS_OK;
@@ -350,16 +349,16 @@ static enum status read_pat(struct token_web *w,
 
 	if (s != STATUS_OK)
 		return reason_wrap(why, s, "[token %s]: token_file", w->name);
-	token_databricks_login_forget(l);
+	forget_bearer(l);
 	l->bearer = token;
 	/* Read anew for the next mint: somebody may have replaced it. */
 	l->bearer_until_us = 0;
 	return STATUS_OK;
 }
 
-enum status token_databricks_login(struct token_web *w,
-				   struct token_databricks_login *l,
-				   bool *ret_fresh, struct reason *why)
+/* Make l->bearer good for the calls of one mint.  *ret_fresh: it was obtained now. */
+static enum status log_in(struct token_web *w, struct token_databricks_login *l,
+			  bool *ret_fresh, struct reason *why)
 {
 	enum status s;
 
@@ -430,19 +429,19 @@ enum status token_databricks_login_call(struct token_web *w,
 	snprintf(url, sizeof(url), "%s%s", l->host, path);
 	if (body && json_doc_write(body, SECRET_CAP_MAX, &bytes) != STATUS_OK)
 		return no_memory(w, why);
-	s = token_databricks_login(w, l, &fresh, why);
+	s = log_in(w, l, &fresh, why);
 	if (s == STATUS_OK)
 		s = call_once(w, l, method, url, &bytes, ret, why);
 	if (s == STATUS_DENIED && ret->bad_token && !fresh) {
 		token_web_free(ret);
-		token_databricks_login_forget(l);
-		s = token_databricks_login(w, l, &fresh, why);
+		forget_bearer(l);
+		s = log_in(w, l, &fresh, why);
 		if (s == STATUS_OK)
 			s = call_once(w, l, method, url, &bytes, ret, why);
 	}
 	/* What was refused is of no use to the next mint. */
 	if (s != STATUS_OK && ret->bad_token)
-		token_databricks_login_forget(l);
+		forget_bearer(l);
 	json_doc_bytes_free(&bytes);
 	return s;
 }

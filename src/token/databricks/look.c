@@ -3,15 +3,13 @@
  * What the workspace says of a database that keyturn rotates roles of: may they
  * log in at all, is its endpoint there.  Must never change anything.
  */
-#include "token/databricks/look.h"
+#include "token/databricks/common.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/text.h"
-#include "token/databricks/login.h"
 
 #define SENTENCE_SIZE 384
 
@@ -68,30 +66,25 @@ static void tell_native(const struct token_databricks_look *k,
 			    where);
 }
 
-static bool is_host(const struct json_doc *hosts, const char *key,
-		    const char *host)
-{
-	const char *said = json_doc_text(json_doc_get(hosts, key));
-
-	return said && strcasecmp(said, host) == 0;
-}
-
 static void tell_host(const struct token_databricks_look *k,
 		      const struct json_doc *hosts, const char *endpoint)
 {
 	const char *own = json_doc_text(json_doc_get(hosts, "host"));
 	char shown[TOKEN_DATABRICKS_WORD_SIZE];
 
-	if (is_host(hosts, "host", k->host))
+	if (token_databricks_find_is_host(hosts, "host", k->host))
 		return;
 	text_escape(shown, sizeof(shown), own ? own : "not there",
 		    strlen(own ? own : "not there"));
-	if (is_host(hosts, "read_write_pooled_host", k->host) ||
-	    is_host(hosts, "read_only_pooled_host", k->host))
+	if (token_databricks_find_is_host(hosts, "read_write_pooled_host",
+					  k->host) ||
+	    token_databricks_find_is_host(hosts, "read_only_pooled_host",
+					  k->host))
 		say_finding(k, TOKEN_FAIL, "pooler",
 			    "%s is the pooler of %s; name %s in conninfo",
 			    k->host, endpoint, shown);
-	else if (is_host(hosts, "read_only_host", k->host))
+	else if (token_databricks_find_is_host(hosts, "read_only_host",
+					       k->host))
 		say_finding(
 			k, TOKEN_FAIL, "endpoint",
 			"%s is the read-only host of %s; name %s in conninfo",
@@ -162,7 +155,6 @@ enum status token_databricks_look_instance(
 	struct token_web_answer a = { .doc = NULL };
 	char path[TOKEN_DATABRICKS_WORD_SIZE + 32];
 	const struct json_doc *on;
-	const char *state;
 	enum status s;
 
 	snprintf(path, sizeof(path), "database/instances/%s", instance);
@@ -173,8 +165,7 @@ enum status token_databricks_look_instance(
 			    on ? on :
 				 json_doc_get(a.doc, "enable_pg_native_login"),
 			    instance);
-		state = json_doc_text(json_doc_get(a.doc, "state"));
-		if (!state || strcmp(state, "AVAILABLE") != 0)
+		if (!json_doc_says(json_doc_get(a.doc, "state"), "AVAILABLE"))
 			say_finding(k, TOKEN_WARN, "endpoint",
 				    "instance %s is not AVAILABLE", instance);
 	}

@@ -4,7 +4,7 @@
  * variables before a profile, as in its own clients (sdk-go config/config.go).
  * Must never choose between two ways that are both configured.
  */
-#include "token/databricks/settings.h"
+#include "token/databricks/common.h"
 
 #include <stdio.h>
 #include <string.h>

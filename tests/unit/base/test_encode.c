@@ -26,20 +26,30 @@ static const struct {
 
 static void base64_matches_the_vectors_of_rfc_4648(void **state)
 {
-	unsigned char back[16];
 	char out[16];
-	size_t i, n;
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
 		encode_base64(vectors[i].plain, strlen(vectors[i].plain), out);
 		assert_string_equal(out, vectors[i].base64);
-		n = 99;
-		assert_int_equal(encode_unbase64(out, strlen(out), back,
-						 sizeof(back), &n),
-				 STATUS_OK);
-		assert_int_equal(n, strlen(vectors[i].plain));
-		assert_memory_equal(back, vectors[i].plain, n);
+	}
+}
+
+/* Bit by bit. */
+static void unbase64(const char *s, size_t n, unsigned char *dst)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "abcdefghijklmnopqrstuvwxyz"
+				       "0123456789+/";
+	size_t bit, value;
+
+	memset(dst, 0, n);
+	for (bit = 0; bit < 8 * n; bit++) {
+		assert_non_null(strchr(alphabet, s[bit / 6]));
+		value = (size_t)(strchr(alphabet, s[bit / 6]) - alphabet);
+		if (value >> (5 - bit % 6) & 1)
+			dst[bit / 8] |= (unsigned char)(0x80 >> bit % 8);
 	}
 }
 
@@ -47,7 +57,7 @@ static void every_byte_survives_base64_and_hex(void **state)
 {
 	unsigned char all[256], back[256];
 	char base64[ENCODE_BASE64_SIZE(256)], hex[513];
-	size_t i, n, len;
+	size_t i, len;
 
 	(void)state;
 	for (i = 0; i < 256; i++)
@@ -55,50 +65,13 @@ static void every_byte_survives_base64_and_hex(void **state)
 	for (len = 0; len <= 256; len++) {
 		encode_base64(all, len, base64);
 		assert_int_equal(strlen(base64) + 1, ENCODE_BASE64_SIZE(len));
-		assert_int_equal(encode_unbase64(base64, strlen(base64), back,
-						 len, &n),
-				 STATUS_OK);
-		assert_int_equal(n, len);
+		unbase64(base64, len, back);
 		assert_memory_equal(back, all, len);
 		encode_hex(all, len, hex);
 		memset(back, 0, sizeof(back));
 		assert_int_equal(encode_unhex(hex, back, len), STATUS_OK);
 		assert_memory_equal(back, all, len);
 	}
-}
-
-static void base64_has_one_spelling_only(void **state)
-{
-	static const char *const bad[] = {
-		"Z",	  "Zg",	   "Zg=",     "Zg===", "Zh==", /* set bits */
-		"Zm9=",	  "Zm8",   "=",	      "====",  "Zg==Zg==", /* padding */
-		"Zm9v\n", " Zm9v", "Zm 9v",   "Zm9-",  "Zm9_",
-		"Z===",	  "Zm=v",  "\xffm9v",
-	};
-	unsigned char out[16];
-	size_t i, n = 77;
-
-	(void)state;
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(encode_unbase64(bad[i], strlen(bad[i]), out,
-						 sizeof(out), &n),
-				 STATUS_ERROR);
-		assert_int_equal(n, 77);
-	}
-	assert_int_equal(encode_unbase64("Zm\0v", 4, out, sizeof(out), &n),
-			 STATUS_ERROR);
-}
-
-static void base64_never_writes_behind_the_capacity(void **state)
-{
-	unsigned char out[6] = { 1, 2, 3, 4, 5, 6 };
-	size_t n = 77;
-
-	(void)state;
-	assert_int_equal(encode_unbase64("Zm9vYmFy", 8, out, 5, &n),
-			 STATUS_LIMIT);
-	assert_memory_equal(out, "\1\2\3\4\5\6", 6);
-	assert_int_equal(n, 77);
 }
 
 static void hex_takes_exactly_its_digits(void **state)
@@ -270,8 +243,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(base64_matches_the_vectors_of_rfc_4648),
 		cmocka_unit_test(every_byte_survives_base64_and_hex),
-		cmocka_unit_test(base64_has_one_spelling_only),
-		cmocka_unit_test(base64_never_writes_behind_the_capacity),
 		cmocka_unit_test(hex_takes_exactly_its_digits),
 		cmocka_unit_test(
 			percent_keeps_only_what_rfc_3986_leaves_unreserved),

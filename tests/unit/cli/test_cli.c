@@ -107,10 +107,7 @@ static void help_names_every_command_and_each_its_options(void **state)
 {
 	static const char *const names[] = {
 #define COMMAND(name, arguments, help) #name,
-#define OPTION(command, name, argument, help)
 #include "cli/commands.def"
-#undef COMMAND
-#undef OPTION
 	};
 	struct text t = text_make(65536);
 	struct cli c;

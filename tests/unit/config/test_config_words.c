@@ -16,7 +16,8 @@
 #define CLUSTER "[cluster main]\nconninfo = host=db\n"
 #define TOKEN	"[token lake]\ntype = databricks\n"
 
-/* The least that loads of each section; the last section of the text. */
+/* The least that loads of each section and type; the last section of the text.  A
+ * new one comes last: hand-written cases below count on the numbers. */
 static const struct start {
 	enum config_section section;
 	const char *type, *text;
@@ -67,6 +68,40 @@ static const char *sentence(const struct start *start, const char *key,
 	snprintf(text, sizeof(text), "%d: %.*s %s: %s", line,
 		 (int)strcspn(title, "\n"), title, key, detail);
 	return text;
+}
+
+static bool has_start(enum config_section section, const char *type, size_t n)
+{
+	for (size_t i = 0; i < N_STARTS; i++)
+		if (starts[i].section == section &&
+		    strlen(starts[i].type) == n &&
+		    memcmp(starts[i].type, type, n) == 0)
+			return true;
+	return false;
+}
+
+/* Else what the table says of it would not be tried below. */
+static void each_section_and_type_has_its_start(void **state)
+{
+	char words[CONFIG_WORDS_SIZE];
+
+	(void)state;
+	for (int i = 0; i < CONFIG_SECTION_COUNT; i++) {
+		enum config_section section = (enum config_section)i;
+		enum config_key type = config_model_find_key(section, "type");
+		const char *at = words, *w;
+		size_t n;
+
+		if (type == CONFIG_KEY_COUNT) {
+			assert_true(has_start(section, "", 0));
+			continue;
+		}
+		config_model_words(config_model_row(type), "", words);
+		while ((w = words_next(&at, &n)) != NULL)
+			if (!has_start(section, w, n))
+				fail_msg("no start of the type %.*s", (int)n,
+					 w);
+	}
 }
 
 static void each_word_is_accepted_and_another_refused(void **state)
@@ -247,6 +282,7 @@ static void hooks_are_asked_for_by_the_names_of_their_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(each_section_and_type_has_its_start),
 		TEST(each_word_is_accepted_and_another_refused),
 		TEST(a_setting_of_other_types_is_refused),
 		TEST(some_words_and_types_are_what_they_were),

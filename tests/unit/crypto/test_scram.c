@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include <libpq-fe.h>
+#include <openssl/evp.h>
 
-#include "base/encode.h"
 #include "crypto/digest.h"
 #include "crypto/scram.h"
 
@@ -26,10 +26,35 @@ static struct secret *password_of(const char *p)
 	return s;
 }
 
+/* By another decoder than the one that is tested. */
 static void unbase64(const char *s, size_t n, unsigned char *dst, size_t cap,
 		     size_t *ret_n)
 {
-	assert_int_equal(encode_unbase64(s, n, dst, cap, ret_n), STATUS_OK);
+	unsigned char all[256];
+	int pad = n > 1 && s[n - 1] == '=' ? 1 + (s[n - 2] == '=') : 0;
+	int got;
+
+	assert_true(n < sizeof(all));
+	got = EVP_DecodeBlock(all, (const unsigned char *)s, (int)n);
+	assert_true(got >= pad && (size_t)(got - pad) <= cap);
+	*ret_n = (size_t)(got - pad);
+	memcpy(dst, all, *ret_n);
+}
+
+/* Does the verifier belong to the password? */
+static bool belongs(const struct secret *password, const char *verifier)
+{
+	const char *from = strchr(verifier, ':') + 1;
+	struct secret *made = NULL;
+	unsigned char salt[64];
+	bool same = false;
+	size_t n;
+
+	unbase64(from, strcspn(from, "$"), salt, sizeof(salt), &n);
+	if (scram_verifier(password, salt, n, 4096, &made, NULL) == STATUS_OK)
+		same = strcmp(secret_bytes(made), verifier) == 0;
+	secret_free(made);
+	return same;
 }
 
 /* StoredKey and ServerKey of a verifier of ours. */
@@ -115,9 +140,9 @@ static void a_verifier_of_a_server_belongs_to_its_password_only(void **state)
 	assert_true(scram_parse(captured, n, &iterations));
 	assert_int_equal(iterations, 4096);
 	assert_true(scram_parse(captured, n, NULL));
-	assert_true(scram_matches(right, captured, n));
-	assert_false(scram_matches(wrong, captured, n));
-	assert_false(scram_matches(none, captured, n));
+	assert_true(belongs(right, captured));
+	assert_false(belongs(wrong, captured));
+	assert_false(belongs(none, captured));
 	/* One changed character of salt or keys (iterations are 14 to 17). */
 	for (i = 19; i < n; i++) {
 		if (strchr("$:=", captured[i]) != NULL)
@@ -128,7 +153,7 @@ static void a_verifier_of_a_server_belongs_to_its_password_only(void **state)
 		memcpy(bad, captured, sizeof(bad));
 		bad[i] = bad[i] == 'A' ? 'B' : 'A';
 		assert_true(scram_parse(bad, n, NULL));
-		assert_false(scram_matches(right, bad, n));
+		assert_false(belongs(right, bad));
 	}
 	secret_free(none);
 	secret_free(wrong);
@@ -165,7 +190,6 @@ static void libpq_builds_the_same_verifier_from_the_same_salt(void **state)
 					       "scram-sha-256");
 		assert_non_null(theirs);
 		assert_true(scram_parse(theirs, strlen(theirs), &iterations));
-		assert_true(scram_matches(password, theirs, strlen(theirs)));
 		from = strchr(theirs, ':') + 1;
 		to = strchr(from, '$');
 		unbase64(from, (size_t)(to - from), salt, sizeof(salt), &n);
@@ -365,31 +389,19 @@ static void every_cut_of_a_verifier_is_no_verifier(void **state)
 		assert_false(scram_parse(captured, n, NULL));
 }
 
-static void a_hostile_verifier_cannot_keep_us_busy(void **state)
+static void a_salt_of_any_length_is_one(void **state)
 {
-	static const char *const hostile[] = {
-		"SCRAM-SHA-256$2147483647:" SALT "$" KEY ":" KEY,
-		"SCRAM-SHA-256$99999999999:" SALT "$" KEY ":" KEY,
-		"SCRAM-SHA-256$0:" SALT "$" KEY ":" KEY,
-		"SCRAM-SHA-256$-1:" SALT "$" KEY ":" KEY,
-	};
-	struct secret *password = password_of("x");
 	char *long_salt = malloc(90000 + 200);
-	size_t i, n;
+	size_t n;
 
 	(void)state;
-	for (i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++)
-		assert_false(scram_matches(password, hostile[i],
-					   strlen(hostile[i])));
 	assert_non_null(long_salt);
 	n = (size_t)snprintf(long_salt, 200, "SCRAM-SHA-256$4096:");
 	memset(long_salt + n, 'A', 88000);
 	n += 88000;
 	n += (size_t)snprintf(long_salt + n, 200, "$" KEY ":" KEY);
 	assert_true(scram_parse(long_salt, n, NULL));
-	assert_false(scram_matches(password, long_salt, n));
 	free(long_salt);
-	secret_free(password);
 }
 
 int main(void)
@@ -406,7 +418,7 @@ int main(void)
 			what_a_server_might_read_differently_is_refused),
 		cmocka_unit_test(what_the_server_takes_as_a_verifier_is_one),
 		cmocka_unit_test(every_cut_of_a_verifier_is_no_verifier),
-		cmocka_unit_test(a_hostile_verifier_cannot_keep_us_busy),
+		cmocka_unit_test(a_salt_of_any_length_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,8 @@ static struct format_credential plain(const struct secret *password)
 		.sslmode = "verify-full",
 		.password = password,
 		.expires = "2026-11-21T03:00:00Z",
+		.service = "sap",
+		.sslrootcert = "/etc/ssl/db.pem",
 	};
 }
 
@@ -57,6 +59,7 @@ static struct format_credential sparse(const char *hosts, const char *username,
 		.sslmode = "",
 		.password = password,
 		.expires = "2026-11-21T03:00:00Z",
+		.service = "sap",
 	};
 }
 
@@ -111,6 +114,10 @@ static void each_format_has_its_known_shape(void **state)
 		[FORMAT_AWS] = "{\"Version\":1,\"AccessKeyId\":\"sap\","
 			       "\"SecretAccessKey\":\"s3cret\","
 			       "\"Expiration\":\"2026-11-21T03:00:00Z\"}",
+		[FORMAT_SERVICE] =
+			"[sap]\nhost=db.example.com\nport=5433\ndbname=shop\n"
+			"user=sap\nsslmode=verify-full\n"
+			"sslrootcert=/etc/ssl/db.pem\n",
 	};
 	struct secret *password = secret_of("s3cret", 6);
 	struct format_credential c = plain(password);
@@ -140,6 +147,7 @@ static void what_is_not_known_is_left_out(void **state)
 		[FORMAT_AWS] = "{\"Version\":1,\"AccessKeyId\":\"sap\","
 			       "\"SecretAccessKey\":\"x\","
 			       "\"Expiration\":\"2026-11-21T03:00:00Z\"}",
+		[FORMAT_SERVICE] = "[sap]\nport=5432\nuser=sap\n",
 	};
 	struct secret *password = secret_of("x", 1);
 	struct format_credential c = sparse("", "sap", password);
@@ -215,6 +223,46 @@ static void aws_is_for_what_expires(void **state)
 	assert_int_equal(kind, FORMAT_AWS);
 	assert_int_equal(format_parse("xml", true, &kind, &why), STATUS_USAGE);
 	assert_non_null(strstr(why.text, ", aws"));
+}
+
+/* No quotes and no escapes: what libpq would read as another value, or at
+ * which it would give the file up. */
+static void a_service_file_has_no_way_to_say_some_things(void **state)
+{
+	char longest[FORMAT_SERVICE_LINE_MAX + 1];
+	struct format_credential c = plain(NULL);
+	char *got;
+
+	(void)state;
+	/* No password is needed, and none is in it. */
+	c.username = "s p[=#]";
+	c.sslmode = "require"; /* with a CA libpq would verify */
+	got = rendered(FORMAT_SERVICE, &c);
+	assert_string_equal(got, "[sap]\nhost=db.example.com\nport=5433\n"
+				 "dbname=shop\nuser=s p[=#]\n"
+				 "sslmode=require\n");
+	free(got);
+	c = plain(NULL), c.username = "sap ";
+	assert_refused(FORMAT_SERVICE, &c, "user \"sap \": libpq cuts");
+	c = plain(NULL), c.sslrootcert = "/a\nb";
+	assert_refused(FORMAT_SERVICE, &c, "control character");
+	c = plain(NULL), c.service = "a]b";
+	assert_refused(FORMAT_SERVICE, &c,
+		       "\"a]b\" cannot be the name of a section");
+	c = plain(NULL), c.service = "a\nb";
+	assert_refused(FORMAT_SERVICE, &c, "cannot be the name of a section");
+	c = plain(NULL), c.service = "";
+	assert_refused(FORMAT_SERVICE, &c, "cannot be the name of a section");
+	c = plain(NULL), c.service = NULL;
+	assert_refused(FORMAT_SERVICE, &c, "cannot be the name of a section");
+	memset(longest, 'h', sizeof(longest));
+	longest[FORMAT_SERVICE_LINE_MAX - strlen("host=")] = '\0';
+	c = plain(NULL), c.host = longest;
+	got = rendered(FORMAT_SERVICE, &c);
+	free(got);
+	longest[FORMAT_SERVICE_LINE_MAX - strlen("host=")] = 'h';
+	longest[FORMAT_SERVICE_LINE_MAX - strlen("host=") + 1] = '\0';
+	assert_refused(FORMAT_SERVICE, &c, "no line of more than 1021");
 }
 
 /* A source of tokens may not know its user. */
@@ -690,13 +738,19 @@ static void names_and_kinds_are_each_others_inverse(void **state)
 	for (int i = 0; i < FORMAT_COUNT; i++) {
 		const char *name = format_name((enum format_kind)i);
 
+		/* Of no use to who asks for a password. */
+		if (i == FORMAT_SERVICE) {
+			assert_int_equal(format_parse(name, true, &kind, &why),
+					 STATUS_USAGE);
+			continue;
+		}
 		assert_int_equal(format_parse(name, true, &kind, &why),
 				 STATUS_OK);
 		assert_int_equal(kind, i);
 	}
 	assert_int_equal(format_parse("RAW", true, &kind, &why), STATUS_USAGE);
-	assert_int_equal(kind, FORMAT_COUNT - 1);
-	for (int i = 0; i < FORMAT_COUNT; i++)
+	assert_int_equal(kind, FORMAT_AWS);
+	for (int i = 0; i < FORMAT_SERVICE; i++)
 		assert_non_null(
 			strstr(why.text, format_name((enum format_kind)i)));
 }
@@ -709,6 +763,7 @@ int main(void)
 		cmocka_unit_test(json_has_the_extra_members_behind_the_others),
 		cmocka_unit_test(long_extra_members_have_room),
 		cmocka_unit_test(aws_is_for_what_expires),
+		cmocka_unit_test(a_service_file_has_no_way_to_say_some_things),
 		cmocka_unit_test(aws_needs_no_user_name),
 		cmocka_unit_test(a_quote_in_a_userlist_is_doubled),
 		cmocka_unit_test(

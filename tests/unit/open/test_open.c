@@ -276,6 +276,24 @@ static void bad_settings_are_found_before_a_run(void **state)
 		{ "[role sap]\ncluster = main\npolicy = p\n[policy p]\n"
 		  "symbols = @\n",
 		  "[policy p]" },
+		{ "[role sap]\ncluster = main\nsink = service /tmp/x\n"
+		  "sink = service /tmp/x name=b\n",
+		  "[role sap] has /tmp/x twice" },
+		{ "[role sap]\ncluster = main\nsink = service /tmp/x\n"
+		  "[role crm]\ncluster = main\nsink = service /tmp/x name=sap\n",
+		  "[sap] in /tmp/x is the section of" },
+		{ "[role sap]\ncluster = main\nsink = service /tmp/x\n"
+		  "[role crm]\ncluster = main\nsink = pgpass /tmp/x\n",
+		  "a file is of one kind" },
+		{ "[role sap]\ncluster = main\nsink = service /tmp/x\n"
+		  "rolname = \"sap \"\n",
+		  "[role sap]: pg_service.conf cannot carry the user" },
+		{ "[role sap]\ncluster = main\nsink = service /tmp/x name=a]\n",
+		  "cannot be the name of a section" },
+		{ "[token t]\ntype = aws-rds\nhost = h\nuser = u\n[sink s]\n"
+		  "token = t\nfile = service /tmp/x name=sap\n"
+		  "[role sap]\ncluster = main\nsink = service /tmp/x\n",
+		  "[sap] in /tmp/x is the section of" },
 	};
 
 	(void)state;
@@ -306,7 +324,9 @@ static void a_job_is_what_the_settings_say(void **state)
 
 	(void)state;
 	write_config("[role sap]\ncluster = main\nrolname = \"Sap Role\"\n"
-		     "dbname = crm\npolicy = p\nsink = pgpass /tmp/x/.pgpass\n"
+		     "dbname = crm\npolicy = p\nsink = service /tmp/x/a\n"
+		     "sink = pgpass /tmp/x/.pgpass\nsink = service /tmp/x/b\n"
+		     "sink = env /tmp/x/env\n"
 		     "[policy p]\nlength = 40\nrequire = upper digit\n");
 	open_world(&w);
 	assert_int_equal(open_engine_new(w.b, w.ledger, "test", &shop, NULL),
@@ -317,7 +337,12 @@ static void a_job_is_what_the_settings_say(void **state)
 	assert_int_equal(j.policy.length, 40);
 	assert_true(j.policy.upper && j.policy.digit);
 	assert_false(j.policy.lower || j.policy.symbol);
-	assert_int_equal(j.job.n_sinks, 1);
+	assert_int_equal(j.job.n_sinks, 4);
+	/* Who reads a service file finds the password in another one. */
+	assert_string_equal(j.job.sinks[0].path, "/tmp/x/.pgpass");
+	assert_string_equal(j.job.sinks[1].path, "/tmp/x/env");
+	assert_string_equal(j.job.sinks[2].path, "/tmp/x/a");
+	assert_string_equal(j.job.sinks[3].path, "/tmp/x/b");
 	assert_string_equal(j.job.cluster->host, "127.0.0.1");
 	assert_string_equal(j.job.cluster->dbname, "app");
 	open_engine_job_free(&j);
@@ -350,40 +375,79 @@ static void has_a_driver(const char *text, bool store)
 	close_world(&w);
 }
 
-static void each_word_of_a_setting_has_a_driver(void **state)
+/* The least that opens of each type: a row for each word of `type`. */
+static const struct opening {
+	enum config_key type_key, auth;
+	const char *type, *text;
+} openings[] = {
+	{ CONFIG_store_type, CONFIG_store_auth, "local",
+	  "[store x]\ntype = local\npath = /nonsuch/x\nkey = /nonsuch/x\n" },
+	{ CONFIG_store_type, CONFIG_store_auth, "vault",
+	  "[store x]\ntype = vault\naddress = https://[::1]:1\n"
+	  "token_file = /x\nrole_id = r\njwt_file = /x\n"
+	  "client_cert = /x\nauth_role = r\n" },
+	{ CONFIG_store_type, CONFIG_store_auth, "aws",
+	  "[store x]\ntype = aws\nregion = eu-central-1\n" },
+	{ CONFIG_token_type, CONFIG_token_auth, "databricks",
+	  "[token x]\ntype = databricks\nworkspace = https://[::1]\n" },
+	{ CONFIG_token_type, CONFIG_token_auth, "aws-rds",
+	  "[token x]\ntype = aws-rds\nhost = h\nuser = u\n"
+	  "region = eu-central-1\n" },
+	{ CONFIG_token_type, CONFIG_token_auth, "azure",
+	  "[token x]\ntype = azure\nuser = u\n" },
+	{ CONFIG_token_type, CONFIG_token_auth, "gcp",
+	  "[token x]\ntype = gcp\n" },
+};
+
+#define N_OPENINGS (sizeof(openings) / sizeof(*openings))
+
+static const struct opening *find_opening(enum config_key type_key,
+					  const char *type, size_t n)
 {
-	static const struct {
-		enum config_key auth;
-		const char *type, *text;
-	} cases[] = {
-		{ CONFIG_store_auth, "vault",
-		  "[store x]\ntype = vault\naddress = https://[::1]:1\n"
-		  "token_file = /x\nrole_id = r\njwt_file = /x\n"
-		  "client_cert = /x\nauth_role = r\n" },
-		{ CONFIG_token_auth, "databricks",
-		  "[token x]\ntype = databricks\nworkspace = https://[::1]\n" },
-		{ CONFIG_token_auth, "aws-rds",
-		  "[token x]\ntype = aws-rds\nhost = h\nuser = u\n"
-		  "region = eu-central-1\n" },
-		{ CONFIG_token_auth, "azure",
-		  "[token x]\ntype = azure\nuser = u\n" },
-		{ CONFIG_token_auth, "gcp", "[token x]\ntype = gcp\n" },
-	};
-	char words[CONFIG_WORDS_SIZE], text[512];
+	for (size_t i = 0; i < N_OPENINGS; i++)
+		if (openings[i].type_key == type_key &&
+		    strlen(openings[i].type) == n &&
+		    memcmp(openings[i].type, type, n) == 0)
+			return &openings[i];
+	fail_msg("no row opens the type %.*s", (int)n, type);
+	return NULL;
+}
+
+static void each_type_has_a_driver(void **state)
+{
+	static const enum config_key keys[] = { CONFIG_store_type,
+						CONFIG_token_type };
+	char words[CONFIG_WORDS_SIZE];
 	const char *at, *w;
 	size_t n;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		bool store = cases[i].auth == CONFIG_store_auth;
+	for (size_t i = 0; i < 2; i++) {
+		at = config_model_words(config_model_row(keys[i]), "", words);
+		while ((w = words_next(&at, &n)) != NULL)
+			has_a_driver(find_opening(keys[i], w, n)->text,
+				     keys[i] == CONFIG_store_type);
+	}
+}
 
-		has_a_driver(cases[i].text, store);
-		at = config_model_words(config_model_row(cases[i].auth),
-					cases[i].type, words);
+static void each_auth_of_a_type_has_a_driver(void **state)
+{
+	char words[CONFIG_WORDS_SIZE], text[512];
+	const struct opening *o;
+	const char *at, *w;
+	size_t n;
+
+	(void)state;
+	for (o = openings; o < openings + N_OPENINGS; o++) {
+		const struct config_row *row = config_model_row(o->auth);
+
+		if (!config_model_applies(row, o->type))
+			continue;
+		at = config_model_words(row, o->type, words);
 		while ((w = words_next(&at, &n)) != NULL) {
-			snprintf(text, sizeof(text), "%sauth = %.*s\n",
-				 cases[i].text, (int)n, w);
-			has_a_driver(text, store);
+			snprintf(text, sizeof(text), "%sauth = %.*s\n", o->text,
+				 (int)n, w);
+			has_a_driver(text, o->type_key == CONFIG_store_type);
 		}
 	}
 }
@@ -409,8 +473,10 @@ int main(void)
 			remove_site),
 		cmocka_unit_test_setup_teardown(a_job_is_what_the_settings_say,
 						make_site, remove_site),
+		cmocka_unit_test_setup_teardown(each_type_has_a_driver,
+						make_site, remove_site),
 		cmocka_unit_test_setup_teardown(
-			each_word_of_a_setting_has_a_driver, make_site,
+			each_auth_of_a_type_has_a_driver, make_site,
 			remove_site),
 	};
 

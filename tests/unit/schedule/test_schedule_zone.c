@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/civil.h"
 #include "base/file.h"
-#include "schedule/schedule_civil.h"
 #include "schedule/schedule_rule.h"
 #include "schedule/schedule_zone.h"
 
@@ -48,7 +48,7 @@ static struct schedule_zone *opened(const char *name)
 
 static int64_t year_start(int64_t year)
 {
-	return schedule_civil_days(year, 1, 1) * SCHEDULE_DAY;
+	return civil_days(year, 1, 1) * CIVIL_DAY;
 }
 
 /* What the C library says, in a process whose TZ is the zone. */
@@ -113,9 +113,9 @@ static void every_hour_from_1970_to_2060_is_that_of_the_c_library(void **state)
 	(void)state;
 	for (size_t i = 0; i < ZONES; i++) {
 		assert_same(zones[i], year_start(2026), year_start(2061),
-			    SCHEDULE_HOUR);
+			    CIVIL_HOUR);
 		assert_same(zones[i], year_start(1970), year_start(2026),
-			    5 * SCHEDULE_HOUR);
+			    5 * CIVIL_HOUR);
 	}
 }
 
@@ -124,9 +124,9 @@ static void far_years_follow_the_rule_through_the_400_year_cycle(void **state)
 	(void)state;
 	for (size_t i = 0; i < 6; i++) {
 		assert_same(zones[i], year_start(2390), year_start(2450),
-			    7 * SCHEDULE_HOUR);
+			    7 * CIVIL_HOUR);
 		assert_same(zones[i], year_start(9990), year_start(9999),
-			    7 * SCHEDULE_HOUR);
+			    7 * CIVIL_HOUR);
 	}
 }
 
@@ -153,8 +153,8 @@ static void the_spans_of_a_zone_join_without_gap(void **state)
 static int64_t utc(int64_t year, unsigned month, unsigned day, int hour,
 		   int minute)
 {
-	return schedule_civil_days(year, month, day) * SCHEDULE_DAY +
-	       hour * SCHEDULE_HOUR + minute * SCHEDULE_MINUTE;
+	return civil_days(year, month, day) * CIVIL_DAY + hour * CIVIL_HOUR +
+	       minute * CIVIL_MINUTE;
 }
 
 static void a_skipped_local_time_is_the_first_instant_after_the_gap(
@@ -165,7 +165,7 @@ static void a_skipped_local_time_is_the_first_instant_after_the_gap(
 
 	(void)state;
 	assert_int_equal(schedule_zone_first(z, utc(2026, 3, 29, 1, 59)),
-			 change - SCHEDULE_MINUTE);
+			 change - CIVIL_MINUTE);
 	assert_int_equal(schedule_zone_first(z, utc(2026, 3, 29, 2, 0)),
 			 change);
 	assert_int_equal(schedule_zone_first(z, utc(2026, 3, 29, 2, 59)),
@@ -173,7 +173,7 @@ static void a_skipped_local_time_is_the_first_instant_after_the_gap(
 	assert_int_equal(schedule_zone_first(z, utc(2026, 3, 29, 3, 0)),
 			 change);
 	assert_int_equal(schedule_zone_first(z, utc(2026, 3, 29, 3, 1)),
-			 change + SCHEDULE_MINUTE);
+			 change + CIVIL_MINUTE);
 	schedule_zone_free(z);
 }
 
@@ -185,11 +185,11 @@ static void a_repeated_local_time_is_its_first_occurrence(void **state)
 
 	(void)state;
 	assert_int_equal(schedule_zone_first(z, utc(2026, 4, 5, 1, 30)),
-			 change - 30 * SCHEDULE_MINUTE);
+			 change - 30 * CIVIL_MINUTE);
 	assert_int_equal(schedule_zone_first(z, utc(2026, 4, 5, 1, 59)),
-			 change - SCHEDULE_MINUTE);
+			 change - CIVIL_MINUTE);
 	assert_int_equal(schedule_zone_first(z, utc(2026, 4, 5, 2, 0)),
-			 change + 30 * SCHEDULE_MINUTE);
+			 change + 30 * CIVIL_MINUTE);
 	/* During the repetition no later local time was seen before. */
 	assert_int_equal(schedule_zone_seen(z, change + 60),
 			 utc(2026, 4, 5, 2, 0) - 1);
@@ -208,7 +208,7 @@ static void a_day_that_a_zone_left_out_is_due_at_its_end(void **state)
 	assert_int_equal(schedule_zone_first(z, utc(2011, 12, 30, 23, 59)),
 			 change);
 	assert_int_equal(schedule_zone_first(z, utc(2011, 12, 31, 0, 1)),
-			 change + SCHEDULE_MINUTE);
+			 change + CIVIL_MINUTE);
 	schedule_zone_free(z);
 }
 

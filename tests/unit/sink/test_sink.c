@@ -188,6 +188,11 @@ static unsigned entries(const char *folder)
 	"PGHOST='db.example.com'\nPGPORT='5432'\nPGDATABASE='shop'\n" \
 	"PGUSER='sap'\nPGPASSWORD='" PASSWORD "'\n# keyturn end role=sap\n"
 
+#define SECTION(epoch)                                                   \
+	"# keyturn role=sap version=v" epoch " epoch=" epoch "\n[sap]\n" \
+	"host=db.example.com\nport=5432\ndbname=shop\nuser=sap\n"        \
+	"# keyturn end role=sap\n"
+
 static void a_new_file_is_private_and_complete(void **state)
 {
 	struct place *p = *state;
@@ -247,9 +252,11 @@ static void a_mode_that_nobody_set_is_the_present_file_s(void **state)
 		enum sink_kind kind;
 		mode_t has, gets;
 	} cases[] = {
-		{ SINK_ENV, 0640, 0640 },    { SINK_ENV, 0400, 0400 },
-		{ SINK_ENV, 0644, 0600 },    { SINK_ENV, 0750, 0600 },
-		{ SINK_PGPASS, 0640, 0600 }, { SINK_PGPASS, 0400, 0400 },
+		{ SINK_ENV, 0640, 0640 },     { SINK_ENV, 0400, 0400 },
+		{ SINK_ENV, 0644, 0600 },     { SINK_ENV, 0750, 0600 },
+		{ SINK_PGPASS, 0640, 0600 },  { SINK_PGPASS, 0400, 0400 },
+		{ SINK_SERVICE, 0644, 0644 }, { SINK_SERVICE, 0664, 0664 },
+		{ SINK_SERVICE, 0666, 0600 }, { SINK_SERVICE, 0755, 0600 },
 	};
 	struct place *p = *state;
 	struct stat st;
@@ -340,37 +347,43 @@ static void foreign_lines_keep_every_byte(void **state)
 		"# keyturn role=sapx version=1 epoch=9\nx:1:x:x:x\n",
 		"\xEF\xBB\xBF# bom\n\xFF\xFE\n\t\v\n",
 		"a\\:b:1:*:c\\\\:d:comment\n \n",
+		"[x]\nhost=a\n [y] \n#\nldap://h/b?c\nservice=x\n",
 	};
+	static const enum sink_kind kinds[] = { SINK_PGPASS, SINK_ENV,
+						SINK_SERVICE };
 	struct place *p = *state;
 
-	for (int kind = SINK_PGPASS; kind <= SINK_ENV; kind++)
+	for (int k = 0; k < 3; k++)
 		for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]);
 		     i++) {
 			struct text want = text_make(4096);
 			size_t n = strlen(foreign[i]);
+			enum sink_kind kind = kinds[k];
 			bool changed = false;
 
 			/* An env file is one role's. */
 			if (kind == SINK_ENV &&
 			    strstr(foreign[i], "role=sapx") != NULL)
 				continue;
-			p->sink.kind = (enum sink_kind)kind;
+			p->sink.kind = kind;
 			put(p, foreign[i]);
 			assert_delivered(p, "sap", "v1", 1);
 			if (kind == SINK_PGPASS)
 				text_add(&want, PAIR("1"));
 			text_add(&want, foreign[i]);
-			if (kind == SINK_ENV && n > 0 &&
+			if (kind != SINK_PGPASS && n > 0 &&
 			    foreign[i][n - 1] != '\n')
 				text_add(&want, "\n");
-			if (kind == SINK_ENV)
-				text_add(&want, BLOCK("1"));
+			if (kind != SINK_PGPASS)
+				text_add(&want, kind == SINK_ENV ?
+							BLOCK("1") :
+							SECTION("1"));
 			assert_content(p, text_str(&want));
 			assert_int_equal(sink_withdraw(&p->sink, "sap",
 						       &changed, NULL),
 					 STATUS_OK);
 			assert_true(changed);
-			/* An env block needed a line of its own. */
+			/* These blocks needed a line of their own. */
 			if (kind == SINK_PGPASS || n == 0 ||
 			    foreign[i][n - 1] == '\n')
 				assert_content(p, foreign[i]);
@@ -787,6 +800,200 @@ static void an_auth_file_has_the_managed_line_behind_the_user_s_others(
 	assert_delivered(p, "sap", "v3", 3);
 	assert_content(p, "\"sap\" \"mine\"\n" USERLIST("3"));
 	assert_untouched(p, USERLIST("5"), 4, STATUS_CONFLICT, "newer");
+}
+
+/* ---- pg_service.conf ----------------------------------------------------------- */
+
+/* What libpq makes of a keyword when it is only given the service. */
+static void assert_service(const struct place *p, const char *service,
+			   const char *keyword, const char *want)
+{
+	const char *const keys[] = { "service", "hostaddr", "passfile", NULL };
+	const char *const values[] = { service, "127.0.0.1", "/nowhere", NULL };
+	const char *got = NULL;
+	PQconninfoOption *all;
+	PGconn *conn;
+
+	assert_int_equal(setenv("PGSERVICEFILE", p->sink.path, 1), 0);
+	conn = PQconnectStartParams(keys, values, 0);
+	all = PQconninfo(conn);
+	for (PQconninfoOption *o = all; o != NULL && o->keyword != NULL; o++)
+		if (strcmp(o->keyword, keyword) == 0)
+			got = o->val;
+	if (got == NULL)
+		fail_msg("[%s] %s: %s", service, keyword, PQerrorMessage(conn));
+	assert_string_equal(got, want);
+	PQconninfoFree(all);
+	PQfinish(conn);
+}
+
+static void libpq_reads_the_section_of_a_service_file(void **state)
+{
+	struct place *p = *state;
+	struct format_credential c = credential(p);
+	struct sink_delivery d = { "sap", "v1", 1, &c, false };
+	bool changed = false;
+
+	p->sink.kind = SINK_SERVICE;
+	put(p, "# mine\nhost=of-no-section\n[other]\nuser=me\n\tport=7");
+	assert_delivered(p, "sap", "v1", 1);
+	assert_content(p, "# mine\nhost=of-no-section\n[other]\nuser=me\n"
+			  "\tport=7\n" SECTION("1"));
+	assert_service(p, "sap", "host", "db.example.com");
+	assert_service(p, "sap", "port", "5432");
+	assert_service(p, "sap", "dbname", "shop");
+	assert_service(p, "sap", "user", "sap");
+	assert_service(p, "other", "user", "me");
+	assert_service(p, "other", "port", "7");
+	assert_null(strstr(content_of(p->sink.path), PASSWORD));
+	/* Values as they are: there are no quotes and no escapes. */
+	c.username = "s p'\\=#[x]";
+	c.sslmode = "verify-full";
+	c.sslrootcert = "/etc/ssl/d b.pem";
+	snprintf(p->sink.service, sizeof(p->sink.service), "shop;[x");
+	d.epoch = 2;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_service(p, "shop;[x", "user", c.username);
+	assert_service(p, "shop;[x", "sslmode", c.sslmode);
+	assert_service(p, "shop;[x", "sslrootcert", c.sslrootcert);
+	assert_service(p, "other", "port", "7");
+	assert_null(strstr(content_of(p->sink.path), "[sap]"));
+}
+
+/* The first section of a name counts. */
+static void a_section_stands_before_a_foreign_one_of_its_name(void **state)
+{
+	static const char *const heads[] = { "[sap]\n", "  [sap]  \r\n",
+					     "[sap] # old\n" };
+	struct place *p = *state;
+	struct text t = text_make(4096);
+
+	p->sink.kind = SINK_SERVICE;
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		text_reset(&t);
+		text_printf(&t, "[a]\nuser=a\n%suser=old\n", heads[i]);
+		put(p, text_str(&t));
+		assert_delivered(p, "sap", "v1", 1);
+		text_reset(&t);
+		text_printf(&t, "[a]\nuser=a\n" SECTION("1") "%suser=old\n",
+			    heads[i]);
+		assert_content(p, text_str(&t));
+		assert_service(p, "sap", "user", "sap");
+		/* And when somebody puts his in front of ours. */
+		text_reset(&t);
+		text_printf(&t,
+			    "# x\n%suser=old\n\n" SECTION("1") "[b]\nuser=b\n",
+			    heads[i]);
+		put(p, text_str(&t));
+		assert_delivered(p, "sap", "v2", 2);
+		text_reset(&t);
+		text_printf(&t,
+			    "# x\n" SECTION("2") "%suser=old\n\n[b]\nuser=b\n",
+			    heads[i]);
+		assert_content(p, text_str(&t));
+		assert_service(p, "sap", "user", "sap");
+		assert_service(p, "b", "user", "b");
+	}
+	/* These are other names, and what stands behind ours does no harm. */
+	put(p, "[sapx]\n[sa]\n[ sap]\n# [sap]\n" SECTION("1") "[sap]\n");
+	assert_delivered(p, "sap", "v2", 2);
+	assert_content(
+		p, "[sapx]\n[sa]\n[ sap]\n# [sap]\n" SECTION("2") "[sap]\n");
+	text_free(&t);
+}
+
+/* As libpq reads a file, they are of the section too. */
+static void settings_behind_a_section_are_never_given_to_another(void **state)
+{
+	struct place *p = *state;
+	struct reason why = { "" };
+	bool changed = true;
+
+	p->sink.kind = SINK_SERVICE;
+	put(p, "[a]\nuser=a\n" SECTION("1") "\n# more\nconnect_timeout=7\n");
+	assert_delivered(p, "sap", "v2", 2);
+	assert_content(p, "[a]\nuser=a\n" SECTION(
+				  "2") "\n# more\nconnect_timeout=7\n");
+	assert_service(p, "sap", "connect_timeout", "7");
+	assert_int_equal(sink_withdraw(&p->sink, "sap", &changed, &why),
+			 STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "line 12: this is a setting of the "
+					 "section of role sap"));
+	/* Neither when it would have to move, or a copy of it be taken out. */
+	assert_untouched(p, "[sap]\nuser=old\n" SECTION("1") "service=x\n", 2,
+			 STATUS_REFUSED, "line 10");
+	assert_untouched(p, SECTION("1") SECTION("1") "a=b\n[c]\n", 2,
+			 STATUS_REFUSED, "line 15");
+	put(p, "[a]\n" SECTION("1") "\n# more\n[b]\nuser=b\n");
+	assert_int_equal(sink_withdraw(&p->sink, "sap", &changed, &why),
+			 STATUS_OK);
+	assert_content(p, "[a]\n\n# more\n[b]\nuser=b\n");
+}
+
+static void two_roles_have_two_sections(void **state)
+{
+	struct place *p = *state;
+	struct format_credential c = credential(p);
+	struct sink_delivery d = { "other", "v1", 1, &c, false };
+	struct reason why = { "" };
+	bool changed = false;
+
+	p->sink.kind = SINK_SERVICE;
+	assert_delivered(p, "sap", "v1", 1);
+	c.username = "else";
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why), STATUS_OK);
+	assert_service(p, "sap", "user", "sap");
+	assert_service(p, "other", "user", "else");
+	snprintf(p->sink.service, sizeof(p->sink.service), "sap");
+	assert_int_equal(sink_try(&p->sink, &d, &why), STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "line 2: another role has the section "
+					 "[sap]"));
+	/* The name of the section is no part of what a block is known by. */
+	snprintf(p->sink.service, sizeof(p->sink.service), "third");
+	d.epoch = 2;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why), STATUS_OK);
+	assert_null(strstr(content_of(p->sink.path), "[other]"));
+	assert_service(p, "third", "user", "else");
+}
+
+static void a_service_file_that_libpq_gives_up_is_refused(void **state)
+{
+	struct place *p = *state;
+	struct text t = text_make(4096);
+
+	p->sink.kind = SINK_SERVICE;
+	for (size_t i = 0; i < FORMAT_SERVICE_LINE_MAX; i++)
+		text_add(&t, "#");
+	text_add(&t, "\n");
+	put(p, text_str(&t));
+	assert_delivered(p, "sap", "v1", 1);
+	assert_service(p, "sap", "user", "sap");
+	text_reset(&t);
+	for (size_t i = 0; i < FORMAT_SERVICE_LINE_MAX; i++)
+		text_add(&t, "#");
+	text_printf(&t, "\r\n[sap]\n");
+	assert_untouched(p, text_str(&t), 1, STATUS_REFUSED, "line 1: it has");
+	/* Behind the section it does nothing. */
+	text_reset(&t);
+	text_add(&t, SECTION("1") "[x]\n");
+	for (size_t i = 0; i <= FORMAT_SERVICE_LINE_MAX; i++)
+		text_add(&t, "#");
+	put(p, text_str(&t));
+	assert_delivered(p, "sap", "v2", 2);
+	assert_service(p, "sap", "user", "sap");
+	text_free(&t);
+	/* A line of somebody's in the block. */
+	assert_untouched(p,
+			 "# keyturn role=sap version=1 epoch=1\n[sap]\n"
+			 "user=sap\npassword=x\n# keyturn end role=sap\n",
+			 2, STATUS_CORRUPT, "line 4");
+	assert_untouched(p,
+			 "# keyturn role=sap version=1 epoch=1\n[sap]\n"
+			 "[x]\n# keyturn end role=sap\n",
+			 2, STATUS_CORRUPT, "line 3");
+	assert_untouched(p, "# keyturn role=sap version=1 epoch=1\n[sap]\n", 2,
+			 STATUS_CORRUPT, "no end");
+	assert_untouched(p, SECTION("7"), 6, STATUS_CONFLICT, "newer");
 }
 
 static void what_a_file_holds_can_be_looked_at(void **state)
@@ -1435,8 +1642,15 @@ static void a_sink_setting_is_read(void **state)
 	assert_int_equal(s.mode, 0640);
 	assert_int_equal(s.uid, 0);
 	assert_int_equal(s.gid, 0);
+	assert_int_equal(sink_parse("service /x mode=0644 name=a.b[c", &s,
+				    &why),
+			 STATUS_OK);
+	assert_int_equal(s.kind, SINK_SERVICE);
+	assert_int_equal(s.mode, 0644);
+	assert_string_equal(s.service, "a.b[c");
 	assert_int_equal(sink_parse("env /x owner=12345 mode=0400", &s, &why),
 			 STATUS_OK);
+	assert_string_equal(s.service, "");
 	assert_int_equal(s.uid, 12345);
 	assert_int_equal(s.mode, 0400);
 }
@@ -1465,6 +1679,16 @@ static void a_bad_sink_setting_is_refused_by_a_sentence(void **state)
 		{ "pgpass /x mode=06000", "not octal" },
 		{ "env /x mode=0644", "0600, 0640 or 0660" },
 		{ "env /x mode=4600", "0600, 0640 or 0660" },
+		{ "service /x mode=0666", "0600, 0640, 0644 or 0664" },
+		{ "service /x mode=0755", "has no password" },
+		{ "service /x name=a]b",
+		  "\"a]b\" cannot be the name of a section" },
+		{ "service /x name=", "\"\" cannot be the name of a section" },
+		{ "service /x name=\x7f", "cannot be the name of a section" },
+		{ "service /x name=0123456789012345678901234567890123456789"
+		  "012345678901234567890123",
+		  "more than 63" },
+		{ "pgpass /x name=a", "this is not a service file" },
 		{ "env /x mode=0000", "0600, 0640 or 0660" },
 	};
 	struct sink s = { .kind = SINK_ENV, .path = "as it was" };
@@ -1521,6 +1745,11 @@ int main(int argc, char **argv)
 		TEST(a_file_of_one_password_serves_no_second_role),
 		TEST(a_damaged_block_is_refused_and_named_by_its_line),
 		TEST(an_auth_file_has_the_managed_line_behind_the_user_s_others),
+		TEST(libpq_reads_the_section_of_a_service_file),
+		TEST(a_section_stands_before_a_foreign_one_of_its_name),
+		TEST(settings_behind_a_section_are_never_given_to_another),
+		TEST(two_roles_have_two_sections),
+		TEST(a_service_file_that_libpq_gives_up_is_refused),
 		TEST(what_a_file_holds_can_be_looked_at),
 		TEST(a_marker_that_lost_its_line_takes_no_foreign_one),
 		TEST(a_withdrawal_without_a_block_changes_nothing),

@@ -375,30 +375,33 @@ static void a_value_is_plain_when_nothing_of_it_would_be_lost(void **state)
 	}
 }
 
-static void what_is_known_of_a_secret_is_forgotten_when_it_is_told(void **state)
+static void what_is_known_of_a_secret_is_not_known_of_another(void **state)
 {
-	static const char id[] = "55555555-5555-4555-8555-555555555555";
-	char left[STORE_AWS_STATE_ID_SIZE] = "?";
-	struct store_memory *k = NULL;
+	struct store_aws_state said = { .exists = true,
+					.state.revision = "r1" };
+	struct store_aws_known *k, copy;
+	struct store_memory *m = NULL;
 
 	(void)state;
-	assert_int_equal(store_aws_known_new(&k), STATUS_OK);
-	assert_false(store_aws_known_owes(k, "sap", id));
-	assert_false(store_aws_known_owes(k, "sap", ""));
-	store_aws_known_owe(k, "sap", id);
-	assert_true(store_aws_known_owes(k, "sap", id));
-	assert_false(store_aws_known_owes(k, "crm", id));
-	store_aws_known_owe(k, "sap", "");
-	assert_false(store_aws_known_owes(k, "sap", id));
+	assert_int_equal(store_memory_new(sizeof(*k), &m), STATUS_OK);
+	assert_false(store_aws_known_recall(m, "sap", "", &said));
+	said = (struct store_aws_state){ .exists = true,
+					 .state.revision = "r1" };
+	store_aws_known_remember(m, "sap", &said);
+	k = store_memory_lock(m, "sap");
+	strcpy(k->left, "terraform-1");
+	store_memory_unlock(m);
+	store_aws_known_set_brief(m, "sap", true);
 
-	store_aws_known_left(k, "sap", left);
-	assert_string_equal(left, "");
-	store_aws_known_set_left(k, "sap", "terraform-1");
-	store_aws_known_left(k, "sap", left);
-	assert_string_equal(left, "terraform-1");
-	store_aws_known_left(k, "crm", left);
-	assert_string_equal(left, "");
-	store_memory_free(k);
+	store_aws_known_load(m, "sap", &copy);
+	assert_true(copy.described && copy.brief && copy.state.exists);
+	assert_string_equal(copy.left, "terraform-1");
+	assert_true(store_aws_known_recall(m, "sap", "r1", &said));
+	assert_false(store_aws_known_recall(m, "sap", "r2", &said));
+	store_aws_known_load(m, "crm", &copy);
+	assert_false(copy.described || copy.brief || copy.state.exists);
+	assert_string_equal(copy.left, "");
+	store_memory_free(m);
 }
 
 static void the_placeholder_is_no_version(void **state)
@@ -487,7 +490,7 @@ int main(void)
 		TEST(what_changes_is_what_aws_would_say),
 		TEST(tags_are_about_the_version_that_they_name),
 		TEST(a_value_is_plain_when_nothing_of_it_would_be_lost),
-		TEST(what_is_known_of_a_secret_is_forgotten_when_it_is_told),
+		TEST(what_is_known_of_a_secret_is_not_known_of_another),
 		TEST(the_placeholder_is_no_version),
 		TEST(two_versions_cannot_both_be_current),
 		TEST(a_process_is_started_from_words),

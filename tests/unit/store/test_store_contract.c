@@ -513,6 +513,39 @@ static void a_pending_that_is_superseded_is_kept(void **state)
 	expect_label(&s, &one, STORE_LABEL_PREVIOUS);
 }
 
+static void refuse_retire(struct secret_of *s, const struct id *id,
+			  const char *words)
+{
+	struct secret_of before = *s;
+	struct reason why = { "" };
+
+	assert_int_equal(store->ops->retire(store, s->name, s->state.revision,
+					    id->s, &s->state, &why),
+			 STATUS_REFUSED);
+	expect_words(&why, words);
+	describe(s);
+	assert_string_equal(s->state.revision, before.state.revision);
+}
+
+/* AWS leaves AWSPENDING with what was promoted, where it says nothing. */
+static void only_what_is_pending_is_retired(void **state)
+{
+	struct secret_of s = begin_case();
+	struct id one = rotate(&s, "1"), two = rotate(&s, "2");
+
+	(void)state;
+	refuse_retire(&s, &two, "is current and cannot be retired");
+	refuse_retire(&s, &one, "is previous and cannot be retired");
+	expect_label(&s, &two, STORE_LABEL_CURRENT);
+	expect_label(&s, &one, STORE_LABEL_PREVIOUS);
+	promote(&s, &one);
+	refuse_retire(&s, &two, "is previous and cannot be retired");
+	expect_label(&s, &one, STORE_LABEL_CURRENT);
+	expect_label(&s, &two, STORE_LABEL_PREVIOUS);
+	expect_entry(&s, &one, "1");
+	expect_entry(&s, &two, "2");
+}
+
 static void current_goes_back_to_the_previous_one(void **state)
 {
 	struct secret_of s = begin_case();
@@ -636,6 +669,7 @@ int main(void)
 		cmocka_unit_test(a_repeat_of_what_happened_is_ok),
 		cmocka_unit_test(an_unknown_version_is_refused),
 		cmocka_unit_test(a_pending_that_is_superseded_is_kept),
+		cmocka_unit_test(only_what_is_pending_is_retired),
 		cmocka_unit_test(current_goes_back_to_the_previous_one),
 		cmocka_unit_test(the_ring_keeps_what_a_restore_may_need),
 		cmocka_unit_test(

@@ -15,7 +15,6 @@
 
 #include "../http/peer.h"
 #include "crypto/entropy.h"
-#include "store/vault/known.h"
 #include "store/vault/view.h"
 
 #define A "11111111-1111-4111-8111-111111111111"
@@ -214,13 +213,15 @@ static void the_secret_names_current_and_previous_the_record_pending(
 static void what_the_secret_names_is_not_pending_any_more(void **state)
 {
 	struct store_vault_view w = three();
+	struct store_state s;
 
 	(void)state;
 	memcpy(w.current, C, sizeof(C));
 	memcpy(w.previous, B, sizeof(B));
 	assert_false(store_vault_view_pending(&w, C));
-	assert_int_equal(store_vault_view_label(&w, C), STORE_LABEL_CURRENT);
-	assert_int_equal(store_vault_view_label(&w, A), STORE_LABEL_RING);
+	store_vault_view_state(&w, &s);
+	assert_int_equal(store_find_id(&s, C)->label, STORE_LABEL_CURRENT);
+	assert_int_equal(store_find_id(&s, A)->label, STORE_LABEL_RING);
 	/* Pointed back at A, as after a restore: still not pending. */
 	memcpy(w.current, A, sizeof(A));
 	memcpy(w.previous, C, sizeof(C));

@@ -38,7 +38,7 @@ static void stage(struct store_state *s, int id, unsigned ring)
 	char text[8];
 
 	snprintf(text, sizeof(text), "%d", id);
-	store_versions_stage(s, text, id, ring);
+	assert_int_equal(store_versions_stage(s, text, id, ring), STATUS_OK);
 }
 
 static struct store_state rotated(int first, int last, unsigned ring)
@@ -177,6 +177,22 @@ static void one_that_is_dropped_is_gone(void **state)
 	expect(&s, "C3 R1");
 }
 
+static void a_version_for_which_there_is_no_room_is_told(void **state)
+{
+	struct store_state s = { .n = 0 }, before;
+
+	(void)state;
+	for (s.n = 0; s.n < STORE_VERSIONS_MAX; s.n++) {
+		snprintf(s.versions[s.n].id, sizeof(s.versions[0].id), "%d",
+			 (int)s.n);
+		s.versions[s.n].label = STORE_LABEL_PREVIOUS;
+	}
+	before = s;
+	assert_int_equal(store_versions_stage(&s, "new", 1, STORE_RING_MAX),
+			 STATUS_LIMIT);
+	assert_memory_equal(&s, &before, sizeof(s));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +208,7 @@ int main(void)
 		cmocka_unit_test(
 			a_write_is_judged_by_what_happened_then_by_the_revision),
 		cmocka_unit_test(one_that_is_dropped_is_gone),
+		cmocka_unit_test(a_version_for_which_there_is_no_room_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
