@@ -27,7 +27,7 @@ int main(void)
 	static const struct CMUnitTest *const subjects[] = {
 		test_cluster_claim,	test_cluster_change,
 		test_cluster_login,	test_cluster_hostile,
-		test_cluster_preflight,
+		test_cluster_preflight, test_cluster_activity,
 	};
 	const struct CMUnitTest last =
 		cmocka_unit_test(the_server_log_holds_no_password);
