@@ -3,6 +3,7 @@ noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
 	src/base/backoff.c src/base/backoff.h \
 	src/base/civil.c src/base/civil.h \
+	src/base/consumer.c src/base/consumer.h \
 	src/base/duration.c src/base/duration.h \
 	src/base/encode.c src/base/encode.h \
 	src/base/file.c src/base/file.h \

@@ -30,11 +30,11 @@ enum cli_command {
 struct cli_options {
 	const char *config, *state, *reason, *since, *label, *format;
 	const char *public_key, *jobs, *password_fd, *min_life;
-	const char *owner, *in_database, *oauth, *cluster;
+	const char *owner, *in_database, *oauth, *cluster, *agent;
 	const char *grant[CLUSTER_GRANTS_MAX + 1];
 	size_t n_grants;
 	bool json, quiet, help, version, due, all, dry_run, emergency, force,
-		pem, now, end_sessions, print;
+		pem, look, learn, now, end_sessions, print;
 };
 
 struct cli {
@@ -94,6 +94,7 @@ enum status cli_role(struct cli *c);
 enum status cli_status(struct cli *c);
 enum status cli_history(struct cli *c);
 enum status cli_report(struct cli *c);
+enum status cli_adoption(struct cli *c);
 enum status cli_get(struct cli *c);
 enum status cli_refresh(struct cli *c);
 enum status cli_token(struct cli *c);

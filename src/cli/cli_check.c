@@ -8,6 +8,8 @@
 
 #include "base/now.h"
 #include "cli/cli.h"
+#include "cluster/cluster_tools.h"
+#include "jobs/adoption.h"
 #include "jobs/sink_refresh.h"
 #include "report/report.h"
 #include "rotation/runner_deliver.h"
@@ -456,6 +458,35 @@ static void check_twin(struct check *k, const struct runner_job *j)
 	text_copy(l->server, sizeof(l->server), j->cluster->server);
 }
 
+/* Can it be seen who uses the role?  No rotation depends on it. */
+static void check_adoption(struct check *k, const struct runner_job *j)
+{
+	const struct config *c = open_config(k->cli->opened);
+	const struct config_group *role =
+		config_find(c, CONFIG_SECTION_role, j->role);
+	bool expected = role && config_is_set(role, CONFIG_role_consumers);
+	struct reason why;
+	enum status s;
+
+	if (!role || !adoption_wanted(config_find(c, CONFIG_SECTION_cluster,
+						  j->cluster->name))) {
+		if (expected)
+			say(k, NOTE, "adoption",
+			    "sessions are not looked at here (sample, "
+			    "wake_timeout, admin = self): of its consumers only "
+			    "those are seen whom keyturn adoption --agent tells "
+			    "of");
+		return;
+	}
+	s = j->cluster->tools->sees(j->cluster, j->rolname, &why);
+	if (s == STATUS_REFUSED)
+		say(k, expected ? WARN : NOTE, "adoption", "%s", why.text);
+	else if (s == STATUS_OK && expected)
+		say(k, OK, "adoption",
+		    "sessions of its consumers are seen, but for those that "
+		    "are shorter than keyturnd's poll");
+}
+
 /* stored: the store can be asked what should be live. */
 static void check_cluster(struct check *k, const struct runner_job *j,
 			  bool stored)
@@ -481,6 +512,8 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 	} else if (k->fails == fails)
 		failed(k, "preflight", s, &why);
 	j->cluster->ops->release(j->cluster, session, s == STATUS_OK);
+	if (s == STATUS_OK)
+		check_adoption(k, j);
 }
 
 /* What earlier runs and people left. */

@@ -9,6 +9,7 @@
 #include "jobs/hook_state.h"
 #include "jobs/sink_refresh.h"
 #include "report/report.h"
+#include "report/report_adoption.h"
 
 #define OUTPUT_MAX ((size_t)64 << 20)
 
@@ -20,6 +21,27 @@ static int widest(const struct config_group **roles, size_t n)
 		if (strlen(config_name(roles[i])) > w)
 			w = strlen(config_name(roles[i]));
 	return (int)w;
+}
+
+/* Who is expected, and how many of them have the live version. */
+static enum status count_adopted(struct cli *c, const struct config_group *role,
+				 struct report_role *r)
+{
+	const char *expected = config_string(role, CONFIG_role_consumers);
+	struct report_adoption *a = NULL;
+	enum status s;
+
+	if (!*expected || !r->known->version[0])
+		return STATUS_OK;
+	if (report_adoption_new(config_name(role), r->known->version, expected,
+				&a) != STATUS_OK)
+		return reason_no_memory(&c->why);
+	s = c->ledger->ops->adoption->each(c->ledger, config_name(role),
+					   report_adoption_add, a, &c->why);
+	r->expected = report_adoption_expected(a);
+	r->adopted = report_adoption_adopted(a);
+	report_adoption_free(a);
+	return s;
 }
 
 static enum status status_of(struct cli *c, const struct config_group *role,
@@ -48,6 +70,11 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 	if (ledger_fact_recall(c->ledger, LEDGER_FACT_EXPIRES, known.role, now,
 			       ends, NULL) == STATUS_OK)
 		r.expires_us = strtoll(ends, NULL, 10);
+	s = count_adopted(c, role, &r);
+	if (s != STATUS_OK) {
+		schedule_free(schedule);
+		return s;
+	}
 	if (c->o.json) {
 		text_add(t, first ? "[" : ",\n ");
 		report_status_json(t, &r, now);

@@ -2,6 +2,7 @@
 bin_PROGRAMS += keyturn
 keyturn_SOURCES = \
 	src/cli/cli.c src/cli/cli.h \
+	src/cli/cli_adoption.c \
 	src/cli/cli_audit.c \
 	src/cli/cli_check.c \
 	src/cli/cli_cluster.c \

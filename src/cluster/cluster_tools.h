@@ -4,7 +4,9 @@
 #ifndef KEYTURN_CLUSTER_TOOLS_H
 #define KEYTURN_CLUSTER_TOOLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/reason.h"
 #include "base/text.h"
@@ -37,6 +39,29 @@ enum cluster_chain_form {
 	CLUSTER_CHAIN_PEM
 };
 
+/* The database of the administrator, for `logins`. */
+#define CLUSTER_OWN_DATABASE ""
+
+/*
+ * One consumer of a role that has a marker, as the server knows it.  The address
+ * is the server's, so a pooler's; application_name is whatever a client says.
+ * Times are by the server's clock alone.  Strings live until the call ends.
+ */
+struct cluster_seen {
+	const char *login;	 /* as which role it logged in */
+	const char *version;	 /* live in the marker */
+	const char *address;	 /* "" for a Unix socket */
+	const char *application; /* "" when it has no name */
+	bool hidden; /* the administrator may not see from where and since when:
+			address and times are not known */
+	int64_t after_us; /* its last login, after the version was applied;
+			     negative: before */
+	int64_t first_ago_us, last_ago_us; /* its first and last login that is
+					      known */
+	int64_t count;			   /* sessions, or logins */
+};
+typedef enum status cluster_seen_fn(void *arg, const struct cluster_seen *s);
+
 struct cluster_tools {
 	/*
 	 * Make a role, without a password, all or nothing.  STATUS_REFUSED also
@@ -61,6 +86,31 @@ struct cluster_tools {
 	enum status (*show_chain)(struct cluster *t,
 				  enum cluster_chain_form form,
 				  struct text *ret, struct reason *why);
+
+	/*
+	 * The sessions of all roles that have a marker, in one query: one call
+	 * of fn for the sessions of a consumer that began before the live
+	 * version was applied, and one for those that began after it.
+	 * keyturn's own are left out.  STATUS_NOT_FOUND: there is no marker
+	 * table, and so nothing to compare with; STATUS_REFUSED also for a
+	 * cluster without an administrator.
+	 */
+	enum status (*sessions)(struct cluster *t, cluster_seen_fn *fn,
+				void *arg, struct reason *why);
+
+	/*
+	 * The logins that an event trigger noted in this database
+	 * (sql/login_event.sql).  STATUS_NOT_FOUND: it is not installed there;
+	 * STATUS_REFUSED: it may not be read, or is not to be trusted.
+	 */
+	enum status (*logins)(struct cluster *t, const char *database,
+			      cluster_seen_fn *fn, void *arg,
+			      struct reason *why);
+
+	/* May the administrator see the sessions of this role?  STATUS_REFUSED:
+	 * no, and by which SQL it may. */
+	enum status (*sees)(struct cluster *t, const char *role,
+			    struct reason *why);
 };
 
 #endif

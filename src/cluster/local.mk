@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libcluster.a
 libcluster_a_SOURCES = src/cluster/cluster.h src/cluster/cluster_tools.h \
+	src/cluster/postgres/activity.c src/cluster/postgres/activity.h \
 	src/cluster/postgres/apply.c src/cluster/postgres/apply.h \
 	src/cluster/postgres/apply_change.c src/cluster/postgres/apply_change.h \
 	src/cluster/postgres/apply_explain.c src/cluster/postgres/apply_explain.h \

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/consumer.h"
 #include "base/now.h"
 #include "base/words.h"
 #include "config/config_conninfo.h"
@@ -471,6 +472,28 @@ static enum status check_pair(const struct config *c,
 	return s == STATUS_OK ? check_pair_sinks(g, why) : s;
 }
 
+/* Two that are one would never all be seen, and none would tell. */
+static enum status check_consumers(const struct config_group *g,
+				   struct reason *why)
+{
+	const struct config_value *v =
+		config_model_value(g, CONFIG_role_consumers);
+	const char *at = v ? v->text : "", *w, *before, *x;
+	struct reason detail = { { 0 } };
+	size_t n, m;
+
+	while ((w = words_next(&at, &n)) != NULL) {
+		if (consumer_check(w, n, &detail) != STATUS_OK)
+			return refuse(why, g, v, "%s", detail.text);
+		before = v->text;
+		while ((x = words_next(&before, &m)) != NULL && x < w)
+			if (m == n && memcmp(x, w, n) == 0)
+				return refuse(why, g, v, "names %.*s twice",
+					      (int)n, w);
+	}
+	return STATUS_OK;
+}
+
 static enum status check_role(const struct config *c,
 			      const struct config_group *g, struct reason *why)
 {
@@ -480,6 +503,8 @@ static enum status check_role(const struct config *c,
 		s = check_pair(c, g, why);
 	if (s == STATUS_OK)
 		s = check_units(g, why);
+	if (s == STATUS_OK)
+		s = check_consumers(g, why);
 	return s == STATUS_OK ? check_timing(g, why) : s;
 }
 

@@ -218,6 +218,23 @@ static enum status set_up(struct daemon *d, int *ret_signals,
 		open_random(), daemon_tasks_request, d, &d->notifier, why);
 }
 
+/* Threads of their own that still wait for others have until then. */
+static void end_threads(struct daemon *d, int64_t until)
+{
+	while (!(refresher_stopped(d->refresher) &&
+		 sampler_stopped(d->sampler)) &&
+	       now_boot(now_system()) < until)
+		now_sleep(now_system(), 20 * 1000);
+	if (refresher_stopped(d->refresher)) {
+		refresher_free(d->refresher);
+		d->refresher = NULL;
+	}
+	if (sampler_stopped(d->sampler)) {
+		sampler_free(d->sampler);
+		d->sampler = NULL;
+	}
+}
+
 /* Everything has come back: sign what was done, and let hooks hear of it. */
 static bool say_goodbye(struct daemon *d)
 {
@@ -230,15 +247,10 @@ static bool say_goodbye(struct daemon *d)
 		log_line(LOG_LEVEL_WARN, "no checkpoint was signed: %s",
 			 why.text);
 	refresher_stop(d->refresher);
+	sampler_stop(d->sampler);
 	hook_dispatch_drain(d->generation->dispatch, LAST_WORDS);
 	hook_dispatch_stop(d->generation->dispatch);
-	while (!refresher_stopped(d->refresher) &&
-	       now_boot(now_system()) < until)
-		now_sleep(now_system(), 20 * 1000);
-	if (refresher_stopped(d->refresher)) {
-		refresher_free(d->refresher);
-		d->refresher = NULL;
-	}
+	end_threads(d, until);
 	while (!generation_idle(d->generation) &&
 	       now_boot(now_system()) < until)
 		now_sleep(now_system(), 20 * 1000);
@@ -301,7 +313,7 @@ enum status daemon_run(const char *config_path, struct reason *why)
 	}
 	if (!say_goodbye(d)) {
 		log_line(LOG_LEVEL_WARN,
-			 "a hook or a token source still works; "
+			 "a hook, a token source or a cluster still works; "
 			 "it is begun again");
 		hook_end(now_system());
 		return STATUS_TIMEOUT;

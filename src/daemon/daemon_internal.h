@@ -11,6 +11,7 @@
 #include "daemon/generation.h"
 #include "daemon/plan.h"
 #include "daemon/refresher.h"
+#include "daemon/sampler.h"
 #include "daemon/task.h"
 
 #define DAEMON_REQUESTS_MAX 256
@@ -21,6 +22,7 @@ struct daemon_retired {
 	struct daemon_retired *next;
 	struct generation *generation;
 	struct refresher *refresher;
+	struct sampler *sampler;
 };
 
 struct daemon {
@@ -38,7 +40,9 @@ struct daemon {
 	struct agent_notify *notifier;
 	struct refresher *
 		refresher; /* of the generation in force, NULL without such files */
-	unsigned runs;	   /* under way */
+	struct sampler
+		*sampler; /* likewise, NULL without clusters to look at */
+	unsigned runs;	  /* under way */
 	bool worker_busy;
 
 	bool ledger_made; /* one was opened: from now on it is not made anew */

@@ -110,12 +110,14 @@ static void retire_generation(struct daemon *d)
 
 	hook_dispatch_stop(d->generation->dispatch);
 	refresher_stop(d->refresher);
+	sampler_stop(d->sampler);
 	if (r) { /* else it is never freed, and nothing else is wrong */
 		*r = (struct daemon_retired){ d->retired, d->generation,
-					      d->refresher };
+					      d->refresher, d->sampler };
 		d->retired = r;
 	}
 	d->refresher = NULL;
+	d->sampler = NULL;
 }
 
 static void put_in_force(struct daemon *d, struct generation *made, bool fresh,
@@ -137,6 +139,9 @@ static void put_in_force(struct daemon *d, struct generation *made, bool fresh,
 	if (refresher_start(made, fresh, d->actor, &d->refresher, &why) !=
 	    STATUS_OK)
 		log_line(LOG_LEVEL_ERROR, "no file is kept fresh: %s",
+			 why.text);
+	if (sampler_start(made, &d->sampler, &why) != STATUS_OK)
+		log_line(LOG_LEVEL_ERROR, "who uses the roles is not seen: %s",
 			 why.text);
 }
 
@@ -430,12 +435,15 @@ static void free_retired(struct daemon *d)
 	struct daemon_retired **at = &d->retired, *r;
 
 	while ((r = *at) != NULL) {
-		if (!refresher_stopped(r->refresher)) {
+		if (!refresher_stopped(r->refresher) ||
+		    !sampler_stopped(r->sampler)) {
 			at = &r->next;
 			continue;
 		}
 		refresher_free(r->refresher);
 		r->refresher = NULL;
+		sampler_free(r->sampler);
+		r->sampler = NULL;
 		if (!generation_idle(r->generation)) {
 			at = &r->next;
 			continue;

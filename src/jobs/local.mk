@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libjobs.a
-libjobs_a_SOURCES = src/jobs/check_settings.c src/jobs/check_settings.h \
+libjobs_a_SOURCES = src/jobs/adoption.c src/jobs/adoption.h \
+	src/jobs/check_settings.c src/jobs/check_settings.h \
 	src/jobs/due.c src/jobs/due.h \
 	src/jobs/hook_dispatch.c src/jobs/hook_dispatch.h \
 	src/jobs/hook_state.c src/jobs/hook_state.h \

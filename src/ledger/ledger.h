@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "audit/audit.h"
+#include "base/consumer.h"
 #include "base/random.h"
 #include "base/reason.h"
 
@@ -156,6 +157,59 @@ struct ledger_fact_ops {
 			      struct reason *why);
 };
 
+/* ---- adoption ------------------------------------------------------------ */
+
+/* Where it is known from that a consumer uses a password; sources.def. */
+enum ledger_source {
+#define SOURCE(name, word, uses, meaning) LEDGER_SOURCE_##name,
+#include "ledger/sources.def"
+#undef SOURCE
+	LEDGER_SOURCE_COUNT
+};
+
+#define LEDGER_LOGIN_SIZE    64	 /* NAMEDATALEN */
+#define LEDGER_SIGHTINGS_MAX 512 /* remembered of a role */
+
+/* A consumer was seen with a version of a role's password.  Nothing here is
+ * known for sure but the login: the rest is what clients say of themselves. */
+struct ledger_sighting {
+	char role[LEDGER_ROLE_SIZE];	/* the [role NAME] */
+	char login[LEDGER_LOGIN_SIZE];	/* as which it logged in, "" when that
+					  is not known: of a pair, a member */
+	char version[RANDOM_UUID_SIZE]; /* "": an earlier one than that which
+					   was live then */
+	char consumer[CONSUMER_SIZE];	/* consumer_name() */
+	enum ledger_source source;
+	int64_t first_us, last_us; /* wall clock */
+	int64_t count; /* how often; of one that is told: how often since */
+	bool total;    /* told: count is all that there ever was */
+};
+typedef enum status ledger_sighting_fn(void *arg,
+				       const struct ledger_sighting *s);
+
+struct ledger_adoption_ops {
+	/*
+	 * Remember what was seen, merged with what was (ledger_merge.h), in one
+	 * transaction.  Of a role's sightings LEDGER_SIGHTINGS_MAX are kept:
+	 * first the last of each consumer, then those that were seen last.
+	 */
+	enum status (*see)(struct ledger *l, const struct ledger_sighting *seen,
+			   size_t n, struct reason *why);
+
+	/* Of one role, or of all for NULL, by role and consumer; stops when fn
+	 * does not return STATUS_OK. */
+	enum status (*each)(struct ledger *l, const char *role,
+			    ledger_sighting_fn *fn, void *arg,
+			    struct reason *why);
+};
+
+/* "session"; static. */
+const char *ledger_source_word(enum ledger_source s);
+/* LEDGER_SOURCE_COUNT: there is none of that name. */
+enum ledger_source ledger_source_find(const char *word);
+/* Did the consumer use the password, and not just know it? */
+bool ledger_source_uses(enum ledger_source s);
+
 /* ---- the audit trail ----------------------------------------------------- */
 
 struct ledger_trail_ops {
@@ -201,6 +255,7 @@ struct ledger_ops {
 	const struct ledger_run_ops *runs;
 	const struct ledger_role_ops *roles;
 	const struct ledger_fact_ops *facts;
+	const struct ledger_adoption_ops *adoption;
 	const struct ledger_trail_ops *trail;
 	void (*close)(struct ledger *l);
 };

@@ -95,3 +95,18 @@ void ledger_merge_thaw(struct ledger_role *role)
 	role->frozen_us = 0;
 	role->frozen_reason[0] = '\0';
 }
+
+/* A clock that goes back makes nothing younger, and nobody counts down: a trail
+ * that is read twice, or a table that was emptied. */
+void ledger_merge_sighting(struct ledger_sighting *known,
+			   const struct ledger_sighting *seen)
+{
+	if (seen->first_us < known->first_us)
+		known->first_us = seen->first_us;
+	if (seen->last_us > known->last_us)
+		known->last_us = seen->last_us;
+	if (!seen->total)
+		known->count += seen->count;
+	else if (seen->count > known->count)
+		known->count = seen->count;
+}

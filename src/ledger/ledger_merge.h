@@ -31,4 +31,8 @@ void ledger_merge_freeze(struct ledger_role *role, const char *reason,
 			 int64_t now_us);
 void ledger_merge_thaw(struct ledger_role *role);
 
+/* The same consumer, version, login and source were seen again. */
+void ledger_merge_sighting(struct ledger_sighting *known,
+			   const struct ledger_sighting *seen);
+
 #endif

@@ -5,7 +5,10 @@ libledger_a_SOURCES = \
 	src/ledger/ledger.h \
 	src/ledger/ledger_fact.c \
 	src/ledger/ledger_merge.c src/ledger/ledger_merge.h \
+	src/ledger/ledger_source.c \
 	src/ledger/ledger_steps.c \
+	src/ledger/sources.def \
+	src/ledger/sqlite/adoption.c src/ledger/sqlite/adoption.h \
 	src/ledger/sqlite/audit.c src/ledger/sqlite/audit.h \
 	src/ledger/sqlite/begin.c src/ledger/sqlite/begin.h \
 	src/ledger/sqlite/close.c src/ledger/sqlite/close.h \

@@ -132,6 +132,11 @@ void report_status_line(struct text *t, int role_width,
 	if (!*say && schedule_ahead(k->rotated_us, now_us))
 		say = "last rotated at a time that is to come: a clock was "
 		      "wrong";
+	if (!*say && r->adopted < r->expected) {
+		snprintf(both, sizeof(both), "adopting %zu of %zu consumers",
+			 r->adopted, r->expected);
+		say = both;
+	}
 	text_printf(t, "%-*s  %-8s %-9s %-36s  %-20s  %s\n", role_width,
 		    k->role, report_state_name(state), age,
 		    k->version[0] ? k->version : "-", due,
@@ -170,6 +175,14 @@ void report_status_json(struct text *t, const struct report_role *r,
 			k->frozen ? k->frozen_reason : NULL);
 	text_add_member(t, "open_run", or_null(k->open_run));
 	text_add_member(t, "valid_until", stamp_or(r->expires_us, stamp, NULL));
+	if (r->expected > 0)
+		text_printf(t,
+			    ",\"consumers_expected\":%zu,"
+			    "\"consumers_adopted\":%zu",
+			    r->expected, r->adopted);
+	else
+		text_add(t, ",\"consumers_expected\":null,"
+			    "\"consumers_adopted\":null");
 	text_printf(t, ",\"failures\":%u}", k->failures);
 }
 

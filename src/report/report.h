@@ -28,6 +28,8 @@ struct report_role {
 	const struct ledger_role *known; /* ->role is always set */
 	int64_t next_due_us;		 /* 0: by command only */
 	int64_t expires_us;		 /* VALID UNTIL; 0: never */
+	size_t expected; /* consumers; 0: it is not known who they are */
+	size_t adopted;	 /* of them, seen with the live version */
 };
 
 /* "new", "ok", ... static. */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: PostgreSQL
 EXTRA_DIST += tests/bench/bench.py tests/bench/floor.c \
-	tests/bench/floor_http.c tests/bench/credential tests/bench/pam tests/bench/rotate \
+	tests/bench/floor_http.c tests/bench/adoption tests/bench/credential tests/bench/pam tests/bench/rotate \
 	tests/bench/store
 
 # Built by make check, so that they do not rot.

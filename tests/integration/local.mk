@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	tests/integration/rig/verdict.py \
 	tests/integration/scan.c \
 	tests/integration/store_dump.c \
+	tests/integration/test_adoption.py \
 	tests/integration/test_admin_settings.py \
 	tests/integration/test_audit_outside.py \
 	tests/integration/test_bad_cluster.py \
@@ -76,6 +77,7 @@ EXTRA_DIST += tests/integration/rig/daemon.py \
 	tests/integration/rig/receiver.py \
 	tests/integration/test_hooks.py \
 	tests/integration/test_keyturnd.py \
+	tests/integration/test_login_event.py \
 	tests/integration/test_keyturnd_agent.py \
 	tests/integration/test_keyturnd_tokens.py \
 	tests/integration/test_undelivered.py \

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster/postgres/activity.h"
 #include "cluster/postgres/apply.h"
 #include "cluster/postgres/certificates.h"
 #include "cluster/postgres/common.h"
@@ -66,6 +67,9 @@ static const struct cluster_tools postgres_tools = {
 	.create_role = cluster_postgres_role_create,
 	.make_pair = cluster_postgres_pair_make,
 	.show_chain = cluster_postgres_certificates_show,
+	.sessions = cluster_postgres_activity_sessions,
+	.logins = cluster_postgres_activity_logins,
+	.sees = cluster_postgres_activity_sees,
 };
 
 static const char *or_else(const char *text, const char *other)

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "ledger/sqlite/adoption.h"
 #include "ledger/sqlite/audit.h"
 #include "ledger/sqlite/begin.h"
 #include "ledger/sqlite/close.h"
@@ -72,8 +73,10 @@ static const char undelivered[] = "ALTER TABLE role ADD COLUMN"
 static const char delivered[] = "ALTER TABLE role ADD COLUMN"
 				" delivered TEXT NOT NULL DEFAULT '';";
 
-static const char *const schema[] = { tables, ledger_sqlite_trail_schema,
-				      undelivered, delivered, NULL };
+static const char *const schema[] = {
+	tables,	   ledger_sqlite_trail_schema,	  undelivered,
+	delivered, ledger_sqlite_adoption_schema, NULL
+};
 
 static void close_ledger(struct ledger *ledger)
 {
@@ -105,6 +108,7 @@ static const struct ledger_ops ops = {
 	.runs = &runs,
 	.roles = &ledger_sqlite_role_ops,
 	.facts = &ledger_sqlite_memory_ops,
+	.adoption = &ledger_sqlite_adoption_ops,
 	.trail = &ledger_sqlite_audit_ops,
 	.close = close_ledger,
 };

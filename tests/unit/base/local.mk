@@ -130,3 +130,9 @@ TESTS += tests/unit/base/test_words
 tests_unit_base_test_words_SOURCES = tests/unit/base/test_words.c
 tests_unit_base_test_words_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_words_LDADD = libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/base/test_consumer
+TESTS += tests/unit/base/test_consumer
+tests_unit_base_test_consumer_SOURCES = tests/unit/base/test_consumer.c
+tests_unit_base_test_consumer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_consumer_LDADD = libbase.a $(CMOCKA_LIBS)

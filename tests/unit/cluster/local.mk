@@ -5,6 +5,7 @@ EXTRA_DIST += tests/unit/cluster/run-cluster-postgres \
 	tests/unit/cluster/with-postgres
 tests_unit_cluster_test_cluster_postgres_SOURCES = \
 	tests/unit/cluster/test_cluster.h \
+	tests/unit/cluster/test_cluster_activity.c \
 	tests/unit/cluster/test_cluster_change.c \
 	tests/unit/cluster/test_cluster_claim.c \
 	tests/unit/cluster/test_cluster_help.c \

@@ -35,6 +35,7 @@ extern struct cluster *cluster; /* admin: the superuser */
 extern struct cluster *limited; /* admin: CREATEROLE, not superuser */
 
 /* By subject; the last one has no name. */
+extern const struct CMUnitTest test_cluster_activity[];
 extern const struct CMUnitTest test_cluster_claim[];
 extern const struct CMUnitTest test_cluster_change[];
 extern const struct CMUnitTest test_cluster_login[];

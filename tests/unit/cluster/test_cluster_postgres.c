@@ -32,8 +32,9 @@ int main(void)
 	static const struct CMUnitTest *const subjects[] = {
 		test_cluster_claim,	test_cluster_change,
 		test_cluster_login,	test_cluster_hostile,
-		test_cluster_preflight, test_cluster_pair_clear,
+		test_cluster_preflight, test_cluster_activity,
 		test_cluster_pair,	test_cluster_pair_check,
+		test_cluster_pair_clear,
 	};
 	const char *authority = getenv("KEYTURN_TEST_PG_CA");
 	bool tls = authority == NULL || authority[0] != '\0';

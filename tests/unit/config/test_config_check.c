@@ -489,6 +489,21 @@ static void a_unit_that_never_asks_is_refused(void **state)
 			"app.service");
 }
 
+static void expected_consumers_are_words_of_which_each_is_one(void **state)
+{
+	(void)state;
+	config_tree_load(CLUSTER ROLE
+			 "consumers = host:192.0.2.7 app:etl\n"
+			 "\tapp:etl-* host:10.0.0.0/8,app:PostgreSQL%20JDBC\n");
+	config_tree_bad(CLUSTER ROLE "consumers = app:etl etl\n",
+			"5: [role r] consumers: \"etl\" is not host:ADDRESS, "
+			"host:NETWORK/BITS, app:NAME or user:NAME, nor some of "
+			"them divided by commas; a blank in a name is written "
+			"%20");
+	config_tree_bad(CLUSTER ROLE "consumers = app:a host:b app:a\n",
+			"5: [role r] consumers: names app:a twice");
+}
+
 static void grants_are_read_word_by_word(void **state)
 {
 	const char *at = "user:sapjob  uid:0 group:a-b gid:4294967294 ";
@@ -574,6 +589,7 @@ int main(void)
 		TEST(a_bad_port_or_sslmode_is_refused),
 		TEST(a_grant_that_is_not_understood_is_refused),
 		TEST(a_unit_that_never_asks_is_refused),
+		TEST(expected_consumers_are_words_of_which_each_is_one),
 		TEST(grants_are_read_word_by_word),
 		TEST(ten_thousand_roles_are_found_by_name),
 	};

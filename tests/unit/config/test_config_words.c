@@ -137,10 +137,10 @@ static void each_word_is_accepted_and_another_refused(void **state)
 		refused++;
 		text_free(&list);
 	}
-	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 6, hook 8,
+	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 8,
 	 * policy 4, role 1, token.sslmode 4 * 6, sink 6. */
-	assert_int_equal(accepted, 71);
-	assert_int_equal(refused, 16);
+	assert_int_equal(accepted, 74);
+	assert_int_equal(refused, 17);
 }
 
 static void a_setting_of_other_types_is_refused(void **state)
@@ -203,6 +203,10 @@ static void some_words_and_types_are_what_they_were(void **state)
 		  "3: [cluster main] marker: must be table or none, not "
 		  "\"None\"" },
 		{ 5, "password_send = plain", NULL },
+		{ 5, "sample = no", NULL },
+		{ 5, "sample = never",
+		  "3: [cluster main] sample: must be auto, yes or no, not "
+		  "\"never\"" },
 		{ 5, "sslmode = verify",
 		  "3: [cluster main] sslmode: must be disable, allow, prefer, "
 		  "require, verify-ca or verify-full, not \"verify\"" },

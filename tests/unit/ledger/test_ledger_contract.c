@@ -17,6 +17,7 @@
 
 #include "../lite/scratch.h"
 #include "base/now.h"
+#include "base/text.h"
 #include "crypto/sign.h"
 #include "ledger/sqlite/sqlite.h"
 #include "rig.h"
@@ -546,6 +547,112 @@ static void a_checkpoint_is_only_made_when_the_trail_grew(void **state)
 	l->ops->close(l);
 }
 
+/* ---- adoption ---- */
+
+struct sightings {
+	struct ledger_sighting s[8];
+	unsigned n;
+};
+
+static enum status keep_sighting(void *arg, const struct ledger_sighting *s)
+{
+	struct sightings *x = arg;
+
+	if (x->n < 8)
+		x->s[x->n] = *s;
+	x->n++;
+	return STATUS_OK;
+}
+
+static struct ledger_sighting seen(const char *consumer, const char *version,
+				   int64_t at)
+{
+	struct ledger_sighting s = { .role = "sap",
+				     .login = "sap",
+				     .source = LEDGER_SOURCE_SESSION,
+				     .first_us = at,
+				     .last_us = at,
+				     .count = 1 };
+
+	text_copy(s.consumer, sizeof(s.consumer), consumer);
+	text_copy(s.version, sizeof(s.version), version);
+	return s;
+}
+
+static void who_was_seen_again_is_one_sighting(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct ledger_sighting s[3] = { seen("host:a", "v1", 20),
+					seen("host:a", "v1", 10),
+					seen("host:a", "v2", 30) };
+	struct sightings got = { .n = 0 };
+	struct reason why = { "" };
+
+	assert_int_equal(l->ops->adoption->see(l, s, 3, &why), STATUS_OK);
+	s[0].source = LEDGER_SOURCE_LOGIN;
+	s[1].login[0] = '\0';
+	s[2].role[0] = 'z';
+	assert_int_equal(l->ops->adoption->see(l, s, 3, &why), STATUS_OK);
+	assert_int_equal(l->ops->adoption->see(l, s, 0, &why), STATUS_OK);
+	l->ops->close(l);
+	l = must_open(*state);
+	assert_int_equal(l->ops->adoption->each(l, "sap", keep_sighting, &got,
+						&why),
+			 STATUS_OK);
+	assert_int_equal(got.n, 4);
+	assert_string_equal(got.s[0].login, "");
+	assert_string_equal(got.s[1].version, "v1");
+	assert_int_equal(got.s[1].source, LEDGER_SOURCE_LOGIN);
+	assert_int_equal(got.s[2].source, LEDGER_SOURCE_SESSION);
+	assert_int_equal(got.s[2].first_us, 10);
+	assert_int_equal(got.s[2].last_us, 20);
+	assert_int_equal(got.s[2].count, 2);
+	assert_string_equal(got.s[3].version, "v2");
+	got.n = 0;
+	assert_int_equal(l->ops->adoption->each(l, NULL, keep_sighting, &got,
+						&why),
+			 STATUS_OK);
+	assert_int_equal(got.n, 5);
+	assert_string_equal(got.s[4].role, "zap");
+	l->ops->close(l);
+}
+
+static enum status stop_at_once(void *arg, const struct ledger_sighting *s)
+{
+	(void)s;
+	++*(unsigned *)arg;
+	return STATUS_LIMIT;
+}
+
+static void sightings_of_a_role_are_bounded(void **state)
+{
+	struct ledger *l = must_open(*state);
+	struct ledger_sighting *all;
+	struct sightings got = { .n = 0 };
+	struct reason why = { "" };
+	unsigned n = LEDGER_SIGHTINGS_MAX + 3, stopped = 0;
+	char name[32];
+
+	all = calloc(n, sizeof(*all));
+	assert_non_null(all);
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "app:%05u", n - i);
+		all[i] = seen(name, "v1", 1000 + i);
+	}
+	assert_int_equal(l->ops->adoption->see(l, all, n, &why), STATUS_OK);
+	assert_int_equal(l->ops->adoption->each(l, "sap", keep_sighting, &got,
+						&why),
+			 STATUS_OK);
+	assert_int_equal(got.n, LEDGER_SIGHTINGS_MAX);
+	assert_string_equal(got.s[0].consumer, "app:00001"); /* the last seen */
+	assert_int_equal(l->ops->adoption->each(l, "sap", stop_at_once,
+						&stopped, &why),
+			 STATUS_LIMIT);
+	assert_int_equal(stopped, 1);
+	free(all);
+	l->ops->close(l);
+}
+
 #define WITH_FOLDER(test) \
 	cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
@@ -570,6 +677,8 @@ int main(void)
 		WITH_FOLDER(a_long_detail_is_cut_between_characters),
 		WITH_FOLDER(the_trail_is_followed_from_any_event),
 		WITH_FOLDER(a_checkpoint_is_only_made_when_the_trail_grew),
+		WITH_FOLDER(who_was_seen_again_is_one_sighting),
+		WITH_FOLDER(sightings_of_a_role_are_bounded),
 	};
 	int failed = 0;
 

@@ -187,6 +187,33 @@ static void the_younger_promotion_counts(void **state)
 			    "new");
 }
 
+static void a_sighting_grows_whatever_the_clock(void **state)
+{
+	struct ledger_sighting known = { .first_us = 10,
+					 .last_us = 20,
+					 .count = 5 };
+	struct ledger_sighting s = { .first_us = 15,
+				     .last_us = 15,
+				     .count = 2 };
+
+	(void)state;
+	ledger_merge_sighting(&known, &s);
+	assert_int_equal(known.first_us, 10);
+	assert_int_equal(known.last_us, 20);
+	assert_int_equal(known.count, 7);
+	/* A total is not added, and never counts down. */
+	s = (struct ledger_sighting){
+		.first_us = 5, .last_us = 25, .count = 9, .total = true
+	};
+	ledger_merge_sighting(&known, &s);
+	assert_int_equal(known.first_us, 5);
+	assert_int_equal(known.last_us, 25);
+	assert_int_equal(known.count, 9);
+	s.count = 3;
+	ledger_merge_sighting(&known, &s);
+	assert_int_equal(known.count, 9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +226,7 @@ int main(void)
 		cmocka_unit_test(one_that_only_met_another_rotator_is_settled),
 		cmocka_unit_test(the_epoch_never_goes_back),
 		cmocka_unit_test(the_younger_promotion_counts),
+		cmocka_unit_test(a_sighting_grows_whatever_the_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,7 @@ static void a_ledger_of_an_older_keyturn_is_taken_on(void **state)
 	scratch_sql(scratch_path(*state, "ledger.db"),
 		    "ALTER TABLE role DROP COLUMN undelivered_us;"
 		    "ALTER TABLE role DROP COLUMN delivered;"
+		    "DROP TABLE sighting;"
 		    "PRAGMA user_version = 2");
 	l = must_open(*state);
 	assert_int_equal(l->ops->roles->get(l, "sap", &r, &why), STATUS_OK);

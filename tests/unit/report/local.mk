@@ -14,3 +14,12 @@ tests_unit_report_test_report_uses_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_report_test_report_uses_LDADD = libreport.a libaudit.a libjson.a \
 	liblite.a libcrypto.a libbase.a $(SQLITE_LIBS) $(JANSSON_LIBS) \
 	$(OPENSSL_LIBS) $(CMOCKA_LIBS) -lm
+
+check_PROGRAMS += tests/unit/report/test_report_adoption
+TESTS += tests/unit/report/test_report_adoption
+tests_unit_report_test_report_adoption_SOURCES = \
+	tests/unit/report/test_report_adoption.c
+tests_unit_report_test_report_adoption_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_report_test_report_adoption_LDADD = libreport.a libledger.a \
+	libaudit.a libjson.a liblite.a libcrypto.a libbase.a $(SQLITE_LIBS) \
+	$(JANSSON_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS) -lm

@@ -25,7 +25,11 @@ static struct ledger_role known(void)
 
 static enum report_state state_of(const struct ledger_role *k, int64_t due)
 {
-	const struct report_role r = { "main", "local", k, due, 0 };
+	const struct report_role r = { .cluster = "main",
+				       .store = "local",
+				       .known = k,
+				       .next_due_us = due,
+				       .expires_us = 0 };
 
 	return report_state(&r, NOW);
 }
@@ -78,7 +82,11 @@ static void a_new_role_has_no_due_time(void **state)
 static void status_as_json_is_json_with_every_field(void **state)
 {
 	struct ledger_role k = known();
-	const struct report_role r = { "main", "local", &k, NOW + HOUR, 0 };
+	const struct report_role r = { .cluster = "main",
+				       .store = "local",
+				       .known = &k,
+				       .next_due_us = NOW + HOUR,
+				       .expires_us = 0 };
 	struct text t = text_make(4096);
 	json_t *j;
 
@@ -96,6 +104,29 @@ static void status_as_json_is_json_with_every_field(void **state)
 	assert_true(json_is_null(json_object_get(j, "frozen_reason")));
 	assert_true(json_is_null(json_object_get(j, "open_run")));
 	json_decref(j);
+	text_free(&t);
+}
+
+static void consumers_who_were_not_seen_yet_are_counted(void **state)
+{
+	struct ledger_role k = known();
+	struct report_role r = { .cluster = "main",
+				 .store = "local",
+				 .known = &k,
+				 .expected = 4,
+				 .adopted = 3 };
+	struct text t = text_make(4096);
+
+	(void)state;
+	report_status_line(&t, 6, &r, NOW);
+	assert_non_null(strstr(text_str(&t), "  adopting 3 of 4 consumers\n"));
+	report_status_json(&t, &r, NOW);
+	assert_non_null(strstr(text_str(&t), "\"consumers_expected\":4,"
+					     "\"consumers_adopted\":3,"));
+	text_reset(&t);
+	r.adopted = 4;
+	report_status_line(&t, 6, &r, NOW);
+	assert_null(strstr(text_str(&t), "consumers"));
 	text_free(&t);
 }
 
@@ -132,7 +163,11 @@ static void a_run_as_json_keeps_its_steps_as_numbers(void **state)
 static void a_table_line_has_no_trailing_surprise(void **state)
 {
 	struct ledger_role k = known();
-	const struct report_role r = { "main", "local", &k, NOW + HOUR, 0 };
+	const struct report_role r = { .cluster = "main",
+				       .store = "local",
+				       .known = &k,
+				       .next_due_us = NOW + HOUR,
+				       .expires_us = 0 };
 	struct text t = text_make(4096);
 
 	(void)state;
@@ -153,7 +188,11 @@ static void what_people_wrote_does_not_reach_the_terminal_raw(void **state)
 				  .reason = "\033[2Jgone\n2026 forged",
 				  .actor = "uid 0 (root) for \033]0;x\007" };
 	struct ledger_role k = known();
-	const struct report_role r = { "main", "local", &k, NOW + HOUR, 0 };
+	const struct report_role r = { .cluster = "main",
+				       .store = "local",
+				       .known = &k,
+				       .next_due_us = NOW + HOUR,
+				       .expires_us = 0 };
 	struct text t = text_make(4096);
 
 	(void)state;
@@ -177,6 +216,7 @@ int main(void)
 			a_role_never_rotated_is_new_until_a_run_failed),
 		cmocka_unit_test(a_new_role_has_no_due_time),
 		cmocka_unit_test(status_as_json_is_json_with_every_field),
+		cmocka_unit_test(consumers_who_were_not_seen_yet_are_counted),
 		cmocka_unit_test(a_run_as_json_keeps_its_steps_as_numbers),
 		cmocka_unit_test(a_table_line_has_no_trailing_surprise),
 		cmocka_unit_test(

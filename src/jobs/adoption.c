@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Turns what a server shows into sightings.  Must never take a login from before
+ * a password was changed for one with the new password. */
+#include "jobs/adoption.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/consumer.h"
+#include "base/now.h"
+#include "cluster/cluster_tools.h"
+
+#define AGAIN	      (3600 * NOW_SECOND)
+#define DATABASES_MAX 16
+#define BATCH	      256
+#define RUNS_MAX      64 /* of a role, that are looked at for a version */
+
+/*
+ * A login counts when it came later than the change was committed, and what the
+ * marker has is when it was sent.  A step that took longer than it should was
+ * never seen to be over, so that nobody knows its end; ten minutes are longer
+ * than any statement may take.
+ */
+#define LONGEST (600 * NOW_SECOND)
+
+struct login {
+	const char *rolname;
+	const char *role;
+	char version[RANDOM_UUID_SIZE]; /* that `change_us` is of, or "" */
+	int64_t change_us;
+};
+
+struct database {
+	const char *name;
+	int64_t not_before; /* boot clock; 0: it is installed, or not known */
+};
+
+struct place {
+	const char *name;     /* the [cluster NAME] */
+	struct login *logins; /* by rolname */
+	size_t n_logins;
+	struct database databases[DATABASES_MAX];
+	size_t n_databases;
+};
+
+struct adoption {
+	struct open_engine *engine;
+	struct ledger *ledger;
+	struct place *places;
+	size_t n;
+};
+
+/* ---- who is looked at -------------------------------------------------------- */
+
+bool adoption_wanted(const struct config_group *cluster)
+{
+	const char *sample = config_string(cluster, CONFIG_cluster_sample);
+
+	if (strcmp(config_string(cluster, CONFIG_cluster_admin), "self") == 0)
+		return false;
+	/* A server that scales to zero would never sleep. */
+	if (strcmp(sample, "auto") == 0)
+		return config_duration_us(cluster,
+					  CONFIG_cluster_wake_timeout) == 0;
+	return strcmp(sample, "yes") == 0;
+}
+
+static void add_database(struct place *p, const char *name)
+{
+	for (size_t i = 0; i < p->n_databases; i++)
+		if (strcmp(p->databases[i].name, name) == 0)
+			return;
+	if (p->n_databases < DATABASES_MAX)
+		p->databases[p->n_databases++].name = name;
+}
+
+static int by_rolname(const void *a, const void *b)
+{
+	const struct login *x = a, *y = b;
+
+	return strcmp(x->rolname, y->rolname);
+}
+
+/* Has a cluster roles?  Then they are in *p. */
+static enum status fill_place(const struct config *c,
+			      const struct config_group *cluster,
+			      struct place *p)
+{
+	size_t n = config_count(c, CONFIG_SECTION_role);
+
+	*p = (struct place){ .name = config_name(cluster) };
+	p->logins = calloc(n + 1, sizeof(*p->logins));
+	if (!p->logins)
+		return STATUS_NO_MEMORY;
+	add_database(p, CLUSTER_OWN_DATABASE);
+	add_database(p, config_string(cluster, CONFIG_cluster_dbname));
+	for (size_t i = 0; i < n; i++) {
+		const struct config_group *role =
+			config_at(c, CONFIG_SECTION_role, i);
+
+		if (strcmp(config_string(role, CONFIG_role_cluster), p->name) !=
+		    0)
+			continue;
+		p->logins[p->n_logins++] =
+			(struct login){ .rolname = open_rolname(role),
+					.role = config_name(role) };
+		add_database(p, config_string(role, CONFIG_role_dbname));
+	}
+	qsort(p->logins, p->n_logins, sizeof(*p->logins), by_rolname);
+	return STATUS_OK;
+}
+
+enum status adoption_new(struct open_engine *w, struct adoption **ret,
+			 struct reason *why)
+{
+	const struct config *c = open_config(open_engine_opened(w));
+	size_t n = config_count(c, CONFIG_SECTION_cluster);
+	struct adoption *a = calloc(1, sizeof(*a));
+	enum status s = STATUS_OK;
+
+	if (!a)
+		return reason_no_memory(why);
+	a->engine = w;
+	a->ledger = open_engine_ledger(w);
+	a->places = calloc(n + 1, sizeof(*a->places));
+	if (!a->places)
+		s = STATUS_NO_MEMORY;
+	for (size_t i = 0; i < n && s == STATUS_OK; i++) {
+		const struct config_group *g =
+			config_at(c, CONFIG_SECTION_cluster, i);
+
+		if (!adoption_wanted(g))
+			continue;
+		s = fill_place(c, g, &a->places[a->n]);
+		if (s == STATUS_OK && a->places[a->n].n_logins > 0)
+			a->n++;
+		else
+			free(a->places[a->n].logins);
+	}
+	if (s != STATUS_OK) {
+		adoption_free(a);
+		return reason_no_memory(why);
+	}
+	*ret = a;
+	return STATUS_OK;
+}
+
+void adoption_free(struct adoption *a)
+{
+	if (!a)
+		return;
+	for (size_t i = 0; i < a->n; i++)
+		free(a->places[i].logins);
+	free(a->places);
+	free(a);
+}
+
+size_t adoption_count(const struct adoption *a)
+{
+	return a->n;
+}
+
+const char *adoption_cluster(const struct adoption *a, size_t i)
+{
+	return a->places[i].name;
+}
+
+/* ---- how long the change took ------------------------------------------------ */
+
+struct change {
+	const char *version;
+	unsigned looked;
+	int64_t us; /* -1: it is not known */
+};
+
+static enum status find_change(void *arg, const struct ledger_run *run)
+{
+	struct change *c = arg;
+	const char *steps = run->steps;
+	char name[LEDGER_STEP_SIZE];
+	int64_t us;
+
+	if (++c->looked > RUNS_MAX)
+		return STATUS_LIMIT;
+	if (strcmp(run->version, c->version) != 0)
+		return STATUS_OK;
+	while (ledger_steps_next(&steps, name, &us))
+		if (strcmp(name, "apply") == 0 || strcmp(name, "adopt") == 0)
+			c->us = (c->us < 0 ? 0 : c->us) + us;
+	return c->us < 0 ? STATUS_OK : STATUS_LIMIT;
+}
+
+/* From the time in the marker until the change was seen to be committed. */
+static int64_t change_of(struct adoption *a, struct login *l,
+			 const char *version)
+{
+	struct change c = { .version = version, .us = -1 };
+
+	if (strcmp(l->version, version) == 0)
+		return l->change_us;
+	a->ledger->ops->runs->history(a->ledger, l->role, 0, find_change, &c,
+				      NULL);
+	if (c.us < 0) /* the run is not closed yet, or another ledger's */
+		return LONGEST;
+	text_copy(l->version, sizeof(l->version), version);
+	l->change_us = c.us;
+	return c.us;
+}
+
+/* ---- a look ------------------------------------------------------------------- */
+
+struct look {
+	struct adoption *a;
+	struct place *place;
+	enum ledger_source source;
+	int64_t now_us; /* wall clock */
+	struct ledger_sighting *batch;
+	size_t n;
+	struct adoption_look *ret;
+	struct reason *why;
+};
+
+static enum status flush(struct look *k)
+{
+	size_t n = k->n;
+
+	k->n = 0;
+	return k->a->ledger->ops->adoption->see(k->a->ledger, k->batch, n,
+						k->why);
+}
+
+/* A clock of the server's that went back is no reason for a time to come. */
+static int64_t ago(const struct look *k, int64_t us)
+{
+	return us > 0 ? k->now_us - us : k->now_us;
+}
+
+static enum status take_seen(void *arg, const struct cluster_seen *seen)
+{
+	struct look *k = arg;
+	const struct login key = { .rolname = seen->login };
+	struct login *l = bsearch(&key, k->place->logins, k->place->n_logins,
+				  sizeof(key), by_rolname);
+	struct ledger_sighting *s = &k->batch[k->n];
+	bool told = k->source == LEDGER_SOURCE_LOGIN;
+
+	if (!l)
+		return STATUS_OK;
+	if (seen->hidden) {
+		k->ret->hidden += seen->count;
+		return STATUS_OK;
+	}
+	*s = (struct ledger_sighting){
+		.source = k->source,
+		.first_us = told ? ago(k, seen->first_ago_us) : k->now_us,
+		.last_us = told ? ago(k, seen->last_ago_us) : k->now_us,
+		.count = told ? seen->count : 1,
+		.total = told,
+	};
+	text_copy(s->role, sizeof(s->role), l->role);
+	text_copy(s->login, sizeof(s->login), seen->login);
+	if (seen->after_us > 0 &&
+	    seen->after_us >= change_of(k->a, l, seen->version))
+		text_copy(s->version, sizeof(s->version), seen->version);
+	consumer_name(seen->address[0] ? seen->address : CONSUMER_LOCAL,
+		      seen->application, "", s->consumer);
+	k->ret->seen++;
+	k->n++;
+	return k->n < BATCH ? STATUS_OK : flush(k);
+}
+
+static enum status look_at_logins(struct look *k, struct cluster *cluster,
+				  struct database *d)
+{
+	int64_t now = now_boot(now_system());
+	struct reason why;
+	enum status s;
+
+	if (d->not_before > now)
+		return STATUS_OK;
+	reason_clear(&why);
+	k->source = LEDGER_SOURCE_LOGIN;
+	s = cluster->tools->logins(cluster, d->name, take_seen, k, &why);
+	if (s == STATUS_OK) {
+		d->not_before = 0;
+		return flush(k);
+	}
+	k->n = 0;
+	if (s == STATUS_LEDGER_UNAVAILABLE || s == STATUS_AUDIT_BROKEN ||
+	    s == STATUS_NO_MEMORY)
+		return s;
+	/* Not there, or not for us: few have it, and none is owed it. */
+	d->not_before = now + AGAIN;
+	if (s != STATUS_NOT_FOUND)
+		k->ret->logins = why;
+	return STATUS_OK;
+}
+
+enum status adoption_look(struct adoption *a, size_t i,
+			  struct adoption_look *ret, struct reason *why)
+{
+	struct place *p = &a->places[i];
+	struct look k = { .a = a,
+			  .place = p,
+			  .source = LEDGER_SOURCE_SESSION,
+			  .now_us = now_wall(now_system()),
+			  .ret = ret,
+			  .why = why };
+	struct cluster *cluster = NULL;
+	enum status s;
+
+	*ret = (struct adoption_look){ .seen = 0 };
+	k.batch = calloc(BATCH, sizeof(*k.batch));
+	if (!k.batch)
+		return reason_no_memory(why);
+	s = open_engine_cluster(a->engine, p->name, &cluster, why);
+	if (s == STATUS_OK)
+		s = cluster->tools->sessions(cluster, take_seen, &k, why);
+	if (s == STATUS_OK)
+		s = flush(&k);
+	for (size_t d = 0; d < p->n_databases && s == STATUS_OK; d++)
+		s = look_at_logins(&k, cluster, &p->databases[d]);
+	/* Nothing was rotated there yet. */
+	if (s == STATUS_NOT_FOUND)
+		s = STATUS_OK;
+	free(k.batch);
+	return s;
+}
