@@ -63,6 +63,10 @@ static bool wants_new_after(const struct engine *e)
 	struct engine after = *e;
 
 	after.finished = true;
+	/* An interrupted rollback, finished, is what a rollback asks for;
+	 * others look what is left beside it. */
+	if (e->reverting)
+		return e->mode != ENGINE_MODE_ROLLBACK;
 	return (e->finishing || e->resuming) &&
 	       (wants_new(&after) || is_pair_job(e));
 }
@@ -107,21 +111,30 @@ static void take_version(struct engine *e)
 	e->finishing = e->resuming = false;
 }
 
-/* From APPLY and ADOPT our version may be live now; from INSPECT it was, and may
- * have been restored away. */
+/* From APPLY, ADOPT and REVERT our version may be live now; from INSPECT it was,
+ * and may have been restored away.  An end may have been done, too. */
 static void claim_again(struct engine *e)
 {
 	e->retries[e->state]++;
-	if (e->staged && !e->finishing) {
+	e->vacant = false;
+	if ((e->staged && !e->finishing) || e->reverting) {
 		e->open = true;
 		e->applied = false;
 	}
+	if (e->state == ENGINE_TOMBSTONE || e->state == ENGINE_CLEAR)
+		e->open = true;
 }
 
 static void finish_earlier(struct engine *e)
 {
 	e->finishing = true;
 	e->proved = false;
+}
+
+static void return_earlier(struct engine *e)
+{
+	finish_earlier(e);
+	e->reverting = true;
 }
 
 static void resume_earlier(struct engine *e)
@@ -149,7 +162,7 @@ static void note_finished(struct engine *e)
 	/* What was resumed no longer belongs to this run. */
 	if (e->resuming)
 		forget_version(e);
-	e->finishing = e->resuming = false;
+	e->finishing = e->resuming = e->reverting = false;
 	e->open = false;
 }
 

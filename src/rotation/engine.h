@@ -90,6 +90,7 @@ struct engine {
 	bool finished;	   /* ... and promoted it */
 	bool restored;	   /* a restore was seen */
 	bool reverting;	   /* going back to the version before */
+	bool vacant;	   /* the idle member was free, under this claim */
 	bool deferred;	   /* what was asked for was not begun */
 	bool undone;	   /* a left-over PENDING was retired */
 	bool sink_bad;

@@ -25,10 +25,13 @@ enum resolve_login {
 
 struct resolve_facts {
 	/* Ids of versions, "" for none. */
-	const char *live;    /* the one that the marker calls live */
-	const char *own;     /* the one that this run made */
-	const char *pending; /* the store's PENDING */
-	const char *current; /* the store's CURRENT */
+	const char *live;     /* the one that the marker calls live */
+	const char *own;      /* the one that this run made */
+	const char *pending;  /* the store's PENDING */
+	const char *current;  /* the store's CURRENT */
+	const char *recalled; /* the one that this run went back to */
+	const char *previous; /* of a pair: what the marker calls the one
+				 before the live one */
 
 	bool held;		/* the store has the live version ... */
 	enum store_label label; /* ... under this label */

@@ -229,6 +229,8 @@ static struct resolve_facts facts_of(const struct runner *r)
 		.own = r->own,
 		.pending = runner_store_id(r, STORE_LABEL_PENDING),
 		.current = runner_store_id(r, STORE_LABEL_CURRENT),
+		.recalled = e->reverting ? r->recalled : "",
+		.previous = r->marker.previous_version,
 		.held = *live && v,
 		.label = v ? v->label : STORE_LABEL_RING,
 		.claim_lost = strcmp(r->marker.claim, r->claim) != 0,
@@ -348,7 +350,7 @@ static bool is_at_hand(const struct resolve_facts *f, enum engine_event ev)
 	return f->held &&
 	       (ev == ENGINE_ON_CURRENT_LIVE || ev == ENGINE_ON_PENDING_LIVE ||
 		ev == ENGINE_ON_PENDING_DEAD || ev == ENGINE_ON_RING_LIVE ||
-		ev == ENGINE_ON_PENDING_DOUBTED);
+		ev == ENGINE_ON_REVERTED || ev == ENGINE_ON_PENDING_DOUBTED);
 }
 
 /* What the rest of the run, the audit and the result must know of a verdict. */
@@ -367,10 +369,13 @@ static void keep_verdict(struct runner *r, const struct resolve_facts *f,
 		 * known. */
 		r->result.unconfirmed = r->marker.standbys;
 		break;
+	case ENGINE_ON_REVERTED:
+		/* Not known to be the one that was recalled: it is read anew. */
+		text_copy(r->recalled, sizeof(r->recalled), f->live);
+		runner_store_drop_password(r);
+		break;
 	case ENGINE_ON_RING_LIVE:
 		text_copy(r->version, sizeof(r->version), f->live);
-		if (r->engine.reverting)
-			break;
 		runner_ledger_note(
 			r, AUDIT_RESTORE, f->live, STATUS_OK,
 			"an older version is live: the database was restored; "
@@ -475,6 +480,8 @@ enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why)
 	if (strcmp(r->marker.live_version, r->version) != 0 ||
 	    strcmp(r->marker.claim, r->claim) != 0)
 		return ENGINE_ON_OTHER_LIVE;
+	/* CURRENT is the other member's yet, and stays good. */
+	runner_pair_replace(r);
 	found = *why;
 	reason_set(why, STATUS_FROZEN,
 		   "the server refuses the new password of role %s, which the "

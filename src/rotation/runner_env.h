@@ -49,9 +49,10 @@ struct runner {
 	char login_revision[STORE_REVISION_SIZE];
 	char run[RANDOM_UUID_SIZE];
 	char claim[RANDOM_UUID_SIZE];
-	char version[RANDOM_UUID_SIZE]; /* the version at hand */
-	char own[RANDOM_UUID_SIZE];	/* the version this run made */
-	char current[RANDOM_UUID_SIZE]; /* CURRENT as last known */
+	char version[RANDOM_UUID_SIZE];	 /* the version at hand */
+	char own[RANDOM_UUID_SIZE];	 /* the version this run made */
+	char recalled[RANDOM_UUID_SIZE]; /* the one this run goes back to */
+	char current[RANDOM_UUID_SIZE];	 /* CURRENT as last known */
 	/* Of a pair: whose password `version` is, whose `own` is, the member that
 	 * a rotation changes, and who had the password before; "" else. */
 	char login[CLUSTER_NAME_SIZE];

@@ -221,8 +221,8 @@ enum engine_event runner_login_prove(struct runner *r, struct reason *why)
 	enum engine_event ev;
 	enum status s;
 
-	if ((r->engine.finishing || (r->engine.reverting && !r->password)) &&
-	    r->engine.retries[ENGINE_PROVE] == 0) {
+	if (!r->password ||
+	    (r->engine.finishing && r->engine.retries[ENGINE_PROVE] == 0)) {
 		text_copy(r->version, sizeof(r->version),
 			  r->marker.live_version);
 		s = runner_store_password(r, r->version, &password, why);

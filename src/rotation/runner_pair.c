@@ -33,6 +33,12 @@ const char *runner_pair_login(const struct runner *r)
 	return *active_login(r) ? active_login(r) : r->job->pair->members[0];
 }
 
+void runner_pair_replace(struct runner *r)
+{
+	text_copy(r->idle, sizeof(r->idle),
+		  r->job->pair ? active_login(r) : "");
+}
+
 void runner_pair_own(struct runner *r)
 {
 	text_copy(r->version, sizeof(r->version), r->own);
@@ -75,11 +81,21 @@ static const struct cluster_member *find(const struct cluster_member m[ROLES],
 	return NULL;
 }
 
-/* The member that a rotation changes: the one that is not active, and of two
- * that are not, the one that is free. */
+/* A password of this run waits to be applied. */
+static bool is_staged(const struct runner *r)
+{
+	const struct engine *e = &r->engine;
+
+	return e->staged && !e->applied && !e->finishing;
+}
+
+/* The member that a rotation changes: the one that a password was made for, else
+ * the one that is not active, and of two that are not, the one that is free. */
 static const struct cluster_member *choose_idle(const struct runner *r,
 						const struct cluster_member *m)
 {
+	if (is_staged(r) && find(m, r->own_login))
+		return find(m, r->own_login);
 	if (is_active(r, &m[0]))
 		return &m[1];
 	if (is_active(r, &m[1]))
@@ -165,6 +181,14 @@ static enum engine_event weigh(struct runner *r,
 	enum status s = STATUS_OK;
 
 	text_copy(r->idle, sizeof(r->idle), idle->name);
+	/* Its own password, once more, harms nobody. */
+	if (is_active(r, idle) && strcmp(r->marker.live_version, r->own) != 0) {
+		reason_set(why, STATUS_BUSY,
+			   "pair %s: another rotator went back to %s while the "
+			   "outcome of this one was open",
+			   r->job->role, idle->name);
+		return ENGINE_ON_CONFLICT;
+	}
 	if (other)
 		return weigh_other(r, other, why);
 	if (r->job->mode == ENGINE_MODE_ROTATE && idle->sessions > 0) {
@@ -186,6 +210,7 @@ static enum engine_event weigh(struct runner *r,
 enum engine_event runner_pair_peek(struct runner *r, struct reason *why)
 {
 	struct cluster *t = r->job->cluster;
+	const struct cluster_member *active;
 	struct cluster_member m[ROLES];
 	enum status s = t->ops->peek(t, r->session, r->job->rolname,
 				     r->job->pair, m, why);
@@ -205,11 +230,21 @@ enum engine_event runner_pair_peek(struct runner *r, struct reason *why)
 				   r->job->role, m[i].name);
 			return ENGINE_ON_REFUSED;
 		}
-	if (active_login(r)[0] && !find(m, active_login(r))) {
+	active = find(m, active_login(r));
+	if (active_login(r)[0] && !active) {
 		reason_set(why, STATUS_REFUSED,
 			   "pair %s: the marker calls %s active, which is none "
 			   "of its members; correct members, or rename it back",
 			   r->job->role, active_login(r));
+		return ENGINE_ON_REFUSED;
+	}
+	if (r->job->mode == ENGINE_MODE_RETIRE && active &&
+	    !active->can_login) {
+		reason_set(why, STATUS_REFUSED,
+			   "pair %s: %s, whose password is the current one, is "
+			   "NOLOGIN; run ALTER ROLE \"%s\" LOGIN before the "
+			   "other one is retired",
+			   r->job->role, active_login(r), active_login(r));
 		return ENGINE_ON_REFUSED;
 	}
 	return weigh(r, m, why);
@@ -236,6 +271,7 @@ enum engine_event runner_pair_recall(struct runner *r, struct reason *why)
 	if (s != STATUS_OK)
 		return runner_store_read_event(s);
 	text_copy(r->old, sizeof(r->old), r->login);
+	text_copy(r->recalled, sizeof(r->recalled), r->version);
 	runner_store_drop_password(r);
 	r->password = password;
 	ev = runner_login_control(r, why);

@@ -18,6 +18,10 @@ void runner_pair_own(struct runner *r);
 enum status runner_pair_take_login(struct runner *r, const char *username,
 				   struct reason *why);
 
+/* The next password is for the active member: the server refuses its present
+ * one. */
+void runner_pair_replace(struct runner *r);
+
 enum engine_event runner_pair_peek(struct runner *r, struct reason *why);
 enum engine_event runner_pair_recall(struct runner *r, struct reason *why);
 enum engine_event runner_pair_revert(struct runner *r, struct reason *why);

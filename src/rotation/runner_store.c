@@ -349,11 +349,12 @@ enum engine_event runner_store_retire(struct runner *r, struct reason *why)
 enum engine_event runner_store_withdraw(struct runner *r, struct reason *why)
 {
 	struct store *s = r->job->store;
-	char revision[STORE_REVISION_SIZE];
+	char before[STORE_REVISION_SIZE], revision[STORE_REVISION_SIZE];
 	enum status st = fresh_state(r, why);
 
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);
+	text_copy(before, sizeof(before), r->state.revision);
 	st = s->ops->withdraw(s, r->job->role, r->state.revision, &r->state,
 			      why);
 	keep_written(r, st, why);
@@ -364,6 +365,7 @@ enum engine_event runner_store_withdraw(struct runner *r, struct reason *why)
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);
 	if (strcmp(revision, r->state.revision) == 0 &&
+	    strcmp(revision, before) != 0 &&
 	    !*runner_store_id(r, STORE_LABEL_PREVIOUS))
 		return ENGINE_ON_OK;
 	r->state_stale = true;

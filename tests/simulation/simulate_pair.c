@@ -28,8 +28,393 @@ static void members_take_turns(void **state)
 	world_free(&w);
 }
 
+/* A run of an order that stops when nothing may be checked at its end. */
+static void run_unchecked(struct world *w, int i, const struct order *o)
+{
+	struct runner_job job = order_job(o, NULL);
+	struct runner *r = world_runner(w, i, &job);
+
+	while (world_step(w, i, r))
+		;
+	runner_free(r);
+}
+
+/* A rollback's last write is on its way when the database is restored to before
+ * it, and the member that it went back to is retired. */
+static void late_write_of_a_rollback(struct world *w)
+{
+	struct plan p = { .fault = { { "promote", FATE_LATE, 0, 1, false },
+				     { NULL, FATE_CRASH_BEFORE, 0, 1, true } },
+			  .n = 2 };
+
+	prepare_scene(w, SCENE_PAIR_ROTATED, false);
+	world_backup(w);
+	put_under(w, &p);
+	run_unchecked(w, 0, ROLLBACK);
+	w->fate = NULL;
+	assert_int_equal(world_in_flight(w), 1);
+	world_restore(w);
+}
+
+static void a_late_write_is_refused_once_previous_is_withdrawn(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	late_write_of_a_rollback(&w);
+	assert_int_equal(run_order(&w, 1, RETIRE), STATUS_OK);
+	world_land(&w, 0, false);
+	assert_true(world_settled(&w));
+	assert_string_equal(w.violation, "");
+	must_converge(&w, LAND_NEVER);
+	world_free(&w);
+	/* And that is noticed where it is not. */
+	late_write_of_a_rollback(&w);
+	w.mutation = WORLD_PAIR_NO_WITHDRAWAL;
+	run_unchecked(&w, 1, RETIRE);
+	assert_string_not_equal(w.violation, "");
+	world_free(&w);
+}
+
+/* Says done and did nothing, where PREVIOUS had no label before. */
+static void a_withdrawal_is_read_back(void **state)
+{
+	struct plan p = one_fault("withdraw", FATE_LIE, ALWAYS);
+	static struct world w;
+
+	(void)state;
+	for (int withdrew = 0; withdrew < 2; withdrew++) {
+		prepare_scene(
+			&w, withdrew ? SCENE_PAIR_WITHDREW : SCENE_PAIR_ROTATED,
+			false);
+		put_under(&w, &p);
+		assert_int_equal(run_order(&w, 1, RETIRE), STATUS_BUSY);
+		assert_int_equal(world_others(&w), 1);
+		w.fate = NULL;
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
+static void a_rollback_goes_back_while_the_password_is_kept(void **state)
+{
+	static const enum scene scenes[] = { SCENE_PAIR_ROTATED,
+					     SCENE_PAIR_RETIRED,
+					     SCENE_PAIR_FIRST };
+	char before[RANDOM_UUID_SIZE];
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		prepare_scene(&w, scenes[i], i % 2);
+		memcpy(before, w.db.previous, sizeof(before));
+		assert_int_equal(run_order(&w, 0, ROLLBACK), STATUS_OK);
+		assert_string_equal(world_label(&w, STORE_LABEL_CURRENT),
+				    before);
+		assert_int_equal(w.restores_noted, 0);
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+	prepare_scene(&w, SCENE_PAIR_CLEARED, false);
+	assert_int_equal(run_order(&w, 0, ROLLBACK), STATUS_REFUSED);
+	must_converge(&w, LAND_NEVER);
+	world_free(&w);
+}
+
+/* Who runs it again gets what was asked for, and not its opposite. */
+static void a_rollback_that_was_interrupted_is_finished_once(void **state)
+{
+	static const struct order *const some[] = { ROLLBACK, RECOVER, DUE };
+	char live[RANDOM_UUID_SIZE];
+	static struct world w;
+	enum status s;
+
+	(void)state;
+	for (size_t o = 0; o < 3; o++) {
+		prepare_scene(&w, SCENE_PAIR_REVERTING, false);
+		memcpy(live, w.db.live, sizeof(live));
+		s = run_order(&w, 1, some[o]);
+		assert_int_equal(s, STATUS_OK);
+		assert_string_equal(w.db.live, live);
+		assert_true(world_settled(&w));
+		assert_int_equal(w.restores_noted, 0);
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
+/* Another run finished what this one's lost reply left open. */
+static void a_rollback_that_another_finished_is_not_made_again(void **state)
+{
+	struct plan p = one_fault("revert", FATE_LOST_AFTER, 1);
+	struct runner_job job = order_job(ROLLBACK, NULL);
+	char before[RANDOM_UUID_SIZE];
+	static struct world w;
+	struct before b;
+	struct runner *r;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+	memcpy(before, w.db.previous, sizeof(before));
+	b = remember_before(&w);
+	put_under(&w, &p);
+	r = world_runner(&w, 0, &job);
+	while (runner_state(r) != ENGINE_REVERT)
+		assert_true(world_step(&w, 0, r));
+	assert_true(world_step(&w, 0, r));
+	assert_int_equal(runner_state(r), ENGINE_CLAIM);
+	assert_int_equal(run_order(&w, 1, RECOVER), STATUS_OK);
+	assert_int_equal(finish_run(&w, 0, ROLLBACK, r, &b, false), STATUS_OK);
+	assert_string_equal(w.db.live, before);
+	assert_true(world_settled(&w));
+	must_converge(&w, LAND_NEVER);
+	world_free(&w);
+}
+
+/* The old member's password is a person's: the login before shows that. */
+static void nobody_goes_back_to_what_does_not_log_in(void **state)
+{
+	static struct world w;
+	struct world_role *old;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+	old = &w.db.role[w.db.previous_of];
+	memcpy(old->password, "a person's", sizeof("a person's"));
+	old->by_hand = true;
+	run_unchecked(&w, 0, ROLLBACK);
+	assert_string_equal(w.violation, "");
+	assert_true(world_settled(&w));
+	world_free(&w);
+	/* And what the server would let in, whatever the password, neither. */
+	for (int right = 0; right < 2; right++) {
+		struct plan p = one_fault(right ? "control" : "login", FATE_LIE,
+					  ALWAYS);
+
+		prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+		put_under(&w, &p);
+		assert_int_equal(run_order(&w, 0, ROLLBACK), STATUS_REFUSED);
+		assert_true(world_settled(&w));
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
+static enum status run_job(struct world *w, struct runner_job *job,
+			   struct runner_result *ret)
+{
+	struct runner *r = world_runner(w, 0, job);
+
+	while (world_step(w, 0, r))
+		;
+	runner_result(r, ret);
+	runner_free(r);
+	if (w->violation[0])
+		fail_msg("%s", w->violation);
+	return ret->status;
+}
+
+static void who_is_in_use_is_changed_by_command_alone(void **state)
+{
+	struct runner_job rotate = order_job(ROTATE, NULL);
+	struct runner_job retire = order_job(RETIRE, NULL);
+	struct runner_result result;
+	static struct world w;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_RETIRED, false);
+	w.use[w.db.previous_of].sessions = 2;
+	assert_int_equal(run_job(&w, &rotate, &result), STATUS_DEFERRED);
+	assert_true(result.deferred);
+	rotate.force = true;
+	assert_int_equal(run_job(&w, &rotate, &result), STATUS_OK);
+	w.use[w.db.previous_of].prepared = 1;
+	assert_int_equal(run_job(&w, &retire, &result), STATUS_DEFERRED);
+	w.use[w.db.previous_of].prepared = 0;
+	w.use[w.db.previous_of].senders = 1;
+	assert_int_equal(run_job(&w, &retire, &result), STATUS_DEFERRED);
+	assert_int_equal(world_others(&w), 1);
+	retire.force = true;
+	assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+	assert_int_equal(world_others(&w), 0);
+	world_free(&w);
+}
+
+/* With a reply lost in between, the same is asked again. */
+static void what_was_in_use_is_so_after_a_lost_reply(void **state)
+{
+	struct plan p = one_fault("apply", FATE_LOST_BEFORE, 1);
+	struct runner_job rotate = order_job(ROTATE, NULL);
+	struct runner_result result;
+	static struct world w;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_RETIRED, false);
+	w.use[w.db.previous_of].sessions = 2;
+	rotate.force = true;
+	put_under(&w, &p);
+	assert_int_equal(run_job(&w, &rotate, &result), STATUS_OK);
+	assert_true(world_settled(&w));
+	world_free(&w);
+}
+
+static void sessions_end_with_their_member_where_that_is_asked(void **state)
+{
+	struct runner_job retire = order_job(RETIRE, NULL);
+	struct runner_result result;
+	static struct world w;
+	int old;
+
+	(void)state;
+	for (int ends = 0; ends < 2; ends++) {
+		prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+		old = w.db.previous_of;
+		w.use[old].sessions = 3;
+		retire.end_sessions = ends;
+		assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+		assert_int_equal(w.use[old].sessions, ends ? 0 : 3);
+		world_free(&w);
+	}
+}
+
+static void an_old_password_is_kept_and_then_shown_to_be_refused(void **state)
+{
+	struct runner_job retire = order_job(RETIRE, NULL);
+	struct runner_result result;
+	static struct world w;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_RETIRED, false);
+	assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+	assert_false(result.refuted);
+	assert_true(w.db.previous[0]);
+	w.clock += 2 * 3600 * NOW_SECOND;
+	assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+	assert_true(result.refuted);
+	assert_false(w.db.previous[0]);
+	assert_true(world_settled(&w));
+	must_converge(&w, LAND_NEVER);
+	world_free(&w);
+}
+
+/* A login that goes through, or tells nothing, is no evidence of an end. */
+static void what_still_logs_in_is_not_called_refused(void **state)
+{
+	static const enum fate fates[] = { FATE_LIE, FATE_DOWN };
+	struct runner_job retire = order_job(RETIRE_NOW, NULL);
+	struct runner_result result;
+	static struct world w;
+
+	(void)state;
+	for (int trust = 0; trust < 2; trust++)
+		for (size_t f = 0; f < 2; f++) {
+			struct plan p = { .fault = { { "control", fates[f], 1,
+						       ALWAYS, false } },
+					  .n = 1 };
+			struct runner *r;
+
+			prepare_scene(&w, SCENE_PAIR_RETIRED, false);
+			put_under(&w, &p);
+			r = world_runner(&w, 0, &retire);
+			while (runner_state(r) != ENGINE_REFUTE)
+				assert_true(world_step(&w, 0, r));
+			w.trust = trust;
+			while (world_step(&w, 0, r))
+				;
+			runner_result(r, &result);
+			runner_free(r);
+			assert_int_not_equal(result.status, STATUS_OK);
+			assert_false(result.refuted);
+			w.trust = false;
+			must_converge(&w, LAND_NEVER);
+			world_free(&w);
+		}
+}
+
+/* The lost reply of one rotator's apply; meanwhile another goes back to the
+ * member that it was for. */
+static void what_was_gone_back_to_is_not_overwritten(void **state)
+{
+	static const struct order *const some[] = { ROTATE, EMERGENCY };
+	static struct world w;
+
+	(void)state;
+	for (size_t o = 0; o < 2; o++)
+		for (int again = 0; again < 2; again++) {
+			struct plan p = one_fault("apply", FATE_LOST_BEFORE, 1);
+			struct runner_job job = order_job(some[o], NULL);
+			struct before b;
+			struct runner *r;
+
+			prepare_scene(&w, SCENE_PAIR_RETIRED, false);
+			b = remember_before(&w);
+			put_under(&w, &p);
+			r = world_runner(&w, 0, &job);
+			while (runner_state(r) != ENGINE_APPLY)
+				assert_true(world_step(&w, 0, r));
+			assert_true(world_step(&w, 0, r));
+			assert_int_equal(runner_state(r), ENGINE_CLAIM);
+			assert_int_equal(run_order(&w, 1, ROLLBACK), STATUS_OK);
+			/* And forth: the member may log in, and is idle. */
+			if (again)
+				assert_int_equal(run_order(&w, 1, ROLLBACK),
+						 STATUS_OK);
+			finish_run(&w, 0, some[o], r, &b, false);
+			must_converge(&w, LAND_NEVER);
+			world_free(&w);
+		}
+}
+
+/* CURRENT is tried before the other one ends. */
+static void nobody_is_retired_for_a_password_that_does_not_log_in(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+	world_by_hand(&w);
+	assert_int_equal(run_order(&w, 0, RETIRE), STATUS_REFUSED);
+	assert_int_equal(world_others(&w), 1);
+	world_free(&w);
+	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+	w.hurt = true;
+	w.db.role[w.db.active].by_hand = true;
+	w.db.role[w.db.active].can_login = false;
+	run_unchecked(&w, 0, RETIRE);
+	assert_int_equal(world_others(&w), 1);
+	world_free(&w);
+}
+
+static void a_new_pair_has_nothing_to_end(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_NEW, false);
+	assert_int_equal(run_order(&w, 0, RETIRE), STATUS_REFUSED);
+	assert_int_equal(run_order(&w, 0, ROLLBACK), STATUS_REFUSED);
+	assert_int_equal(run_order(&w, 0, RECOVER), STATUS_OK);
+	assert_int_equal(w.staged, 0);
+	must_converge(&w, LAND_NEVER);
+	world_free(&w);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(members_take_turns),
+	cmocka_unit_test(a_late_write_is_refused_once_previous_is_withdrawn),
+	cmocka_unit_test(a_withdrawal_is_read_back),
+	cmocka_unit_test(a_rollback_goes_back_while_the_password_is_kept),
+	cmocka_unit_test(a_rollback_that_was_interrupted_is_finished_once),
+	cmocka_unit_test(a_rollback_that_another_finished_is_not_made_again),
+	cmocka_unit_test(nobody_goes_back_to_what_does_not_log_in),
+	cmocka_unit_test(who_is_in_use_is_changed_by_command_alone),
+	cmocka_unit_test(what_was_in_use_is_so_after_a_lost_reply),
+	cmocka_unit_test(sessions_end_with_their_member_where_that_is_asked),
+	cmocka_unit_test(an_old_password_is_kept_and_then_shown_to_be_refused),
+	cmocka_unit_test(what_still_logs_in_is_not_called_refused),
+	cmocka_unit_test(what_was_gone_back_to_is_not_overwritten),
+	cmocka_unit_test(nobody_is_retired_for_a_password_that_does_not_log_in),
+	cmocka_unit_test(a_new_pair_has_nothing_to_end),
 };
 
 const struct simulate_group simulate_pair = { tests, sizeof(tests) /

@@ -58,8 +58,8 @@ enum world_mutation {
 	WORLD_PAIR_NO_REVERT_CAS,
 	WORLD_PAIR_NO_NOLOGIN_CAS,
 	WORLD_PAIR_NO_CLEAR_CAS,
-	WORLD_PAIR_NO_WITHDRAWAL,
-	WORLD_PAIR_MUTATIONS
+	WORLD_PAIR_MUTATIONS,
+	WORLD_PAIR_NO_WITHDRAWAL = WORLD_PAIR_MUTATIONS /* in simulate_pair.c */
 };
 
 struct world_version {
@@ -88,6 +88,7 @@ struct world_db {
 	struct world_role role[WORLD_ROLES];
 	int active; /* whose the live version is */
 	char previous[RANDOM_UUID_SIZE];
+	int previous_of; /* whose that is */
 	int64_t retired_us;
 	char live[RANDOM_UUID_SIZE]; /* the marker's, "" when it is missing */
 	char claim[RANDOM_UUID_SIZE];

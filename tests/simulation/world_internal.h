@@ -33,6 +33,7 @@ bool world_db_apply(struct world *w, const struct flight *f);
 
 /* world_store.c */
 extern const struct store_ops world_store_ops;
+bool world_store_takes(const struct world *w, const struct flight *f);
 enum status world_store_write(struct world *w, const struct flight *f);
 void world_sink_of(struct world *w); /* deliveries go into this world */
 

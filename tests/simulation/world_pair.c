@@ -69,7 +69,7 @@ void world_pair_check(struct world *w, const char *after)
 	}
 	if (current && !w->hurt && !logs_in(w, current))
 		world_violate(w, "INV2: CURRENT does not log in", after);
-	if (w->db.live[0] && !active->by_hand &&
+	if (w->db.live[0] && !active->by_hand && w->rollbacks == 0 &&
 	    (!active->can_login || (live && !logs_in(w, live))))
 		world_violate(w, "INV3: the live version does not log in",
 			      after);
@@ -160,12 +160,18 @@ static void set_password(struct world *w, const struct flight *f)
 			      "INV5: a password is replaced while its member "
 			      "may log in",
 			      "apply");
+	/* What is live nobody can say: any of them may be CURRENT's. */
+	if (f->by_command && !world_find(w, w->db.live))
+		w->hurt = true;
 	memcpy(r->password, f->password, sizeof(r->password));
 	r->can_login = true;
 	r->by_hand = false;
-	if (strcmp(w->db.live, f->version) != 0)
+	/* The same login role again: the one before stays that. */
+	if (!w->db.live[0] || w->db.active != f->member) {
 		memcpy(w->db.previous, w->db.live, sizeof(w->db.previous));
-	w->db.retired_us = 0;
+		w->db.previous_of = w->db.active;
+		w->db.retired_us = 0;
+	}
 	make_live(w, f);
 	world_was_live(w, f->version);
 }
@@ -178,6 +184,7 @@ static void revert(struct world *w, const struct flight *f)
 	    (!v || strcmp(w->db.previous, f->version) != 0))
 		world_violate(w, "reverted to what was not before", "revert");
 	memcpy(w->db.previous, w->db.live, sizeof(w->db.previous));
+	w->db.previous_of = w->db.active;
 	w->db.role[f->member].can_login = true;
 	w->db.retired_us = 0;
 	make_live(w, f);
@@ -194,7 +201,7 @@ static void check_withdrawn(struct world *w, int member)
 		const struct world_version *v = world_find(w, f->version);
 
 		if (f->used && f->op == WORLD_PROMOTE && v &&
-		    f->revision == w->store.revision &&
+		    world_store_takes(w, f) &&
 		    v->label != STORE_LABEL_CURRENT &&
 		    strcmp(v->login, world_names[member]) == 0)
 			world_violate(w,
@@ -219,14 +226,15 @@ static bool end_member(struct world *w, const struct flight *f)
 		if (in_time)
 			check_withdrawn(w, f->member);
 		w->db.role[f->member].can_login = false;
-		w->db.retired_us = w->clock;
+		if (f->member == w->db.previous_of)
+			w->db.retired_us = w->clock;
 	} else {
 		if (w->db.role[f->member].can_login && in_time)
 			world_violate(w, "cleared while it may log in",
 				      "clear");
 		w->db.role[f->member].password[0] = '\0';
-		w->db.previous[0] = '\0';
-		w->db.retired_us = 0;
+		if (f->member == w->db.previous_of)
+			w->db.previous[0] = '\0';
 	}
 	w->db.role[f->member].by_hand &= f->kind == CLUSTER_CHANGE_NOLOGIN;
 	return true;

@@ -94,6 +94,14 @@ static void stage(struct world *w, const struct flight *f,
 		abort();
 }
 
+bool world_store_takes(const struct world *w, const struct flight *f)
+{
+	return w->mutation == WORLD_NO_STORE_CAS ||
+	       f->revision == w->store.revision ||
+	       (w->mutation == WORLD_PAIR_NO_WITHDRAWAL && w->withdrawn &&
+		f->revision == w->store.revision - 1);
+}
+
 enum status world_store_write(struct world *w, const struct flight *f)
 {
 	const struct world_version *v = world_find(w, f->version);
@@ -107,10 +115,7 @@ enum status world_store_write(struct world *w, const struct flight *f)
 	}
 	if (v && f->op == WORLD_PROMOTE && v->label == STORE_LABEL_CURRENT)
 		return STATUS_OK;
-	if (w->mutation != WORLD_NO_STORE_CAS &&
-	    f->revision != w->store.revision &&
-	    !(w->mutation == WORLD_PAIR_NO_WITHDRAWAL && w->withdrawn &&
-	      f->revision == w->store.revision - 1))
+	if (!world_store_takes(w, f))
 		return STATUS_CONFLICT;
 	if (f->op == WORLD_PROMOTE && !v)
 		return STATUS_REFUSED;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: PostgreSQL
 check_PROGRAMS += tests/unit/cluster/test_cluster_postgres
-TESTS += tests/unit/cluster/run-cluster-postgres
-EXTRA_DIST += tests/unit/cluster/run-cluster-postgres \
+TESTS += tests/unit/cluster/run-cluster-postgres tests/unit/cluster/run-cluster-newer
+EXTRA_DIST += tests/unit/cluster/run-cluster-newer \
+	tests/unit/cluster/run-cluster-postgres \
 	tests/unit/cluster/with-postgres
 tests_unit_cluster_test_cluster_postgres_SOURCES = \
 	tests/unit/cluster/test_cluster.h \
