@@ -11,6 +11,7 @@ librotation_a_SOURCES = \
 	src/rotation/runner_env.c src/rotation/runner_env.h \
 	src/rotation/runner_ledger.c src/rotation/runner_ledger.h \
 	src/rotation/runner_login.c src/rotation/runner_login.h \
+	src/rotation/runner_member.c src/rotation/runner_member.h \
 	src/rotation/runner_pair.c src/rotation/runner_pair.h \
 	src/rotation/runner_session.c src/rotation/runner_session.h \
 	src/rotation/runner_store.c src/rotation/runner_store.h \

@@ -13,7 +13,7 @@
 #include "rotation/runner_env.h"
 #include "rotation/runner_ledger.h"
 #include "rotation/runner_login.h"
-#include "rotation/runner_pair.h"
+#include "rotation/runner_member.h"
 #include "rotation/runner_session.h"
 #include "rotation/runner_store.h"
 
@@ -436,7 +436,7 @@ static enum engine_event make_live(struct runner *r,
 				   enum cluster_change_kind kind,
 				   struct reason *why)
 {
-	const char *login = runner_pair_login(r);
+	const char *login = runner_member_login(r);
 	const char *member = strcmp(login, r->job->rolname) == 0 ? NULL : login;
 	enum engine_event ev = runner_cluster_change(r, kind, member, why);
 
@@ -455,13 +455,13 @@ enum engine_event runner_cluster_readopt(struct runner *r, struct reason *why)
 
 enum engine_event runner_cluster_apply(struct runner *r, struct reason *why)
 {
-	runner_pair_own(r);
+	runner_member_own(r);
 	return make_live(r, CLUSTER_CHANGE_PASSWORD, why);
 }
 
 enum engine_event runner_cluster_adopt(struct runner *r, struct reason *why)
 {
-	runner_pair_own(r);
+	runner_member_own(r);
 	return runner_cluster_readopt(r, why);
 }
 
@@ -481,7 +481,7 @@ enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why)
 	    strcmp(r->marker.claim, r->claim) != 0)
 		return ENGINE_ON_OTHER_LIVE;
 	/* CURRENT is the other member's yet, and stays good. */
-	runner_pair_replace(r);
+	runner_member_replace(r);
 	found = *why;
 	reason_set(why, STATUS_FROZEN,
 		   "the server refuses the new password of role %s, which the "

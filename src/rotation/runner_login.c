@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "rotation/runner_env.h"
 #include "rotation/runner_ledger.h"
-#include "rotation/runner_pair.h"
+#include "rotation/runner_member.h"
 #include "rotation/runner_store.h"
 #include "rotation/runner_way.h"
 
@@ -178,7 +178,7 @@ enum engine_event runner_login_vouch(struct runner *r, struct reason *why)
 		return ENGINE_ON_NO_EVIDENCE;
 	/* Of a pair: of its owner, which was a login role before. */
 	text_copy(r->own_login, sizeof(r->own_login), r->job->rolname);
-	runner_pair_own(r);
+	runner_member_own(r);
 	ev = runner_login_control(r, why);
 	if (ev == ENGINE_ON_RIGHT)
 		ev = runner_login(r, r->password, CLUSTER_PROOF_PRESENT, why);

@@ -12,64 +12,16 @@
 #include "rotation/runner_env.h"
 #include "rotation/runner_ledger.h"
 #include "rotation/runner_login.h"
+#include "rotation/runner_member.h"
 #include "rotation/runner_store.h"
 
 #define ROLES (CLUSTER_MEMBERS + 1) /* that may log in: members, then owner */
-
-/* Whose password the marker calls live; "" when it calls none so. */
-static const char *active_login(const struct runner *r)
-{
-	if (!r->marker.live_version[0])
-		return "";
-	return r->marker.active[0] ? r->marker.active : r->job->rolname;
-}
-
-const char *runner_pair_login(const struct runner *r)
-{
-	if (!r->job->pair)
-		return r->job->rolname;
-	if (r->login[0])
-		return r->login;
-	return *active_login(r) ? active_login(r) : r->job->pair->members[0];
-}
-
-void runner_pair_replace(struct runner *r)
-{
-	text_copy(r->idle, sizeof(r->idle),
-		  r->job->pair ? active_login(r) : "");
-}
-
-void runner_pair_own(struct runner *r)
-{
-	text_copy(r->version, sizeof(r->version), r->own);
-	text_copy(r->login, sizeof(r->login), r->own_login);
-}
-
-enum status runner_pair_take_login(struct runner *r, const char *username,
-				   struct reason *why)
-{
-	const struct cluster_pair *pair = r->job->pair;
-
-	if (!pair)
-		return STATUS_OK;
-	if (strcmp(username, pair->members[0]) != 0 &&
-	    strcmp(username, pair->members[1]) != 0 &&
-	    strcmp(username, r->job->rolname) != 0)
-		return reason_set(
-			why, STATUS_CORRUPT,
-			"the store has a password of a user that is "
-			"none of the pair %s; was a member renamed, or "
-			"another role rotated into this secret?",
-			r->job->role);
-	text_copy(r->login, sizeof(r->login), username);
-	return STATUS_OK;
-}
 
 /* ---- who may log in ---- */
 
 static bool is_active(const struct runner *r, const struct cluster_member *m)
 {
-	return strcmp(m->name, active_login(r)) == 0;
+	return strcmp(m->name, runner_member_active(r)) == 0;
 }
 
 static const struct cluster_member *find(const struct cluster_member m[ROLES],
@@ -111,28 +63,6 @@ static const struct cluster_member *find_other(
 		if (m[i].can_login && !is_active(r, &m[i]))
 			return &m[i];
 	return NULL;
-}
-
-/* Whose the password before is, as the store says; r->old is "" when it does not
- * say.  The password at hand stays. */
-static enum status find_old(struct runner *r, struct reason *why)
-{
-	char login[CLUSTER_NAME_SIZE];
-	struct secret *password = NULL;
-	enum status s;
-
-	r->old[0] = '\0';
-	text_copy(login, sizeof(login), r->login);
-	s = runner_store_password(r, r->marker.previous_version, &password,
-				  why);
-	if (s == STATUS_OK)
-		text_copy(r->old, sizeof(r->old), r->login);
-	text_copy(r->login, sizeof(r->login), login);
-	secret_free(password);
-	if (s != STATUS_NOT_FOUND)
-		return s;
-	reason_clear(why);
-	return STATUS_OK;
 }
 
 static void say_who(const struct runner *r, const struct cluster_member *m,
@@ -178,7 +108,6 @@ static enum engine_event weigh(struct runner *r,
 {
 	const struct cluster_member *idle = choose_idle(r, m);
 	const struct cluster_member *other = find_other(r, m);
-	enum status s = STATUS_OK;
 
 	text_copy(r->idle, sizeof(r->idle), idle->name);
 	/* Its own password, once more, harms nobody. */
@@ -198,12 +127,7 @@ static enum engine_event weigh(struct runner *r,
 	}
 	if (!r->marker.previous_version[0])
 		return ENGINE_ON_CLEARED;
-	s = find_old(r, why);
-	if (s != STATUS_OK)
-		return runner_store_read_event(s);
-	/* Where the store has forgotten it, the catalog tells of a member. */
-	if (!r->old[0])
-		text_copy(r->old, sizeof(r->old), r->idle);
+	text_copy(r->old, sizeof(r->old), r->marker.previous);
 	return clear_is_due(r) ? ENGINE_ON_CLEARABLE : ENGINE_ON_RESTING;
 }
 
@@ -230,12 +154,13 @@ enum engine_event runner_pair_peek(struct runner *r, struct reason *why)
 				   r->job->role, m[i].name);
 			return ENGINE_ON_REFUSED;
 		}
-	active = find(m, active_login(r));
-	if (active_login(r)[0] && !active) {
-		reason_set(why, STATUS_REFUSED,
-			   "pair %s: the marker calls %s active, which is none "
-			   "of its members; correct members, or rename it back",
-			   r->job->role, active_login(r));
+	active = find(m, runner_member_active(r));
+	if (runner_member_active(r)[0] && !active) {
+		reason_set(
+			why, STATUS_REFUSED,
+			"pair %s: the marker calls %s active, which is not "
+			"one of its members; correct members, or rename it back",
+			r->job->role, runner_member_active(r));
 		return ENGINE_ON_REFUSED;
 	}
 	if (r->job->mode == ENGINE_MODE_RETIRE && active &&
@@ -244,7 +169,8 @@ enum engine_event runner_pair_peek(struct runner *r, struct reason *why)
 			   "pair %s: %s, whose password is the current one, is "
 			   "NOLOGIN; run ALTER ROLE \"%s\" LOGIN before the "
 			   "other one is retired",
-			   r->job->role, active_login(r), active_login(r));
+			   r->job->role, runner_member_active(r),
+			   runner_member_active(r));
 		return ENGINE_ON_REFUSED;
 	}
 	return weigh(r, m, why);

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "rotation/runner_env.h"
 #include "rotation/runner_ledger.h"
-#include "rotation/runner_pair.h"
+#include "rotation/runner_member.h"
 
 /* How long a store's canary counts for other runs of this process. */
 #define CANARY_LIFE (60 * NOW_SECOND)
@@ -92,7 +92,7 @@ enum status runner_store_password(struct runner *r, const char *id,
 	st = s->ops->fetch(s, r->job->role, id, &entry, why);
 	if (st != STATUS_OK)
 		return st;
-	st = runner_pair_take_login(r, entry.username, why);
+	st = runner_member_take(r, entry.username, why);
 	if (st == STATUS_OK)
 		*ret_password = entry.password;
 	else
@@ -116,7 +116,7 @@ static void fill_entry(const struct runner *r, struct store_entry *e)
 	text_copy(e->port, sizeof(e->port), t->port);
 	text_copy(e->dbname, sizeof(e->dbname),
 		  r->job->dbname ? r->job->dbname : t->dbname);
-	text_copy(e->username, sizeof(e->username), runner_pair_login(r));
+	text_copy(e->username, sizeof(e->username), runner_member_login(r));
 	e->password = r->password;
 }
 
@@ -214,7 +214,7 @@ enum engine_event runner_store_stage(struct runner *r, struct reason *why)
 	struct store_entry entry;
 	enum status st;
 
-	runner_pair_own(r);
+	runner_member_own(r);
 	st = fresh_state(r, why);
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);
@@ -251,7 +251,8 @@ enum engine_event runner_store_readback(struct runner *r, struct reason *why)
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);
 	ev = secret_equal(entry.password, r->password) &&
-			     strcmp(entry.username, runner_pair_login(r)) == 0 ?
+			     strcmp(entry.username, runner_member_login(r)) ==
+				     0 ?
 		     ENGINE_ON_SAME :
 		     ENGINE_ON_DIFFERENT;
 	if (ev == ENGINE_ON_DIFFERENT)

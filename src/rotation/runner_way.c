@@ -11,13 +11,13 @@
 
 #include "base/text.h"
 #include "rotation/runner_env.h"
-#include "rotation/runner_pair.h"
+#include "rotation/runner_member.h"
 
 #define NAME_SIZE 394
 
 struct cluster_who runner_way_who(const struct runner *r)
 {
-	const char *login = runner_pair_login(r);
+	const char *login = runner_member_login(r);
 	struct cluster_who who = { .role = login,
 				   .prove_dbname = r->job->prove_dbname,
 				   .dbname = r->job->dbname };

@@ -30,10 +30,10 @@ static void the_server_log_holds_no_password(void **state)
 int main(void)
 {
 	static const struct CMUnitTest *const subjects[] = {
-		test_cluster_claim,	test_cluster_change,
-		test_cluster_login,	test_cluster_hostile,
-		test_cluster_preflight, test_cluster_activity,
-		test_cluster_pair,	test_cluster_pair_check,
+		test_cluster_claim,	 test_cluster_change,
+		test_cluster_login,	 test_cluster_hostile,
+		test_cluster_preflight,	 test_cluster_activity,
+		test_cluster_pair,	 test_cluster_pair_check,
 		test_cluster_pair_clear,
 	};
 	const char *authority = getenv("KEYTURN_TEST_PG_CA");
