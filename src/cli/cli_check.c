@@ -11,6 +11,7 @@
 #include "cluster/cluster_tools.h"
 #include "jobs/adoption.h"
 #include "jobs/sink_refresh.h"
+#include "open/open_schedule.h"
 #include "report/report.h"
 #include "rotation/runner_deliver.h"
 #include "rotation/runner_session.h"
@@ -19,6 +20,7 @@ struct check {
 	struct cli *cli;
 	const char *role; /* "" for what concerns all */
 	size_t fails, warns, frozen;
+	size_t outliving;  /* fails that stop no rotation */
 	enum status worst; /* of the failures */
 	struct {
 		const char *name;
@@ -203,6 +205,33 @@ static void check_quota(struct check *k, const struct config_group *role,
 		       "100 versions for 24 hours, and then refuses new ones");
 }
 
+/* Against max_life of the policy.  It stops no rotation. */
+static void check_life(struct check *k, const struct config_group *role,
+		       const struct schedule *schedule)
+{
+	int64_t now = now_wall(now_system());
+	const struct schedule_life l = open_schedule_life(
+		open_config(k->cli->opened), role, schedule, now);
+	struct ledger_role known;
+	char age[32], max[32];
+	struct reason why;
+	enum status s;
+
+	if (l.max_us == 0)
+		return;
+	s = schedule_life_judge(&l, &why);
+	say(k, s == STATUS_OK ? OK : FAIL, "life", "%s", why.text);
+	k->outliving += s != STATUS_OK;
+	if (open_remembered(k->cli->opened, k->cli->ledger, role, &known,
+			    &why) == STATUS_OK &&
+	    known.rotated_us > 0 && now - known.rotated_us > l.max_us)
+		say(k, WARN, "life",
+		    "the present password is %s old, and max_life of the policy "
+		    "is %s: keyturn rotate %s",
+		    now_age(now - known.rotated_us, age),
+		    now_age(l.max_us, max), k->role);
+}
+
 static void check_schedule(struct check *k, const struct config_group *role)
 {
 	struct schedule *schedule = NULL;
@@ -216,9 +245,11 @@ static void check_schedule(struct check *k, const struct config_group *role)
 		    STATUS_OK ||
 	    !schedule) {
 		say(k, NOTE, "schedule", "none: rotated by command only");
+		check_life(k, role, NULL);
 		return;
 	}
 	check_quota(k, role, schedule);
+	check_life(k, role, schedule);
 	s = open_remembered(k->cli->opened, k->cli->ledger, role, &known, &why);
 	if (s == STATUS_STORE_UNAVAILABLE)
 		say(k, NOTE, "schedule",
@@ -695,6 +726,7 @@ enum status cli_check(struct cli *c)
 		check_role(&k, roles[i]);
 	if (c->n_args == 0)
 		check_tokens(&k);
+	k.fails -= k.outliving;
 	if (k.fails) {
 		s = k.worst == STATUS_OK ? STATUS_REFUSED : k.worst;
 		reason_set(&c->why, s, "%zu finding%s a rotation", k.fails,
@@ -703,6 +735,12 @@ enum status cli_check(struct cli *c)
 		s = reason_set(&c->why, STATUS_FROZEN,
 			       "%zu frozen role%s not rotated", k.frozen,
 			       k.frozen == 1 ? " is" : "s are");
+	else if (k.outliving)
+		s = reason_set(
+			&c->why, STATUS_REFUSED,
+			"the passwords of %zu role%s may live longer than "
+			"max_life",
+			k.outliving, k.outliving == 1 ? "" : "s");
 	if (fflush(stdout) != 0)
 		s = reason_set(&c->why, STATUS_ERROR,
 			       "cannot write to standard output");

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "jobs/hook_state.h"
 #include "jobs/sink_refresh.h"
+#include "open/open_schedule.h"
 #include "report/report.h"
 #include "report/report_adoption.h"
 
@@ -67,6 +68,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 	if (s != STATUS_OK)
 		return s;
 	r.next_due_us = report_next_due(schedule, &known);
+	r.life = open_schedule_life(c->config, role, schedule, now);
 	if (ledger_fact_recall(c->ledger, LEDGER_FACT_EXPIRES, known.role, now,
 			       ends, NULL) == STATUS_OK)
 		r.expires_us = strtoll(ends, NULL, 10);

@@ -83,6 +83,7 @@ static void write_metrics(struct daemon *d, int64_t now)
 	struct metrics_view v = {
 		.plan = d->plan,
 		.looks = d->looks,
+		.lives = d->generation->lives,
 		.hooks = d->hooks,
 		.n_hooks = d->n_hooks,
 		.ledger_up = d->generation->ledger && !d->trouble[0],

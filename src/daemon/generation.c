@@ -2,6 +2,7 @@
 /* Opens and closes what a configuration names; must never be freed under a run. */
 #include "daemon/generation.h"
 
+#include "base/now.h"
 #include "jobs/check_settings.h"
 
 #include <errno.h>
@@ -56,10 +57,11 @@ static enum status make_generation(struct loaded *l, struct generation **ret,
 	s->n_roles = n;
 	s->roles = calloc(n + 1, sizeof(*s->roles));
 	s->store_asked = calloc(n + 1, sizeof(*s->store_asked));
+	s->lives = calloc(n + 1, sizeof(*s->lives));
 	s->store_away =
 		calloc(config_count(l->config, CONFIG_SECTION_store) + 1,
 		       sizeof(*s->store_away));
-	st = s->roles && s->store_asked && s->store_away ?
+	st = s->roles && s->store_asked && s->lives && s->store_away ?
 		     open_new(l->config, &s->opened, why) :
 		     reason_no_memory(why);
 	if (st != STATUS_OK) {
@@ -180,6 +182,22 @@ enum status generation_again(struct generation *s, struct generation **ret,
 	return make_generation(l, ret, why);
 }
 
+/* Once, since it takes time; a year's look ahead need not follow the day. */
+static void find_lives(struct generation *s)
+{
+	int64_t now = now_wall(now_system());
+	struct schedule *schedule = NULL;
+
+	for (size_t i = 0; i < s->n_roles; i++) {
+		if (open_engine_schedule(s->engine, s->roles[i], &schedule,
+					 NULL) != STATUS_OK)
+			continue;
+		s->lives[i] = open_schedule_life(s->config, s->roles[i],
+						 schedule, now);
+		schedule_free(schedule);
+	}
+}
+
 enum status generation_open(struct generation *s, bool make_it,
 			    const char *actor, hook_dispatch_tell_fn *tell,
 			    bool *ret_lost, struct reason *why)
@@ -195,8 +213,10 @@ enum status generation_open(struct generation *s, bool make_it,
 	if (st == STATUS_OK)
 		st = hook_dispatch_start(s->config, ledger, tell, NULL,
 					 &s->dispatch, why);
-	if (st == STATUS_OK)
+	if (st == STATUS_OK) {
+		find_lives(s);
 		s->ledger = ledger;
+	}
 	return st;
 }
 
@@ -225,6 +245,7 @@ void generation_free(struct generation *s)
 	open_free(s->opened);
 	free(s->roles);
 	free(s->store_asked);
+	free(s->lives);
 	free(s->store_away);
 	release_generation(((struct shop_inside *)s)->loaded);
 	free(s);

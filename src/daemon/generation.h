@@ -9,6 +9,7 @@
 
 #include "jobs/hook_dispatch.h"
 #include "open/engine/engine.h"
+#include "open/open_schedule.h"
 
 struct generation {
 	const struct config *config;
@@ -19,6 +20,8 @@ struct generation {
 	struct ledger *ledger;
 	struct open_engine *engine;
 	struct hook_dispatch *dispatch; /* NULL without hooks, too */
+	struct schedule_life
+		*lives;	      /* one a role; zeros before it was opened */
 	int64_t *store_asked; /* boot clock: when the store was asked for a role
 				 that the ledger does not know; by LOOK only */
 	int64_t *store_away;  /* one a [store], as store_asked: when it was last

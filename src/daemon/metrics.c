@@ -49,6 +49,9 @@ enum {
 	UNTAKEN,
 	UNDELIVERED,
 	ENDS_EARLY,
+	MAX_LIFE,
+	LONGEST_LIFE,
+	OUTLIVES,
 	INTERRUPTED,
 	RUNNING,
 	BACKOFF,
@@ -73,6 +76,16 @@ static const struct {
 	[ENDS_EARLY] = { "role_ends_early",
 			 "1: VALID UNTIL ends the password before the next "
 			 "rotation." },
+	[MAX_LIFE] = { "role_max_life_seconds",
+		       "How long a password may live by its policy; 0: for "
+		       "ever." },
+	[LONGEST_LIFE] = { "role_longest_life_seconds",
+			   "How long a password lives at most by schedule and "
+			   "grace; 0: nothing bounds it, or there is no "
+			   "max_life." },
+	[OUTLIVES] = { "role_outlives",
+		       "1: that is more than max_life, or the password is "
+		       "older." },
 	[INTERRUPTED] = { "role_interrupted",
 			  "1: a run was begun and not closed." },
 	[RUNNING] = { "role_running", "1: it is being worked on." },
@@ -95,6 +108,10 @@ static double role_value(const struct metrics_view *v, size_t i, int metric)
 		[UNTAKEN] = l->finding.untaken,
 		[UNDELIVERED] = l->behind,
 		[ENDS_EARLY] = l->ends_early,
+		[MAX_LIFE] = seconds(v->lives[i].max_us),
+		[LONGEST_LIFE] = seconds(schedule_life_longest(&v->lives[i])),
+		[OUTLIVES] =
+			report_outlives(&v->lives[i], l->rotated_us, v->now_us),
 		[INTERRUPTED] = l->open && !r->running,
 		[RUNNING] = r->running,
 		[BACKOFF] = left > 0 ? seconds(left) : 0,

@@ -7,10 +7,12 @@
 #include "base/text.h"
 #include "daemon/refresher.h"
 #include "daemon/task.h"
+#include "report/report.h"
 
 struct metrics_view {
 	const struct plan *plan;
-	const struct task_look *looks; /* one a role of the plan */
+	const struct task_look *looks;	   /* one a role of the plan */
+	const struct schedule_life *lives; /* likewise */
 	const struct task_hook *hooks;
 	size_t n_hooks;
 	const struct refresher_file *files;

@@ -47,3 +47,22 @@ int64_t open_schedule_next(const struct config *c,
 	schedule_zone_free(zone);
 	return due;
 }
+
+struct schedule_life open_schedule_life(const struct config *c,
+					const struct config_group *role,
+					const struct schedule *s,
+					int64_t now_us)
+{
+	const struct config_group *policy =
+		config_find(c, CONFIG_SECTION_policy,
+			    config_string(role, CONFIG_role_policy));
+	struct schedule_life none = { .grace_us = config_duration_us(
+					      role, CONFIG_role_grace) };
+	int64_t max_us = 0;
+
+	if (!policy || !config_is_set(policy, CONFIG_policy_max_life) ||
+	    schedule_duration(config_string(policy, CONFIG_policy_max_life),
+			      &max_us, NULL) != STATUS_OK)
+		return none;
+	return schedule_life_of(s, none.grace_us, max_us, now_us);
+}

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
-#include "schedule/schedule.h"
+#include "schedule/schedule_life.h"
 
 /* Is there a schedule at all? */
 bool open_schedule_is_set(const struct config_group *role);
@@ -20,5 +20,14 @@ enum status open_schedule_parse(const struct config_group *role,
  * schedule, or one that cannot be read. */
 int64_t open_schedule_next(const struct config *c,
 			   const struct config_group *role, int64_t at_us);
+
+/*
+ * The life of the role's passwords; its schedule is s, or NULL.  Where its policy
+ * sets no limit the interval, which takes time to find, is left at 0.
+ */
+struct schedule_life open_schedule_life(const struct config *c,
+					const struct config_group *role,
+					const struct schedule *s,
+					int64_t now_us);
 
 #endif

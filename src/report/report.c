@@ -88,6 +88,44 @@ void report_ending(int64_t expires_us, int64_t next_due_us, const char *rolname,
 		stamp_or(next_due_us, due, "by command only"), rolname);
 }
 
+/* A clock that was wrong makes no password old. */
+static bool is_too_old(const struct schedule_life *l, int64_t rotated_us,
+		       int64_t now_us)
+{
+	return l->max_us > 0 && rotated_us > 0 &&
+	       now_us - rotated_us > l->max_us;
+}
+
+bool report_outlives(const struct schedule_life *l, int64_t rotated_us,
+		     int64_t now_us)
+{
+	return is_too_old(l, rotated_us, now_us) || schedule_life_exceeds(l);
+}
+
+/* For the table; the age is in it already. */
+static void note_life(const struct report_role *r, int64_t now_us, char *buf,
+		      size_t size)
+{
+	const struct schedule_life *l = &r->life;
+	char max[32], longest[32] = "any time";
+
+	now_age(l->max_us, max);
+	if (schedule_life_longest(l) > 0)
+		now_age(schedule_life_longest(l), longest);
+	if (is_too_old(l, r->known->rotated_us, now_us))
+		snprintf(buf, size,
+			 "older than max_life %s of its policy: keyturn rotate",
+			 max);
+	else if (schedule_life_exceeds(l))
+		snprintf(buf, size,
+			 "may live %s, over max_life %s of its policy: keyturn "
+			 "check",
+			 longest, max);
+	else
+		snprintf(buf, size, "lives at most %s; max_life %s", longest,
+			 max);
+}
+
 void report_status_line(struct text *t, int role_width,
 			const struct report_role *r, int64_t now_us)
 {
@@ -132,9 +170,17 @@ void report_status_line(struct text *t, int role_width,
 	if (!*say && schedule_ahead(k->rotated_us, now_us))
 		say = "last rotated at a time that is to come: a clock was "
 		      "wrong";
+	if (!*say && report_outlives(&r->life, k->rotated_us, now_us)) {
+		note_life(r, now_us, both, sizeof(both));
+		say = both;
+	}
 	if (!*say && r->adopted < r->expected) {
 		snprintf(both, sizeof(both), "adopting %zu of %zu consumers",
 			 r->adopted, r->expected);
+		say = both;
+	}
+	if (!*say && r->life.max_us > 0) {
+		note_life(r, now_us, both, sizeof(both));
 		say = both;
 	}
 	text_printf(t, "%-*s  %-8s %-9s %-36s  %-20s  %s\n", role_width,
@@ -146,6 +192,15 @@ void report_status_line(struct text *t, int role_width,
 static const char *or_null(const char *s)
 {
 	return *s ? s : NULL;
+}
+
+static void add_seconds(struct text *t, const char *key, int64_t us)
+{
+	if (us > 0)
+		text_printf(t, ",\"%s\":%lld", key,
+			    (long long)(us / NOW_SECOND));
+	else
+		text_printf(t, ",\"%s\":null", key);
 }
 
 void report_status_json(struct text *t, const struct report_role *r,
@@ -183,6 +238,11 @@ void report_status_json(struct text *t, const struct report_role *r,
 	else
 		text_add(t, ",\"consumers_expected\":null,"
 			    "\"consumers_adopted\":null");
+	add_seconds(t, "longest_life_seconds", schedule_life_longest(&r->life));
+	add_seconds(t, "max_life_seconds", r->life.max_us);
+	text_printf(t, ",\"outlives\":%s",
+		    report_outlives(&r->life, k->rotated_us, now_us) ? "true" :
+								       "false");
 	text_printf(t, ",\"failures\":%u}", k->failures);
 }
 

@@ -9,7 +9,7 @@
 #include "base/reason.h"
 #include "base/text.h"
 #include "ledger/ledger.h"
-#include "schedule/schedule.h"
+#include "schedule/schedule_life.h"
 
 enum report_state {
 	REPORT_NEW,	/* never taken over, or known to the store only: a
@@ -30,6 +30,7 @@ struct report_role {
 	int64_t expires_us;		 /* VALID UNTIL; 0: never */
 	size_t expected; /* consumers; 0: it is not known who they are */
 	size_t adopted;	 /* of them, seen with the live version */
+	struct schedule_life life;
 };
 
 /* "new", "ok", ... static. */
@@ -50,6 +51,11 @@ bool report_ends_early(int64_t expires_us, int64_t next_due_us, int64_t now_us);
 /* ... the sentence of a warning about it. */
 void report_ending(int64_t expires_us, int64_t next_due_us, const char *rolname,
 		   struct reason *why);
+
+/* Does a password live longer than the policy allows, by its settings or
+ * already?  False without a limit. */
+bool report_outlives(const struct schedule_life *l, int64_t rotated_us,
+		     int64_t now_us);
 
 /* A table's head and line; role_width is that of the longest name. */
 void report_status_head(struct text *t, int role_width);

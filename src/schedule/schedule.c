@@ -28,6 +28,9 @@
 #define SCHEDULE_GAPS	   4096
 #define SCHEDULE_GAPS_SPAN (5 * 366 * CIVIL_DAY * US)
 
+/* Both changes of the clocks, and all months. */
+#define SCHEDULE_YEAR (366 * CIVIL_DAY * US)
+
 struct schedule {
 	const struct schedule_zone *zone;
 	struct schedule_cron cron;
@@ -356,4 +359,50 @@ int64_t schedule_shortest_us(const struct schedule *s, int64_t now_us)
 		last = next;
 	}
 	return shortest;
+}
+
+/* The longest time for which the window is closed. */
+static int64_t longest_closed(const struct schedule *s, int64_t now_us)
+{
+	int64_t at = window_forward(s, now_us), longest = 0;
+
+	while (at - now_us < SCHEDULE_YEAR) {
+		int64_t closes = schedule_closes(s, at);
+		int64_t opens = window_forward(s, closes);
+
+		if (opens - closes > longest)
+			longest = opens - closes;
+		at = opens;
+	}
+	return longest;
+}
+
+static int64_t longest_gap(const struct schedule *s, int64_t now_us)
+{
+	int64_t at = schedule_next(s, now_us), longest = 0, next;
+
+	while (at != INT64_MAX &&
+	       (longest == 0 || at - now_us < SCHEDULE_YEAR)) {
+		/* From a point to one that is no farther than the longest gap
+		 * there is no longer one, whatever is between them. */
+		next = schedule_next(s, at + longest / 2);
+		if (next == INT64_MAX || next - at > longest)
+			next = schedule_next(s, at);
+		if (next == INT64_MAX)
+			return INT64_MAX;
+		if (next - at > longest)
+			longest = next - at;
+		at = next;
+	}
+	return at == INT64_MAX ? INT64_MAX : longest;
+}
+
+int64_t schedule_longest_us(const struct schedule *s, int64_t now_us)
+{
+	if (s->every_us == 0)
+		return longest_gap(s, now_us);
+	/* A splay alone only brings it forward. */
+	if (!s->has_window)
+		return s->every_us;
+	return s->every_us + longest_closed(s, now_us) + s->splay_us;
 }

@@ -72,6 +72,15 @@ bool schedule_ahead(int64_t stamp_us, int64_t now_us);
 /* The shortest gap between two due points, for `check` (store quotas). */
 int64_t schedule_shortest_us(const struct schedule *s, int64_t now_us);
 
+/*
+ * The longest time from one rotation to the next when each begins as it is due:
+ * the longest gap of a cron schedule within a year from now, or the next one when
+ * that is longer; of an interval with what its window may add, wherever the last
+ * rotation was.  INT64_MAX: it never comes.  Asks for every point of the year
+ * that it cannot pass over, so the answer is to be kept.
+ */
+int64_t schedule_longest_us(const struct schedule *s, int64_t now_us);
+
 /* "90s", "15m", "36h", "30d", "2w" to microseconds; positive, at most ten
  * years.  STATUS_CONFIG otherwise. */
 enum status schedule_duration(const char *s, int64_t *ret_us,

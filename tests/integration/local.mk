@@ -49,6 +49,7 @@ EXTRA_DIST += \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
 	tests/integration/test_marker.py \
+	tests/integration/test_max_life.py \
 	tests/integration/test_memory.py \
 	tests/integration/test_memory_stores.py \
 	tests/integration/test_moved.py \

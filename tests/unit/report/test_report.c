@@ -130,6 +130,73 @@ static void consumers_who_were_not_seen_yet_are_counted(void **state)
 	text_free(&t);
 }
 
+#define DAY (24 * HOUR)
+
+/* By its settings, or because it is too old already. */
+static void a_life_is_shown_against_what_the_policy_allows(void **state)
+{
+	static const struct {
+		struct schedule_life life;
+		int64_t age;
+		bool outlives;
+		const char *says;
+	} cases[] = {
+		{ { 7 * DAY, DAY, 30 * DAY },
+		  DAY,
+		  false,
+		  "lives at most 8d; max_life 30d" },
+		{ { 30 * DAY, DAY, 30 * DAY },
+		  DAY,
+		  true,
+		  "may live 31d, over max_life 30d of its policy: keyturn "
+		  "check" },
+		{ { 0, DAY, 30 * DAY },
+		  DAY,
+		  true,
+		  "may live any time, over max_life 30d" },
+		{ { 7 * DAY, DAY, 30 * DAY },
+		  31 * DAY,
+		  true,
+		  "older than max_life 30d of its policy: keyturn rotate" },
+		{ { 0, DAY, 0 }, 400 * DAY, false, "Z  \n" },
+	};
+	struct ledger_role k = known();
+	struct text t = text_make(4096);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct report_role r = { .cluster = "main",
+					       .store = "local",
+					       .known = &k,
+					       .next_due_us = NOW + HOUR,
+					       /* What is wrong comes first. */
+					       .expected = cases[i].outlives,
+					       .life = cases[i].life };
+		json_t *j;
+
+		k.rotated_us = NOW - cases[i].age;
+		text_reset(&t);
+		report_status_line(&t, 6, &r, NOW);
+		if (!strstr(text_str(&t), cases[i].says))
+			fail_msg("%s", text_str(&t));
+		text_reset(&t);
+		report_status_json(&t, &r, NOW);
+		j = json_loads(text_str(&t), JSON_REJECT_DUPLICATES, NULL);
+		assert_int_equal(json_is_true(json_object_get(j, "outlives")),
+				 cases[i].outlives);
+		if (cases[i].life.interval_us > 0)
+			assert_int_equal(json_integer_value(json_object_get(
+						 j, "longest_life_seconds")) *
+						 (HOUR / 3600),
+					 cases[i].life.interval_us + DAY);
+		else
+			assert_true(json_is_null(
+				json_object_get(j, "longest_life_seconds")));
+		json_decref(j);
+	}
+	text_free(&t);
+}
+
 static void a_run_as_json_keeps_its_steps_as_numbers(void **state)
 {
 	struct ledger_run run = { .role = "sap",
@@ -217,6 +284,8 @@ int main(void)
 		cmocka_unit_test(a_new_role_has_no_due_time),
 		cmocka_unit_test(status_as_json_is_json_with_every_field),
 		cmocka_unit_test(consumers_who_were_not_seen_yet_are_counted),
+		cmocka_unit_test(
+			a_life_is_shown_against_what_the_policy_allows),
 		cmocka_unit_test(a_run_as_json_keeps_its_steps_as_numbers),
 		cmocka_unit_test(a_table_line_has_no_trailing_surprise),
 		cmocka_unit_test(

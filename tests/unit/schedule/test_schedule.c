@@ -19,7 +19,7 @@
 
 #include "base/now.h"
 #include "base/text.h"
-#include "schedule/schedule.h"
+#include "schedule/schedule_life.h"
 
 #define S   NOW_SECOND
 #define MIN (60 * S)
@@ -387,6 +387,129 @@ static void the_shortest_gap_is_found(void **state)
 		schedule_free(s);
 	}
 	schedule_zone_free(z);
+}
+
+static void the_longest_gap_is_found(void **state)
+{
+	static const struct {
+		struct schedule_spec spec;
+		int64_t want;
+	} cases[] = {
+		/* The hour that comes twice is due the first time only. */
+		{ { .cron = "* * * * *" }, H + MIN },
+		{ { .cron = "0 3 * * sun" }, 7 * D + H },
+		{ { .cron = "0 3 * * mon" }, 7 * D + H },
+		{ { .cron = "0 0 1 * *" }, 31 * D + H },
+		{ { .cron = "*/5 * 1-7 1 *" }, 358 * D + 5 * MIN },
+		{ { .cron = "0 0 29 2 *" }, 1461 * D },
+		{ { .every = "30d" }, 30 * D },
+		{ { .every = "30d", .splay = "2d", .name = "sap" }, 30 * D },
+		{ { .every = "36h", .window = "01:00-02:00" }, 36 * H + D },
+	};
+	struct schedule_zone *z = zone("Europe/Berlin");
+	int64_t now = at("2026-11-21T12:00:00Z");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct schedule *s = parsed(&cases[i].spec, z);
+
+		assert_int_equal(schedule_longest_us(s, now), cases[i].want);
+		schedule_free(s);
+	}
+	schedule_zone_free(z);
+}
+
+/* Nothing is passed over, and nothing is longer than what is said. */
+static void the_longest_gap_is_that_of_a_walk_over_the_year(void **state)
+{
+	static const struct schedule_spec specs[] = {
+		{ .cron = "*/20 3-5 * * *" },
+		{ .cron = "0 */3 */2 * *", .window = "22:00-05:00" },
+		{ .cron = "0 3 1,31 * *", .splay = "90m", .name = "crm" },
+		{ .cron = "30 2 * * mon-fri",
+		  .window = "01:00-02:45",
+		  .splay = "1h",
+		  .name = "sap" },
+		{ .cron = "0 12 * 2,11 wed" },
+		{ .every = "36h", .window = "02:30-02:40" },
+		{ .every = "10d",
+		  .window = "23:00-04:00",
+		  .splay = "3h",
+		  .name = "sap" },
+	};
+	static const char *const zones[] = { "Europe/Berlin", "UTC",
+					     "Australia/Lord_Howe" };
+	int64_t now = at("2026-03-01T00:00:00Z");
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(zones) / sizeof(zones[0]); k++) {
+		struct schedule_zone *z = zone(zones[k]);
+
+		for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+			struct schedule *s = parsed(&specs[i], z);
+			bool cron = specs[i].cron != NULL;
+			int64_t step = cron ? 0 : 5 * MIN, most = 0, next;
+			int64_t t = cron ? schedule_next(s, now) : now;
+			int64_t got = schedule_longest_us(s, now);
+
+			for (; t - now < 366 * D; t = cron ? next : t + step) {
+				next = schedule_next(s, t);
+				if (next - t > most)
+					most = next - t;
+			}
+			/* An interval begins anywhere, also between steps. */
+			if (got < most || got - most > step)
+				fail_msg("%s %zu: %lld, not %lld", zones[k], i,
+					 (long long)(got / S),
+					 (long long)(most / S));
+			schedule_free(s);
+		}
+		schedule_zone_free(z);
+	}
+}
+
+static void a_life_is_judged_with_its_numbers(void **state)
+{
+	static const struct {
+		struct schedule_life life;
+		enum status want;
+		const char *says;
+	} cases[] = {
+		{ { 7 * D, H, 0 },
+		  STATUS_OK,
+		  "lives at most 7d 1h (7d to the next rotation, 1h of grace), "
+		  "and the policy has no max_life" },
+		{ { 7 * D, H, 7 * D + H },
+		  STATUS_OK,
+		  "and max_life of the policy is 7d 1h" },
+		{ { 30 * D, D, 30 * D },
+		  STATUS_REFUSED,
+		  "a password may live 31d (30d to the next rotation, 1d of "
+		  "grace), and max_life of the policy is 30d: rotate more "
+		  "often, or shorten window, splay or grace, by 1d in all" },
+		{ { 0, 0, 30 * D },
+		  STATUS_REFUSED,
+		  "nothing bounds the life of a password that is rotated by "
+		  "command only, and max_life of the policy is 30d: set every "
+		  "or schedule" },
+		{ { 0, D, 0 }, STATUS_OK, "by command only" },
+	};
+	const struct schedule_life none =
+		schedule_life_of(NULL, D, 2 * D, at("2026-03-01T00:00:00Z"));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct reason why = { "" };
+
+		assert_int_equal(schedule_life_judge(&cases[i].life, &why),
+				 cases[i].want);
+		if (strstr(why.text, cases[i].says) == NULL)
+			fail_msg("\"%s\" does not say \"%s\"", why.text,
+				 cases[i].says);
+	}
+	/* Grace alone is no life. */
+	assert_int_equal(schedule_life_longest(&none), 0);
+	assert_int_equal(schedule_life_longest(&cases[0].life), 7 * D + H);
 }
 
 static void durations_are_read_strictly(void **state)
@@ -916,6 +1039,10 @@ int main(void)
 		cmocka_unit_test(an_interval_is_shifted_once_and_holds),
 		cmocka_unit_test(a_window_says_when_it_closes),
 		cmocka_unit_test(the_shortest_gap_is_found),
+		cmocka_unit_test(the_longest_gap_is_found),
+		cmocka_unit_test(
+			the_longest_gap_is_that_of_a_walk_over_the_year),
+		cmocka_unit_test(a_life_is_judged_with_its_numbers),
 		cmocka_unit_test(durations_are_read_strictly),
 		cmocka_unit_test(
 			a_bad_schedule_is_refused_by_a_sentence_that_names_it),

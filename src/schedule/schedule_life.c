@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Adds up the life of a password; must never call one bounded that is not. */
+#include "schedule/schedule_life.h"
+
+#include <stdio.h>
+
+#include "base/now.h"
+
+struct schedule_life schedule_life_of(const struct schedule *s,
+				      int64_t grace_us, int64_t max_us,
+				      int64_t now_us)
+{
+	int64_t longest = s != NULL ? schedule_longest_us(s, now_us) :
+				      INT64_MAX;
+
+	return (struct schedule_life){
+		.interval_us = longest == INT64_MAX ? 0 : longest,
+		.grace_us = grace_us,
+		.max_us = max_us,
+	};
+}
+
+int64_t schedule_life_longest(const struct schedule_life *l)
+{
+	return l->interval_us > 0 ? l->interval_us + l->grace_us : 0;
+}
+
+bool schedule_life_exceeds(const struct schedule_life *l)
+{
+	int64_t longest = schedule_life_longest(l);
+
+	return l->max_us > 0 && (longest == 0 || longest > l->max_us);
+}
+
+enum status schedule_life_judge(const struct schedule_life *l,
+				struct reason *why)
+{
+	char life[32], interval[32], grace[32], max[32], excess[32];
+	int64_t longest = schedule_life_longest(l);
+	char limit[64] = "the policy has no max_life";
+
+	now_age(l->max_us, max);
+	if (l->max_us > 0)
+		snprintf(limit, sizeof(limit), "max_life of the policy is %s",
+			 max);
+	if (longest == 0)
+		return reason_set(
+			why,
+			schedule_life_exceeds(l) ? STATUS_REFUSED : STATUS_OK,
+			"nothing bounds the life of a password that is rotated "
+			"by command only, and %s%s",
+			limit, l->max_us > 0 ? ": set every or schedule" : "");
+	now_age(longest, life);
+	now_age(l->interval_us, interval);
+	now_age(l->grace_us, grace);
+	if (!schedule_life_exceeds(l))
+		return reason_set(why, STATUS_OK,
+				  "a password lives at most %s (%s to the next "
+				  "rotation, %s of grace), and %s",
+				  life, interval, grace, limit);
+	now_age(longest - l->max_us, excess);
+	return reason_set(why, STATUS_REFUSED,
+			  "a password may live %s (%s to the next rotation, %s "
+			  "of grace), and %s: rotate more often, or shorten "
+			  "window, splay or grace, by %s in all",
+			  life, interval, grace, limit, excess);
+}
