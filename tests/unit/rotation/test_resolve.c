@@ -28,6 +28,8 @@ static struct resolve_facts steady(void)
 				       .own = "",
 				       .pending = "",
 				       .current = C,
+				       .recalled = "",
+				       .previous = "",
 				       .held = true,
 				       .label = STORE_LABEL_CURRENT };
 }
@@ -50,9 +52,12 @@ static struct resolve_facts left_over(const char *live)
 /* The store has nothing of the role, the marker names nothing. */
 static struct resolve_facts nothing(void)
 {
-	return (struct resolve_facts){
-		.live = "", .own = "", .pending = "", .current = ""
-	};
+	return (struct resolve_facts){ .live = "",
+				       .own = "",
+				       .pending = "",
+				       .current = "",
+				       .recalled = "",
+				       .previous = "" };
 }
 
 #define assert_concludes(f, verdict) \
@@ -215,6 +220,26 @@ static void our_open_version_is_promoted_lost_or_still_ours(void **state)
 	f.label = STORE_LABEL_RING;
 	f.ours_open = true;
 	assert_concludes(f, RING_LIVE);
+}
+
+static void a_rollback_is_told_from_a_restore(void **state)
+{
+	struct resolve_facts f = left_over(R);
+
+	(void)state;
+	f.previous = C; /* the marker went back from CURRENT */
+	assert_concludes(f, REVERTED);
+	f.ours_open = true;
+	f.own = P;
+	assert_concludes(f, RING_LIVE);
+	f.ours_open = false;
+	f.previous = X;
+	assert_concludes(f, RING_LIVE);
+	f = steady(); /* what this run went back to, by another's doing */
+	f.recalled = C;
+	assert_concludes(f, PROMOTED);
+	f.recalled = R;
+	assert_concludes(f, CURRENT_LIVE);
 }
 
 /* ---- their order ---- */
@@ -458,6 +483,7 @@ static void every_verdict_is_an_event_of_resolve(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_rollback_is_told_from_a_restore),
 		cmocka_unit_test(current_is_live_and_nothing_is_left_over),
 		cmocka_unit_test(a_left_over_pending_is_live_dead_or_doubted),
 		cmocka_unit_test(an_older_version_that_is_live_is_a_restore),
