@@ -313,7 +313,10 @@ static const char *is_unsafe(const struct resolve_facts *f,
 	bool waits = ev == ENGINE_ON_BUSY || ev == ENGINE_ON_CLUSTER_DOWN;
 	bool ours = ev == ENGINE_ON_CURRENT_LIVE ||
 		    ev == ENGINE_ON_PENDING_DEAD ||
-		    ev == ENGINE_ON_PENDING_LIVE || ev == ENGINE_ON_RING_LIVE;
+		    ev == ENGINE_ON_PENDING_LIVE || ev == ENGINE_ON_RING_LIVE ||
+		    ev == ENGINE_ON_REVERTED;
+	bool back = *f->recalled && is(f->live, f->recalled) &&
+		    is(f->current, f->recalled);
 
 	if (f->claim_lost || f->login_old)
 		return waits ? NULL : "something is concluded from old facts";
@@ -338,6 +341,10 @@ static const char *is_unsafe(const struct resolve_facts *f,
 	if (ev == ENGINE_ON_RING_LIVE &&
 	    (is(f->live, f->current) || is(f->live, f->pending) || !f->held))
 		return "what is live is not an older version of ours";
+	if (ev == ENGINE_ON_REVERTED &&
+	    (is(f->live, f->current) || is(f->live, f->pending) || !f->held ||
+	     !*f->current || !is(f->previous, f->current)))
+		return "nothing was gone back from CURRENT";
 	if (ev == ENGINE_ON_RING_LIVE && proved)
 		return "CURRENT logs in, so there was no restore";
 	if (ev == ENGINE_ON_RING_LIVE && f->login == RESOLVE_LOGIN_UNCLEAR)
@@ -366,7 +373,7 @@ static const char *is_unsafe(const struct resolve_facts *f,
 	    ev != ENGINE_ON_LOST && ev != ENGINE_ON_PROMOTED)
 		return "the secret of another branch is used";
 	/* What this run applied without an answer. */
-	if (ev == ENGINE_ON_PROMOTED &&
+	if (ev == ENGINE_ON_PROMOTED && !back &&
 	    (!f->ours_open || !*f->own || !is(f->live, f->own) ||
 	     !is(f->current, f->own)))
 		return "ours is not live and CURRENT";
@@ -404,7 +411,7 @@ static const char *const ids[] = { "", P, C, R, X, O };
 static void walk_flags(struct resolve_facts *f, bool *ret_taken,
 		       unsigned long *ret_walked)
 {
-	for (unsigned bits = 0; bits < 1u << 7; bits++)
+	for (unsigned bits = 0; bits < 1u << 9; bits++)
 		for (int login = RESOLVE_LOGIN_NONE;
 		     login <= RESOLVE_LOGIN_UNCLEAR; login++) {
 			f->claim_lost = bits & 1;
@@ -414,6 +421,11 @@ static void walk_flags(struct resolve_facts *f, bool *ret_taken,
 			f->renamed = bits & 16;
 			f->foreign = bits & 32;
 			f->doubts = bits & 64;
+			f->previous = bits & 128 ? C : "";
+			f->recalled = bits & 256 ? C : "";
+			/* A run applies, or goes back. */
+			if (*f->recalled && f->ours_open)
+				continue;
 			f->login = (enum resolve_login)login;
 			check_facts(f, ret_taken);
 			(*ret_walked)++;
