@@ -297,6 +297,26 @@ static void an_old_password_is_kept_and_then_shown_to_be_refused(void **state)
 	world_free(&w);
 }
 
+/* That it could be cleared by now keeps nobody from a rotation or a rollback. */
+static void what_is_kept_for_longer_is_in_nobodys_way(void **state)
+{
+	static const struct order *const some[] = { ROTATE, ROTATE, ROLLBACK };
+	static struct world w;
+
+	(void)state;
+	for (size_t o = 0; o < 3; o++) {
+		struct plan p = one_fault("apply", FATE_LOST_BEFORE, 1);
+
+		prepare_scene(&w, SCENE_PAIR_RETIRED, false);
+		w.clock += 2 * 3600 * NOW_SECOND;
+		if (o == 1)
+			put_under(&w, &p);
+		assert_int_equal(run_order(&w, 0, some[o]), STATUS_OK);
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
 /* A login that goes through, or tells nothing, is no evidence of an end. */
 static void what_still_logs_in_is_not_called_refused(void **state)
 {
@@ -410,6 +430,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(who_is_in_use_is_changed_by_command_alone),
 	cmocka_unit_test(what_was_in_use_is_so_after_a_lost_reply),
 	cmocka_unit_test(sessions_end_with_their_member_where_that_is_asked),
+	cmocka_unit_test(what_is_kept_for_longer_is_in_nobodys_way),
 	cmocka_unit_test(an_old_password_is_kept_and_then_shown_to_be_refused),
 	cmocka_unit_test(what_still_logs_in_is_not_called_refused),
 	cmocka_unit_test(what_was_gone_back_to_is_not_overwritten),

@@ -325,6 +325,164 @@ static void a_rejected_password_is_made_anew_so_often_and_no_more(void **state)
 	assert_int_equal(e.outcome, STATUS_REJECTED);
 }
 
+/* ---- of a pair ---- */
+
+static struct engine pair_in(enum engine_state state, enum engine_mode mode)
+{
+	struct engine e = in(state, mode);
+
+	e.pair = true;
+	return e;
+}
+
+static void a_pair_is_looked_at_before_a_password_is_made(void **state)
+{
+	struct engine yes = pair_in(ENGINE_TRY, ENGINE_MODE_ROTATE);
+	struct engine no = in(ENGINE_TRY, ENGINE_MODE_ROTATE);
+
+	(void)state;
+	assert_goes(yes, OK, PEEK);
+	assert_goes(no, OK, GENERATE);
+	assert_goes(yes, RESTING, GENERATE);
+	assert_true(yes.vacant);
+	yes.state = ENGINE_READBACK;
+	assert_goes(yes, SAME, APPLY);
+}
+
+static void what_is_applied_again_is_looked_at_again(void **state)
+{
+	static const enum engine_event free_now[] = { ENGINE_ON_RESTING,
+						      ENGINE_ON_CLEARABLE,
+						      ENGINE_ON_CLEARED };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct engine e = pair_in(ENGINE_APPLY, ENGINE_MODE_ROTATE);
+		struct engine used;
+
+		e.have_version = e.staged = e.vacant = true;
+		assert_goes(e, UNKNOWN, CLAIM);
+		assert_false(e.vacant);
+		assert_goes(e, OK, RESOLVE);
+		assert_goes(e, PENDING_DEAD, STAGE);
+		assert_goes(e, OK, READBACK);
+		assert_goes(e, SAME, PEEK);
+		used = e;
+		assert_int_equal(step(&e, free_now[i]), ENGINE_APPLY);
+		assert_goes(used, LOGS_IN, DELIVER);
+		assert_true(used.deferred);
+	}
+}
+
+static void a_member_in_use_is_changed_by_command_alone(void **state)
+{
+	const struct engine base = pair_in(ENGINE_PEEK, ENGINE_MODE_ROTATE);
+	struct engine waits = base, forced = base, urgent = base;
+	struct engine again = base, logs_in = base, retires = base;
+
+	(void)state;
+	forced.force = urgent.emergency = again.force = true;
+	again.have_version = again.staged = true;
+	logs_in.force = true; /* that is for sessions, not for a password */
+	retires.mode = ENGINE_MODE_RETIRE;
+	assert_goes(waits, IN_USE, DELIVER);
+	assert_true(waits.deferred);
+	assert_goes(forced, IN_USE, GENERATE);
+	assert_goes(again, IN_USE, APPLY);
+	assert_goes(urgent, LOGS_IN, GENERATE);
+	assert_goes(logs_in, LOGS_IN, DELIVER);
+	forced = retires;
+	forced.force = true;
+	assert_goes(retires, PINNED, DELIVER);
+	assert_goes(forced, PINNED, WITHDRAW);
+}
+
+static void what_a_run_is_for_decides_about_the_old_member(void **state)
+{
+	const struct engine retire = pair_in(ENGINE_PEEK, ENGINE_MODE_RETIRE);
+	const struct engine back = pair_in(ENGINE_PEEK, ENGINE_MODE_ROLLBACK);
+	struct engine e = retire;
+
+	(void)state;
+	assert_goes(e, LOGS_IN, WITHDRAW);
+	assert_goes(e, OK, TOMBSTONE);
+	e.evict = true;
+	assert_goes(e, OK, EVICT);
+	e = retire;
+	assert_goes(e, RESTING, DELIVER);
+	e = retire;
+	assert_goes(e, CLEARABLE, CLEAR);
+	assert_goes(e, OK, REFUTE);
+	assert_goes(e, RIGHT, CLOSE);
+	assert_int_equal(e.outcome, STATUS_ERROR);
+	e = back;
+	assert_goes(e, LOGS_IN, RECALL);
+	assert_goes(e, RIGHT, REVERT);
+	assert_true(e.reverting);
+	e = back;
+	assert_goes(e, CLEARED, CLOSE);
+	assert_int_equal(e.outcome, STATUS_REFUSED);
+}
+
+static void current_logs_in_before_the_old_password_ends(void **state)
+{
+	struct engine e = pair_in(ENGINE_RESOLVE, ENGINE_MODE_RETIRE);
+
+	(void)state;
+	assert_goes(e, CURRENT_LIVE, TRY);
+	assert_goes(e, WRONG, CLOSE);
+	assert_int_equal(e.outcome, STATUS_REFUSED);
+}
+
+static void a_lost_reply_of_a_rollback_or_an_end_is_open(void **state)
+{
+	static const enum engine_state some[] = { ENGINE_REVERT,
+						  ENGINE_TOMBSTONE,
+						  ENGINE_CLEAR };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct engine e = pair_in(some[i], i ? ENGINE_MODE_RETIRE :
+						       ENGINE_MODE_ROLLBACK);
+		struct engine seen;
+
+		e.reverting = i == 0;
+		assert_goes(e, UNKNOWN, CLAIM);
+		assert_true(e.open);
+		seen = e;
+		assert_goes(e, REFUSED, CLOSE);
+		assert_int_equal(e.outcome, STATUS_UNKNOWN);
+		seen.state = ENGINE_RESOLVE;
+		step(&seen, ENGINE_ON_CURRENT_LIVE);
+		assert_false(seen.open || seen.reverting);
+	}
+}
+
+static void an_interrupted_rollback_is_finished_and_not_made_twice(void **state)
+{
+	struct engine back = pair_in(ENGINE_RESOLVE, ENGINE_MODE_ROLLBACK);
+	struct engine other = pair_in(ENGINE_RESOLVE, ENGINE_MODE_RECOVER);
+	struct engine own = back, second = other, lost;
+
+	(void)state;
+	assert_goes(back, REVERTED, PROVE);
+	assert_true(back.finishing);
+	assert_goes(back, RIGHT, PROMOTE);
+	lost = back;
+	assert_goes(back, OK, DELIVER);
+	assert_goes(lost, UNKNOWN, CONFIRM);
+	assert_goes(lost, OVERTAKEN, RESOLVE);
+	assert_goes(other, REVERTED, PROVE);
+	assert_goes(other, RIGHT, PROMOTE);
+	assert_goes(other, OK, RESOLVE);
+	own.reverting = own.open = true;
+	assert_goes(own, REVERTED, PROVE);
+	assert_false(own.finishing || own.open);
+	second.finished = true;
+	assert_goes(second, REVERTED, CLOSE);
+	assert_int_equal(second.outcome, STATUS_BUSY);
+}
+
 /* ---- what the table does not say ---- */
 
 static void a_run_that_ended_takes_no_event(void **state)
@@ -412,7 +570,8 @@ static void every_row_that_tries_again_counts_and_is_limited(void **state)
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
 		bool limited = rows[i].guard == ENGINE_IF_MAY_RETRY ||
-			       rows[i].guard == ENGINE_IF_MAY_RETRY_OPEN;
+			       rows[i].guard == ENGINE_IF_MAY_RETRY_OPEN ||
+			       rows[i].guard == ENGINE_IF_MAY_RETRY_BACK;
 		bool counts = rows[i].action == ENGINE_DO_RETRY ||
 			      rows[i].action == ENGINE_DO_RECLAIM;
 
@@ -537,6 +696,15 @@ int main(void)
 			a_cluster_that_is_away_is_waited_for_only_if_it_matters),
 		cmocka_unit_test(
 			a_rejected_password_is_made_anew_so_often_and_no_more),
+		cmocka_unit_test(a_pair_is_looked_at_before_a_password_is_made),
+		cmocka_unit_test(what_is_applied_again_is_looked_at_again),
+		cmocka_unit_test(a_member_in_use_is_changed_by_command_alone),
+		cmocka_unit_test(
+			what_a_run_is_for_decides_about_the_old_member),
+		cmocka_unit_test(current_logs_in_before_the_old_password_ends),
+		cmocka_unit_test(a_lost_reply_of_a_rollback_or_an_end_is_open),
+		cmocka_unit_test(
+			an_interrupted_rollback_is_finished_and_not_made_twice),
 		cmocka_unit_test(a_run_that_ended_takes_no_event),
 		cmocka_unit_test(an_event_without_a_row_closes_the_run),
 		cmocka_unit_test(

@@ -28,6 +28,8 @@ static struct resolve_facts steady(void)
 				       .own = "",
 				       .pending = "",
 				       .current = C,
+				       .recalled = "",
+				       .previous = "",
 				       .held = true,
 				       .label = STORE_LABEL_CURRENT };
 }
@@ -50,9 +52,12 @@ static struct resolve_facts left_over(const char *live)
 /* The store has nothing of the role, the marker names nothing. */
 static struct resolve_facts nothing(void)
 {
-	return (struct resolve_facts){
-		.live = "", .own = "", .pending = "", .current = ""
-	};
+	return (struct resolve_facts){ .live = "",
+				       .own = "",
+				       .pending = "",
+				       .current = "",
+				       .recalled = "",
+				       .previous = "" };
 }
 
 #define assert_concludes(f, verdict) \
@@ -217,6 +222,26 @@ static void our_open_version_is_promoted_lost_or_still_ours(void **state)
 	assert_concludes(f, RING_LIVE);
 }
 
+static void a_rollback_is_told_from_a_restore(void **state)
+{
+	struct resolve_facts f = left_over(R);
+
+	(void)state;
+	f.previous = C; /* the marker went back from CURRENT */
+	assert_concludes(f, REVERTED);
+	f.ours_open = true;
+	f.own = P;
+	assert_concludes(f, RING_LIVE);
+	f.ours_open = false;
+	f.previous = X;
+	assert_concludes(f, RING_LIVE);
+	f = steady(); /* what this run went back to, by another's doing */
+	f.recalled = C;
+	assert_concludes(f, PROMOTED);
+	f.recalled = R;
+	assert_concludes(f, CURRENT_LIVE);
+}
+
 /* ---- their order ---- */
 
 static void nothing_is_concluded_without_the_claim(void **state)
@@ -288,7 +313,10 @@ static const char *is_unsafe(const struct resolve_facts *f,
 	bool waits = ev == ENGINE_ON_BUSY || ev == ENGINE_ON_CLUSTER_DOWN;
 	bool ours = ev == ENGINE_ON_CURRENT_LIVE ||
 		    ev == ENGINE_ON_PENDING_DEAD ||
-		    ev == ENGINE_ON_PENDING_LIVE || ev == ENGINE_ON_RING_LIVE;
+		    ev == ENGINE_ON_PENDING_LIVE || ev == ENGINE_ON_RING_LIVE ||
+		    ev == ENGINE_ON_REVERTED;
+	bool back = *f->recalled && is(f->live, f->recalled) &&
+		    is(f->current, f->recalled);
 
 	if (f->claim_lost || f->login_old)
 		return waits ? NULL : "something is concluded from old facts";
@@ -313,6 +341,10 @@ static const char *is_unsafe(const struct resolve_facts *f,
 	if (ev == ENGINE_ON_RING_LIVE &&
 	    (is(f->live, f->current) || is(f->live, f->pending) || !f->held))
 		return "what is live is not an older version of ours";
+	if (ev == ENGINE_ON_REVERTED &&
+	    (is(f->live, f->current) || is(f->live, f->pending) || !f->held ||
+	     !*f->current || !is(f->previous, f->current)))
+		return "nothing was gone back from CURRENT";
 	if (ev == ENGINE_ON_RING_LIVE && proved)
 		return "CURRENT logs in, so there was no restore";
 	if (ev == ENGINE_ON_RING_LIVE && f->login == RESOLVE_LOGIN_UNCLEAR)
@@ -341,7 +373,7 @@ static const char *is_unsafe(const struct resolve_facts *f,
 	    ev != ENGINE_ON_LOST && ev != ENGINE_ON_PROMOTED)
 		return "the secret of another branch is used";
 	/* What this run applied without an answer. */
-	if (ev == ENGINE_ON_PROMOTED &&
+	if (ev == ENGINE_ON_PROMOTED && !back &&
 	    (!f->ours_open || !*f->own || !is(f->live, f->own) ||
 	     !is(f->current, f->own)))
 		return "ours is not live and CURRENT";
@@ -379,7 +411,7 @@ static const char *const ids[] = { "", P, C, R, X, O };
 static void walk_flags(struct resolve_facts *f, bool *ret_taken,
 		       unsigned long *ret_walked)
 {
-	for (unsigned bits = 0; bits < 1u << 7; bits++)
+	for (unsigned bits = 0; bits < 1u << 9; bits++)
 		for (int login = RESOLVE_LOGIN_NONE;
 		     login <= RESOLVE_LOGIN_UNCLEAR; login++) {
 			f->claim_lost = bits & 1;
@@ -389,6 +421,11 @@ static void walk_flags(struct resolve_facts *f, bool *ret_taken,
 			f->renamed = bits & 16;
 			f->foreign = bits & 32;
 			f->doubts = bits & 64;
+			f->previous = bits & 128 ? C : "";
+			f->recalled = bits & 256 ? C : "";
+			/* A run applies, or goes back. */
+			if (*f->recalled && f->ours_open)
+				continue;
 			f->login = (enum resolve_login)login;
 			check_facts(f, ret_taken);
 			(*ret_walked)++;
@@ -458,6 +495,7 @@ static void every_verdict_is_an_event_of_resolve(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_rollback_is_told_from_a_restore),
 		cmocka_unit_test(current_is_live_and_nothing_is_left_over),
 		cmocka_unit_test(a_left_over_pending_is_live_dead_or_doubted),
 		cmocka_unit_test(an_older_version_that_is_live_is_a_restore),
