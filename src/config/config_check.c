@@ -426,7 +426,8 @@ static enum status check_pair_sinks(const struct config_group *g,
 	return refuse(why, g, config_model_value(g, CONFIG_role_sink),
 		      "is a pgpass file alone, which cannot tell a client the "
 		      "user, and that changes with each rotation; add a sink "
-		      "that can (env), or let clients use keyturn-credential");
+		      "that can (service, env), or let clients use "
+		      "keyturn-credential");
 }
 
 static enum status check_pair(const struct config *c,

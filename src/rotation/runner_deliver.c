@@ -89,8 +89,11 @@ static enum status deliver_all(struct runner *r, struct delivery *d,
 		.sslrootcert = t->sslrootcert,
 		.password = entry.password,
 	};
+	/* A service file, behind the others, names the user of a password that
+	 * another file has: without that one it would lead nowhere. */
 	for (size_t i = 0; i < r->job->n_sinks; i++)
-		deliver_one(r, &r->job->sinks[i], d);
+		if (!d->bad || r->job->sinks[i].kind != SINK_SERVICE)
+			deliver_one(r, &r->job->sinks[i], d);
 	secret_free(entry.password);
 	return STATUS_OK;
 }
