@@ -380,7 +380,7 @@ static enum status t_apply(struct cluster *t, struct cluster_session *s,
 		snprintf(f.password, sizeof(f.password), "%s",
 			 secret_bytes(password));
 	if (w->pair)
-		f.member = world_role_of(c->member);
+		f.member = c->member ? world_role_of(c->member) : WORLD_OWNER;
 	st = on_session(w, s, act,
 			db_act(w, act, &f,
 			       w->pair ? world_pair_apply : world_db_apply));
