@@ -447,8 +447,11 @@ static enum status check_pair(const struct config *c,
 	enum status s;
 
 	if (!config_is_pair(g)) {
+		/* What `config show` prints is no setting of a person's. */
 		for (size_t i = 0; i < sizeof(only) / sizeof(*only); i++)
-			if (config_model_value(g, only[i]))
+			if (config_model_value(g, only[i]) &&
+			    strcmp(config_model_value(g, only[i])->text,
+				   config_model_row(only[i])->def) != 0)
 				return refuse(why, g,
 					      config_model_value(g, only[i]),
 					      "has no effect without strategy "

@@ -245,6 +245,9 @@ static void fill_marker(const struct world *w, const struct cluster_session *s,
 				 world_names[w->db.active]);
 		memcpy(m->previous_version, w->db.previous,
 		       sizeof(m->previous_version));
+		if (w->db.previous[0])
+			snprintf(m->previous, sizeof(m->previous), "%s",
+				 world_names[w->db.previous_of]);
 		m->retired_us = w->db.retired_us;
 	}
 	m->foreign = w->readable && w->db.foreign;
@@ -380,7 +383,7 @@ static enum status t_apply(struct cluster *t, struct cluster_session *s,
 		snprintf(f.password, sizeof(f.password), "%s",
 			 secret_bytes(password));
 	if (w->pair)
-		f.member = world_role_of(c->member);
+		f.member = c->member ? world_role_of(c->member) : WORLD_OWNER;
 	st = on_session(w, s, act,
 			db_act(w, act, &f,
 			       w->pair ? world_pair_apply : world_db_apply));

@@ -196,9 +196,52 @@ static void other_stores_and_strategies_are_not_available(void **state)
 	config_tree_bad("[store v]\ntype = sops\n",
 			"2: [store v] type: must be local, vault or aws, not "
 			"\"sops\"");
-	config_tree_bad(CLUSTER ROLE "strategy = alternating\n",
-			"5: [role r] strategy: must be single, not "
-			"\"alternating\"");
+	config_tree_bad(CLUSTER ROLE "strategy = twice\n",
+			"5: [role r] strategy: must be single or alternating, "
+			"not \"twice\"");
+}
+
+static void a_pair_has_two_members_and_what_can_keep_it(void **state)
+{
+#define PAIR CLUSTER ROLE "strategy = alternating\n"
+	(void)state;
+	config_tree_load(PAIR "members = a b\ntombstone = 1d\n");
+	config_tree_bad(PAIR, "3: [role r] needs members = A B, the two login "
+			      "roles of strategy = alternating");
+	config_tree_bad(PAIR "members = abc\n",
+			"6: [role r] members: must name two roles");
+	config_tree_bad(PAIR "members = a b c\n",
+			"6: [role r] members: must name two roles");
+	config_tree_bad(PAIR "members = a a\n",
+			"6: [role r] members: names one role twice");
+	config_tree_bad(PAIR "members = a r\n",
+			"6: [role r] members: has the owner (r) among them; "
+			"the members are two other roles");
+	config_tree_bad(PAIR "members = a b\nowner = o\nrolname = p\n",
+			"7: [role r] owner: and rolname are the same thing "
+			"here; set one");
+	config_tree_bad(CLUSTER ROLE "members = a b\n",
+			"5: [role r] members: has no effect without strategy = "
+			"alternating");
+	config_tree_bad(CLUSTER ROLE "tombstone = 1d\n",
+			"5: [role r] tombstone: has no effect without strategy "
+			"= alternating");
+	config_tree_bad(PAIR "members = a b\nsink = pgpass /x\n",
+			"7: [role r] sink: is a pgpass file alone, which cannot "
+			"tell a client the user, and that changes with each "
+			"rotation; add a sink that can (service, env), or let "
+			"clients use keyturn-credential");
+	config_tree_load(PAIR "members = a b\nsink = pgpass /x\n"
+			      "sink = service /y\n");
+	config_tree_bad("[store a]\ntype = aws\n" PAIR
+			"members = a b\nstore = a\n",
+			"7: [role r] strategy: alternating needs a store that "
+			"can refuse a late change of its labels, which AWS "
+			"cannot");
+	config_tree_bad(PAIR "members = a b\n[role b]\ncluster = main\n",
+			"7: [role b] and [role r] at %FILE%:3 are the same "
+			"role of the same cluster");
+#undef PAIR
 }
 
 static void a_setting_of_another_type_of_store_is_refused(void **state)
@@ -573,6 +616,7 @@ int main(void)
 		TEST(a_reference_to_nothing_is_refused),
 		TEST(a_reference_may_point_forward_and_to_another_file),
 		TEST(other_stores_and_strategies_are_not_available),
+		TEST(a_pair_has_two_members_and_what_can_keep_it),
 		TEST(a_setting_of_another_type_of_store_is_refused),
 		TEST(a_vault_has_an_address_with_a_scheme),
 		TEST(an_interval_that_fills_a_secret_up_is_refused),

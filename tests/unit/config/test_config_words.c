@@ -44,14 +44,17 @@ static const struct start {
 
 #define N_STARTS (sizeof(starts) / sizeof(*starts))
 
-/* start with "key = value" as its last line. */
+/* start with "key = value", and what that needs behind it. */
 static const char *with(const struct start *start, const char *key,
 			const char *value, int n)
 {
 	static char text[1024];
 
-	snprintf(text, sizeof(text), "%s%s = %.*s\n", start->text, key, n,
-		 value);
+	snprintf(text, sizeof(text), "%s%s = %.*s\n%s", start->text, key, n,
+		 value,
+		 n == 11 && memcmp(value, "alternating", 11) == 0 ?
+			 "members = a b\n" :
+			 "");
 	return text;
 }
 
@@ -137,9 +140,9 @@ static void each_word_is_accepted_and_another_refused(void **state)
 		refused++;
 		text_free(&list);
 	}
-	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 8,
-	 * policy 4, role 1, token.sslmode 4 * 6, sink 6. */
-	assert_int_equal(accepted, 74);
+	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 10,
+	 * policy 4, role 2, token.sslmode 4 * 6, sink 6. */
+	assert_int_equal(accepted, 77);
 	assert_int_equal(refused, 17);
 }
 
@@ -213,7 +216,7 @@ static void some_words_and_types_are_what_they_were(void **state)
 		{ 6, "events =  failed  alarm", NULL },
 		{ 6, "events = failed, frozen,alarm,", NULL },
 		{ 6, "events = failed;alarm",
-		  "2: [hook x] events: must be rotated, recovered, failed, "
+		  "2: [hook x] events: must be rotated, recovered, retired, rollback, failed, "
 		  "frozen, thawed, restored, request or alarm, not "
 		  "\"failed;alarm\"" },
 		{ 7, "require = upper,digit", NULL },
