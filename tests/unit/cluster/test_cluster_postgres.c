@@ -25,7 +25,7 @@ static void the_server_log_holds_no_password(void **state)
 
 /* The first so many subjects want a server with TLS; on one without, which a newer
  * one is, pairs are what depends on the server's version. */
-#define TLS_SUBJECTS 6
+#define TLS_SUBJECTS 7
 
 int main(void)
 {
@@ -33,8 +33,8 @@ int main(void)
 		test_cluster_claim,	 test_cluster_change,
 		test_cluster_login,	 test_cluster_hostile,
 		test_cluster_preflight,	 test_cluster_activity,
-		test_cluster_pair,	 test_cluster_pair_check,
-		test_cluster_pair_clear,
+		test_cluster_pair_clear, test_cluster_pair,
+		test_cluster_pair_check,
 	};
 	const char *authority = getenv("KEYTURN_TEST_PG_CA");
 	bool tls = authority == NULL || authority[0] != '\0';

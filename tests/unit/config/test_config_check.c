@@ -226,11 +226,12 @@ static void a_pair_has_two_members_and_what_can_keep_it(void **state)
 	config_tree_bad(CLUSTER ROLE "tombstone = 1d\n",
 			"5: [role r] tombstone: has no effect without strategy "
 			"= alternating");
-	config_tree_bad(PAIR "members = a b\nsink = pgpass /x\n",
-			"7: [role r] sink: is a pgpass file alone, which cannot "
-			"tell a client the user, and that changes with each "
-			"rotation; add a sink that can (service, env), or let "
-			"clients use keyturn-credential");
+	config_tree_bad(
+		PAIR "members = a b\nsink = pgpass /x\n",
+		"7: [role r] sink: is a pgpass file alone, which cannot "
+		"tell a client the user, and that changes with each "
+		"rotation; add a sink that can (service, env), or let "
+		"clients use keyturn-credential");
 	config_tree_load(PAIR "members = a b\nsink = pgpass /x\n"
 			      "sink = service /y\n");
 	config_tree_bad("[store a]\ntype = aws\n" PAIR
@@ -239,8 +240,8 @@ static void a_pair_has_two_members_and_what_can_keep_it(void **state)
 			"can refuse a late change of its labels, which AWS "
 			"cannot");
 	config_tree_bad(PAIR "members = a b\n[role b]\ncluster = main\n",
-			"7: [role b] and [role r] at %FILE%:3 are the same "
-			"role of the same cluster");
+			"7: [role b] and [role r] at @/keyturn.conf:3 are "
+			"the same role of the same cluster");
 #undef PAIR
 }
 
