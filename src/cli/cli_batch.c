@@ -130,12 +130,16 @@ static void print_result(struct cli_batch *p, const struct cli_batch_task *task,
 		text_printf(&t, "%s: %s: %s\n", task->role,
 			    status_sentence(r->status), r->why.text);
 	else if (!p->cli->o.quiet || r->unconfirmed)
-		text_printf(&t, "%s: %s, version %s, %.3f s%s%s\n", task->role,
+		text_printf(&t, "%s: %s, version %s, %.3f s%s%s%s%s%s\n",
+			    task->role,
 			    what_happened(r, task->mode, p->like->fresh),
 			    r->version[0] ? r->version : "none",
 			    (double)r->took_us / NOW_SECOND,
 			    r->unconfirmed ? "; " : "",
-			    r->unconfirmed ? RUNNER_UNCONFIRMED : "");
+			    r->unconfirmed ? RUNNER_UNCONFIRMED : "",
+			    r->sessions_left ? "; sessions of it are left" : "",
+			    r->sessions_left && r->why.text[0] ? ": " : "",
+			    r->sessions_left ? r->why.text : "");
 	clear_progress(p);
 	fwrite(text_str(&t), 1, t.len, stdout);
 	fflush(stdout);

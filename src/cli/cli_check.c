@@ -307,8 +307,8 @@ static void check_login(struct check *k, const struct runner_job *j,
 		return;
 	}
 	reason_clear(&why);
-	ev = runner_try(open_engine_env(k->cli->engine), j, entry.password,
-			&why);
+	ev = runner_try(open_engine_env(k->cli->engine), j,
+			id ? entry.username : "", entry.password, &why);
 	secret_free(entry.password);
 	if (ev == ENGINE_ON_OK && id)
 		say(k, OK, "drift", "%s",

@@ -12,6 +12,7 @@
 #include "rotation/runner_env.h"
 #include "rotation/runner_ledger.h"
 #include "rotation/runner_login.h"
+#include "rotation/runner_member.h"
 #include "rotation/runner_pair.h"
 #include "rotation/runner_session.h"
 #include "rotation/runner_store.h"
@@ -75,6 +76,9 @@ static void keep_reason(struct runner *r, const struct engine_row *row,
 				   row->sentence);
 		return;
 	}
+	/* What is left of the old member does not undo that it was retired. */
+	if (row && row->from == ENGINE_EVICT && r->result.sessions_left > 0)
+		r->result.why = *why;
 	if (r->engine.state == ENGINE_CLOSE ||
 	    r->engine.state == ENGINE_FREEZE ||
 	    r->engine.state == ENGINE_ENDED) {
@@ -204,7 +208,7 @@ void runner_free(struct runner *r)
 }
 
 enum engine_event runner_try(struct runner_env *env,
-			     const struct runner_job *job,
+			     const struct runner_job *job, const char *login,
 			     const struct secret *password, struct reason *why)
 {
 	struct runner *r = NULL;
@@ -215,7 +219,9 @@ enum engine_event runner_try(struct runner_env *env,
 		reason_set(why, s, "no memory for a login");
 		return ENGINE_ON_NO_EVIDENCE;
 	}
-	ev = runner_try_password(r, password, why);
+	s = *login ? runner_member_take(r, login, why) : STATUS_OK;
+	ev = s == STATUS_OK ? runner_try_password(r, password, why) :
+			      ENGINE_ON_NO_EVIDENCE;
 	if (ev == ENGINE_ON_RIGHT) {
 		runner_way_remember(r, r->way.proved);
 		ev = ENGINE_ON_OK;

@@ -147,7 +147,8 @@ static enum audit_kind achieved_kind(const struct runner *r)
 
 	if (e->mode == ENGINE_MODE_RETIRE && r->retired)
 		return AUDIT_RETIRED;
-	if (e->mode == ENGINE_MODE_ROLLBACK && e->reverting && r->promoted_us)
+	if (e->mode == ENGINE_MODE_ROLLBACK && r->promoted_us &&
+	    strcmp(r->recalled, r->current) == 0)
 		return AUDIT_ROLLBACK;
 	if (r->promoted_us)
 		return *r->own && strcmp(r->own, r->current) == 0 ?

@@ -163,6 +163,15 @@ enum engine_event runner_pair_peek(struct runner *r, struct reason *why)
 			r->job->role, runner_member_active(r));
 		return ENGINE_ON_REFUSED;
 	}
+	if (r->marker.previous[0] && !find(m, r->marker.previous)) {
+		reason_set(why, STATUS_REFUSED,
+			   "pair %s: the password before is that of %s, which "
+			   "is not one of its members any more and may still "
+			   "log in; put it back until keyturn retire --now has "
+			   "ended it",
+			   r->job->role, r->marker.previous);
+		return ENGINE_ON_REFUSED;
+	}
 	if (r->job->mode == ENGINE_MODE_RETIRE && active &&
 	    !active->can_login) {
 		reason_set(why, STATUS_REFUSED,
@@ -225,8 +234,10 @@ static enum engine_event end_old(struct runner *r,
 				 enum cluster_change_kind kind,
 				 struct reason *why)
 {
-	enum engine_event ev = runner_cluster_change(r, kind, r->old, why);
+	enum engine_event ev;
 
+	text_copy(r->version, sizeof(r->version), r->marker.previous_version);
+	ev = runner_cluster_change(r, kind, r->old, why);
 	r->retired = r->retired || ev == ENGINE_ON_OK;
 	return ev;
 }
@@ -277,7 +288,7 @@ enum engine_event runner_pair_refute(struct runner *r, struct reason *why)
 	found = *why;
 	if (ev == ENGINE_ON_WRONG) {
 		r->result.refuted = true;
-		return ev;
+		return ENGINE_ON_OK;
 	}
 	/* A proxy may remember it for a while. */
 	if (now_boot(r->env->o.now) < r->prove_until)

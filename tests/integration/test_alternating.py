@@ -179,3 +179,50 @@ def test_print_shows_the_statements_and_makes_nothing(new_site):
                            "'sap\\_%%'") == [(0,)]
     made.run("role", "pair", "sap")
     assert made.run("role", "pair", "sap", "--print").out == ""
+
+
+def test_check_tries_the_member_that_is_active(pair):
+    for _ in range(2):
+        pair.run("rotate", "sap")
+        done = pair.run("check", "sap")
+        assert "fail" not in done.out
+    assert pair.told()[0] == "sap_b"
+
+
+def test_a_member_that_may_log_in_is_not_forgotten(pair):
+    pair.run("rotate", "sap")
+    first = pair.told()
+    pair.run("rotate", "sap")
+    with open(pair.site.configuration) as f:
+        text = f.read()
+    with open(pair.site.configuration, "w") as f:
+        f.write(text.replace("members = sap_a sap_b",
+                             "members = sap_b sap_c"))
+    try:
+        pair.run("role", "pair", "sap")
+        done = pair.run("retire", "sap", expect=6)
+        assert "sap_a, which is not one of its members any more" in done.out
+        assert pair.works(first) and pair.works(pair.told())
+    finally:
+        pair.site.server.sql("drop role if exists sap_c")
+    pair.configure()
+    pair.run("retire", "sap")
+    pair.refused(first, NOT_PERMITTED)
+
+
+def test_a_rollback_is_told_as_one(pair):
+    pair.run("rotate", "sap")
+    pair.run("rotate", "sap")
+    pair.run("rollback", "sap", "--reason", "T-4")
+    assert pair.site.kinds()[-2:] == ["rollback", "close"] or \
+        pair.site.kinds()[-2:] == ["close", "rollback"]
+
+
+def test_who_is_nobodys_partner_is_not_made_one_of_a_pair(new_site):
+    site = new_site()
+    site.configure(role_settings=PAIR.format(sinks=site.sinks).replace(
+        "sap_b", "keyturn_admin"))
+    done = site.run("role", "pair", "sap", "--print", expect=6)
+    assert "keyturn's own admin" in done.err and done.out == ""
+    assert site.server.sql("select count(*) from pg_roles where rolname = "
+                           "'sap_a'") == [(0,)]

@@ -96,6 +96,36 @@ static enum status list(struct pair_making *m, struct reason *why)
 	return st == STATUS_UNKNOWN ? STATUS_CLUSTER_UNAVAILABLE : st;
 }
 
+/* Nobody's partner: what a member or an owner must not be. */
+#define REFUSED_SQL                                                                               \
+	"SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.rolname IN "                         \
+	"($1::pg_catalog.name, $2::pg_catalog.name, $3::pg_catalog.name) "                        \
+	"AND (r.rolsuper OR r.rolreplication OR r.rolname LIKE 'pg\\_%' OR "                      \
+	"r.rolname IN (current_user, session_user) OR EXISTS (SELECT FROM " CLUSTER_SERVICE_ROLES \
+	" WHERE r.rolname LIKE v.name)) LIMIT 1"
+
+static enum status check_roles(struct pair_making *m, struct reason *why)
+{
+	const char *params[] = { m->owner, m->pair->members[0],
+				 m->pair->members[1] };
+	struct pg_query q = { .sql = REFUSED_SQL,
+			      .n_params = 3,
+			      .params = params,
+			      .timeout_us = m->p->o.statement_timeout_us +
+					    CLUSTER_MARGIN_US };
+	enum status st = pg_run(m->pg, &q, why);
+
+	if (st == STATUS_OK && pg_rows(q.result) > 0)
+		st = reason_set(
+			why, STATUS_REFUSED,
+			"cluster %s: role %s is a superuser or a replication "
+			"role, belongs to PostgreSQL or the service, or is "
+			"keyturn's own admin, and cannot be one of a pair",
+			m->p->name, pg_value(q.result, 0, 0));
+	pg_result_free(q.result);
+	return st == STATUS_UNKNOWN ? STATUS_CLUSTER_UNAVAILABLE : st;
+}
+
 static enum status explain(const struct pair_making *m, const char *sql,
 			   const char *sqlstate, enum status st,
 			   struct reason *why)
@@ -155,6 +185,8 @@ enum status cluster_postgres_pair_make(struct cluster *t, const char *owner,
 		st = cluster_postgres_check_name(pair->members[i], why);
 	if (st == STATUS_OK)
 		st = cluster_postgres_connect(m.p, NULL, &m.pg, why);
+	if (st == STATUS_OK)
+		st = check_roles(&m, why);
 	if (st == STATUS_OK)
 		st = list(&m, why);
 	if (st == STATUS_OK && print && pg_rows(m.wanted) > 0)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/consumer.h"
+
 #define PROBE	     "keyturn prove" /* application_name, see prove.c */
 #define PROBE_US     NOW_SECOND
 #define ENDING_US    (5 * NOW_SECOND)
@@ -51,9 +53,7 @@
 static void describe_session(const struct pg_result *r, int row, char *ret,
 			     size_t size)
 {
-	char address[ADDRESS_SIZE], application[APP_SIZE];
-	const char *app = pg_value(r, row, 8);
-	char *quote;
+	char address[ADDRESS_SIZE], name[CONSUMER_SIZE];
 
 	if (pg_value(r, row, 6)[0] != 't') {
 		snprintf(ret, size, "?");
@@ -61,12 +61,10 @@ static void describe_session(const struct pg_result *r, int row, char *ret,
 	}
 	text_escape(address, sizeof(address), pg_value(r, row, 7),
 		    strlen(pg_value(r, row, 7)));
-	text_escape(application, sizeof(application), app, strlen(app));
-	/* So that it cannot end where we do not end it. */
-	while ((quote = strchr(application, '"')) != NULL)
-		*quote = '\'';
-	snprintf(ret, size, "%s, \"%s\", since %s", address, application,
-		 pg_value(r, row, 9));
+	/* What it calls itself may be anything, a password too. */
+	consumer_name("", pg_value(r, row, 8), "", name);
+	snprintf(ret, size, "%s%s%.*s, since %s", address, *name ? ", " : "",
+		 APP_SIZE, name, pg_value(r, row, 9));
 }
 
 static unsigned number(const struct pg_result *r, int row, int column)

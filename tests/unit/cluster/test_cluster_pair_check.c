@@ -431,14 +431,18 @@ static void who_uses_a_member_is_seen(void **state)
 	assert_true(m[0].found && m[1].found && m[2].found);
 	assert_true(m[0].can_login && !m[1].can_login && !m[2].can_login);
 	assert_true(m[0].sessions == 0 && m[0].who[0] == '\0');
+	first = log_in("used_a", "password=hunter2");
+	peek(cluster, "used", m);
+	assert_non_null(strstr(m[0].who, "127.0.0.1, app:withheld, since 20"));
+	pg_close(first);
 	first = log_in("used_a", "an \"old\" app\t");
 	now_sleep(now_system(), NOW_SECOND / 10);
 	second = log_in("used_a", "a newer one");
 	peek(cluster, "used", m);
 	assert_int_equal(m[0].sessions, 2);
 	assert_int_equal(m[1].sessions, 0);
-	assert_non_null(strstr(m[0].who, "127.0.0.1, \"an 'old' app"));
-	assert_non_null(strstr(m[0].who, "\", since 20"));
+	assert_non_null(strstr(m[0].who, "127.0.0.1, app:an%20%22old%22"));
+	assert_non_null(strstr(m[0].who, ", since 20"));
 	assert_null(strchr(m[0].who, '\t'));
 	/* Without the right to see more than whose they are. */
 	peek(limited, "used", m);
@@ -468,7 +472,7 @@ static void a_proof_of_just_now_is_waited_for_and_no_name_hides(void **state)
 	hidden = log_in("probed_a", "keyturn prove");
 	peek(cluster, "probed", m);
 	assert_int_equal(m[0].sessions, 1);
-	assert_non_null(strstr(m[0].who, "keyturn prove"));
+	assert_non_null(strstr(m[0].who, "app:keyturn%20prove"));
 	pg_close(hidden);
 }
 
