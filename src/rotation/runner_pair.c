@@ -253,6 +253,9 @@ enum engine_event runner_pair_evict(struct runner *r, struct reason *why)
 	enum status s = t->ops->end_sessions(t, r->session, r->old,
 					     &r->result.sessions_left, why);
 
+	/* So many are not known: at least one, or it would not matter. */
+	if (s != STATUS_OK && r->result.sessions_left == 0)
+		r->result.sessions_left = 1;
 	return s == STATUS_OK && r->result.sessions_left == 0 ?
 		       ENGINE_ON_OK :
 		       ENGINE_ON_FAILED;

@@ -226,3 +226,43 @@ def test_who_is_nobodys_partner_is_not_made_one_of_a_pair(new_site):
     assert "keyturn's own admin" in done.err and done.out == ""
     assert site.server.sql("select count(*) from pg_roles where rolname = "
                            "'sap_a'") == [(0,)]
+
+
+def test_a_member_in_use_is_changed_by_command_alone(pair):
+    pair.run("rotate", "sap")
+    first = pair.told()
+    pair.run("rotate", "sap")
+    with pair.login(first) as used:
+        pair.run("retire", "sap")
+        done = pair.run("rotate", "sap", expect=19)
+        assert "sap_a has sessions yet" in done.out
+        pair.run("rotate", "sap", "--force", "--reason", "T-5")
+        assert used.execute("select 1").fetchone() == (1,)
+    third = pair.told()
+    assert third[0] == "sap_a" and third[1] != first[1]
+    assert pair.works(third)
+
+
+def test_sessions_end_with_their_member_where_that_is_asked(pair):
+    server = pair.site.server
+    pair.run("rotate", "sap")
+    first = pair.told()
+    pair.run("rotate", "sap")
+    with pair.login(first) as used:
+        # An administrator who may not is told what it takes.
+        done = pair.run("retire", "sap", "--end-sessions", "--force",
+                        "--reason", "T-6")
+        assert "sessions of it are left" in done.out
+        assert "pg_signal_backend" in done.out
+        assert used.execute("select 1").fetchone() == (1,)
+        pair.run("rollback", "sap", "--reason", "T-7")
+    second = ("sap_b", pair.site.get(label="previous").rstrip("\n"))
+    server.sql("grant pg_signal_backend to keyturn_admin")
+    try:
+        with pytest.raises(psycopg.OperationalError, match="terminating"):
+            with pair.login(second) as used:
+                pair.run("retire", "sap", "--end-sessions")
+                used.execute("select 1")
+    finally:
+        server.sql("revoke pg_signal_backend from keyturn_admin")
+    assert pair.works(first)
