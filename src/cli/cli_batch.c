@@ -114,8 +114,9 @@ static void result_json(struct text *t, const char *role,
 		    r->restored ? "true" : "false");
 	text_add_member(t, "detail",
 			r->status != STATUS_OK && r->why.text[0] ? r->why.text :
-			r->unconfirmed ? RUNNER_UNCONFIRMED :
-					 NULL);
+			r->unconfirmed	 ? RUNNER_UNCONFIRMED :
+			r->sessions_left ? r->why.text :
+					   NULL);
 	text_printf(t, ",\"seconds\":%.6f}\n", (double)r->took_us / NOW_SECOND);
 }
 
@@ -129,7 +130,7 @@ static void print_result(struct cli_batch *p, const struct cli_batch_task *task,
 	else if (r->status != STATUS_OK)
 		text_printf(&t, "%s: %s: %s\n", task->role,
 			    status_sentence(r->status), r->why.text);
-	else if (!p->cli->o.quiet || r->unconfirmed)
+	else if (!p->cli->o.quiet || r->unconfirmed || r->sessions_left)
 		text_printf(&t, "%s: %s, version %s, %.3f s%s%s%s%s%s\n",
 			    task->role,
 			    what_happened(r, task->mode, p->like->fresh),
@@ -138,7 +139,7 @@ static void print_result(struct cli_batch *p, const struct cli_batch_task *task,
 			    r->unconfirmed ? "; " : "",
 			    r->unconfirmed ? RUNNER_UNCONFIRMED : "",
 			    r->sessions_left ? "; sessions of it are left" : "",
-			    r->sessions_left && r->why.text[0] ? ": " : "",
+			    r->sessions_left ? ": " : "",
 			    r->sessions_left ? r->why.text : "");
 	clear_progress(p);
 	fwrite(text_str(&t), 1, t.len, stdout);

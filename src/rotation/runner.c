@@ -190,7 +190,6 @@ void runner_result(const struct runner *r, struct runner_result *ret)
 	ret->status = engine_outcome(&r->engine);
 	ret->finished_earlier = r->engine.finished;
 	ret->undone = r->engine.undone;
-	ret->deferred = r->engine.deferred;
 	ret->restored = r->engine.restored;
 	ret->delivered = ret->status == STATUS_OK &&
 			 (r->role.undelivered_us > 0 || told_otherwise(r));

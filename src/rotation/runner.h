@@ -80,13 +80,11 @@ struct runner_result {
 	bool undone;		/* a left-over PENDING was retired */
 	bool restored;		/* a database restore was seen */
 	bool delivered;		/* a sink that was behind is in step again */
-	bool deferred;		/* the other member is in use; see why */
 	bool refuted;		/* the old password was shown to be refused */
 	unsigned sessions_left; /* that the old member has yet, where they were
-				   to end */
-	char member[CLUSTER_NAME_SIZE]; /* of a pair: which one was changed */
-	bool unconfirmed; /* no synchronous standby is known to have it */
-	bool cluster_bad; /* a login failed for a reason that is not the
+				   to end; why says the cause */
+	bool unconfirmed;	/* no synchronous standby is known to have it */
+	bool cluster_bad;	/* a login failed for a reason that is not the
 				  role's own: no other role shall follow it */
 	int64_t took_us;
 	int64_t step_us[ENGINE_STATE_COUNT]; /* time spent in each state */

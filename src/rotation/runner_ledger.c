@@ -207,6 +207,20 @@ enum engine_event runner_ledger_freeze(struct runner *r, struct reason *why)
 	return ENGINE_ON_OK;
 }
 
+/* Which version a step was about. */
+static const char *version_of(const struct runner *r, enum engine_state was)
+{
+	if (was < ENGINE_PROBE)
+		return "";
+	if (was != ENGINE_TOMBSTONE && was != ENGINE_EVICT &&
+	    was != ENGINE_CLEAR && was != ENGINE_REFUTE)
+		return r->version;
+	/* A member that was given LOGIN by hand has none that is known. */
+	return strcmp(r->old, r->marker.previous) == 0 ?
+		       r->marker.previous_version :
+		       "";
+}
+
 /* One audit event a step; the run's own frame (intent, freeze, close) is
  * written by the ledger itself. */
 void runner_ledger_step(struct runner *r, enum engine_state was,
@@ -227,6 +241,6 @@ void runner_ledger_step(struct runner *r, enum engine_state was,
 	     (ev == ENGINE_ON_OK && was == ENGINE_APPLY)))
 		detail = why->text;
 	runner_ledger_note(r, audit_event_kind(engine_state_audit(was)),
-			   was >= ENGINE_PROBE ? r->version : "",
-			   engine_event_status(ev), detail, took_us);
+			   version_of(r, was), engine_event_status(ev), detail,
+			   took_us);
 }

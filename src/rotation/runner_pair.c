@@ -125,7 +125,8 @@ static enum engine_event weigh(struct runner *r,
 			"end them, or rotate with --force", why);
 		return ENGINE_ON_IN_USE;
 	}
-	if (!r->marker.previous_version[0])
+	/* With its login role the password before is gone, too. */
+	if (!r->marker.previous_version[0] || !r->marker.previous[0])
 		return ENGINE_ON_CLEARED;
 	text_copy(r->old, sizeof(r->old), r->marker.previous);
 	return clear_is_due(r) ? ENGINE_ON_CLEARABLE : ENGINE_ON_RESTING;
@@ -234,10 +235,8 @@ static enum engine_event end_old(struct runner *r,
 				 enum cluster_change_kind kind,
 				 struct reason *why)
 {
-	enum engine_event ev;
+	enum engine_event ev = runner_cluster_change(r, kind, r->old, why);
 
-	text_copy(r->version, sizeof(r->version), r->marker.previous_version);
-	ev = runner_cluster_change(r, kind, r->old, why);
 	r->retired = r->retired || ev == ENGINE_ON_OK;
 	return ev;
 }
@@ -253,12 +252,17 @@ enum engine_event runner_pair_evict(struct runner *r, struct reason *why)
 	enum status s = t->ops->end_sessions(t, r->session, r->old,
 					     &r->result.sessions_left, why);
 
-	/* So many are not known: at least one, or it would not matter. */
-	if (s != STATUS_OK && r->result.sessions_left == 0)
+	if (s == STATUS_OK && r->result.sessions_left == 0)
+		return ENGINE_ON_OK;
+	if (s == STATUS_OK)
+		reason_set(
+			why, STATUS_ERROR,
+			"pair %s: %u sessions of %s were told to end and are "
+			"there yet",
+			r->job->role, r->result.sessions_left, r->old);
+	else /* So many are not known. */
 		r->result.sessions_left = 1;
-	return s == STATUS_OK && r->result.sessions_left == 0 ?
-		       ENGINE_ON_OK :
-		       ENGINE_ON_FAILED;
+	return ENGINE_ON_FAILED;
 }
 
 enum engine_event runner_pair_clear(struct runner *r, struct reason *why)

@@ -60,13 +60,25 @@ enum engine_event runner_try_password(struct runner *r,
 
 static enum engine_event log_in(struct runner *r, struct reason *why)
 {
+	/* No new password repairs what a retirement leaves: CURRENT itself
+	 * logs in, by this run. */
+	bool retires = r->job->mode == ENGINE_MODE_RETIRE;
 	struct secret *current = NULL;
 	enum engine_event ev;
 	enum status s;
 
+	if (retires && !is_present(r)) {
+		reason_set(why, STATUS_REFUSED,
+			   "pair %s: the store's current password is not the "
+			   "live one, so that no other is ended; keyturn "
+			   "recover %s first",
+			   r->job->role, r->job->role);
+		return ENGINE_ON_FAILED;
+	}
 	/* A password that we do not know: a made-up one must be refused as a
 	 * password.  So it is when CURRENT was proved just now. */
-	if (!is_present(r) || r->logged_in || runner_way_was_proved(r))
+	if (!is_present(r) ||
+	    (!retires && (r->logged_in || runner_way_was_proved(r))))
 		return runner_try_password(r, NULL, why);
 	/* Not into r->password: that is the one we may have staged. */
 	s = runner_store_password(r, r->current, &current, why);
@@ -80,7 +92,7 @@ static enum engine_event log_in(struct runner *r, struct reason *why)
 	runner_way_remember(r, r->logged_in);
 	/* A commit that failed may have made another one live.  CURRENT is
 	 * useless then, and a new password repairs that. */
-	if (ev == ENGINE_ON_WRONG && r->job->cluster->doubts &&
+	if (ev == ENGINE_ON_WRONG && !retires && r->job->cluster->doubts &&
 	    !runner_login_proxy_may_remember(r))
 		return ENGINE_ON_RIGHT;
 	return ev;
@@ -96,6 +108,8 @@ enum engine_event runner_try_all(struct runner *r, struct reason *why)
 	ev = log_in(r, why);
 	if (ev == ENGINE_ON_WRONG)
 		return explain_refusal(r, why);
+	if (ev == ENGINE_ON_FAILED)
+		return ev;
 	if (ev != ENGINE_ON_RIGHT) {
 		runner_login_explain(r, ev, true, why);
 		return ev;

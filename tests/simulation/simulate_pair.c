@@ -225,7 +225,6 @@ static void who_is_in_use_is_changed_by_command_alone(void **state)
 	prepare_scene(&w, SCENE_PAIR_RETIRED, false);
 	w.use[w.db.previous_of].sessions = 2;
 	assert_int_equal(run_job(&w, &rotate, &result), STATUS_DEFERRED);
-	assert_true(result.deferred);
 	rotate.force = true;
 	assert_int_equal(run_job(&w, &rotate, &result), STATUS_OK);
 	w.use[w.db.previous_of].prepared = 1;
@@ -403,6 +402,54 @@ static void nobody_is_retired_for_a_password_that_does_not_log_in(void **state)
 	run_unchecked(&w, 0, RETIRE);
 	assert_int_equal(world_others(&w), 1);
 	world_free(&w);
+	/* A service that forwards: a rotation would repair it, this does not. */
+	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+	w.cluster.doubts = true;
+	world_by_hand(&w);
+	assert_int_equal(run_order(&w, 0, RETIRE), STATUS_REFUSED);
+	assert_int_equal(world_others(&w), 1);
+	world_free(&w);
+	/* It was proved an hour ago, and has been changed since. */
+	prepare_scene(&w, SCENE_PAIR_RETIRED, false);
+	world_remembers(&w, 24 * 3600 * NOW_SECOND);
+	assert_int_equal(run_order(&w, 0, ROTATE), STATUS_OK);
+	world_by_hand(&w);
+	assert_int_equal(run_order(&w, 0, RETIRE), STATUS_REFUSED);
+	assert_int_equal(world_others(&w), 1);
+	world_free(&w);
+}
+
+/* A commit failed, and may have let the idle member log in all the same: it is
+ * retired, then the rotation is finished; neither waits for the other. */
+static void what_a_failed_commit_left_can_be_ended(void **state)
+{
+	struct plan dies = one_fault("apply", FATE_CRASH_BEFORE, 1);
+	static struct world w;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_STAGED, false);
+	w.cluster.doubts = true;
+	w.db.role[w.db.previous_of].can_login = true;
+	assert_int_equal(run_order(&w, 0, ROLLBACK), STATUS_REFUSED);
+	assert_int_equal(run_order(&w, 0, RECOVER), STATUS_DEFERRED);
+	assert_int_equal(world_others(&w), 1);
+	assert_int_equal(run_order(&w, 0, RETIRE), STATUS_OK);
+	assert_int_equal(world_others(&w), 0);
+	assert_int_equal(run_order(&w, 0, RECOVER), STATUS_OK);
+	assert_string_equal(world_label(&w, STORE_LABEL_PENDING), "");
+	must_converge(&w, LAND_NEVER);
+	world_free(&w);
+	/* Where nothing was ever current, there is nothing to keep. */
+	prepare_scene(&w, SCENE_PAIR_NEW, false);
+	w.cluster.doubts = true;
+	put_under(&w, &dies);
+	run_order(&w, 1, ROTATE);
+	w.fate = NULL;
+	assert_string_not_equal(world_label(&w, STORE_LABEL_PENDING), "");
+	w.db.role[0].can_login = true;
+	assert_int_equal(run_order(&w, 0, RETIRE), STATUS_REFUSED);
+	assert_true(w.db.role[0].can_login);
+	world_free(&w);
 }
 
 static void a_new_pair_has_nothing_to_end(void **state)
@@ -435,6 +482,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_still_logs_in_is_not_called_refused),
 	cmocka_unit_test(what_was_gone_back_to_is_not_overwritten),
 	cmocka_unit_test(nobody_is_retired_for_a_password_that_does_not_log_in),
+	cmocka_unit_test(what_a_failed_commit_left_can_be_ended),
 	cmocka_unit_test(a_new_pair_has_nothing_to_end),
 };
 

@@ -211,6 +211,7 @@ enum status finish_run(struct world *w, int i, const struct order *o,
 {
 	struct runner_result result;
 	unsigned steps = 0;
+	bool deferred;
 	enum status s;
 
 	last_row = NULL;
@@ -219,10 +220,11 @@ enum status finish_run(struct world *w, int i, const struct order *o,
 		if (++steps > 500)
 			fail_plan("the run does not end");
 	runner_result(r, &result);
+	deferred = runner_engine(r)->deferred;
 	runner_free(r);
 	/* What a sink lacks changes nothing in store and cluster. */
 	s = result.status == STATUS_UNDELIVERED ? STATUS_OK : result.status;
-	if (s == STATUS_OK && result.deferred)
+	if (s == STATUS_OK && deferred)
 		s = STATUS_DEFERRED;
 	simulated.runs++;
 	simulated.crashes += w->dead[i];
