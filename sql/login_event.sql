@@ -15,7 +15,9 @@
 -- * catches every error, a cancelled query too, and then notes nothing;
 -- * does nothing on a standby, in a transaction that is read-only by default,
 --   or serializable by default, whose commit could fail;
--- * keeps at most 10,000 rows.
+-- * keeps at most 500 rows of a login role.
+-- A client that calls itself by something that looks like a secret is kept as
+-- "withheld".
 -- What it does not note is not seen by keyturn, which never says "not used".
 -- Should anything about it ever go wrong: event_triggers = off, in
 -- postgresql.conf, switches it off.
@@ -28,6 +30,29 @@ DO $$ BEGIN RAISE EXCEPTION
 
 BEGIN;
 CREATE SCHEMA IF NOT EXISTS keyturn_login;
+-- What is there already must be a superuser's: another's trigger on the table,
+-- or another's function of this name, would run with a superuser's rights.
+DO $guard$ BEGIN
+	IF EXISTS (SELECT FROM pg_catalog.pg_namespace n
+			JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
+			WHERE n.nspname = 'keyturn_login' AND NOT r.rolsuper)
+	   OR EXISTS (SELECT FROM pg_catalog.pg_namespace n
+			JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
+			JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+			WHERE n.nspname = 'keyturn_login' AND NOT r.rolsuper)
+	   OR EXISTS (SELECT FROM pg_catalog.pg_namespace n
+			JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid
+			JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
+			WHERE n.nspname = 'keyturn_login' AND NOT r.rolsuper)
+	   OR EXISTS (SELECT FROM pg_catalog.pg_namespace n
+			JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
+			JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid
+			WHERE n.nspname = 'keyturn_login' AND NOT t.tgisinternal)
+	THEN
+		RAISE EXCEPTION 'schema keyturn_login, or what is in it, was not '
+			'made by a superuser; see who made it, and drop it';
+	END IF;
+END $guard$;
 REVOKE ALL ON SCHEMA keyturn_login FROM PUBLIC;
 
 CREATE UNLOGGED TABLE IF NOT EXISTS keyturn_login.noted (
@@ -50,6 +75,7 @@ DECLARE
 	who oid;
 	host text;
 	app text;
+	began timestamptz;
 BEGIN
 	IF pg_is_in_recovery() THEN
 		RETURN;
@@ -68,15 +94,25 @@ BEGIN
 		END IF;
 		host := coalesce(host(inet_client_addr()), '');
 		app := coalesce(left(current_setting('application_name'), 64), '');
+		IF app ~* '(passw|pwd|secret|token=|apikey|bearer|eyJ|://)' THEN
+			app := 'withheld';
+		END IF;
+		-- Before the password was asked for: a change since then may
+		-- have come after it was checked.
+		SELECT a.backend_start INTO began
+			FROM pg_stat_get_activity(pg_backend_pid()) a;
+		IF began IS NULL THEN
+			RETURN;
+		END IF;
 		UPDATE keyturn_login.noted s
-			SET logins = s.logins + 1, last_at = clock_timestamp()
+			SET logins = s.logins + 1, last_at = began
 			WHERE s.login = who AND s.address = host
 			AND s.application = app;
 		IF NOT FOUND AND (SELECT count(*) FROM (SELECT
-				FROM keyturn_login.noted LIMIT 10000) l) < 10000 THEN
+				FROM keyturn_login.noted s WHERE s.login = who
+				LIMIT 500) l) < 500 THEN
 			INSERT INTO keyturn_login.noted
-				VALUES (who, host, app, 1, clock_timestamp(),
-					clock_timestamp())
+				VALUES (who, host, app, 1, began, began)
 				ON CONFLICT DO NOTHING;
 		END IF;
 	EXCEPTION WHEN OTHERS OR QUERY_CANCELED OR ASSERT_FAILURE THEN

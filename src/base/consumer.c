@@ -28,8 +28,9 @@ static bool is_plain(char c)
  * password cannot be told; that one is announced can. */
 static bool looks_secret(const char *s)
 {
-	static const char *const signs[] = { "password", "passwd", "pwd",
-					     "secret",	 "token=", "://" };
+	static const char *const signs[] = { "passw",  "pwd",	 "secret",
+					     "token=", "apikey", "bearer",
+					     "eyJ",    "://" };
 
 	for (size_t i = 0; i < sizeof(signs) / sizeof(*signs); i++)
 		if (strcasestr(s, signs[i]))

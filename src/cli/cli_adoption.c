@@ -17,7 +17,9 @@
 
 /* ---- looking now --------------------------------------------------------------- */
 
-static enum status look_now(struct cli *c)
+/* A cluster that is not there hides no other.  *ret_worst: what the last one of
+ * those ended with, else STATUS_OK. */
+static enum status look_now(struct cli *c, enum status *ret_worst)
 {
 	struct adoption *a = NULL;
 	struct adoption_look look;
@@ -25,6 +27,12 @@ static enum status look_now(struct cli *c)
 
 	for (size_t i = 0; s == STATUS_OK && i < adoption_count(a); i++) {
 		s = adoption_look(a, i, &look, &c->why);
+		if (s == STATUS_CLUSTER_UNAVAILABLE || s == STATUS_REFUSED) {
+			log_line(LOG_LEVEL_WARN, "%s", c->why.text);
+			*ret_worst = s;
+			s = STATUS_OK;
+			continue;
+		}
 		if (s != STATUS_OK)
 			break;
 		if (look.hidden > 0)
@@ -176,7 +184,18 @@ static enum status adoption_of(struct cli *c, const struct config_group *role,
 {
 	struct report_adoption *a = NULL;
 	struct ledger_role known;
-	enum status s = load(c, role, &known, &a);
+	enum status s;
+
+	if (config_is_pair(role) && c->n_args == 0)
+		return STATUS_OK;
+	if (config_is_pair(role))
+		return reason_set(&c->why, STATUS_USAGE,
+				  "%s is two login roles in turn, and who has "
+				  "moved to the other member is not followed "
+				  "yet; keyturn report says whom an agent "
+				  "served",
+				  config_name(role));
+	s = load(c, role, &known, &a);
 
 	if (s == STATUS_OK && c->o.learn)
 		s = learn(c, role, a, since_us, t);
@@ -205,7 +224,7 @@ enum status cli_adoption(struct cli *c)
 	struct text t = text_make(OUTPUT_MAX);
 	int64_t since_us = 0;
 	size_t n = 0;
-	enum status s = check_usage(c);
+	enum status s = check_usage(c), worst = STATUS_OK;
 
 	if (s == STATUS_OK)
 		s = cli_since(c, &since_us);
@@ -217,7 +236,7 @@ enum status cli_adoption(struct cli *c)
 	if (s == STATUS_OK)
 		s = cli_roles(c, &roles, &n);
 	if (s == STATUS_OK && c->o.look)
-		s = look_now(c);
+		s = look_now(c, &worst);
 	if (s == STATUS_OK && *c->o.agent)
 		s = take_agent(c);
 	for (size_t i = 0; i < n && s == STATUS_OK; i++)
@@ -228,5 +247,5 @@ enum status cli_adoption(struct cli *c)
 		s = cli_print(c, &t);
 	free(roles);
 	text_free(&t);
-	return s;
+	return s == STATUS_OK ? worst : s;
 }

@@ -499,6 +499,8 @@ static void check_adoption(struct check *k, const struct runner_job *j)
 	struct reason why;
 	enum status s;
 
+	if (j->pair) /* not followed, and no setting says it should be */
+		return;
 	if (!role || !adoption_wanted(config_find(c, CONFIG_SECTION_cluster,
 						  j->cluster->name))) {
 		if (expected)

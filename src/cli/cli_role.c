@@ -13,6 +13,16 @@ static enum status check_usage(struct cli *c)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "role takes \"create\" or \"pair\", and one "
 				  "name");
+	if (c->o.print && strcmp(c->args[0], "pair") != 0)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--print is for role pair");
+	if (strcmp(c->args[0], "pair") == 0 &&
+	    (*c->o.owner || *c->o.in_database || c->o.n_grants > 0 ||
+	     *c->o.oauth))
+		return reason_set(
+			&c->why, STATUS_USAGE,
+			"role pair takes no option but --print; owner "
+			"and members are settings of its [role NAME]");
 	if ((*c->o.oauth != '\0') != (*c->o.cluster != '\0'))
 		return reason_set(&c->why, STATUS_USAGE,
 				  "--oauth and --cluster go together; another "

@@ -66,6 +66,13 @@ static enum status check_strategy(struct cli *c,
 {
 	bool pair = config_is_pair(role);
 
+	if (!pair && c->o.force)
+		return reason_set(
+			&c->why, STATUS_USAGE,
+			"%s is one login role, whose sessions stand "
+			"in no rotation's way; --force is for strategy "
+			"= alternating",
+			config_name(role));
 	if (!pair && (c->command == CLI_retire || c->command == CLI_rollback))
 		return reason_set(&c->why, STATUS_USAGE,
 				  "%s is one login role, whose old password "
@@ -217,7 +224,8 @@ static enum status check_usage(struct cli *c)
 	if ((c->command == CLI_retire || c->command == CLI_rollback) &&
 	    c->n_args != 1)
 		return reason_set(&c->why, STATUS_USAGE,
-				  "takes the name of one pair");
+				  "retire and rollback take the name of one "
+				  "pair");
 	if (c->command == CLI_rollback && !*c->o.reason)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "rollback needs --reason TEXT");

@@ -23,7 +23,7 @@ static const struct {
 	[CLI_status] = { cli_status, true },
 	[CLI_history] = { cli_history, true },
 	[CLI_report] = { cli_report, true },
-	[CLI_adoption] = { cli_adoption, true },
+	[CLI_adoption] = { cli_adoption, false },
 	[CLI_get] = { cli_get, true },
 	[CLI_refresh] = { cli_refresh, false },
 	[CLI_token] = { cli_token, true },

@@ -9,6 +9,7 @@ libcrypto_a_SOURCES = \
 	src/crypto/rs256.c src/crypto/rs256.h \
 	src/crypto/scram.c src/crypto/scram.h \
 	src/crypto/seal.c src/crypto/seal.h \
+	src/crypto/no_passphrase.h \
 	src/crypto/sign.c src/crypto/sign.h \
 	src/crypto/sigv4.c src/crypto/sigv4.h \
 	src/crypto/tls.c src/crypto/tls.h

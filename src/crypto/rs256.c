@@ -8,17 +8,18 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "crypto/no_passphrase.h"
+
 #define BITS_MIN 2048
 #define BITS_MAX (RS256_SIGNATURE_MAX * 8)
 
 static EVP_PKEY *load(const struct secret *pem)
 {
 	BIO *bio = BIO_new_mem_buf(secret_bytes(pem), (int)secret_len(pem));
-	char none[] = ""; /* instead of asking on the terminal */
 	EVP_PKEY *key = NULL;
 
 	if (bio)
-		key = PEM_read_bio_PrivateKey(bio, NULL, NULL, none);
+		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 	BIO_free(bio);
 	return key;
 }

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "crypto/no_passphrase.h"
 
 #define ALGORITHM    "ED25519"
 #define PRIVATE_SIZE 32
@@ -94,9 +95,6 @@ enum status sign_key_create(const char *path, struct reason *why)
 	return s;
 }
 
-/* For encrypted PEM: without it OpenSSL would ask on the terminal. */
-static char no_passphrase[] = "";
-
 static enum status not_a_key(struct reason *why, const char *path,
 			     const char *half)
 {
@@ -150,7 +148,7 @@ enum status sign_key_load(const char *path, struct sign_key **ret_key,
 		return s;
 	bio = BIO_new_mem_buf(secret_bytes(pem), (int)secret_len(pem));
 	if (bio != NULL)
-		pair = PEM_read_bio_PrivateKey(bio, NULL, NULL, no_passphrase);
+		pair = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 	if (pair == NULL || !EVP_PKEY_is_a(pair, ALGORITHM))
 		s = not_a_key(why, path, "private");
 	else
@@ -191,7 +189,7 @@ enum status sign_public_load(const char *path,
 		goto out;
 	bio = BIO_new_mem_buf(text_str(&pem), (int)pem.len);
 	if (bio != NULL)
-		key = PEM_read_bio_PUBKEY(bio, NULL, NULL, no_passphrase);
+		key = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
 	if (key == NULL || !EVP_PKEY_is_a(key, ALGORITHM) ||
 	    EVP_PKEY_get_raw_public_key(key, raw, &n) != 1 ||
 	    n != sizeof(raw)) {

@@ -98,8 +98,11 @@ static enum status fill_place(const struct config *c,
 		const struct config_group *role =
 			config_at(c, CONFIG_SECTION_role, i);
 
-		if (strcmp(config_string(role, CONFIG_role_cluster), p->name) !=
-		    0)
+		/* Of a pair the marker's row is the owner's, who does not log
+		 * in: what is seen of it would be taken for the wrong one. */
+		if (config_is_pair(role) ||
+		    strcmp(config_string(role, CONFIG_role_cluster), p->name) !=
+			    0)
 			continue;
 		p->logins[p->n_logins++] =
 			(struct login){ .rolname = open_rolname(role),

@@ -64,5 +64,9 @@ struct schedule_life open_schedule_life(const struct config *c,
 	    schedule_duration(config_string(policy, CONFIG_policy_max_life),
 			      &max_us, NULL) != STATUS_OK)
 		return none;
-	return schedule_life_of(s, none.grace_us, max_us, now_us);
+	if (!config_is_pair(role))
+		return schedule_life_of(s, none.grace_us, max_us, now_us);
+	none.pair = true;
+	none.max_us = max_us;
+	return none;
 }

@@ -22,7 +22,8 @@ struct schedule_life schedule_life_of(const struct schedule *s,
 
 int64_t schedule_life_longest(const struct schedule_life *l)
 {
-	return l->interval_us > 0 ? l->interval_us + l->grace_us : 0;
+	return l->interval_us > 0 && !l->pair ? l->interval_us + l->grace_us :
+						0;
 }
 
 bool schedule_life_exceeds(const struct schedule_life *l)
@@ -43,6 +44,13 @@ enum status schedule_life_judge(const struct schedule_life *l,
 	if (l->max_us > 0)
 		snprintf(limit, sizeof(limit), "max_life of the policy is %s",
 			 max);
+	if (l->pair)
+		return reason_set(
+			why,
+			schedule_life_exceeds(l) ? STATUS_REFUSED : STATUS_OK,
+			"nothing bounds the life of a pair's old password, "
+			"which ends by keyturn retire, and %s",
+			limit);
 	if (longest == 0)
 		return reason_set(
 			why,

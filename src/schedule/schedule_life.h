@@ -14,9 +14,10 @@ struct schedule_life {
 				none fails; 0: nothing bounds it */
 	int64_t grace_us;
 	int64_t max_us; /* what the policy allows; 0: any */
+	bool pair;	/* two login roles: the old password ends by command */
 };
 
-/* s may be NULL: by command only.  Not cheap: see schedule_longest_us(). */
+/* s may be NULL: by command only, or a pair's.  Not cheap: see schedule_longest_us(). */
 struct schedule_life schedule_life_of(const struct schedule *s,
 				      int64_t grace_us, int64_t max_us,
 				      int64_t now_us);

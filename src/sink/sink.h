@@ -32,13 +32,13 @@ struct sink {
 #define SINK_MODE_KEEP ((mode_t)-1)
 
 /* The rights that a file of a kind may have: 0600 in a pgpass file, which libpq
- * ignores otherwise, 0660 where there is a password, and 0664 in a
- * pg_service.conf, which has none. */
+ * ignores otherwise, 0660 where there is a password, and 0644 in a
+ * pg_service.conf, which has none, but says where a password is sent to. */
 static inline mode_t sink_mode_most(enum sink_kind kind)
 {
 	if (kind == SINK_PGPASS)
 		return 0600;
-	return kind == SINK_SERVICE ? 0664 : 0660;
+	return kind == SINK_SERVICE ? 0644 : 0660;
 }
 
 /*

@@ -411,22 +411,32 @@ static enum status check_rivals(const struct edit *e)
 
 /* ---- What libpq makes of a pg_service.conf ------------------------------------- */
 
-/* At a line that is too long it gives the file up, and looks no further. */
+/* At a line that is too long it gives the file up: before the section at `to`,
+ * in what stands behind it, and the head that ends that. */
 static enum status check_lengths(const struct edit *e, size_t to)
 {
-	struct sink_line l = { .next = 0 };
-	size_t at = 0;
+	struct walk w = { .managed = false };
+	bool ours = false;
+	size_t n;
 
-	for (; at < to; at = l.next) {
-		l = line_at(e, at, l.number + 1);
-		if (l.next - at <= FORMAT_SERVICE_LINE_MAX + 1)
-			continue;
-		return reason_set(e->why, STATUS_REFUSED,
-				  "%s line %zu: it has more than %d bytes, at "
-				  "which libpq gives the file up before it "
-				  "comes to [%s]; shorten it",
-				  e->path, l.number, FORMAT_SERVICE_LINE_MAX,
-				  e->service);
+	while (walk_on(e, &w)) {
+		/* Without its newline: the last line may get one from us. */
+		n = w.line.next - w.at;
+		n -= e->bytes[w.line.next - 1] == '\n';
+		if (n > FORMAT_SERVICE_LINE_MAX)
+			return reason_set(
+				e->why, STATUS_REFUSED,
+				"%s line %zu: it has more than %d "
+				"bytes, at which libpq gives the file "
+				"up before it is through with [%s]; "
+				"shorten it",
+				e->path, w.line.number, FORMAT_SERVICE_LINE_MAX,
+				e->service);
+		if (w.is_marker)
+			ours = is_marker(e, &w.line);
+		if (w.at >= to && sink_line_is_head(&w.line) &&
+		    !(w.managed && ours))
+			break;
 	}
 	return STATUS_OK;
 }

@@ -25,8 +25,8 @@
  * `old` is the content, and path its name for sentences.  The role's block is
  * replaced where it is.  A new one comes first in a pgpass file (libpq takes
  * the first match) and last in an env file (sh and systemd take the last
- * assignment), in an auth_file and in a pg_service.conf.  A block behind a foreign pgpass line that
- * matches one of its connections moves to the top; one before a foreign line
+ * assignment), in an auth_file and in a pg_service.conf.  A block behind a foreign
+ * pgpass line that matches one of its connections moves to the top; one before a foreign line
  * that counts instead of it (a later assignment, a later line of the user) to
  * the end; and a section behind a foreign one of its name, which libpq would
  * take, to right before that.
@@ -34,7 +34,7 @@
  * marker of the role cannot be read, or an env block has somebody's line in it,
  * so nobody knows what is ours.  STATUS_REFUSED: an env file has a block of
  * another role, an auth_file one of the same user, a pg_service.conf one of the
- * same section; or there a line before the section is longer than libpq reads,
+ * same section; or there a line before its end is longer than libpq reads,
  * or the block has to go and somebody's settings behind it would fall to the
  * section before.
  * STATUS_LIMIT: the result has more than SECRET_CAP_MAX bytes.  Or what

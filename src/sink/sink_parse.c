@@ -71,8 +71,8 @@ static enum status parse_mode(const char *value, struct sink *s,
 		return reason_set(why, STATUS_CONFIG,
 				  s->kind == SINK_SERVICE ?
 					  "sink: mode %04o does not fit; use "
-					  "0600, 0640, 0644 or 0664, since a "
-					  "service file has no password" :
+					  "0600, 0640 or 0644: a service file "
+					  "says where passwords are sent to" :
 					  "sink: mode %04o does not fit a file "
 					  "with a password; use 0600, 0640 or "
 					  "0660",

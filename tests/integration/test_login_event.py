@@ -9,7 +9,7 @@ import time
 import psycopg
 import pytest
 
-from rig.installation import ADMIN
+from rig.installation import ADMIN, FIRST_PASSWORD
 from rig.server import wait_for
 from test_adoption import adoption, sightings
 from test_newer_servers import _newer_server, newer
@@ -164,3 +164,47 @@ def test_who_forgets_the_administrator_is_told(newer, new_site):
     assert done.returncode == 3 and "psql -v admin=NAME" in done.stderr
     assert not site.server.sql("select from pg_event_trigger",
                                dbname=site.database)
+
+
+@pytest.mark.parametrize("theirs", [
+    "create schema keyturn_login",
+    "create schema keyturn_login; create table keyturn_login.noted (login oid "
+    "not null, address text not null, application text not null, logins bigint "
+    "not null, first_at timestamptz not null, last_at timestamptz not null, "
+    "primary key (login, address, application))",
+    "create schema keyturn_login; create function keyturn_login.note() returns "
+    "event_trigger language plpgsql as 'begin end'"])
+def test_what_another_made_beforehand_is_not_run_as_a_superuser(
+        newer, new_site, theirs):
+    site = new_site(on=newer)
+    with site.server.connect(site.database) as c:
+        c.execute("set session authorization " + ADMIN)
+        c.execute(theirs)
+    done = install(site, site.database, "-v", f"admin={ADMIN}")
+    assert done.returncode != 0
+    assert "was not made by a superuser" in done.stderr
+    assert site.server.sql("select count(*) from pg_event_trigger",
+                           dbname=site.database) == [(0,)]
+
+
+def test_what_looks_like_a_secret_is_withheld(noted):
+    site = noted
+    log_in(site, "host=h password=hunter2")
+    log_in(site, "Bearer eyJhbGciOi")
+    assert seen(site) == {"withheld": 2}
+
+
+def test_one_role_leaves_room_for_the_others(noted):
+    site = noted
+    log_in(site)
+    site.server.sql(
+        "insert into keyturn_login.noted select login, '', 'app' || n, 1, "
+        "now(), now() from keyturn_login.noted, generate_series(1, 499) n "
+        "where application = 'etl'", dbname=site.database)
+    log_in(site, "one too many")
+    assert "one too many" not in seen(site)
+    site.create_role("other")
+    with psycopg.connect(site.conninfo(user="other"), password=FIRST_PASSWORD,
+                         application_name="another role's"):
+        pass
+    assert seen(site)["another role's"] == 1

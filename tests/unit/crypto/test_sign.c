@@ -214,12 +214,24 @@ static void neither_half_is_overwritten(void **state)
 	"rgrMPF3LdvtapMKhefw=\n"                                             \
 	"-----END ENCRYPTED PRIVATE KEY-----\n"
 
+/* The same with a passphrase of no bytes (openssl pkcs8 -topk8 -passout pass:). */
+#define ENCRYPTED_BY_NOTHING                                                 \
+	"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"                            \
+	"MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjLTzqJRWFuUwICCAAw\n" \
+	"DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEIQOLAT0ib9G1g5are3OGHEEQDFd\n" \
+	"Zg+bhm4ZB9hCGwgsvza0I1SGtOujOD0UExiS7ARKeBhzbam8z4hE6eGxzHUixuyg\n" \
+	"4HniZ1xG2lV9dstWApA=\n"                                             \
+	"-----END ENCRYPTED PRIVATE KEY-----\n"
+
 static void other_files_are_no_keys(void **state)
 {
 	static const char *const bad[] = {
-		"", "hello\n", X25519,
+		"",
+		"hello\n",
+		X25519,
 		"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-		ENCRYPTED
+		ENCRYPTED,
+		ENCRYPTED_BY_NOTHING
 	};
 	unsigned char public_half[SIGN_PUBLIC_SIZE] = { 7 };
 	struct sign_key *k = NULL;

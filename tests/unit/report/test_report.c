@@ -141,24 +141,24 @@ static void a_life_is_shown_against_what_the_policy_allows(void **state)
 		bool outlives;
 		const char *says;
 	} cases[] = {
-		{ { 7 * DAY, DAY, 30 * DAY },
+		{ { 7 * DAY, DAY, 30 * DAY, false },
 		  DAY,
 		  false,
 		  "lives at most 8d; max_life 30d" },
-		{ { 30 * DAY, DAY, 30 * DAY },
+		{ { 30 * DAY, DAY, 30 * DAY, false },
 		  DAY,
 		  true,
 		  "may live 31d, over max_life 30d of its policy: keyturn "
 		  "check" },
-		{ { 0, DAY, 30 * DAY },
+		{ { 0, DAY, 30 * DAY, false },
 		  DAY,
 		  true,
 		  "may live any time, over max_life 30d" },
-		{ { 7 * DAY, DAY, 30 * DAY },
+		{ { 7 * DAY, DAY, 30 * DAY, false },
 		  31 * DAY,
 		  true,
 		  "older than max_life 30d of its policy: keyturn rotate" },
-		{ { 0, DAY, 0 }, 400 * DAY, false, "Z  \n" },
+		{ { 0, DAY, 0, false }, 400 * DAY, false, "Z  \n" },
 	};
 	struct ledger_role k = known();
 	struct text t = text_make(4096);

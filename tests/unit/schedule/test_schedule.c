@@ -475,24 +475,28 @@ static void a_life_is_judged_with_its_numbers(void **state)
 		enum status want;
 		const char *says;
 	} cases[] = {
-		{ { 7 * D, H, 0 },
+		{ { 7 * D, H, 0, false },
 		  STATUS_OK,
 		  "lives at most 7d 1h (7d to the next rotation, 1h of grace), "
 		  "and the policy has no max_life" },
-		{ { 7 * D, H, 7 * D + H },
+		{ { 7 * D, H, 7 * D + H, false },
 		  STATUS_OK,
 		  "and max_life of the policy is 7d 1h" },
-		{ { 30 * D, D, 30 * D },
+		{ { 30 * D, D, 30 * D, false },
 		  STATUS_REFUSED,
 		  "a password may live 31d (30d to the next rotation, 1d of "
 		  "grace), and max_life of the policy is 30d: rotate more "
 		  "often, or shorten window, splay or grace, by 1d in all" },
-		{ { 0, 0, 30 * D },
+		{ { 0, 0, 30 * D, false },
 		  STATUS_REFUSED,
 		  "nothing bounds the life of a password that is rotated by "
 		  "command only, and max_life of the policy is 30d: set every "
 		  "or schedule" },
-		{ { 0, D, 0 }, STATUS_OK, "by command only" },
+		{ { 0, D, 0, false }, STATUS_OK, "by command only" },
+		{ { 7 * D, 0, 30 * D, true },
+		  STATUS_REFUSED,
+		  "nothing bounds the life of a pair's old password, which "
+		  "ends by keyturn retire, and max_life of the policy is 30d" },
 	};
 	const struct schedule_life none =
 		schedule_life_of(NULL, D, 2 * D, at("2026-03-01T00:00:00Z"));

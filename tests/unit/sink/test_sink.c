@@ -255,7 +255,7 @@ static void a_mode_that_nobody_set_is_the_present_file_s(void **state)
 		{ SINK_ENV, 0640, 0640 },     { SINK_ENV, 0400, 0400 },
 		{ SINK_ENV, 0644, 0600 },     { SINK_ENV, 0750, 0600 },
 		{ SINK_PGPASS, 0640, 0600 },  { SINK_PGPASS, 0400, 0400 },
-		{ SINK_SERVICE, 0644, 0644 }, { SINK_SERVICE, 0664, 0664 },
+		{ SINK_SERVICE, 0644, 0644 }, { SINK_SERVICE, 0664, 0600 },
 		{ SINK_SERVICE, 0666, 0600 }, { SINK_SERVICE, 0755, 0600 },
 	};
 	struct place *p = *state;
@@ -981,6 +981,13 @@ static void a_service_file_that_libpq_gives_up_is_refused(void **state)
 	put(p, text_str(&t));
 	assert_delivered(p, "sap", "v2", 2);
 	assert_service(p, "sap", "user", "sap");
+	/* But up to the next one, that one's head included, it does. */
+	text_reset(&t);
+	text_add(&t, SECTION("2"));
+	for (size_t i = 0; i <= FORMAT_SERVICE_LINE_MAX; i++)
+		text_add(&t, "#");
+	text_add(&t, "\n[x]\n");
+	assert_untouched(p, text_str(&t), 3, STATUS_REFUSED, "it has");
 	text_free(&t);
 	/* A line of somebody's in the block. */
 	assert_untouched(p,
@@ -1679,8 +1686,8 @@ static void a_bad_sink_setting_is_refused_by_a_sentence(void **state)
 		{ "pgpass /x mode=06000", "not octal" },
 		{ "env /x mode=0644", "0600, 0640 or 0660" },
 		{ "env /x mode=4600", "0600, 0640 or 0660" },
-		{ "service /x mode=0666", "0600, 0640, 0644 or 0664" },
-		{ "service /x mode=0755", "has no password" },
+		{ "service /x mode=0666", "0600, 0640 or 0644" },
+		{ "service /x mode=0755", "says where passwords" },
 		{ "service /x name=a]b",
 		  "\"a]b\" cannot be the name of a section" },
 		{ "service /x name=", "\"\" cannot be the name of a section" },
