@@ -181,6 +181,44 @@ def test_print_shows_the_statements_and_makes_nothing(new_site):
     assert made.run("role", "pair", "sap", "--print").out == ""
 
 
+def test_the_owners_settings_are_given_and_not_shown(new_site):
+    """What an application keeps in a setting of its own may be a secret; and
+    what a member has already stays."""
+    site = new_site()
+    made = Pair(site)
+    made.configure()
+    for statement in (
+            "alter role sap nologin connection limit 40",
+            "create role sap_b nologin connection limit 3",
+            "alter role sap set app.key = 'do-not-print'",
+            "alter role sap set search_path = one, \"Two\"",
+            "alter role sap set work_mem = '5MB'",
+            "alter role sap_b set work_mem = '6MB'",
+            "grant sap_b to keyturn_admin with admin option"):
+        site.server.sql(statement)
+    out = made.run("role", "pair", "sap", "--print").out
+    assert "do-not-print" not in out
+    assert "ALTER ROLE sap_b SET \"app.key\" FROM CURRENT;\n" in out
+    done = made.run("role", "pair", "sap", expect=6)
+    assert "42501" in done.err and "--print" in done.err  # of a superuser
+    site.server.sql('grant set on parameter "app.key" to keyturn_admin')
+    assert "do-not-print" not in made.run("role", "pair", "sap").out
+    site.server.sql('revoke set on parameter "app.key" from keyturn_admin')
+    assert "do-not-print" not in open(site.server.log).read().split(
+        "alter role sap set app.key", 1)[1].split("\n", 1)[1]
+    settings = dict(site.server.sql(
+        "select r.rolname, s.setconfig from pg_roles r join "
+        "pg_db_role_setting s on s.setrole = r.oid "
+        "where r.rolname like 'sap\\_%%'"))
+    for member, memory in (("sap_a", "5MB"), ("sap_b", "6MB")):
+        assert sorted(settings[member]) == [
+            "app.key=do-not-print", "role=sap",
+            "search_path=one, \"Two\"", f"work_mem={memory}"]
+    assert site.server.sql("select rolname, rolconnlimit from pg_roles where "
+                           "rolname like 'sap\\_%%' order by 1") == [
+        ("sap_a", 40), ("sap_b", 3)]
+
+
 def test_check_tries_the_member_that_is_active(pair):
     for _ in range(2):
         pair.run("rotate", "sap")

@@ -20,33 +20,41 @@
 #define GRANT_16 "' WITH INHERIT TRUE, SET TRUE'"
 #define HAS_15	 "true"
 #define HAS_16	 "am.inherit_option AND am.set_option"
+
+/* The member w has no setting of the name of g, an owner's. */
+#define LACKS                                                                \
+	"NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s, "          \
+	"pg_catalog.unnest(s.setconfig) c WHERE s.setrole = w.oid AND "      \
+	"s.setdatabase = g.setdatabase AND pg_catalog.split_part(c, '=', 1)" \
+	" = g.name)"
+
+/* Read where it is kept: a value may be a secret, which neither people nor the
+ * server's log shall see. */
+#define VALUE                                                                 \
+	"'SELECT pg_catalog.set_config(%L, pg_catalog.substr(c, %s), true) "  \
+	"FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON " \
+	"r.oid = s.setrole, pg_catalog.unnest(s.setconfig) c WHERE "          \
+	"r.rolname = %L AND s.setdatabase = %s AND pg_catalog.split_part(c, " \
+	"''='', 1) = %L'"
+
 #define PAIR_SQL(options, has)                                                  \
 	"WITH o AS (SELECT r.* FROM pg_catalog.pg_roles r WHERE r.rolname = "   \
-	"$1::pg_catalog.name), w AS (SELECT v.name, v.n, r.oid, r.rolconnlimit" \
-	", r.rolcreatedb, r.rolcreaterole, r.rolbypassrls "                     \
-	"FROM (VALUES ($2::pg_catalog.name, 1), ($3::pg_catalog.name, 2)) "     \
-	"v(name, n) LEFT JOIN pg_catalog.pg_roles r ON r.rolname = v.name), "   \
-	"g AS (SELECT s.setdatabase, "                                          \
-	"pg_catalog.split_part(c, '=', 1) AS name, "                            \
-	"pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1) AS value "         \
+	"$1::pg_catalog.name), w AS (SELECT v.name, v.n, r.oid FROM (VALUES "   \
+	"($2::pg_catalog.name, 1), ($3::pg_catalog.name, 2)) v(name, n) "       \
+	"LEFT JOIN pg_catalog.pg_roles r ON r.rolname = v.name), "              \
+	"g AS (SELECT s.setdatabase, pg_catalog.split_part(c, '=', 1) AS name " \
 	"FROM o JOIN pg_catalog.pg_db_role_setting s ON s.setrole = o.oid, "    \
 	"pg_catalog.unnest(s.setconfig) c WHERE c NOT LIKE 'role=%') "          \
-	"SELECT x.sql FROM ("                                                   \
-	"SELECT 10 AS k, '' AS l, pg_catalog.format('CREATE ROLE %I NOLOGIN', " \
-	"$1) AS sql WHERE NOT EXISTS (SELECT FROM o) UNION ALL "                \
-	"SELECT 20 + w.n, '', pg_catalog.format('CREATE ROLE %I NOLOGIN', "     \
-	"w.name) FROM w WHERE w.oid IS NULL UNION ALL "                         \
-	"SELECT 30 + w.n, '', pg_catalog.format('ALTER ROLE %I%s', w.name, "    \
-	"pg_catalog.concat(CASE WHEN coalesce(w.rolconnlimit, -1) <> "          \
-	"o.rolconnlimit THEN ' CONNECTION LIMIT ' || o.rolconnlimit END, "      \
-	"CASE WHEN o.rolcreatedb AND w.rolcreatedb IS NOT TRUE THEN "           \
-	"' CREATEDB' END, CASE WHEN o.rolcreaterole AND w.rolcreaterole IS "    \
-	"NOT TRUE THEN ' CREATEROLE' END, CASE WHEN o.rolbypassrls AND "        \
-	"w.rolbypassrls IS NOT TRUE THEN ' BYPASSRLS' END)) FROM w, o WHERE "   \
-	"coalesce(w.rolconnlimit, -1) <> o.rolconnlimit OR "                    \
-	"(o.rolcreatedb AND w.rolcreatedb IS NOT TRUE) OR (o.rolcreaterole "    \
-	"AND w.rolcreaterole IS NOT TRUE) OR (o.rolbypassrls AND "              \
-	"w.rolbypassrls IS NOT TRUE) UNION ALL "                                \
+	"SELECT x.sql FROM (SELECT 10 AS k, '' AS l, pg_catalog.format("        \
+	"'CREATE ROLE %I NOLOGIN', $1) AS sql "                                 \
+	"WHERE NOT EXISTS (SELECT FROM o) UNION ALL "                           \
+	"SELECT 20 + w.n, '', pg_catalog.format('CREATE ROLE %I NOLOGIN%s', "   \
+	"w.name, (SELECT pg_catalog.concat(CASE WHEN o.rolconnlimit <> -1 "     \
+	"THEN ' CONNECTION LIMIT ' || o.rolconnlimit END, "                     \
+	"CASE WHEN o.rolcreatedb THEN ' CREATEDB' END, "                        \
+	"CASE WHEN o.rolcreaterole THEN ' CREATEROLE' END, "                    \
+	"CASE WHEN o.rolbypassrls THEN ' BYPASSRLS' END) FROM o)) "             \
+	"FROM w WHERE w.oid IS NULL UNION ALL "                                 \
 	"SELECT 40 + w.n, '', pg_catalog.format('GRANT %I TO %I%s', $1, "       \
 	"w.name, " options ") FROM w WHERE NOT EXISTS (SELECT FROM "            \
 	"pg_catalog.pg_auth_members am JOIN o ON am.roleid = o.oid "            \
@@ -55,20 +63,14 @@
 	" w.name, $1) FROM w WHERE NOT EXISTS (SELECT FROM "                    \
 	"pg_catalog.pg_db_role_setting s WHERE s.setrole = w.oid AND "          \
 	"s.setdatabase = 0 AND 'role=' || $1 = ANY (s.setconfig)) UNION ALL "   \
-	"SELECT 60, g.name || g.setdatabase, pg_catalog.format('SELECT "        \
-	"pg_catalog.set_config(%L, %L, true)', g.name, g.value) FROM g "        \
-	"WHERE EXISTS (SELECT FROM w WHERE NOT EXISTS (SELECT FROM "            \
-	"pg_catalog.pg_db_role_setting s WHERE s.setrole = w.oid AND "          \
-	"s.setdatabase = g.setdatabase AND g.name || '=' || g.value = "         \
-	"ANY (s.setconfig))) "                                                  \
-	"UNION ALL SELECT 60, g.name || g.setdatabase || w.n, "                 \
+	"SELECT 60, g.name || g.setdatabase, pg_catalog.format(" VALUE ", "     \
+	"g.name, pg_catalog.length(g.name) + 2, $1, g.setdatabase, g.name) "    \
+	"FROM g WHERE EXISTS (SELECT FROM w WHERE " LACKS ") UNION ALL "        \
+	"SELECT 60, g.name || g.setdatabase || w.n, "                           \
 	"pg_catalog.format('ALTER ROLE %I%s SET %I FROM CURRENT', w.name, "     \
 	"(SELECT pg_catalog.format(' IN DATABASE %I', d.datname) FROM "         \
 	"pg_catalog.pg_database d WHERE d.oid = g.setdatabase), g.name) "       \
-	"FROM w, g WHERE NOT EXISTS (SELECT FROM "                              \
-	"pg_catalog.pg_db_role_setting s WHERE s.setrole = w.oid AND "          \
-	"s.setdatabase = g.setdatabase AND g.name || '=' || g.value = "         \
-	"ANY (s.setconfig))) x ORDER BY x.k, x.l"
+	"FROM w, g WHERE " LACKS ") x ORDER BY x.k, x.l"
 
 struct pair_making {
 	struct cluster_postgres *p;
@@ -130,11 +132,14 @@ static enum status explain(const struct pair_making *m, const char *sql,
 			   const char *sqlstate, enum status st,
 			   struct reason *why)
 {
-	if (st == STATUS_UNKNOWN || !sql)
-		return reason_set(why, STATUS_UNKNOWN,
+	if (st == STATUS_UNKNOWN)
+		return reason_set(why, st,
 				  "cluster %s: whether the pair of %s was made "
 				  "is not known; keyturn check tells",
 				  m->p->name, m->owner);
+	/* The server said nothing: why says who did. */
+	if (sqlstate[0] == '\0')
+		return st;
 	return reason_set(why, st,
 			  "cluster %s refuses \"%s\" (SQLSTATE %s); nothing "
 			  "was made. keyturn role pair --print shows all of "
@@ -167,8 +172,7 @@ static enum status make(struct pair_making *m, struct reason *why)
 		pg_result_free(many[i].result);
 	if (st == STATUS_OK)
 		return st;
-	return explain(m, done > 0 && done < n - 1 ? many[done].sql : NULL,
-		       sqlstate, st, why);
+	return explain(m, many[done < n ? done : n - 1].sql, sqlstate, st, why);
 }
 
 enum status cluster_postgres_pair_make(struct cluster *t, const char *owner,
