@@ -17,7 +17,7 @@
 #include "rotation/runner_session.h"
 #include "rotation/runner_store.h"
 
-enum engine_event runner_cluster_event(enum status s)
+static enum engine_event cluster_event(enum status s)
 {
 	switch (s) {
 	case STATUS_OK:
@@ -143,7 +143,7 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 	}
 	if (s != STATUS_BUSY && s != STATUS_NOT_FOUND && s != STATUS_REFUSED)
 		r->session_bad = true;
-	return s == STATUS_CONFLICT ? ENGINE_ON_BUSY : runner_cluster_event(s);
+	return s == STATUS_CONFLICT ? ENGINE_ON_BUSY : cluster_event(s);
 }
 
 static void explain_foreign(const struct runner *r, struct reason *why)
@@ -376,6 +376,9 @@ static void keep_verdict(struct runner *r, const struct resolve_facts *f,
 		break;
 	case ENGINE_ON_RING_LIVE:
 		text_copy(r->version, sizeof(r->version), f->live);
+		/* Ours took its place in the store and is not applied yet. */
+		if (f->ours_open && r->job->emergency)
+			break;
 		runner_ledger_note(
 			r, AUDIT_RESTORE, f->live, STATUS_OK,
 			"an older version is live: the database was restored; "
@@ -424,8 +427,7 @@ enum engine_event runner_cluster_change(struct runner *r,
 	enum engine_event ev;
 	bool alone = false;
 
-	ev = runner_cluster_event(
-		t->ops->apply(t, r->session, &c, &alone, why));
+	ev = cluster_event(t->ops->apply(t, r->session, &c, &alone, why));
 	r->result.unconfirmed = r->result.unconfirmed || alone;
 	if (ev == ENGINE_ON_UNKNOWN)
 		r->session_bad = true;

@@ -5,8 +5,6 @@
 
 #include "rotation/runner.h"
 
-/* The event of a change or a claim that ended so. */
-enum engine_event runner_cluster_event(enum status s);
 /* One change of r->job->rolname, or of this member of its pair. */
 enum engine_event runner_cluster_change(struct runner *r,
 					enum cluster_change_kind kind,

@@ -59,6 +59,7 @@ struct runner {
 	char own_login[CLUSTER_NAME_SIZE];
 	char idle[CLUSTER_NAME_SIZE];
 	char old[CLUSTER_NAME_SIZE];
+	bool replaces; /* the next password is for the active member */
 	struct secret *password; /* of `version` */
 	struct cluster_marker marker;
 	struct store_state state;
@@ -73,6 +74,7 @@ struct runner {
 				 may have none */
 	struct {
 		bool read;
+		char login[CLUSTER_NAME_SIZE]; /* whose logins */
 		bool known;   /* the ledger has it, with what follows */
 		bool proved;  /* the last run that got that far was right */
 		bool counted; /* `controlled` is in controlled_us */

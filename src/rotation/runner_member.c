@@ -27,8 +27,9 @@ const char *runner_member_login(const struct runner *r)
 
 void runner_member_replace(struct runner *r)
 {
+	r->replaces = r->job->pair != NULL;
 	text_copy(r->idle, sizeof(r->idle),
-		  r->job->pair ? runner_member_active(r) : "");
+		  r->replaces ? runner_member_active(r) : "");
 }
 
 void runner_member_own(struct runner *r)

@@ -85,7 +85,10 @@ static enum engine_event weigh_other(struct runner *r,
 				     const struct cluster_member *other,
 				     struct reason *why)
 {
-	const char *then = "keyturn retire ends the old password";
+	const char *then = runner_member_active(r)[0] ?
+				   "keyturn retire ends the old password" :
+				   "keyturn import takes over an owner that "
+				   "logs in; a member begins with NOLOGIN";
 
 	if (r->job->mode != ENGINE_MODE_RETIRE) {
 		say_who(r, other, "may still log in", then, why);
@@ -111,7 +114,8 @@ static enum engine_event weigh(struct runner *r,
 
 	text_copy(r->idle, sizeof(r->idle), idle->name);
 	/* Its own password, once more, harms nobody. */
-	if (is_active(r, idle) && strcmp(r->marker.live_version, r->own) != 0) {
+	if (is_active(r, idle) && !r->replaces &&
+	    strcmp(r->marker.live_version, r->own) != 0) {
 		reason_set(why, STATUS_BUSY,
 			   "pair %s: another rotator went back to %s while the "
 			   "outcome of this one was open",

@@ -115,6 +115,9 @@ enum engine_event runner_try_all(struct runner *r, struct reason *why)
 		return ev;
 	}
 	reason_clear(why);
+	/* It delivers nothing new, and a password that leaked is to end. */
+	if (r->job->mode == ENGINE_MODE_RETIRE)
+		return ENGINE_ON_OK;
 	return runner_deliver_try(r, why) == STATUS_OK ? ENGINE_ON_OK :
 							 ENGINE_ON_FAILED;
 }

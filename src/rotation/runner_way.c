@@ -33,7 +33,7 @@ struct cluster_who runner_way_who(const struct runner *r)
 static void name_user(const struct runner *r, char name[NAME_SIZE])
 {
 	snprintf(name, NAME_SIZE, "%s:%s", r->job->cluster->name,
-		 r->job->rolname);
+		 runner_member_login(r));
 }
 
 /* "proved 3f..9a 1800000000000000": by which way, and when a wrong password was
@@ -47,9 +47,14 @@ static void read_way(struct runner *r)
 	const struct cluster_who w = runner_way_who(r);
 	int64_t controlled = 0;
 
-	if (r->way.read)
+	if (r->way.read && strcmp(r->way.login, w.role) == 0)
 		return;
+	/* What one member's logins show says nothing of the other's. */
+	if (r->way.read)
+		r->controlled = false;
+	memset(&r->way, 0, sizeof(r->way)); /* not secret */
 	r->way.read = true;
+	text_copy(r->way.login, sizeof(r->way.login), w.role);
 	if (t->ops->way(t, &w, r->way.hash) != STATUS_OK)
 		r->way.hash[0] = '\0';
 	name_user(r, name);

@@ -257,18 +257,30 @@ static void what_was_in_use_is_so_after_a_lost_reply(void **state)
 	world_free(&w);
 }
 
+/* Also those that outlived a retirement, whose password is kept or goes now. */
 static void sessions_end_with_their_member_where_that_is_asked(void **state)
 {
+	static const struct {
+		enum scene scene;
+		bool at_once;
+	} cases[] = {
+		{ SCENE_PAIR_ROTATED, false },
+		{ SCENE_PAIR_RETIRED, false },
+		{ SCENE_PAIR_RETIRED, true },
+	};
 	struct runner_job retire = order_job(RETIRE, NULL);
 	struct runner_result result;
 	static struct world w;
 	int old;
 
 	(void)state;
-	for (int ends = 0; ends < 2; ends++) {
-		prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		bool ends = i % 2 != 0;
+
+		prepare_scene(&w, cases[i / 2].scene, false);
 		old = w.db.previous_of;
 		w.use[old].sessions = 3;
+		retire.at_once = cases[i / 2].at_once;
 		retire.end_sessions = ends;
 		assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
 		assert_int_equal(w.use[old].sessions, ends ? 0 : 3);
@@ -452,6 +464,26 @@ static void what_a_failed_commit_left_can_be_ended(void **state)
 	world_free(&w);
 }
 
+/* A password that is live by the marker and refused by the server is replaced by
+ * command; CURRENT, of the other member, stays what it is until that one logs in. */
+static void what_is_replaced_by_command_leaves_current(void **state)
+{
+	struct plan lost = one_fault("apply", FATE_LOST_BEFORE, 1);
+	char current[RANDOM_UUID_SIZE];
+	static struct world w;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_APPLIED, false);
+	memcpy(current, world_label(&w, STORE_LABEL_CURRENT), sizeof(current));
+	world_by_hand(&w);
+	put_under(&w, &lost);
+	assert_int_equal(run_order(&w, 0, EMERGENCY), STATUS_OK);
+	assert_string_not_equal(world_label(&w, STORE_LABEL_CURRENT), current);
+	assert_true(world_settled(&w));
+	assert_int_equal(w.restores_noted, 0);
+	world_free(&w);
+}
+
 static void a_new_pair_has_nothing_to_end(void **state)
 {
 	static struct world w;
@@ -483,6 +515,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_was_gone_back_to_is_not_overwritten),
 	cmocka_unit_test(nobody_is_retired_for_a_password_that_does_not_log_in),
 	cmocka_unit_test(what_a_failed_commit_left_can_be_ended),
+	cmocka_unit_test(what_is_replaced_by_command_leaves_current),
 	cmocka_unit_test(a_new_pair_has_nothing_to_end),
 };
 
