@@ -74,14 +74,19 @@ enum status store_local_seal_text(struct store_local *s, const char *aad,
 /* ---- rows -------------------------------------------------------------- */
 
 /* A write on its way through the transaction. */
+enum store_local_move {
+	STORE_LOCAL_PROMOTE,
+	STORE_LOCAL_RETIRE,
+	STORE_LOCAL_WITHDRAW
+};
+
 struct store_local_change {
 	struct store_local *s;
 	const char *name;
 	const char *revision;
 	const char *id;
-	bool promotes;		   /* a label is moved: not retire, or with
-				      id "" withdraw */
-	const unsigned char *blob; /* stage: the sealed entry */
+	enum store_local_move move; /* a label is moved */
+	const unsigned char *blob;  /* stage: the sealed entry */
 	size_t blob_n;
 	const struct secret *plain; /* stage: the encoded entry */
 	int64_t now_us;

@@ -12,9 +12,9 @@
 static enum store_versions_verdict may_move(const struct store_local_change *c,
 					    const struct store_state *s)
 {
-	if (c->promotes)
+	if (c->move == STORE_LOCAL_PROMOTE)
 		return store_versions_may_promote(s, c->revision, c->id);
-	if (*c->id)
+	if (c->move == STORE_LOCAL_RETIRE)
 		return store_versions_may_retire(s, c->revision, c->id);
 	return strcmp(s->revision, c->revision) == 0 ? STORE_VERSIONS_GO :
 						       STORE_VERSIONS_MOVED;
@@ -35,9 +35,9 @@ static enum status move_in(struct lite_tx *tx, void *arg, struct reason *why)
 	if (verdict != STORE_VERSIONS_GO)
 		return store_refuse_move(verdict, c->s->name, c->name, c->id,
 					 &changed, why);
-	if (c->promotes)
+	if (c->move == STORE_LOCAL_PROMOTE)
 		store_versions_promote(&changed, c->id);
-	else if (*c->id)
+	else if (c->move == STORE_LOCAL_RETIRE)
 		store_versions_retire(&changed, c->id);
 	else
 		store_versions_withdraw(&changed);
@@ -46,7 +46,7 @@ static enum status move_in(struct lite_tx *tx, void *arg, struct reason *why)
 }
 
 /* These follow a staging: their room was reserved before it. */
-static enum status move_label(struct store *store, bool promotes,
+static enum status move_label(struct store *store, enum store_local_move move,
 			      const char *name, const char *revision,
 			      const char *id, struct store_state *ret_state,
 			      struct reason *why)
@@ -57,7 +57,7 @@ static enum status move_label(struct store *store, bool promotes,
 					.name = name,
 					.revision = revision,
 					.id = id,
-					.promotes = promotes,
+					.move = move,
 					.ret_state = &after };
 	enum status st;
 
@@ -74,7 +74,8 @@ enum status store_local_label_promote(struct store *store, const char *name,
 				      struct store_state *ret_state,
 				      struct reason *why)
 {
-	return move_label(store, true, name, revision, id, ret_state, why);
+	return move_label(store, STORE_LOCAL_PROMOTE, name, revision, id,
+			  ret_state, why);
 }
 
 enum status store_local_label_retire(struct store *store, const char *name,
@@ -82,7 +83,8 @@ enum status store_local_label_retire(struct store *store, const char *name,
 				     struct store_state *ret_state,
 				     struct reason *why)
 {
-	return move_label(store, false, name, revision, id, ret_state, why);
+	return move_label(store, STORE_LOCAL_RETIRE, name, revision, id,
+			  ret_state, why);
 }
 
 enum status store_local_label_withdraw(struct store *store, const char *name,
@@ -90,5 +92,6 @@ enum status store_local_label_withdraw(struct store *store, const char *name,
 				       struct store_state *ret_state,
 				       struct reason *why)
 {
-	return move_label(store, false, name, revision, "", ret_state, why);
+	return move_label(store, STORE_LOCAL_WITHDRAW, name, revision, "",
+			  ret_state, why);
 }
