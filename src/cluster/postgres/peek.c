@@ -28,10 +28,12 @@
 	"coalesce(a.backend_type, 'client backend') IN ('client " \
 	"backend', 'walsender')"
 
-/* pg_stat_replication names walsenders to everybody. */
+/* pg_stat_replication names walsenders to everybody.  What its owner has prepared,
+ * any member may finish. */
 #define PEEK_SQL                                                              \
 	"SELECT w.n, r.rolcanlogin, (SELECT pg_catalog.count(*) FROM "        \
-	"pg_catalog.pg_prepared_xacts x WHERE x.owner = r.rolname), "         \
+	"pg_catalog.pg_prepared_xacts x WHERE x.owner = r.rolname "           \
+	"AND w.n < 2), "                                                      \
 	"(SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication p "  \
 	"WHERE p.usesysid = r.oid), coalesce(a.n, 0), "                       \
 	"coalesce(a.ours, 0), a.seen, a.address, a.application, a.since "     \
