@@ -17,6 +17,7 @@
 
 struct delivery {
 	struct format_credential credential;
+	struct format_credential before; /* without password: there is none */
 	bool overrule;
 	bool behind;	     /* a file claims to be newer than we are */
 	bool bad;	     /* a file could not be written */
@@ -32,6 +33,7 @@ static void deliver_one(struct runner *r, const struct sink *sink,
 		.epoch = r->epoch,
 		.overrule = d->overrule,
 		.credential = &d->credential,
+		.before = d->before.password ? &d->before : NULL,
 	};
 	struct reason why;
 	bool changed = false;
@@ -58,13 +60,34 @@ static bool is_other(const struct runner *r, const struct secret *fetched)
 	       !secret_equal(fetched, r->password);
 }
 
-/* CURRENT to every sink; *d says how it went. */
+/*
+ * Of a pair, the password before: its member may log in until it is retired,
+ * which takes the label first.  A store that has lost it has nothing to keep.
+ */
+static enum status fetch_before(const struct runner *r, const char *user,
+				struct store_entry *entry, struct reason *why)
+{
+	const char *id = runner_store_id(r, STORE_LABEL_PREVIOUS);
+	struct store *s = r->job->store;
+	enum status st = STATUS_NOT_FOUND;
+
+	if (r->job->pair && *id)
+		st = s->ops->fetch(s, r->job->role, id, entry, why);
+	if (st == STATUS_OK && strcmp(entry->username, user) == 0) {
+		secret_free(entry->password);
+		entry->password = NULL;
+	}
+	return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
+/* CURRENT to every sink, and what is valid beside it; *d says how it went. */
 static enum status deliver_all(struct runner *r, struct delivery *d,
 			       struct reason *why)
 {
 	const struct cluster *t = r->job->cluster;
 	struct store *s = r->job->store;
 	struct store_entry entry = { .password = NULL };
+	struct store_entry before = { .password = NULL };
 	enum status st;
 
 	st = s->ops->fetch(s, r->job->role, r->current, &entry, why);
@@ -78,6 +101,11 @@ static enum status deliver_all(struct runner *r, struct delivery *d,
 				  "logged in; nothing was delivered",
 				  s->name, r->job->role, r->current);
 	}
+	st = fetch_before(r, entry.username, &before, why);
+	if (st != STATUS_OK) {
+		secret_free(entry.password);
+		return st;
+	}
 	d->behind = d->bad = false;
 	d->credential = (struct format_credential){
 		.host = t->host,
@@ -89,12 +117,16 @@ static enum status deliver_all(struct runner *r, struct delivery *d,
 		.sslrootcert = t->sslrootcert,
 		.password = entry.password,
 	};
+	d->before = d->credential;
+	d->before.username = before.username;
+	d->before.password = before.password;
 	/* A service file, behind the others, names the user of a password that
 	 * another file has: without that one it would lead nowhere. */
 	for (size_t i = 0; i < r->job->n_sinks; i++)
 		if (!d->bad || r->job->sinks[i].kind != SINK_SERVICE)
 			deliver_one(r, &r->job->sinks[i], d);
 	secret_free(entry.password);
+	secret_free(before.password);
 	return STATUS_OK;
 }
 
@@ -144,14 +176,21 @@ enum status runner_deliver_could(const struct runner_job *job,
 		.sslmode = t->sslmode,
 		.sslrootcert = t->sslrootcert,
 	};
-	const struct sink_delivery d = { .role = job->role,
-					 .version = ANY_VERSION,
-					 .credential = &credential };
+	struct format_credential before;
+	const struct sink_delivery d = {
+		.role = job->role,
+		.version = ANY_VERSION,
+		.credential = &credential,
+		.before = job->pair ? &before : NULL,
+	};
 	enum status s = secret_new(job->policy->length, &stand_in);
 
 	for (unsigned i = 0; i < job->policy->length && s == STATUS_OK; i++)
 		s = secret_append(stand_in, "0", 1);
 	credential.password = stand_in;
+	before = credential;
+	if (job->pair)
+		before.username = job->pair->members[1];
 	if (s != STATUS_OK)
 		reason_set(why, s, "role %s: no locked memory for a trial",
 			   job->role);

@@ -57,6 +57,10 @@ struct sink_delivery {
 	const struct format_credential *credential;
 	bool overrule; /* replace a higher epoch, too: a restore took ours
 				back, and the store knows nothing newer */
+	/* Of another user that may log in yet, or NULL: a pgpass and an auth_file,
+	 * where each line is of a user, keep a line of it, for who has read the
+	 * user's name a moment ago. */
+	const struct format_credential *before;
 };
 
 /*

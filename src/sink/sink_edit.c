@@ -34,6 +34,7 @@ static const enum format_kind forms[] = {
 struct mark {
 	size_t lines;		 /* so many at most, in a pgpass or auth file */
 	struct lookup_part user; /* whose they are, percent-encoded */
+	struct lookup_part before; /* or whose; empty: nobody else's */
 };
 
 #define LINES_MAX 9999
@@ -57,6 +58,7 @@ struct edit {
 	char marker[MARKER_SIZE + 3 * SINK_LINE_NAME_MAX];
 	char end[sizeof(MARKER_END) + 3 * SINK_LINE_NAME_MAX];
 	char user[SINK_LINE_NAME_SIZE]; /* of the credential, if there is one */
+	char before[SINK_LINE_NAME_SIZE]; /* of the one before, likewise */
 	struct reason *why;
 };
 
@@ -66,21 +68,35 @@ static bool has_end(enum sink_kind kind)
 	return kind == SINK_ENV || kind == SINK_SERVICE;
 }
 
+/* The user of a credential, percent-encoded; "" of none. */
+static enum status name_user(const struct edit *e,
+			     const struct format_credential *c,
+			     char ret[SINK_LINE_NAME_SIZE])
+{
+	const char *user = c != NULL ? c->username : "";
+	size_t n = strlen(user);
+
+	if (n > SINK_LINE_NAME_MAX)
+		return reason_set(e->why, STATUS_REFUSED,
+				  "role %s, sink %s: its user's name has more "
+				  "than %d bytes",
+				  e->role, e->path, SINK_LINE_NAME_MAX);
+	encode_percent(user, n, ret);
+	return STATUS_OK;
+}
+
+/* d: what is to be put there, or NULL. */
 static enum status edit_begin(struct edit *e, const struct sink *s,
 			      const struct secret *old, const char *role,
-			      const char *user, struct reason *why)
+			      const struct sink_delivery *d, struct reason *why)
 {
 	size_t n = strlen(role);
+	enum status st;
 
 	if (n == 0 || n > SINK_LINE_NAME_MAX)
 		return reason_set(why, STATUS_REFUSED,
 				  "a sink needs a role's name of 1 to %d bytes",
 				  SINK_LINE_NAME_MAX);
-	if (strlen(user) > SINK_LINE_NAME_MAX)
-		return reason_set(why, STATUS_REFUSED,
-				  "role %s, sink %s: its user's name has more "
-				  "than %d bytes",
-				  role, s->path, SINK_LINE_NAME_MAX);
 	*e = (struct edit){ .kind = s->kind,
 			    .path = s->path,
 			    .role = role,
@@ -94,8 +110,13 @@ static enum status edit_begin(struct edit *e, const struct sink *s,
 	encode_percent(role, n, e->marker + MARKER_SIZE - 1);
 	memcpy(e->end, MARKER_END, sizeof(MARKER_END));
 	encode_percent(role, n, e->end + sizeof(MARKER_END) - 1);
-	encode_percent(user, strlen(user), e->user);
-	return STATUS_OK;
+	st = name_user(e, d != NULL ? d->credential : NULL, e->user);
+	/* What has one user has no line for another. */
+	if (st == STATUS_OK)
+		st = name_user(
+			e, d != NULL && !has_end(s->kind) ? d->before : NULL,
+			e->before);
+	return st;
 }
 
 static struct sink_line line_at(const struct edit *e, size_t at, size_t number)
@@ -150,8 +171,8 @@ static struct lookup_part take_word(const char **s, const char *end)
 
 /*
  * A marker of any role: " version=<id> epoch=<n>" behind the role's name, then
- * " lines=<n>" unless that is 1, and " user=<percent-encoded>" unless the role
- * has that name.
+ * " lines=<n>" unless that is 1, " user=<percent-encoded>" unless the role
+ * has that name, and " before=<percent-encoded>" where another has lines, too.
  */
 static bool marker_read(const struct edit *e, const struct sink_line *l,
 			struct mark *m, struct block *b)
@@ -162,6 +183,7 @@ static bool marker_read(const struct edit *e, const struct sink_line *l,
 	int64_t lines = 1;
 
 	m->user = take_word(&s, end);
+	m->before = (struct lookup_part){ s, 0 };
 	if (!take_name(&s, end, " version="))
 		return false;
 	version = take_word(&s, end);
@@ -175,8 +197,15 @@ static bool marker_read(const struct edit *e, const struct sink_line *l,
 		return false;
 	if (take_name(&s, end, " user="))
 		m->user = take_word(&s, end);
+	if (take_name(&s, end, " before="))
+		m->before = take_word(&s, end);
 	m->lines = (size_t)lines;
 	return s == end;
+}
+
+static bool is_name(struct lookup_part p, const char *name)
+{
+	return p.n > 0 && strlen(name) == p.n && memcmp(name, p.s, p.n) == 0;
 }
 
 /* Is it one of the lines that this marker is for?  What somebody has put there
@@ -186,9 +215,16 @@ static bool is_of(const struct edit *e, const struct mark *m,
 {
 	char user[SINK_LINE_NAME_SIZE];
 
-	return m->user.n > 0 && sink_line_user(l, e->kind, user) &&
-	       strlen(user) == m->user.n &&
-	       memcmp(user, m->user.s, m->user.n) == 0;
+	return sink_line_user(l, e->kind, user) &&
+	       (is_name(m->user, user) || is_name(m->before, user));
+}
+
+/* A marker of the users whose lines are to be put there. */
+static struct mark mark_ours(const struct edit *e, size_t lines)
+{
+	return (struct mark){ .lines = lines,
+			      .user = { e->user, strlen(e->user) },
+			      .before = { e->before, strlen(e->before) } };
 }
 
 static enum status refuse_damaged(const struct edit *e,
@@ -240,8 +276,7 @@ static enum status marked_end(const struct edit *e,
 static enum status block_end(const struct edit *e, const struct mark *m,
 			     const struct sink_line *marker, size_t *ret_end)
 {
-	struct mark also = { .lines = m->lines,
-			     .user = { e->user, strlen(e->user) } };
+	const struct mark also = mark_ours(e, m->lines);
 	struct sink_line l = *marker;
 	size_t end = l.next;
 
@@ -330,7 +365,7 @@ static bool walk_on(const struct edit *e, struct walk *w)
  * other roles are not foreign: they would only take turns in moving up.
  * *ret_at is its offset. */
 static bool is_shadowed(const struct edit *e, size_t to,
-			const struct format_credential *c, size_t *ret_at)
+			const struct sink_delivery *d, size_t *ret_at)
 {
 	struct walk w = { .managed = false };
 
@@ -338,7 +373,9 @@ static bool is_shadowed(const struct edit *e, size_t to,
 		if (!w.managed &&
 		    (e->kind == SINK_SERVICE ?
 			     sink_line_heads(&w.line, e->service) :
-			     sink_line_matches(&w.line, c))) {
+			     sink_line_matches(&w.line, d->credential) ||
+				     (d->before != NULL &&
+				      sink_line_matches(&w.line, d->before)))) {
 			*ret_at = w.at;
 			return true;
 		}
@@ -349,7 +386,7 @@ static bool is_shadowed(const struct edit *e, size_t to,
  * instead? */
 static bool is_overridden(const struct edit *e, size_t from)
 {
-	struct mark ours = { .user = { e->user, strlen(e->user) } };
+	const struct mark ours = mark_ours(e, 0);
 	struct walk w = { .managed = false };
 
 	while (walk_on(e, &w)) {
@@ -382,6 +419,12 @@ static enum status check_sections(const struct edit *e)
 	return STATUS_OK;
 }
 
+static bool shares_user(const struct edit *e, const struct mark *m)
+{
+	return is_name(m->user, e->user) || is_name(m->before, e->user) ||
+	       is_name(m->user, e->before) || is_name(m->before, e->before);
+}
+
 /* A file of one password, in an auth_file for each user, cannot serve two
  * roles: one partner would log in as the other. */
 static enum status check_rivals(const struct edit *e)
@@ -395,8 +438,7 @@ static enum status check_rivals(const struct edit *e)
 		    is_marker(e, &w.line))
 			continue;
 		if (e->kind == SINK_PGBOUNCER &&
-		    (!w.is_marker || w.mark.user.n != strlen(e->user) ||
-		     memcmp(w.mark.user.s, e->user, w.mark.user.n) != 0))
+		    (!w.is_marker || !shares_user(e, &w.mark)))
 			continue;
 		return reason_set(
 			e->why, STATUS_REFUSED,
@@ -491,6 +533,44 @@ static void put_mark(const struct edit *e, const struct secret *body,
 		text_printf(head, " lines=%zu", lines);
 	if (strcmp(e->user, e->marker + MARKER_SIZE - 1) != 0)
 		text_printf(head, " user=%s", e->user);
+	if (e->before[0] != '\0')
+		text_printf(head, " before=%s", e->before);
+}
+
+/* The lines of the credential, and of the one before. */
+static enum status make_body(const struct edit *e,
+			     const struct sink_delivery *d,
+			     struct secret **ret_body)
+{
+	const struct format_credential *before =
+		e->before[0] != '\0' ? d->before : NULL;
+	struct format_credential c = *d->credential;
+	struct secret *first = NULL, *second = NULL;
+	struct secret_out both;
+	enum status st;
+
+	c.service = e->service;
+	st = format_render(forms[e->kind], &c, &first, e->why);
+	if (st == STATUS_OK && before != NULL)
+		st = format_render(forms[e->kind], before, &second, e->why);
+	if (st != STATUS_OK) {
+		st = reason_wrap(e->why, st, "role %s, sink %s", e->role,
+				 e->path);
+	} else if (second == NULL) {
+		*ret_body = first;
+		first = NULL;
+	} else {
+		both = secret_out_make(secret_len(first) + secret_len(second));
+		secret_out_secret(&both, first);
+		secret_out_secret(&both, second);
+		st = secret_out_take(&both, ret_body);
+		if (st != STATUS_OK)
+			reason_set(e->why, st,
+				   "no locked memory for the sink %s", e->path);
+	}
+	secret_free(first);
+	secret_free(second);
+	return st;
 }
 
 /* The bytes of the new block. */
@@ -498,9 +578,8 @@ static enum status make_block(const struct edit *e,
 			      const struct sink_delivery *d,
 			      struct secret **ret_block)
 {
-	struct text head =
-		text_make(sizeof(e->marker) + sizeof(e->user) + 1024);
-	struct format_credential c = *d->credential;
+	struct text head = text_make(sizeof(e->marker) + sizeof(e->user) +
+				     sizeof(e->before) + 1024);
 	struct secret *body = NULL;
 	struct secret_out block;
 	char version[SINK_LINE_NAME_SIZE];
@@ -513,13 +592,9 @@ static enum status make_block(const struct edit *e,
 				  "epoch",
 				  e->role);
 	encode_percent(d->version, strlen(d->version), version);
-	c.service = e->service;
-	st = format_render(forms[e->kind], &c, &body, e->why);
-	if (st != STATUS_OK) {
-		st = reason_wrap(e->why, st, "role %s, sink %s", e->role,
-				 e->path);
+	st = make_body(e, d, &body);
+	if (st != STATUS_OK)
 		goto out;
-	}
 	text_printf(&head, "%s version=%s epoch=%lld", e->marker, version,
 		    (long long)d->epoch);
 	if (!has_end(e->kind))
@@ -651,17 +726,17 @@ static enum status survey_blocks(const struct edit *e, size_t *ret_first,
 
 /* Where the block has to be so that it counts; *place is where it is. */
 static enum status find_place(const struct edit *e,
-			      const struct format_credential *c, bool found,
+			      const struct sink_delivery *d, bool found,
 			      size_t *place)
 {
 	enum status st = STATUS_OK;
 	size_t at = 0;
 
 	if (e->kind == SINK_PGPASS) {
-		if (!found || is_shadowed(e, *place, c, &at))
+		if (!found || is_shadowed(e, *place, d, &at))
 			*place = 0;
 	} else if (e->kind == SINK_SERVICE) {
-		if (is_shadowed(e, *place, c, &at))
+		if (is_shadowed(e, *place, d, &at))
 			*place = at;
 		st = check_lengths(e, *place);
 		if (st == STATUS_OK)
@@ -680,15 +755,14 @@ enum status sink_edit_put(const struct sink *s, const struct secret *old,
 	size_t place = 0;
 	bool found = false;
 	struct edit e;
-	enum status st =
-		edit_begin(&e, s, old, d->role, d->credential->username, why);
+	enum status st = edit_begin(&e, s, old, d->role, d, why);
 
 	if (st == STATUS_OK)
 		st = survey_blocks(&e, &place, &found, &epoch);
 	if (st == STATUS_OK)
 		st = check_rivals(&e);
 	if (st == STATUS_OK)
-		st = find_place(&e, d->credential, found, &place);
+		st = find_place(&e, d, found, &place);
 	if (st != STATUS_OK)
 		return st;
 	if (found && epoch > d->epoch && !d->overrule)
@@ -713,7 +787,7 @@ enum status sink_edit_remove(const struct sink *s, const struct secret *old,
 	size_t place = 0;
 	bool found = false;
 	struct edit e;
-	enum status st = edit_begin(&e, s, old, role, "", why);
+	enum status st = edit_begin(&e, s, old, role, NULL, why);
 
 	if (st == STATUS_OK)
 		st = survey_blocks(&e, &place, &found, &epoch);
@@ -731,7 +805,7 @@ enum status sink_edit_look(const struct sink *s, const struct secret *content,
 	struct sink_held held = { .found = false };
 	size_t at = 0, number = 0;
 	struct edit e;
-	enum status st = edit_begin(&e, s, content, role, "", why);
+	enum status st = edit_begin(&e, s, content, role, NULL, why);
 
 	while (st == STATUS_OK && at < e.n) {
 		struct block b;

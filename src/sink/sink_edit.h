@@ -5,9 +5,11 @@
  *
  * A block is, in a pgpass file, the marker and the lines behind it, at most as
  * many as the marker says (lines=, else one), that are of its user (user=, else
- * of the role's name); what somebody has put there for another user is foreign:
+ * of the role's name), or of the one before (before=); what somebody has put there
+ * for another user is foreign:
  *	# keyturn role=<percent-encoded> version=<id> epoch=<n>[ lines=<n>]
- *		[ user=<percent-encoded>]                (on the same line)
+ *		[ user=<percent-encoded>][ before=<percent-encoded>]
+ *						 (on the same line)
  *	host:5432:shop:sap:...
  * and in an env file the marker, the assignments, and an end:
  *	# keyturn end role=<percent-encoded>

@@ -88,7 +88,8 @@ EXTRA_DIST += tests/integration/rig/token_site.py \
 	tests/integration/test_token.py \
 	tests/integration/test_token_clients.py
 EXTRA_DIST += tests/integration/test_admins.py \
-	tests/integration/test_alternating.py
+	tests/integration/test_alternating.py \
+	tests/integration/test_alternating_clients.py
 EXTRA_DIST += tests/integration/test_sinks.py
 EXTRA_DIST += tests/integration/test_token_login.py
 EXTRA_DIST += tests/doubles/clouds.py tests/integration/test_token_clouds.py

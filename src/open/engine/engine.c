@@ -125,19 +125,27 @@ enum status open_engine_policy(const struct open_engine *w, const char *name,
 	return STATUS_OK;
 }
 
-/* A service file names the user whose password is in another one: that comes
- * first, so that no reader finds a user without a password. */
-static void put_services_last(struct sink *sinks, size_t n)
+/* PgBouncer knows a user before anybody is told of it.  A service file names the
+ * user whose password is in another one: that comes first, so that no reader finds
+ * a user without a password. */
+static int turn_of(const struct sink *s)
 {
-	for (size_t left = n, i = 0; left > 0; left--) {
-		struct sink s = sinks[i];
+	if (s->kind == SINK_PGBOUNCER)
+		return 0;
+	return s->kind == SINK_SERVICE ? 2 : 1;
+}
 
-		if (s.kind != SINK_SERVICE) {
-			i++;
-			continue;
-		}
-		memmove(&sinks[i], &sinks[i + 1], (n - i - 1) * sizeof(*sinks));
-		sinks[n - 1] = s;
+/* In their order otherwise. */
+static void put_in_turn(struct sink *sinks, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		struct sink s = sinks[i];
+		size_t to = i;
+
+		while (to > 0 && turn_of(&sinks[to - 1]) > turn_of(&s))
+			to--;
+		memmove(&sinks[to + 1], &sinks[to], (i - to) * sizeof(*sinks));
+		sinks[to] = s;
 	}
 }
 
@@ -160,7 +168,7 @@ enum status open_engine_sinks(const struct config_group *role,
 		return reason_wrap(why, s, "%s: [role %s] sink",
 				   config_where(role), config_name(role));
 	}
-	put_services_last(sinks, n);
+	put_in_turn(sinks, n);
 	*ret_sinks = sinks;
 	*ret_n = n;
 	return STATUS_OK;

@@ -326,7 +326,7 @@ static void a_job_is_what_the_settings_say(void **state)
 	write_config("[role sap]\ncluster = main\nrolname = \"Sap Role\"\n"
 		     "dbname = crm\npolicy = p\nsink = service /tmp/x/a\n"
 		     "sink = pgpass /tmp/x/.pgpass\nsink = service /tmp/x/b\n"
-		     "sink = env /tmp/x/env\n"
+		     "sink = env /tmp/x/env\nsink = pgbouncer /tmp/x/list\n"
 		     "[policy p]\nlength = 40\nrequire = upper digit\n");
 	open_world(&w);
 	assert_int_equal(open_engine_new(w.b, w.ledger, "test", &shop, NULL),
@@ -337,12 +337,14 @@ static void a_job_is_what_the_settings_say(void **state)
 	assert_int_equal(j.policy.length, 40);
 	assert_true(j.policy.upper && j.policy.digit);
 	assert_false(j.policy.lower || j.policy.symbol);
-	assert_int_equal(j.job.n_sinks, 4);
-	/* Who reads a service file finds the password in another one. */
-	assert_string_equal(j.job.sinks[0].path, "/tmp/x/.pgpass");
-	assert_string_equal(j.job.sinks[1].path, "/tmp/x/env");
-	assert_string_equal(j.job.sinks[2].path, "/tmp/x/a");
-	assert_string_equal(j.job.sinks[3].path, "/tmp/x/b");
+	assert_int_equal(j.job.n_sinks, 5);
+	/* PgBouncer knows a user before anybody is told of it, and who reads a
+	 * service file finds the password in another one. */
+	assert_string_equal(j.job.sinks[0].path, "/tmp/x/list");
+	assert_string_equal(j.job.sinks[1].path, "/tmp/x/.pgpass");
+	assert_string_equal(j.job.sinks[2].path, "/tmp/x/env");
+	assert_string_equal(j.job.sinks[3].path, "/tmp/x/a");
+	assert_string_equal(j.job.sinks[4].path, "/tmp/x/b");
 	assert_string_equal(j.job.cluster->host, "127.0.0.1");
 	assert_string_equal(j.job.cluster->dbname, "app");
 	open_engine_job_free(&j);

@@ -117,7 +117,7 @@ static enum status deliver(const struct place *p, const char *role,
 			   bool *ret_changed, struct reason *why)
 {
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { role, version, epoch, &c, false };
+	struct sink_delivery d = { role, version, epoch, &c, false, NULL };
 
 	return sink_deliver(&p->sink, &d, ret_changed, why);
 }
@@ -240,7 +240,7 @@ static enum status try_it(const struct place *p, const char *host,
 			  struct reason *why)
 {
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { "sap", "v9", 0, &c, false };
+	struct sink_delivery d = { "sap", "v9", 0, &c, false, NULL };
 
 	c.host = host;
 	return sink_try(&p->sink, &d, why);
@@ -519,7 +519,7 @@ static void a_higher_epoch_stays_unless_it_is_overruled(void **state)
 {
 	struct place *p = *state;
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { "sap", "v2", 3, &c, false };
+	struct sink_delivery d = { "sap", "v2", 3, &c, false, NULL };
 	bool changed = false;
 
 	assert_delivered(p, "sap", "v1", 7);
@@ -538,7 +538,7 @@ static void a_password_for_any_database_is_not_shadowed_for_one(void **state)
 {
 	struct place *p = *state;
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { "sap", "v1", 1, &c, false };
+	struct sink_delivery d = { "sap", "v1", 1, &c, false, NULL };
 	bool changed = false;
 
 	c.dbname = "";
@@ -659,7 +659,7 @@ static void every_line_of_a_list_of_hosts_is_replaced(void **state)
 {
 	struct place *p = *state;
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { "partner", "v1", 1, &c, false };
+	struct sink_delivery d = { "partner", "v1", 1, &c, false, NULL };
 	bool changed = false;
 
 	put(p, "b:5432:shop:sap:stale\n");
@@ -680,6 +680,88 @@ static void every_line_of_a_list_of_hosts_is_replaced(void **state)
 	assert_int_equal(sink_withdraw(&p->sink, "partner", &changed, NULL),
 			 STATUS_OK);
 	assert_content(p, "b:5432:shop:sap:stale\n");
+}
+
+static void the_line_of_another_user_stays_while_it_is_valid(void **state)
+{
+	struct place *p = *state;
+	struct format_credential c = credential(p), before = credential(p);
+	struct sink_delivery d = { "sap", "v2", 2, &c, false, &before };
+	bool changed = false;
+
+	c.username = "sap_b";
+	before.username = "sap_a";
+	put(p, "# keyturn role=sap version=v1 epoch=1 user=sap_a\n"
+	       "db.example.com:5432:shop:sap_a:" PASSWORD "\n"
+	       "db.example.com:5432:shop:sap_b:mine\n");
+	/* Of two lines of ours and one of somebody's the first counts. */
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_content(p, "# keyturn role=sap version=v2 epoch=2 lines=2 "
+			  "user=sap_b before=sap_a\n"
+			  "db.example.com:5432:shop:sap_b:" PASSWORD "\n"
+			  "db.example.com:5432:shop:sap_a:" PASSWORD "\n"
+			  "db.example.com:5432:shop:sap_b:mine\n");
+	changed = false;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_false(changed);
+	put(p, "db.example.com:5432:shop:sap_a:stale\n"
+	       "# keyturn role=sap version=v2 epoch=2 lines=2 "
+	       "user=sap_b before=sap_a\n"
+	       "db.example.com:5432:shop:sap_b:" PASSWORD "\n"
+	       "db.example.com:5432:shop:sap_a:" PASSWORD "\n");
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_content(p, "# keyturn role=sap version=v2 epoch=2 lines=2 "
+			  "user=sap_b before=sap_a\n"
+			  "db.example.com:5432:shop:sap_b:" PASSWORD "\n"
+			  "db.example.com:5432:shop:sap_a:" PASSWORD "\n"
+			  "db.example.com:5432:shop:sap_a:stale\n");
+	/* Retired. */
+	d.before = NULL;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_content(p, "# keyturn role=sap version=v2 epoch=2 user=sap_b\n"
+			  "db.example.com:5432:shop:sap_b:" PASSWORD "\n"
+			  "db.example.com:5432:shop:sap_a:stale\n");
+}
+
+static void an_auth_file_has_a_line_of_each_user(void **state)
+{
+	struct place *p = *state;
+	struct format_credential c = credential(p), before = credential(p);
+	struct sink_delivery d = { "sap", "v2", 2, &c, false, &before };
+	struct reason why = { "" };
+	bool changed = false;
+
+	p->sink.kind = SINK_PGBOUNCER;
+	c.username = "sap_b";
+	before.username = "sap_a";
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	put(p, "; keyturn role=sap version=v2 epoch=2 lines=2 user=sap_b "
+	       "before=sap_a\n"
+	       "\"sap_b\" \"" PASSWORD "\"\n"
+	       "\"sap_a\" \"" PASSWORD "\"\n"
+	       "\"sap_a\" \"stale\"\n");
+	/* There the last one counts. */
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_content(p, "\"sap_a\" \"stale\"\n"
+			  "; keyturn role=sap version=v2 epoch=2 lines=2 "
+			  "user=sap_b before=sap_a\n"
+			  "\"sap_b\" \"" PASSWORD "\"\n"
+			  "\"sap_a\" \"" PASSWORD "\"\n");
+	/* Neither is another role's. */
+	d.role = "other";
+	c.username = "sap_a";
+	d.before = NULL;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why),
+			 STATUS_REFUSED);
+	c.username = "sap_c";
+	d.before = &before;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why),
+			 STATUS_REFUSED);
+	/* A form with one user has the present one. */
+	p->sink.kind = SINK_ENV;
+	unlink(p->sink.path);
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_null(strstr(content_of(p->sink.path), "sap_a"));
 }
 
 static void what_would_count_instead_of_ours_is_passed(void **state)
@@ -723,7 +805,7 @@ static void a_file_of_one_password_serves_no_second_role(void **state)
 {
 	struct place *p = *state;
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { "other", "v1", 1, &c, false };
+	struct sink_delivery d = { "other", "v1", 1, &c, false, NULL };
 	struct reason why = { "" };
 	bool changed = false;
 
@@ -831,7 +913,7 @@ static void libpq_reads_the_section_of_a_service_file(void **state)
 {
 	struct place *p = *state;
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { "sap", "v1", 1, &c, false };
+	struct sink_delivery d = { "sap", "v1", 1, &c, false, NULL };
 	bool changed = false;
 
 	p->sink.kind = SINK_SERVICE;
@@ -934,7 +1016,7 @@ static void two_roles_have_two_sections(void **state)
 {
 	struct place *p = *state;
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { "other", "v1", 1, &c, false };
+	struct sink_delivery d = { "other", "v1", 1, &c, false, NULL };
 	struct reason why = { "" };
 	bool changed = false;
 
@@ -1146,7 +1228,7 @@ static void what_the_format_refuses_is_not_written(void **state)
 {
 	struct place *p = *state;
 	struct format_credential c = credential(p);
-	struct sink_delivery d = { "sap", "v1", 1, &c, false };
+	struct sink_delivery d = { "sap", "v1", 1, &c, false, NULL };
 	struct reason why = { "" };
 	bool changed = true;
 
@@ -1748,6 +1830,8 @@ int main(int argc, char **argv)
 		TEST(a_block_that_was_copied_is_replaced_by_one),
 		TEST(only_lines_of_the_role_are_taken_for_its_own),
 		TEST(every_line_of_a_list_of_hosts_is_replaced),
+		TEST(the_line_of_another_user_stays_while_it_is_valid),
+		TEST(an_auth_file_has_a_line_of_each_user),
 		TEST(what_would_count_instead_of_ours_is_passed),
 		TEST(a_file_of_one_password_serves_no_second_role),
 		TEST(a_damaged_block_is_refused_and_named_by_its_line),
