@@ -33,9 +33,11 @@ struct named {
 	struct sink sink;
 };
 
-/* The section of a service file, or "". */
+/* The section of a service file, the database of a pgbouncer.ini, or "". */
 static const char *section_of(const struct named *f)
 {
+	if (f->sink.kind == SINK_PGBOUNCER_INI)
+		return f->sink.service;
 	if (f->sink.kind != SINK_SERVICE)
 		return "";
 	return f->sink.service[0] ? f->sink.service : config_name(f->group);
@@ -102,20 +104,28 @@ static enum status check_service(const struct config *c, const struct named *f,
 				   of_role ? "role" : "sink", config_name(g));
 }
 
+static bool has_one_part(enum sink_kind k)
+{
+	return k == SINK_SERVICE || k == SINK_PGBOUNCER_INI;
+}
+
 /* Of two sections of a role in one file each delivery would leave one. */
 static enum status check_twice(const struct named *all, size_t first, size_t n,
 			       struct reason *why)
 {
 	for (size_t i = first; i < n; i++)
-		if (all[i].sink.kind == SINK_SERVICE &&
-		    all[n].sink.kind == SINK_SERVICE &&
+		if (has_one_part(all[i].sink.kind) &&
+		    all[i].sink.kind == all[n].sink.kind &&
 		    strcmp(all[i].sink.path, all[n].sink.path) == 0)
 			return reason_set(why, STATUS_CONFIG,
 					  "%s: [role %s] has %s twice; a role "
-					  "has one section in a service file",
+					  "has one %s",
 					  config_where(all[n].group),
 					  config_name(all[n].group),
-					  all[n].sink.path);
+					  all[n].sink.path,
+					  all[n].sink.kind == SINK_SERVICE ?
+						  "section in a service file" :
+						  "line in a pgbouncer.ini");
 	return STATUS_OK;
 }
 
@@ -183,6 +193,15 @@ static enum status check_pair(const struct named *a, const struct named *b,
 				  config_where(b->group), b->sink.path,
 				  config_name(b->group), config_where(a->group),
 				  config_name(a->group));
+	if (a->sink.kind == SINK_PGBOUNCER_INI &&
+	    strcmp(section_of(a), section_of(b)) == 0)
+		return reason_set(
+			why, STATUS_CONFIG,
+			"%s: the line of database %s in %s is that of "
+			"%s and, at %s, of %s; it can have one user",
+			config_where(b->group), section_of(b), b->sink.path,
+			config_name(b->group), config_where(a->group),
+			config_name(a->group));
 	if (a->sink.kind == SINK_SERVICE &&
 	    strcmp(section_of(a), section_of(b)) == 0)
 		return reason_set(why, STATUS_CONFIG,

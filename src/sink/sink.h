@@ -15,7 +15,13 @@
 #include "base/reason.h"
 #include "format/format.h"
 
-enum sink_kind { SINK_PGPASS, SINK_ENV, SINK_PGBOUNCER, SINK_SERVICE };
+enum sink_kind {
+	SINK_PGPASS,
+	SINK_ENV,
+	SINK_PGBOUNCER, /* an auth_file */
+	SINK_PGBOUNCER_INI,
+	SINK_SERVICE
+};
 
 struct sink {
 	enum sink_kind kind;
@@ -26,7 +32,7 @@ struct sink {
 			present file's, if that is allowed, else 0600 */
 	char pidfile[1024]; /* who is told by SIGHUP; "" for nobody */
 	char service[64];   /* SINK_SERVICE: the section; "" for the role's
-			       name */
+			       name.  SINK_PGBOUNCER_INI: the database */
 };
 
 #define SINK_MODE_KEEP ((mode_t)-1)
@@ -44,7 +50,8 @@ static inline mode_t sink_mode_most(enum sink_kind kind)
 /*
  * Parse a setting value: "pgpass /home/sapjob/.pgpass [owner=USER] [group=GROUP]
  * [mode=0600] [pidfile=PATH]", "env PATH ...", "pgbouncer PATH ..." (an
- * auth_file) or "service PATH ... [name=SECTION]" (a pg_service.conf).
+ * auth_file), "pgbouncer_ini PATH database=NAME ..." (the line of a database) or
+ * "service PATH ... [name=SECTION]" (a pg_service.conf).
  * STATUS_CONFIG with a sentence.
  */
 enum status sink_parse(const char *value, struct sink *ret_sink,
@@ -72,7 +79,8 @@ struct sink_delivery {
  * variables, and in PgBouncer's, where a comment begins with ";", behind any
  * foreign line of the same user (there the last one counts).  In a
  * pg_service.conf the block, a section, is put in front of a foreign section of
- * the same name (libpq takes the first).
+ * the same name (libpq takes the first).  In a pgbouncer.ini the comment stands
+ * before the database's line, of which user= and password= are changed, in place.
  * Nothing is written when bytes, owner and mode would be the same.
  * *ret_changed tells, also when the file is in step and only its reader could
  * not be told: that is a failure.  A reader (pidfile) is told at each delivery,
@@ -82,7 +90,8 @@ struct sink_delivery {
  * that is not overruled), or
  * when somebody without our lock keeps changing it.  STATUS_CORRUPT when a
  * marker of the role is damaged.  STATUS_LIMIT over SECRET_CAP_MAX bytes.
- * STATUS_NOT_FOUND without the folder; the file itself need not exist.
+ * STATUS_NOT_FOUND without the folder; the file itself need not exist, but for a
+ * pgbouncer.ini, where the line has to be (STATUS_REFUSED, as sink_ini.h says).
  * STATUS_REFUSED when an env file has another role's block, an auth_file
  * one of the same user or a pg_service.conf one of the same section (one partner
  * would log in as the other), where the block of a pg_service.conf would move
@@ -124,8 +133,8 @@ struct sink_held {
 enum status sink_look(const struct sink *s, const char *role,
 		      struct sink_held *ret_held, struct reason *why);
 
-/* Take the role's lines out again (retire).  Statuses as above; a file that is
- * not there is in step. */
+/* Take the role's lines out again (retire); in a pgbouncer.ini, only its comment.
+ * Statuses as above; a file that is not there is in step. */
 enum status sink_withdraw(const struct sink *s, const char *role,
 			  bool *ret_changed, struct reason *why);
 

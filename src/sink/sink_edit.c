@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/secret_out.h"
 #include "base/text.h"
+#include "sink/sink_ini.h"
 #include "sink/sink_line.h"
 
 /* Each kind's comments begin in their own way. */
@@ -18,6 +19,7 @@ static const char *const markers[] = {
 	[SINK_PGPASS] = "# keyturn role=",
 	[SINK_ENV] = "# keyturn role=",
 	[SINK_PGBOUNCER] = "; keyturn role=",
+	[SINK_PGBOUNCER_INI] = "; keyturn role=",
 	[SINK_SERVICE] = "# keyturn role=",
 };
 #define MARKER_SIZE sizeof("# keyturn role=")
@@ -54,6 +56,7 @@ struct edit {
 	const char *service; /* the section of a pg_service.conf */
 	const char *bytes;
 	size_t n;
+	size_t line; /* SINK_PGBOUNCER_INI: where the database's line begins */
 	const char *any_marker; /* of any role */
 	char marker[MARKER_SIZE + 3 * SINK_LINE_NAME_MAX];
 	char end[sizeof(MARKER_END) + 3 * SINK_LINE_NAME_MAX];
@@ -425,6 +428,23 @@ static bool shares_user(const struct edit *e, const struct mark *m)
 	       is_name(m->user, e->before) || is_name(m->before, e->before);
 }
 
+/* Is the marker at the database's line another role's? */
+static enum status check_line(const struct edit *e)
+{
+	struct walk w = { .managed = false };
+
+	while (walk_on(e, &w))
+		if (sink_line_begins(&w.line, e->any_marker) &&
+		    !is_marker(e, &w.line) && w.line.next == e->line)
+			return reason_set(
+				e->why, STATUS_REFUSED,
+				"%s line %zu: the line of database %s is "
+				"another role's; delete this one if it is not "
+				"any more",
+				e->path, w.line.number, e->service);
+	return STATUS_OK;
+}
+
 /* A file of one password, in an auth_file for each user, cannot serve two
  * roles: one partner would log in as the other. */
 static enum status check_rivals(const struct edit *e)
@@ -433,6 +453,8 @@ static enum status check_rivals(const struct edit *e)
 
 	if (e->kind == SINK_SERVICE)
 		return check_sections(e);
+	if (e->kind == SINK_PGBOUNCER_INI)
+		return check_line(e);
 	while (e->kind != SINK_PGPASS && walk_on(e, &w)) {
 		if (!sink_line_begins(&w.line, e->any_marker) ||
 		    is_marker(e, &w.line))
@@ -592,12 +614,14 @@ static enum status make_block(const struct edit *e,
 				  "epoch",
 				  e->role);
 	encode_percent(d->version, strlen(d->version), version);
-	st = make_body(e, d, &body);
+	/* Of a pgbouncer.ini the values are in the line behind it. */
+	st = e->kind == SINK_PGBOUNCER_INI ? secret_new(1, &body) :
+					     make_body(e, d, &body);
 	if (st != STATUS_OK)
 		goto out;
 	text_printf(&head, "%s version=%s epoch=%lld", e->marker, version,
 		    (long long)d->epoch);
-	if (!has_end(e->kind))
+	if (!has_end(e->kind) && e->kind != SINK_PGBOUNCER_INI)
 		put_mark(e, body, &head);
 	text_add(&head, "\n");
 	block = secret_out_make(head.len + secret_len(body) + sizeof(e->end) +
@@ -741,41 +765,61 @@ static enum status find_place(const struct edit *e,
 		st = check_lengths(e, *place);
 		if (st == STATUS_OK)
 			st = check_followers(e, *place);
+	} else if (e->kind == SINK_PGBOUNCER_INI) {
+		*place = e->line;
 	} else if (is_overridden(e, *place))
 		*place = e->n;
 	return st;
+}
+
+/* The line of the database with its new values; the rest goes on from there. */
+static enum status set_line(struct edit *e, const struct secret *old,
+			    const struct format_credential *c,
+			    struct secret **ret_edited)
+{
+	struct secret *edited = NULL;
+	enum status st = sink_ini_set(e->path, old, e->service, c, &edited,
+				      &e->line, e->why);
+
+	if (st != STATUS_OK)
+		return reason_wrap(e->why, st, "role %s", e->role);
+	e->bytes = secret_bytes(edited);
+	e->n = secret_len(edited);
+	*ret_edited = edited;
+	return STATUS_OK;
 }
 
 enum status sink_edit_put(const struct sink *s, const struct secret *old,
 			  const struct sink_delivery *d,
 			  struct secret **ret_new, struct reason *why)
 {
-	struct secret *block = NULL;
+	struct secret *block = NULL, *edited = NULL;
 	int64_t epoch = 0;
 	size_t place = 0;
 	bool found = false;
 	struct edit e;
 	enum status st = edit_begin(&e, s, old, d->role, d, why);
 
+	if (st == STATUS_OK && s->kind == SINK_PGBOUNCER_INI)
+		st = set_line(&e, old, d->credential, &edited);
 	if (st == STATUS_OK)
 		st = survey_blocks(&e, &place, &found, &epoch);
 	if (st == STATUS_OK)
 		st = check_rivals(&e);
 	if (st == STATUS_OK)
 		st = find_place(&e, d, found, &place);
-	if (st != STATUS_OK)
-		return st;
-	if (found && epoch > d->epoch && !d->overrule)
-		return reason_set(why, STATUS_CONFLICT,
-				  "%s holds a newer password of role %s (epoch "
-				  "%lld, not %lld); it is left as it is",
-				  s->path, d->role, (long long)epoch,
-				  (long long)d->epoch);
-	st = make_block(&e, d, &block);
-	if (st != STATUS_OK)
-		return st;
-	st = finish_edit(&e, place, block, ret_new);
+	if (st == STATUS_OK && found && epoch > d->epoch && !d->overrule)
+		st = reason_set(why, STATUS_CONFLICT,
+				"%s holds a newer password of role %s (epoch "
+				"%lld, not %lld); it is left as it is",
+				s->path, d->role, (long long)epoch,
+				(long long)d->epoch);
+	if (st == STATUS_OK)
+		st = make_block(&e, d, &block);
+	if (st == STATUS_OK)
+		st = finish_edit(&e, place, block, ret_new);
 	secret_free(block);
+	secret_free(edited);
 	return st;
 }
 

@@ -343,6 +343,23 @@ static enum status check_present(const struct sink_file *f,
 	return STATUS_OK;
 }
 
+/* Its reader could read it as it was: to close it behind him would be worse than
+ * to say so. */
+static enum status check_mode(const struct sink_file *f, const struct sink *s,
+			      struct reason *why)
+{
+	mode_t has = f->stat.st_mode & 07777;
+
+	if (s->kind != SINK_PGBOUNCER_INI || s->mode != SINK_MODE_KEEP ||
+	    !f->exists || (has & ~sink_mode_most(s->kind)) == 0)
+		return STATUS_OK;
+	return reason_set(why, STATUS_REFUSED,
+			  "sink %s: its mode %04o lets others read the "
+			  "password; chmod it to 0640 or 0600, so that "
+			  "PgBouncer can still read it, or set mode=",
+			  f->path, (unsigned)has);
+}
+
 /* What the file had, unless that is too open for what is in it. */
 static mode_t find_mode(const struct sink_file *f, const struct sink *s)
 {
@@ -366,6 +383,8 @@ enum status sink_file_owner(const struct sink_file *f, const struct sink *s,
 	if (o.gid == (gid_t)-1)
 		o.gid = like->st_gid;
 	st = check_present(f, s, o.uid, why);
+	if (st == STATUS_OK)
+		st = check_mode(f, s, why);
 	if (st != STATUS_OK)
 		return st;
 	if (!may_chown() && o.uid != geteuid())

@@ -143,7 +143,7 @@ bool sink_line_user(const struct sink_line *l, enum sink_kind kind,
 	char user[SINK_LINE_NAME_MAX];
 	size_t n = 0;
 
-	if (kind == SINK_ENV || kind == SINK_SERVICE ||
+	if ((kind != SINK_PGPASS && kind != SINK_PGBOUNCER) ||
 	    !(kind == SINK_PGPASS ? pgpass_user(l, user, &n) :
 				    userlist_user(l, user, &n)))
 		return false;

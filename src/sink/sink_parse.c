@@ -105,6 +105,26 @@ static enum status parse_name(const char *name, struct sink *s,
 	return STATUS_OK;
 }
 
+/* PgBouncer's own words are no databases, "*" is for those without a line, and a
+ * quote would end the name. */
+static enum status parse_database(const char *name, struct sink *s,
+				  struct reason *why)
+{
+	if (s->kind != SINK_PGBOUNCER_INI)
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: database= is the line of a "
+				  "pgbouncer_ini, and this is another kind");
+	if (*name == '\0' || strcmp(name, "*") == 0 ||
+	    strcmp(name, "pgbouncer") == 0 || strpbrk(name, "'\"") != NULL ||
+	    text_has_control(name, strlen(name)) ||
+	    text_copy(s->service, sizeof(s->service), name) != STATUS_OK)
+		return reason_set(why, STATUS_CONFIG,
+				  "sink: \"%s\" cannot be the name of a "
+				  "database in [databases]",
+				  name);
+	return STATUS_OK;
+}
+
 static enum status parse_option(const char *word, struct sink *s,
 				struct reason *why)
 {
@@ -116,6 +136,8 @@ static enum status parse_option(const char *word, struct sink *s,
 		return parse_mode(word + 5, s, why);
 	if (strncmp(word, "name=", 5) == 0)
 		return parse_name(word + 5, s, why);
+	if (strncmp(word, "database=", 9) == 0)
+		return parse_database(word + 9, s, why);
 	if (strncmp(word, "pidfile=", 8) == 0) {
 		if (word[8] == '/' && text_copy(s->pidfile, sizeof(s->pidfile),
 						word + 8) == STATUS_OK)
@@ -128,8 +150,8 @@ static enum status parse_option(const char *word, struct sink *s,
 	return reason_set(why, STATUS_CONFIG,
 			  "sink: \"%s\" is not known; options are owner=USER, "
 			  "group=GROUP, mode=0600, pidfile=PATH and, of a "
-			  "service file, name=SECTION, and a path has no "
-			  "spaces",
+			  "service file, name=SECTION, of a pgbouncer_ini, "
+			  "database=NAME, and a path has no spaces",
 			  word);
 }
 
@@ -162,13 +184,15 @@ static enum status parse_kind(const char *word, struct sink *s,
 		s->kind = SINK_ENV;
 	else if (word != NULL && strcmp(word, "pgbouncer") == 0)
 		s->kind = SINK_PGBOUNCER;
+	else if (word != NULL && strcmp(word, "pgbouncer_ini") == 0)
+		s->kind = SINK_PGBOUNCER_INI;
 	else if (word != NULL && strcmp(word, "service") == 0)
 		s->kind = SINK_SERVICE;
 	else
 		return reason_set(why, STATUS_CONFIG,
 				  "sink: \"%s\" is not a kind of file; write "
-				  "pgpass, env, pgbouncer or service, then the "
-				  "path",
+				  "pgpass, env, pgbouncer, pgbouncer_ini or "
+				  "service, then the path",
 				  word != NULL ? word : "");
 	return STATUS_OK;
 }
@@ -188,6 +212,13 @@ static enum status parse_words(char *rest, struct sink *s, struct reason *why)
 	st = parse_path(word, s, why);
 	while (st == STATUS_OK && (word = strtok_r(NULL, " \t", &save)) != NULL)
 		st = parse_option(word, s, why);
+	if (st == STATUS_OK && s->kind == SINK_PGBOUNCER_INI &&
+	    s->service[0] == '\0')
+		st = reason_set(
+			why, STATUS_CONFIG,
+			"sink: a pgbouncer_ini needs database=NAME, the "
+			"line of [databases] that gets user and "
+			"password");
 	return st;
 }
 

@@ -3,13 +3,18 @@
 cycles, with what the files say: none fails."""
 
 import os
+import re
+import secrets
+import shutil
+import subprocess
+import tempfile
 import threading
 import time
 
 import psycopg
 import pytest
 
-from rig.server import wait_for
+from rig.server import as_account, free_port, own, wait_for
 from test_alternating import PAIR, Pair, pair  # noqa: F401
 
 SERVICE = PAIR + "sink = service {sinks}/service\n"
@@ -121,3 +126,131 @@ def test_libpq_logs_in_through_whole_cycles(told):
     with Loop(by_service) as loop:
         loop.moved_to("sap_a")
         cycle(told, [loop])
+
+
+# -- PgBouncer, which logs in for its clients ------------------------------------
+
+BOUNCER = """; of a person
+[databases]
+other = host=127.0.0.1
+{database} = host=127.0.0.1 port={server} dbname={database} pool_size=8
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {folder}/userlist.txt
+pidfile = {folder}/pgbouncer.pid
+pool_mode = {mode}
+server_tls_sslmode = require
+"""
+
+
+class Bouncer:
+    """A PgBouncer whose clients have a user of its own, and no member's."""
+
+    def __init__(self, pair, folder, mode):  # noqa: F811
+        self.pair, self.site = pair, pair.site
+        self.port, self.process = free_port(), None
+        self.folder = tempfile.mkdtemp(prefix="pb-", dir=folder)
+        self.ini = os.path.join(self.folder, "pgbouncer.ini")
+        self.password = secrets.token_hex(16)
+        self.text = BOUNCER.format(
+            database=self.site.database, server=self.site.server.port,
+            port=self.port, folder=self.folder, mode=mode)
+        for path, text in ((self.ini, self.text),
+                           (os.path.join(self.folder, "userlist.txt"),
+                            f'"app" "{self.password}"\n')):
+            with open(path, "w") as f:
+                f.write(text)
+            os.chmod(path, 0o640)
+            own(path)
+        own(self.folder)
+        self.site.configure(role_settings=PAIR.format(sinks=self.site.sinks) +
+                            f"sink = pgbouncer_ini {self.ini} database="
+                            f"{self.site.database} "
+                            f"pidfile={self.folder}/pgbouncer.pid\n")
+
+    def start(self):
+        with open(os.path.join(self.site.evidence, "pgbouncer"), "w") as log:
+            self.process = subprocess.Popen(
+                as_account(["pgbouncer", "pgbouncer.ini"]), cwd=self.folder,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={"PATH": "/usr/sbin:/usr/bin:/bin"})
+        wait_for(lambda: os.path.exists(f"{self.folder}/pgbouncer.pid"),
+                 "PgBouncer")
+        # Nobody has asked yet as whom it is to log in.
+        self.pair.run("rotate", "sap")
+        wait_for(self.has_read, "PgBouncer to read its configuration")
+
+    def has_read(self):
+        with open(os.path.join(self.site.evidence, "pgbouncer")) as f:
+            return "got SIGHUP" in f.read()
+
+    def connect(self):
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, user="app", autocommit=True,
+            password=self.password, dbname=self.site.database,
+            prepare_threshold=None, connect_timeout=20, sslmode="disable")
+
+    def session(self):
+        with self.connect() as c:
+            session, current = c.execute(LOGIN).fetchone()
+            assert current == "sap"
+            return session
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture
+def bouncer(pair, folder):  # noqa: F811
+    made = []
+
+    def make(mode):
+        made.append(Bouncer(pair, folder, mode))
+        return made[-1]
+    yield make
+    for b in made:
+        b.stop()
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_pgbouncer_logs_in_as_either_through_whole_cycles(bouncer, mode):
+    pooler = bouncer(mode)
+    pair = pooler.pair  # noqa: F811
+    pooler.start()
+    assert pooler.session() == "sap_a"
+    with Loop(pooler.session, threads=4) as loop:
+        loop.moved_to("sap_a")
+        cycle(pair, [loop])
+    # Nothing but the line was touched.
+    with open(pooler.ini) as f:
+        text = f.read()
+    for password in re.findall("password='(.*)'", text):
+        pair.site.remember(password, "a password of PgBouncer's")
+    assert re.sub(r"; keyturn role=sap .*\n", "", re.sub(
+        " user='sap_[ab]' password='[^']*'", "", text)) == pooler.text
+    assert os.stat(pooler.ini).st_mode & 0o777 == 0o640
+
+
+def test_a_session_through_pgbouncer_ends_by_itself(bouncer):
+    pooler = bouncer("session")
+    pair = pooler.pair  # noqa: F811
+    pooler.start()
+    with pooler.connect() as used:
+        assert used.execute(LOGIN).fetchone() == ("sap_a", "sap")
+        pair.run("rotate", "sap")
+        wait_for(lambda: pooler.session() == "sap_b", "PgBouncer to read it")
+        assert used.execute(LOGIN).fetchone() == ("sap_a", "sap")
+        pair.run("retire", "sap")
+        assert used.execute(LOGIN).fetchone() == ("sap_a", "sap")
+        done = pair.run("rotate", "sap", expect=19)
+        assert "sap_a has sessions yet" in done.out
+    free(pair, "sap_a")
+    pair.run("rotate", "sap")
+    wait_for(lambda: pooler.session() == "sap_a", "PgBouncer to read it")

@@ -130,7 +130,7 @@ enum status open_engine_policy(const struct open_engine *w, const char *name,
  * a user without a password. */
 static int turn_of(const struct sink *s)
 {
-	if (s->kind == SINK_PGBOUNCER)
+	if (s->kind == SINK_PGBOUNCER || s->kind == SINK_PGBOUNCER_INI)
 		return 0;
 	return s->kind == SINK_SERVICE ? 2 : 1;
 }

@@ -764,6 +764,165 @@ static void an_auth_file_has_a_line_of_each_user(void **state)
 	assert_null(strstr(content_of(p->sink.path), "sap_a"));
 }
 
+/* ---- The line of a database in a pgbouncer.ini ---- */
+
+#define INI_MARK "; keyturn role=sap version=v2 epoch=2\n"
+
+static void set_ini(struct place *p, struct format_credential *c)
+{
+	p->sink.kind = SINK_PGBOUNCER_INI;
+	p->sink.mode = SINK_MODE_KEEP;
+	snprintf(p->sink.service, sizeof(p->sink.service), "shop");
+	*c = credential(p);
+}
+
+static void a_line_of_pgbouncer_gets_user_and_password(void **state)
+{
+	static const struct {
+		const char *before, *after;
+	} cases[] = {
+		/* What is missing comes at the end. */
+		{ "shop = host=h port=5432",
+		  "shop = host=h port=5432 "
+		  "user='sap' password='" PASSWORD "'" },
+		{ "shop=", "shop= user='sap' password='" PASSWORD "'" },
+		{ "shop = password=x host=h\t\r",
+		  "shop = password='" PASSWORD "' host=h user='sap'\t\r" },
+		/* What is there is replaced in its place, quoted or not. */
+		{ " \"shop\"=user=a password='it''s = x' pool_size=3 ",
+		  " \"shop\"=user='sap' password='" PASSWORD "' pool_size=3 " },
+		{ "'shop'\t= password  = b auth_user=me host = h  user  ='a'",
+		  "'shop'\t= password  = '" PASSWORD
+		  "' auth_user=me host = h  user  ='sap'" },
+		{ "shop = connect_query='select '' user=x password=y' user=a",
+		  "shop = connect_query='select '' user=x password=y' "
+		  "user='sap' password='" PASSWORD "'" },
+	};
+	struct place *p = *state;
+	struct format_credential c;
+	struct sink_delivery d = { "sap", "v2", 2, &c, false, NULL };
+	struct reason why = { "" };
+	bool changed = false;
+
+	set_ini(p, &c);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		static const char head[] =
+			"%%include x\n[users]\nshop = pool_mode=session\n"
+			";shop = user=no\n [databases]\r\n#shop = user=no\n"
+			"shop2 = user=other password=x\n\n",
+				  tail[] =
+					  "\n* = host=h user=all\n[pgbouncer]\n"
+					  "shop = none\nuser = postgres";
+		struct text before = text_make(4096), after = text_make(4096);
+
+		text_printf(&before, "%s%s%s", head, cases[i].before, tail);
+		text_printf(&after, "%s" INI_MARK "%s%s", head, cases[i].after,
+			    tail);
+		put(p, text_str(&before));
+		if (sink_deliver(&p->sink, &d, &changed, &why) != STATUS_OK)
+			fail_msg("%zu: %s", i, why.text);
+		assert_content(p, text_str(&after));
+		changed = false;
+		assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL),
+				 STATUS_OK);
+		assert_false(changed);
+		text_free(&before);
+		text_free(&after);
+	}
+}
+
+static void quotes_are_doubled_for_pgbouncer(void **state)
+{
+	static const char old[] = "[databases]\nx = host=h\n"
+				  "; keyturn role=sap version=v1 epoch=1\n"
+				  "shop = user=a\n";
+	struct place *p = *state;
+	struct format_credential c;
+	struct sink_delivery d = { "sap", "v2", 2, &c, false, NULL };
+	struct sink_held held;
+	bool changed = false;
+
+	set_ini(p, &c);
+	c.username = "o'sap";
+	assert_int_equal(secret_set(p->password, "'a''\\\" b'", 9), STATUS_OK);
+	put(p, old);
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_content(p, "[databases]\nx = host=h\n" INI_MARK
+			  "shop = user='o''sap' "
+			  "password='''a''''\\\" b'''\n");
+	assert_int_equal(sink_look(&p->sink, "sap", &held, NULL), STATUS_OK);
+	assert_true(held.found && held.epoch == 2);
+	d.epoch = 1;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL),
+			 STATUS_CONFLICT);
+	/* To another database: the mark goes along. */
+	d.epoch = 2;
+	c.username = "sap";
+	assert_int_equal(secret_set(p->password, "x", 1), STATUS_OK);
+	snprintf(p->sink.service, sizeof(p->sink.service), "x");
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_content(p, "[databases]\n" INI_MARK
+			  "x = host=h user='sap' password='x'\n"
+			  "shop = user='o''sap' "
+			  "password='''a''''\\\" b'''\n");
+	assert_int_equal(sink_withdraw(&p->sink, "sap", &changed, NULL),
+			 STATUS_OK);
+	assert_content(p, "[databases]\nx = host=h user='sap' password='x'\n"
+			  "shop = user='o''sap' "
+			  "password='''a''''\\\" b'''\n");
+}
+
+static void what_pgbouncer_reads_otherwise_is_not_edited(void **state)
+{
+	static const struct {
+		const char *content, *why;
+	} cases[] = {
+		{ "", "it has no line of database shop in [databases]" },
+		{ "[pgbouncer]\nshop = host=h\n", "it has no line" },
+		{ "[databases]\nshop2 = host=h\nsho = h=x\nshop\n",
+		  "it has no line" },
+		{ "[databases]\nshop = host=h\n[x]\n[databases]\n"
+		  "\"shop\" = host=h\n",
+		  "line 5, database shop: this is a second line" },
+		{ "[databases] shop = host=h\n", "something stands behind" },
+		{ "[databases]\nshop = host=h user=a user=b\n", "user= twice" },
+		{ "[databases]\nshop = password=a password='b'\n",
+		  "password= twice" },
+		{ "[databases]\nshop = host\n", "not settings" },
+		{ "[databases]\nshop = host=\n", "not settings" },
+		{ "[databases]\nshop = password='' host=h\n", "not settings" },
+		{ "[databases]\nshop = password='a host=h\n", "not settings" },
+		{ "[databases]\nshop = password='a'host=h\n", "not settings" },
+		{ "[databases]\nshop = =h\n", "not settings" },
+		{ "[databases]\n; keyturn role=other version=v epoch=1\n"
+		  "shop = host=h\n",
+		  "line 2: the line of database shop is another role's" },
+	};
+	struct place *p = *state;
+	struct format_credential c;
+	struct sink_delivery d = { "sap", "v2", 2, &c, false, NULL };
+	struct reason why = { "" };
+	bool changed = false;
+
+	set_ini(p, &c);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		put(p, cases[i].content);
+		assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why),
+				 STATUS_REFUSED);
+		if (strstr(why.text, cases[i].why) == NULL)
+			fail_msg("%zu: %s", i, why.text);
+		assert_null(strstr(why.text, PASSWORD));
+		assert_content(p, cases[i].content);
+	}
+	put(p, "[databases]\nshop = host=h\n");
+	chmod(p->sink.path, 0644);
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, &why),
+			 STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "its mode 0644 lets others read"));
+	p->sink.mode = 0640;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+}
+
 static void what_would_count_instead_of_ours_is_passed(void **state)
 {
 	static const char *const later[] = {
@@ -1778,6 +1937,11 @@ static void a_bad_sink_setting_is_refused_by_a_sentence(void **state)
 		  "012345678901234567890123",
 		  "more than 63" },
 		{ "pgpass /x name=a", "this is not a service file" },
+		{ "pgbouncer /x database=a", "this is another kind" },
+		{ "pgbouncer_ini /x", "needs database=NAME" },
+		{ "pgbouncer_ini /x database=*", "cannot be the name" },
+		{ "pgbouncer_ini /x database=a'b", "cannot be the name" },
+		{ "pgbouncer_ini /x database=pgbouncer", "cannot be the name" },
 		{ "env /x mode=0000", "0600, 0640 or 0660" },
 	};
 	struct sink s = { .kind = SINK_ENV, .path = "as it was" };
@@ -1832,6 +1996,9 @@ int main(int argc, char **argv)
 		TEST(every_line_of_a_list_of_hosts_is_replaced),
 		TEST(the_line_of_another_user_stays_while_it_is_valid),
 		TEST(an_auth_file_has_a_line_of_each_user),
+		TEST(a_line_of_pgbouncer_gets_user_and_password),
+		TEST(quotes_are_doubled_for_pgbouncer),
+		TEST(what_pgbouncer_reads_otherwise_is_not_edited),
 		TEST(what_would_count_instead_of_ours_is_passed),
 		TEST(a_file_of_one_password_serves_no_second_role),
 		TEST(a_damaged_block_is_refused_and_named_by_its_line),
