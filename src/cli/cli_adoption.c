@@ -123,6 +123,8 @@ static enum status load(struct cli *c, const struct config_group *role,
 				config_string(role, CONFIG_role_consumers),
 				ret) != STATUS_OK)
 		return reason_no_memory(&c->why);
+	if (config_is_pair(role))
+		report_adoption_since(*ret, known->rotated_us);
 	s = l->ops->adoption->each(l, config_name(role), report_adoption_add,
 				   *ret, &c->why);
 	return s == STATUS_NO_MEMORY ? reason_no_memory(&c->why) : s;
@@ -186,17 +188,7 @@ static enum status adoption_of(struct cli *c, const struct config_group *role,
 	struct ledger_role known;
 	enum status s;
 
-	if (config_is_pair(role) && c->n_args == 0)
-		return STATUS_OK;
-	if (config_is_pair(role))
-		return reason_set(&c->why, STATUS_USAGE,
-				  "%s is two login roles in turn, and who has "
-				  "moved to the other member is not followed "
-				  "yet; keyturn report says whom an agent "
-				  "served",
-				  config_name(role));
 	s = load(c, role, &known, &a);
-
 	if (s == STATUS_OK && c->o.learn)
 		s = learn(c, role, a, since_us, t);
 	else if (s == STATUS_OK)

@@ -489,6 +489,18 @@ static void check_twin(struct check *k, const struct runner_job *j)
 	text_copy(l->server, sizeof(l->server), j->cluster->server);
 }
 
+/* Of a pair: its members, of which the owner's sessions are none. */
+static enum status sees_all(const struct runner_job *j, struct reason *why)
+{
+	struct cluster *t = j->cluster;
+	enum status s;
+
+	if (!j->pair)
+		return t->tools->sees(t, j->rolname, why);
+	s = t->tools->sees(t, j->pair->members[0], why);
+	return s == STATUS_OK ? t->tools->sees(t, j->pair->members[1], why) : s;
+}
+
 /* Can it be seen who uses the role?  No rotation depends on it. */
 static void check_adoption(struct check *k, const struct runner_job *j)
 {
@@ -499,8 +511,6 @@ static void check_adoption(struct check *k, const struct runner_job *j)
 	struct reason why;
 	enum status s;
 
-	if (j->pair) /* not followed, and no setting says it should be */
-		return;
 	if (!role || !adoption_wanted(config_find(c, CONFIG_SECTION_cluster,
 						  j->cluster->name))) {
 		if (expected)
@@ -511,7 +521,7 @@ static void check_adoption(struct check *k, const struct runner_job *j)
 			    "of");
 		return;
 	}
-	s = j->cluster->tools->sees(j->cluster, j->rolname, &why);
+	s = sees_all(j, &why);
 	if (s == STATUS_REFUSED)
 		say(k, expected ? WARN : NOTE, "adoption", "%s", why.text);
 	else if (s == STATUS_OK && expected)

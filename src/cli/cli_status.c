@@ -37,6 +37,8 @@ static enum status count_adopted(struct cli *c, const struct config_group *role,
 	if (report_adoption_new(config_name(role), r->known->version, expected,
 				&a) != STATUS_OK)
 		return reason_no_memory(&c->why);
+	if (config_is_pair(role))
+		report_adoption_since(a, r->known->rotated_us);
 	s = c->ledger->ops->adoption->each(c->ledger, config_name(role),
 					   report_adoption_add, a, &c->why);
 	r->expected = report_adoption_expected(a);

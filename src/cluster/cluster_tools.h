@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/random.h"
 #include "base/reason.h"
 #include "base/text.h"
 
@@ -49,7 +50,10 @@ enum cluster_chain_form {
  */
 struct cluster_seen {
 	const char *login;	 /* as which role it logged in */
-	const char *version;	 /* live in the marker */
+	bool pair;		 /* that is one of a pair's */
+	bool beside;		 /* ... and not the active one */
+	const char *version;	 /* live in the marker; of who is beside the
+				    active one: the version before, or "" */
 	const char *address;	 /* "" for a Unix socket */
 	const char *application; /* "" when it has no name */
 	bool hidden; /* the administrator may not see from where and since when:
@@ -61,6 +65,24 @@ struct cluster_seen {
 	int64_t count;			   /* sessions, or logins */
 };
 typedef enum status cluster_seen_fn(void *arg, const struct cluster_seen *s);
+
+/* A pair that is looked at, and what the look showed besides who uses it: of those
+ * of its three roles that are not the active one.  Durations are by the server's
+ * clock. */
+struct cluster_watched {
+	const char *owner;
+	const struct cluster_pair *pair;
+	bool found; /* it was rotated, and what follows is known */
+	char version[RANDOM_UUID_SIZE]; /* live in the marker */
+	int64_t live_us;		/* how long that has been live */
+	bool may_login;			/* one of them has LOGIN */
+	int64_t sessions;   /* that they have, whatever these call themselves */
+	bool visible;	    /* the administrator may see more of the sessions of
+			       those with LOGIN than how many there are */
+	bool kept;	    /* the version before was not cleared */
+	int64_t retired_us; /* how long its member has been without LOGIN by us;
+			       -1: it has not */
+};
 
 struct cluster_tools {
 	/*
@@ -88,15 +110,18 @@ struct cluster_tools {
 				  struct text *ret, struct reason *why);
 
 	/*
-	 * The sessions of all roles that have a marker, in one query: one call
-	 * of fn for the sessions of a consumer that began before the live
-	 * version was applied, and one for those that began after it.
-	 * keyturn's own are left out.  STATUS_NOT_FOUND: there is no marker
+	 * The sessions of all roles that have a marker, and of the members of
+	 * these pairs, in one query: one call of fn for the sessions of a
+	 * consumer that began before the live version was applied, and one for
+	 * those that began after it.  keyturn's own are left out.  What is known
+	 * of each pair is filled in.  STATUS_NOT_FOUND: there is no marker
 	 * table, and so nothing to compare with; STATUS_REFUSED also for a
 	 * cluster without an administrator.
 	 */
-	enum status (*sessions)(struct cluster *t, cluster_seen_fn *fn,
-				void *arg, struct reason *why);
+	enum status (*sessions)(struct cluster *t,
+				struct cluster_watched *pairs, size_t n,
+				cluster_seen_fn *fn, void *arg,
+				struct reason *why);
 
 	/*
 	 * The logins that an event trigger noted in this database

@@ -486,11 +486,6 @@ static enum status check_consumers(const struct config_group *g,
 	struct reason detail = { { 0 } };
 	size_t n, m;
 
-	if (v && config_is_pair(g))
-		return refuse(why, g, v,
-			      "has no effect with strategy = alternating: who "
-			      "has moved to the other member is not followed "
-			      "yet");
 	while ((w = words_next(&at, &n)) != NULL) {
 		if (consumer_check(w, n, &detail) != STATUS_OK)
 			return refuse(why, g, v, "%s", detail.text);

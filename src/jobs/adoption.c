@@ -26,6 +26,7 @@
 struct login {
 	const char *rolname;
 	const char *role;
+	bool pair;			/* it is one of a pair's */
 	char version[RANDOM_UUID_SIZE]; /* that `change_us` is of, or "" */
 	int64_t change_us;
 };
@@ -35,10 +36,20 @@ struct database {
 	int64_t not_before; /* boot clock; 0: it is installed, or not known */
 };
 
+/* Two members, and their owner. */
+struct pair {
+	char members[CLUSTER_MEMBERS][CLUSTER_NAME_SIZE];
+	struct cluster_pair names;
+	const char *role; /* the [role NAME] */
+};
+
 struct place {
 	const char *name;     /* the [cluster NAME] */
 	struct login *logins; /* by rolname */
 	size_t n_logins;
+	struct pair *pairs;
+	struct cluster_watched *watched; /* one a pair */
+	size_t n_pairs;
 	struct database databases[DATABASES_MAX];
 	size_t n_databases;
 };
@@ -81,32 +92,71 @@ static int by_rolname(const void *a, const void *b)
 	return strcmp(x->rolname, y->rolname);
 }
 
+static void add_login(struct place *p, const char *rolname,
+		      const struct config_group *role)
+{
+	p->logins[p->n_logins++] = (struct login){
+		.rolname = rolname,
+		.role = config_name(role),
+		.pair = config_is_pair(role),
+	};
+}
+
+static void add_pair(struct place *p, const struct config_group *role)
+{
+	struct pair *x = &p->pairs[p->n_pairs];
+
+	x->role = config_name(role);
+	open_engine_members(role, x->members);
+	for (size_t i = 0; i < CLUSTER_MEMBERS; i++) {
+		x->names.members[i] = x->members[i];
+		add_login(p, x->members[i], role);
+	}
+	p->watched[p->n_pairs++] =
+		(struct cluster_watched){ .owner = open_rolname(role),
+					  .pair = &x->names };
+}
+
+static enum status make_room(struct place *p, size_t n)
+{
+	p->logins = calloc((CLUSTER_MEMBERS + 1) * n + 1, sizeof(*p->logins));
+	p->pairs = calloc(n + 1, sizeof(*p->pairs));
+	p->watched = calloc(n + 1, sizeof(*p->watched));
+	return p->logins && p->pairs && p->watched ? STATUS_OK :
+						     STATUS_NO_MEMORY;
+}
+
+static void free_place(struct place *p)
+{
+	free(p->logins);
+	free(p->pairs);
+	free(p->watched);
+}
+
 /* Has a cluster roles?  Then they are in *p. */
 static enum status fill_place(const struct config *c,
 			      const struct config_group *cluster,
 			      struct place *p)
 {
 	size_t n = config_count(c, CONFIG_SECTION_role);
+	enum status s;
 
 	*p = (struct place){ .name = config_name(cluster) };
-	p->logins = calloc(n + 1, sizeof(*p->logins));
-	if (!p->logins)
-		return STATUS_NO_MEMORY;
+	s = make_room(p, n);
+	if (s != STATUS_OK)
+		return s;
 	add_database(p, CLUSTER_OWN_DATABASE);
 	add_database(p, config_string(cluster, CONFIG_cluster_dbname));
 	for (size_t i = 0; i < n; i++) {
 		const struct config_group *role =
 			config_at(c, CONFIG_SECTION_role, i);
 
-		/* Of a pair the marker's row is the owner's, who does not log
-		 * in: what is seen of it would be taken for the wrong one. */
-		if (config_is_pair(role) ||
-		    strcmp(config_string(role, CONFIG_role_cluster), p->name) !=
-			    0)
+		if (strcmp(config_string(role, CONFIG_role_cluster), p->name) !=
+		    0)
 			continue;
-		p->logins[p->n_logins++] =
-			(struct login){ .rolname = open_rolname(role),
-					.role = config_name(role) };
+		add_login(p, open_rolname(role), role);
+		if (config_is_pair(role))
+			add_pair(p, role);
 		add_database(p, config_string(role, CONFIG_role_dbname));
 	}
 	qsort(p->logins, p->n_logins, sizeof(*p->logins), by_rolname);
@@ -138,7 +188,7 @@ enum status adoption_new(struct open_engine *w, struct adoption **ret,
 		if (s == STATUS_OK && a->places[a->n].n_logins > 0)
 			a->n++;
 		else
-			free(a->places[a->n].logins);
+			free_place(&a->places[a->n]);
 	}
 	if (s != STATUS_OK) {
 		adoption_free(a);
@@ -153,7 +203,7 @@ void adoption_free(struct adoption *a)
 	if (!a)
 		return;
 	for (size_t i = 0; i < a->n; i++)
-		free(a->places[i].logins);
+		free_place(&a->places[i]);
 	free(a->places);
 	free(a);
 }
@@ -188,7 +238,8 @@ static enum status find_change(void *arg, const struct ledger_run *run)
 	if (strcmp(run->version, c->version) != 0)
 		return STATUS_OK;
 	while (ledger_steps_next(&steps, name, &us))
-		if (strcmp(name, "apply") == 0 || strcmp(name, "adopt") == 0)
+		if (strcmp(name, "apply") == 0 || strcmp(name, "adopt") == 0 ||
+		    strcmp(name, "revert") == 0)
 			c->us = (c->us < 0 ? 0 : c->us) + us;
 	return c->us < 0 ? STATUS_OK : STATUS_LIMIT;
 }
@@ -247,7 +298,9 @@ static enum status take_seen(void *arg, const struct cluster_seen *seen)
 	struct ledger_sighting *s = &k->batch[k->n];
 	bool told = k->source == LEDGER_SOURCE_LOGIN;
 
-	if (!l)
+	/* The row of a pair's marker is its owner's, who is not the one that
+	 * logs in with the live version. */
+	if (!l || (!told && l->pair != seen->pair))
 		return STATUS_OK;
 	if (seen->hidden) {
 		k->ret->hidden += seen->count;
@@ -262,8 +315,9 @@ static enum status take_seen(void *arg, const struct cluster_seen *seen)
 	};
 	text_copy(s->role, sizeof(s->role), l->role);
 	text_copy(s->login, sizeof(s->login), seen->login);
-	if (seen->after_us > 0 &&
-	    seen->after_us >= change_of(k->a, l, seen->version))
+	if (seen->beside ||
+	    (seen->after_us > 0 &&
+	     seen->after_us >= change_of(k->a, l, seen->version)))
 		text_copy(s->version, sizeof(s->version), seen->version);
 	consumer_name(seen->address[0] ? seen->address : CONSUMER_LOCAL,
 		      seen->application, "", s->consumer);
@@ -318,7 +372,8 @@ enum status adoption_look(struct adoption *a, size_t i,
 		return reason_no_memory(why);
 	s = open_engine_cluster(a->engine, p->name, &cluster, why);
 	if (s == STATUS_OK)
-		s = cluster->tools->sessions(cluster, take_seen, &k, why);
+		s = cluster->tools->sessions(cluster, p->watched, p->n_pairs,
+					     take_seen, &k, why);
 	if (s == STATUS_OK)
 		s = flush(&k);
 	for (size_t d = 0; d < p->n_databases && s == STATUS_OK; d++)

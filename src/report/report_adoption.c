@@ -12,6 +12,7 @@
 
 struct report_adoption {
 	const char *role, *version, *expected;
+	int64_t since_us; /* of a pair: when the version became live; 0: always */
 	struct ledger_sighting *s;
 	size_t n, cap;
 };
@@ -37,6 +38,11 @@ void report_adoption_free(struct report_adoption *a)
 		return;
 	free(a->s);
 	free(a);
+}
+
+void report_adoption_since(struct report_adoption *a, int64_t since_us)
+{
+	a->since_us = since_us;
 }
 
 enum status report_adoption_add(void *adoption, const struct ledger_sighting *s)
@@ -70,7 +76,8 @@ static bool is_live(const struct report_adoption *a,
 static bool is_adopted(const struct report_adoption *a,
 		       const struct ledger_sighting *s)
 {
-	return is_live(a, s) && ledger_source_uses(s->source);
+	return is_live(a, s) && ledger_source_uses(s->source) &&
+	       s->last_us >= a->since_us;
 }
 
 /* Was this expected consumer seen with the live version? */

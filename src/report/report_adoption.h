@@ -21,6 +21,10 @@ enum status report_adoption_new(const char *role, const char *version,
 				struct report_adoption **ret);
 void report_adoption_free(struct report_adoption *a);
 
+/* Of a pair, whose password before may become the live one again: only who was
+ * seen since then (wall clock) has adopted it. */
+void report_adoption_since(struct report_adoption *a, int64_t since_us);
+
 /* Take a sighting of the role in; a ledger_sighting_fn. */
 enum status report_adoption_add(void *adoption,
 				const struct ledger_sighting *s);

@@ -58,6 +58,7 @@ EXTRA_DIST += \
 	tests/integration/test_pam_overlap.py \
 	tests/integration/test_preproof.py \
 	tests/integration/test_restore.py \
+	tests/integration/test_retire.py \
 	tests/integration/test_rotation.py \
 	tests/integration/test_two_rotators.py \
 	tests/integration/test_zombie_alter.py

@@ -7,8 +7,9 @@
 #include "cluster/postgres/common.h"
 
 enum status cluster_postgres_activity_sessions(struct cluster *t,
-					       cluster_seen_fn *fn, void *arg,
-					       struct reason *why);
+					       struct cluster_watched *pairs,
+					       size_t n, cluster_seen_fn *fn,
+					       void *arg, struct reason *why);
 enum status cluster_postgres_activity_logins(struct cluster *t,
 					     const char *database,
 					     cluster_seen_fn *fn, void *arg,

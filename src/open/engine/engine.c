@@ -273,20 +273,26 @@ void open_engine_delivery(struct open_engine *w,
 }
 
 /* The configuration has seen to it that there are two, of usable length. */
-static void take_members(const struct config_group *role,
-			 struct open_engine_job *j)
+void open_engine_members(const struct config_group *role,
+			 char ret[CLUSTER_MEMBERS][CLUSTER_NAME_SIZE])
 {
 	const char *at = config_string(role, CONFIG_role_members), *word;
 	size_t n;
 
-	if (!config_is_pair(role))
-		return;
 	for (size_t i = 0; i < CLUSTER_MEMBERS; i++) {
 		word = words_next(&at, &n);
-		snprintf(j->members[i], CLUSTER_NAME_SIZE, "%.*s", (int)n,
-			 word);
-		j->pair.members[i] = j->members[i];
+		snprintf(ret[i], CLUSTER_NAME_SIZE, "%.*s", (int)n, word);
 	}
+}
+
+static void take_members(const struct config_group *role,
+			 struct open_engine_job *j)
+{
+	if (!config_is_pair(role))
+		return;
+	open_engine_members(role, j->members);
+	for (size_t i = 0; i < CLUSTER_MEMBERS; i++)
+		j->pair.members[i] = j->members[i];
 	j->job.pair = &j->pair;
 	j->job.end_sessions = config_bool(role, CONFIG_role_end_sessions);
 	j->job.tombstone_us = config_duration_us(role, CONFIG_role_tombstone);

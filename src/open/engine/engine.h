@@ -79,4 +79,8 @@ enum status open_engine_job(struct open_engine *w, const char *role,
 			    struct reason *why);
 void open_engine_job_free(struct open_engine_job *j);
 
+/* The members of a role that is a pair, as its settings name them. */
+void open_engine_members(const struct config_group *role,
+			 char ret[CLUSTER_MEMBERS][CLUSTER_NAME_SIZE]);
+
 #endif

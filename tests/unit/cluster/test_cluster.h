@@ -64,6 +64,8 @@ void must_claim(struct cluster *t, struct cluster_session *s, const char *role,
 		char *ret_claim, struct cluster_marker *ret);
 enum cluster_login login_as(struct cluster *t, const char *role,
 			    const char *password);
+/* A session of a consumer's, whose password is PASSWORD. */
+struct pg *consumer_of(const char *role, const char *application);
 enum status apply(struct cluster *t, struct cluster_session *s,
 		  const char *role, const char *claim_id, const char *password,
 		  char *ret_version, struct reason *why);

@@ -33,35 +33,9 @@ static struct seen sessions_of(struct cluster *t)
 	struct seen x = { .hidden = 0 };
 	struct reason why = { "" };
 
-	if (t->tools->sessions(t, see, &x, &why) != STATUS_OK)
+	if (t->tools->sessions(t, NULL, 0, see, &x, &why) != STATUS_OK)
 		fail_msg("%s", why.text);
 	return x;
-}
-
-static struct pg *log_in(const char *role, const char *application)
-{
-	char conninfo[512], with_name[640];
-	struct secret *password = secret_of(PASSWORD);
-	struct pg_login_report report;
-	struct pg_login login = { .password = password,
-				  .timeout_us = 20 * NOW_SECOND,
-				  .user = role };
-	struct pg_info *info = NULL;
-	struct reason why = { "" };
-	struct pg *pg = NULL;
-
-	conninfo_for(role, "postgres", conninfo, sizeof(conninfo));
-	snprintf(with_name, sizeof(with_name), "%s application_name='%s'",
-		 conninfo, application);
-	assert_int_equal(pg_info_parse(with_name, false, &info, &why),
-			 STATUS_OK);
-	login.info = info;
-	login.application_name = application;
-	if (pg_connect(&login, &pg, &report, &why) != STATUS_OK)
-		fail_msg("%s", why.text);
-	pg_info_free(info);
-	secret_free(password);
-	return pg;
 }
 
 static void sessions_are_told_apart_by_when_they_began(void **state)
@@ -72,11 +46,11 @@ static void sessions_are_told_apart_by_when_they_began(void **state)
 	(void)state;
 	new_role("watched_role");
 	rotate(cluster, "watched_role", PASSWORD);
-	old = log_in("watched_role", "etl");
+	old = consumer_of("watched_role", "etl");
 	x = sessions_of(cluster);
 	assert_string_equal(x.who, "watched_role/etl/new ");
 	rotate(cluster, "watched_role", PASSWORD);
-	new = log_in("watched_role", "etl");
+	new = consumer_of("watched_role", "etl");
 	x = sessions_of(cluster);
 	assert_non_null(strstr(x.who, "watched_role/etl/old "));
 	assert_non_null(strstr(x.who, "watched_role/etl/new "));
@@ -97,8 +71,8 @@ static void sessions_of_others_and_our_own_are_left_out(void **state)
 	new_role("unmarked_role");
 	rotate(cluster, "unmarked_role", PASSWORD);
 	sql("DELETE FROM keyturn.marker WHERE role_name = 'unmarked_role'");
-	others = log_in("unmarked_role", "etl");
-	ours = log_in("watched_role", "keyturn prove");
+	others = consumer_of("unmarked_role", "etl");
+	ours = consumer_of("watched_role", "keyturn prove");
 	x = sessions_of(cluster);
 	assert_string_equal(x.who, "");
 	pg_close(ours);
@@ -116,7 +90,7 @@ static void without_the_right_only_their_number_is_seen(void **state)
 	let_rotate("keyturn_admin", "dim_role");
 	rotate(limited, "dim_role", PASSWORD);
 	sql("REVOKE dim_role FROM keyturn_admin");
-	pg = log_in("dim_role", "etl");
+	pg = consumer_of("dim_role", "etl");
 	x = sessions_of(limited);
 	assert_string_equal(x.who, "");
 	assert_int_equal(x.hidden, 1);

@@ -165,6 +165,32 @@ void must_claim(struct cluster *t, struct cluster_session *s, const char *role,
 		fail_msg("%s", why.text);
 }
 
+struct pg *consumer_of(const char *role, const char *application)
+{
+	char conninfo[512], with_name[640];
+	struct secret *password = secret_of(PASSWORD);
+	struct pg_login_report report;
+	struct pg_login login = { .password = password,
+				  .timeout_us = 20 * NOW_SECOND,
+				  .user = role };
+	struct pg_info *info = NULL;
+	struct reason why = { "" };
+	struct pg *pg = NULL;
+
+	conninfo_for(role, "postgres", conninfo, sizeof(conninfo));
+	snprintf(with_name, sizeof(with_name), "%s application_name='%s'",
+		 conninfo, application);
+	assert_int_equal(pg_info_parse(with_name, false, &info, &why),
+			 STATUS_OK);
+	login.info = info;
+	login.application_name = application;
+	if (pg_connect(&login, &pg, &report, &why) != STATUS_OK)
+		fail_msg("%s", why.text);
+	pg_info_free(info);
+	secret_free(password);
+	return pg;
+}
+
 enum cluster_login login_as(struct cluster *t, const char *role,
 			    const char *password)
 {

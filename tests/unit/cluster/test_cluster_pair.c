@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Two login roles in turn: the marker's row, and each kind of change. */
+#include "cluster/cluster_tools.h"
 #include "test_cluster.h"
 
 /* One session with a claim, and what it does. */
@@ -668,6 +669,123 @@ static void a_session_that_is_lost_on_the_way_has_changed_nothing(void **state)
 	pg_close(blocker);
 }
 
+/* ---- who uses it ---- */
+
+static enum status list(void *arg, const struct cluster_seen *s)
+{
+	struct text *t = arg;
+
+	assert_true(s->pair);
+	text_printf(t, "%s %s %s;", s->login, s->application,
+		    s->hidden	    ? "hidden" :
+		    s->beside	    ? "beside" :
+		    s->after_us < 0 ? "old" :
+				      "new");
+	/* Which password it has. */
+	text_printf(t, "%s\n", s->version);
+	return STATUS_OK;
+}
+
+static const struct cluster_pair watched_names = { { "watched_a",
+						     "watched_b" } };
+
+static struct cluster_watched watch(struct cluster *t, char *ret, size_t size)
+{
+	struct cluster_watched w[] = {
+		{ .owner = "no \"such\\ role", .pair = &watched_names },
+		{ .owner = "watched", .pair = &watched_names },
+	};
+	struct text seen = text_make(2000);
+	struct reason why = { "" };
+
+	if (t->tools->sessions(t, w, 2, list, &seen, &why) != STATUS_OK)
+		fail_msg("%s", why.text);
+	assert_false(w[0].found);
+	text_copy(ret, size, text_str(&seen));
+	text_free(&seen);
+	return w[1];
+}
+
+static void the_member_of_a_session_tells_its_password(void **state)
+{
+	char one[RANDOM_UUID_SIZE], two[RANDOM_UUID_SIZE], want[400];
+	char seen[2000];
+	struct cluster_watched w;
+	struct pg *old, *new;
+	struct turn k;
+
+	(void)state;
+	new_pair("watched");
+	begin(&k, cluster, "watched");
+	w = watch(cluster, seen, sizeof(seen));
+	assert_false(w.found); /* it was never rotated */
+	turn_to(&k, "_a", PASSWORD, one);
+	old = consumer_of("watched_a", "etl");
+	w = watch(cluster, seen, sizeof(seen));
+	snprintf(want, sizeof(want), "watched_a etl new;%s\n", one);
+	assert_string_equal(seen, want);
+	assert_true(w.found && w.visible && w.may_login && !w.kept);
+	assert_int_equal(w.sessions, 0);
+	assert_int_equal(w.retired_us, -1);
+	assert_string_equal(w.version, one);
+	turn_to(&k, "_b", PASSWORD, two);
+	new = consumer_of("watched_b", "keyturn prove");
+	w = watch(cluster, seen, sizeof(seen));
+	snprintf(want, sizeof(want), "watched_a etl beside;%s\n", one);
+	assert_string_equal(seen, want);
+	assert_true(w.may_login && w.kept);
+	assert_int_equal(w.sessions, 1);
+	assert_string_equal(w.version, two);
+	must(&k, CLUSTER_CHANGE_NOLOGIN, "_a", NULL, NULL);
+	w = watch(cluster, seen, sizeof(seen));
+	assert_true(!w.may_login && w.kept && w.retired_us >= 0);
+	assert_int_equal(w.sessions, 1);
+	pg_close(old);
+	/* What calls itself ours is counted there all the same. */
+	old = consumer_of("watched_b", "etl");
+	sql("ALTER ROLE watched_a LOGIN");
+	pg_close(new);
+	new = consumer_of("watched_a", "keyturn");
+	w = watch(cluster, seen, sizeof(seen));
+	snprintf(want, sizeof(want), "watched_b etl new;%s\n", two);
+	assert_string_equal(seen, want);
+	assert_true(w.may_login && w.kept);
+	assert_int_equal(w.sessions, 1);
+	pg_close(old);
+	pg_close(new);
+	sql("ALTER ROLE watched_a NOLOGIN");
+	must(&k, CLUSTER_CHANGE_CLEAR, "_a", NULL, NULL);
+	w = watch(cluster, seen, sizeof(seen));
+	assert_true(w.found && !w.may_login && !w.kept);
+	end(&k);
+}
+
+static void without_the_right_a_pair_is_not_called_visible(void **state)
+{
+	char one[RANDOM_UUID_SIZE], two[RANDOM_UUID_SIZE], seen[2000];
+	struct cluster_watched w;
+	struct turn k;
+	struct pg *pg;
+
+	(void)state;
+	new_pair("watched");
+	begin(&k, limited, "watched");
+	turn_to(&k, "_a", PASSWORD, one);
+	turn_to(&k, "_b", PASSWORD, two);
+	end(&k);
+	pg = consumer_of("watched_a", "etl");
+	w = watch(limited, seen, sizeof(seen));
+	assert_non_null(strstr(seen, "watched_a "));
+	assert_non_null(strstr(seen, " hidden;"));
+	assert_false(w.visible);
+	assert_int_equal(w.sessions, 1);
+	sql("GRANT watched_a TO keyturn_admin");
+	w = watch(limited, seen, sizeof(seen));
+	/* watched_b is the active one: nobody waits for it to be quiet. */
+	assert_true(w.visible);
+	pg_close(pg);
+}
+
 const struct CMUnitTest test_cluster_pair[] = {
 	cmocka_unit_test(members_take_turns),
 	cmocka_unit_test(the_same_member_again_keeps_the_one_before),
@@ -683,6 +801,8 @@ const struct CMUnitTest test_cluster_pair[] = {
 	cmocka_unit_test(an_older_table_is_widened_by_the_first_pair),
 	cmocka_unit_test(an_older_table_of_another_owner_names_the_sql),
 	cmocka_unit_test(a_session_that_is_lost_on_the_way_has_changed_nothing),
+	cmocka_unit_test(the_member_of_a_session_tells_its_password),
+	cmocka_unit_test(without_the_right_a_pair_is_not_called_visible),
 	{ .name = NULL },
 };
 

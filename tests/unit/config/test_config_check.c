@@ -239,10 +239,7 @@ static void a_pair_has_two_members_and_what_can_keep_it(void **state)
 			"7: [role r] strategy: alternating needs a store that "
 			"can refuse a late change of its labels, which AWS "
 			"cannot");
-	config_tree_bad(PAIR "members = a b\nconsumers = app:etl\n",
-			"7: [role r] consumers: has no effect with strategy = "
-			"alternating: who has moved to the other member is not "
-			"followed yet");
+	config_tree_load(PAIR "members = a b\nconsumers = app:etl\n");
 	config_tree_bad(PAIR "members = a b\n[role b]\ncluster = main\n",
 			"7: [role b] and [role r] at @/keyturn.conf:3 are "
 			"the same role of the same cluster");
