@@ -42,6 +42,7 @@ struct cli {
 	struct cli_options o;
 	char **args; /* what is left: roles and sub-commands */
 	size_t n_args;
+	bool unpair; /* role unpair: rotate to the owner */
 	char actor[128];
 	struct reason why; /* of the failure that main() prints */
 	/* Opened by cli_open*(); freed by main(). */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* role pair: two login roles in turn; role create: a partner's role, made with what the operator names, then rotated
- * as any other; must never see its password. */
+/* role pair and unpair: two login roles in turn, and one again; role create: a
+ * partner's role, made with what the operator names, then rotated as any other.
+ * Must never see a password. */
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -8,21 +10,23 @@
 
 static enum status check_usage(struct cli *c)
 {
-	if (c->n_args != 2 || (strcmp(c->args[0], "create") != 0 &&
-			       strcmp(c->args[0], "pair") != 0))
+	bool create = c->n_args > 0 && strcmp(c->args[0], "create") == 0;
+	bool pair = c->n_args > 0 && strcmp(c->args[0], "pair") == 0;
+	bool unpair = c->n_args > 0 && strcmp(c->args[0], "unpair") == 0;
+
+	if (c->n_args != 2 || !(create || pair || unpair))
 		return reason_set(&c->why, STATUS_USAGE,
-				  "role takes \"create\" or \"pair\", and one "
-				  "name");
-	if (c->o.print && strcmp(c->args[0], "pair") != 0)
+				  "role takes \"create\", \"pair\" or "
+				  "\"unpair\", and one name");
+	if (c->o.print && !pair)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "--print is for role pair");
-	if (strcmp(c->args[0], "pair") == 0 &&
-	    (*c->o.owner || *c->o.in_database || c->o.n_grants > 0 ||
-	     *c->o.oauth))
-		return reason_set(
-			&c->why, STATUS_USAGE,
-			"role pair takes no option but --print; owner "
-			"and members are settings of its [role NAME]");
+	if (!create && (*c->o.owner || *c->o.in_database || c->o.n_grants > 0 ||
+			*c->o.oauth))
+		return reason_set(&c->why, STATUS_USAGE,
+				  "role %s takes no option%s; owner "
+				  "and members are settings of its [role NAME]",
+				  c->args[0], pair ? " but --print" : "");
 	if ((*c->o.oauth != '\0') != (*c->o.cluster != '\0'))
 		return reason_set(&c->why, STATUS_USAGE,
 				  "--oauth and --cluster go together; another "
@@ -135,11 +139,40 @@ static enum status make_pair(struct cli *c)
 	return s;
 }
 
-enum status cli_role(struct cli *c)
+/* As every other rotation: stored, then live. */
+static enum status rotate(struct cli *c)
 {
 	static char *role[2];
+
+	role[0] = c->args[1];
+	c->command = CLI_rotate;
+	c->args = role;
+	c->n_args = 1;
+	return cli_rotate(c);
+}
+
+static enum status unpair(struct cli *c)
+{
+	const char *name = c->args[1];
+	enum status s;
+
+	c->unpair = true;
+	s = rotate(c);
+	if (s == STATUS_OK && !c->o.quiet && !c->o.json)
+		printf("When the member before is not used any more: keyturn "
+		       "retire %s, and keyturn retire %s --now. Then take "
+		       "strategy and members out of [role %s]; both members may "
+		       "be dropped.\n",
+		       name, name, name);
+	return s;
+}
+
+enum status cli_role(struct cli *c)
+{
 	enum status s = check_usage(c);
 
+	if (s == STATUS_OK && strcmp(c->args[0], "unpair") == 0)
+		return unpair(c);
 	if (s == STATUS_OK)
 		s = cli_open_ledger(c, OPEN_LEDGER_WRITE);
 	if (s == STATUS_OK)
@@ -150,10 +183,5 @@ enum status cli_role(struct cli *c)
 		s = create_role(c);
 	if (s != STATUS_OK || *c->o.oauth)
 		return s;
-	/* Its password comes as every other does: stored, then live. */
-	role[0] = c->args[1];
-	c->command = CLI_rotate;
-	c->args = role;
-	c->n_args = 1;
-	return cli_rotate(c);
+	return rotate(c);
 }

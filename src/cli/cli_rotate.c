@@ -73,6 +73,11 @@ static enum status check_strategy(struct cli *c,
 			"in no rotation's way; --force is for strategy "
 			"= alternating",
 			config_name(role));
+	if (!pair && c->unpair)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "%s is one login role already; unpair is for "
+				  "strategy = alternating",
+				  config_name(role));
 	if (!pair && (c->command == CLI_retire || c->command == CLI_rollback))
 		return reason_set(&c->why, STATUS_USAGE,
 				  "%s is one login role, whose old password "
@@ -263,6 +268,7 @@ static enum status run_choice(struct cli *c, const struct choice *choice,
 		.takeover = c->command == CLI_recover,
 		.emergency = c->o.emergency,
 		.force = c->o.force,
+		.unpair = c->unpair,
 		.at_once = c->o.now,
 		.end_sessions = c->o.end_sessions,
 		.reason = c->o.reason,

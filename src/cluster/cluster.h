@@ -85,7 +85,8 @@ enum cluster_change_kind {
 struct cluster_change {
 	enum cluster_change_kind kind;
 	const char *role;
-	const char *member;  /* of a pair: who is changed; else NULL */
+	const char *member;  /* of a pair: who is changed, the owner when it
+				is not the active one; else NULL */
 	const char *claim;   /* the session's */
 	const char *version; /* PASSWORD, MARKER, REVERT: of the password; the
 				salt comes from it */
@@ -197,6 +198,7 @@ struct cluster_ops {
 	 * missing and not creatable, read-only, ...  With a pair (else NULL) the
 	 * members are asked all that, too, and the two and their owner what
 	 * they must be to each other; and only one of the three needs LOGIN.
+	 * Without a role: only what concerns the cluster.
 	 */
 	enum status (*preflight)(struct cluster *t, struct cluster_session *s,
 				 const char *role,

@@ -30,6 +30,7 @@ void rotate_run(struct open_engine *w, const char *role,
 		j.job.takeover = like->takeover;
 		j.job.emergency = like->emergency;
 		j.job.force = like->force;
+		j.job.unpair = like->unpair;
 		j.job.at_once = like->at_once;
 		j.job.end_sessions |= like->end_sessions;
 		j.job.reason = like->reason;

@@ -63,6 +63,7 @@ struct runner_job {
 	bool takeover;	 /* end another living session's claim at once */
 	bool emergency;
 	bool force;	      /* change a member that is in use */
+	bool unpair;	      /* ROTATE: the next password is the owner's own */
 	bool end_sessions;    /* RETIRE: of the old member */
 	bool at_once;	      /* RETIRE: clear without waiting */
 	int64_t tombstone_us; /* RETIRE: how long a retired member's password

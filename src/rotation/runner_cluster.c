@@ -53,6 +53,7 @@ enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
 {
 	struct cluster *t = r->job->cluster;
 	enum status s;
+	bool ends;
 
 	s = runner_store_canary(r, why);
 	if (s == STATUS_CORRUPT)
@@ -61,9 +62,13 @@ enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
 		return ENGINE_ON_REFUSED;
 	if (s != STATUS_OK)
 		return ENGINE_ON_STORE_DOWN;
+	/* What keeps a new password from being made keeps no old one alive. */
+	ends = r->job->mode == ENGINE_MODE_RETIRE ||
+	       r->job->mode == ENGINE_MODE_ROLLBACK;
 	s = open_session(r, why);
 	if (s == STATUS_OK)
-		s = t->ops->preflight(t, r->session, r->job->rolname,
+		s = t->ops->preflight(t, r->session,
+				      ends ? NULL : r->job->rolname,
 				      r->job->pair, NULL, NULL, why);
 	switch (s) {
 	case STATUS_OK:
@@ -136,6 +141,15 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 	if (s != STATUS_OK)
 		return ENGINE_ON_REFUSED;
 	s = t->ops->claim(t, r->session, &c, &r->marker, why);
+	if (s == STATUS_OK && !r->job->pair && r->marker.active[0]) {
+		reason_set(
+			why, STATUS_REFUSED,
+			"role %s: the live password is that of %s, as of a "
+			"pair; set strategy = alternating and members again, "
+			"and end the pair with keyturn role unpair",
+			r->job->role, r->marker.active);
+		return ENGINE_ON_REFUSED;
+	}
 	if (s == STATUS_OK) {
 		note_epoch(r);
 		note_expiry(r);
@@ -439,8 +453,12 @@ static enum engine_event make_live(struct runner *r,
 				   struct reason *why)
 {
 	const char *login = runner_member_login(r);
-	const char *member = strcmp(login, r->job->rolname) == 0 ? NULL : login;
-	enum engine_event ev = runner_cluster_change(r, kind, member, why);
+	/* An owner is no member as long as no member has taken over from it. */
+	bool single = strcmp(login, r->job->rolname) == 0 &&
+		      (!*runner_member_active(r) ||
+		       strcmp(runner_member_active(r), login) == 0);
+	enum engine_event ev =
+		runner_cluster_change(r, kind, single ? NULL : login, why);
 
 	if (ev == ENGINE_ON_OK)
 		text_copy(r->marker.live_version,

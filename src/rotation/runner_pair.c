@@ -42,12 +42,15 @@ static bool is_staged(const struct runner *r)
 }
 
 /* The member that a rotation changes: the one that a password was made for, else
- * the one that is not active, and of two that are not, the one that is free. */
+ * the one that is not active, and of two that are not, the one that is free. The
+ * owner, when the pair is to be one role again. */
 static const struct cluster_member *choose_idle(const struct runner *r,
 						const struct cluster_member *m)
 {
 	if (is_staged(r) && find(m, r->own_login))
 		return find(m, r->own_login);
+	if (r->job->unpair)
+		return &m[CLUSTER_MEMBERS];
 	if (is_active(r, &m[0]))
 		return &m[1];
 	if (is_active(r, &m[1]))
@@ -185,6 +188,16 @@ enum engine_event runner_pair_peek(struct runner *r, struct reason *why)
 			   "other one is retired",
 			   r->job->role, runner_member_active(r),
 			   runner_member_active(r));
+		return ENGINE_ON_REFUSED;
+	}
+	if (r->job->unpair && !is_staged(r) && active == &m[CLUSTER_MEMBERS]) {
+		reason_set(
+			why, STATUS_REFUSED,
+			"pair %s: %s has the current password itself "
+			"already; end the old one with keyturn retire --now, "
+			"then take strategy and members out of the "
+			"configuration",
+			r->job->role, active->name);
 		return ENGINE_ON_REFUSED;
 	}
 	return weigh(r, m, why);

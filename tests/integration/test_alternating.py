@@ -304,3 +304,97 @@ def test_sessions_end_with_their_member_where_that_is_asked(pair):
     finally:
         server.sql("revoke pg_signal_backend from keyturn_admin")
     assert pair.works(first)
+
+
+def test_a_pair_becomes_one_role_again(pair):
+    """No login fails on the way, and what was objects of the owner stays so."""
+    site = pair.site
+    pair.run("rotate", "sap")
+    first = pair.told()
+    done = pair.run("role", "unpair", "sap")
+    assert "retire sap --now" in done.out
+    own = pair.told()
+    assert own[0] == "sap" and pair.works(own) and pair.works(first)
+    pair.run("retire", "sap")
+    pair.refused(first, NOT_PERMITTED)
+    pair.run("retire", "sap", "--now")
+    pair.refused(first, REFUSED)
+    done = pair.run("role", "unpair", "sap", expect=6)
+    assert "has the current password itself" in done.out
+    assert pair.told() == own
+    site.configure(role_settings=f"sink = env {site.sinks}/sap.env\n")
+    assert "fail" not in pair.run("check", "sap").out
+    pair.run("rotate", "sap")
+    last = pair.told()
+    assert last[0] == "sap" and last != own and pair.works(last)
+    pair.refused(own, REFUSED)
+    done = pair.run("role", "unpair", "sap", expect=2)
+    assert "one login role already" in done.err
+    # ... and a pair once more, of the same members.
+    pair.configure()
+    pair.run("rotate", "sap")
+    again = pair.told()
+    assert again[0] == "sap_a" and pair.works(again) and pair.works(last)
+    pair.run("audit", "verify")
+
+
+def test_a_pair_is_not_rotated_as_one_role(pair):
+    site = pair.site
+    pair.run("rotate", "sap")
+    first = pair.told()
+    site.configure()
+    for argv in (["check", "sap"], ["rotate", "sap"],
+                 ["rotate", "sap", "--emergency"],
+                 ["recover", "sap"]):
+        done = pair.run(*argv, expect=6)
+        assert "strategy = alternating and members" in done.text, argv
+    assert pair.role("sap") == (False, False) and pair.works(first)
+    site.server.sql("alter role sap login")
+    done = pair.run("check", "sap", expect=6)
+    assert "that of sap_a, as of a pair" in done.text
+    done = pair.run("rotate", "sap", "--emergency", expect=6)
+    assert "that of sap_a, as of a pair" in done.text
+    site.server.sql("alter role sap nologin")
+    assert pair.role("sap") == (False, False) and pair.works(first)
+    pair.configure()
+    pair.run("rotate", "sap")
+    assert pair.works(pair.told()) and pair.works(first)
+
+
+def test_an_end_of_a_pair_that_died_is_finished(pair):
+    """Killed after the owner got its password, before CURRENT was moved."""
+    site = pair.site
+    pair.run("rotate", "sap")
+    first = pair.told()
+    before = site.marker()["live_version"]
+    site.stop_before(lambda e: site.marker()["live_version"] != before,
+                     "role", "unpair", "sap").kill()
+    assert pair.role("sap") == (True, True) and pair.told() == first
+    pair.run("recover", "sap")
+    assert pair.told()[0] == "sap" and pair.works(pair.told())
+    assert pair.works(first)
+
+
+def test_what_stops_a_new_password_does_not_keep_the_old_one(pair):
+    """Members that differ, or whose password expired, are not rotated; who has to
+    end a password can, and can go back."""
+    server = pair.site.server
+    pair.run("rotate", "sap")
+    first = pair.told()
+    pair.run("rotate", "sap")
+    second = pair.told()
+    server.sql("alter role sap_a connection limit 7")
+    server.sql("alter role sap_a valid until '2001-01-01'")
+    try:
+        pair.run("rotate", "sap", expect=6)
+        pair.run("retire", "sap")
+        server.sql("alter role sap_a valid until 'infinity'")
+        pair.refused(first, NOT_PERMITTED)
+        pair.run("rollback", "sap", "--reason", "T-5")
+        assert pair.told() == first and pair.works(first)
+        assert pair.works(second)
+        pair.run("retire", "sap")
+        pair.run("retire", "sap", "--now")
+        pair.refused(second, REFUSED)
+    finally:
+        server.sql("alter role sap_a connection limit -1")

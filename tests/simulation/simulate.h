@@ -63,6 +63,7 @@ struct order {
 	enum engine_mode mode;
 	bool fresh, emergency;
 	bool at_once; /* RETIRE: without waiting, and sessions end */
+	bool unpair;  /* ROTATE: to the owner */
 };
 
 #define ORDERS 5
@@ -70,12 +71,13 @@ extern const struct order orders[ORDERS];
 
 /* Only of a pair; its other ones are the first PAIR_SHARED of the above. */
 #define PAIR_SHARED 4
-#define PAIR_ORDERS 3
+#define PAIR_ORDERS 4
 extern const struct order pair_orders[PAIR_ORDERS];
 
 #define RETIRE	   (&pair_orders[0])
 #define RETIRE_NOW (&pair_orders[1])
 #define ROLLBACK   (&pair_orders[2])
+#define UNPAIR	   (&pair_orders[3])
 
 #define ROTATE	  (&orders[0])
 #define DUE	  (&orders[1])

@@ -17,17 +17,19 @@ char plan_text[400] = "";
 struct simulated simulated;
 
 const struct order orders[ORDERS] = {
-	{ "rotate", ENGINE_MODE_ROTATE, true, false, false },
-	{ "rotate when due", ENGINE_MODE_ROTATE, false, false, false },
-	{ "rotate in an emergency", ENGINE_MODE_ROTATE, true, true, false },
-	{ "recover", ENGINE_MODE_RECOVER, false, false, false },
-	{ "import", ENGINE_MODE_IMPORT, false, false, false },
+	{ "rotate", ENGINE_MODE_ROTATE, true, false, false, false },
+	{ "rotate when due", ENGINE_MODE_ROTATE, false, false, false, false },
+	{ "rotate in an emergency", ENGINE_MODE_ROTATE, true, true, false,
+	  false },
+	{ "recover", ENGINE_MODE_RECOVER, false, false, false, false },
+	{ "import", ENGINE_MODE_IMPORT, false, false, false, false },
 };
 
 const struct order pair_orders[PAIR_ORDERS] = {
-	{ "retire", ENGINE_MODE_RETIRE, false, false, false },
-	{ "retire at once", ENGINE_MODE_RETIRE, false, false, true },
-	{ "roll back", ENGINE_MODE_ROLLBACK, false, false, false },
+	{ "retire", ENGINE_MODE_RETIRE, false, false, false, false },
+	{ "retire at once", ENGINE_MODE_RETIRE, false, false, true, false },
+	{ "roll back", ENGINE_MODE_ROLLBACK, false, false, false, false },
+	{ "unpair", ENGINE_MODE_ROTATE, true, false, false, true },
 };
 
 struct runner_job order_job(const struct order *o, const struct secret *given)
@@ -37,6 +39,7 @@ struct runner_job order_job(const struct order *o, const struct secret *given)
 				    .emergency = o->emergency,
 				    .at_once = o->at_once,
 				    .end_sessions = o->at_once,
+				    .unpair = o->unpair,
 				    .password = given };
 }
 

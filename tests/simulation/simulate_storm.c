@@ -92,6 +92,7 @@ static void choose_pair_job(struct world *w, struct runner_job *job)
 		job->mode = ENGINE_MODE_ROLLBACK;
 	job->at_once = what == 0;
 	job->end_sessions = what == 0;
+	job->unpair = what == 7;
 }
 
 static void take_turn(struct storm *s)

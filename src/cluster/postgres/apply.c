@@ -291,11 +291,6 @@ static enum status check_wanted(const struct cluster_postgres *p,
 		return reason_set(why, STATUS_ERROR,
 				  "internal error: a member is changed under "
 				  "the claim of a single role");
-	if (password && c->member != NULL && strcmp(c->member, c->role) == 0)
-		return reason_set(why, STATUS_REFUSED,
-				  "cluster %s: role %s is the owner of a pair, "
-				  "and gets no password; its members do",
-				  p->name, c->role);
 	return STATUS_OK;
 }
 

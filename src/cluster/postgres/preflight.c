@@ -299,7 +299,7 @@ enum status cluster_postgres_preflight(struct cluster *t,
 		return reason_no_memory(why);
 	st = check_cluster(p, s, f, &told);
 	/* A name that SQL would cut is a finding like others. */
-	if (st == STATUS_OK &&
+	if (st == STATUS_OK && role != NULL &&
 	    cluster_postgres_check_name(role, NULL) != STATUS_OK)
 		cluster_postgres_findings_add(
 			f, CLUSTER_FAIL, "role",
@@ -308,9 +308,9 @@ enum status cluster_postgres_preflight(struct cluster *t,
 	else if (st == STATUS_OK && pair != NULL)
 		st = cluster_postgres_preflight_pair(p, s, role, pair, f,
 						     &told);
-	else if (st == STATUS_OK)
-		st = cluster_postgres_preflight_role(
-			p, s, role, CLUSTER_PART_SINGLE, NULL, f, &told);
+	else if (st == STATUS_OK && role != NULL)
+		st = cluster_postgres_preflight_single(
+			p, s, role, finding != NULL, f, &told);
 	/* What the server would not tell is one, too. */
 	if (st == STATUS_REFUSED) {
 		cluster_postgres_setup_denied(p, s, &told);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Looks whether two login roles can be rotated in turn.  Must never change
- * anything.
+ * Looks whether two login roles can be rotated in turn, or one that is no pair.
+ * Must never change anything.
  */
 #include "cluster/postgres/preflight_pair.h"
 
@@ -247,6 +247,31 @@ static bool check_names(const char *owner, const struct cluster_pair *pair,
 	return false;
 }
 
+enum status cluster_postgres_preflight_single(struct cluster_postgres *p,
+					      struct cluster_session *s,
+					      const char *role, bool thorough,
+					      struct cluster_findings *f,
+					      struct reason *why)
+{
+	struct marker_row row;
+	enum status st = STATUS_NOT_FOUND;
+
+	if (thorough && p->marker->kept &&
+	    s->marker_state == CLUSTER_MARKER_READY)
+		st = p->marker->read(p, s, role, &row, why);
+	if (st == STATUS_OK && row.marker.active[0] != '\0')
+		cluster_postgres_findings_add(
+			f, CLUSTER_FAIL, "pair",
+			"the live password is that of %s, as of a pair; set "
+			"strategy = alternating and members again, and end the "
+			"pair with keyturn role unpair",
+			row.marker.active);
+	if (st != STATUS_OK && st != STATUS_NOT_FOUND)
+		return st;
+	return cluster_postgres_preflight_role(p, s, role, CLUSTER_PART_SINGLE,
+					       NULL, f, why);
+}
+
 enum status cluster_postgres_preflight_pair(struct cluster_postgres *p,
 					    struct cluster_session *s,
 					    const char *owner,
@@ -266,7 +291,7 @@ enum status cluster_postgres_preflight_pair(struct cluster_postgres *p,
 			"none have neither");
 		return st;
 	}
-	if (!check_names(owner, pair, f))
+	if (owner == NULL || !check_names(owner, pair, f))
 		return st;
 	st = cluster_postgres_preflight_role(p, s, owner, CLUSTER_PART_OWNER,
 					     &logs_in, f, why);

@@ -183,8 +183,10 @@ static void check_login(const struct pg_result *r, const char *role,
 	if (!is_true(r, ROLE_LOGIN) && part == CLUSTER_PART_SINGLE)
 		cluster_postgres_findings_add(
 			f, CLUSTER_FAIL, "role",
-			"role %s is NOLOGIN; run ALTER ROLE \"%s\" LOGIN", role,
-			role);
+			"role %s is NOLOGIN; run ALTER ROLE \"%s\" LOGIN, or, "
+			"when it owns a pair of login roles, set strategy = "
+			"alternating and members",
+			role, role);
 	if (is_true(r, ROLE_EXPIRED))
 		cluster_postgres_findings_add(
 			f, CLUSTER_FAIL, "role",

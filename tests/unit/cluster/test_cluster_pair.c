@@ -181,6 +181,7 @@ static void the_same_member_again_keeps_the_one_before(void **state)
 static void a_login_role_is_adopted_as_the_owner(void **state)
 {
 	char zero[RANDOM_UUID_SIZE], one[RANDOM_UUID_SIZE];
+	char two[RANDOM_UUID_SIZE];
 	struct turn k;
 
 	(void)state;
@@ -204,9 +205,13 @@ static void a_login_role_is_adopted_as_the_owner(void **state)
 	must(&k, CLUSTER_CHANGE_CLEAR, "", NULL, NULL);
 	is(&k, "_a", one, "");
 	assert_int_equal(login(&k, "", OLD), CLUSTER_LOGIN_WRONG);
-	/* And it gets none. */
-	assert_int_equal(change(&k, CLUSTER_CHANGE_PASSWORD, "", zero, NEXT),
-			 STATUS_REFUSED);
+	/* When the pair becomes one role again it is its turn once more. */
+	turn_to(&k, "", NEXT, two);
+	is(&k, "", two, one);
+	assert_true(can(&k, ""));
+	assert_int_equal(login(&k, "", NEXT), CLUSTER_LOGIN_RIGHT);
+	assert_int_equal(login(&k, "_a", PASSWORD), CLUSTER_LOGIN_RIGHT);
+	must(&k, CLUSTER_CHANGE_NOLOGIN, "_a", NULL, NULL);
 	end(&k);
 }
 
