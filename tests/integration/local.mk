@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/integration/rig/installation.py \
 	tests/integration/rig/jwt.py \
 	tests/integration/rig/leaks.py \
+	tests/integration/rig/pair.py \
 	tests/integration/rig/pam.py \
 	tests/integration/rig/program.py \
 	tests/integration/rig/server.py \
@@ -90,6 +91,7 @@ EXTRA_DIST += tests/integration/rig/token_site.py \
 	tests/integration/test_token_clients.py
 EXTRA_DIST += tests/integration/test_admins.py \
 	tests/integration/test_alternating.py \
+	tests/integration/test_alternating_killed.py \
 	tests/integration/test_alternating_clients.py
 EXTRA_DIST += tests/integration/test_sinks.py
 EXTRA_DIST += tests/integration/test_token_login.py

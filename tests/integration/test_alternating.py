@@ -3,74 +3,18 @@
 in with what the sinks say, and what ends the old password."""
 
 import os
-import re
 
 import psycopg
 import pytest
 
 from rig.installation import FIRST_PASSWORD
-
-PAIR = """sink = env {sinks}/sap.env
-strategy = alternating
-members = sap_a sap_b
-"""
-NOT_PERMITTED = "is not permitted to log in"
-REFUSED = "password authentication failed"
-
-
-class Pair:
-    def __init__(self, site):
-        self.site = site
-
-    def configure(self, more=""):
-        self.site.configure(
-            role_settings=PAIR.format(sinks=self.site.sinks) + more)
-
-    def run(self, *argv, expect=0):
-        return self.site.run(*argv, expect=expect)
-
-    def told(self):
-        """User and password, as a partner's job reads them."""
-        with open(os.path.join(self.site.sinks, "sap.env")) as f:
-            lines = dict(re.findall(r"^(PG\w+)='?([^'\n]*)'?$", f.read(),
-                                    re.M))
-        self.site.remember(lines["PGPASSWORD"], "a password in a file")
-        return lines["PGUSER"], lines["PGPASSWORD"]
-
-    def login(self, who):
-        server = self.site.server
-        return psycopg.connect(
-            host="127.0.0.1", port=server.port, dbname=self.site.database,
-            user=who[0], password=who[1], passfile="/dev/null",
-            gssencmode="disable", **server.client)
-
-    def works(self, who):
-        with self.login(who) as c:
-            return c.execute("select session_user, current_user").fetchone() \
-                == (who[0], "sap")
-
-    def refused(self, who, how):
-        with pytest.raises(psycopg.OperationalError, match=how):
-            self.login(who)
-
-    def role(self, name):
-        """(LOGIN, has a password)"""
-        return self.site.server.sql(
-            "select rolcanlogin, rolpassword is not null from pg_authid "
-            "where rolname = %s", [name])[0]
+from rig.pair import NOT_PERMITTED, PAIR, REFUSED, Pair, new_pair
 
 
 @pytest.fixture
 def pair(new_site):
-    """A new pair: nobody has a password yet."""
-    site = new_site()
-    site.server.sql("drop role sap")
-    made = Pair(site)
-    made.configure()
-    made.run("role", "pair", "sap")
-    yield made
-    for name in ("sap_a", "sap_b", "sap"):
-        site.server.sql(f"drop role if exists {name}")
+    with new_pair(new_site()) as made:
+        yield made
 
 
 def test_no_login_fails_while_two_roles_take_turns(pair):
