@@ -2,6 +2,7 @@
 """Two login roles in turn, and clients that log in without pause through whole
 cycles, with what the files say: none fails."""
 
+import json
 import os
 import re
 import secrets
@@ -14,6 +15,8 @@ import time
 import psycopg
 import pytest
 
+from rig.agent import everything
+from rig.helper import Helper
 from rig.server import as_account, free_port, own, wait_for
 from test_alternating import PAIR, Pair, pair  # noqa: F401
 
@@ -52,16 +55,16 @@ class Loop:
         """Every thread has logged in as that user, and does so again."""
         def moved():
             assert not self.failures, self.failures[0]
-            last = self.users[-4 * len(self._threads):]
-            return len(last) == 4 * len(self._threads) and set(last) == {user}
-        wait_for(moved, f"logins as {user}")
+            n = 2 * len(self._threads)
+            return len(self.users) >= n and set(self.users[-n:]) == {user}
+        wait_for(moved, f"logins as {user}", seconds=120)
 
 
 def free(pair, user):  # noqa: F811
     """Nobody is logged in as that user any more."""
     wait_for(lambda: pair.site.server.sql(
         "select count(*) from pg_stat_activity where usename = %s",
-        [user]) == [(0,)], f"{user} to have no session")
+        [user]) == [(0,)], f"{user} to have no session", seconds=120)
 
 
 def cycle(pair, loops, rounds=3):  # noqa: F811
@@ -126,6 +129,81 @@ def test_libpq_logs_in_through_whole_cycles(told):
     with Loop(by_service) as loop:
         loop.moved_to("sap_a")
         cycle(told, [loop])
+
+
+# -- programs, told by files and by the agent ------------------------------------
+
+@pytest.fixture
+def helper(told, new_agent, folder):
+    agent = new_agent(told.site, roles={"sap": everything()})
+    return Helper(agent, told.site, tempfile.mkdtemp(dir=folder))
+
+
+def java(helper):
+    """pgjdbc, by the service's name: a login by a new process."""
+    shutil.copy(os.path.join(os.path.dirname(__file__), "clients",
+                             "Service.java"), helper.home)
+    helper.run("javac", "-d", helper.home, "Service.java", expect=0)
+    files = {name: os.environ[name] for name in ("PGSERVICEFILE",
+                                                 "PGPASSFILE")}
+
+    def login():
+        done = helper.run(
+            "java", "-Xshare:auto", "-cp",
+            f"{helper.home}:/usr/share/java/postgresql.jar", "Service", "sap",
+            environment=files, expect=0)
+        # Acting as the owner it does not see that of its own session.
+        user, encrypted = done.out.split()
+        assert encrypted == "hidden"
+        return user
+    return login
+
+
+def test_programs_log_in_through_whole_cycles(told, helper):
+    def by_exec():
+        return helper.execute("psql", "-wAtc", "select session_user",
+                              expect=0).out.strip()
+
+    def by_json():
+        given = json.loads(helper.get("-f", "json").out)
+        who = given["username"], given["password"]
+        assert told.works(who)
+        return who[0]
+
+    pgjdbc = java(helper)
+    with Loop(by_exec, threads=1) as exec_, \
+            Loop(by_json, threads=1) as psycopg_:
+        for new, old in (("sap_b", "sap_a"), ("sap_a", "sap_b")):
+            helper.rotate()
+            for loop in (exec_, psycopg_):
+                loop.moved_to(new)
+            assert pgjdbc() == new
+            free(told, old)
+            told.run("retire", "sap")
+            assert pgjdbc() == new
+    for loop in (exec_, psycopg_):
+        assert loop.failures == []
+
+
+def test_every_form_of_the_agent_has_the_member(told, helper):
+    for user in ("sap_b", "sap_a"):
+        helper.rotate()
+        # exec: what a program of libpq's is told, and what the caller said.
+        done = helper.execute("sh", "-c", "echo $PGUSER; psql -wAtc "
+                              "'select session_user, current_user'", expect=0)
+        assert done.out.split() == [user, f"{user}|sap"]
+        assert f"PGUSER='{user}'" in helper.get("-f", "env").out
+        assert helper.get("-f", "pgpass").out.split(":")[3] == user
+        for form in ("uri", "conninfo"):
+            with psycopg.connect(
+                    helper.get("-f", form, "-z").out, passfile="/dev/null",
+                    sslrootcert=helper.environment["PGSSLROOTCERT"]) as c:
+                assert c.execute(LOGIN).fetchone() == (user, "sap")
+        old = {"sap_b": "sap_a", "sap_a": "sap_b"}[user]
+        done = helper.execute("psql", "-wAtc", "select 1",
+                              environment={"PGUSER": old}, expect=2)
+        assert "PGUSER" in done.err
+        told.run("retire", "sap")
 
 
 # -- PgBouncer, which logs in for its clients ------------------------------------

@@ -164,7 +164,7 @@ class Partner:
             f"{self.site.folder}:/usr/share/java/postgresql.jar", "Service",
             service)
         user, encrypted = answer.split()
-        assert encrypted == "t"
+        assert encrypted == "true"
         yield user
 
 

@@ -10,9 +10,9 @@ public class Service {
 		String url = "jdbc:postgresql://?service=" + args[0];
 		try (Connection c = DriverManager.getConnection(url);
 				ResultSet found = c.createStatement().executeQuery(
-					"select current_user, ssl from "
-					+ "pg_stat_ssl where pid = "
-					+ "pg_backend_pid()")) {
+					"select session_user, coalesce((select "
+					+ "ssl from pg_stat_ssl where pid = "
+					+ "pg_backend_pid())::text, 'hidden')")) {
 			found.next();
 			System.out.println(found.getString(1) + " "
 					+ found.getString(2));
