@@ -10,6 +10,8 @@
 
 #include "simulate.h"
 
+#define ALL (PAIR_SHARED + PAIR_ORDERS)
+
 static void survive_single_faults(enum scene scene, const struct order *o)
 {
 	struct plan p = { .n = 0 };
@@ -82,13 +84,13 @@ static void who_works_on_a_pair_may_stand_still_anywhere(void **state)
 	const struct order *o, *other;
 
 	(void)state;
-	for (unsigned n = 0, mix = 0; n < 6 * 7 * 7 * 3; n++)
+	for (unsigned n = 0, mix = 0; n < 6 * ALL * ALL * 3; n++)
 		for (unsigned k = 1; k < 40; k++, mix++) {
-			enum scene scene = scenes[n / 3 / 49];
+			enum scene scene = scenes[n / 3 / ALL / ALL];
 			struct plan p = one_fault(NULL, fates[n % 3], 1);
 
-			o = order_in(scene, n / 3 / 7 % 7);
-			other = order_in(scene, n / 3 % 7);
+			o = order_in(scene, n / 3 / ALL % ALL);
+			other = order_in(scene, n / 3 % ALL);
 			p.fault[0].from = mix % 20;
 			if (!survive_pause(scene, o, k, other, &p,
 					   (enum landing)(mix / 20 % LANDINGS)))
