@@ -111,7 +111,7 @@ static void result_json(struct text *t, const char *role,
 	text_add_member(t, "version", r->version[0] ? r->version : NULL);
 	text_printf(t, ",\"finished_earlier\":%s,\"restored\":%s",
 		    r->finished_earlier ? "true" : "false",
-		    r->restored ? "true" : "false");
+		    r->restored || r->went_back ? "true" : "false");
 	text_add_member(t, "detail",
 			r->status != STATUS_OK && r->why.text[0] ? r->why.text :
 			r->unconfirmed	 ? RUNNER_UNCONFIRMED :
@@ -128,10 +128,12 @@ static void print_result(struct cli_batch *p, const struct cli_batch_task *task,
 	if (p->cli->o.json)
 		result_json(&t, task->role, r);
 	else if (r->status != STATUS_OK)
-		text_printf(&t, "%s: %s: %s\n", task->role,
-			    status_sentence(r->status), r->why.text);
-	else if (!p->cli->o.quiet || r->unconfirmed || r->sessions_left)
-		text_printf(&t, "%s: %s, version %s, %.3f s%s%s%s%s%s\n",
+		text_printf(&t, "%s: %s: %s%s\n", task->role,
+			    status_sentence(r->status), r->why.text,
+			    r->went_back ? "; " RUNNER_WENT_BACK : "");
+	else if (!p->cli->o.quiet || r->unconfirmed || r->sessions_left ||
+		 r->went_back)
+		text_printf(&t, "%s: %s, version %s, %.3f s%s%s%s%s%s%s\n",
 			    task->role,
 			    what_happened(r, task->mode, p->like->fresh),
 			    r->version[0] ? r->version : "none",
@@ -140,7 +142,8 @@ static void print_result(struct cli_batch *p, const struct cli_batch_task *task,
 			    r->unconfirmed ? RUNNER_UNCONFIRMED : "",
 			    r->sessions_left ? "; sessions of it are left" : "",
 			    r->sessions_left ? ": " : "",
-			    r->sessions_left ? r->why.text : "");
+			    r->sessions_left ? r->why.text : "",
+			    r->went_back ? "; " RUNNER_WENT_BACK : "");
 	clear_progress(p);
 	fwrite(text_str(&t), 1, t.len, stdout);
 	fflush(stdout);

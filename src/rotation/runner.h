@@ -79,7 +79,10 @@ struct runner_result {
 	char run[RANDOM_UUID_SIZE];
 	bool finished_earlier;	/* an interrupted rotation was finished */
 	bool undone;		/* a left-over PENDING was retired */
-	bool restored;		/* a database restore was seen */
+	bool restored;		/* an older version was live, and CURRENT was
+				   pointed at it */
+	bool went_back;		/* the marker's epoch went back: the database
+				   was restored, or failed over with loss */
 	bool delivered;		/* a sink that was behind is in step again */
 	bool refuted;		/* the old password was shown to be refused */
 	unsigned sessions_left; /* that the old member has yet, where they were
@@ -95,6 +98,11 @@ struct runner_result {
 #define RUNNER_UNCONFIRMED                                                  \
 	"no synchronous standby is known to have confirmed it: a failover " \
 	"now may bring the old password back"
+
+/* ... and of one that went back. */
+#define RUNNER_WENT_BACK                                                    \
+	"the database went back in time: passwords that were ended before " \
+	"may be valid again"
 
 /* Called on entering each state, before its effect; for progress and tests. */
 typedef void runner_watch_fn(void *arg, const char *role,

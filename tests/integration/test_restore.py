@@ -6,8 +6,10 @@ import glob
 import os
 import shutil
 
+import psycopg
 import pytest
 
+from rig.pair import new_pair
 from rig.server import wait_for
 
 FROZEN = 5
@@ -222,3 +224,51 @@ def test_a_store_put_back_by_one_rotation_is_noticed_before_anything_changes(
     site.run("rotate", "sap", expect=FROZEN)
     assert "ALTER ROLE" not in site.server.log_since(mark).upper()
     site.must_log_in(live.password)
+
+
+MOMENTS = ("rotated", "retired", "cleared")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_pair_restored_to_a_moment_of_its_cycle(own_server, new_site, moment):
+    """Whatever comes back to life is said and can be ended, and the member that
+    the store calls current always logs in once keyturn was there."""
+    site = new_site(on=own_server)
+    with new_pair(site) as pair:
+        pair.run("rotate", "sap")
+        first = pair.told()
+        pair.run("rotate", "sap")
+        second = pair.told()
+        copies = {"rotated": own_server.keep_data("rotated")}
+        pair.run("retire", "sap")
+        copies["retired"] = own_server.keep_data("retired")
+        pair.run("retire", "sap", "--now")
+        copies["cleared"] = own_server.keep_data("cleared")
+        pair.run("rotate", "sap")
+        third = pair.told()
+        pair.run("retire", "sap", "--now")
+        pair.run("retire", "sap", "--now")
+        pair.refused(second, "password authentication failed")
+        own_server.put_back_data(copies[moment])
+        events = len(site.audit())
+        assert pair.works(second)
+        # Of an older version it makes a new one, as soon as a member is free.
+        done = pair.run("recover", "sap",
+                        expect=19 if moment == "rotated" else 0)
+        assert "went back in time" in done.out
+        assert "restore" in [e.get("kind") for e in site.audit()[events:]]
+        assert pair.works(pair.told())
+        done = pair.run("recover", "sap", expect=None)
+        assert "went back in time" not in done.out
+        # What lives again is ended by the same commands as before.
+        pair.run("retire", "sap", expect=None)
+        pair.run("retire", "sap", "--now", expect=None)
+        now = pair.told()
+        assert pair.works(now)
+        for old in {first, second, third} - {now}:
+            with pytest.raises(psycopg.OperationalError):
+                pair.login(old)
+        pair.run("rotate", "sap")
+        pair.run("rotate", "sap", expect=19)
+        assert pair.works(pair.told()) and pair.works(now)
+        pair.run("audit", "verify")
