@@ -2,6 +2,7 @@
 """Two login roles in turn, and clients that log in without pause through whole
 cycles, with what the files say: none fails."""
 
+import contextlib
 import json
 import os
 import re
@@ -224,11 +225,17 @@ pool_mode = {mode}
 server_tls_sslmode = require
 """
 
+INI = "sink = pgbouncer_ini {folder}/pgbouncer.ini database={database} " \
+    "pidfile={folder}/pgbouncer.pid\n"
+LIST = "sink = pgbouncer {folder}/userlist.txt " \
+    "pidfile={folder}/pgbouncer.pid\n"
+
 
 class Bouncer:
-    """A PgBouncer whose clients have a user of its own, and no member's."""
+    """A PgBouncer whose clients have a user of its own, and no member's; or,
+    with a sink that keeps its auth_file, the members as users."""
 
-    def __init__(self, pair, folder, mode):  # noqa: F811
+    def __init__(self, pair, folder, mode, sink=INI):  # noqa: F811
         self.pair, self.site = pair, pair.site
         self.port, self.process = free_port(), None
         self.folder = tempfile.mkdtemp(prefix="pb-", dir=folder)
@@ -245,10 +252,9 @@ class Bouncer:
             os.chmod(path, 0o640)
             own(path)
         own(self.folder)
-        self.site.configure(role_settings=PAIR.format(sinks=self.site.sinks) +
-                            f"sink = pgbouncer_ini {self.ini} database="
-                            f"{self.site.database} "
-                            f"pidfile={self.folder}/pgbouncer.pid\n")
+        self.site.configure(
+            role_settings=SERVICE.format(sinks=self.site.sinks)
+            + sink.format(folder=self.folder, database=self.site.database))
 
     def start(self):
         with open(os.path.join(self.site.evidence, "pgbouncer"), "w") as log:
@@ -289,8 +295,8 @@ class Bouncer:
 def bouncer(pair, folder):  # noqa: F811
     made = []
 
-    def make(mode):
-        made.append(Bouncer(pair, folder, mode))
+    def make(mode, **settings):
+        made.append(Bouncer(pair, folder, mode, **settings))
         return made[-1]
     yield make
     for b in made:
@@ -332,3 +338,41 @@ def test_a_session_through_pgbouncer_ends_by_itself(bouncer):
     free(pair, "sap_a")
     pair.run("rotate", "sap")
     wait_for(lambda: pooler.session() == "sap_a", "PgBouncer to read it")
+
+
+def test_pgbouncer_knows_each_member_that_may_log_in(bouncer):
+    """Its auth_file has a line of each, and clients of either come through."""
+    pooler = bouncer("session", sink=LIST)
+    pair = pooler.pair  # noqa: F811
+    path = os.path.join(pair.site.sinks, "sap.pgpass")
+
+    def through(user):
+        with open(path) as f:
+            known = dict(line.rstrip("\n").split(":")[3:] for line in f
+                         if line[0] != "#")
+        with psycopg.connect(
+                host="127.0.0.1", port=pooler.port, user=user,
+                password=known[user], dbname=pair.site.database,
+                prepare_threshold=None, connect_timeout=20,
+                sslmode="disable") as c:
+            return c.execute(LOGIN).fetchone() == (user, "sap")
+
+    def reads(user):
+        with contextlib.suppress(psycopg.OperationalError):
+            return through(user)
+
+    pooler.start()
+    for new, old in (("sap_b", "sap_a"), ("sap_a", "sap_b")):
+        assert through(old)
+        pair.run("rotate", "sap")
+        wait_for(lambda: reads(new), "PgBouncer to read its list")
+        assert through(old)
+        pair.run("retire", "sap")
+        assert through(new)
+        with open(os.path.join(pooler.folder, "userlist.txt")) as f:
+            assert [line.split('"')[1] for line in f if line[0] == '"'] == \
+                ["app", new]
+        # It closes a session that nobody uses only after a while.
+        pair.site.server.sql("select pg_terminate_backend(pid) from "
+                             "pg_stat_activity where usename = %s", [old])
+        free(pair, old)

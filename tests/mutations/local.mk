@@ -13,6 +13,7 @@ EXTRA_DIST += \
 	tests/mutations/marker-fence-ignores-the-claim.mutation \
 	tests/mutations/marker-fence-is-not-checked.mutation \
 	tests/mutations/engine.list \
+	tests/mutations/old-members-line-goes-at-once.mutation \
 	tests/mutations/passwords-in-clear-are-not-checked.mutation \
 	tests/mutations/pooler-may-read-the-own-sink.mutation \
 	tests/mutations/run \

@@ -282,6 +282,19 @@ static void bad_settings_are_found_before_a_run(void **state)
 		{ "[role sap]\ncluster = main\nsink = service /tmp/x\n"
 		  "[role crm]\ncluster = main\nsink = service /tmp/x name=sap\n",
 		  "[sap] in /tmp/x is the section of" },
+		{ "[role sap]\ncluster = main\n"
+		  "sink = pgbouncer_ini /tmp/x database=a\n"
+		  "sink = pgbouncer_ini /tmp/x database=b\n",
+		  "/tmp/x twice; a role has one line in a pgbouncer.ini" },
+		{ "[role sap]\ncluster = main\n"
+		  "sink = pgbouncer_ini /tmp/x database=a\n"
+		  "[role crm]\ncluster = main\n"
+		  "sink = pgbouncer_ini /tmp/x database=a\n",
+		  "the line of database a in /tmp/x is that of" },
+		{ "[role sap]\ncluster = main\n"
+		  "sink = pgbouncer_ini /tmp/x database=a\n"
+		  "[role crm]\ncluster = main\nsink = pgbouncer /tmp/x\n",
+		  "a file is of one kind" },
 		{ "[role sap]\ncluster = main\nsink = service /tmp/x\n"
 		  "[role crm]\ncluster = main\nsink = pgpass /tmp/x\n",
 		  "a file is of one kind" },
