@@ -238,6 +238,27 @@ def test_a_service_file_stands_beside_the_token(site, double):
     assert os.stat(path).st_mode & 0o777 == 0o644
 
 
+def test_a_pooler_logs_in_with_the_token(site, double):
+    """Two files of one token are lines of one pgbouncer.ini."""
+    path = os.path.join(site.sinks, "ini")
+    text = "[databases]\nshop = host=h{}\ncrm = host=h{}\n[pgbouncer]\n"
+    with open(path, "w") as f:
+        f.write(text.format("", ""))
+    os.chmod(path, 0o600)
+    site.set_tokens(host="db.example.com", dbname="shop", more="".join(
+        f"[sink {name}]\ntoken = lake\nfile = pgbouncer_ini {path} "
+        f"database={name}\nuser = someone\n" for name in ("shop", "crm")))
+    for _ in range(2):
+        site.run("refresh", "--force", expect=0)
+        found = read(path)
+        assert found.count("; keyturn role=sink%3Ashop version=") == 1
+        assert found.count("; keyturn role=sink%3Acrm version=") == 1
+        token = double.minted[-1][0]
+        who = f" user='someone' password='{token}'"
+        assert "".join(line for line in found.splitlines(True)
+                       if line[0] != ";") == text.format(who, who)
+
+
 def test_a_reader_is_told_by_a_signal(site, double):
     pidfile = os.path.join(site.folder, "reader.pid")
     got = os.path.join(site.folder, "got")
