@@ -309,7 +309,7 @@ enum status cluster_postgres_preflight(struct cluster *t,
 		st = cluster_postgres_preflight_pair(p, s, role, pair, f,
 						     &told);
 	else if (st == STATUS_OK && role != NULL)
-		st = cluster_postgres_preflight_single(
+		st = cluster_postgres_preflight_pair_none(
 			p, s, role, finding != NULL, f, &told);
 	/* What the server would not tell is one, too. */
 	if (st == STATUS_REFUSED) {

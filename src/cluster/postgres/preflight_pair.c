@@ -247,11 +247,9 @@ static bool check_names(const char *owner, const struct cluster_pair *pair,
 	return false;
 }
 
-enum status cluster_postgres_preflight_single(struct cluster_postgres *p,
-					      struct cluster_session *s,
-					      const char *role, bool thorough,
-					      struct cluster_findings *f,
-					      struct reason *why)
+enum status cluster_postgres_preflight_pair_none(
+	struct cluster_postgres *p, struct cluster_session *s, const char *role,
+	bool thorough, struct cluster_findings *f, struct reason *why)
 {
 	struct marker_row row;
 	enum status st = STATUS_NOT_FOUND;

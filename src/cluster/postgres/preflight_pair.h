@@ -18,10 +18,8 @@ enum status cluster_postgres_preflight_pair(struct cluster_postgres *p,
 
 /* ... and with a role that is no pair by the configuration.  `thorough`: also
  * whether it is one by its marker, which a run sees when it claims it. */
-enum status cluster_postgres_preflight_single(struct cluster_postgres *p,
-					      struct cluster_session *s,
-					      const char *role, bool thorough,
-					      struct cluster_findings *f,
-					      struct reason *why);
+enum status cluster_postgres_preflight_pair_none(
+	struct cluster_postgres *p, struct cluster_session *s, const char *role,
+	bool thorough, struct cluster_findings *f, struct reason *why);
 
 #endif
