@@ -62,7 +62,7 @@ static void clear_progress(const struct cli_batch *p)
 static void draw_progress(const struct cli_batch *p)
 {
 	double s = (double)(now_boot(now_system()) - p->began) / NOW_SECOND;
-	size_t ended = p->tally.done + p->tally.failed;
+	size_t ended = p->tally.done + p->tally.failed + p->tally.deferred;
 
 	if (!p->progress)
 		return;
@@ -170,10 +170,15 @@ static void warn_of_end(struct cli_batch *p, const struct cli_batch_task *task,
 
 /* ---- work ---- */
 
-static void count_result(struct cli_batch_tally *t, enum status s)
+static void count_result(struct cli_batch_tally *t, enum status s, bool due)
 {
 	if (s == STATUS_OK) {
 		t->done++;
+		return;
+	}
+	/* Nobody has asked for it: it waits for who uses the other role. */
+	if (s == STATUS_DEFERRED && due) {
+		t->deferred++;
 		return;
 	}
 	if (t->failed++ == 0)
@@ -224,7 +229,7 @@ static void spare_others(struct cli_batch *p, const struct slot *failed)
 		    slot->task->cluster != failed->task->cluster)
 			continue;
 		slot->begun = true;
-		count_result(&p->tally, r.status);
+		count_result(&p->tally, r.status, false);
 		print_result(p, slot->task, &r);
 	}
 }
@@ -260,7 +265,7 @@ static void run_task(void *arg, void *thing)
 		result.run[0] = '\0';
 	}
 	pthread_mutex_lock(&p->lock);
-	count_result(&p->tally, result.status);
+	count_result(&p->tally, result.status, slot->task->due);
 	print_result(p, slot->task, &result);
 	if (result.status == STATUS_OK)
 		warn_of_end(p, slot->task, &after);
@@ -394,7 +399,8 @@ void cli_batch_run(struct cli *c, const struct cli_batch_task *tasks, size_t n,
 	thread_pool_free(threads);
 	sigaction(SIGINT, &old_int, NULL);
 	sigaction(SIGTERM, &old_term, NULL);
-	p.tally.not_begun = n - p.tally.done - p.tally.failed;
+	p.tally.not_begun =
+		n - p.tally.done - p.tally.failed - p.tally.deferred;
 	pthread_cond_destroy(&p.ended);
 	pthread_mutex_destroy(&p.lock);
 	free(p.slots);

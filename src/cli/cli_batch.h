@@ -15,6 +15,7 @@ struct cli_batch_task {
 
 struct cli_batch_tally {
 	size_t done, failed, not_begun;
+	size_t deferred; /* of those that --due has begun: no failures */
 	enum status first_failure;
 	bool different; /* failures were not all of one kind */
 };

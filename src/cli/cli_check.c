@@ -10,9 +10,11 @@
 #include "cli/cli.h"
 #include "cluster/cluster_tools.h"
 #include "jobs/adoption.h"
+#include "jobs/due.h"
 #include "jobs/sink_refresh.h"
 #include "open/open_schedule.h"
 #include "report/report.h"
+#include "report/report_adoption.h"
 #include "rotation/runner_deliver.h"
 #include "rotation/runner_session.h"
 
@@ -530,6 +532,61 @@ static void check_adoption(struct check *k, const struct runner_job *j)
 		    "are shorter than keyturnd's poll");
 }
 
+/* Whom nobody has seen yet may not exist, and is waited for in vain. */
+static void check_unseen(struct check *k, const struct config_group *role)
+{
+	struct ledger *l = k->cli->ledger;
+	struct report_adoption *a = NULL;
+	struct text t = text_make(4096);
+	struct reason why;
+	enum status s = STATUS_NO_MEMORY;
+
+	if (report_adoption_new(k->role, "",
+				config_string(role, CONFIG_role_consumers),
+				&a) == STATUS_OK)
+		s = l->ops->adoption->each(l, k->role, report_adoption_add, a,
+					   &why);
+	if (s == STATUS_OK)
+		report_adoption_unseen(a, &t);
+	if (t.len > 0)
+		say(k, WARN, "retire",
+		    "never seen yet, and until then retire = auto ends no old "
+		    "password:%s; see keyturn adoption",
+		    text_str(&t));
+	report_adoption_free(a);
+	text_free(&t);
+}
+
+/* Can the old password ever end by itself? */
+static void check_retire(struct check *k, const struct runner_job *j)
+{
+	const struct config *c = open_config(k->cli->opened);
+	const struct config_group *role =
+		config_find(c, CONFIG_SECTION_role, j->role);
+	struct due d = { .retire = SCHEDULE_RETIRE_NOTHING };
+	struct reason why;
+
+	if (!j->pair || !role ||
+	    strcmp(config_string(role, CONFIG_role_retire), "auto") != 0)
+		return;
+	if (!adoption_wanted(
+		    config_find(c, CONFIG_SECTION_cluster, j->cluster->name))) {
+		say(k, WARN, "retire",
+		    "retire = auto will never end an old password, and so no "
+		    "rotation follows: keyturnd does not look at sessions here "
+		    "(sample, wake_timeout)");
+		return;
+	}
+	check_unseen(k, role);
+	if (due_look(k->cli->engine, role, now_wall(now_system()), &d, &why) !=
+	    STATUS_OK)
+		failed(k, "retire", STATUS_ERROR, &why);
+	else if (d.retire == SCHEDULE_RETIRE_BLIND)
+		say(k, WARN, "retire", "%s", d.retire_why.text);
+	else if (d.retire != SCHEDULE_RETIRE_NOTHING)
+		say(k, NOTE, "retire", "%s", d.retire_why.text);
+}
+
 /* stored: the store can be asked what should be live. */
 static void check_cluster(struct check *k, const struct runner_job *j,
 			  bool stored)
@@ -555,8 +612,10 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 	} else if (k->fails == fails)
 		failed(k, "preflight", s, &why);
 	j->cluster->ops->release(j->cluster, session, s == STATUS_OK);
-	if (s == STATUS_OK)
+	if (s == STATUS_OK) {
 		check_adoption(k, j);
+		check_retire(k, j);
+	}
 }
 
 /* What earlier runs and people left. */

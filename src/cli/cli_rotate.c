@@ -150,16 +150,20 @@ static enum status dry_run(struct cli *c, const struct choice *choice)
 	for (size_t i = 0; i < choice->n; i++) {
 		const struct cli_batch_task *task = &choice->tasks[i];
 		bool recover = task->mode == ENGINE_MODE_RECOVER;
+		bool retire = task->mode == ENGINE_MODE_RETIRE;
 
 		if (c->o.json) {
 			text_add(&t, "{");
 			text_add_member(&t, "role", task->role);
 			text_add_member(&t, "would",
-					recover ? "recover" : "rotate");
+					recover ? "recover" :
+					retire	? "retire" :
+						  "rotate");
 			text_add(&t, "}\n");
 		} else
 			text_printf(&t, "%s: would be %s\n", task->role,
 				    recover ? "recovered (it was interrupted)" :
+				    retire  ? "rid of its old password" :
 					      "rotated");
 	}
 	s = cli_print(c, &t);
@@ -178,7 +182,8 @@ static enum status verdict(struct cli *c, const struct cli_batch_tally *t)
 				  "begun",
 				  t->not_begun);
 	if (t->failed == 0)
-		return STATUS_OK;
+		return t->done == 0 && t->deferred > 0 ? STATUS_DEFERRED :
+							 STATUS_OK;
 	if (t->done == 0 && !t->different)
 		return t->first_failure;
 	return STATUS_SOME_FAILED;

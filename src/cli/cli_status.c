@@ -6,6 +6,7 @@
 
 #include "base/now.h"
 #include "cli/cli.h"
+#include "jobs/due.h"
 #include "jobs/hook_state.h"
 #include "jobs/sink_refresh.h"
 #include "open/open_schedule.h"
@@ -59,6 +60,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 		.known = &known,
 	};
 	char ends[LEDGER_TEXT_SIZE];
+	struct due due = { .retire = SCHEDULE_RETIRE_NOTHING };
 	int64_t now = now_wall(now_system());
 	enum status s;
 
@@ -74,6 +76,14 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 	if (ledger_fact_recall(c->ledger, LEDGER_FACT_EXPIRES, known.role, now,
 			       ends, NULL) == STATUS_OK)
 		r.expires_us = strtoll(ends, NULL, 10);
+	if (config_is_pair(role)) {
+		r.retire = config_string(role, CONFIG_role_retire);
+		r.waits = due.retire_why.text;
+		/* What it says without the store is said above. */
+		if (due_look(c->engine, role, now, &due, &why) != STATUS_OK ||
+		    due.retire == SCHEDULE_RETIRE_NOTHING)
+			r.waits = "";
+	}
 	s = count_adopted(c, role, &r);
 	if (s != STATUS_OK) {
 		schedule_free(schedule);

@@ -82,6 +82,7 @@ struct cluster_watched {
 	bool kept;	    /* the version before was not cleared */
 	int64_t retired_us; /* how long its member has been without LOGIN by us;
 			       -1: it has not */
+	char admin[64];	    /* who looked */
 };
 
 struct cluster_tools {

@@ -430,13 +430,25 @@ static enum status check_pair_sinks(const struct config_group *g,
 		      "keyturn-credential");
 }
 
+/* Nobody's password ends unseen: who is to be waited for must be known. */
+static enum status check_retire(const struct config_group *g,
+				struct reason *why)
+{
+	if (strcmp(config_string(g, CONFIG_role_retire), "auto") == 0 &&
+	    !config_is_set(g, CONFIG_role_consumers))
+		return refuse(why, g, config_model_value(g, CONFIG_role_retire),
+			      "auto needs consumers, who must have been seen "
+			      "with the new password before the old one ends");
+	return STATUS_OK;
+}
+
 static enum status check_pair(const struct config *c,
 			      const struct config_group *g, struct reason *why)
 {
-	static const enum config_key only[] = { CONFIG_role_members,
-						CONFIG_role_owner,
-						CONFIG_role_tombstone,
-						CONFIG_role_end_sessions };
+	static const enum config_key only[] = {
+		CONFIG_role_members, CONFIG_role_owner, CONFIG_role_tombstone,
+		CONFIG_role_retire,  CONFIG_role_quiet, CONFIG_role_end_sessions
+	};
 	const struct config_group *store = config_find(
 		c, CONFIG_SECTION_store, config_string(g, CONFIG_role_store));
 	const struct config_group *cluster =
@@ -473,6 +485,8 @@ static enum status check_pair(const struct config *c,
 			      "self",
 			      config_name(cluster));
 	s = check_members(g, why);
+	if (s == STATUS_OK)
+		s = check_retire(g, why);
 	return s == STATUS_OK ? check_pair_sinks(g, why) : s;
 }
 

@@ -61,7 +61,7 @@ struct daemon {
 	bool changed; /* the metrics are out of date */
 	int64_t written;
 	bool write_failed;
-	unsigned long long runs_ok, runs_failed;
+	unsigned long long runs_ok, runs_failed, runs_deferred;
 	int64_t started_us, reloaded_us;
 	char trouble[REASON_MAX]; /* why there is no ledger, or "" */
 	char said[512];		  /* the last STATUS= */

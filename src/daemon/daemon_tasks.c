@@ -295,6 +295,9 @@ static const char *what_happened(const struct runner_result *r, bool moved)
 		return "finished what was interrupted";
 	if (r->undone)
 		return "undid what was interrupted";
+	if (r->retired)
+		return r->refuted ? "the old password is gone, and is refused" :
+				    "the old member may not log in any more";
 	if (moved)
 		return "rotated";
 	return r->delivered ? "a sink that was behind is in step again" :
@@ -322,9 +325,10 @@ static void log_run(struct daemon *d, const struct task *e,
 	until = role ? plan_pause(d->plan, role) : 0;
 	if (role && !role->frozen && until > now)
 		now_age(until - now, age);
-	log_line(LOG_LEVEL_WARN, "%s: %s%s%s%s%s", e->u.run.role,
-		 status_sentence(r->status), r->why.text[0] ? ": " : "",
-		 r->why.text, age[0] ? "; tried again in " : "", age);
+	log_line(r->status == STATUS_DEFERRED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+		 "%s: %s%s%s%s%s", e->u.run.role, status_sentence(r->status),
+		 r->why.text[0] ? ": " : "", r->why.text,
+		 age[0] ? "; tried again in " : "", age);
 }
 
 static void take_run(struct daemon *d, struct task *e, int64_t now)
@@ -352,6 +356,8 @@ static void take_run(struct daemon *d, struct task *e, int64_t now)
 	d->checkpoint = true;
 	if (s == STATUS_OK)
 		d->runs_ok++;
+	else if (s == STATUS_DEFERRED)
+		d->runs_deferred++;
 	else
 		d->runs_failed++;
 	log_run(d, e, role, now);

@@ -89,6 +89,7 @@ static void write_metrics(struct daemon *d, int64_t now)
 		.ledger_up = d->generation->ledger && !d->trouble[0],
 		.runs_ok = d->runs_ok,
 		.runs_failed = d->runs_failed,
+		.runs_deferred = d->runs_deferred,
 		.agent_failures = agent_notify_failed(d->notifier),
 		.started_us = d->started_us,
 		.reloaded_us = d->reloaded_us,

@@ -226,8 +226,9 @@ void metrics_write(const struct metrics_view *v, struct text *t)
 	head(t, "runs_total", "counter", "Runs since the start.");
 	text_printf(t,
 		    "keyturn_runs_total{outcome=\"ok\"} %llu\n"
-		    "keyturn_runs_total{outcome=\"failed\"} %llu\n",
-		    v->runs_ok, v->runs_failed);
+		    "keyturn_runs_total{outcome=\"failed\"} %llu\n"
+		    "keyturn_runs_total{outcome=\"deferred\"} %llu\n",
+		    v->runs_ok, v->runs_failed, v->runs_deferred);
 	one(t, "agent_push_failures_total", "counter",
 	    "New passwords of which the agent could not be told.",
 	    v->agent_failures);

@@ -18,7 +18,8 @@ struct metrics_view {
 	const struct refresher_file *files;
 	size_t n_files;
 	bool ledger_up;
-	unsigned long long runs_ok, runs_failed; /* since the start */
+	unsigned long long runs_ok, runs_failed, runs_deferred; /* since the
+								   start */
 	unsigned agent_failures;
 	int64_t started_us; /* wall clock */
 	int64_t reloaded_us; /* wall clock: the configuration in force is of then */

@@ -191,7 +191,7 @@ void plan_learn(struct plan *a, struct plan_role *r,
 	r->wanted = f->wanted;
 	/* A person or another host saw to it. */
 	if (f->failures == 0 && !f->wanted) {
-		r->failures = 0;
+		r->failures = r->deferrals = 0;
 		r->not_before = 0;
 	}
 }
@@ -365,7 +365,7 @@ void plan_end(struct plan *a, struct plan_role *r, enum status outcome,
 	case STATUS_OK:
 		plan_site_good(&a->sites[r->cluster]);
 		plan_site_good(&a->sites[r->store]);
-		r->failures = 0;
+		r->failures = r->deferrals = 0;
 		r->not_before = 0;
 		r->wanted = false;
 		if (r->for_owner)
@@ -382,6 +382,17 @@ void plan_end(struct plan *a, struct plan_role *r, enum status outcome,
 		if (r->for_owner)
 			r->asked_at = r->began_at;
 		break;
+	case STATUS_DEFERRED:
+		/* Somebody uses the other login role: no fault of anybody's. */
+		plan_site_good(&a->sites[r->cluster]);
+		plan_site_good(&a->sites[r->store]);
+		r->failures = 0;
+		r->deferrals++;
+		r->not_before = now + backoff_us(a->random,
+						 a->limits.backoff_us,
+						 a->limits.backoff_max_us,
+						 r->deferrals);
+		return;
 	case STATUS_FROZEN:
 		r->frozen = true;
 		r->wanted = false;

@@ -43,10 +43,11 @@ struct plan_role {
 	bool wanted;	       /* a run should begin at begin_at */
 	bool frozen, untaken;
 	int64_t begin_at;
-	bool asked;	   /* its owner wants a rotation */
-	int64_t asked_at;  /* when the last good one that was asked for
+	bool asked;	    /* its owner wants a rotation */
+	int64_t asked_at;   /* when the last good one that was asked for
 				began, -1: never */
-	unsigned failures; /* in a row, that are the role's own */
+	unsigned failures;  /* in a row, that are the role's own */
+	unsigned deferrals; /* in a row: somebody used the other login role */
 	int64_t not_before;
 	bool running, probing, for_owner; /* for_owner: the run was asked for */
 	int64_t began_at, ended_at;	  /* the last run; 0: none */

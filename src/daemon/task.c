@@ -83,7 +83,8 @@ static struct task_look look_of(const struct due *d, int64_t taken_at)
 		.failures = k->failures,
 		.behind = d->behind,
 		.ends_early = report_ends_early(d->ends_us, d->next_us, now),
-		.late = !d->wanted && d->next_us > 0 && d->next_us <= now,
+		.late = !d->wanted && d->next_us > 0 && d->next_us <= now &&
+			d->retire != SCHEDULE_RETIRE_WAITS,
 		.unseen = d->unseen,
 		.ahead = d->ahead,
 		.open = k->open_run[0] != '\0',

@@ -22,11 +22,12 @@ static const struct {
 #undef NO_HOOK
 };
 
-/* Who met another rotator lost nothing, and a freeze has its own event. */
+/* Who met another rotator, or a user of the other login role, lost nothing, and a
+ * freeze has its own event. */
 static bool is_failure(const char *status)
 {
-	static const char *const calm[] = { "OK", "BUSY", "CONFLICT",
-					    "FROZEN" };
+	static const char *const calm[] = { "OK", "BUSY", "CONFLICT", "FROZEN",
+					    "DEFERRED" };
 
 	for (size_t i = 0; i < sizeof(calm) / sizeof(calm[0]); i++)
 		if (strcmp(status, calm[i]) == 0)

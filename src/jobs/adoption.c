@@ -9,8 +9,10 @@
 #include "base/consumer.h"
 #include "base/now.h"
 #include "cluster/cluster_tools.h"
+#include "schedule/schedule_retire.h"
 
 #define AGAIN	      (3600 * NOW_SECOND)
+#define POLLS_OF_GAP  3
 #define DATABASES_MAX 16
 #define BATCH	      256
 #define RUNS_MAX      64 /* of a role, that are looked at for a version */
@@ -41,6 +43,7 @@ struct pair {
 	char members[CLUSTER_MEMBERS][CLUSTER_NAME_SIZE];
 	struct cluster_pair names;
 	const char *role; /* the [role NAME] */
+	bool automatic;	  /* it is retired by itself */
 };
 
 struct place {
@@ -76,6 +79,13 @@ bool adoption_wanted(const struct config_group *cluster)
 	return strcmp(sample, "yes") == 0;
 }
 
+int64_t adoption_gap_us(const struct config *c)
+{
+	return POLLS_OF_GAP *
+	       config_duration_us(config_find(c, CONFIG_SECTION_keyturn, ""),
+				  CONFIG_keyturn_poll);
+}
+
 static void add_database(struct place *p, const char *name)
 {
 	for (size_t i = 0; i < p->n_databases; i++)
@@ -107,6 +117,8 @@ static void add_pair(struct place *p, const struct config_group *role)
 	struct pair *x = &p->pairs[p->n_pairs];
 
 	x->role = config_name(role);
+	x->automatic =
+		strcmp(config_string(role, CONFIG_role_retire), "auto") == 0;
 	open_engine_members(role, x->members);
 	for (size_t i = 0; i < CLUSTER_MEMBERS; i++) {
 		x->names.members[i] = x->members[i];
@@ -326,6 +338,65 @@ static enum status take_seen(void *arg, const struct cluster_seen *seen)
 	return k->n < BATCH ? STATUS_OK : flush(k);
 }
 
+/* Nothing is there that could be ended, and that was known. */
+static bool is_at_rest(const struct schedule_retire_seen *now,
+		       const struct schedule_retire_seen *before)
+{
+	return !now->may_login && !now->kept && !before->may_login &&
+	       !before->kept && strcmp(now->version, before->version) == 0 &&
+	       now->taken_us >= before->taken_us &&
+	       now->taken_us - before->taken_us < AGAIN;
+}
+
+static enum status remember_pair(struct look *k, const struct pair *pair,
+				 const struct cluster_watched *w)
+{
+	struct schedule_retire_seen before = { .taken_us = 0 },
+				    now = { .taken_us = k->now_us,
+					    .live_us = w->live_us,
+					    .sessions = w->sessions,
+					    .may_login = w->may_login,
+					    .visible = w->visible,
+					    .kept = w->kept,
+					    .retired_us = w->retired_us };
+	char line[LEDGER_TEXT_SIZE];
+	struct text t = text_make(LEDGER_TEXT_SIZE - 1);
+	enum status s;
+
+	text_copy(now.version, sizeof(now.version), w->version);
+	text_copy(now.admin, sizeof(now.admin), w->admin);
+	s = ledger_fact_recall(k->a->ledger, LEDGER_FACT_LOOKED, pair->role,
+			       k->now_us, line, k->why);
+	if (s == STATUS_OK)
+		schedule_retire_read(line, &before);
+	else if (s != STATUS_NOT_FOUND)
+		return s;
+	if (is_at_rest(&now, &before))
+		return STATUS_OK;
+	schedule_retire_add(
+		&now, &before,
+		adoption_gap_us(open_config(open_engine_opened(k->a->engine))));
+	schedule_retire_write(&now, &t);
+	s = text_status(&t);
+	if (s == STATUS_OK)
+		s = ledger_fact_remember(k->a->ledger, LEDGER_FACT_LOOKED,
+					 pair->role, text_str(&t), k->now_us,
+					 k->why);
+	text_free(&t);
+	return s;
+}
+
+static enum status remember_pairs(struct look *k)
+{
+	struct place *p = k->place;
+	enum status s = STATUS_OK;
+
+	for (size_t i = 0; i < p->n_pairs && s == STATUS_OK; i++)
+		if (p->pairs[i].automatic && p->watched[i].found)
+			s = remember_pair(k, &p->pairs[i], &p->watched[i]);
+	return s;
+}
+
 static enum status look_at_logins(struct look *k, struct cluster *cluster,
 				  struct database *d)
 {
@@ -376,6 +447,8 @@ enum status adoption_look(struct adoption *a, size_t i,
 					     take_seen, &k, why);
 	if (s == STATUS_OK)
 		s = flush(&k);
+	if (s == STATUS_OK)
+		s = remember_pairs(&k);
 	for (size_t d = 0; d < p->n_databases && s == STATUS_OK; d++)
 		s = look_at_logins(&k, cluster, &p->databases[d]);
 	/* Nothing was rotated there yet. */

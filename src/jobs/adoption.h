@@ -19,6 +19,9 @@ void adoption_free(struct adoption *a);
 /* Are the sessions of this [cluster NAME] looked at?  By its setting `sample`. */
 bool adoption_wanted(const struct config_group *cluster);
 
+/* Looks further apart than this leave a gap: what was in between is not known. */
+int64_t adoption_gap_us(const struct config *c);
+
 /* The clusters that are looked at, from 0; one without roles is not. */
 size_t adoption_count(const struct adoption *a);
 const char *adoption_cluster(const struct adoption *a, size_t i);

@@ -8,8 +8,10 @@
 
 #include "base/backoff.h"
 #include "base/text.h"
+#include "jobs/adoption.h"
 #include "jobs/role_lock.h"
 #include "jobs/rotate.h"
+#include "report/report_adoption.h"
 
 /* When the schedule says so; a role without one only by command. */
 static enum status ask_schedule(struct open_engine *w,
@@ -77,6 +79,105 @@ static int64_t last_seen_end(struct open_engine *w, const char *role,
 	return strtoll(ends, NULL, 10);
 }
 
+/* ---- the end of a pair's old password ---- */
+
+static enum status count_adopted(struct ledger *l,
+				 const struct config_group *role,
+				 struct schedule_retire *r, struct reason *why)
+{
+	struct report_adoption *a = NULL;
+	enum status s;
+
+	if (report_adoption_new(config_name(role), r->version,
+				config_string(role, CONFIG_role_consumers),
+				&a) != STATUS_OK)
+		return reason_no_memory(why);
+	report_adoption_since(a, r->rotated_us);
+	s = l->ops->adoption->each(l, config_name(role), report_adoption_add, a,
+				   why);
+	r->expected = report_adoption_expected(a);
+	r->adopted = report_adoption_adopted(a);
+	report_adoption_free(a);
+	return s;
+}
+
+static int64_t last_deferred(struct ledger *l, const char *role, int64_t now_us)
+{
+	char at[LEDGER_TEXT_SIZE];
+
+	if (ledger_fact_recall(l, LEDGER_FACT_DEFERRED, role, now_us, at,
+			       NULL) != STATUS_OK)
+		return 0;
+	return strtoll(at, NULL, 10);
+}
+
+static void remember_deferral(struct open_engine *w, const char *role)
+{
+	char at[32];
+	int64_t now_us = now_wall(now_system());
+
+	snprintf(at, sizeof(at), "%lld", (long long)now_us);
+	(void)ledger_fact_remember(open_engine_ledger(w), LEDGER_FACT_DEFERRED,
+				   role, at, now_us, NULL);
+}
+
+/* What keyturnd's looks say of it. */
+static enum status weigh_retirement(struct open_engine *w,
+				    const struct config_group *role,
+				    int64_t now_us, struct due *d,
+				    struct reason *why)
+{
+	struct ledger *l = open_engine_ledger(w);
+	struct schedule_retire r = {
+		.grace_us = config_duration_us(role, CONFIG_role_grace),
+		.quiet_us = config_duration_us(role, CONFIG_role_quiet),
+		.tombstone_us = config_duration_us(role, CONFIG_role_tombstone),
+		.gap_us = adoption_gap_us(open_config(open_engine_opened(w))),
+		.version = d->known.version,
+		.rotated_us = d->known.rotated_us,
+		.last_run_us = d->known.last_run_us,
+		.deferred_us = last_deferred(l, d->known.role, now_us),
+		.now_us = now_us,
+	};
+	struct schedule_retire_seen seen = { .taken_us = 0 };
+	char line[LEDGER_TEXT_SIZE];
+	enum status s;
+
+	s = ledger_fact_recall(l, LEDGER_FACT_LOOKED, d->known.role, now_us,
+			       line, NULL);
+	if (s == STATUS_OK)
+		schedule_retire_read(line, &seen);
+	s = count_adopted(l, role, &r, why);
+	if (s == STATUS_OK)
+		d->retire = schedule_retire_judge(&r, &seen, &d->retire_why);
+	return s;
+}
+
+/* A rotation of a pair whose old member may log in would not begin: that member is
+ * retired first. */
+static enum status ask_retirement(struct open_engine *w,
+				  const struct config_group *role,
+				  int64_t now_us, struct due *d,
+				  struct reason *why)
+{
+	bool rotates = d->wanted && d->mode == ENGINE_MODE_ROTATE;
+	enum status s;
+
+	if (!config_is_pair(role) ||
+	    strcmp(config_string(role, CONFIG_role_retire), "auto") != 0)
+		return STATUS_OK;
+	s = weigh_retirement(w, role, now_us, d, why);
+	if (s != STATUS_OK || (d->wanted && !rotates) || d->known.open_run[0])
+		return s;
+	if (d->retire == SCHEDULE_RETIRE_DUE ||
+	    (d->retire == SCHEDULE_RETIRE_CLEAR && !rotates)) {
+		d->mode = ENGINE_MODE_RETIRE;
+		d->wanted = true;
+	} else if (d->retire == SCHEDULE_RETIRE_WAITS)
+		d->wanted = false;
+	return s;
+}
+
 enum status due_look(struct open_engine *w, const struct config_group *role,
 		     int64_t now_us, struct due *ret, struct reason *why)
 {
@@ -104,6 +205,8 @@ enum status due_look(struct open_engine *w, const struct config_group *role,
 			   (d.behind && may_deliver(w, &d.known, now_us));
 		d.ends_us = last_seen_end(w, d.known.role, now_us);
 		s = ask_schedule(w, role, now_us, &d, why);
+		if (s == STATUS_OK)
+			s = ask_retirement(w, role, now_us, &d, why);
 	}
 	if (s == STATUS_OK)
 		*ret = d;
@@ -146,8 +249,15 @@ void due_run(struct open_engine *w, const struct due_task *t,
 	ret->status = s;
 	if (s == STATUS_OK && still_wanted(&before, t->asked, ret)) {
 		job.mode = t->asked ? ENGINE_MODE_ROTATE : before.mode;
+		if (job.mode == ENGINE_MODE_RETIRE) {
+			job.if_free = true;
+			job.reason = before.retire_why.text;
+		}
 		rotate_run(w, config_name(t->role), &job, t->watch, t->arg,
 			   ret);
+		if (job.mode == ENGINE_MODE_RETIRE &&
+		    ret->status == STATUS_DEFERRED)
+			remember_deferral(w, config_name(t->role));
 	}
 	if (s != STATUS_OK || due_look(w, t->role, now_wall(now_system()),
 				       &after, NULL) != STATUS_OK)

@@ -7,6 +7,7 @@
 #define KEYTURN_DUE_H
 
 #include "open/engine/engine.h"
+#include "schedule/schedule_retire.h"
 
 struct due {
 	bool wanted; /* a run should begin now, of this mode */
@@ -25,6 +26,9 @@ struct due {
 			      window; INT64_MAX: no limit */
 	int64_t ends_us;   /* wall clock: VALID UNTIL, as it was last seen; 0:
 			      never */
+	enum schedule_retire_verdict retire; /* of a pair, retire = auto */
+	struct reason retire_why;	     /* ... what it waits for, or by
+						what evidence it is done */
 	enum status doubt; /* not STATUS_OK: ledger or store could not say; a
 			      run that only recovers does no harm then, and
 			      tells what ails them */

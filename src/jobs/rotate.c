@@ -32,6 +32,7 @@ void rotate_run(struct open_engine *w, const char *role,
 		j.job.force = like->force;
 		j.job.unpair = like->unpair;
 		j.job.at_once = like->at_once;
+		j.job.if_free = like->if_free;
 		j.job.end_sessions |= like->end_sessions;
 		j.job.reason = like->reason;
 		j.job.password = like->password;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "open/open_schedule.h"
 
+#include <string.h>
+
 bool open_schedule_is_set(const struct config_group *role)
 {
 	return config_is_set(role, CONFIG_role_schedule) ||
@@ -66,6 +68,13 @@ struct schedule_life open_schedule_life(const struct config *c,
 		return none;
 	if (!config_is_pair(role))
 		return schedule_life_of(s, none.grace_us, max_us, now_us);
+	if (strcmp(config_string(role, CONFIG_role_retire), "auto") == 0) {
+		none = schedule_life_of(s, none.grace_us, max_us, now_us);
+		none.automatic = true;
+		none.quiet_us = config_duration_us(role, CONFIG_role_quiet);
+		none.tombstone_us =
+			config_duration_us(role, CONFIG_role_tombstone);
+	}
 	none.pair = true;
 	none.max_us = max_us;
 	return none;

@@ -13,8 +13,8 @@
 const char *report_state_name(enum report_state s)
 {
 	static const char *const names[] = { "new",	"ok",	  "due",
-					     "overdue", "failed", "open",
-					     "frozen" };
+					     "overdue", "failed", "deferred",
+					     "open",	"frozen" };
 
 	return names[s];
 }
@@ -33,20 +33,25 @@ int64_t report_next_due(const struct schedule *schedule,
 enum report_state report_state(const struct report_role *r, int64_t now_us)
 {
 	const struct ledger_role *k = r->known;
+	bool deferred = strcmp(k->last_status, status_name(STATUS_DEFERRED)) ==
+			0;
 
 	if (k->frozen)
 		return REPORT_FROZEN;
 	if (k->open_run[0])
 		return REPORT_OPEN;
-	if (k->last_status[0] && strcmp(k->last_status, "OK") != 0)
+	if (k->last_status[0] && strcmp(k->last_status, "OK") != 0 && !deferred)
 		return REPORT_FAILED;
 	if (k->rotated_us == 0 || k->learnt)
 		return REPORT_NEW;
 	if (r->next_due_us > 0 && schedule_ahead(k->rotated_us, now_us))
 		return REPORT_OVERDUE;
 	if (r->next_due_us == 0 || r->next_due_us > now_us)
-		return REPORT_OK;
-	return now_us - r->next_due_us < LATE ? REPORT_DUE : REPORT_OVERDUE;
+		return deferred ? REPORT_DEFERRED : REPORT_OK;
+	/* Who waits for too long is late. */
+	if (now_us - r->next_due_us >= LATE)
+		return REPORT_OVERDUE;
+	return deferred ? REPORT_DEFERRED : REPORT_DUE;
 }
 
 static const char *stamp_or(int64_t us, char *buf, const char *none)
@@ -175,10 +180,14 @@ void report_status_line(struct text *t, int role_width,
 		say = both;
 	}
 	if (!*say && r->adopted < r->expected) {
-		snprintf(both, sizeof(both), "adopting %zu of %zu consumers",
-			 r->adopted, r->expected);
+		snprintf(both, sizeof(both),
+			 "adopting %zu of %zu consumers%s%s", r->adopted,
+			 r->expected, r->waits && *r->waits ? "; " : "",
+			 r->waits ? r->waits : "");
 		say = both;
 	}
+	if (!*say && r->waits)
+		say = r->waits;
 	if (!*say && r->life.max_us > 0) {
 		note_life(r, now_us, both, sizeof(both));
 		say = both;
@@ -238,6 +247,8 @@ void report_status_json(struct text *t, const struct report_role *r,
 	else
 		text_add(t, ",\"consumers_expected\":null,"
 			    "\"consumers_adopted\":null");
+	text_add_member(t, "retire", r->retire);
+	text_add_member(t, "retire_waits", r->waits ? or_null(r->waits) : NULL);
 	add_seconds(t, "longest_life_seconds", schedule_life_longest(&r->life));
 	add_seconds(t, "max_life_seconds", r->life.max_us);
 	text_printf(t, ",\"outlives\":%s",

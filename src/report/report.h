@@ -12,14 +12,15 @@
 #include "schedule/schedule_life.h"
 
 enum report_state {
-	REPORT_NEW,	/* never taken over, or known to the store only: a
+	REPORT_NEW,	 /* never taken over, or known to the store only: a
 			   person begins with it, by name */
-	REPORT_OK,	/* nothing to do */
-	REPORT_DUE,	/* due since less than an hour */
-	REPORT_OVERDUE, /* due for longer */
-	REPORT_FAILED,	/* the last run failed */
-	REPORT_OPEN,	/* a run was begun and not closed: recover */
-	REPORT_FROZEN	/* an operator or evidence stopped it */
+	REPORT_OK,	 /* nothing to do */
+	REPORT_DUE,	 /* due since less than an hour */
+	REPORT_OVERDUE,	 /* due for longer */
+	REPORT_FAILED,	 /* the last run failed */
+	REPORT_DEFERRED, /* ... waits: the other login role of a pair is used */
+	REPORT_OPEN,	 /* a run was begun and not closed: recover */
+	REPORT_FROZEN	 /* an operator or evidence stopped it */
 };
 
 struct report_role {
@@ -28,8 +29,11 @@ struct report_role {
 	const struct ledger_role *known; /* ->role is always set */
 	int64_t next_due_us;		 /* 0: by command only */
 	int64_t expires_us;		 /* VALID UNTIL; 0: never */
-	size_t expected; /* consumers; 0: it is not known who they are */
-	size_t adopted;	 /* of them, seen with the live version */
+	size_t expected;    /* consumers; 0: it is not known who they are */
+	size_t adopted;	    /* of them, seen with the live version */
+	const char *retire; /* of a pair: how it ends the old password, else
+			       NULL */
+	const char *waits;  /* ... what that waits for, or "" */
 	struct schedule_life life;
 };
 

@@ -155,6 +155,16 @@ void report_adoption_sentence(const struct report_adoption *a, struct text *t)
 			    adopted, expected);
 }
 
+void report_adoption_unseen(const struct report_adoption *a, struct text *t)
+{
+	const char *at = a->expected, *w;
+	size_t n;
+
+	while ((w = words_next(&at, &n)) != NULL)
+		if (!word_seen(a, w, n))
+			text_printf(t, " %.*s", (int)n, w);
+}
+
 /* ---- for people ----------------------------------------------------------------- */
 
 /* The best that is known of a sighting's password. */

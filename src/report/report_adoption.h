@@ -38,6 +38,9 @@ size_t report_adoption_adopted(const struct report_adoption *a);
  * "" when nothing is known. */
 void report_adoption_sentence(const struct report_adoption *a, struct text *t);
 
+/* " CONSUMER" of each expected one that was not seen with any version. */
+void report_adoption_unseen(const struct report_adoption *a, struct text *t);
+
 struct report_adoption_context {
 	const char *rolname;
 	int64_t rotated_us; /* of the live version, 0: never */

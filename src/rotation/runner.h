@@ -66,6 +66,7 @@ struct runner_job {
 	bool unpair;	      /* ROTATE: the next password is the owner's own */
 	bool end_sessions;    /* RETIRE: of the old member */
 	bool at_once;	      /* RETIRE: clear without waiting */
+	bool if_free;	      /* RETIRE: only a member without sessions */
 	int64_t tombstone_us; /* RETIRE: how long a retired member's password
 				 is kept for a rollback */
 	const char *reason;   /* the operator's, "" for none */
@@ -84,6 +85,7 @@ struct runner_result {
 	bool went_back;		/* the marker's epoch went back: the database
 				   was restored, or failed over with loss */
 	bool delivered;		/* a sink that was behind is in step again */
+	bool retired;		/* a member lost LOGIN, or its password */
 	bool refuted;		/* the old password was shown to be refused */
 	unsigned sessions_left; /* that the old member has yet, where they were
 				   to end; why says the cause */

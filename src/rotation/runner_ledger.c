@@ -107,7 +107,9 @@ static void remember_role(struct runner *r, struct ledger_role *role)
 	if (text_copy(role->last_error, sizeof(role->last_error),
 		      r->result.why.text) != STATUS_OK)
 		role->last_error[0] = '\0';
-	if (engine_outcome(&r->engine) == STATUS_OK) {
+	/* What waits for somebody else has not failed. */
+	if (engine_outcome(&r->engine) == STATUS_OK ||
+	    engine_outcome(&r->engine) == STATUS_DEFERRED) {
 		role->failures = 0;
 		role->undelivered_us = 0;
 		text_copy(role->delivered, sizeof(role->delivered),

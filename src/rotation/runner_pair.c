@@ -98,6 +98,11 @@ static enum engine_event weigh_other(struct runner *r,
 		return ENGINE_ON_LOGS_IN;
 	}
 	text_copy(r->old, sizeof(r->old), other->name);
+	if (r->job->if_free && other->sessions > 0) {
+		say_who(r, other, "has sessions again",
+			"it is retired once it is quiet", why);
+		return ENGINE_ON_PINNED;
+	}
 	if (other->prepared + other->senders == 0)
 		return ENGINE_ON_LOGS_IN;
 	say_who(r, other,
@@ -255,6 +260,7 @@ static enum engine_event end_old(struct runner *r,
 	enum engine_event ev = runner_cluster_change(r, kind, r->old, why);
 
 	r->retired = r->retired || ev == ENGINE_ON_OK;
+	r->result.retired = r->retired;
 	return ev;
 }
 

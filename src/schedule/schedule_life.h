@@ -14,7 +14,11 @@ struct schedule_life {
 				none fails; 0: nothing bounds it */
 	int64_t grace_us;
 	int64_t max_us; /* what the policy allows; 0: any */
-	bool pair;	/* two login roles: the old password ends by command */
+	bool pair;	/* two login roles: the old password ends by command,
+			   unless */
+	bool automatic; /* it ends by itself: */
+	int64_t quiet_us, tombstone_us; /* ... after that, and is kept for so
+					   long without LOGIN */
 };
 
 /* s may be NULL: by command only, or a pair's.  Not cheap: see schedule_longest_us(). */
@@ -22,7 +26,7 @@ struct schedule_life schedule_life_of(const struct schedule *s,
 				      int64_t grace_us, int64_t max_us,
 				      int64_t now_us);
 
-/* The longest life; 0: nothing bounds it. */
+/* The longest life, when nothing puts its end off; 0: nothing bounds it. */
 int64_t schedule_life_longest(const struct schedule_life *l);
 
 /* Is it longer than the policy allows, or bounded by nothing? */

@@ -14,10 +14,12 @@ EXTRA_DIST += \
 	tests/mutations/marker-fence-is-not-checked.mutation \
 	tests/mutations/engine.list \
 	tests/mutations/old-members-line-goes-at-once.mutation \
+	tests/mutations/gaps-between-looks-are-quiet.mutation \
 	tests/mutations/passwords-in-clear-are-not-checked.mutation \
 	tests/mutations/pooler-may-read-the-own-sink.mutation \
 	tests/mutations/run \
 	tests/mutations/simulate \
+	tests/mutations/what-is-hidden-is-quiet.mutation \
 	tests/mutations/waking-is-a-wrong-password.mutation \
 	tests/mutations/vault-writes-without-comparing.mutation \
 	tests/mutations/zombies-are-not-ended.mutation

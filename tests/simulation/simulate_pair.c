@@ -239,6 +239,27 @@ static void who_is_in_use_is_changed_by_command_alone(void **state)
 	world_free(&w);
 }
 
+/* What keyturnd begins by itself is put off where a person's command goes on. */
+static void who_came_back_is_not_retired_by_itself(void **state)
+{
+	struct runner_job retire = order_job(RETIRE, NULL);
+	struct runner_result result;
+	static struct world w;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+	w.use[w.db.previous_of].sessions = 1;
+	retire.if_free = true;
+	assert_int_equal(run_job(&w, &retire, &result), STATUS_DEFERRED);
+	assert_non_null(strstr(result.why.text, "has sessions again"));
+	assert_int_equal(world_others(&w), 1);
+	w.use[w.db.previous_of].sessions = 0;
+	assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+	assert_true(result.retired);
+	assert_int_equal(world_others(&w), 0);
+	world_free(&w);
+}
+
 /* With a reply lost in between, the same is asked again. */
 static void what_was_in_use_is_so_after_a_lost_reply(void **state)
 {
@@ -507,6 +528,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_rollback_that_another_finished_is_not_made_again),
 	cmocka_unit_test(nobody_goes_back_to_what_does_not_log_in),
 	cmocka_unit_test(who_is_in_use_is_changed_by_command_alone),
+	cmocka_unit_test(who_came_back_is_not_retired_by_itself),
 	cmocka_unit_test(what_was_in_use_is_so_after_a_lost_reply),
 	cmocka_unit_test(sessions_end_with_their_member_where_that_is_asked),
 	cmocka_unit_test(what_is_kept_for_longer_is_in_nobodys_way),

@@ -96,7 +96,7 @@ enum {
 /* A session that calls itself ours counts here: nobody is quiet because of what
  * he says. */
 #define PAIR_STATE_SQL                                                                       \
-	" UNION ALL SELECT NULL, m.live_version, NULL, NULL, "                               \
+	" UNION ALL SELECT current_user, m.live_version, NULL, NULL, "                       \
 	"NOT pg_catalog.bool_and(NOT m.beside OR NOT m.rolcanlogin "                         \
 	"OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') "                           \
 	"OR pg_catalog.pg_has_role(m.oid, 'USAGE')), " AGO("m.applied_at") ", " AGO(         \
@@ -141,6 +141,7 @@ static void take_pair(const struct pg_result *r, int i,
 	w->found = true;
 	(void)text_copy(w->version, sizeof(w->version),
 			pg_value(r, i, SEEN_VERSION));
+	text_cut(w->admin, sizeof(w->admin), pg_value(r, i, SEEN_LOGIN));
 	w->live_us = not_negative(number(r, i, SEEN_AFTER));
 	w->may_login = pg_value(r, i, SEEN_MAY_LOGIN)[0] == 't';
 	w->sessions = number(r, i, SEEN_COUNT);

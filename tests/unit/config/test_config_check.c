@@ -239,7 +239,18 @@ static void a_pair_has_two_members_and_what_can_keep_it(void **state)
 			"7: [role r] strategy: alternating needs a store that "
 			"can refuse a late change of its labels, which AWS "
 			"cannot");
-	config_tree_load(PAIR "members = a b\nconsumers = app:etl\n");
+	config_tree_load(PAIR "members = a b\nconsumers = app:etl\n"
+			      "retire = auto\nquiet = 2h\n");
+	config_tree_bad(PAIR "members = a b\nretire = auto\n",
+			"7: [role r] retire: auto needs consumers, who must "
+			"have been seen with the new password before the old "
+			"one ends");
+	config_tree_bad(CLUSTER ROLE "consumers = app:x\nretire = auto\n",
+			"6: [role r] retire: has no effect without strategy = "
+			"alternating");
+	config_tree_bad(CLUSTER ROLE "quiet = 2h\n",
+			"5: [role r] quiet: has no effect without strategy = "
+			"alternating");
 	config_tree_bad(PAIR "members = a b\n[role b]\ncluster = main\n",
 			"7: [role b] and [role r] at @/keyturn.conf:3 are "
 			"the same role of the same cluster");

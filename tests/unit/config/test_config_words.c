@@ -54,6 +54,10 @@ static const char *with(const struct start *start, const char *key,
 		 value,
 		 n == 11 && memcmp(value, "alternating", 11) == 0 ?
 			 "members = a b\n" :
+		 n == 4 && memcmp(value, "auto", 4) == 0 &&
+				 strcmp(key, "retire") == 0 ?
+			 "strategy = alternating\nmembers = a b\n"
+			 "consumers = app:x\n" :
 			 "");
 	return text;
 }
@@ -142,8 +146,8 @@ static void each_word_is_accepted_and_another_refused(void **state)
 	}
 	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 10,
 	 * policy 4, role 2, token.sslmode 4 * 6, sink 6. */
-	assert_int_equal(accepted, 77);
-	assert_int_equal(refused, 17);
+	assert_int_equal(accepted, 79);
+	assert_int_equal(refused, 18);
 }
 
 static void a_setting_of_other_types_is_refused(void **state)

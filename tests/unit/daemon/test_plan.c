@@ -409,6 +409,33 @@ static void a_sink_left_behind_is_no_reason_to_rotate_again(void **state)
 	assert_int_equal(r->failures, 0);
 }
 
+static void what_waits_for_somebody_else_waits_and_has_not_failed(void **state)
+{
+	struct plan_role *r;
+	int64_t first;
+
+	(void)state;
+	a = make(&limits, 1, 1);
+	r = role("r0");
+	learn(r, true);
+	assert_ptr_equal(begin_next(), r);
+	plan_end(a, r, STATUS_DEFERRED, now);
+	assert_int_equal(r->failures, 0);
+	first = wakes() - now;
+	assert_true(first > 0 && first <= 10 * S);
+	now = wakes();
+	assert_ptr_equal(begin_next(), r);
+	plan_end(a, r, STATUS_DEFERRED, now);
+	assert_true(wakes() - now > first);
+	assert_int_equal(r->failures, 0);
+	/* Nothing is due any more: who comes next does not wait for that. */
+	learn(r, false);
+	learn(r, true);
+	assert_ptr_equal(begin_next(), r);
+	plan_end(a, r, STATUS_OK, now);
+	assert_int_equal(r->deferrals, 0);
+}
+
 static void a_start_goes_on_with_the_pause_that_was_under_way(void **state)
 {
 	struct plan_finding f = { .wanted = true, .failures = 3 };
@@ -557,6 +584,7 @@ int main(void)
 		T(requests_of_an_owner_are_spaced),
 		T(a_request_that_failed_waits_for_its_pause_only),
 		T(a_sink_left_behind_is_no_reason_to_rotate_again),
+		T(what_waits_for_somebody_else_waits_and_has_not_failed),
 		T(a_start_goes_on_with_the_pause_that_was_under_way),
 		T(due_roles_are_spread_and_interrupted_ones_are_not),
 		T(jitter_ends_before_the_window_does),

@@ -148,6 +148,7 @@ static void what_happened_is_told_and_nothing_else(void **state)
 		{ "rotated", "OK", HOOK_rotated },
 		{ "recovered", "OK", HOOK_recovered },
 		{ "close", "OK", -1 },
+		{ "close", "DEFERRED", -1 },
 		{ "close", "BUSY", -1 },
 		{ "close", "CONFLICT", -1 },
 		{ "close", "FROZEN", -1 },

@@ -45,6 +45,12 @@ static void the_most_urgent_state_is_shown(void **state)
 	assert_int_equal(state_of(&k, NOW - HOUR), REPORT_OVERDUE);
 	text_copy(k.last_status, sizeof(k.last_status), "CLUSTER_UNAVAILABLE");
 	assert_int_equal(state_of(&k, NOW - HOUR), REPORT_FAILED);
+	text_copy(k.last_status, sizeof(k.last_status), "DEFERRED");
+	assert_int_equal(state_of(&k, 0), REPORT_DEFERRED);
+	assert_int_equal(state_of(&k, NOW), REPORT_DEFERRED);
+	assert_int_equal(state_of(&k, NOW - HOUR), REPORT_OVERDUE);
+	assert_string_equal(report_state_name(REPORT_DEFERRED), "deferred");
+	assert_string_equal(report_state_name(REPORT_FROZEN), "frozen");
 	text_copy(k.open_run, sizeof(k.open_run), "run");
 	assert_int_equal(state_of(&k, NOW - HOUR), REPORT_OPEN);
 	k.frozen = true;
@@ -141,24 +147,24 @@ static void a_life_is_shown_against_what_the_policy_allows(void **state)
 		bool outlives;
 		const char *says;
 	} cases[] = {
-		{ { 7 * DAY, DAY, 30 * DAY, false },
+		{ { 7 * DAY, DAY, 30 * DAY, .pair = false },
 		  DAY,
 		  false,
 		  "lives at most 8d; max_life 30d" },
-		{ { 30 * DAY, DAY, 30 * DAY, false },
+		{ { 30 * DAY, DAY, 30 * DAY, .pair = false },
 		  DAY,
 		  true,
 		  "may live 31d, over max_life 30d of its policy: keyturn "
 		  "check" },
-		{ { 0, DAY, 30 * DAY, false },
+		{ { 0, DAY, 30 * DAY, .pair = false },
 		  DAY,
 		  true,
 		  "may live any time, over max_life 30d" },
-		{ { 7 * DAY, DAY, 30 * DAY, false },
+		{ { 7 * DAY, DAY, 30 * DAY, .pair = false },
 		  31 * DAY,
 		  true,
 		  "older than max_life 30d of its policy: keyturn rotate" },
-		{ { 0, DAY, 0, false }, 400 * DAY, false, "Z  \n" },
+		{ { 0, DAY, 0, .pair = false }, 400 * DAY, false, "Z  \n" },
 	};
 	struct ledger_role k = known();
 	struct text t = text_make(4096);

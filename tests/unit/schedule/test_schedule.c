@@ -475,28 +475,43 @@ static void a_life_is_judged_with_its_numbers(void **state)
 		enum status want;
 		const char *says;
 	} cases[] = {
-		{ { 7 * D, H, 0, false },
+		{ { 7 * D, H, 0, .pair = false },
 		  STATUS_OK,
 		  "lives at most 7d 1h (7d to the next rotation, 1h of grace), "
 		  "and the policy has no max_life" },
-		{ { 7 * D, H, 7 * D + H, false },
+		{ { 7 * D, H, 7 * D + H, .pair = false },
 		  STATUS_OK,
 		  "and max_life of the policy is 7d 1h" },
-		{ { 30 * D, D, 30 * D, false },
+		{ { 30 * D, D, 30 * D, .pair = false },
 		  STATUS_REFUSED,
 		  "a password may live 31d (30d to the next rotation, 1d of "
 		  "grace), and max_life of the policy is 30d: rotate more "
 		  "often, or shorten window, splay or grace, by 1d in all" },
-		{ { 0, 0, 30 * D, false },
+		{ { 0, 0, 30 * D, .pair = false },
 		  STATUS_REFUSED,
 		  "nothing bounds the life of a password that is rotated by "
 		  "command only, and max_life of the policy is 30d: set every "
 		  "or schedule" },
-		{ { 0, D, 0, false }, STATUS_OK, "by command only" },
-		{ { 7 * D, 0, 30 * D, true },
+		{ { 0, D, 0, .pair = false }, STATUS_OK, "by command only" },
+		{ { 7 * D, 0, 30 * D, .pair = true },
 		  STATUS_REFUSED,
 		  "nothing bounds the life of a pair's old password, which "
 		  "ends by keyturn retire, and max_life of the policy is 30d" },
+		/* Of a pair that ends it by itself. */
+		{ { 7 * D, 3 * D, 12 * D, true, true, D, 2 * D },
+		  STATUS_OK,
+		  "a password lives 12d when nothing puts its end off (7d to "
+		  "the next rotation, 3d of grace and quiet, 2d without "
+		  "LOGIN), and max_life of the policy is 12d" },
+		{ { 7 * D, H, 9 * D, true, true, D, 2 * D },
+		  STATUS_REFUSED,
+		  "lives 10d when nothing puts its end off (7d to the next "
+		  "rotation, 1d of grace and quiet, 2d without LOGIN), and "
+		  "max_life of the policy is 9d: rotate more often, or shorten "
+		  "grace, quiet or tombstone" },
+		{ { 0, H, 9 * D, true, true, D, 2 * D },
+		  STATUS_REFUSED,
+		  "nothing bounds the life" },
 	};
 	const struct schedule_life none =
 		schedule_life_of(NULL, D, 2 * D, at("2026-03-01T00:00:00Z"));
