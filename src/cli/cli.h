@@ -34,7 +34,7 @@ struct cli_options {
 	const char *grant[CLUSTER_GRANTS_MAX + 1];
 	size_t n_grants;
 	bool json, quiet, help, version, due, all, dry_run, emergency, force,
-		pem, look, learn, now, end_sessions, print;
+		pem, look, learn, now, end_sessions, print, compromised;
 };
 
 struct cli {
@@ -44,6 +44,7 @@ struct cli {
 	size_t n_args;
 	bool unpair; /* role unpair: rotate to the owner */
 	char actor[128];
+	int64_t began_us;  /* wall clock: rotate and its kin were asked for */
 	struct reason why; /* of the failure that main() prints */
 	/* Opened by cli_open*(); freed by main(). */
 	struct config *config;

@@ -14,6 +14,7 @@
 #include "base/now.h"
 #include "base/thread.h"
 #include "base/thread_pool.h"
+#include "jobs/compromise.h"
 #include "jobs/due.h"
 #include "jobs/rotate.h"
 #include "report/report.h"
@@ -81,6 +82,8 @@ static const char *what_happened(const struct runner_result *r,
 {
 	if (!r->run[0])
 		return "already handled by another process";
+	if (r->endpoints > 0)
+		return "rotated, and the old password is gone";
 	if (mode == ENGINE_MODE_IMPORT)
 		return "imported";
 	if (mode == ENGINE_MODE_ROLLBACK)
@@ -117,6 +120,9 @@ static void result_json(struct text *t, const char *role,
 			r->unconfirmed	 ? RUNNER_UNCONFIRMED :
 			r->sessions_left ? r->why.text :
 					   NULL);
+	if (r->endpoints > 0)
+		text_printf(t, ",\"refused_on\":%u,\"refused_after\":%.6f",
+			    r->endpoints, (double)r->refused_us / NOW_SECOND);
 	text_printf(t, ",\"seconds\":%.6f}\n", (double)r->took_us / NOW_SECOND);
 }
 
@@ -144,6 +150,13 @@ static void print_result(struct cli_batch *p, const struct cli_batch_task *task,
 			    r->sessions_left ? ": " : "",
 			    r->sessions_left ? r->why.text : "",
 			    r->went_back ? "; " RUNNER_WENT_BACK : "");
+	if (!p->cli->o.json && !p->cli->o.quiet && r->endpoints > 0)
+		text_printf(&t,
+			    "role %s: old password refused on %u endpoint%s "
+			    "%.1f s after the command\n",
+			    task->role, r->endpoints,
+			    r->endpoints == 1 ? "" : "s",
+			    (double)r->refused_us / NOW_SECOND);
 	clear_progress(p);
 	fwrite(text_str(&t), 1, t.len, stdout);
 	fflush(stdout);
@@ -251,8 +264,9 @@ static void run_task(void *arg, void *thing)
 					    .arg = p },
 			&result, &before, &after);
 	} else {
-		rotate_run(p->cli->engine, slot->task->role, &like, watch_step,
-			   p, &result);
+		(slot->task->compromised ? compromise_run : rotate_run)(
+			p->cli->engine, slot->task->role, &like, watch_step, p,
+			&result);
 		if (result.status == STATUS_OK)
 			due_look(p->cli->engine, slot->task->group,
 				 now_wall(now_system()), &after, NULL);

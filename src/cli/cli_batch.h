@@ -10,6 +10,7 @@ struct cli_batch_task {
 	const struct config_group *group;
 	const void *cluster; /* tasks of one have the same */
 	bool due;	     /* see to it as far as it is due */
+	bool compromised;    /* its password got out, which is not over */
 	enum engine_mode mode;
 };
 

@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "cli/cli.h"
 #include "cli/cli_batch.h"
+#include "jobs/compromise.h"
 #include "jobs/due.h"
 
 struct choice {
@@ -132,6 +133,11 @@ static enum status choose_roles(struct cli *c, struct choice *ret)
 					c->config, CONFIG_SECTION_cluster,
 					config_string(roles[i],
 						      CONFIG_role_cluster)),
+				.compromised = c->o.compromised ||
+					       (d.mode == ENGINE_MODE_RECOVER &&
+						compromise_is_open(
+							c->ledger,
+							config_name(roles[i]))),
 				.mode = d.mode
 			};
 		ret->fresh += d.untaken;
@@ -164,7 +170,10 @@ static enum status dry_run(struct cli *c, const struct choice *choice)
 			text_printf(&t, "%s: would be %s\n", task->role,
 				    recover ? "recovered (it was interrupted)" :
 				    retire  ? "rid of its old password" :
-					      "rotated");
+				    task->compromised ?
+					     "rotated, and its old password "
+					     "ended" :
+					     "rotated");
 	}
 	s = cli_print(c, &t);
 	text_free(&t);
@@ -242,6 +251,13 @@ static enum status check_usage(struct cli *c)
 	if (c->o.force && c->command == CLI_rotate && c->n_args == 0)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "--force needs the roles by name");
+	if (c->o.compromised && (c->n_args != 1 || !*c->o.reason))
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--compromised takes the name of one role, "
+				  "and needs --reason TEXT");
+	if (c->command == CLI_rotate && c->o.end_sessions && !c->o.compromised)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--end-sessions goes with --compromised");
 	if (c->o.emergency && c->n_args == 0)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "--emergency needs the roles by name");
@@ -276,6 +292,7 @@ static enum status run_choice(struct cli *c, const struct choice *choice,
 		.unpair = c->unpair,
 		.at_once = c->o.now,
 		.end_sessions = c->o.end_sessions,
+		.since_us = c->began_us,
 		.reason = c->o.reason,
 		.password = password,
 	};
@@ -302,6 +319,7 @@ enum status cli_rotate(struct cli *c)
 	unsigned jobs = 1;
 	enum status s;
 
+	c->began_us = now_wall(now_system());
 	s = check_usage(c);
 	if (s == STATUS_OK && c->command == CLI_import)
 		s = read_password(c, &password);

@@ -301,7 +301,8 @@ struct cluster {
 	 * (services that forward it, rotation-safety.md X13): a left-over
 	 * PENDING is then applied again, never dropped. */
 	bool doubts;
-	bool self; /* no admin: sessions are opened with open_as() */
+	unsigned endpoints; /* at which a proof logs in */
+	bool self;	    /* no admin: sessions are opened with open_as() */
 	/* Which running server the last preflight was on; "" when it does not
 	 * say.  Two clusters that have the same one are one server. */
 	char server[CLUSTER_SERVER_SIZE];

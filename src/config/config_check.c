@@ -447,7 +447,7 @@ static enum status check_pair(const struct config *c,
 {
 	static const enum config_key only[] = {
 		CONFIG_role_members, CONFIG_role_owner, CONFIG_role_tombstone,
-		CONFIG_role_retire,  CONFIG_role_quiet, CONFIG_role_end_sessions
+		CONFIG_role_retire, CONFIG_role_quiet
 	};
 	const struct config_group *store = config_find(
 		c, CONFIG_SECTION_store, config_string(g, CONFIG_role_store));

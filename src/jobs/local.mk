@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libjobs.a
 libjobs_a_SOURCES = src/jobs/adoption.c src/jobs/adoption.h \
 	src/jobs/check_settings.c src/jobs/check_settings.h \
+	src/jobs/compromise.c src/jobs/compromise.h \
 	src/jobs/due.c src/jobs/due.h \
 	src/jobs/hook_dispatch.c src/jobs/hook_dispatch.h \
 	src/jobs/hook_state.c src/jobs/hook_state.h \

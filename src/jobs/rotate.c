@@ -33,6 +33,10 @@ void rotate_run(struct open_engine *w, const char *role,
 		j.job.unpair = like->unpair;
 		j.job.at_once = like->at_once;
 		j.job.if_free = like->if_free;
+		j.job.compromised = like->compromised;
+		j.job.leaked = like->leaked;
+		j.job.n_leaked = like->n_leaked;
+		j.job.since_us = like->since_us;
 		j.job.end_sessions |= like->end_sessions;
 		j.job.reason = like->reason;
 		j.job.password = like->password;

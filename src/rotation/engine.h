@@ -62,7 +62,8 @@ enum engine_mode {
 	ENGINE_MODE_ROTATE,
 	ENGINE_MODE_RECOVER,
 	ENGINE_MODE_IMPORT,
-	ENGINE_MODE_RETIRE,  /* of a pair: end the old member's password */
+	ENGINE_MODE_RETIRE,  /* end the old password: of a pair, or one that
+				got out */
 	ENGINE_MODE_ROLLBACK /* of a pair: go back to it */
 };
 
@@ -73,12 +74,14 @@ enum engine_mode {
 struct engine {
 	enum engine_state state;
 	enum engine_mode mode;
-	bool fresh;	/* ROTATE: make a new password even after finishing an
+	bool fresh;	  /* ROTATE: make a new password even after finishing an
 			   earlier rotation (false: finishing is enough) */
-	bool emergency; /* replace a live password the store does not know */
-	bool pair;	/* two login roles take turns */
-	bool force;	/* a member that is in use may be changed */
-	bool evict;	/* RETIRE: end the old member's sessions */
+	bool emergency;	  /* replace a live password the store does not know */
+	bool pair;	  /* two login roles take turns */
+	bool force;	  /* a member that is in use may be changed */
+	bool evict;	  /* RETIRE: end the old member's sessions */
+	bool compromised; /* the old password got out: it ends at once, and is
+			     shown to be refused */
 	/* The engine's own memory; read only for everybody else. */
 	bool have_version; /* a version of this run exists */
 	bool staged;	   /* it is in the store, read back */
@@ -92,6 +95,7 @@ struct engine {
 	bool reverting;	   /* going back to the version before */
 	bool vacant;	   /* the idle member was free, under this claim */
 	bool deferred;	   /* what was asked for was not begun */
+	bool shown;	   /* the old password was seen to be refused */
 	bool undone;	   /* a left-over PENDING was retired */
 	bool sink_bad;
 	unsigned rejections;

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "rotation/runner_cluster.h"
 #include "rotation/runner_deliver.h"
+#include "rotation/runner_end.h"
 #include "rotation/runner_env.h"
 #include "rotation/runner_ledger.h"
 #include "rotation/runner_login.h"
@@ -156,6 +157,7 @@ enum status runner_new(struct runner_env *env, const struct runner_job *job,
 	r->engine.pair = job->pair != NULL;
 	r->engine.force = job->force;
 	r->engine.evict = job->end_sessions;
+	r->engine.compromised = job->compromised;
 	r->state_stale = true;
 	r->began_boot = now_boot(env->o.now);
 	s = random_uuid(env->o.random, r->run);

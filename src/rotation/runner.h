@@ -62,11 +62,19 @@ struct runner_job {
 	bool fresh;	 /* see struct engine */
 	bool takeover;	 /* end another living session's claim at once */
 	bool emergency;
-	bool force;	      /* change a member that is in use */
-	bool unpair;	      /* ROTATE: the next password is the owner's own */
-	bool end_sessions;    /* RETIRE: of the old member */
-	bool at_once;	      /* RETIRE: clear without waiting */
-	bool if_free;	      /* RETIRE: only a member without sessions */
+	bool force;	   /* change a member that is in use */
+	bool unpair;	   /* ROTATE: the next password is the owner's own */
+	bool end_sessions; /* RETIRE: of the old member; when compromised
+				 also of who has it from before */
+	bool at_once;	   /* RETIRE: clear without waiting */
+	bool if_free;	   /* RETIRE: only a member without sessions */
+	/* ROTATE, then RETIRE: the old password got out.  RETIRE ends it whole
+	 * and tries each of these versions, which must be refused; since_us,
+	 * wall clock, is when a person asked for that. */
+	bool compromised;
+	const char (*leaked)[RANDOM_UUID_SIZE];
+	size_t n_leaked;
+	int64_t since_us;
 	int64_t tombstone_us; /* RETIRE: how long a retired member's password
 				 is kept for a rollback */
 	const char *reason;   /* the operator's, "" for none */
@@ -87,6 +95,8 @@ struct runner_result {
 	bool delivered;		/* a sink that was behind is in step again */
 	bool retired;		/* a member lost LOGIN, or its password */
 	bool refuted;		/* the old password was shown to be refused */
+	int64_t refused_us;	/* when, after job->since_us; and at how many */
+	unsigned endpoints;	/* ... endpoints; 0: it was not compromised */
 	unsigned sessions_left; /* that the old member has yet, where they were
 				   to end; why says the cause */
 	bool unconfirmed;	/* no synchronous standby is known to have it */

@@ -62,7 +62,8 @@ static bool is_other(const struct runner *r, const struct secret *fetched)
 
 /*
  * Of a pair, the password before: its member may log in until it is retired,
- * which takes the label first.  A store that has lost it has nothing to keep.
+ * which takes the label first.  A store that has lost it has nothing to keep, and
+ * one that got out is handed out no more.
  */
 static enum status fetch_before(const struct runner *r, const char *user,
 				struct store_entry *entry, struct reason *why)
@@ -71,7 +72,7 @@ static enum status fetch_before(const struct runner *r, const char *user,
 	struct store *s = r->job->store;
 	enum status st = STATUS_NOT_FOUND;
 
-	if (r->job->pair && *id)
+	if (r->job->pair && *id && !r->job->compromised)
 		st = s->ops->fetch(s, r->job->role, id, entry, why);
 	if (st == STATUS_OK && strcmp(entry->username, user) == 0) {
 		secret_free(entry->password);
@@ -208,7 +209,7 @@ enum status runner_deliver_try(const struct runner *r, struct reason *why)
 {
 	enum status s = STATUS_OK;
 
-	if (r->job->emergency)
+	if (r->job->emergency || r->job->compromised)
 		return STATUS_OK;
 	for (size_t i = 0; i < r->job->n_sinks && s == STATUS_OK; i++) {
 		s = runner_deliver_could(r->job, &r->job->sinks[i], why);

@@ -67,8 +67,12 @@ struct runner {
 	struct reason store_why; /* why the last write failed, or "" */
 	struct ledger_role role;
 	bool regress_noted;
-	bool controlled;      /* a wrong password was refused, by this run */
-	bool logged_in;	      /* CURRENT logged in, by this run */
+	bool controlled;  /* a wrong password was refused, by this run */
+	bool logged_in;	  /* CURRENT logged in, by this run */
+	size_t refuting;  /* which of job->leaked is tried next */
+	unsigned cleared; /* RETIRE: runner_member_bit() of who lost its
+				 password by this run */
+	char left_of[CLUSTER_NAME_SIZE]; /* whose sessions are left, or "" */
 	bool retired;	      /* RETIRE: a member lost LOGIN, or its password */
 	bool blocked_by_sink; /* an endpoint reads a sink of this role: another
 				 may have none */

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "rotation/runner_env.h"
+#include "rotation/runner_member.h"
 
 static struct audit_event make_event(const struct runner *r,
 				     enum audit_kind kind, const char *version,
@@ -168,17 +169,31 @@ static enum audit_kind achieved_kind(const struct runner *r)
 							  AUDIT_NONE;
 }
 
+static size_t achieved(const struct runner *r, struct audit_event ret[2])
+{
+	size_t n = 0;
+
+	ret[n] = make_event(r, achieved_kind(r), r->current, STATUS_OK,
+			    r->job->reason);
+	n += ret[n].kind != AUDIT_NONE;
+	if (!r->job->compromised || !r->result.refuted)
+		return n;
+	ret[n] = make_event(r, AUDIT_COMPROMISED, r->job->leaked[0], STATUS_OK,
+			    r->job->reason);
+	ret[n++].took_us = r->result.refused_us;
+	return n;
+}
+
 enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 {
 	struct ledger *l = r->env->o.ledger;
 	struct text steps = text_make(LEDGER_TEXT_SIZE - 1);
-	const struct audit_event ev = make_event(
-		r, achieved_kind(r), r->current, STATUS_OK, r->job->reason);
+	struct audit_event ev[2];
 	struct ledger_role role;
 	const struct ledger_close c = {
 		.run = r->run,
-		.events = &ev,
-		.n = ev.kind != AUDIT_NONE,
+		.events = ev,
+		.n = achieved(r, ev),
 		.role = &role,
 		.status = status_name(engine_outcome(&r->engine)),
 		.version = r->current,
@@ -214,8 +229,11 @@ static const char *version_of(const struct runner *r, enum engine_state was)
 {
 	if (was < ENGINE_PROBE)
 		return "";
-	if (was != ENGINE_TOMBSTONE && was != ENGINE_EVICT &&
-	    was != ENGINE_CLEAR && was != ENGINE_REFUTE)
+	if (was == ENGINE_REFUTE)
+		return runner_member_ended(r);
+	if ((was != ENGINE_TOMBSTONE && was != ENGINE_EVICT &&
+	     was != ENGINE_CLEAR) ||
+	    !r->job->pair || r->job->mode != ENGINE_MODE_RETIRE)
 		return r->version;
 	/* A member that was given LOGIN by hand has none that is known. */
 	return strcmp(r->old, r->marker.previous) == 0 ?

@@ -25,6 +25,22 @@ const char *runner_member_login(const struct runner *r)
 					  r->job->pair->members[0];
 }
 
+const char *runner_member_ended(const struct runner *r)
+{
+	return r->refuting < r->job->n_leaked ? r->job->leaked[r->refuting] :
+						r->marker.previous_version;
+}
+
+unsigned runner_member_bit(const struct runner *r, const char *name)
+{
+	unsigned bit = 1;
+
+	for (size_t i = 0; i < CLUSTER_MEMBERS; i++, bit <<= 1)
+		if (strcmp(name, r->job->pair->members[i]) == 0)
+			break;
+	return bit;
+}
+
 void runner_member_replace(struct runner *r)
 {
 	r->replaces = r->job->pair != NULL;

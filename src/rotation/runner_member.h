@@ -18,6 +18,10 @@ void runner_member_own(struct runner *r);
  * the pair has no one of that name. */
 enum status runner_member_take(struct runner *r, const char *username,
 			       struct reason *why);
+/* The version that has ended, and is tried next; "" when there is none. */
+const char *runner_member_ended(const struct runner *r);
+/* One bit for each of the pair: the members, and the owner. */
+unsigned runner_member_bit(const struct runner *r, const char *name);
 /* The next password is for the active member: the server refuses its present
  * one. */
 void runner_member_replace(struct runner *r);

@@ -84,6 +84,19 @@ static bool clear_is_due(const struct runner *r)
 			r->job->tombstone_us);
 }
 
+/*
+ * The owner, which was a login role before and may log in yet, is no member that
+ * gets another password: when one got out, it ends before the rotation, after which
+ * no preflight would let it log in beside them; unless it has what consumers get.
+ */
+static bool ends_owner(const struct runner *r,
+		       const struct cluster_member *owner)
+{
+	return r->job->mode == ENGINE_MODE_ROTATE && r->job->compromised &&
+	       owner->can_login && !is_active(r, owner) &&
+	       strcmp(r->marker.live_version, r->current) == 0;
+}
+
 static enum engine_event weigh_other(struct runner *r,
 				     const struct cluster_member *other,
 				     struct reason *why)
@@ -113,6 +126,18 @@ static enum engine_event weigh_other(struct runner *r,
 	return ENGINE_ON_PINNED;
 }
 
+/* A password that got out: a run that died may have left anything of it but
+ * LOGIN. */
+static enum engine_event weigh_rest(struct runner *r,
+				    const struct cluster_member *idle)
+{
+	if (r->cleared != 0)
+		return ENGINE_ON_CLEARED;
+	text_copy(r->old, sizeof(r->old),
+		  r->marker.previous[0] ? r->marker.previous : idle->name);
+	return ENGINE_ON_RESTING;
+}
+
 static enum engine_event weigh(struct runner *r,
 			       const struct cluster_member m[ROLES],
 			       struct reason *why)
@@ -130,8 +155,14 @@ static enum engine_event weigh(struct runner *r,
 			   r->job->role, idle->name);
 		return ENGINE_ON_CONFLICT;
 	}
+	if (ends_owner(r, &m[CLUSTER_MEMBERS])) {
+		text_copy(r->old, sizeof(r->old), m[CLUSTER_MEMBERS].name);
+		return ENGINE_ON_PINNED;
+	}
 	if (other)
 		return weigh_other(r, other, why);
+	if (r->job->mode == ENGINE_MODE_RETIRE && r->job->compromised)
+		return weigh_rest(r, idle);
 	if (r->job->mode == ENGINE_MODE_ROTATE && idle->sessions > 0) {
 		say_who(r, idle, "has sessions yet",
 			"end them, or rotate with --force", why);
@@ -261,6 +292,8 @@ static enum engine_event end_old(struct runner *r,
 
 	r->retired = r->retired || ev == ENGINE_ON_OK;
 	r->result.retired = r->retired;
+	if (kind == CLUSTER_CHANGE_CLEAR && ev == ENGINE_ON_OK)
+		r->cleared |= runner_member_bit(r, r->old);
 	return ev;
 }
 
@@ -269,66 +302,7 @@ enum engine_event runner_pair_tombstone(struct runner *r, struct reason *why)
 	return end_old(r, CLUSTER_CHANGE_NOLOGIN, why);
 }
 
-enum engine_event runner_pair_evict(struct runner *r, struct reason *why)
-{
-	struct cluster *t = r->job->cluster;
-	enum status s = t->ops->end_sessions(t, r->session, r->old,
-					     &r->result.sessions_left, why);
-
-	if (s == STATUS_OK && r->result.sessions_left == 0)
-		return ENGINE_ON_OK;
-	if (s == STATUS_OK)
-		reason_set(
-			why, STATUS_ERROR,
-			"pair %s: %u sessions of %s were told to end and are "
-			"there yet",
-			r->job->role, r->result.sessions_left, r->old);
-	else /* So many are not known. */
-		r->result.sessions_left = 1;
-	return ENGINE_ON_FAILED;
-}
-
 enum engine_event runner_pair_clear(struct runner *r, struct reason *why)
 {
 	return end_old(r, CLUSTER_CHANGE_CLEAR, why);
-}
-
-/*
- * Evidence that the old password is refused, on every endpoint.  A store that
- * has forgotten it leaves nothing to try.
- */
-enum engine_event runner_pair_refute(struct runner *r, struct reason *why)
-{
-	int64_t now = now_boot(r->env->o.now);
-	struct secret *password = NULL;
-	struct reason found;
-	enum engine_event ev;
-	enum status s;
-
-	if (r->prove_until == 0)
-		r->prove_until = now + r->job->prove_deadline_us;
-	s = runner_store_password(r, r->marker.previous_version, &password,
-				  why);
-	if (s == STATUS_NOT_FOUND)
-		return ENGINE_ON_EXPIRED;
-	if (s != STATUS_OK)
-		return runner_store_read_event(s);
-	ev = runner_login(r, password, CLUSTER_PROOF_WRONG, why);
-	secret_free(password);
-	found = *why;
-	if (ev == ENGINE_ON_WRONG) {
-		r->result.refuted = true;
-		return ENGINE_ON_OK;
-	}
-	/* A proxy may remember it for a while. */
-	if (now_boot(r->env->o.now) < r->prove_until)
-		return ENGINE_ON_NO_EVIDENCE;
-	if (ev == ENGINE_ON_NO_EVIDENCE)
-		return ENGINE_ON_EXPIRED;
-	reason_set(why, STATUS_ERROR,
-		   "pair %s: the old password of %s is still accepted%s%s; "
-		   "look at pg_hba.conf and at what is between keyturn and the "
-		   "server",
-		   r->job->role, r->old, found.text[0] ? ": " : "", found.text);
-	return ev;
 }

@@ -12,8 +12,6 @@ enum engine_event runner_pair_peek(struct runner *r, struct reason *why);
 enum engine_event runner_pair_recall(struct runner *r, struct reason *why);
 enum engine_event runner_pair_revert(struct runner *r, struct reason *why);
 enum engine_event runner_pair_tombstone(struct runner *r, struct reason *why);
-enum engine_event runner_pair_evict(struct runner *r, struct reason *why);
 enum engine_event runner_pair_clear(struct runner *r, struct reason *why);
-enum engine_event runner_pair_refute(struct runner *r, struct reason *why);
 
 #endif

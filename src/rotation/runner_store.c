@@ -365,8 +365,10 @@ enum engine_event runner_store_withdraw(struct runner *r, struct reason *why)
 	st = runner_store_describe(r, why);
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);
-	if (strcmp(revision, r->state.revision) == 0 &&
-	    strcmp(revision, before) != 0 &&
+	/* Nobody goes back to the password before of one role: what a late write
+	 * would move back there is refused by the server. */
+	if ((!r->job->pair || (strcmp(revision, r->state.revision) == 0 &&
+			       strcmp(revision, before) != 0)) &&
 	    !*runner_store_id(r, STORE_LABEL_PREVIOUS))
 		return ENGINE_ON_OK;
 	r->state_stale = true;

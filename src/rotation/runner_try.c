@@ -69,10 +69,11 @@ static enum engine_event log_in(struct runner *r, struct reason *why)
 
 	if (retires && !is_present(r)) {
 		reason_set(why, STATUS_REFUSED,
-			   "pair %s: the store's current password is not the "
+			   "%s %s: the store's current password is not the "
 			   "live one, so that no other is ended; keyturn "
 			   "recover %s first",
-			   r->job->role, r->job->role);
+			   r->job->pair ? "pair" : "role", r->job->role,
+			   r->job->role);
 		return ENGINE_ON_FAILED;
 	}
 	/* A password that we do not know: a made-up one must be refused as a

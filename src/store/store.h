@@ -150,8 +150,8 @@ typedef enum status store_move_fn(struct store *s, const char *name,
 
 /*
  * PREVIOUS -> ring, when there is one.  The revision moves in any case, so that
- * from then on whatever was sent under an earlier one is refused.  A store that
- * cannot compare (AWS) says STATUS_REFUSED.
+ * from then on whatever was sent under an earlier one is refused; but for a store
+ * that cannot compare (AWS), where a pair does not live for that.
  */
 typedef enum status store_withdraw_fn(struct store *s, const char *name,
 				      const char *revision,

@@ -31,6 +31,7 @@ EXTRA_DIST += \
 	tests/integration/test_endpoints.py \
 	tests/integration/test_fault_matrix.py \
 	tests/integration/test_commands.py \
+	tests/integration/test_compromised.py \
 	tests/integration/aws_whoami.c \
 	tests/integration/aws_names.c \
 	tests/integration/aws_turns.c \

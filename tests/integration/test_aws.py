@@ -270,6 +270,20 @@ def test_the_old_password_is_previous_and_then_in_the_history(taken_over):
     assert taken_over.get(label="previous") == seen[1].password
 
 
+def test_what_got_out_is_not_previous(taken_over):
+    """A label is taken off without another one getting it."""
+    old = taken_over.current()
+    taken_over.run("rotate", "sap", "--compromised", "--reason", "INC-7",
+                   expect=0)
+    new = taken_over.settled()
+    assert {v.id: v.label for v in taken_over.versions()}[old.id] == "ring"
+    taken_over.run("get", "sap", "--label", "previous", expect=11)
+    taken_over.must_not_log_in(old.password)
+    # And from here on as ever.
+    taken_over.run("rotate", "sap", expect=0)
+    assert taken_over.labelled("previous").id == new.id
+
+
 def test_keys_of_others_are_kept_and_a_port_that_is_a_number_stays_one(
         new_aws_site):
     site = new_aws_site(store="")

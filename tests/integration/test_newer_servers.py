@@ -3,6 +3,7 @@
 on its way out, and the whole protocol once.  The servers come from a wheel and
 were built without TLS, so they are talked to on loopback only."""
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -14,9 +15,11 @@ import psycopg
 import pytest
 from psycopg import sql as psycopg_sql
 
+import test_compromised as compromised
 from conftest import empty
 from rig import server as servers
 from rig.installation import ADMIN, FIRST_PASSWORD
+from rig.pair import new_pair
 from rig.server import wait_for
 from rig.verdict import finding, nothing_changed, sentence
 from test_kill_sweep import at, effects_of, kill_and_recover
@@ -390,3 +393,32 @@ def test_a_role_without_a_password_gets_one(site):
                         password=FIRST_PASSWORD, dbname=site.database)
     site.run("rotate", "sap", expect=0)
     site.settled()
+
+
+# ---- A password got out ------------------------------------------------------
+
+def test_a_password_that_got_out_ends_with_its_sessions(site):
+    site.run("rotate", "sap", expect=0)
+    site.server.sql(f"grant pg_signal_backend to {ADMIN}")
+    old = site.current()
+    with contextlib.suppress(psycopg.OperationalError), \
+            compromised.session(site, old.password) as before:
+        done = site.run(*compromised.COMPROMISED, "--end-sessions", expect=0)
+        assert compromised.has_ended(before)
+    assert re.search(compromised.SAYS, done.out)
+    compromised.over(site, old.password)
+
+
+def test_both_passwords_of_a_pair_end_with_their_sessions(site):
+    site.server.sql(f"grant pg_signal_backend to {ADMIN}")
+    with new_pair(site) as pair:
+        pair.run("rotate", "sap")
+        first = pair.told()
+        pair.run("rotate", "sap")
+        second = pair.told()
+        with contextlib.suppress(psycopg.OperationalError), \
+                pair.login(first) as one, pair.login(second) as other:
+            pair.run(*compromised.COMPROMISED, "--end-sessions")
+            assert compromised.has_ended(one)
+            assert compromised.has_ended(other)
+        compromised.pair_over(pair, first, second)

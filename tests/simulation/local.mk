@@ -5,6 +5,7 @@ check_PROGRAMS += tests/simulation/simulate
 TESTS += tests/simulation/simulate
 tests_simulation_simulate_SOURCES = \
 	tests/simulation/simulate.c tests/simulation/simulate.h \
+	tests/simulation/simulate_leak.c \
 	tests/simulation/simulate_live.c \
 	tests/simulation/simulate_login.c \
 	tests/simulation/simulate_others.c \

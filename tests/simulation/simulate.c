@@ -18,9 +18,9 @@
 
 /* Cheap ones first: a mutant is to be caught soon. */
 static const struct simulate_group *const groups[] = {
-	&simulate_outcome, &simulate_live,	 &simulate_login,
-	&simulate_others,  &simulate_pair,	 &simulate_sweep,
-	&simulate_storm,   &simulate_pair_sweep, &simulate_rows,
+	&simulate_outcome,    &simulate_live, &simulate_login, &simulate_others,
+	&simulate_pair,	      &simulate_leak, &simulate_sweep, &simulate_storm,
+	&simulate_pair_sweep, &simulate_rows,
 };
 
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))

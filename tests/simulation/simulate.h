@@ -54,6 +54,9 @@ extern struct simulated {
 
 extern char plan_text[400];
 
+/* Where finish_run() leaves what a run ended with; NULL: nowhere. */
+extern struct runner_result *last_result;
+
 /* Every failure says under which plan it came. */
 #define fail_plan(format, ...) \
 	fail_msg("[%s] " format, plan_text, ##__VA_ARGS__)
@@ -200,7 +203,7 @@ struct simulate_group {
 };
 
 extern const struct simulate_group simulate_outcome, simulate_live,
-	simulate_login, simulate_others, simulate_pair, simulate_pair_sweep,
-	simulate_sweep, simulate_storm, simulate_rows;
+	simulate_login, simulate_others, simulate_leak, simulate_pair,
+	simulate_pair_sweep, simulate_sweep, simulate_storm, simulate_rows;
 
 #endif

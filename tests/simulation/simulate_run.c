@@ -13,6 +13,7 @@
 #include "simulate.h"
 
 char plan_text[400] = "";
+struct runner_result *last_result;
 
 struct simulated simulated;
 
@@ -223,6 +224,8 @@ enum status finish_run(struct world *w, int i, const struct order *o,
 		if (++steps > 500)
 			fail_plan("the run does not end");
 	runner_result(r, &result);
+	if (last_result)
+		*last_result = result;
 	deferred = runner_engine(r)->deferred;
 	runner_free(r);
 	/* What a sink lacks changes nothing in store and cluster. */

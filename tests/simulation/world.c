@@ -346,7 +346,8 @@ static void make_interfaces(struct world *w)
 				       .host = "db",
 				       .port = "5432",
 				       .dbname = "app",
-				       .sslmode = "verify-full" };
+				       .sslmode = "verify-full",
+				       .endpoints = 1 };
 	w->store_if = (struct store){ &world_store_ops, "sim" };
 	w->ledger = (struct ledger){ &world_ledger_ops };
 	w->policy = policy_default();
@@ -413,7 +414,7 @@ struct runner *world_runner(struct world *w, int i, struct runner_job *job)
 	job->takeover = job->mode == ENGINE_MODE_RECOVER;
 	job->pair = w->pair ? &w->members : NULL;
 	job->tombstone_us = 3600 * NOW_SECOND;
-	w->by_command[i] = job->emergency;
+	w->by_command[i] = job->emergency || job->compromised;
 	w->dead[i] = false;
 	w->acting = i;
 	if (runner_new(w->env, job, &r) != STATUS_OK)

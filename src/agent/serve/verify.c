@@ -208,8 +208,9 @@ static bool is_asked(const struct agent_call *k)
 	return s->busy || (!s->failed && s->next_us < k->c->begun_us + ASK_US);
 }
 
-/* A wrong password may be one that is newer than what we hold: the store is
- * asked, once in a while, and the login waits for it. */
+/* A wrong password may be one that is newer than what we hold, and the one before
+ * may not count any more: the store is asked, once in a while, and the login waits
+ * for it. */
 static bool ask_again(struct agent_call *k)
 {
 	if (!k->c->pressed)
@@ -217,6 +218,18 @@ static bool ask_again(struct agent_call *k)
 				  AGENT_CACHE_PRESS_US);
 	k->c->pressed = true;
 	return is_asked(k) && agent_serve_call_wait(k, ASK_US);
+}
+
+/*
+ * The password before counts as long as the store says so: when it got out, it
+ * was withdrawn there (keyturn rotate --compromised).  An agent that cannot ask
+ * goes by what it holds, as with the current one.
+ */
+static bool is_confirmed(const struct agent_call *k)
+{
+	int64_t checked = k->role->secret->checked_us;
+
+	return checked > 0 && checked + AGENT_CACHE_PRESS_US > k->c->begun_us;
 }
 
 static enum agent_outcome answer_attempt(struct agent_call *k,
@@ -270,6 +283,9 @@ enum agent_outcome agent_serve_verify(struct agent_call *k)
 		if (ask_again(k))
 			return AGENT_PARK;
 	} else {
+		if (result == WIRE_RESULT_OK_PREVIOUS && !is_confirmed(k) &&
+		    ask_again(k))
+			return AGENT_PARK;
 		uncount_wrong(k, &t);
 	}
 	return answer_attempt(k, &t, result, stale > 0);

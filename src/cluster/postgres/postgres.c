@@ -121,7 +121,7 @@ static enum status parse_infos(struct cluster_postgres *p,
 			return reason_wrap(why, st, "cluster %s, %s", p->name,
 					   p->n_infos == 0 ? "conninfo" :
 							     "endpoint");
-		p->n_infos++;
+		p->cluster.endpoints = (unsigned)++p->n_infos;
 		/* With its NUL: where one ends and the next begins counts. */
 		st = digest_sha256(p->way, sizeof(p->way), conninfo,
 				   strlen(conninfo) + 1, p->way);

@@ -288,13 +288,13 @@ void open_engine_members(const struct config_group *role,
 static void take_members(const struct config_group *role,
 			 struct open_engine_job *j)
 {
+	j->job.end_sessions = config_bool(role, CONFIG_role_end_sessions);
 	if (!config_is_pair(role))
 		return;
 	open_engine_members(role, j->members);
 	for (size_t i = 0; i < CLUSTER_MEMBERS; i++)
 		j->pair.members[i] = j->members[i];
 	j->job.pair = &j->pair;
-	j->job.end_sessions = config_bool(role, CONFIG_role_end_sessions);
 	j->job.tombstone_us = config_duration_us(role, CONFIG_role_tombstone);
 }
 

@@ -256,16 +256,39 @@ enum status store_aws_label_ready(struct store *store, const char *name,
 	return store_refuse_wrap(s->name, st, why);
 }
 
-/* Labels move without a comparison here: a request that was signed before may
- * arrive later and move them back. */
+/*
+ * AWSPREVIOUS loses its label.  Labels move without a comparison here: a request
+ * that was signed before may arrive later and move one back, so that a pair, whose
+ * old password could be CURRENT once more, does not live here (config_check.c).
+ */
 enum status store_aws_label_withdraw(struct store *store, const char *name,
 				     const char *revision,
 				     struct store_state *ret_state,
 				     struct reason *why)
 {
-	(void)revision, (void)ret_state;
-	return reason_set(why, STATUS_REFUSED,
-			  "store %s: AWS cannot refuse a late change of the "
-			  "labels of %s; keep a pair in another store",
-			  store->name, name);
+	struct store_aws *s = (struct store_aws *)store;
+	enum store_aws_api_fault fault = STORE_AWS_API_NONE;
+	char from[STORE_AWS_STATE_ID_SIZE];
+	const struct store_version *v;
+	struct store_aws_state state;
+	enum status st = store_aws_read_labels(s, name, &state, why);
+
+	if (st != STATUS_OK)
+		return store_refuse_wrap(s->name, st, why);
+	if (strcmp(state.state.revision, revision) != 0)
+		return refuse_conflict(s, name, why);
+	v = store_find_label(&state.state, STORE_LABEL_PREVIOUS);
+	if (v) {
+		st = store_aws_read_id(s, name, v->id, from, why);
+		if (st == STATUS_OK)
+			st = move_stage(s, name, "AWSPREVIOUS", NULL, from,
+					&fault, why);
+		if (fault == STORE_AWS_API_INVALID)
+			st = refuse_conflict(s, name, why);
+		if (st == STATUS_OK)
+			st = store_aws_read_labels(s, name, &state, why);
+	}
+	if (st == STATUS_OK && ret_state)
+		*ret_state = state.state;
+	return store_refuse_wrap(s->name, st, why);
 }

@@ -424,6 +424,88 @@ static void what_a_run_is_for_decides_about_the_old_member(void **state)
 	assert_int_equal(e.outcome, STATUS_REFUSED);
 }
 
+/* What got out ends whole in one run: of one role, and of a pair. */
+static void what_got_out_ends_and_is_refused(void **state)
+{
+	struct engine one = in(ENGINE_RESOLVE, ENGINE_MODE_RETIRE);
+	struct engine pair = pair_in(ENGINE_RESOLVE, ENGINE_MODE_RETIRE);
+	struct engine e;
+
+	(void)state;
+	one.compromised = pair.compromised = true;
+	assert_goes(one, CURRENT_LIVE, TRY);
+	assert_goes(one, OK, WITHDRAW);
+	e = one;
+	assert_goes(e, OK, REFUTE);
+	one.evict = true;
+	assert_goes(one, OK, EVICT);
+	e = one;
+	assert_goes(e, FAILED, REFUTE);
+	assert_goes(one, OK, REFUTE);
+	/* Who came in while something remembered the old password. */
+	assert_goes(one, NO_EVIDENCE, REFUTE);
+	assert_goes(one, OK, EVICT);
+	e = one;
+	assert_goes(e, FAILED, DELIVER);
+	assert_goes(one, OK, DELIVER);
+
+	assert_goes(pair, CURRENT_LIVE, TRY);
+	assert_goes(pair, OK, PEEK);
+	e = pair;
+	assert_goes(e, LOGS_IN, WITHDRAW);
+	assert_goes(pair, RESTING, WITHDRAW);
+	assert_goes(pair, OK, TOMBSTONE);
+	e = pair;
+	e.evict = true;
+	assert_goes(e, OK, EVICT);
+	assert_goes(e, OK, CLEAR);
+	assert_goes(pair, OK, CLEAR);
+	assert_goes(pair, OK, PEEK);
+	assert_goes(pair, CLEARED, REFUTE);
+	e = pair;
+	assert_goes(e, LOGS_IN, TOMBSTONE);
+	assert_goes(pair, OK, DELIVER);
+}
+
+static void whoever_is_idle_is_replaced_when_a_password_got_out(void **state)
+{
+	struct engine yes = pair_in(ENGINE_PEEK, ENGINE_MODE_ROTATE);
+	struct engine no = yes, again = yes, owner, one, stay;
+
+	(void)state;
+	yes.compromised = again.compromised = true;
+	again.have_version = again.staged = true;
+	assert_goes(yes, LOGS_IN, GENERATE);
+	assert_goes(no, LOGS_IN, DELIVER);
+	assert_goes(again, LOGS_IN, APPLY);
+	owner = stay = again;
+	owner.force = owner.evict = true;
+	owner.state = ENGINE_PEEK;
+	assert_goes(owner, PINNED, WITHDRAW);
+	assert_goes(owner, OK, TOMBSTONE);
+	assert_goes(owner, OK, PEEK);
+	again.evict = true;
+	one = again;
+	one.pair = false;
+	assert_goes(again, OK, EVICT);
+	assert_true(again.applied);
+	assert_goes(stay, OK, PROVE);
+	assert_goes(one, OK, PROVE);
+	yes = again;
+	assert_goes(yes, FAILED, PROVE);
+	yes = again;
+	assert_goes(yes, OK, PROVE);
+	for (int i = 0; i < ENGINE_RETRIES; i++) {
+		yes = again;
+		yes.retries[ENGINE_EVICT] = (unsigned)i;
+		assert_goes(yes, CLUSTER_DOWN, CLAIM);
+		assert_true(yes.open);
+	}
+	again.retries[ENGINE_EVICT] = ENGINE_RETRIES;
+	assert_goes(again, CLUSTER_DOWN, CLOSE);
+	assert_int_equal(again.outcome, STATUS_UNKNOWN);
+}
+
 static void current_logs_in_before_the_old_password_ends(void **state)
 {
 	struct engine e = pair_in(ENGINE_RESOLVE, ENGINE_MODE_RETIRE);
@@ -571,7 +653,8 @@ static void every_row_that_tries_again_counts_and_is_limited(void **state)
 	for (size_t i = 0; i < n; i++) {
 		bool limited = rows[i].guard == ENGINE_IF_MAY_RETRY ||
 			       rows[i].guard == ENGINE_IF_MAY_RETRY_OPEN ||
-			       rows[i].guard == ENGINE_IF_MAY_RETRY_BACK;
+			       rows[i].guard == ENGINE_IF_MAY_RETRY_BACK ||
+			       rows[i].guard == ENGINE_IF_MAY_RETRY_LEAK;
 		bool counts = rows[i].action == ENGINE_DO_RETRY ||
 			      rows[i].action == ENGINE_DO_RECLAIM;
 
@@ -701,6 +784,9 @@ int main(void)
 		cmocka_unit_test(a_member_in_use_is_changed_by_command_alone),
 		cmocka_unit_test(
 			what_a_run_is_for_decides_about_the_old_member),
+		cmocka_unit_test(what_got_out_ends_and_is_refused),
+		cmocka_unit_test(
+			whoever_is_idle_is_replaced_when_a_password_got_out),
 		cmocka_unit_test(current_logs_in_before_the_old_password_ends),
 		cmocka_unit_test(a_lost_reply_of_a_rollback_or_an_end_is_open),
 		cmocka_unit_test(
