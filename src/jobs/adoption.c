@@ -338,10 +338,18 @@ static enum status take_seen(void *arg, const struct cluster_seen *seen)
 	return k->n < BATCH ? STATUS_OK : flush(k);
 }
 
-/* Nothing is there that could be ended, and that was known. */
-static bool is_at_rest(const struct schedule_retire_seen *now,
+/* Nothing is there that could be ended, and that was known, also to who asks since
+ * the last run. */
+static bool is_at_rest(struct look *k, const char *role,
+		       const struct schedule_retire_seen *now,
 		       const struct schedule_retire_seen *before)
 {
+	struct ledger *l = k->a->ledger;
+	struct ledger_role known;
+
+	if (l->ops->roles->get(l, role, &known, NULL) != STATUS_OK ||
+	    known.last_run_us >= before->taken_us)
+		return false;
 	return !now->may_login && !now->kept && !before->may_login &&
 	       !before->kept && strcmp(now->version, before->version) == 0 &&
 	       now->taken_us >= before->taken_us &&
@@ -371,7 +379,7 @@ static enum status remember_pair(struct look *k, const struct pair *pair,
 		schedule_retire_read(line, &before);
 	else if (s != STATUS_NOT_FOUND)
 		return s;
-	if (is_at_rest(&now, &before))
+	if (is_at_rest(k, pair->role, &now, &before))
 		return STATUS_OK;
 	schedule_retire_add(
 		&now, &before,
