@@ -992,7 +992,8 @@ def test_the_environment_adds_no_credential_and_no_server(taken_over, tmp_path):
 ELSEWHERE = {"report": "test_pam_overlap.py", "token": "test_token.py",
              "refresh": "test_refresh.py", "cluster": "test_cluster_ca.py",
              "role": "test_admins.py test_alternating.py",
-             "rotate": "test_commands.py test_alternating.py",
+             "rotate": "test_commands.py test_alternating.py "
+                       "test_compromised.py",
              "retire": "test_alternating.py",
              "rollback": "test_alternating.py",
              "adoption": "test_adoption.py"}
