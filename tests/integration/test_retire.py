@@ -9,7 +9,7 @@ import time
 import psycopg
 import pytest
 
-from rig.daemon import QUICK, Daemon
+from rig.daemon import QUICK, Daemon, overdue
 from rig.installation import ADMIN
 from rig.server import wait_for
 from test_alternating import (NOT_PERMITTED, PAIR, REFUSED,
@@ -244,6 +244,24 @@ def test_a_start_of_keyturnd_begins_quiet_anew(auto):
         daemon.wait_log("sap: the old member may not log in any more")
         assert time.monotonic() - again > 3.5
         daemon.stop()
+
+
+def test_a_rotation_that_is_due_waits_for_the_retirement(auto):
+    made = auto()
+    overdue(made.site)
+    with session(made, made.first, "late"):
+        made.run("adoption", "--look")
+        made.run("rotate", "--due", expect=3)
+        status = made.site.status()
+        assert status["state"] == "overdue"
+        assert "in use (sessions: 1)" in status["retire_waits"]
+    # By hand it is tried, and is late without having failed.
+    made.configure(AUTO.replace("auto", "manual"))
+    done = made.run("rotate", "--due", expect=19)
+    assert "sap_a may still log in" in done.out
+    status = made.site.status()
+    assert (status["state"], status["failures"]) == ("overdue", 0)
+    assert status["last_status"] == "DEFERRED"
 
 
 def test_check_says_what_can_never_happen(auto):
