@@ -7,8 +7,10 @@ import os
 import psycopg
 import pytest
 
+from rig.agent import everything
 from rig.installation import FIRST_PASSWORD
 from rig.pair import NOT_PERMITTED, PAIR, REFUSED, Pair, new_pair
+from rig.server import wait_for
 
 
 @pytest.fixture
@@ -342,3 +344,27 @@ def test_what_stops_a_new_password_does_not_keep_the_old_one(pair):
         pair.refused(second, REFUSED)
     finally:
         server.sql("alter role sap_a connection limit -1")
+
+
+def test_an_agent_knows_each_member_by_its_password(pair, new_agent):
+    """PAM names the user that logs in, and nothing else."""
+    pair.run("rotate", "sap")
+    first = pair.told()
+    pair.run("rotate", "sap")
+    second = pair.told()
+    agent = new_agent(pair.site, refresh="1h", roles={
+        "sap": everything() + "\ngrace = 1h\nstrategy = alternating\n"
+               "members = sap_a sap_b"})
+
+    def verify(who, password=None):
+        return agent.call("VERIFY", user=who[0],
+                          password=password or who[1]).result
+    assert verify(second) == "OK"
+    assert verify(first) == "OK_PREVIOUS"
+    assert verify(first, second[1]) == "MISMATCH"
+    assert verify(second, first[1]) == "MISMATCH"
+    assert verify(("sap", second[1])) == "MISMATCH"
+    pair.run("retire", "sap")
+    wait_for(lambda: verify(first) != "OK_PREVIOUS",
+             "the password before to be refused")
+    assert verify(second) == "OK"
