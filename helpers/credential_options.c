@@ -342,7 +342,7 @@ static enum credential_exit check_words(struct credential_options *o, int words,
 			return refuse_usage(why, "exec needs a command", "");
 		if (o->form != CREDENTIAL_FORM_RAW)
 			return refuse_usage(why, "exec takes no --format", "");
-		/* getopt's word for it, which nobody expects. */
+		/* getopt's word for it, which no one expects. */
 		if (strcmp(o->argv[-1], "--retry") == 0 &&
 		    o->argv[0][strspn(o->argv[0], "0123456789,")] == '\0')
 			return refuse_usage(why,

@@ -78,7 +78,7 @@ int pam_agent_user(pam_handle_t *pamh, char *ret, size_t size)
 	n = user ? strnlen(user, size) : 0;
 	if (n == 0 || n >= size)
 		return PAM_USER_UNKNOWN;
-	/* A name that has to be escaped is nobody's. */
+	/* A name that has to be escaped is no one's. */
 	text_escape(shown, sizeof(shown), user, n);
 	if (strcmp(shown, user) != 0)
 		return PAM_USER_UNKNOWN;

@@ -27,7 +27,7 @@ struct pam_answer pam_agent_ask(const struct pam_options *o,
 
 /*
  * The PAM code of an answer (wire.def).  PAM_IGNORE only when an option says
- * so, and only for "no such role" or "nobody answers": never for an agent that
+ * so, and only for "no such role" or "no one answers": never for an agent that
  * is not to be trusted, a damaged reply, or a fault of our own.
  */
 int pam_agent_code(const struct pam_options *o, const struct pam_answer *a);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Something done as another user, in a child, so that the agent and the file
- * system see that user and nobody else. */
+ * system see that user and no one else. */
 #ifndef KEYTURN_PAM_CHILD_H
 #define KEYTURN_PAM_CHILD_H
 

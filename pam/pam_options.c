@@ -134,7 +134,7 @@ static int refuse_option(pam_handle_t *pamh, const char *fault,
 /* ---- The file of conf= --------------------------------------------------- */
 
 /* A regular file of root's, or of who we are (an ordinary user's service), that
- * nobody else may write; a link or a device in its place is not opened at
+ * no one else may write; a link or a device in its place is not opened at
  * all. */
 static const char *open_private(const char *path, int *ret_fd)
 {

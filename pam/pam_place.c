@@ -38,7 +38,7 @@ static int set_error(struct reason *why, const char *what, const char *path)
 /* ---- Folders ------------------------------------------------------------- */
 
 /* The folder of all users: root's (or, for who is not root, our own), and
- * writable by nobody else. */
+ * writable by no one else. */
 static int open_top(const char *folder, struct reason *why)
 {
 	struct stat st;

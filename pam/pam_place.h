@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * Where the files of sessions are: a folder of root's, mode 0711, and below it
- * one of mode 0700 for each user, as root a tmpfs of its own, so that nobody can
+ * one of mode 0700 for each user, as root a tmpfs of its own, so that no one can
  * fill the one that the system needs.  It is mounted with the user's first file
  * and leaves with the last.
  */

@@ -123,7 +123,7 @@ static int add_rules(scmp_filter_ctx ctx, bool programs)
 
 enum status agent_sandbox_enter(bool programs, struct reason *why)
 {
-	/* A program inherits the filter, and nobody knows what it has a use
+	/* A program inherits the filter, and no one knows what it has a use
 	 * for. */
 	scmp_filter_ctx ctx = seccomp_init(programs ? SCMP_ACT_ALLOW :
 						      SCMP_ACT_ERRNO(ENOSYS));

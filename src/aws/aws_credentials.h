@@ -28,7 +28,7 @@ struct aws_credentials_options {
 	struct aws_call_wire *wire; /* must outlive the credentials */
 };
 
-/* Reads the shared files; asks nobody for credentials yet.  STATUS_CONFIG: a
+/* Reads the shared files; asks no one for credentials yet.  STATUS_CONFIG: a
  * profile that was named and is not there. */
 enum status aws_credentials_new(const struct aws_credentials_options *o,
 				struct aws_credentials **ret,

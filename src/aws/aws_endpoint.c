@@ -106,7 +106,7 @@ static enum status take_address(const char *url, const char *origin,
 	return STATUS_OK;
 }
 
-/* An address that somebody configured, and where; false when nobody did. */
+/* An address that somebody configured, and where; false when no one did. */
 static bool find_override(const struct aws_endpoint_query *q,
 			  const struct aws_profile *files, const char *profile,
 			  char url[AWS_ENDPOINT_SIZE], const char **ret_origin)

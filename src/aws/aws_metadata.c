@@ -123,7 +123,7 @@ static enum status container_url(char url[URL_SIZE], struct reason *why)
 			  "loopback and the addresses of ECS and EKS only");
 }
 
-/* Read anew each time: EKS replaces the file. */
+/* Read again each time: EKS replaces the file. */
 static enum status container_token(struct secret **ret, struct reason *why)
 {
 	const char *file =

@@ -85,7 +85,7 @@ static enum status from_environment(const struct question *q,
 		reason_set(why, s, "no locked memory for a secret");
 	}
 	secret_free(id);
-	/* Nobody renews it for a process that runs. */
+	/* No one renews it for a process that runs. */
 	if (s == STATUS_OK && ret->expires_us &&
 	    ret->expires_us <= now_wall(q->c->wire->now)) {
 		aws_key_clear(ret);
@@ -231,7 +231,7 @@ static enum status read_identity(const char *path, struct secret **ret,
 			  path);
 }
 
-/* The token file is read anew at each renewal: Kubernetes replaces it. */
+/* The token file is read again at each renewal: Kubernetes replaces it. */
 static enum status from_identity(const struct question *q, struct aws_key *ret,
 				 struct reason *why)
 {

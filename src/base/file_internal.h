@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* What the files of file.h share; nobody else includes it. */
+/* What the files of file.h share; no one else includes it. */
 #ifndef KEYTURN_FILE_INTERNAL_H
 #define KEYTURN_FILE_INTERNAL_H
 

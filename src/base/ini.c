@@ -175,7 +175,7 @@ static bool is_again(const struct ini_item *a, const struct ini_item *b)
 	return a->key.n == 0 || strncasecmp(a->key.s, b->key.s, a->key.n) == 0;
 }
 
-/* Which of two is meant, nobody knows. */
+/* Which of two is meant, no one knows. */
 static const char *find_twin(const char *bytes, size_t n,
 			     const struct ini_item *item)
 {

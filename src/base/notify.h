@@ -16,7 +16,7 @@
 bool notify_wanted(void);
 
 /* Send "READY=1", "STATUS=...", several lines with "\n" between.  STATUS_OK
- * also when nobody listens; STATUS_ERROR when NOTIFY_SOCKET is there and cannot
+ * also when no one listens; STATUS_ERROR when NOTIFY_SOCKET is there and cannot
  * be reached, which is no reason to stop. */
 enum status notify_send(const char *state);
 enum status notify_sendf(const char *fmt, ...)
@@ -31,7 +31,7 @@ enum status notify_status(const char *fmt, ...)
 enum status notify_reloading(void);
 
 /* FDSTORE=1 under a name ([A-Za-z0-9._-]); the manager keeps n descriptors.
- * STATUS_NOT_FOUND when nobody listens. */
+ * STATUS_NOT_FOUND when no one listens. */
 enum status notify_store_fds(const char *name, const int *fds, size_t n);
 /* FDSTOREREMOVE=1. */
 enum status notify_forget_fds(const char *name);

@@ -299,7 +299,7 @@ bool secret_arena_take(struct secret *s, size_t need)
 }
 
 /* Unmap c when it is empty, unless it is the last one that is of use to small
- * secrets: mapping anew for each would be dear. */
+ * secrets: mapping again for each would be dear. */
 static void chunk_release(struct secret_chunk *c)
 {
 	struct secret_chunk **at, *other;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* What secret.c and its arena share; nobody else includes it. */
+/* What secret.c and its arena share; no one else includes it. */
 #ifndef KEYTURN_SECRET_INTERNAL_H
 #define KEYTURN_SECRET_INTERNAL_H
 

@@ -189,7 +189,7 @@ static void count_result(struct cli_batch_tally *t, enum status s, bool due)
 		t->done++;
 		return;
 	}
-	/* Nobody has asked for it: it waits for who uses the other role. */
+	/* No one has asked for it: it waits for who uses the other role. */
 	if (s == STATUS_DEFERRED && due) {
 		t->deferred++;
 		return;

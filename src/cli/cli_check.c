@@ -532,7 +532,7 @@ static void check_adoption(struct check *k, const struct runner_job *j)
 		    "are shorter than keyturnd's poll");
 }
 
-/* Whom nobody has seen yet may not exist, and is waited for in vain. */
+/* Whom no one has seen yet may not exist, and is waited for in vain. */
 static void check_unseen(struct check *k, const struct config_group *role)
 {
 	struct ledger *l = k->cli->ledger;
@@ -675,7 +675,7 @@ static void check_role(struct check *k, const struct config_group *role)
 
 /* ---- tokens ---- */
 
-/* A mint is the only proof that minting works; what nobody got runs out. */
+/* A mint is the only proof that minting works; what no one got runs out. */
 static void token_finding(void *arg, enum token_severity severity,
 			  const char *topic, const char *sentence)
 {

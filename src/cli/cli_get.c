@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "handout/handout.h"
 
-/* Nobody else will finish it. */
+/* No one else will finish it. */
 static void tell_if_left_open(struct cli *c, const char *role)
 {
 	struct ledger_role known;

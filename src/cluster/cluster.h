@@ -149,7 +149,7 @@ enum cluster_proof {
 struct cluster_who {
 	const char *role;
 	const char *owner;	  /* of a pair: whom a session of the role is to
-			      be; NULL: nobody else */
+			      be; NULL: no one else */
 	const char *prove_dbname; /* what was set for proving this role */
 	const char *dbname;	  /* else, where its consumers log in */
 	const char *auth_file;	  /* a sink that poolers read: it is written

@@ -430,7 +430,7 @@ static enum status check_pair_sinks(const struct config_group *g,
 		      "keyturn-credential");
 }
 
-/* Nobody's password ends unseen: who is to be waited for must be known. */
+/* No one's password ends unseen: who is to be waited for must be known. */
 static enum status check_retire(const struct config_group *g,
 				struct reason *why)
 {

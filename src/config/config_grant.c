@@ -7,7 +7,7 @@
 
 #include "base/words.h"
 
-/* (uid_t)-1 means "nobody in particular" to the kernel, so it is no id. */
+/* (uid_t)-1 means "no one in particular" to the kernel, so it is no id. */
 #define ID_MAX (UINT32_MAX - 1)
 
 static bool read_id(const char *s, size_t n, uint32_t *ret)

@@ -367,7 +367,7 @@ enum status config_read_trust(const char *path, const struct stat *st,
 			"%s: belongs to uid %lu, who could change it; "
 			"run chown root %s",
 			path, (unsigned long)st->st_uid, path);
-	/* In a folder with the sticky bit nobody replaces what is not his. */
+	/* In a folder with the sticky bit no one replaces what is not his. */
 	if (st->st_mode & (S_IWGRP | S_IWOTH) &&
 	    !(S_ISDIR(st->st_mode) && st->st_mode & S_ISVTX))
 		return reason_set(

@@ -26,7 +26,7 @@ struct stat;
 
 /*
  * STATUS_CONFIG unless the file or folder at path, which st describes, belongs
- * to root or to the effective user and nobody else may write to it.
+ * to root or to the effective user and no one else may write to it.
  */
 enum status config_read_trust(const char *path, const struct stat *st,
 			      struct reason *why);

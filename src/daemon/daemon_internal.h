@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* What the files of keyturnd's loop share; nobody else includes it. */
+/* What the files of keyturnd's loop share; no one else includes it. */
 #ifndef KEYTURN_DAEMON_INTERNAL_H
 #define KEYTURN_DAEMON_INTERNAL_H
 
@@ -45,7 +45,7 @@ struct daemon {
 	unsigned runs;	  /* under way */
 	bool worker_busy;
 
-	bool ledger_made; /* one was opened: from now on it is not made anew */
+	bool ledger_made; /* one was opened: from now on it is not made again */
 	int64_t head_seq; /* the trail's last event that was seen, 0: none */
 	char head[LEDGER_HASH_SIZE];
 	bool looked;   /* at all roles, since the generation came into force */

@@ -379,7 +379,7 @@ int64_t daemon_tasks_begin(struct daemon *d, int64_t now)
 	struct task *e = NULL;
 	int64_t wake = NOT_AT_ALL;
 
-	/* A ledger in doubt is opened anew first, not tried by a run. */
+	/* A ledger in doubt is opened again first, not tried by a run. */
 	if (!d->generation->ledger || !d->looked ||
 	    d->plan->sites[PLAN_SITE_LEDGER].failures > 0)
 		return wake;

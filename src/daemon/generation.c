@@ -117,7 +117,7 @@ static bool is_mistake(enum status st)
 	return st == STATUS_CONFIG || st == STATUS_DENIED;
 }
 
-/* A password file that is not there lets nobody in. */
+/* A password file that is not there lets no one in. */
 static enum status judge_cluster(const struct config_group *g,
 				 struct reason *why)
 {

@@ -42,7 +42,7 @@ enum status generation_again(struct generation *s, struct generation **ret,
 
 /*
  * Open the ledger, and what needs it.  make: a ledger that is not there is made
- * anew, and *ret_lost says so.
+ * again, and *ret_lost says so.
  */
 enum status generation_open(struct generation *s, bool make, const char *actor,
 			    hook_dispatch_tell_fn *tell, bool *ret_lost,
@@ -50,7 +50,7 @@ enum status generation_open(struct generation *s, bool make, const char *actor,
 
 void generation_hold(struct generation *s);
 void generation_drop(struct generation *s);
-/* Is nobody left who holds it but the caller, and does no hook run? */
+/* Is no one left who holds it but the caller, and does no hook run? */
 bool generation_idle(struct generation *s);
 /* Takes NULL; it must be idle, or the program at its end. */
 void generation_free(struct generation *s);

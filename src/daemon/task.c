@@ -17,7 +17,7 @@
  * lost ledger could have made them known, and who takes one over writes it. */
 #define STORE_AGAIN (600 * NOW_SECOND)
 /* A store that was away is not asked by looks for so long: each question may take
- * its whole timeout.  Meanwhile runs try it, which hold up nobody. */
+ * its whole timeout.  Meanwhile runs try it, which hold up no one. */
 #define STORE_RETRY (15 * NOW_SECOND)
 /* How long a wish survives that cannot be done. */
 #define METRICS_MAX ((size_t)64 << 20)
@@ -289,7 +289,7 @@ static void look_at_roles(struct task *e)
 /* ---- the rest -------------------------------------------------------------- */
 
 /* A ledger of another name is a new one; one that was there and is away now is
- * waited for: made anew it would have forgotten what is frozen. */
+ * waited for: made again it would have forgotten what is frozen. */
 static bool may_make(const struct task *e, const struct generation *made)
 {
 	return e->u.open.make ||

@@ -17,7 +17,7 @@ enum task_kind {
 	TASK_RUN,  /* see to one role */
 	TASK_LOOK, /* at all roles, and sign a checkpoint */
 	TASK_OPEN, /* a generation of the same configuration, with its ledger */
-	TASK_LOAD, /* the configuration anew, and open it */
+	TASK_LOAD, /* the configuration again, and open it */
 	TASK_NOTE, /* record what the owner of a role asked for */
 	TASK_WRITE, /* the metrics */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* What the files of hooks share; nobody else includes it. */
+/* What the files of hooks share; no one else includes it. */
 #ifndef KEYTURN_HOOK_INTERNAL_H
 #define KEYTURN_HOOK_INTERNAL_H
 

@@ -25,7 +25,7 @@ struct call {
 	struct http_header headers[3];
 };
 
-/* Read anew for each delivery, so that it can be changed. */
+/* Read again for each delivery, so that it can be changed. */
 static enum status read_key(const char *from, struct secret **ret,
 			    struct reason *why)
 {

@@ -20,7 +20,7 @@
 /*
  * A login counts when it came later than the change was committed, and what the
  * marker has is when it was sent.  A step that took longer than it should was
- * never seen to be over, so that nobody knows its end; ten minutes are longer
+ * never seen to be over, so that no one knows its end; ten minutes are longer
  * than any statement may take.
  */
 #define LONGEST (600 * NOW_SECOND)

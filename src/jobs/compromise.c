@@ -97,7 +97,7 @@ static enum status describe(struct open_engine *w, const char *role,
 }
 
 /*
- * Whatever may log in now: which of them a stranger has, nobody can say.  PENDING
+ * Whatever may log in now: which of them a stranger has, no one can say.  PENDING
  * is among them, since an interrupted rotation may have made it live.
  */
 static enum status begin(struct open_engine *w, const char *role,
@@ -123,7 +123,7 @@ static enum status begin(struct open_engine *w, const char *role,
 		if (v)
 			text_copy(i->leaked[i->n++], RANDOM_UUID_SIZE, v->id);
 	}
-	/* What the store has forgotten since, nobody can try. */
+	/* What the store has forgotten since, no one can try. */
 	for (size_t k = 0; k < before.n && i->n < LEAKED; k++)
 		if (!has_leaked(i, before.leaked[k]) &&
 		    (state.remembered ||
@@ -169,7 +169,7 @@ static enum status run(struct work *k, enum engine_mode mode,
 	if (ret->sessions_left > 0)
 		k->who = ret->why;
 	k->left += ret->sessions_left;
-	/* A file that is behind keeps nobody out of what got out. */
+	/* A file that is behind keeps no one out of what got out. */
 	k->behind = ret->status == STATUS_UNDELIVERED;
 	return k->behind ? STATUS_OK : ret->status;
 }

@@ -96,7 +96,7 @@ void ledger_merge_thaw(struct ledger_role *role)
 	role->frozen_reason[0] = '\0';
 }
 
-/* A clock that goes back makes nothing younger, and nobody counts down: a trail
+/* A clock that goes back makes nothing younger, and no one counts down: a trail
  * that is read twice, or a table that was emptied. */
 void ledger_merge_sighting(struct ledger_sighting *known,
 			   const struct ledger_sighting *seen)

@@ -22,7 +22,7 @@ struct lite_file {
 
 /*
  * May path be trusted as a private database?  Its folder belongs to root or
- * the effective user and nobody else may write there; the file is regular, no
+ * the effective user and no one else may write there; the file is regular, no
  * symbolic link, mode 0600, not empty, and the effective user's own (root may
  * read anybody's when read_only).  STATUS_NOT_FOUND when there is no file,
  * STATUS_CONFIG, STATUS_CORRUPT (empty: it was truncated), STATUS_DENIED.

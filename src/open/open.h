@@ -28,7 +28,7 @@ const struct config *open_config(const struct opened *b);
 const struct random *open_random(void);
 
 /* The ledger, opened at the first call in that mode; a missing file is made
- * anew when written to (a lost ledger loses no password) and *ret_lost, which
+ * again when written to (a lost ledger loses no password) and *ret_lost, which
  * may be NULL, says so.  Not thread-safe: call before starting threads. */
 enum status open_ledger(struct opened *b, enum open_ledger mode,
 			struct ledger **ret_ledger, bool *ret_lost,

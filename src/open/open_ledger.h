@@ -15,7 +15,7 @@ enum open_ledger {
 /*
  * Open it.  public_key is the file that signatures are verified by, NULL for
  * the one of the settings; only for OPEN_LEDGER_READ.  *ret_lost: a missing file
- * was made anew.  The ledger is the caller's to close.
+ * was made again.  The ledger is the caller's to close.
  */
 enum status open_ledger_open(const struct config *c, enum open_ledger mode,
 			     const char *public_key, bool *ret_lost,

@@ -44,7 +44,7 @@ void report_adoption_unseen(const struct report_adoption *a, struct text *t);
 struct report_adoption_context {
 	const char *rolname;
 	int64_t rotated_us; /* of the live version, 0: never */
-	int64_t poll_us;    /* between two looks; 0: nobody looks */
+	int64_t poll_us;    /* between two looks; 0: no one looks */
 	int64_t now_us;
 };
 

@@ -141,7 +141,7 @@ void runner_free(struct runner *r);
  * What a run tries before it changes anything, for `check`: a login with this
  * password, or with a made-up one where it is NULL, by the way of a proof, and
  * one with a wrong password when none was made lately.  `login` is whose password
- * it is, of a pair; "" when nobody's.  ENGINE_ON_OK; else the
+ * it is, of a pair; "" when no one's.  ENGINE_ON_OK; else the
  * event that the run would end with, and its sentence.
  */
 enum engine_event runner_try(struct runner_env *env,

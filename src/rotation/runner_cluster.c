@@ -384,7 +384,7 @@ static void keep_verdict(struct runner *r, const struct resolve_facts *f,
 		r->result.unconfirmed = r->marker.standbys;
 		break;
 	case ENGINE_ON_REVERTED:
-		/* Not known to be the one that was recalled: it is read anew. */
+		/* Not known to be the one that was recalled: it is read again. */
 		text_copy(r->recalled, sizeof(r->recalled), f->live);
 		runner_store_drop_password(r);
 		break;

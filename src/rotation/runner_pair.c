@@ -58,7 +58,7 @@ static const struct cluster_member *choose_idle(const struct runner *r,
 	return m[0].sessions > 0 && m[1].sessions == 0 ? &m[1] : &m[0];
 }
 
-/* Who beside the active one may log in; NULL: nobody. */
+/* Who beside the active one may log in; NULL: no one. */
 static const struct cluster_member *find_other(
 	const struct runner *r, const struct cluster_member m[ROLES])
 {
@@ -146,7 +146,7 @@ static enum engine_event weigh(struct runner *r,
 	const struct cluster_member *other = find_other(r, m);
 
 	text_copy(r->idle, sizeof(r->idle), idle->name);
-	/* Its own password, once more, harms nobody. */
+	/* Its own password, once more, harms no one. */
 	if (is_active(r, idle) && !r->replaces &&
 	    strcmp(r->marker.live_version, r->own) != 0) {
 		reason_set(why, STATUS_BUSY,

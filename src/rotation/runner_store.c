@@ -365,7 +365,7 @@ enum engine_event runner_store_withdraw(struct runner *r, struct reason *why)
 	st = runner_store_describe(r, why);
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);
-	/* Nobody goes back to the password before of one role: what a late write
+	/* No one goes back to the password before of one role: what a late write
 	 * would move back there is refused by the server. */
 	if ((!r->job->pair || (strcmp(revision, r->state.revision) == 0 &&
 			       strcmp(revision, before) != 0)) &&

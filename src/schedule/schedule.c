@@ -325,7 +325,7 @@ bool schedule_ahead(int64_t stamp_us, int64_t now_us)
 
 bool schedule_due(const struct schedule *s, int64_t last_us, int64_t now_us)
 {
-	/* A point that was missed, because nobody was there, waits for the
+	/* A point that was missed, because no one was there, waits for the
 	 * next opening: outside of it the owner wants no change. */
 	return schedule_next(s, last_us) <= now_us && window_open(s, now_us);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * When the old member of a pair is retired by itself (retire = auto), by what looks
- * at the server have shown.  That nobody uses it has to be seen, for the whole of
+ * at the server have shown.  That no one uses it has to be seen, for the whole of
  * `quiet`, by looks without a gap: no look, or one that may not see, is no evidence.
  * Pure; times are the wall clock's unless said.
  */
@@ -37,7 +37,7 @@ struct schedule_retire_seen {
 
 /* The look `now`, of which everything but quiet_us is known, after `before`.  Looks
  * further apart than gap_us, a clock that went back, and another live version
- * begin anew. */
+ * begin again. */
 void schedule_retire_add(struct schedule_retire_seen *now,
 			 const struct schedule_retire_seen *before,
 			 int64_t gap_us);

@@ -30,7 +30,7 @@ struct sink {
 	gid_t gid; /* (gid_t)-1: likewise */
 	mode_t mode; /* no more than sink_mode_most(); SINK_MODE_KEEP: the
 			present file's, if that is allowed, else 0600 */
-	char pidfile[1024]; /* who is told by SIGHUP; "" for nobody */
+	char pidfile[1024]; /* who is told by SIGHUP; "" for no one */
 	char service[64];   /* SINK_SERVICE: the section; "" for the role's
 			       name.  SINK_PGBOUNCER_INI: the database */
 };
@@ -84,7 +84,7 @@ struct sink_delivery {
  * Nothing is written when bytes, owner and mode would be the same.
  * *ret_changed tells, also when the file is in step and only its reader could
  * not be told: that is a failure.  A reader (pidfile) is told at each delivery,
- * since nobody knows whether it was at the last one.
+ * since no one knows whether it was at the last one.
  *
  * STATUS_CONFLICT when the file already holds a higher epoch for the role (and
  * that is not overruled), or

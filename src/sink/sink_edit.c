@@ -36,7 +36,7 @@ static const enum format_kind forms[] = {
 struct mark {
 	size_t lines;		 /* so many at most, in a pgpass or auth file */
 	struct lookup_part user; /* whose they are, percent-encoded */
-	struct lookup_part before; /* or whose; empty: nobody else's */
+	struct lookup_part before; /* or whose; empty: no one else's */
 };
 
 #define LINES_MAX 9999

@@ -36,7 +36,7 @@
  * take, to right before that.
  * STATUS_CONFLICT: a block of the role has a higher epoch.  STATUS_CORRUPT: a
  * marker of the role cannot be read, or an env block has somebody's line in it,
- * so nobody knows what is ours.  STATUS_REFUSED: an env file has a block of
+ * so no one knows what is ours.  STATUS_REFUSED: an env file has a block of
  * another role, an auth_file one of the same user, a pg_service.conf one of the
  * same section; or there a line before its end is longer than libpq reads,
  * or the block has to go and somebody's settings behind it would fall to the

@@ -395,7 +395,7 @@ enum status sink_file_owner(const struct sink_file *f, const struct sink *s,
 			"(CAP_CHOWN)",
 			f->path, (unsigned)o.uid, (unsigned)geteuid());
 	if (!may_chown() && !in_group(o.gid)) {
-		/* A group that nobody asked for and that gets no right. */
+		/* A group that no one asked for and that gets no right. */
 		if (s->gid != (gid_t)-1 || (o.mode & S_IRWXG) != 0)
 			return reason_set(why, STATUS_REFUSED,
 					  "sink %s: it is to have group %u, "

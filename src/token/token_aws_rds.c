@@ -114,7 +114,7 @@ static bool region_of(const char *host, char region[AWS_REGION_SIZE])
 	return true;
 }
 
-/* A token of another region or host is one that nobody takes. */
+/* A token of another region or host is one that no one takes. */
 static enum status look_at_host(struct token_source *source, const char *host,
 				token_finding_fn *finding, void *arg,
 				struct reason *why)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Login tokens of RDS and Aurora: a presigned request that is never sent, so
- * minting asks nobody but whoever gives AWS's credentials. */
+ * minting asks no one but whoever gives AWS's credentials. */
 #ifndef KEYTURN_TOKEN_AWS_RDS_H
 #define KEYTURN_TOKEN_AWS_RDS_H
 

@@ -15,7 +15,7 @@
 #define SOFT_MAX_US (INT64_C(20) * 60 * NOW_SECOND)
 
 /* After a failure: while there is a token that serves, the source is left
- * alone for a minute.  When nobody can be served, it is asked sooner. */
+ * alone for a minute.  When no one can be served, it is asked sooner. */
 #define BACK_OFF_US	  (INT64_C(60) * NOW_SECOND)
 #define FIRST_BACK_OFF_US (INT64_C(1) * NOW_SECOND)
 

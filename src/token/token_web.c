@@ -250,7 +250,7 @@ enum status token_web_call(struct token_web *w, const struct token_web_call *c,
 		.response_max = ANSWER_MAX,
 		.plain_http = c->plain_http,
 	};
-	/* Nothing is used up by asking twice: a token that nobody got runs out
+	/* Nothing is used up by asking twice: a token that no one got runs out
 	 * by itself. */
 	const struct http_retry retry = {
 		.tries = c->tries ? c->tries : TRIES_MAX,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* What the two files of the agent's cache share; nobody else includes it. */
+/* What the two files of the agent's cache share; no one else includes it. */
 #ifndef KEYTURN_AGENT_CACHE_INTERNAL_H
 #define KEYTURN_AGENT_CACHE_INTERNAL_H
 

@@ -8,7 +8,7 @@
 struct agent_cache_snapshot {
 	struct agent_cache *cache;
 	const struct now *now;
-	/* For records, not ours: the reply's, which nobody uses between two
+	/* For records, not ours: the reply's, which no one uses between two
 	 * requests. */
 	struct secret *buffer;
 	bool changed;	  /* the cache is newer than the last one */

@@ -6,7 +6,7 @@
 #include "agent/serve/call.h"
 
 enum agent_outcome agent_serve_verify(struct agent_call *k);
-/* The same work for a role that is unknown or forbidden, so that nobody can tell
+/* The same work for a role that is unknown or forbidden, so that no one can tell
  * by the time it takes. */
 void agent_serve_verify_nobody(struct agent_call *k);
 

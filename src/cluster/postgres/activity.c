@@ -93,7 +93,7 @@ enum {
 	"JOIN pg_catalog.pg_stat_activity a ON a.usesysid = m.oid " TOLD_WHERE_SQL \
 	", m.beside LIMIT " ROWS_MAX ")"
 
-/* A session that calls itself ours counts here: nobody is quiet because of what
+/* A session that calls itself ours counts here: no one is quiet because of what
  * he says. */
 #define PAIR_STATE_SQL                                                                       \
 	" UNION ALL SELECT current_user, m.live_version, NULL, NULL, "                       \

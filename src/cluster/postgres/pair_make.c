@@ -98,7 +98,7 @@ static enum status list(struct pair_making *m, struct reason *why)
 	return st == STATUS_UNKNOWN ? STATUS_CLUSTER_UNAVAILABLE : st;
 }
 
-/* Nobody's partner: what a member or an owner must not be. */
+/* No one's partner: what a member or an owner must not be. */
 #define REFUSED_SQL                                                                               \
 	"SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.rolname IN "                         \
 	"($1::pg_catalog.name, $2::pg_catalog.name, $3::pg_catalog.name) "                        \

@@ -297,7 +297,7 @@ enum status cluster_postgres_preflight_pair(struct cluster_postgres *p,
 		st = cluster_postgres_preflight_role(p, s, pair->members[i],
 						     CLUSTER_PART_MEMBER, NULL,
 						     f, why);
-	/* What is not there is nobody's. */
+	/* What is not there is no one's. */
 	if (st == STATUS_OK)
 		st = check_members(p, s, owner, pair, f, why);
 	if (st == STATUS_OK)

@@ -38,7 +38,7 @@ static enum status insert_run(struct lite_tx *tx, const struct begun *b,
 	return lite_exec(q, NULL, why);
 }
 
-/* A run that nobody closed is not shown as going on for ever.  One that does
+/* A run that no one closed is not shown as going on for ever.  One that does
  * live in another process writes its own outcome over this when it ends. */
 static enum status close_interrupted(struct lite_tx *tx, const struct begun *b,
 				     struct reason *why)

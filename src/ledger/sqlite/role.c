@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * What the ledger remembers of a role, and its freeze.  Must never thaw a role
- * that nobody thawed.
+ * that no one thawed.
  */
 #include "ledger/sqlite/role.h"
 

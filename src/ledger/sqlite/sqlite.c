@@ -88,7 +88,7 @@ static void close_ledger(struct ledger *ledger)
 	if (l->pending.first) {
 		ledger_sqlite_record_init(&r, l, NULL, NULL);
 		ledger_sqlite_notes_join(&r.fresh, &l->pending);
-		/* Nobody waits for them; without room they are lost. */
+		/* No one waits for them; without room they are lost. */
 		ledger_sqlite_record_commit(&r, "", true, NULL);
 	}
 	lite_close(l->db);

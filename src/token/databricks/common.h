@@ -22,7 +22,7 @@ enum token_databricks_auth {
 	TOKEN_DATABRICKS_AUTHS
 };
 
-/* Where a secret is read anew each time that it is needed. */
+/* Where a secret is read again each time that it is needed. */
 struct token_databricks_origin {
 	const char *variable; /* of the environment; static, or NULL */
 	bool profile;	      /* the profile's key of this name */
@@ -68,7 +68,7 @@ void token_databricks_login_clear(struct token_databricks_login *l);
 /*
  * A call to the workspace's REST API with the bearer.  An access token that is
  * refused, as 401 or as the 403 "Invalid Token" of an expired one, is obtained
- * anew, once.  body may be NULL.
+ * again, once.  body may be NULL.
  */
 enum status token_databricks_login_call(struct token_web *w,
 					struct token_databricks_login *l,

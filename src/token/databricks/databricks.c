@@ -190,7 +190,7 @@ static enum status mint_token(struct token_source *source, struct token *ret,
 	token_web_begin(&d->web);
 	s = mint_once(d, &t, why);
 	if (s == STATUS_NOT_FOUND && d->found[0]) {
-		/* It may have been made anew under another name. */
+		/* It may have been made again under another name. */
 		d->found[0] = '\0';
 		s = mint_once(d, &t, why);
 	}

@@ -38,7 +38,7 @@ struct token_databricks_options {
 };
 
 /*
- * Finds out how to log in, and asks nobody yet.  STATUS_CONFIG: nothing or
+ * Finds out how to log in, and asks no one yet.  STATUS_CONFIG: nothing or
  * several things are configured, an account's host, a bad path.
  */
 enum status token_databricks_open(const struct token_databricks_options *o,

@@ -299,7 +299,7 @@ static enum status get_subject(struct token_web *w,
 
 	if (l->auth == TOKEN_DATABRICKS_GITHUB_OIDC)
 		return ask_github(w, l, ret, why);
-	/* Read anew each time: a kubelet replaces the file. */
+	/* Read again each time: a kubelet replaces the file. */
 	s = token_databricks_settings_secret(l, &l->token, "", false, ret, why);
 	return s == STATUS_OK ?
 		       s :
@@ -351,7 +351,7 @@ static enum status read_pat(struct token_web *w,
 		return reason_wrap(why, s, "[token %s]: token_file", w->name);
 	forget_bearer(l);
 	l->bearer = token;
-	/* Read anew for the next mint: somebody may have replaced it. */
+	/* Read again for the next mint: somebody may have replaced it. */
 	l->bearer_until_us = 0;
 	return STATUS_OK;
 }
