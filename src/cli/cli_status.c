@@ -6,6 +6,7 @@
 
 #include "base/now.h"
 #include "cli/cli.h"
+#include "jobs/compromise.h"
 #include "jobs/due.h"
 #include "jobs/hook_state.h"
 #include "jobs/sink_refresh.h"
@@ -76,6 +77,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 	if (ledger_fact_recall(c->ledger, LEDGER_FACT_EXPIRES, known.role, now,
 			       ends, NULL) == STATUS_OK)
 		r.expires_us = strtoll(ends, NULL, 10);
+	r.compromised = compromise_is_open(c->ledger, known.role);
 	if (config_is_pair(role)) {
 		r.retire = config_string(role, CONFIG_role_retire);
 		r.waits = due.retire_why.text;

@@ -149,7 +149,10 @@ void report_status_line(struct text *t, int role_width,
 		due[19] = 'Z'; /* no microseconds for people */
 		due[20] = '\0';
 	}
-	if (state == REPORT_FROZEN && k->open_run[0]) {
+	if (r->compromised)
+		say = "a password got out and was not shown to be refused yet: "
+		      "keyturn recover";
+	else if (state == REPORT_FROZEN && k->open_run[0]) {
 		snprintf(both, sizeof(both),
 			 "%s; and interrupted: keyturn recover",
 			 k->frozen_reason);
@@ -254,6 +257,8 @@ void report_status_json(struct text *t, const struct report_role *r,
 	text_printf(t, ",\"outlives\":%s",
 		    report_outlives(&r->life, k->rotated_us, now_us) ? "true" :
 								       "false");
+	text_printf(t, ",\"compromised\":%s",
+		    r->compromised ? "true" : "false");
 	text_printf(t, ",\"failures\":%u}", k->failures);
 }
 

@@ -31,6 +31,8 @@ struct report_role {
 	int64_t expires_us;		 /* VALID UNTIL; 0: never */
 	size_t expected;    /* consumers; 0: it is not known who they are */
 	size_t adopted;	    /* of them, seen with the live version */
+	bool compromised;   /* a password got out, and that it is refused was
+			       not shown yet */
 	const char *retire; /* of a pair: how it ends the old password, else
 			       NULL */
 	const char *waits;  /* ... what that waits for, or "" */

@@ -403,9 +403,14 @@ def test_a_single_role_killed_anywhere_is_finished(taken_over):
         done = site.run(*COMPROMISED, fault=f"kill-before:{number}")
         assert done.exit == -9, done.text
         no_keyturn_backend(site)
+        (role,) = json.loads(site.run("status", "--json", expect=0).out)
+        shown = "a password got out" in site.run("status").out
+        assert role["compromised"] == shown
         done = site.run("recover", "sap", expect=0)
         if re.search(SAYS, done.out) or \
                 len(events(site, "compromised")) > told:
+            # Before the last effects it is open.
+            assert shown or number > effects - effects // 5
             over(site, old.password)
         else:
             site.must_log_in(old.password)
