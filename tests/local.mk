@@ -19,6 +19,8 @@ EXTRA_DIST += tests/lint/exceptions.list tests/lint/generated.list \
 # A Debian of its own in a folder, for the stages that need another machine.
 EXTRA_DIST += tests/root/make tests/root/enter
 
+# The longest, on one processor: first.
+include tests/simulation/local.mk
 include tests/unit/audit/local.mk
 include tests/unit/base/local.mk
 include tests/unit/crypto/local.mk
@@ -48,7 +50,6 @@ include tests/unit/pam/local.mk
 include tests/unit/helpers/local.mk
 include tests/fuzz/local.mk
 include tests/model/local.mk
-include tests/simulation/local.mk
 include tests/integration/local.mk
 include tests/systemd/local.mk
 include tests/mutations/local.mk
