@@ -43,6 +43,9 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
     # A terminated test run must put its servers away like an interrupted one.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
+    # A user of Debian's has 002, and folders that a group may write to are
+    # refused.
+    os.umask(0o022)
 
 
 def binary():

@@ -31,7 +31,7 @@ def adoption(made, *argv):
 def see(made):
     """The administrator may."""
     for name in ("sap_a", "sap_b", "sap"):
-        made.site.server.sql(f"grant {name} to {ADMIN}")
+        made.site.server.grant(name, to=ADMIN)
 
 
 # ---- who has moved ------------------------------------------------------------

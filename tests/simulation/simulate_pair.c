@@ -490,6 +490,11 @@ static void what_a_failed_commit_left_can_be_ended(void **state)
 static void what_is_replaced_by_command_leaves_current(void **state)
 {
 	struct plan lost = one_fault("apply", FATE_LOST_BEFORE, 1);
+	struct plan dies = {
+		.fault = { { "apply", FATE_LOST_BEFORE, 0, 1, false },
+			   { "apply", FATE_CRASH_BEFORE, 0, 1, true } },
+		.n = 2
+	};
 	char current[RANDOM_UUID_SIZE];
 	static struct world w;
 
@@ -497,6 +502,9 @@ static void what_is_replaced_by_command_leaves_current(void **state)
 	prepare_scene(&w, SCENE_PAIR_APPLIED, false);
 	memcpy(current, world_label(&w, STORE_LABEL_CURRENT), sizeof(current));
 	world_by_hand(&w);
+	put_under(&w, &dies);
+	run_order(&w, 1, EMERGENCY);
+	assert_string_equal(world_label(&w, STORE_LABEL_CURRENT), current);
 	put_under(&w, &lost);
 	assert_int_equal(run_order(&w, 0, EMERGENCY), STATUS_OK);
 	assert_string_not_equal(world_label(&w, STORE_LABEL_CURRENT), current);

@@ -209,6 +209,13 @@ class Server:
                     != before
         wait_for(seen, "the server to read its configuration again")
 
+    def grant(self, role, to):
+        """With its rights: from 16 on who has made a role is its member without
+        them, and stays so unless told."""
+        newer = int(self.sql("show server_version_num")[0][0]) >= 160000
+        self.sql(f"grant {role} to {to}" +
+                 (" with inherit true" if newer else ""))
+
     def configure(self, **settings):
         for name, value in settings.items():
             self.sql(psycopg_sql.SQL("alter system set {} = {}").format(
