@@ -307,6 +307,20 @@ def test_a_pair_is_not_rotated_as_one_role(pair):
     assert pair.works(pair.told()) and pair.works(first)
 
 
+def test_a_pair_that_ends_leaves_no_password_behind(pair):
+    pair.run("rotate", "sap")
+    pair.run("rotate", "sap")
+    second = pair.told()
+    pair.run("retire", "sap")
+    done = pair.run("role", "unpair", "sap", expect=19)
+    assert "sap_a has a password yet" in done.out
+    assert pair.told() == second and pair.role("sap") == (False, False)
+    pair.run("retire", "sap", "--now")
+    pair.run("role", "unpair", "sap")
+    assert pair.told()[0] == "sap" and pair.works(pair.told())
+    assert pair.role("sap_a") == (False, False)
+
+
 def test_an_end_of_a_pair_that_died_is_finished(pair):
     """Killed after the owner got its password, before CURRENT was moved."""
     site = pair.site
@@ -352,13 +366,21 @@ def test_an_agent_knows_each_member_by_its_password(pair, new_agent):
     first = pair.told()
     pair.run("rotate", "sap")
     second = pair.told()
-    agent = new_agent(pair.site, refresh="1h", roles={
+    agent = new_agent(pair.site, start=False, refresh="1s", roles={
         "sap": everything() + "\ngrace = 1h\nstrategy = alternating\n"
                "members = sap_a sap_b"})
+    store = pair.site.state
+    os.rename(store, store + ".away")
+    agent.start()
 
     def verify(who, password=None):
         return agent.call("VERIFY", user=who[0],
                           password=password or who[1]).result
+    for user in "sap_a", "sap_b":
+        assert verify((user, "not known yet")) == "UNAVAILABLE"
+    assert verify(("sap_c", "of no pair")) == "NOT_FOUND"
+    os.rename(store + ".away", store)
+    wait_for(lambda: verify(second) != "UNAVAILABLE", "the store to be read")
     assert verify(second) == "OK"
     assert verify(first) == "OK_PREVIOUS"
     assert verify(first, second[1]) == "MISMATCH"

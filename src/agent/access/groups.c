@@ -82,6 +82,7 @@ static enum status add_role(struct agent_access_groups *r,
 		.store = config_string(g, CONFIG_role_store),
 		.realm = config_name(cluster),
 		.rolname = open_rolname(g),
+		.members = config_string(g, CONFIG_role_members),
 		.host = config_string(cluster, CONFIG_cluster_host),
 		.port = config_string(cluster, CONFIG_cluster_port),
 		.dbname = config_is_set(g, CONFIG_role_dbname) ?
@@ -109,6 +110,7 @@ static enum status add_token(struct agent_access_groups *r,
 		.token = true,
 		.realm = "",
 		.rolname = config_string(g, CONFIG_token_user),
+		.members = "",
 		.host = config_string(g, CONFIG_token_host),
 		.port = config_string(g, CONFIG_token_port),
 		.dbname = config_string(g, CONFIG_token_dbname),
@@ -345,11 +347,25 @@ static bool fits_host(const char *asked, const char *is)
 	return false;
 }
 
+static bool is_member(const struct agent_role *role, const char *user)
+{
+	const char *at = role->members, *w;
+	size_t n;
+
+	while ((w = words_next(&at, &n)) != NULL)
+		if (strlen(user) == n && memcmp(w, user, n) == 0)
+			return true;
+	return false;
+}
+
+/* A member is one before its secret is known, too: who asks then is told to
+ * come again, and is not taken for a stranger. */
 static bool is_user(const struct agent_role *role, const char *user)
 {
 	const struct agent_secret *s = role->secret;
 
 	return !*user || strcmp(user, role->rolname) == 0 ||
+	       is_member(role, user) ||
 	       (s && s->current.id[0] &&
 		strcmp(user, s->current.username) == 0) ||
 	       (s && s->previous.id[0] &&

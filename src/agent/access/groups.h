@@ -26,6 +26,7 @@ struct agent_role {
 	const char *store;   /* the [store NAME], or "token:NAME" */
 	const char *realm;   /* the [cluster NAME], or "" */
 	const char *rolname; /* "" when only the secret knows it */
+	const char *members; /* of a pair, by spaces; "": a single role */
 	/* What is configured; of the first three the secret may know more. */
 	const char *host, *port, *dbname, *sslmode;
 	struct agent_access_rules readers, verifiers, listers, requesters;
