@@ -113,7 +113,8 @@ struct runner_result {
 
 /* ... and of one that went back. */
 #define RUNNER_WENT_BACK                                                    \
-	"the database went back in time: passwords that were ended before " \
+	"the marker's epoch went back: the database was restored, failed "  \
+	"over with loss, or replaced, and passwords that were ended before " \
 	"may be valid again"
 
 /* Called on entering each state, before its effect; for progress and tests. */

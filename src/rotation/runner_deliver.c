@@ -62,8 +62,9 @@ static bool is_other(const struct runner *r, const struct secret *fetched)
 
 /*
  * Of a pair, the password before: its member may log in until it is retired,
- * which takes the label first.  A store that has lost it has nothing to keep, and
- * one that got out is handed out no more.
+ * which takes the label first.  One that the store has lost or damaged is no
+ * reason to keep CURRENT from consumers, and one that got out is handed out no
+ * more.
  */
 static enum status fetch_before(const struct runner *r, const char *user,
 				struct store_entry *entry, struct reason *why)
@@ -78,7 +79,11 @@ static enum status fetch_before(const struct runner *r, const char *user,
 		secret_free(entry->password);
 		entry->password = NULL;
 	}
-	return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+	if (st == STATUS_NOT_FOUND || st == STATUS_CORRUPT) {
+		reason_clear(why);
+		st = STATUS_OK;
+	}
+	return st;
 }
 
 /* CURRENT to every sink, and what is valid beside it; *d says how it went. */

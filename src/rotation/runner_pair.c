@@ -138,6 +138,17 @@ static enum engine_event weigh_rest(struct runner *r,
 	return ENGINE_ON_RESTING;
 }
 
+/* The next rotation of a pair changes the member before, so that what is kept of
+ * it for a rollback ends; the owner's turn would leave it for ever. */
+static bool leaves_one_behind(const struct runner *r,
+			      const struct cluster_member *idle)
+{
+	return r->job->mode == ENGINE_MODE_ROTATE && r->job->unpair &&
+	       !is_staged(r) && r->marker.previous_version[0] &&
+	       r->marker.previous[0] &&
+	       strcmp(r->marker.previous, idle->name) != 0;
+}
+
 static enum engine_event weigh(struct runner *r,
 			       const struct cluster_member m[ROLES],
 			       struct reason *why)
@@ -166,6 +177,12 @@ static enum engine_event weigh(struct runner *r,
 	if (r->job->mode == ENGINE_MODE_ROTATE && idle->sessions > 0) {
 		say_who(r, idle, "has sessions yet",
 			"end them, or rotate with --force", why);
+		return ENGINE_ON_IN_USE;
+	}
+	if (leaves_one_behind(r, idle)) {
+		say_who(r, find(m, r->marker.previous),
+			"has a password yet, which is kept for a rollback",
+			"remove it with keyturn retire --now first", why);
 		return ENGINE_ON_IN_USE;
 	}
 	/* With its login role the password before is gone, too. */

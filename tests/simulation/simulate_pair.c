@@ -214,6 +214,60 @@ static enum status run_job(struct world *w, struct runner_job *job,
 	return ret->status;
 }
 
+/* Consumers get both passwords; one before that cannot be had for good keeps
+ * CURRENT from nobody, one that cannot be had now is waited for. */
+static void the_password_before_is_delivered_where_it_can_be(void **state)
+{
+	static const enum fate fates[] = { FATE_GOOD, FATE_GONE, FATE_CORRUPT,
+					   FATE_DOWN };
+	struct runner_job rotate = order_job(ROTATE, NULL);
+	static struct world w;
+
+	(void)state;
+	for (size_t f = 0; f < 4; f++) {
+		struct plan p = { .fault = { { "fetch", fates[f], 1, ALWAYS,
+					       false } },
+				  .n = 1 };
+		struct runner *r;
+
+		prepare_scene(&w, SCENE_PAIR_CLEARED, false);
+		r = world_runner(&w, 0, &rotate);
+		while (runner_state(r) != ENGINE_DELIVER)
+			assert_true(world_step(&w, 0, r));
+		put_under(&w, &p);
+		assert_true(world_step(&w, 0, r));
+		w.fate = NULL;
+		while (world_step(&w, 0, r))
+			;
+		assert_int_equal(runner_engine(r)->sink_bad,
+				 fates[f] == FATE_DOWN);
+		assert_int_equal(strcmp(w.sink_version, w.db.live) == 0,
+				 fates[f] != FATE_DOWN);
+		assert_int_equal(w.sink_before[0] != '\0',
+				 fates[f] == FATE_GOOD);
+		runner_free(r);
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
+/* The owner's turn is no member's: what is kept of the other one would stay. */
+static void a_pair_that_ends_leaves_no_password_behind(void **state)
+{
+	struct runner_job unpair = order_job(UNPAIR, NULL);
+	struct runner_result result;
+	static struct world w;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_RETIRED, false);
+	assert_int_equal(run_job(&w, &unpair, &result), STATUS_DEFERRED);
+	assert_non_null(strstr(result.why.text, "retire --now"));
+	assert_int_equal(run_order(&w, 0, RETIRE_NOW), STATUS_OK);
+	assert_int_equal(run_job(&w, &unpair, &result), STATUS_OK);
+	must_converge(&w, LAND_NEVER);
+	world_free(&w);
+}
+
 static void who_is_in_use_is_changed_by_command_alone(void **state)
 {
 	struct runner_job rotate = order_job(ROTATE, NULL);
@@ -535,6 +589,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_rollback_that_was_interrupted_is_finished_once),
 	cmocka_unit_test(a_rollback_that_another_finished_is_not_made_again),
 	cmocka_unit_test(nobody_goes_back_to_what_does_not_log_in),
+	cmocka_unit_test(the_password_before_is_delivered_where_it_can_be),
+	cmocka_unit_test(a_pair_that_ends_leaves_no_password_behind),
 	cmocka_unit_test(who_is_in_use_is_changed_by_command_alone),
 	cmocka_unit_test(who_came_back_is_not_retired_by_itself),
 	cmocka_unit_test(what_was_in_use_is_so_after_a_lost_reply),

@@ -181,6 +181,7 @@ struct world {
 	unsigned remembered;	     /* how often one was written */
 	char sink_version[RANDOM_UUID_SIZE];
 	char sink_password[WORLD_PASSWORD];
+	char sink_before[WORLD_PASSWORD]; /* "": CURRENT alone */
 	int64_t sink_epoch;
 
 	/* what happened, for the checks */

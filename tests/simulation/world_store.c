@@ -210,11 +210,13 @@ static enum status s_fetch(struct store *s, const char *name, const char *id,
 	if (world_dead(w))
 		return STATUS_STORE_UNAVAILABLE;
 	f = world_fate(w, "fetch");
+	if (f == FATE_GONE)
+		return STATUS_NOT_FOUND;
 	st = read_status(f);
 	if (st != STATUS_OK)
 		return st;
 	v = world_find(w, id);
-	if (!v || f == FATE_GONE)
+	if (!v)
 		return STATUS_NOT_FOUND;
 	snprintf(ret->username, sizeof(ret->username), "%s", v->login);
 	if (secret_new(WORLD_PASSWORD, &ret->password) != STATUS_OK ||
@@ -387,6 +389,8 @@ enum status __wrap_sink_deliver(const struct sink *s,
 			 d->version);
 		snprintf(w->sink_password, sizeof(w->sink_password), "%s",
 			 secret_bytes(d->credential->password));
+		snprintf(w->sink_before, sizeof(w->sink_before), "%s",
+			 d->before ? secret_bytes(d->before->password) : "");
 		w->sink_epoch = d->epoch;
 	}
 	if (f == FATE_GOOD)
