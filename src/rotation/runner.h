@@ -112,8 +112,8 @@ struct runner_result {
 	"now may bring the old password back"
 
 /* ... and of one that went back. */
-#define RUNNER_WENT_BACK                                                    \
-	"the marker's epoch went back: the database was restored, failed "  \
+#define RUNNER_WENT_BACK                                                     \
+	"the marker's epoch went back: the database was restored, failed "   \
 	"over with loss, or replaced, and passwords that were ended before " \
 	"may be valid again"
 

@@ -18,6 +18,9 @@ from rig.server import Server, make_template  # noqa: E402
 
 ADMIN_PASSWORD = "bench-admin-password"
 
+# Debian gives users 002, and keyturn refuses folders that a group may write to.
+os.umask(0o022)
+
 
 def write(path, text, mode=0o600):
     with open(path, "w") as f:
