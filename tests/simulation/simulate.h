@@ -45,6 +45,12 @@ struct plan {
 void put_under(struct world *w, struct plan *p);
 struct plan one_fault(const char *act, enum fate fate, unsigned times);
 
+/* Of the plans some are left out on request, by KEYTURN_SIMULATE_EVERY: they are
+ * many, and the same wherever they are tried.  Of those with one fault a quarter
+ * as often as of those with several. */
+bool is_left_out(void);
+bool is_one_left_out(void);
+
 /* ---- simulate_run.c ---- */
 
 /* How much was survived, printed at the end. */
@@ -190,7 +196,8 @@ void fail_acts(enum scene scene, const struct order *o);
 void fail_after(enum scene scene, const struct order *o, const char *first,
 		enum fate fate);
 /* Rotator 0 stands still after k steps while rotator 1 runs and meets a fate;
- * returns false when rotator 0 had ended before. */
+ * returns false when rotator 0 had ended before, and true for what is left
+ * out. */
 bool survive_pause(enum scene scene, const struct order *o, unsigned k,
 		   const struct order *other, struct plan *p,
 		   enum landing landing);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "simulate.h"
@@ -63,4 +64,31 @@ struct plan one_fault(const char *act, enum fate fate, unsigned times)
 {
 	return (struct plan){ .fault = { { act, fate, 0, times, false } },
 			      .n = 1 };
+}
+
+static unsigned share(unsigned parts)
+{
+	static unsigned every;
+
+	if (every == 0) {
+		const char *set = getenv("KEYTURN_SIMULATE_EVERY");
+
+		every = set ? (unsigned)strtoul(set, NULL, 10) : 1;
+		every = every == 0 ? 1 : every;
+	}
+	return every < parts ? 1 : every / parts;
+}
+
+bool is_left_out(void)
+{
+	static unsigned n;
+
+	return n++ % share(1) != 0;
+}
+
+bool is_one_left_out(void)
+{
+	static unsigned n;
+
+	return n++ % share(4) != 0;
 }
