@@ -28,7 +28,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rig import fault, program, server as servers
+from rig import fault, once, program, server as servers
 from rig.agent import Agent
 from rig.authority import Authority
 from rig.installation import Installation
@@ -46,6 +46,14 @@ def pytest_configure(config):
     # A user of Debian's has 002, and folders that a group may write to are
     # refused.
     os.umask(0o022)
+    if not hasattr(config, "workerinput"):
+        remove_left_overs()
+        once.begin(PREFIX)
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        once.end()
 
 
 def binary():
@@ -62,10 +70,9 @@ def binary():
                 + "; set KEYTURN_BIN or KEYTURN_BUILD", 2)
 
 
-def compile_dump(folder):
+def compile_dump():
     """store_dump.c with the store's own code."""
-    os.makedirs(folder)
-    return program.build(folder, "store_dump",
+    return program.build("store_dump",
                          ("store", "store/local", "lite", "crypto", "base"),
                          ("sqlite3", "ssl", "crypto"))
 
@@ -97,20 +104,21 @@ def authority(folder):
 
 
 @pytest.fixture(scope="session")
-def template(folder):
-    return servers.make_template(os.path.join(folder, "template"))
+def template():
+    return once.made("template", servers.make_template)
 
 
 @pytest.fixture(scope="session")
-def shim(folder):
-    return fault.compile_shim(HERE, os.path.join(folder, "preload.so"))
+def shim():
+    return once.made("preload.so",
+                     lambda path: fault.compile_shim(HERE, path))
 
 
 @pytest.fixture(scope="session")
-def tools(folder, shim):
+def tools(shim):
     return SimpleNamespace(
         binary=binary(), shim=shim,
-        dump=compile_dump(os.path.join(folder, "dump")))
+        dump=compile_dump())
 
 
 @pytest.fixture(scope="session")

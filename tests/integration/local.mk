@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/integration/rig/installation.py \
 	tests/integration/rig/jwt.py \
 	tests/integration/rig/leaks.py \
+	tests/integration/rig/once.py \
 	tests/integration/rig/pair.py \
 	tests/integration/rig/pam.py \
 	tests/integration/rig/program.py \

@@ -221,10 +221,10 @@ def test_a_key_added_by_hand_survives_a_run_that_fails(taken_over, double,
 
 
 @pytest.fixture(scope="module")
-def turns(folder):
+def turns():
     return program.build(
-        folder, "aws_turns", ("store", "store/aws", "aws", "http", "json",
-                              "xml", "crypto", "base"),
+        "aws_turns", ("store", "store/aws", "aws", "http", "json", "xml",
+                      "crypto", "base"),
         ("curl", "jansson", "expat", "ssl", "crypto", "m"))
 
 

@@ -29,8 +29,8 @@ print(credentials.get_frozen_credentials().access_key)
 
 
 @pytest.fixture(scope="module")
-def tool(folder):
-    return program.build(folder, "aws_whoami",
+def tool():
+    return program.build("aws_whoami",
                          ("aws", "http", "json", "xml", "crypto", "base"),
                          ("curl", "jansson", "expat", "ssl", "crypto", "m"))
 

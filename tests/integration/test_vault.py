@@ -224,10 +224,10 @@ def test_roles_rotated_together_share_login_and_connections(new_vault_site):
 
 
 @pytest.fixture(scope="module")
-def turns(folder):
+def turns():
     return program.build(
-        folder, "vault_turns", ("store", "store/vault", "http", "json",
-                                "crypto", "base"),
+        "vault_turns", ("store", "store/vault", "http", "json", "crypto",
+                        "base"),
         ("curl", "jansson", "ssl", "crypto", "m"))
 
 

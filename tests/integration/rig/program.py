@@ -5,14 +5,19 @@ import os
 import shlex
 import subprocess
 
+from rig import once
+
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 
 
-def build(folder, name, layers, libraries):
+def build(name, layers, libraries):
     """tests/integration/NAME.c with all of the folders of src/ in `layers`: the
-    program's path."""
-    out = os.path.join(folder, name)
+    program's path.  Once for all who ask."""
+    return once.made(name, lambda path: compile(path, name, layers, libraries))
+
+
+def compile(out, name, layers, libraries):
     sources = [os.path.join(HERE, name + ".c")]
     for layer in layers:
         path = os.path.join(SOURCE, "src", layer)

@@ -4,7 +4,6 @@ a temporary folder, on a free port, and gone when the tests end, however they
 end.  Must never touch a server that it did not start."""
 
 import contextlib
-import functools
 import getpass
 import glob
 import os
@@ -110,11 +109,8 @@ def run_as_account(argv):
     assert done.returncode == 0, f"{argv[0]}: {done.stderr}"
 
 
-@functools.cache
 def make_template(folder, programs=None):
-    """initdb, once; every server starts from a copy of it.  A fixture may ask
-    again: pytest makes one of a module anew when a test from elsewhere ran in
-    between."""
+    """initdb; every server starts from a copy of it."""
     os.makedirs(folder)
     own(folder)
     data = os.path.join(folder, "data")
