@@ -51,6 +51,8 @@ struct cluster_member {
 	char name[CLUSTER_NAME_SIZE];
 	bool found;	   /* there is such a role, and what follows is known */
 	bool can_login;	   /* LOGIN */
+	bool keeps;	   /* it has a password that the admin may remove, or
+			      may have one: who sees no pg_authid cannot tell */
 	unsigned sessions; /* that it has on this server */
 	unsigned prepared; /* transactions, which only it may finish */
 	unsigned senders;  /* of its sessions: replication */

@@ -78,7 +78,8 @@ static void keep_reason(struct runner *r, const struct engine_row *row,
 		return;
 	}
 	/* What is left of the old member does not undo that it was retired. */
-	if (row && row->from == ENGINE_EVICT && r->result.sessions_left > 0)
+	if (row && row->from == ENGINE_EVICT && r->result.sessions_left > 0 &&
+	    why->text[0])
 		r->result.why = *why;
 	if (r->engine.state == ENGINE_CLOSE ||
 	    r->engine.state == ENGINE_FREEZE ||

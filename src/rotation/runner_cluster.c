@@ -136,6 +136,9 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 		if (s != STATUS_OK)
 			return ENGINE_ON_CLUSTER_DOWN;
 	}
+	/* What was ended before may have been restored. */
+	r->cleared = 0;
+	r->ending = false;
 	/* A fresh claim id each time: two claims never look alike. */
 	s = random_uuid(r->env->o.random, r->claim);
 	if (s != STATUS_OK)

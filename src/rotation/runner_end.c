@@ -30,13 +30,13 @@ enum engine_event runner_end_evict(struct runner *r, struct reason *why)
 	unsigned left = 0;
 	enum status s = t->ops->end_sessions(t, r->session, role, &left, why);
 
-	if (strcmp(r->left_of, role) == 0)
-		r->result.sessions_left = 0;
+	/* How many are not known is one. */
+	r->left[runner_member_index(r, role)] = s == STATUS_OK ? left : 1;
+	r->result.sessions_left = 0;
+	for (size_t i = 0; i <= CLUSTER_MEMBERS; i++)
+		r->result.sessions_left += r->left[i];
 	if (s == STATUS_OK && left == 0)
 		return ENGINE_ON_OK;
-	/* So many are not known. */
-	r->result.sessions_left += s == STATUS_OK ? left : 1;
-	text_copy(r->left_of, sizeof(r->left_of), role);
 	if (s == STATUS_OK)
 		reason_set(why, STATUS_ERROR,
 			   "%s %s: %u sessions of %s were told to end and are "
@@ -101,16 +101,6 @@ static enum engine_event try_old(struct runner *r, struct reason *why)
 	return ev;
 }
 
-/* Not the active one's, and not ended by this run: a run that died had begun. */
-static bool is_left_over(const struct runner *r)
-{
-	const char *login = runner_member_login(r);
-
-	return r->job->compromised && r->job->pair &&
-	       strcmp(login, runner_member_active(r)) != 0 &&
-	       (r->cleared & runner_member_bit(r, login)) == 0;
-}
-
 static enum engine_event note_refuted(struct runner *r)
 {
 	int64_t us = now_wall(r->env->o.now) - r->job->since_us;
@@ -142,10 +132,6 @@ enum engine_event runner_end_refute(struct runner *r, struct reason *why)
 		r->refuting++;
 	if (ev == ENGINE_ON_WRONG)
 		return note_refuted(r);
-	if (ev == ENGINE_ON_RIGHT && is_left_over(r)) {
-		text_copy(r->old, sizeof(r->old), runner_member_login(r));
-		return ENGINE_ON_LOGS_IN;
-	}
 	if (ev != ENGINE_ON_RIGHT && ev != ENGINE_ON_NOT_ASKED &&
 	    ev != ENGINE_ON_NO_EVIDENCE)
 		return ev;

@@ -70,9 +70,13 @@ struct runner {
 	bool controlled;  /* a wrong password was refused, by this run */
 	bool logged_in;	  /* CURRENT logged in, by this run */
 	size_t refuting;  /* which of job->leaked is tried next */
-	unsigned cleared; /* RETIRE: runner_member_bit() of who lost its
-				 password by this run */
-	char left_of[CLUSTER_NAME_SIZE]; /* whose sessions are left, or "" */
+	unsigned cleared; /* RETIRE: 1 << runner_member_index() of who
+				 lost its password under this claim */
+	bool ending;	  /* ... and a member lost LOGIN under it */
+	char ended[RANDOM_UUID_SIZE]; /* RETIRE of a pair: the version before,
+					 whose end this run has sent; or "" */
+	unsigned left[CLUSTER_MEMBERS + 1]; /* whose sessions are left: of one
+					       role the first is its */
 	bool retired;	      /* RETIRE: a member lost LOGIN, or its password */
 	bool blocked_by_sink; /* an endpoint reads a sink of this role: another
 				 may have none */

@@ -27,18 +27,19 @@ const char *runner_member_login(const struct runner *r)
 
 const char *runner_member_ended(const struct runner *r)
 {
-	return r->refuting < r->job->n_leaked ? r->job->leaked[r->refuting] :
-						r->marker.previous_version;
+	if (r->refuting < r->job->n_leaked)
+		return r->job->leaked[r->refuting];
+	return r->ended[0] ? r->ended : r->marker.previous_version;
 }
 
-unsigned runner_member_bit(const struct runner *r, const char *name)
+size_t runner_member_index(const struct runner *r, const char *name)
 {
-	unsigned bit = 1;
+	size_t i = 0;
 
-	for (size_t i = 0; i < CLUSTER_MEMBERS; i++, bit <<= 1)
-		if (strcmp(name, r->job->pair->members[i]) == 0)
-			break;
-	return bit;
+	while (r->job->pair && i < CLUSTER_MEMBERS &&
+	       strcmp(name, r->job->pair->members[i]) != 0)
+		i++;
+	return i;
 }
 
 void runner_member_replace(struct runner *r)

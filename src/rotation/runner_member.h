@@ -20,8 +20,8 @@ enum status runner_member_take(struct runner *r, const char *username,
 			       struct reason *why);
 /* The version that has ended, and is tried next; "" when there is none. */
 const char *runner_member_ended(const struct runner *r);
-/* One bit for each of the pair: the members, and the owner. */
-unsigned runner_member_bit(const struct runner *r, const char *name);
+/* Of the pair: the members, then the owner; 0 for a single role. */
+size_t runner_member_index(const struct runner *r, const char *name);
 /* The next password is for the active member: the server refuses its present
  * one. */
 void runner_member_replace(struct runner *r);

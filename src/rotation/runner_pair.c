@@ -126,13 +126,51 @@ static enum engine_event weigh_other(struct runner *r,
 	return ENGINE_ON_PINNED;
 }
 
+static bool is_cleared(const struct runner *r, const struct cluster_member *m)
+{
+	return (r->cleared >> runner_member_index(r, m->name) & 1) != 0;
+}
+
+/*
+ * Whose password goes next, where the old one is to go; NULL: no one's.  The third
+ * role of a pair may have one that no run has removed: an owner that was the login
+ * before, and was retired when a rotation came in between.  It goes first: as long
+ * as the marker names the version before, the next run does all of this again.
+ */
+static const struct cluster_member *find_clearable(
+	const struct runner *r, const struct cluster_member m[ROLES])
+{
+	const struct cluster_member *before = find(m, r->marker.previous);
+
+	for (size_t i = 0; i < ROLES; i++)
+		if (m[i].keeps && !is_active(r, &m[i]) && &m[i] != before &&
+		    !is_cleared(r, &m[i]))
+			return &m[i];
+	return before && !is_cleared(r, before) ? before : NULL;
+}
+
+/* Only the active one may log in, and what is left of others is to go. */
+static enum engine_event weigh_end(struct runner *r,
+				   const struct cluster_member m[ROLES])
+{
+	const struct cluster_member *next = find_clearable(r, m);
+
+	if (next) {
+		text_copy(r->old, sizeof(r->old), next->name);
+		return ENGINE_ON_CLEARABLE;
+	}
+	return r->ended[0] || r->job->compromised ? ENGINE_ON_REMOVED :
+						    ENGINE_ON_CLEARED;
+}
+
 /* A password that got out: a run that died may have left anything of it but
  * LOGIN. */
 static enum engine_event weigh_rest(struct runner *r,
-				    const struct cluster_member *idle)
+				    const struct cluster_member *idle,
+				    const struct cluster_member m[ROLES])
 {
-	if (r->cleared != 0)
-		return ENGINE_ON_CLEARED;
+	if (r->ending)
+		return weigh_end(r, m);
 	text_copy(r->old, sizeof(r->old),
 		  r->marker.previous[0] ? r->marker.previous : idle->name);
 	return ENGINE_ON_RESTING;
@@ -173,7 +211,7 @@ static enum engine_event weigh(struct runner *r,
 	if (other)
 		return weigh_other(r, other, why);
 	if (r->job->mode == ENGINE_MODE_RETIRE && r->job->compromised)
-		return weigh_rest(r, idle);
+		return weigh_rest(r, idle, m);
 	if (r->job->mode == ENGINE_MODE_ROTATE && idle->sessions > 0) {
 		say_who(r, idle, "has sessions yet",
 			"end them, or rotate with --force", why);
@@ -185,9 +223,13 @@ static enum engine_event weigh(struct runner *r,
 			"remove it with keyturn retire --now first", why);
 		return ENGINE_ON_IN_USE;
 	}
+	if (r->cleared != 0)
+		return weigh_end(r, m);
 	/* With its login role the password before is gone, too. */
 	if (!r->marker.previous_version[0] || !r->marker.previous[0])
-		return ENGINE_ON_CLEARED;
+		return r->ended[0] ? ENGINE_ON_REMOVED : ENGINE_ON_CLEARED;
+	if (r->job->mode == ENGINE_MODE_RETIRE && clear_is_due(r))
+		return weigh_end(r, m);
 	text_copy(r->old, sizeof(r->old), r->marker.previous);
 	return clear_is_due(r) ? ENGINE_ON_CLEARABLE : ENGINE_ON_RESTING;
 }
@@ -305,12 +347,22 @@ static enum engine_event end_old(struct runner *r,
 				 enum cluster_change_kind kind,
 				 struct reason *why)
 {
-	enum engine_event ev = runner_cluster_change(r, kind, r->old, why);
+	bool clears = kind == CLUSTER_CHANGE_CLEAR;
+	enum engine_event ev;
 
+	/* Before its reply, which may be lost. */
+	if (clears && strcmp(r->old, r->marker.previous) == 0)
+		text_copy(r->ended, sizeof(r->ended),
+			  r->marker.previous_version);
+	ev = runner_cluster_change(r, kind, r->old, why);
 	r->retired = r->retired || ev == ENGINE_ON_OK;
 	r->result.retired = r->retired;
-	if (kind == CLUSTER_CHANGE_CLEAR && ev == ENGINE_ON_OK)
-		r->cleared |= runner_member_bit(r, r->old);
+	if (ev == ENGINE_ON_OK && clears)
+		r->cleared |= 1U << runner_member_index(r, r->old);
+	if (ev == ENGINE_ON_OK && !clears) {
+		r->cleared &= ~(1U << runner_member_index(r, r->old));
+		r->ending = true;
+	}
 	return ev;
 }
 

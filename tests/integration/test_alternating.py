@@ -112,6 +112,15 @@ def test_an_existing_login_role_becomes_the_owner(new_site):
     made.run("rotate", "sap")
     assert made.told()[0] == "sap_b" and made.works(made.told())
     assert made.works(new)
+    # A rotation came before its password was removed: that goes with the next.
+    assert made.role("sap") == (False, True)
+    made.run("retire", "sap")
+    made.run("retire", "sap", "--now")
+    assert made.role("sap") == (False, False)
+    assert made.role("sap_a") == (False, False)
+    made.refused(old, REFUSED)
+    made.refused(new, REFUSED)
+    assert made.works(made.told())
 
 
 def test_print_shows_the_statements_and_makes_nothing(new_site):

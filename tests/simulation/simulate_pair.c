@@ -383,6 +383,38 @@ static void an_old_password_is_kept_and_then_shown_to_be_refused(void **state)
 	world_free(&w);
 }
 
+/* An owner that was the login before, and was retired; then the rotation came before
+ * its password was removed. */
+static void an_adopted_owner_keeps_no_password_for_ever(void **state)
+{
+	static const char *const acts[] = { "clear", "control", "peek" };
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < 4 * 3 * 2; i++) {
+		struct plan p = one_fault(
+			acts[i / 2 % 3],
+			i / 6 ? FATE_CRASH_BEFORE : FATE_CRASH_AFTER, 1);
+
+		prepare_scene(&w, SCENE_PAIR_FIRST, i % 2);
+		assert_int_equal(run_order(&w, 0, RETIRE), STATUS_OK);
+		assert_true(w.db.role[WORLD_OWNER].password[0]);
+		assert_int_equal(run_order(&w, 0, ROTATE), STATUS_OK);
+		assert_int_equal(run_order(&w, 0, RETIRE), STATUS_OK);
+		/* Whoever dies on the way leaves it to the next. */
+		p.fault[0].from = i / 12;
+		put_under(&w, &p);
+		run_order(&w, 2, RETIRE_NOW);
+		w.fate = NULL;
+		assert_int_equal(run_order(&w, 1, RETIRE_NOW), STATUS_OK);
+		for (int m = 0; m < WORLD_ROLES; m++)
+			assert_true(m == w.db.active ||
+				    !w.db.role[m].password[0]);
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
 /* That it could be cleared by now keeps nobody from a rotation or a rollback. */
 static void what_is_kept_for_longer_is_in_nobodys_way(void **state)
 {
@@ -597,6 +629,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(sessions_end_with_their_member_where_that_is_asked),
 	cmocka_unit_test(what_is_kept_for_longer_is_in_nobodys_way),
 	cmocka_unit_test(an_old_password_is_kept_and_then_shown_to_be_refused),
+	cmocka_unit_test(an_adopted_owner_keeps_no_password_for_ever),
 	cmocka_unit_test(what_still_logs_in_is_not_called_refused),
 	cmocka_unit_test(what_was_gone_back_to_is_not_overwritten),
 	cmocka_unit_test(nobody_is_retired_for_a_password_that_does_not_log_in),

@@ -138,6 +138,15 @@ static void check_rotated(const struct world *w, const struct order *o,
 		fail_plan("the run ends well, but CURRENT is an old one");
 }
 
+/* Of whom beside the active one a password is kept. */
+static const char *keeper(const struct world *w)
+{
+	for (int i = 0; i < WORLD_ROLES; i++)
+		if (i != w->db.active && w->db.role[i].password[0])
+			return world_names[i];
+	return NULL;
+}
+
 /* Whose password was to end, has none that logs in; what was gone back to is
  * CURRENT.  But for who was left over by an emergency, which leaves three. */
 static void check_pair(const struct world *w, const struct order *o,
@@ -148,8 +157,8 @@ static void check_pair(const struct world *w, const struct order *o,
 	if (o->mode == ENGINE_MODE_RETIRE && b->others < 2 &&
 	    world_others(w) > 0)
 		fail_plan("retired, but the other member may log in");
-	if (ret->refuted && w->db.previous[0])
-		fail_plan("refuted, but the version before is kept");
+	if (ret->refuted && keeper(w))
+		fail_plan("refuted, but %s keeps a password", keeper(w));
 	/* An old answer of the store shows a rollback that was not finished. */
 	if (o->mode == ENGINE_MODE_ROLLBACK && b->settled &&
 	    w->stale_reads == 0 && strcmp(w->db.live, b->previous) != 0)
@@ -315,15 +324,19 @@ static enum status recover_pair(struct world *w, enum status s)
 	return run_order(w, 1, RECOVER);
 }
 
-/* Then what is kept for a rollback goes, too. */
+/* Then what is kept for a rollback goes, too, and what was left before that. */
 static void must_clear(struct world *w)
 {
 	enum status s;
+	bool kept;
 
 	must_retire(w, RETIRE);
+	kept = w->db.previous[0];
 	s = run_order(w, 1, RETIRE_NOW);
 	if (s != STATUS_OK || w->db.previous[0] || !world_settled(w))
 		fail_plan("clearing ends with %s", status_name(s));
+	if (keeper(w) && kept)
+		fail_plan("cleared, but %s keeps a password", keeper(w));
 }
 
 /* After any fault: recover by another process, then a clean rotation. */

@@ -280,6 +280,7 @@ enum status world_pair_peek(struct world *w, enum fate f,
 		ret[i] = (struct cluster_member){
 			.found = f == FATE_GOOD || i != 1,
 			.can_login = w->db.role[i].can_login,
+			.keeps = !w->readable || w->db.role[i].password[0],
 			.sessions = w->use[i].sessions,
 			.prepared = w->use[i].prepared,
 			.senders = w->use[i].senders,

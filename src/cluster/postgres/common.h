@@ -38,6 +38,15 @@
 	"('databricks_superuser', 'databricks\\_reader\\_%')) v(sign, name) " \
 	"JOIN pg_catalog.pg_roles g ON g.rolname = v.sign"
 
+/* Who of `me` may change the password of `r`: until 15 CREATEROLE on all but
+ * superusers and replication roles; from 16 CREATEROLE with ADMIN OPTION on the
+ * role.  A superuser always. */
+#define CLUSTER_MAY_15 \
+	"me.rolcreaterole AND NOT r.rolsuper AND NOT r.rolreplication"
+#define CLUSTER_MAY_16                                                    \
+	"me.rolcreaterole AND NOT r.rolsuper AND pg_catalog.pg_has_role(" \
+	"me.oid, r.oid, 'MEMBER WITH ADMIN OPTION')"
+
 #define CLUSTER_SENTENCE_SIZE	 384
 #define CLUSTER_STAMP_SIZE	 48
 #define CLUSTER_FAULT_SIZE	 96

@@ -30,26 +30,41 @@
 
 /* pg_stat_replication names walsenders to everybody.  What its owner has prepared,
  * any member may finish. */
-#define PEEK_SQL                                                              \
-	"SELECT w.n, r.rolcanlogin, (SELECT pg_catalog.count(*) FROM "        \
-	"pg_catalog.pg_prepared_xacts x WHERE x.owner = r.rolname "           \
-	"AND w.n < 2), "                                                      \
-	"(SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication p "  \
-	"WHERE p.usesysid = r.oid), coalesce(a.n, 0), "                       \
-	"coalesce(a.ours, 0), a.seen, a.address, a.application, a.since "     \
-	"FROM (VALUES (0, $1::pg_catalog.name), (1, $2::pg_catalog.name), "   \
-	"(2, $3::pg_catalog.name)) w(n, name) "                               \
-	"JOIN pg_catalog.pg_roles r ON r.rolname = w.name "                   \
-	"LEFT JOIN LATERAL (SELECT pg_catalog.count(*) OVER () AS n, "        \
-	"pg_catalog.count(*) FILTER (WHERE a.application_name = '" PROBE "' " \
-	"OR a.backend_start IS NULL) OVER () AS ours, "                       \
-	"a.backend_start IS NOT NULL AS seen, "                               \
-	"coalesce(pg_catalog.host(a.client_addr), 'local socket') "           \
-	"AS address, a.application_name AS application, "                     \
-	"pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', "             \
-	"'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS since "                         \
-	"FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = r.oid "        \
+#define PEEK_SQL(may, holds)                                                     \
+	"SELECT w.n, r.rolcanlogin, (SELECT pg_catalog.count(*) FROM "           \
+	"pg_catalog.pg_prepared_xacts x WHERE x.owner = r.rolname "              \
+	"AND w.n < 2), "                                                         \
+	"(SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication p "     \
+	"WHERE p.usesysid = r.oid), coalesce(a.n, 0), "                          \
+	"coalesce(a.ours, 0), a.seen, a.address, a.application, a.since, " holds \
+	" AND EXISTS (SELECT FROM pg_catalog.pg_roles me WHERE "                 \
+	"me.rolname = current_user AND (me.rolsuper OR (" may "))) "             \
+	"FROM (VALUES (0, $1::pg_catalog.name), (1, $2::pg_catalog.name), "      \
+	"(2, $3::pg_catalog.name)) w(n, name) "                                  \
+	"JOIN pg_catalog.pg_roles r ON r.rolname = w.name "                      \
+	"LEFT JOIN LATERAL (SELECT pg_catalog.count(*) OVER () AS n, "           \
+	"pg_catalog.count(*) FILTER (WHERE a.application_name = '" PROBE "' "    \
+	"OR a.backend_start IS NULL) OVER () AS ours, "                          \
+	"a.backend_start IS NOT NULL AS seen, "                                  \
+	"coalesce(pg_catalog.host(a.client_addr), 'local socket') "              \
+	"AS address, a.application_name AS application, "                        \
+	"pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', "                \
+	"'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS since "                            \
+	"FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = r.oid "           \
 	"AND " LOGGED_IN_SQL " ORDER BY a.backend_start LIMIT 1) a ON true"
+
+#define HOLDS                                               \
+	"EXISTS (SELECT FROM pg_catalog.pg_authid h WHERE " \
+	"h.oid = r.oid AND h.rolpassword IS NOT NULL)"
+
+static const char *peek_sql(const struct cluster_session *s)
+{
+	if (pg_server_version(s->pg) >= 160000)
+		return s->sees_authid ? PEEK_SQL(CLUSTER_MAY_16, HOLDS) :
+					PEEK_SQL(CLUSTER_MAY_16, "true");
+	return s->sees_authid ? PEEK_SQL(CLUSTER_MAY_15, HOLDS) :
+				PEEK_SQL(CLUSTER_MAY_15, "true");
+}
 
 /* The oldest session, so that it can be shown. */
 static void describe_session(const struct pg_result *r, int row, char *ret,
@@ -80,7 +95,7 @@ static enum status peek_once(struct cluster_postgres *p,
 			     struct cluster_member ret[LOGINS],
 			     unsigned *ret_ours, struct reason *why)
 {
-	struct pg_query q = { .sql = PEEK_SQL,
+	struct pg_query q = { .sql = peek_sql(s),
 			      .n_params = LOGINS,
 			      .params = names };
 	enum status st = cluster_postgres_run(p, s, &q, why);
@@ -100,6 +115,7 @@ static enum status peek_once(struct cluster_postgres *p,
 		ret[n].senders = number(q.result, i, 3);
 		ret[n].sessions = number(q.result, i, 4);
 		*ret_ours += number(q.result, i, 5);
+		ret[n].keeps = pg_value(q.result, i, 10)[0] == 't';
 		if (ret[n].sessions > 0)
 			describe_session(q.result, i, ret[n].who,
 					 sizeof(ret[n].who));

@@ -27,8 +27,6 @@ enum {
 	ROLE_HOW
 };
 
-/* Who may change a password: until 15 CREATEROLE on all but superusers and
- * replication roles; from 16 CREATEROLE with ADMIN OPTION on the role. */
 #define ROLE_SQL(may, how, kind, join)                                             \
 	"SELECT r.rolname, r.rolsuper, r.rolcanlogin, "                            \
 	"coalesce(r.rolvaliduntil <= pg_catalog.clock_timestamp(), false), "       \
@@ -47,10 +45,6 @@ enum {
 	"LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $1::pg_catalog.name " join \
 	"WHERE me.rolname = current_user"
 
-#define MAY_15 "me.rolcreaterole AND NOT r.rolsuper AND NOT r.rolreplication"
-#define MAY_16                                                            \
-	"me.rolcreaterole AND NOT r.rolsuper AND pg_catalog.pg_has_role(" \
-	"me.oid, r.oid, 'MEMBER WITH ADMIN OPTION')"
 #define HOW_15 "ELSE 'createrole'"
 /* The creator's membership was granted by the bootstrap superuser. */
 #define HOW_16                                                              \
@@ -66,10 +60,12 @@ static const char *role_sql(const struct cluster_session *s)
 {
 	if (pg_server_version(s->pg) >= 160000)
 		return s->sees_authid ?
-			       ROLE_SQL(MAY_16, HOW_16, KIND_SEEN, JOIN_SEEN) :
-			       ROLE_SQL(MAY_16, HOW_16, "'?'", "");
-	return s->sees_authid ? ROLE_SQL(MAY_15, HOW_15, KIND_SEEN, JOIN_SEEN) :
-				ROLE_SQL(MAY_15, HOW_15, "'?'", "");
+			       ROLE_SQL(CLUSTER_MAY_16, HOW_16, KIND_SEEN,
+					JOIN_SEEN) :
+			       ROLE_SQL(CLUSTER_MAY_16, HOW_16, "'?'", "");
+	return s->sees_authid ?
+		       ROLE_SQL(CLUSTER_MAY_15, HOW_15, KIND_SEEN, JOIN_SEEN) :
+		       ROLE_SQL(CLUSTER_MAY_15, HOW_15, "'?'", "");
 }
 
 static bool is_true(const struct pg_result *r, int column)

@@ -456,6 +456,26 @@ static void who_uses_a_member_is_seen(void **state)
 	assert_string_equal(m[1].name, "used_b");
 }
 
+/* Of whom the administrator cannot look into pg_authid, anybody may have one. */
+static void who_may_have_a_password_is_told(void **state)
+{
+	struct cluster_member m[CLUSTER_MEMBERS + 1];
+
+	(void)state;
+	new_pair("keeping");
+	sql("ALTER ROLE keeping NOLOGIN PASSWORD 'kept'");
+	sql("ALTER ROLE keeping_b NOLOGIN PASSWORD NULL");
+	peek(cluster, "keeping", m);
+	assert_true(m[0].keeps && !m[1].keeps && m[2].keeps);
+	peek(limited, "keeping", m);
+	assert_true(m[0].keeps && m[1].keeps && m[2].keeps);
+	/* Nor is one asked for that he could not remove. */
+	sql("ALTER ROLE keeping SUPERUSER");
+	peek(limited, "keeping", m);
+	assert_true(m[1].keeps && !m[2].keeps);
+	sql("ALTER ROLE keeping NOSUPERUSER");
+}
+
 static void a_proof_of_just_now_is_waited_for_and_no_name_hides(void **state)
 {
 	struct cluster_member m[CLUSTER_MEMBERS + 1];
@@ -652,6 +672,7 @@ const struct CMUnitTest test_cluster_pair_check[] = {
 	cmocka_unit_test(without_an_administrator_there_are_no_pairs),
 	cmocka_unit_test(an_older_table_that_cannot_be_widened_is_told_before),
 	cmocka_unit_test(who_uses_a_member_is_seen),
+	cmocka_unit_test(who_may_have_a_password_is_told),
 	cmocka_unit_test(a_proof_of_just_now_is_waited_for_and_no_name_hides),
 	cmocka_unit_test(what_only_the_role_can_finish_is_seen),
 	cmocka_unit_test(a_session_that_replicates_is_seen_by_anybody),

@@ -412,7 +412,10 @@ static void what_a_run_is_for_decides_about_the_old_member(void **state)
 	assert_goes(e, RESTING, DELIVER);
 	e = retire;
 	assert_goes(e, CLEARABLE, CLEAR);
-	assert_goes(e, OK, REFUTE);
+	assert_goes(e, OK, PEEK);
+	assert_goes(e, CLEARABLE, CLEAR);
+	assert_goes(e, OK, PEEK);
+	assert_goes(e, REMOVED, REFUTE);
 	assert_goes(e, RIGHT, CLOSE);
 	assert_int_equal(e.outcome, STATUS_ERROR);
 	e = back;
@@ -457,13 +460,15 @@ static void what_got_out_ends_and_is_refused(void **state)
 	assert_goes(pair, OK, TOMBSTONE);
 	e = pair;
 	e.evict = true;
-	assert_goes(e, OK, EVICT);
+	assert_goes(e, OK, PEEK);
+	assert_goes(e, CLEARABLE, EVICT);
 	assert_goes(e, OK, CLEAR);
-	assert_goes(pair, OK, CLEAR);
 	assert_goes(pair, OK, PEEK);
-	assert_goes(pair, CLEARED, REFUTE);
+	assert_goes(pair, CLEARABLE, CLEAR);
+	assert_goes(pair, OK, PEEK);
 	e = pair;
-	assert_goes(e, LOGS_IN, TOMBSTONE);
+	assert_goes(e, LOGS_IN, WITHDRAW);
+	assert_goes(pair, REMOVED, REFUTE);
 	assert_goes(pair, OK, DELIVER);
 }
 
