@@ -160,10 +160,9 @@ static enum status unpair(struct cli *c)
 	s = rotate(c);
 	if (s == STATUS_OK && !c->o.quiet && !c->o.json)
 		printf("When the member before is not used any more: keyturn "
-		       "retire %s, and keyturn retire %s --now. Then take "
-		       "strategy and members out of [role %s]; both members may "
-		       "be dropped.\n",
-		       name, name, name);
+		       "retire %s --now. Then take strategy and members out of "
+		       "[role %s]; both members may be dropped.\n",
+		       name, name);
 	return s;
 }
 

@@ -83,6 +83,11 @@ static bool may_retry(const struct engine *e)
 	return e->retries[e->state] < ENGINE_RETRIES;
 }
 
+static bool ends_all(const struct engine *e)
+{
+	return e->mode == ENGINE_MODE_RETIRE && (e->compromised || e->at_once);
+}
+
 static bool guard_holds(const struct engine *e, enum engine_guard guard)
 {
 	switch (guard) {

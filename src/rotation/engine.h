@@ -80,6 +80,7 @@ struct engine {
 	bool pair;	  /* two login roles take turns */
 	bool force;	  /* a member that is in use may be changed */
 	bool evict;	  /* RETIRE: end the old member's sessions */
+	bool at_once;	  /* RETIRE: its LOGIN and its password by one run */
 	bool compromised; /* the old password got out: it ends at once, and is
 			     shown to be refused */
 	/* The engine's own memory; read only for everybody else. */

@@ -158,6 +158,7 @@ enum status runner_new(struct runner_env *env, const struct runner_job *job,
 	r->engine.pair = job->pair != NULL;
 	r->engine.force = job->force;
 	r->engine.evict = job->end_sessions;
+	r->engine.at_once = job->at_once;
 	r->engine.compromised = job->compromised;
 	r->state_stale = true;
 	r->began_boot = now_boot(env->o.now);

@@ -66,7 +66,7 @@ struct runner_job {
 	bool unpair;	   /* ROTATE: the next password is the owner's own */
 	bool end_sessions; /* RETIRE: of the old member; when compromised
 				 also of who has it from before */
-	bool at_once;	   /* RETIRE: clear without waiting */
+	bool at_once;	   /* RETIRE: clear without waiting, by the same run */
 	bool if_free;	   /* RETIRE: only a member without sessions */
 	/* ROTATE, then RETIRE: the old password got out.  RETIRE ends it whole
 	 * and tries each of these versions, which must be refused; since_us,

@@ -223,7 +223,8 @@ static enum engine_event weigh(struct runner *r,
 			"remove it with keyturn retire --now first", why);
 		return ENGINE_ON_IN_USE;
 	}
-	if (r->cleared != 0)
+	/* Also of who was given LOGIN by hand, which the marker does not know. */
+	if (r->cleared != 0 || (r->sent_end && r->job->at_once))
 		return weigh_end(r, m);
 	/* With its login role the password before is gone, too. */
 	if (!r->marker.previous_version[0] || !r->marker.previous[0])
@@ -351,6 +352,7 @@ static enum engine_event end_old(struct runner *r,
 	enum engine_event ev;
 
 	/* Before its reply, which may be lost. */
+	r->sent_end = r->job->mode == ENGINE_MODE_RETIRE;
 	if (clears && strcmp(r->old, r->marker.previous) == 0)
 		text_copy(r->ended, sizeof(r->ended),
 			  r->marker.previous_version);

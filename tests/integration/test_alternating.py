@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from rig.agent import everything
-from rig.installation import FIRST_PASSWORD
+from rig.installation import ADMIN, FIRST_PASSWORD
 from rig.pair import NOT_PERMITTED, PAIR, REFUSED, Pair, new_pair
 from rig.server import wait_for
 
@@ -17,6 +17,12 @@ from rig.server import wait_for
 def pair(new_site):
     with new_pair(new_site()) as made:
         yield made
+
+
+def see(site):
+    """The administrator may end sessions of the members."""
+    for name in ("sap_a", "sap_b"):
+        site.server.grant(name, to=ADMIN)
 
 
 def test_no_login_fails_while_two_roles_take_turns(pair):
@@ -63,6 +69,31 @@ def test_a_retired_password_is_removed_and_shown_to_be_refused(pair):
     assert kinds.index("withdraw") < kinds.index("tombstone") < \
         kinds.index("clear") < kinds.index("refute")
     assert kinds.count("retired") == 2
+
+
+def test_at_once_is_one_command(pair):
+    """LOGIN, sessions and password, and the proof that it is refused."""
+    pair.run("rotate", "sap")
+    first = pair.told()
+    pair.run("rotate", "sap")
+    see(pair.site)
+    with pytest.raises(psycopg.OperationalError, match="terminating"):
+        with pair.login(first) as used:
+            done = pair.run("retire", "sap", "--now", "--end-sessions")
+            assert "gone, and is refused" in done.out
+            used.execute("select 1")
+    assert pair.role("sap_a") == (False, False)
+    pair.refused(first, REFUSED)
+    assert pair.works(pair.told())
+    kinds = pair.site.kinds()
+    assert kinds.index("withdraw") < kinds.index("tombstone") < \
+        kinds.index("clear") < kinds.index("refute")
+    assert kinds.count("retired") == 1
+    done = pair.run("rollback", "sap", "--reason", "T-8", expect=6)
+    assert "no password before" in done.out
+    # Run again it finds nothing to do.
+    pair.run("retire", "sap", "--now")
+    pair.run("audit", "verify")
 
 
 def test_a_rollback_goes_back_to_the_old_member(pair):
@@ -267,11 +298,9 @@ def test_a_pair_becomes_one_role_again(pair):
     pair.run("rotate", "sap")
     first = pair.told()
     done = pair.run("role", "unpair", "sap")
-    assert "retire sap --now" in done.out
+    assert "keyturn retire sap --now. Then" in done.out
     own = pair.told()
     assert own[0] == "sap" and pair.works(own) and pair.works(first)
-    pair.run("retire", "sap")
-    pair.refused(first, NOT_PERMITTED)
     pair.run("retire", "sap", "--now")
     pair.refused(first, REFUSED)
     done = pair.run("role", "unpair", "sap", expect=6)

@@ -343,6 +343,7 @@ static void sessions_end_with_their_member_where_that_is_asked(void **state)
 		{ SCENE_PAIR_RETIRED, false },
 		{ SCENE_PAIR_RETIRED, true },
 	};
+	struct plan p = one_fault("evict", FATE_REFUSED, 1);
 	struct runner_job retire = order_job(RETIRE, NULL);
 	struct runner_result result;
 	static struct world w;
@@ -359,6 +360,53 @@ static void sessions_end_with_their_member_where_that_is_asked(void **state)
 		retire.end_sessions = ends;
 		assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
 		assert_int_equal(w.use[old].sessions, ends ? 0 : 3);
+		world_free(&w);
+	}
+	/* Who may not end them says so, and retires the member all the same. */
+	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+	w.use[w.db.previous_of].sessions = 3;
+	retire.at_once = false;
+	put_under(&w, &p);
+	assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+	assert_int_equal(result.sessions_left, 1);
+	assert_int_equal(world_others(&w), 0);
+	world_free(&w);
+}
+
+/* LOGIN, sessions and password by one run, also of who has it by hand, and of two
+ * that an emergency has left. */
+static void what_is_to_end_at_once_is_gone_after_one_run(void **state)
+{
+	struct runner_job retire = order_job(RETIRE_NOW, NULL);
+	struct runner_result result;
+	static struct world w;
+
+	(void)state;
+	for (int i = 0; i < 3 * 2; i++) {
+		enum scene scene = i < 2 ? SCENE_PAIR_ROTATED :
+					   SCENE_PAIR_CLEARED;
+
+		prepare_scene(&w, scene, i % 2);
+		if (i >= 2)
+			w.db.role[w.db.previous_of].can_login = true;
+		if (i >= 2)
+			memcpy(w.db.role[w.db.previous_of].password, "by hand",
+			       sizeof("by hand"));
+		w.db.role[w.db.previous_of].by_hand = i >= 2;
+		if (i >= 4) {
+			w.db.role[WORLD_OWNER] = w.db.role[w.db.previous_of];
+			w.use[WORLD_OWNER].sessions = 2;
+		}
+		w.use[w.db.previous_of].sessions = 3;
+		assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+		assert_true(result.retired);
+		assert_int_equal(result.refuted, i < 2);
+		assert_int_equal(world_others(&w), 0);
+		for (int m = 0; m < WORLD_ROLES; m++)
+			assert_true(m == w.db.active ||
+				    (!w.db.role[m].password[0] &&
+				     w.use[m].sessions == 0));
+		must_converge(&w, LAND_NEVER);
 		world_free(&w);
 	}
 }
@@ -628,6 +676,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_was_in_use_is_so_after_a_lost_reply),
 	cmocka_unit_test(sessions_end_with_their_member_where_that_is_asked),
 	cmocka_unit_test(what_is_kept_for_longer_is_in_nobodys_way),
+	cmocka_unit_test(what_is_to_end_at_once_is_gone_after_one_run),
 	cmocka_unit_test(an_old_password_is_kept_and_then_shown_to_be_refused),
 	cmocka_unit_test(an_adopted_owner_keeps_no_password_for_ever),
 	cmocka_unit_test(what_still_logs_in_is_not_called_refused),

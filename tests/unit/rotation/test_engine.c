@@ -411,6 +411,18 @@ static void what_a_run_is_for_decides_about_the_old_member(void **state)
 	e = retire;
 	assert_goes(e, RESTING, DELIVER);
 	e = retire;
+	e.at_once = true;
+	assert_goes(e, LOGS_IN, WITHDRAW);
+	assert_goes(e, OK, TOMBSTONE);
+	assert_goes(e, OK, PEEK);
+	assert_goes(e, CLEARABLE, CLEAR);
+	assert_goes(e, OK, PEEK);
+	e.evict = true;
+	assert_goes(e, CLEARABLE, EVICT);
+	assert_goes(e, OK, CLEAR);
+	assert_goes(e, OK, PEEK);
+	assert_goes(e, REMOVED, REFUTE);
+	e = retire;
 	assert_goes(e, CLEARABLE, CLEAR);
 	assert_goes(e, OK, PEEK);
 	assert_goes(e, CLEARABLE, CLEAR);
@@ -659,7 +671,7 @@ static void every_row_that_tries_again_counts_and_is_limited(void **state)
 		bool limited = rows[i].guard == ENGINE_IF_MAY_RETRY ||
 			       rows[i].guard == ENGINE_IF_MAY_RETRY_OPEN ||
 			       rows[i].guard == ENGINE_IF_MAY_RETRY_BACK ||
-			       rows[i].guard == ENGINE_IF_MAY_RETRY_LEAK;
+			       rows[i].guard == ENGINE_IF_MAY_RETRY_END;
 		bool counts = rows[i].action == ENGINE_DO_RETRY ||
 			      rows[i].action == ENGINE_DO_RECLAIM;
 
