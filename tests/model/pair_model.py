@@ -103,8 +103,9 @@ class Run(NamedTuple):
     stages: PENDING reads back; then it applies.  withdraws: the store without
     PREVIOUS reads back; then it retires.  expires: AWS, without a look at the
     store after the wait.  revives: a log-in with the credential succeeds; then
-    it reverts.  moves: the marker calls the credential live; then it sends
-    `write`.  paused: it will send `write` whatever has happened.
+    it reverts.  ends: the member has lost LOGIN; then it clears.  moves: the
+    marker calls the credential live; then it sends `write`.  paused: it will send
+    `write` whatever has happened.
     """
     kind: str
     claim: int
@@ -261,7 +262,7 @@ class Pair:
         if self.outlives(run.kind):
             return False
         then = {"stages": "apply", "withdraws": "retire", "expires": "retire",
-                "revives": "revert"}.get(run.kind)
+                "revives": "revert", "ends": "clear"}.get(run.kind)
         return then is not None and self.is_fenced(
             s, Change(then, run.claim, run.credential))
 
@@ -575,7 +576,20 @@ class Pair:
                 s = self.expire(s)
         elif s.store != run.store:
             return None
-        return what, self.change(s, "retire", run.claim, run.credential)
+        return what, self.change(s, "retire", run.claim, run.credential,
+                                 self.then_ends(run))
+
+    def then_ends(self, run):
+        """At once: who has retired a member goes on to clear it, under the same
+        claim.  One that stops there is one that has died."""
+        return run._replace(kind="ends", store=None)
+
+    def after_ends(self, s, run):
+        if s.database.logins[run.credential[1]] and \
+                self.without != "cleared before the retirement is seen":
+            return None
+        return (f"clears {name(run.credential[1])} at once",
+                self.change(s, "clear", run.claim, run.credential))
 
     def after_expires(self, s, run):
         return (f"sees late requests expire and retires "
