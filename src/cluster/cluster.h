@@ -154,6 +154,10 @@ struct cluster_who {
 			      be; NULL: no one else */
 	const char *prove_dbname; /* what was set for proving this role */
 	const char *dbname;	  /* else, where its consumers log in */
+	bool direct;		  /* only where passwords are changed, and not
+				     on the further endpoints: of a role without
+				     LOGIN a pooler tells nothing, and that server
+				     whether the password is right */
 	const char *auth_file;	  /* a sink that poolers read: it is written
 				     after the proof; NULL: none */
 };

@@ -67,6 +67,8 @@ struct runner {
 	struct reason store_why; /* why the last write failed, or "" */
 	struct ledger_role role;
 	bool regress_noted;
+	bool direct;	  /* the next logins go to the server itself alone */
+	bool asleep;	  /* who has the password before has no LOGIN */
 	bool controlled;  /* a wrong password was refused, by this run */
 	bool logged_in;	  /* CURRENT logged in, by this run */
 	size_t refuting;  /* which of job->leaked is tried next */

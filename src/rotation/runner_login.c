@@ -75,7 +75,7 @@ enum engine_event runner_login_control(struct runner *r, struct reason *why)
 		return ENGINE_ON_CONTROL_PASSED;
 	if (ev != ENGINE_ON_WRONG)
 		return ev;
-	r->controlled = true;
+	r->controlled = !r->direct; /* the others were not asked */
 	reason_clear(why);
 	return ENGINE_ON_RIGHT;
 }

@@ -193,8 +193,10 @@ static enum engine_event weigh(struct runner *r,
 {
 	const struct cluster_member *idle = choose_idle(r, m);
 	const struct cluster_member *other = find_other(r, m);
+	const struct cluster_member *before = find(m, r->marker.previous);
 
 	text_copy(r->idle, sizeof(r->idle), idle->name);
+	r->asleep = before && !before->can_login;
 	/* Its own password, once more, harms no one. */
 	if (is_active(r, idle) && !r->replaces &&
 	    strcmp(r->marker.live_version, r->own) != 0) {
@@ -323,9 +325,14 @@ enum engine_event runner_pair_recall(struct runner *r, struct reason *why)
 	text_copy(r->recalled, sizeof(r->recalled), r->version);
 	runner_store_drop_password(r);
 	r->password = password;
+	/* Without LOGIN only the server itself tells a right password from a
+	 * wrong one; what is in front of it is asked by the proof, after LOGIN is
+	 * back. */
+	r->direct = r->asleep;
 	ev = runner_login_control(r, why);
 	if (ev == ENGINE_ON_RIGHT)
 		ev = runner_login(r, r->password, CLUSTER_PROOF_PRESENT, why);
+	r->direct = false;
 	runner_login_explain(r, ev, true, why);
 	return ev;
 }

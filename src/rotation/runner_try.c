@@ -10,6 +10,7 @@
 #include "rotation/runner_deliver.h"
 #include "rotation/runner_env.h"
 #include "rotation/runner_login.h"
+#include "rotation/runner_member.h"
 #include "rotation/runner_store.h"
 #include "rotation/runner_way.h"
 
@@ -46,13 +47,18 @@ static enum engine_event explain_refusal(const struct runner *r,
 }
 
 /* First the wrong password, then the right one: a server that counts failures
- * forgets them after a success. */
+ * forgets them after a success.  The members of a new pair have no LOGIN: whether a
+ * wrong password is refused only the server itself tells; the proof asks the
+ * others. */
 enum engine_event runner_try_password(struct runner *r,
 				      const struct secret *password,
 				      struct reason *why)
 {
-	enum engine_event ev = runner_login_control(r, why);
+	enum engine_event ev;
 
+	r->direct = r->job->pair && !password && !*runner_member_active(r);
+	ev = runner_login_control(r, why);
+	r->direct = false;
 	if (ev == ENGINE_ON_RIGHT && password)
 		ev = runner_login(r, password, CLUSTER_PROOF_PRESENT, why);
 	return ev;

@@ -20,7 +20,8 @@ struct cluster_who runner_way_who(const struct runner *r)
 	const char *login = runner_member_login(r);
 	struct cluster_who who = { .role = login,
 				   .prove_dbname = r->job->prove_dbname,
-				   .dbname = r->job->dbname };
+				   .dbname = r->job->dbname,
+				   .direct = r->direct };
 
 	if (strcmp(login, r->job->rolname) != 0)
 		who.owner = r->job->rolname;

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from rig.daemon import QUICK, Daemon, overdue
+from rig.pair import NOT_PERMITTED, PAIR, new_pair
 from rig.server import as_account, free_port, own, wait_for
 from rig.verdict import finding, nothing_changed, sentence
 
@@ -235,6 +236,43 @@ def test_a_pooler_with_auth_query_is_proved_on(bouncer):
     site.configure(cluster=pooler.endpoint, role_settings=pooler.sink)
     with nothing_changed(site):
         sentence(site.run("rotate", "sap"), REFUSED, "PgBouncer")
+
+
+def test_a_retired_member_is_gone_back_to_behind_a_pooler(bouncer):
+    """While it has no LOGIN only the server itself tells its right password from
+    a wrong one; the pooler is proved on when LOGIN is back."""
+    pooler = bouncer(query=True).start()
+    site = pooler.site
+    with new_pair(site) as pair:
+        site.configure(role_settings=PAIR.format(sinks=site.sinks),
+                       cluster=pooler.endpoint + "prove_deadline = 5s\n")
+
+        def through(who):
+            with psycopg.connect(
+                    host="127.0.0.1", port=pooler.port, user=who[0],
+                    password=who[1], dbname=site.database,
+                    prepare_threshold=None, connect_timeout=20) as c:
+                return c.execute("select session_user, current_user"
+                                 ).fetchone() == (who[0], "sap")
+        pair.run("rotate", "sap")
+        first = pair.told()
+        assert through(first)
+        pair.run("rotate", "sap")
+        second = pair.told()
+        pair.run("retire", "sap")
+        pair.refused(first, NOT_PERMITTED)
+        pair.run("rollback", "sap", "--reason", "T-1")
+        assert pair.told() == first
+        for who in (first, second):
+            assert pair.works(who) and through(who)
+        # A password that is another by now is none to go back to.
+        pair.run("retire", "sap")
+        site.server.sql(f"alter role {second[0]} password 'another one'")
+        mark = site.server.mark()
+        done = pair.run("rollback", "sap", "--reason", "T-2", expect=6)
+        assert "ALTER ROLE" not in site.server.log_since(mark).upper(), \
+            done.text
+        assert pair.told() == first and through(first)
 
 
 def test_an_endpoint_that_is_no_pooler_is_not_taken_for_one(bouncer):

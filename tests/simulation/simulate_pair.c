@@ -121,6 +121,71 @@ static void a_rollback_goes_back_while_the_password_is_kept(void **state)
 	world_free(&w);
 }
 
+/* A PgBouncer in front of the server cannot tell a right password of a role without
+ * LOGIN; it is asked when that is back. */
+static void a_rollback_behind_a_pooler_is_proved_there_afterwards(void **state)
+{
+	static const enum scene scenes[] = { SCENE_PAIR_ROTATED,
+					     SCENE_PAIR_RETIRED };
+	struct plan p = one_fault("prove", FATE_CRASH_BEFORE, 1);
+	char before[RANDOM_UUID_SIZE];
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		prepare_scene(&w, scenes[i % 2], false);
+		memcpy(before, w.db.previous, sizeof(before));
+		w.pooler = true;
+		if (i >= 2) {
+			put_under(&w, &p);
+			run_order(&w, 2, ROLLBACK);
+			w.fate = NULL;
+			assert_string_equal(w.db.live, before);
+			p = one_fault("prove", FATE_CRASH_BEFORE, 1);
+		}
+		assert_int_equal(run_order(&w, 0, ROLLBACK), STATUS_OK);
+		assert_string_equal(world_label(&w, STORE_LABEL_CURRENT),
+				    before);
+		w.pooler = false;
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
+static void a_new_pair_begins_behind_a_pooler(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	prepare_scene(&w, SCENE_PAIR_NEW, false);
+	w.pooler = true;
+	assert_int_equal(run_order(&w, 0, ROTATE), STATUS_OK);
+	/* Here alone, and where it is proved. */
+	assert_int_equal(w.controls, 2);
+	assert_true(world_settled(&w));
+	w.pooler = false;
+	must_converge(&w, LAND_NEVER);
+	world_free(&w);
+}
+
+/* A wrong password is refused by the pooler, too, in the run that goes back. */
+static void a_rollback_tries_a_wrong_password_where_it_is_proved(void **state)
+{
+	static struct world w;
+	unsigned controls;
+
+	(void)state;
+	for (int retired = 0; retired < 2; retired++) {
+		prepare_scene(&w,
+			      retired ? SCENE_PAIR_RETIRED : SCENE_PAIR_ROTATED,
+			      false);
+		controls = w.controls;
+		assert_int_equal(run_order(&w, 0, ROLLBACK), STATUS_OK);
+		assert_int_equal(w.controls - controls, 1 + retired);
+		world_free(&w);
+	}
+}
+
 /* Who runs it again gets what was asked for, and not its opposite. */
 static void a_rollback_that_was_interrupted_is_finished_once(void **state)
 {
@@ -666,6 +731,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_late_write_is_refused_once_previous_is_withdrawn),
 	cmocka_unit_test(a_withdrawal_is_read_back),
 	cmocka_unit_test(a_rollback_goes_back_while_the_password_is_kept),
+	cmocka_unit_test(a_rollback_behind_a_pooler_is_proved_there_afterwards),
+	cmocka_unit_test(a_new_pair_begins_behind_a_pooler),
+	cmocka_unit_test(a_rollback_tries_a_wrong_password_where_it_is_proved),
 	cmocka_unit_test(a_rollback_that_was_interrupted_is_finished_once),
 	cmocka_unit_test(a_rollback_that_another_finished_is_not_made_again),
 	cmocka_unit_test(nobody_goes_back_to_what_does_not_log_in),

@@ -146,6 +146,8 @@ struct world {
 	bool pair;	/* two login roles in turn */
 	bool trust;	/* the server lets everybody in */
 	bool reject;	/* the server rejects passwords */
+	bool pooler;	/* a further endpoint, at which a role without LOGIN
+			   tells nothing */
 	bool shut;	/* pg_hba.conf has no line for the role from here */
 	bool none;	/* no marker: the role connects, and a login tells */
 	bool forwards;	/* a commit that fails has changed the password */

@@ -446,6 +446,9 @@ static enum status t_prove(struct cluster *t, const struct cluster_who *who,
 		return STATUS_ERROR; /* something local failed */
 	if (w->shut || (f != FATE_GOOD && f != FATE_LIE))
 		return STATUS_OK;
+	if (w->pooler && !who->direct &&
+	    !w->db.role[world_role_of(who->role)].can_login)
+		return STATUS_OK;
 	if (w->trust)
 		*ret = CLUSTER_LOGIN_NOT_ASKED;
 	else if (f == FATE_LIE) /* a control that passes, or a trust rule */

@@ -346,7 +346,7 @@ enum status cluster_postgres_prove(struct cluster *t,
 
 	if (st != STATUS_OK)
 		return st;
-	for (i = 0; i < p->n_infos; i++) {
+	for (i = 0; i < (who->direct ? 1 : p->n_infos); i++) {
 		reason_clear(&told);
 		a.endpoint = i;
 		login = login_once(&a, password, &st, &told);
