@@ -315,6 +315,11 @@ int64_t schedule_next(const struct schedule *s, int64_t after_us)
 				 next_cron(s, after_us);
 }
 
+int64_t schedule_opens(const struct schedule *s, int64_t at_us)
+{
+	return window_forward(s, at_us);
+}
+
 /* Clocks that are kept right differ by less. */
 #define AHEAD_US (INT64_C(600) * 1000000)
 

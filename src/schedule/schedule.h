@@ -66,6 +66,10 @@ bool schedule_due(const struct schedule *s, int64_t last_us, int64_t now_us);
  * while it is not open. */
 int64_t schedule_closes(const struct schedule *s, int64_t now_us);
 
+/* The first instant from at_us on at which the window is open; at_us without
+ * one. */
+int64_t schedule_opens(const struct schedule *s, int64_t at_us);
+
 /* Does a stamp lie so far ahead that some clock was, or is, wrong? */
 bool schedule_ahead(int64_t stamp_us, int64_t now_us);
 

@@ -38,3 +38,7 @@ check_PROGRAMS += tests/fuzz/fuzz_databrickscfg
 tests_fuzz_fuzz_databrickscfg_SOURCES = tests/fuzz/fuzz_databrickscfg.c \
 	tests/fuzz/fuzz_main.c
 tests_fuzz_fuzz_databrickscfg_LDADD = libtoken.a libbase.a
+
+check_PROGRAMS += tests/fuzz/fuzz_ics
+tests_fuzz_fuzz_ics_SOURCES = tests/fuzz/fuzz_ics.c tests/fuzz/fuzz_main.c
+tests_fuzz_fuzz_ics_LDADD = libschedule.a libbase.a
