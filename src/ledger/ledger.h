@@ -9,7 +9,7 @@
  *
  * Statuses, for every member: STATUS_OK; STATUS_LEDGER_UNAVAILABLE (locked, no
  * room, read-only, gone); STATUS_AUDIT_BROKEN, the trail fails its check (then
- * nothing is rotated); STATUS_NOT_FOUND where said.  All members may be called
+ * nothing is rotated); STATUS_NOT_FOUND and STATUS_CONFLICT where said.  All members may be called
  * by several threads.
  */
 #ifndef KEYTURN_LEDGER_H
@@ -150,6 +150,17 @@ struct ledger_fact_ops {
 			      char ret_value[LEDGER_TEXT_SIZE],
 			      struct reason *why); /* STATUS_NOT_FOUND */
 
+	/*
+	 * Remember a fact for ever and record an event that says so, in one
+	 * transaction, durable; or neither, with STATUS_CONFLICT, when the fact
+	 * is not `was` any more ("": there is none).  value "" forgets it.  So
+	 * of all that share a ledger one does what the event says.
+	 */
+	enum status (*change)(struct ledger *l, const char *key,
+			      const char *was, const char *value,
+			      const struct audit_event *event,
+			      struct reason *why);
+
 	/* Forget the facts whose key begins with `prefix`, but for those that
 	 * `keep` wants kept. */
 	enum status (*forget)(struct ledger *l, const char *prefix,
@@ -283,6 +294,12 @@ const char *ledger_fact_prefix(enum ledger_fact f);
 enum status ledger_fact_remember(struct ledger *l, enum ledger_fact f,
 				 const char *name, const char *value,
 				 int64_t now_us, struct reason *why);
+/* Its member `change`. */
+enum status ledger_fact_change(struct ledger *l, enum ledger_fact f,
+			       const char *name, const char *was,
+			       const char *value,
+			       const struct audit_event *event,
+			       struct reason *why);
 enum status ledger_fact_drop(struct ledger *l, enum ledger_fact f,
 			     const char *name, struct reason *why);
 enum status ledger_fact_recall(struct ledger *l, enum ledger_fact f,

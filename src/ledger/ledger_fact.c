@@ -38,6 +38,18 @@ enum status ledger_fact_remember(struct ledger *l, enum ledger_fact f,
 		why);
 }
 
+enum status ledger_fact_change(struct ledger *l, enum ledger_fact f,
+			       const char *name, const char *was,
+			       const char *value,
+			       const struct audit_event *event,
+			       struct reason *why)
+{
+	char key[LEDGER_FACT_SIZE];
+
+	ledger_fact(f, name, key);
+	return l->ops->facts->change(l, key, was, value, event, why);
+}
+
 enum status ledger_fact_drop(struct ledger *l, enum ledger_fact f,
 			     const char *name, struct reason *why)
 {

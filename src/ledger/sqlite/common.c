@@ -18,6 +18,7 @@ enum status ledger_sqlite_translate(enum status st, struct reason *why)
 	case STATUS_NO_MEMORY:
 	case STATUS_REFUSED:
 	case STATUS_CONFIG:
+	case STATUS_CONFLICT:
 		return st;
 	case STATUS_CORRUPT:
 		return reason_wrap(why, STATUS_AUDIT_BROKEN, "the ledger");

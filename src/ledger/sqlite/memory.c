@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "ledger/sqlite/common.h"
+#include "ledger/sqlite/record.h"
 
 #define HOUR_US (3600 * NOW_SECOND)
 
@@ -113,6 +114,56 @@ static enum status recall_fact(struct ledger *ledger, const char *key,
 	return ledger_sqlite_translate(st, why);
 }
 
+/* ---- a fact and its event ---------------------------------------------------- */
+
+struct change {
+	const char *key, *was, *value;
+	int64_t now_us;
+};
+
+static enum status change_in(struct lite_tx *tx, void *arg, struct reason *why)
+{
+	const struct change *c = arg;
+	char present[LEDGER_TEXT_SIZE] = "";
+	struct fact f = { .key = c->key,
+			  .value = c->value,
+			  .until_us = *c->value ? LEDGER_FOREVER : 0,
+			  .now_us = c->now_us,
+			  .ret_value = present };
+	enum status st = recall_in(tx, &f, why);
+
+	if (st != STATUS_OK && st != STATUS_NOT_FOUND)
+		return st;
+	if (strcmp(present, c->was) != 0)
+		return reason_set(why, STATUS_CONFLICT,
+				  "someone else changed %s first", c->key);
+	return remember_in(tx, &f, why);
+}
+
+static enum status change_fact(struct ledger *ledger, const char *key,
+			       const char *was, const char *value,
+			       const struct audit_event *event,
+			       struct reason *why)
+{
+	struct ledger_sqlite *l = (struct ledger_sqlite *)ledger;
+	struct change c = { key, was, value, now_wall(l->now) };
+	struct ledger_sqlite_record r;
+	enum status st = STATUS_OK;
+
+	if (strnlen(value, LEDGER_TEXT_SIZE) == LEDGER_TEXT_SIZE)
+		st = reason_set(why, STATUS_LEDGER_UNAVAILABLE,
+				"the ledger remembers at most %d bytes of %s",
+				LEDGER_TEXT_SIZE - 1, key);
+	ledger_sqlite_record_init(&r, l, change_in, &c);
+	if (st == STATUS_OK)
+		st = ledger_sqlite_notes_write(l, &r.fresh, event, why);
+	return st == STATUS_OK ?
+		       ledger_sqlite_record_commit(&r, "", false, why) :
+		       ledger_sqlite_translate(st, why);
+}
+
+/* ---- forgetting -------------------------------------------------------------- */
+
 struct unwanted {
 	const char *prefix;
 	ledger_keep_fn *keep;
@@ -180,5 +231,6 @@ static enum status forget_facts(struct ledger *ledger, const char *prefix,
 const struct ledger_fact_ops ledger_sqlite_memory_ops = {
 	.remember = remember_fact,
 	.recall = recall_fact,
+	.change = change_fact,
 	.forget = forget_facts,
 };

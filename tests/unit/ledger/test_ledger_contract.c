@@ -395,6 +395,68 @@ static void a_fact_is_remembered_until_its_time(void **state)
 	l->ops->close(l);
 }
 
+struct counted {
+	const char *kind;
+	size_t n;
+};
+
+static enum status count_kind(void *arg, const char *line)
+{
+	struct counted *c = arg;
+
+	c->n += strstr(line, c->kind) != NULL;
+	return STATUS_OK;
+}
+
+static size_t events_of(struct ledger *l, const char *kind)
+{
+	struct counted c = { .kind = kind };
+	struct reason why = { "" };
+
+	assert_int_equal(l->ops->trail->export(l, count_kind, &c, &why),
+			 STATUS_OK);
+	return c.n;
+}
+
+static void a_fact_and_its_event_are_one_for_the_first(void **state)
+{
+	struct ledger *l = must_open(*state);
+	const struct audit_event e = audit_event_make(
+		AUDIT_ALARM, "sap", "keyturnd", "", "a sentence");
+	char value[LEDGER_TEXT_SIZE], longer[LEDGER_TEXT_SIZE + 1];
+	int64_t now = now_wall(now_system());
+	struct reason why = { "" };
+
+	assert_int_equal(l->ops->facts->change(l, "k", "", "v1", &e, &why),
+			 STATUS_OK);
+	/* Who comes second knows what was before. */
+	assert_int_equal(l->ops->facts->change(l, "k", "", "v2", &e, &why),
+			 STATUS_CONFLICT);
+	assert_int_equal(l->ops->facts->change(l, "k", "v0", "v2", &e, &why),
+			 STATUS_CONFLICT);
+	assert_int_equal(events_of(l, "\"alarm\""), 1);
+	l->ops->close(l);
+	l = must_open(*state);
+	assert_int_equal(l->ops->facts->recall(l, "k", now + LEDGER_LIFE_US * 9,
+					       value, &why),
+			 STATUS_OK);
+	assert_string_equal(value, "v1");
+	assert_int_equal(l->ops->facts->change(l, "k", "v1", "v2", &e, &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->facts->change(l, "k", "v2", "", &e, &why),
+			 STATUS_OK);
+	assert_int_equal(l->ops->facts->recall(l, "k", now, value, &why),
+			 STATUS_NOT_FOUND);
+	assert_int_equal(l->ops->facts->change(l, "k", "", "v3", &e, &why),
+			 STATUS_OK);
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	assert_int_equal(l->ops->facts->change(l, "k", "v3", longer, &e, &why),
+			 STATUS_LEDGER_UNAVAILABLE);
+	assert_int_equal(events_of(l, "\"alarm\""), 4);
+	l->ops->close(l);
+}
+
 static void a_note_waits_for_the_next_durable_one_of_its_run(void **state)
 {
 	struct ledger *l = must_open(*state);
@@ -670,6 +732,7 @@ int main(void)
 			no_fact_outlives_the_longest_life_whatever_the_clock),
 		WITH_FOLDER(a_trail_is_known_by_any_of_its_events),
 		WITH_FOLDER(facts_that_nobody_wants_are_forgotten),
+		WITH_FOLDER(a_fact_and_its_event_are_one_for_the_first),
 		WITH_FOLDER(a_fact_is_remembered_until_its_time),
 		WITH_FOLDER(a_note_waits_for_the_next_durable_one_of_its_run),
 		WITH_FOLDER(a_note_nobody_followed_up_is_written_at_the_end),
