@@ -57,6 +57,13 @@ struct audit_event {
 	bool stale;	       /* by a copy that may be out of date */
 	int64_t count;	       /* so many more like the one before, 0: itself */
 	int64_t pid;	       /* 0: not known, or many */
+	/* Of a rotation that is to come; times as now_stamp() has them: */
+	const char *due;     /* by the schedule */
+	const char *planned; /* when it begins */
+	const char *local;   /* ... by the clocks of `zone`, RFC 3339 */
+	const char *zone;    /* the partner's */
+	const char *step;    /* which notice of it, "3d" */
+	const char *until;   /* it is postponed until then, or "" */
 };
 
 /* An event that is not a step and happens now; what is not given is empty. */

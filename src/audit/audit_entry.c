@@ -29,6 +29,12 @@ static void read_members(const struct json_doc *d, struct audit_entry *e)
 	copy_text(d, "label", e->label, sizeof(e->label));
 	copy_text(d, "host", e->host, sizeof(e->host));
 	copy_text(d, "service", e->service, sizeof(e->service));
+	copy_text(d, "due", e->due, sizeof(e->due));
+	copy_text(d, "planned", e->planned, sizeof(e->planned));
+	copy_text(d, "until", e->until, sizeof(e->until));
+	copy_text(d, "local", e->local, sizeof(e->local));
+	copy_text(d, "zone", e->zone, sizeof(e->zone));
+	copy_text(d, "step", e->step, sizeof(e->step));
 	e->stale = json_doc_get(d, "stale") != NULL;
 	json_doc_int(json_doc_get(d, "count"), &e->count);
 	json_doc_int(json_doc_get(d, "pid"), &e->pid);

@@ -19,6 +19,8 @@ struct audit_entry {
 	char service[AUDIT_ROLE_SIZE];
 	bool stale;
 	int64_t count, pid;
+	char due[32], planned[32], until[32]; /* times, as they are written */
+	char local[32], zone[72], step[32];
 };
 
 /*

@@ -76,20 +76,26 @@ enum status audit_event_body(const struct audit_event *e, int64_t at_us,
 	add_string(&t, "at", now_stamp(at_us, stamp));
 	add_number(&t, "count", e->count, e->count > 0);
 	add_string(&t, "detail", e->detail);
+	add_string(&t, "due", e->due);
 	add_number(&t, "epoch", e->epoch, e->epoch != 0);
 	add_string(&t, "host", e->host);
 	add_string(&t, "kind", audit_event_name(e->kind));
 	add_string(&t, "label", e->label);
+	add_string(&t, "local", e->local);
 	add_string(&t, "operation", e->operation);
 	add_number(&t, "pid", e->pid, e->pid > 0);
+	add_string(&t, "planned", e->planned);
 	add_string(&t, "role", e->role);
 	add_string(&t, "run", e->run);
 	add_string(&t, "service", e->service);
 	if (e->stale)
 		text_add(&t, ",\"stale\":true"); /* never the first */
 	add_string(&t, "status", e->status);
+	add_string(&t, "step", e->step);
 	add_number(&t, "took_us", e->took_us, e->took_us >= 0);
+	add_string(&t, "until", e->until);
 	add_string(&t, "version", e->version);
+	add_string(&t, "zone", e->zone);
 	text_add_char(&t, '}');
 	st = text_status(&t);
 	if (st == STATUS_OK)

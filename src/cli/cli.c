@@ -206,6 +206,8 @@ enum status cli_parse(struct cli *c, int argc, char **argv)
 				  word);
 	argv += optind;
 	argc -= optind;
+	if (c->command == CLI_notice)
+		c->o.format = "text";
 	optind = 0; /* start over, GNU style */
 	s = parse_options(c, argc, argv, false);
 	if (s != STATUS_OK)
@@ -374,4 +376,20 @@ enum status cli_since(struct cli *c, int64_t *ret)
 			  "--since takes a time (2026-11-21T03:00:00Z) or a "
 			  "duration (7d), not \"%s\"",
 			  c->o.since);
+}
+
+enum status cli_until(struct cli *c, bool *ret_date, int64_t *ret_us)
+{
+	int64_t from_now;
+
+	*ret_date = false;
+	if (duration_parse(c->o.until, &from_now, NULL) == STATUS_OK) {
+		*ret_us = now_wall(now_system()) + from_now;
+		return STATUS_OK;
+	}
+	if (open_engine_calendar_time(open_engine_calendar(c->engine),
+				      c->o.until, ret_date, ret_us,
+				      &c->why) == STATUS_OK)
+		return STATUS_OK;
+	return reason_wrap(&c->why, STATUS_USAGE, "--until");
 }

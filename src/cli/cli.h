@@ -30,11 +30,13 @@ enum cli_command {
 struct cli_options {
 	const char *config, *state, *reason, *since, *label, *format;
 	const char *public_key, *jobs, *password_fd, *min_life;
+	const char *until;
 	const char *owner, *in_database, *oauth, *cluster, *agent;
 	const char *grant[CLUSTER_GRANTS_MAX + 1];
 	size_t n_grants;
 	bool json, quiet, help, version, due, all, dry_run, emergency, force,
-		pem, look, learn, now, end_sessions, print, compromised;
+		withdraw, pem, look, learn, now, end_sessions, print,
+		compromised;
 };
 
 struct cli {
@@ -43,6 +45,7 @@ struct cli {
 	char **args; /* what is left: roles and sub-commands */
 	size_t n_args;
 	bool unpair; /* role unpair: rotate to the owner */
+	bool create; /* role create: the first rotation of a new role */
 	char actor[128];
 	int64_t began_us;  /* wall clock: rotate and its kin were asked for */
 	struct reason why; /* of the failure that main() prints */
@@ -80,6 +83,13 @@ enum status cli_roles(struct cli *c, const struct config_group ***ret_roles,
 /* What --since says, in microseconds since 1970; 0 without it. */
 enum status cli_since(struct cli *c, int64_t *ret_us);
 
+/*
+ * What --until says, by the wall clock: a duration from now on, or a time as
+ * schedule_time_parse() takes it, by the zone of schedules.  *ret_date: a date
+ * alone, and its beginning.
+ */
+enum status cli_until(struct cli *c, bool *ret_date, int64_t *ret_us);
+
 /* Print to standard output; STATUS_ERROR when it is closed or full. */
 enum status cli_print(struct cli *c, const struct text *t);
 
@@ -94,6 +104,9 @@ enum status cli_rotate(
 enum status cli_cluster(struct cli *c);
 enum status cli_role(struct cli *c);
 enum status cli_status(struct cli *c);
+enum status cli_notice(struct cli *c);
+enum status cli_postpone(struct cli *c);
+enum status cli_forecast(struct cli *c); /* rotate --due --dry-run --until */
 enum status cli_history(struct cli *c);
 enum status cli_report(struct cli *c);
 enum status cli_adoption(struct cli *c);

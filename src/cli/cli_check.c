@@ -234,6 +234,37 @@ static void check_life(struct check *k, const struct config_group *role,
 		    now_age(l.max_us, max), k->role);
 }
 
+/* What puts the next rotation off, and whether the password gets too old by it. */
+static void check_hold(struct check *k, const struct config_group *role,
+		       const struct schedule *schedule,
+		       const struct ledger_role *known)
+{
+	int64_t now = now_wall(now_system()), most;
+	char at[NOW_STAMP_SIZE], age[32], max[32];
+	struct hold h;
+	struct reason why;
+
+	if (hold_look(k->cli->engine, role, known, schedule, now, &h, &why) !=
+		    STATUS_OK ||
+	    h.turn.due_us == 0 || !(h.turn.postponed || h.turn.blackout_us))
+		return;
+	now_stamp(h.turn.at_us, at);
+	say(k, NOTE, "schedule", "the next rotation waits until %s: %s%s%s%s",
+	    at, h.turn.postponed ? "it is postponed by " : "",
+	    h.turn.postponed ? h.who : "",
+	    h.turn.postponed && h.turn.blackout_us ? ", and then " : "",
+	    h.turn.blackout_us ? h.turn.blackout : "");
+	most = open_schedule_life(open_config(k->cli->opened), role, schedule,
+				  now)
+		       .max_us;
+	if (most > 0 && h.turn.at_us - known->rotated_us > most)
+		say(k, WARN, "life",
+		    "the present password will be %s old then, and max_life of "
+		    "the policy is %s: keyturn rotate %s --now --reason TEXT",
+		    now_age(h.turn.at_us - known->rotated_us, age),
+		    now_age(most, max), k->role);
+}
+
 static void check_schedule(struct check *k, const struct config_group *role)
 {
 	struct schedule *schedule = NULL;
@@ -263,8 +294,10 @@ static void check_schedule(struct check *k, const struct config_group *role)
 	else if ((next = report_next_due(schedule, &known)) == 0)
 		say(k, WARN, "schedule",
 		    "never comes due; mend the expression");
-	else
+	else {
 		say(k, OK, "schedule", "next due %s", now_stamp(next, stamp));
+		check_hold(k, role, schedule, &known);
+	}
 	schedule_free(schedule);
 }
 

@@ -12,6 +12,7 @@
 #include "cli/cli_batch.h"
 #include "jobs/compromise.h"
 #include "jobs/due.h"
+#include "jobs/notice.h"
 
 struct choice {
 	struct cli_batch_task *tasks;
@@ -19,6 +20,7 @@ struct choice {
 	size_t fresh;  /* roles that --due leaves alone: never taken over */
 	size_t behind; /* ... whose sinks are tried again later */
 	size_t unseen; /* ... the ledger does not know, and the store does */
+	size_t held;   /* of all, those that a blackout or a person holds */
 };
 
 static enum status parse_number(struct cli *c, const char *what, const char *s,
@@ -42,6 +44,7 @@ static enum status parse_number(struct cli *c, const char *what, const char *s,
 static void tell_of(struct cli *c, const char *role, const struct due *d)
 {
 	char stamp[NOW_STAMP_SIZE];
+	struct reason why;
 
 	/* Also with --quiet: the ledger was lost, or is another one. */
 	if (d->unseen)
@@ -55,7 +58,13 @@ static void tell_of(struct cli *c, const char *role, const struct due *d)
 			 "%s: was last rotated at %s, which is to come: a "
 			 "clock was or is wrong; it counts as due",
 			 role, now_stamp(d->known.rotated_us, stamp));
-	if (d->wanted && d->known.frozen && !c->o.quiet)
+	if (d->held && !d->known.frozen && !c->o.quiet) {
+		hold_say(&d->hold, &why);
+		log_line(LOG_LEVEL_WARN,
+			 "%s: is due since %s and not rotated: %s", role,
+			 now_stamp(d->next_us, stamp), why.text);
+	}
+	if ((d->wanted || d->held) && d->known.frozen && !c->o.quiet)
 		log_line(LOG_LEVEL_WARN,
 			 "%s: is due and frozen, so it is not rotated: %s",
 			 role, d->known.frozen_reason);
@@ -86,6 +95,62 @@ static enum status check_strategy(struct cli *c,
 				  "strategy = alternating",
 				  config_name(role));
 	return STATUS_OK;
+}
+
+/* A person's rotation: what holds the role is said, and what to do about it.
+ * Never of what cannot wait, a password that got out or is not known. */
+static enum status check_hold(struct cli *c, const struct config_group *role)
+{
+	struct ledger_role known;
+	struct hold hold;
+	struct reason why;
+	enum status s;
+
+	if (c->command != CLI_rotate || c->o.due || c->o.emergency ||
+	    c->o.compromised || c->o.now || c->create)
+		return STATUS_OK;
+	s = c->ledger->ops->roles->get(c->ledger, config_name(role), &known,
+				       &why);
+	if (s != STATUS_OK && s != STATUS_NOT_FOUND)
+		c->why = why;
+	else
+		s = hold_look(c->engine, role, &known, NULL,
+			      now_wall(now_system()), &hold, &c->why);
+	if (s != STATUS_OK || !hold_is(&hold))
+		return s;
+	hold_say(&hold, &why);
+	return reason_set(&c->why, STATUS_REFUSED,
+			  "role %s is not rotated: %s; %s", config_name(role),
+			  why.text,
+			  c->unpair ? "wait for its end" :
+				      "to rotate it all the same: keyturn "
+				      "rotate ROLE --now --reason TEXT");
+}
+
+/* Tell hooks of what is to come, where no keyturnd does. */
+static enum status tell_of_next(struct cli *c, const struct config_group *role,
+				const struct due *d)
+{
+	bool told = false;
+
+	if (!c->o.due || c->o.dry_run)
+		return STATUS_OK;
+	return notice_tell(c->engine, role, d, c->actor, now_wall(now_system()),
+			   &told, &c->why);
+}
+
+static bool gives_notice(const struct cli *c)
+{
+	size_t n = config_count(c->config, CONFIG_SECTION_role);
+	bool any = config_is_set(config_find(c->config, CONFIG_SECTION_keyturn,
+					     ""),
+				 CONFIG_keyturn_notice);
+
+	for (size_t i = 0; i < n && !any; i++)
+		any = config_is_set(config_at(c->config, CONFIG_SECTION_role,
+					      i),
+				    CONFIG_role_notice);
+	return any;
 }
 
 static enum status choose_roles(struct cli *c, struct choice *ret)
@@ -120,6 +185,17 @@ static enum status choose_roles(struct cli *c, struct choice *ret)
 			break;
 		}
 		s = check_strategy(c, roles[i]);
+		if (s == STATUS_OK)
+			s = check_hold(c, roles[i]);
+		/* Of all roles, those that may be are rotated. */
+		if (s == STATUS_REFUSED && c->o.all) {
+			log_line(LOG_LEVEL_WARN, "%s", c->why.text);
+			ret->held++;
+			s = STATUS_OK;
+			continue;
+		}
+		if (s == STATUS_OK)
+			s = tell_of_next(c, roles[i], &d);
 		if (s != STATUS_OK)
 			break;
 		if (c->o.due)
@@ -258,6 +334,14 @@ static enum status check_usage(struct cli *c)
 	if (c->command == CLI_rotate && c->o.end_sessions && !c->o.compromised)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "--end-sessions goes with --compromised");
+	if (c->command == CLI_rotate && c->o.now &&
+	    (c->n_args == 0 || !*c->o.reason))
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--now needs the roles by name, and --reason "
+				  "TEXT");
+	if (*c->o.until && !(c->o.due && c->o.dry_run))
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--until goes with --due --dry-run");
 	if (c->o.emergency && c->n_args == 0)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "--emergency needs the roles by name");
@@ -290,7 +374,7 @@ static enum status run_choice(struct cli *c, const struct choice *choice,
 		.emergency = c->o.emergency,
 		.force = c->o.force,
 		.unpair = c->unpair,
-		.at_once = c->o.now,
+		.at_once = c->command == CLI_retire && c->o.now,
 		.end_sessions = c->o.end_sessions,
 		.since_us = c->began_us,
 		.reason = c->o.reason,
@@ -328,8 +412,13 @@ enum status cli_rotate(struct cli *c)
 						      OPEN_LEDGER_WRITE);
 	if (s == STATUS_OK)
 		s = cli_open_workshop(c);
+	if (s == STATUS_OK && *c->o.until)
+		return cli_forecast(c);
 	if (s == STATUS_OK)
 		s = number_of_jobs(c, &jobs);
+	/* Before anything is recorded that they should hear of. */
+	if (s == STATUS_OK && c->o.due && !c->o.dry_run && gives_notice(c))
+		s = cli_begin_hooks(c);
 	if (s == STATUS_OK)
 		s = choose_roles(c, &choice);
 	if (s != STATUS_OK)
@@ -339,6 +428,12 @@ enum status cli_rotate(struct cli *c)
 			 "%zu roles are not managed yet and are skipped by "
 			 "--due; run keyturn rotate ROLE once",
 			 choice.fresh);
+	if (choice.n == 0 && choice.held) {
+		s = reason_set(&c->why, STATUS_REFUSED,
+			       "all of them wait for the end of a blackout or "
+			       "of a postponement");
+		goto out;
+	}
 	if (choice.n == 0 && choice.unseen) {
 		s = reason_set(&c->why, STATUS_REFUSED,
 			       "%zu roles wait for a person to look",
@@ -360,13 +455,18 @@ enum status cli_rotate(struct cli *c)
 	} else if (c->o.dry_run)
 		s = dry_run(c, &choice);
 	else {
-		s = cli_begin_hooks(c);
+		if (!c->dispatch)
+			s = cli_begin_hooks(c);
 		if (s == STATUS_OK)
 			s = run_choice(c, &choice, password, jobs);
 		if (s == STATUS_OK && choice.unseen)
 			s = reason_set(&c->why, STATUS_SOME_FAILED,
 				       "%zu roles wait for a person to look",
 				       choice.unseen);
+		if (s == STATUS_OK && choice.held)
+			s = reason_set(&c->why, STATUS_SOME_FAILED,
+				       "%zu roles were not rotated",
+				       choice.held);
 	}
 out:
 	cli_end_hooks(c);

@@ -61,6 +61,8 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 		.known = &known,
 	};
 	char ends[LEDGER_TEXT_SIZE];
+	struct reason held = { "" };
+	struct hold hold;
 	struct due due = { .retire = SCHEDULE_RETIRE_NOTHING };
 	int64_t now = now_wall(now_system());
 	enum status s;
@@ -74,6 +76,20 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 		return s;
 	r.next_due_us = report_next_due(schedule, &known);
 	r.life = open_schedule_life(c->config, role, schedule, now);
+	s = hold_look(c->engine, role, &known, schedule, now, &hold, &c->why);
+	if (s != STATUS_OK) {
+		schedule_free(schedule);
+		return s;
+	}
+	hold_say(&hold, &held);
+	r.held = held.text;
+	if (hold.turn.due_us > 0 && !known.frozen)
+		r.planned_us = hold.turn.at_us;
+	r.postponed_us = hold.postponed_us;
+	r.postponed_by = hold.who;
+	r.postponed_reason = hold.reason;
+	r.blackout_us = hold.blackout_us;
+	r.blackout = hold.blackout;
 	if (ledger_fact_recall(c->ledger, LEDGER_FACT_EXPIRES, known.role, now,
 			       ends, NULL) == STATUS_OK)
 		r.expires_us = strtoll(ends, NULL, 10);

@@ -7,10 +7,13 @@ keyturn_SOURCES = \
 	src/cli/cli_check.c \
 	src/cli/cli_cluster.c \
 	src/cli/cli_config.c \
+	src/cli/cli_forecast.c \
 	src/cli/cli_freeze.c \
 	src/cli/cli_get.c \
 	src/cli/cli_history.c \
 	src/cli/cli_init.c \
+	src/cli/cli_notice.c \
+	src/cli/cli_postpone.c \
 	src/cli/cli_refresh.c \
 	src/cli/cli_report.c \
 	src/cli/cli_role.c \

@@ -21,6 +21,8 @@ static const struct {
 	[CLI_retire] = { cli_rotate, false },
 	[CLI_rollback] = { cli_rotate, false },
 	[CLI_status] = { cli_status, true },
+	[CLI_notice] = { cli_notice, true },
+	[CLI_postpone] = { cli_postpone, false },
 	[CLI_history] = { cli_history, true },
 	[CLI_report] = { cli_report, true },
 	[CLI_adoption] = { cli_adoption, false },

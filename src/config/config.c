@@ -126,8 +126,8 @@ size_t config_list_n(const struct config_group *g, enum config_key k)
 	return n;
 }
 
-const char *config_list_at(const struct config_group *g, enum config_key k,
-			   size_t i)
+static const struct config_value *list_value(const struct config_group *g,
+					     enum config_key k, size_t i)
 {
 	const struct config_value *v = config_model_value(g, k);
 
@@ -138,7 +138,19 @@ const char *config_list_at(const struct config_group *g, enum config_key k,
 			i--;
 	}
 	assert(v);
-	return v->text;
+	return v;
+}
+
+const char *config_list_at(const struct config_group *g, enum config_key k,
+			   size_t i)
+{
+	return list_value(g, k, i)->text;
+}
+
+const char *config_list_origin(const struct config_group *g, enum config_key k,
+			       size_t i)
+{
+	return list_value(g, k, i)->origin;
 }
 
 const char *config_origin(const struct config_group *g, enum config_key k)

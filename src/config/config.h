@@ -83,6 +83,9 @@ bool config_is_pair(const struct config_group *role);
 size_t config_list_n(const struct config_group *g, enum config_key k);
 const char *config_list_at(const struct config_group *g, enum config_key k,
 			   size_t i);
+/* "FILE:LINE" of one of them. */
+const char *config_list_origin(const struct config_group *g, enum config_key k,
+			       size_t i);
 /* "FILE:LINE" of the value, or "default". */
 const char *config_origin(const struct config_group *g, enum config_key k);
 

@@ -318,7 +318,8 @@ static enum status check_timing(const struct config_group *g,
 				struct reason *why)
 {
 	static const enum config_key needs_time[] = { CONFIG_role_window,
-						      CONFIG_role_splay };
+						      CONFIG_role_splay,
+						      CONFIG_role_notice };
 	const struct config_value *cron, *every, *v;
 
 	cron = config_model_value(g, CONFIG_role_schedule);
@@ -328,7 +329,7 @@ static enum status check_timing(const struct config_group *g,
 			      "schedule is set at %s; a role "
 			      "has one or the other",
 			      cron->origin);
-	for (size_t i = 0; i < 2 && !cron && !every; i++) {
+	for (size_t i = 0; i < 3 && !cron && !every; i++) {
 		v = config_model_value(g, needs_time[i]);
 		if (v)
 			return refuse(why, g, v,

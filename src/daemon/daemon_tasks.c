@@ -226,6 +226,10 @@ static void take_look(struct daemon *d, size_t i, const struct task_look *l,
 			 "%s: was last rotated at a time that is to come: a "
 			 "clock was or is wrong; it counts as due",
 			 role);
+	if (l->held && !d->looks[i].held)
+		log_line(LOG_LEVEL_WARN, "%s: is due and not rotated: it %s",
+			 role,
+			 l->blackout ? "is in a blackout" : "was postponed");
 	if (l->late && !d->looks[i].late && d->plan->roles[i].wanted)
 		log_line(LOG_LEVEL_WARN,
 			 "%s: its window closed before it was its turn; it "
@@ -272,9 +276,14 @@ static void take_looked(struct daemon *d, struct task *e, int64_t now)
 	memcpy(d->head, e->head, sizeof(d->head));
 	d->next_due_us = INT64_MAX;
 	for (size_t i = 0; i < d->plan->n_roles; i++)
-		if (d->looks[i].next_due_us > wall &&
-		    d->looks[i].next_due_us < d->next_due_us)
-			d->next_due_us = d->looks[i].next_due_us;
+		if (d->looks[i].finding.taken_at != 0 &&
+		    d->looks[i].wake_us > wall &&
+		    d->looks[i].wake_us < d->next_due_us)
+			d->next_due_us = d->looks[i].wake_us;
+	if (e->u.all.told > 0) {
+		d->checkpoint = true;
+		hook_dispatch_wake(d->generation->dispatch);
+	}
 	free(d->hooks);
 	d->hooks = e->u.all.hooks;
 	d->n_hooks = e->u.all.n_hooks;
@@ -348,9 +357,9 @@ static void take_run(struct daemon *d, struct task *e, int64_t now)
 		take_look(d, (size_t)(role - d->plan->roles), &e->u.run.look,
 			  now);
 	}
-	if (e->u.run.look.next_due_us > now_wall(now_system()) &&
-	    e->u.run.look.next_due_us < d->next_due_us)
-		d->next_due_us = e->u.run.look.next_due_us;
+	if (e->u.run.look.wake_us > now_wall(now_system()) &&
+	    e->u.run.look.wake_us < d->next_due_us)
+		d->next_due_us = e->u.run.look.wake_us;
 	if (s == STATUS_NOTHING_DUE)
 		return;
 	d->checkpoint = true;

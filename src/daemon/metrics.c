@@ -44,6 +44,9 @@ static double seconds(int64_t us)
 enum {
 	SUCCESS,
 	DUE,
+	PLANNED,
+	POSTPONED,
+	BLACKOUT,
 	FAILURES,
 	FROZEN,
 	UNTAKEN,
@@ -66,6 +69,14 @@ static const struct {
 	[DUE] = { "role_next_due_timestamp_seconds",
 		  "When the next rotation is due, in the past when it is "
 		  "late; 0: by command only." },
+	[PLANNED] = { "role_planned_timestamp_seconds",
+		      "When the next rotation begins, by schedule, window, "
+		      "postponement and blackouts; 0: not by itself." },
+	[POSTPONED] = { "role_postponed",
+			"1: a person put the next rotation off." },
+	[BLACKOUT] = { "role_blackout",
+		       "1: there is a blackout, and nothing begins by "
+		       "itself." },
 	[FAILURES] = { "role_failures",
 		       "Runs in a row that failed; 0: the last one was good." },
 	[FROZEN] = { "role_frozen", "1: not rotated until a person thaws it." },
@@ -102,6 +113,9 @@ static double role_value(const struct metrics_view *v, size_t i, int metric)
 	const double values[N_ROLE] = {
 		[SUCCESS] = seconds(l->rotated_us),
 		[DUE] = seconds(l->next_due_us),
+		[PLANNED] = seconds(l->planned_us),
+		[POSTPONED] = l->postponed,
+		[BLACKOUT] = l->blackout,
 		[FAILURES] = l->failures > r->failures ? l->failures :
 							 r->failures,
 		[FROZEN] = l->finding.frozen || r->frozen,

@@ -183,6 +183,7 @@ void plan_learn(struct plan *a, struct plan_role *r,
 	r->known = true;
 	r->frozen = f->frozen;
 	r->untaken = f->untaken;
+	r->blackout = f->blackout;
 	if (f->frozen || f->untaken)
 		r->asked = false;
 	if (f->wanted && !r->wanted)
@@ -225,7 +226,7 @@ static int64_t earliest(const struct plan *a, const struct plan_role *r)
 		return INT64_MAX;
 	if (r->wanted)
 		at = r->begin_at;
-	if (r->asked) {
+	if (r->asked && !r->blackout) {
 		int64_t asked =
 			r->asked_at < 0 ?
 				0 :

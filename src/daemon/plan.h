@@ -42,6 +42,7 @@ struct plan_role {
 	bool known;	       /* looked at since the start */
 	bool wanted;	       /* a run should begin at begin_at */
 	bool frozen, untaken;
+	bool blackout; /* what its owner asks for waits, too */
 	int64_t begin_at;
 	bool asked;	    /* its owner wants a rotation */
 	int64_t asked_at;   /* when the last good one that was asked for
@@ -91,6 +92,7 @@ struct plan_role *plan_find(const struct plan *a, const char *role);
 struct plan_finding {
 	int64_t taken_at;
 	bool wanted, frozen, untaken;
+	bool blackout;	   /* there is one now */
 	bool interrupted;  /* a run of it was begun and not closed */
 	int64_t left_us;   /* how long its window is still open; 0: it has none,
 				or does not wait for it */

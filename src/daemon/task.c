@@ -11,6 +11,7 @@
 #include "base/now.h"
 #include "jobs/due.h"
 #include "jobs/hook_state.h"
+#include "jobs/notice.h"
 #include "report/report.h"
 
 /* How often the store is asked for roles that the ledger does not know: only a
@@ -62,16 +63,19 @@ void task_free(struct task *e)
 	free(e);
 }
 
-static struct task_look look_of(const struct due *d, int64_t taken_at)
+static struct task_look look_of(struct task *e, const struct config_group *role,
+				const struct due *d, int64_t taken_at)
 {
 	const struct ledger_role *k = &d->known;
 	int64_t now = now_wall(now_system());
 
 	return (struct task_look){
+		.wake_us = notice_wake(e->generation->engine, role, d, now),
 		.finding = { .taken_at = taken_at,
 			     .wanted = d->wanted,
 			     .frozen = k->frozen,
 			     .untaken = d->untaken || d->unseen,
+			     .blackout = d->hold.blackout_us > 0,
 			     .interrupted = k->open_run[0] != '\0',
 			     .left_us = d->closes_us == INT64_MAX ?
 						0 :
@@ -83,8 +87,14 @@ static struct task_look look_of(const struct due *d, int64_t taken_at)
 		.failures = k->failures,
 		.behind = d->behind,
 		.ends_early = report_ends_early(d->ends_us, d->next_us, now),
-		.late = !d->wanted && d->next_us > 0 && d->next_us <= now &&
-			d->retire != SCHEDULE_RETIRE_WAITS,
+		.late = !d->wanted && !d->held && d->next_us > 0 &&
+			d->next_us <= now && d->retire != SCHEDULE_RETIRE_WAITS,
+		.postponed = d->hold.postponed_us > 0,
+		.blackout = d->hold.blackout_us > 0,
+		.held = d->held,
+		.planned_us = d->hold.turn.due_us > 0 && !k->frozen ?
+				      d->hold.turn.at_us :
+				      0,
 		.unseen = d->unseen,
 		.ahead = d->ahead,
 		.open = k->open_run[0] != '\0',
@@ -170,7 +180,7 @@ static void run_role(struct task *e)
 		strcmp(e->u.run.result.version, before.known.version) != 0;
 	/* Nothing is newer than this; what is in doubt is not known at all. */
 	if (after.doubt == STATUS_OK)
-		e->u.run.look = look_of(&after, INT64_MAX);
+		e->u.run.look = look_of(e, role, &after, INT64_MAX);
 	if (e->u.run.look.ends_early)
 		report_ending(after.ends_us, after.next_us, open_rolname(role),
 			      &e->u.run.ending);
@@ -251,6 +261,26 @@ static enum status look_at_hooks(struct task *e, struct reason *why)
 	return STATUS_OK;
 }
 
+/* Hooks hear of it, and the log says so. */
+static enum status tell_of_next(struct task *e, size_t i, const struct due *d)
+{
+	const struct config_group *role = e->generation->roles[i];
+	char planned[NOW_STAMP_SIZE];
+	bool told = false;
+	enum status s;
+
+	s = notice_tell(e->generation->engine, role, d, e->actor,
+			now_wall(now_system()), &told, &e->why);
+	if (told)
+		log_line(LOG_LEVEL_INFO,
+			 "%s: notice was given of the rotation "
+			 "at %s",
+			 config_name(role),
+			 now_stamp(d->hold.turn.at_us, planned));
+	e->u.all.told += told;
+	return s;
+}
+
 static void look_at_roles(struct task *e)
 {
 	struct ledger *l = e->generation->ledger;
@@ -265,11 +295,14 @@ static void look_at_roles(struct task *e)
 		if (s == STATUS_OK && is_ledgers(d.doubt))
 			s = d.doubt;
 		if (s == STATUS_OK) {
-			e->u.all.looks[i] = look_of(&d, taken_at);
+			e->u.all.looks[i] = look_of(e, e->generation->roles[i],
+						    &d, taken_at);
 			e->u.all.looks[i].store_there =
 				(d.untaken || d.unseen) &&
 				e->generation->store_asked[i] >= taken_at;
 		}
+		if (s == STATUS_OK)
+			s = tell_of_next(e, i, &d);
 		if (s == STATUS_OK && e->u.all.recall)
 			e->u.all.looks[i].asked = recall_request(
 				e, config_name(e->generation->roles[i]),

@@ -32,6 +32,11 @@ struct task_look {
 	bool unseen, ahead; /* see struct due */
 	bool ends_early;    /* VALID UNTIL comes before the next rotation */
 	bool late;	    /* it is due, and its window is closed */
+	bool postponed, blackout; /* now */
+	bool held;		  /* ... and so it waits though it is due */
+	int64_t planned_us; /* wall clock: when it begins; 0: never by itself */
+	int64_t wake_us;    /* wall clock: when something changes by time
+				alone; INT64_MAX: never */
 	bool store_away,
 		store_there; /* LOOK: the store did not answer, or did */
 	bool asked;	     /* LOOK: for a rotation, before keyturnd's start */
@@ -56,6 +61,7 @@ struct task_run {
 struct task_all {
 	bool checkpoint;	 /* sign one */
 	bool recall;		 /* what owners asked for before the start */
+	size_t told;		 /* so many rotations to come were told of */
 	struct task_look *looks; /* one a role */
 	struct task_hook *hooks;
 	size_t n_hooks;

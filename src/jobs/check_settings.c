@@ -8,7 +8,29 @@
 
 #include "format/format.h"
 #include "jobs/hook_dispatch.h"
+#include "open/open_schedule.h"
 #include "sink/sink.h"
+
+/* Notice and blackouts; s may be NULL. */
+static enum status check_calendar(struct open_engine *w,
+				  const struct config_group *role,
+				  const struct schedule *schedule,
+				  struct reason *why)
+{
+	struct open_engine_calendar *c = open_engine_calendar(w);
+	const struct schedule_blackout *blackouts;
+	const struct schedule_zone *zone;
+	const char *name;
+	enum status s;
+
+	s = open_schedule_check_notice(open_config(open_engine_opened(w)), role,
+				       schedule, now_wall(now_system()), why);
+	if (s == STATUS_OK)
+		s = open_engine_calendar_partner(c, role, &zone, &name, why);
+	if (s == STATUS_OK)
+		s = open_engine_calendar_blackouts(c, role, &blackouts, why);
+	return s;
+}
 
 static enum status check_role(struct open_engine *w,
 			      const struct config_group *role,
@@ -20,6 +42,8 @@ static enum status check_role(struct open_engine *w,
 	enum status s;
 
 	s = open_engine_schedule(w, role, &schedule, why);
+	if (s == STATUS_OK)
+		s = check_calendar(w, role, schedule, why);
 	schedule_free(schedule);
 	if (s == STATUS_OK)
 		s = open_engine_sinks(role, &sinks, &n, why);
@@ -239,7 +263,9 @@ static enum status check_files(const struct config *c, struct reason *why)
 enum status check_settings(struct open_engine *w, struct reason *why)
 {
 	const struct config *c = open_config(open_engine_opened(w));
-	enum status s = open_engine_zone(w, why);
+	const struct schedule_zone *zone;
+	enum status s =
+		open_engine_calendar_zone(open_engine_calendar(w), &zone, why);
 	struct policy p;
 
 	for (size_t i = 0;

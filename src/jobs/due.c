@@ -22,15 +22,24 @@ static enum status ask_schedule(struct open_engine *w,
 	enum status s = open_engine_schedule(w, role, &schedule, why);
 	int64_t last_us;
 
-	if (s != STATUS_OK || !schedule)
+	if (s == STATUS_OK)
+		s = hold_look(w, role, &d->known, schedule, now_us, &d->hold,
+			      why);
+	if (s != STATUS_OK || !schedule) {
+		schedule_free(schedule);
 		return s;
+	}
 	d->ahead = schedule_ahead(d->known.rotated_us, now_us);
 	last_us = d->ahead ? 0 : d->known.rotated_us;
 	d->next_us = schedule_next(schedule, last_us);
 	if (d->next_us == INT64_MAX)
 		d->next_us = 0;
 	d->closes_us = schedule_closes(schedule, now_us);
-	if (schedule_due(schedule, last_us, now_us)) {
+	if (d->hold.begins_us < d->closes_us)
+		d->closes_us = d->hold.begins_us;
+	if (d->next_us > 0 && d->next_us <= now_us && hold_is(&d->hold))
+		d->held = true;
+	else if (schedule_due(schedule, last_us, now_us)) {
 		d->mode = ENGINE_MODE_ROTATE;
 		d->wanted = true;
 	}
@@ -168,6 +177,9 @@ static enum status ask_retirement(struct open_engine *w,
 		return STATUS_OK;
 	s = weigh_retirement(w, role, now_us, d, why);
 	if (s != STATUS_OK || (d->wanted && !rotates) || d->known.open_run[0])
+		return s;
+	/* No one loses a password in a blackout. */
+	if (d->hold.blackout_us > 0)
 		return s;
 	if (d->retire == SCHEDULE_RETIRE_DUE ||
 	    (d->retire == SCHEDULE_RETIRE_CLEAR && !rotates)) {

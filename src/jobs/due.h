@@ -6,6 +6,7 @@
 #ifndef KEYTURN_DUE_H
 #define KEYTURN_DUE_H
 
+#include "jobs/hold.h"
 #include "open/engine/engine.h"
 #include "schedule/schedule_retire.h"
 
@@ -19,16 +20,20 @@ struct due {
 			      lost, and a person has to look first */
 	bool ahead;	   /* it was rotated at a time that is to come: a clock
 			      was wrong, and it counts as due */
+	bool held;	   /* it is due, and postponed or in a blackout, so it
+			      is not wanted: see hold */
 	bool untaken;	   /* never taken over: only a person begins with it */
 	int64_t next_us;   /* wall clock of the next due point, in the past when
 			    it was missed; 0: none */
 	int64_t closes_us; /* wall clock: until when it may begin, by its
-			      window; INT64_MAX: no limit */
+			      window, and before a blackout; INT64_MAX: no
+			      limit */
 	int64_t ends_us;   /* wall clock: VALID UNTIL, as it was last seen; 0:
 			      never */
 	enum schedule_retire_verdict retire; /* of a pair, retire = auto */
 	struct reason retire_why;	     /* ... what it waits for, or by
 						what evidence it is done */
+	struct hold hold;		     /* of a role that was taken over */
 	enum status doubt; /* not STATUS_OK: ledger or store could not say; a
 			      run that only recovers does no harm then, and
 			      tells what ails them */

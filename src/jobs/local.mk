@@ -4,8 +4,10 @@ libjobs_a_SOURCES = src/jobs/adoption.c src/jobs/adoption.h \
 	src/jobs/check_settings.c src/jobs/check_settings.h \
 	src/jobs/compromise.c src/jobs/compromise.h \
 	src/jobs/due.c src/jobs/due.h \
+	src/jobs/hold.c src/jobs/hold.h \
 	src/jobs/hook_dispatch.c src/jobs/hook_dispatch.h \
 	src/jobs/hook_state.c src/jobs/hook_state.h \
+	src/jobs/notice.c src/jobs/notice.h \
 	src/jobs/role_lock.c src/jobs/role_lock.h \
 	src/jobs/rotate.c src/jobs/rotate.h \
 	src/jobs/sink_refresh.c src/jobs/sink_refresh.h

@@ -3,6 +3,7 @@
 # credentials links.
 noinst_LIBRARIES += libopen.a
 libopen_a_SOURCES = src/open/open.c src/open/open.h \
+	src/open/open_blackout.c src/open/open_blackout.h \
 	src/open/open_file.c src/open/open_file.h \
 	src/open/open_init.c src/open/open_init.h \
 	src/open/open_ledger.c src/open/open_ledger.h \
@@ -14,4 +15,5 @@ libopen_a_SOURCES = src/open/open.c src/open/open.h \
 # What a rotation needs as well.
 noinst_LIBRARIES += libopenengine.a
 libopenengine_a_SOURCES = src/open/engine/engine.c src/open/engine/engine.h \
+	src/open/engine/calendar.c src/open/engine/calendar.h \
 	src/open/engine/cluster.c src/open/engine/cluster.h

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/now.h"
+
 bool open_schedule_is_set(const struct config_group *role)
 {
 	return config_is_set(role, CONFIG_role_schedule) ||
@@ -15,7 +17,7 @@ static const char *set_or_null(const struct config_group *g, enum config_key k)
 }
 
 enum status open_schedule_parse(const struct config_group *role,
-				struct schedule_zone *zone,
+				const struct schedule_zone *zone,
 				struct schedule **ret, struct reason *why)
 {
 	const struct schedule_spec spec = {
@@ -48,6 +50,89 @@ int64_t open_schedule_next(const struct config *c,
 	schedule_free(schedule);
 	schedule_zone_free(zone);
 	return due;
+}
+
+/* The section that has the notice of a role. */
+static const struct config_group *notice_of(const struct config *c,
+					    const struct config_group *role,
+					    enum config_key *ret_key)
+{
+	if (config_is_set(role, CONFIG_role_notice)) {
+		*ret_key = CONFIG_role_notice;
+		return role;
+	}
+	*ret_key = CONFIG_keyturn_notice;
+	return config_find(c, CONFIG_SECTION_keyturn, "");
+}
+
+static enum status refuse_notice(const struct config_group *g,
+				 enum config_key k, struct reason *why)
+{
+	return reason_wrap(why, STATUS_CONFIG, "%s: [%s%s] notice",
+			   config_origin(g, k),
+			   k == CONFIG_role_notice ? "role " : "keyturn",
+			   config_name(g));
+}
+
+enum status open_schedule_notice(const struct config *c,
+				 const struct config_group *role,
+				 struct schedule_notice *ret,
+				 struct reason *why)
+{
+	enum config_key k = CONFIG_role_notice;
+	const struct config_group *g = notice_of(c, role, &k);
+
+	if (schedule_notice_parse(config_string(g, k), ret, why) != STATUS_OK)
+		return refuse_notice(g, k, why);
+	if (!open_schedule_is_set(role))
+		ret->n = 0;
+	return STATUS_OK;
+}
+
+#define POINTS_AHEAD 200 /* looked at; what is irregular repeats within them */
+
+/* The shortest time between two rotations to come, and a little for the change of
+ * the clocks, which makes a day an hour shorter. */
+static int64_t between_us(const struct schedule *s, int64_t now_us)
+{
+	int64_t at = schedule_next(s, now_us), shortest = INT64_MAX, next;
+
+	for (int i = 0; i < POINTS_AHEAD && at != INT64_MAX; i++) {
+		next = schedule_next(s, at);
+		if (next != INT64_MAX && next - at < shortest)
+			shortest = next - at;
+		at = next;
+	}
+	return shortest == INT64_MAX ? shortest : shortest + shortest / 24;
+}
+
+enum status open_schedule_check_notice(const struct config *c,
+				       const struct config_group *role,
+				       const struct schedule *s, int64_t now_us,
+				       struct reason *why)
+{
+	enum config_key k = CONFIG_role_notice;
+	const struct config_group *g = notice_of(c, role, &k);
+	struct schedule_notice n = { .n = 0 };
+	char step[32], interval[32];
+	int64_t shortest;
+	enum status st = open_schedule_notice(c, role, &n, why);
+
+	if (st != STATUS_OK || n.n == 0)
+		return st;
+	shortest = between_us(s, now_us);
+	if (n.steps_us[0] <= shortest)
+		return STATUS_OK;
+	now_age(n.steps_us[0], step);
+	now_age(shortest / 25 * 24, interval);
+	reason_set(why, STATUS_CONFIG,
+		   "%s is longer than the %s between two rotations of [role "
+		   "%s]%s",
+		   step, interval, config_name(role),
+		   g == role ? "" :
+			       "; give that role a notice of its own (none, or "
+			       "shorter)");
+	return refuse_notice(g, k, why);
 }
 
 struct schedule_life open_schedule_life(const struct config *c,

@@ -168,6 +168,8 @@ void report_status_line(struct text *t, int role_width,
 		say = "never rotated: keyturn rotate or import it by name";
 	else
 		say = k->last_error;
+	if (!*say && r->held)
+		say = r->held;
 	if (!*say && report_ends_early(r->expires_us, r->next_due_us, now_us)) {
 		snprintf(both, sizeof(both),
 			 "the password is valid until %s only, before the next "
@@ -234,6 +236,16 @@ void report_status_json(struct text *t, const struct report_role *r,
 	else
 		text_add(t, ",\"age_seconds\":null");
 	text_add_member(t, "next_due", stamp_or(r->next_due_us, stamp, NULL));
+	text_add_member(t, "planned_at", stamp_or(r->planned_us, stamp, NULL));
+	text_add_member(t, "postponed_until",
+			stamp_or(r->postponed_us, stamp, NULL));
+	text_add_member(t, "postponed_by",
+			r->postponed_us ? r->postponed_by : NULL);
+	text_add_member(t, "postponed_reason",
+			r->postponed_us ? r->postponed_reason : NULL);
+	text_add_member(t, "blackout_until",
+			stamp_or(r->blackout_us, stamp, NULL));
+	text_add_member(t, "blackout", r->blackout_us ? r->blackout : NULL);
 	text_add_member(t, "last_status", or_null(k->last_status));
 	text_add_member(t, "last_run_at",
 			stamp_or(k->last_run_us, stamp, NULL));

@@ -37,6 +37,13 @@ struct report_role {
 			       NULL */
 	const char *waits;  /* ... what that waits for, or "" */
 	struct schedule_life life;
+	/* When the next rotation begins, if not at next_due_us, and why: */
+	int64_t planned_us;   /* 0: not by itself */
+	int64_t postponed_us; /* until then; 0: it is not */
+	const char *postponed_by, *postponed_reason;
+	int64_t blackout_us; /* there is one until then; 0: none */
+	const char *blackout;
+	const char *held; /* a sentence of all that, or "" */
 };
 
 /* "new", "ok", ... static. */

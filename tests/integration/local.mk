@@ -57,6 +57,7 @@ EXTRA_DIST += \
 	tests/integration/test_memory_stores.py \
 	tests/integration/test_moved.py \
 	tests/integration/test_newer_servers.py \
+	tests/integration/test_notice.py \
 	tests/integration/test_pam.py \
 	tests/integration/test_pam_overlap.py \
 	tests/integration/test_preproof.py \

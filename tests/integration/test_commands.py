@@ -993,7 +993,8 @@ ELSEWHERE = {"report": "test_pam_overlap.py", "token": "test_token.py",
              "refresh": "test_refresh.py", "cluster": "test_cluster_ca.py",
              "role": "test_admins.py test_alternating.py",
              "rotate": "test_commands.py test_alternating.py "
-                       "test_compromised.py",
+                       "test_compromised.py test_notice.py",
+             "notice": "test_notice.py", "postpone": "test_notice.py",
              "retire": "test_alternating.py",
              "rollback": "test_alternating.py",
              "adoption": "test_adoption.py"}

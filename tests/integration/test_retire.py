@@ -183,6 +183,21 @@ def test_a_session_that_comes_back_in_time_puts_it_off(auto):
     daemon.stop()
 
 
+def test_no_old_password_ends_by_itself_in_a_blackout(auto):
+    settings = AUTO.replace("quiet = 4s", "quiet = 1s")
+    made = auto(settings)
+    with session(made, made.told(), "etl"):
+        for _ in range(4):
+            made.run("adoption", "--look")
+            time.sleep(0.5)
+    made.configure(settings + "blackout = 2026-01-01..2099-01-01\n")
+    made.site.run("rotate", "--due", expect=3)
+    assert may_login(made, "sap_a") and not runs(made, "retire")
+    made.configure(settings)
+    assert "rid of its old password" in \
+        made.site.run("rotate", "--due", "--dry-run", expect=0).out
+
+
 def test_a_session_that_no_look_has_seen_defers_and_is_no_failure(auto):
     """Its last look at the server was before it: what the run itself sees counts."""
     made = auto(AUTO.replace("quiet = 4s", "quiet = 1s"))

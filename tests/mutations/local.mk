@@ -6,6 +6,8 @@ EXTRA_DIST += \
 	tests/mutations/agent-lets-verifiers-read.mutation \
 	tests/mutations/agent-takes-older-versions.mutation \
 	tests/mutations/apply-commits-without-waiting.mutation \
+	tests/mutations/blackouts-end-old-passwords.mutation \
+	tests/mutations/blackouts-hold-nothing.mutation \
 	tests/mutations/claims-of-the-living-are-taken.mutation \
 	tests/mutations/clear-goes-over-unverified-tls.mutation \
 	tests/mutations/default-privileges-keep-the-marker.mutation \
@@ -16,6 +18,7 @@ EXTRA_DIST += \
 	tests/mutations/old-members-line-goes-at-once.mutation \
 	tests/mutations/gaps-between-looks-are-quiet.mutation \
 	tests/mutations/passwords-in-clear-are-not-checked.mutation \
+	tests/mutations/postponements-outlive-a-rotation.mutation \
 	tests/mutations/pooler-may-read-the-own-sink.mutation \
 	tests/mutations/run \
 	tests/mutations/simulate \

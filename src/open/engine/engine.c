@@ -3,7 +3,6 @@
 #include "open/engine/engine.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +18,7 @@ struct open_engine {
 	const struct config *config;
 	struct ledger *ledger;
 	struct runner_env *env;
-	struct schedule_zone *zone; /* opened with the first schedule */
-	pthread_mutex_t lock;	    /* over zone */
+	struct open_engine_calendar *calendar;
 	struct open_engine_clusters *clusters;
 };
 
@@ -45,9 +43,9 @@ enum status open_engine_new(struct opened *b, struct ledger *ledger,
 	g = config_find(w->config, CONFIG_SECTION_keyturn, "");
 	o.control_interval_us =
 		config_duration_us(g, CONFIG_keyturn_control_interval);
-	pthread_mutex_init(&w->lock, NULL);
+	w->calendar = open_engine_calendar_new(w->config);
 	w->clusters = open_engine_cluster_new(b, ledger);
-	if (!w->clusters ||
+	if (!w->calendar || !w->clusters ||
 	    (ledger && runner_env_new(&o, &w->env) != STATUS_OK)) {
 		open_engine_free(w);
 		return reason_no_memory(why);
@@ -61,9 +59,8 @@ void open_engine_free(struct open_engine *w)
 	if (!w)
 		return;
 	open_engine_cluster_free(w->clusters);
-	schedule_zone_free(w->zone);
+	open_engine_calendar_free(w->calendar);
 	runner_env_free(w->env);
-	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
 
@@ -174,23 +171,9 @@ enum status open_engine_sinks(const struct config_group *role,
 	return STATUS_OK;
 }
 
-enum status open_engine_zone(struct open_engine *w, struct reason *why)
+struct open_engine_calendar *open_engine_calendar(const struct open_engine *w)
 {
-	const struct config_group *g =
-		config_find(w->config, CONFIG_SECTION_keyturn, "");
-	enum status s = STATUS_OK;
-
-	pthread_mutex_lock(&w->lock);
-	if (!w->zone) {
-		s = schedule_zone_open(config_string(g,
-						     CONFIG_keyturn_timezone),
-				       &w->zone, why);
-		if (s != STATUS_OK)
-			reason_wrap(why, s, "%s: timezone",
-				    config_origin(g, CONFIG_keyturn_timezone));
-	}
-	pthread_mutex_unlock(&w->lock);
-	return s;
+	return w->calendar;
 }
 
 static const char *set_or_null(const struct config_group *g, enum config_key k)
@@ -202,16 +185,17 @@ enum status open_engine_schedule(struct open_engine *w,
 				 const struct config_group *role,
 				 struct schedule **ret, struct reason *why)
 {
+	const struct schedule_zone *zone = NULL;
 	enum status s;
 
 	if (!open_schedule_is_set(role)) {
 		*ret = NULL;
 		return STATUS_OK;
 	}
-	s = open_engine_zone(w, why);
+	s = open_engine_calendar_zone(w->calendar, &zone, why);
 	if (s != STATUS_OK)
 		return s;
-	s = open_schedule_parse(role, w->zone, ret, why);
+	s = open_schedule_parse(role, zone, ret, why);
 	if (s != STATUS_OK)
 		return reason_wrap(why, s, "%s: [role %s]", config_where(role),
 				   config_name(role));

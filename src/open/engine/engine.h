@@ -7,6 +7,7 @@
 #define KEYTURN_OPEN_ENGINE_ENGINE_H
 
 #include "cluster/cluster.h"
+#include "open/engine/calendar.h"
 #include "open/open.h"
 #include "policy/policy.h"
 #include "rotation/runner.h"
@@ -30,9 +31,8 @@ enum status open_engine_cluster(struct open_engine *w, const char *name,
 				struct cluster **ret_cluster,
 				struct reason *why);
 
-/* The time zone of schedules, opened at the first call; it stays the engine's.
- * STATUS_CONFIG for one that this host does not know.  Thread-safe. */
-enum status open_engine_zone(struct open_engine *w, struct reason *why);
+/* Time zones and blackouts; it is the engine's. */
+struct open_engine_calendar *open_engine_calendar(const struct open_engine *w);
 
 /* A policy from a [policy NAME], or the default for "". */
 enum status open_engine_policy(const struct open_engine *w, const char *name,

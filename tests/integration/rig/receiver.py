@@ -13,9 +13,10 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 EVENTS = {"rotated", "recovered", "failed", "frozen", "thawed", "restored",
-          "request", "alarm"}
+          "request", "alarm", "upcoming", "postponed"}
 FIELDS = {"event", "id", "seq", "at", "role", "version", "status", "detail",
-          "actor", "run", "epoch", "host"}
+          "actor", "run", "epoch", "host", "due", "planned", "local", "zone",
+          "step", "until"}
 
 
 def check_event(event):

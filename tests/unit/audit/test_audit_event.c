@@ -42,6 +42,12 @@ static void every_member_is_read_back(void **state)
 	e.stale = true;
 	e.count = 17;
 	e.pid = 4711;
+	e.due = "2026-12-20T03:00:00.000000Z";
+	e.planned = "2026-12-21T03:00:00.000000Z";
+	e.local = "2026-12-21T04:00:00+01:00";
+	e.zone = "Europe/Berlin";
+	e.step = "3d";
+	e.until = "2026-12-21T00:00:00.000000Z";
 	got = read_back(&e, 1000001);
 	assert_int_equal(got.at_us, 1000001);
 	assert_int_equal(got.kind, AUDIT_VERIFY);
@@ -57,6 +63,12 @@ static void every_member_is_read_back(void **state)
 	assert_true(got.stale);
 	assert_int_equal(got.count, 17);
 	assert_int_equal(got.pid, 4711);
+	assert_string_equal(got.due, "2026-12-20T03:00:00.000000Z");
+	assert_string_equal(got.planned, "2026-12-21T03:00:00.000000Z");
+	assert_string_equal(got.local, "2026-12-21T04:00:00+01:00");
+	assert_string_equal(got.zone, "Europe/Berlin");
+	assert_string_equal(got.step, "3d");
+	assert_string_equal(got.until, "2026-12-21T00:00:00.000000Z");
 }
 
 static void the_body_is_canonical(void **state)

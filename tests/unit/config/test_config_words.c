@@ -146,7 +146,7 @@ static void each_word_is_accepted_and_another_refused(void **state)
 	}
 	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 10,
 	 * policy 4, role 2, token.sslmode 4 * 6, sink 6. */
-	assert_int_equal(accepted, 80);
+	assert_int_equal(accepted, 82);
 	assert_int_equal(refused, 18);
 }
 
@@ -222,7 +222,7 @@ static void some_words_and_types_are_what_they_were(void **state)
 		{ 6, "events = failed;alarm",
 		  "2: [hook x] events: must be rotated, recovered, retired, compromised, "
 		  "rollback, failed, "
-		  "frozen, thawed, restored, request or alarm, not "
+		  "frozen, thawed, upcoming, postponed, restored, request or alarm, not "
 		  "\"failed;alarm\"" },
 		{ 7, "require = upper,digit", NULL },
 		{ 6, "secret_file = environment",

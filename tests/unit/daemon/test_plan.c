@@ -343,6 +343,21 @@ static void a_frozen_role_is_left_alone_until_it_is_thawed(void **state)
 	assert_int_equal(wakes(), INT64_MAX);
 }
 
+static void what_an_owner_asks_for_waits_for_the_end_of_a_blackout(void **state)
+{
+	struct plan_finding f = { .blackout = true };
+
+	(void)state;
+	a = make(&limits, 1, 1);
+	f.taken_at = now;
+	plan_learn(a, role("r0"), &f, now);
+	assert_true(plan_ask(a, role("r0")));
+	assert_int_equal(wakes(), INT64_MAX);
+	f.blackout = false;
+	plan_learn(a, role("r0"), &f, now);
+	assert_ptr_equal(begin_next(), role("r0"));
+}
+
 static void a_role_that_was_never_taken_over_is_not_rotated_on_request(
 	void **state)
 {
@@ -580,6 +595,7 @@ int main(void)
 		T(runs_that_fail_together_count_once_for_their_site),
 		T(a_store_and_the_ledger_are_probed_as_clusters_are),
 		T(a_frozen_role_is_left_alone_until_it_is_thawed),
+		T(what_an_owner_asks_for_waits_for_the_end_of_a_blackout),
 		T(a_role_that_was_never_taken_over_is_not_rotated_on_request),
 		T(requests_of_an_owner_are_spaced),
 		T(a_request_that_failed_waits_for_its_pause_only),

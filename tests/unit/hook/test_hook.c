@@ -156,6 +156,8 @@ static void what_happened_is_told_and_nothing_else(void **state)
 		{ "close", "UNKNOWN", HOOK_failed },
 		{ "freeze", "", HOOK_frozen },
 		{ "thaw", "", HOOK_thawed },
+		{ "upcoming", "", HOOK_upcoming },
+		{ "postpone", "", HOOK_postponed },
 		{ "restore", "OK", HOOK_restored },
 		{ "request", "", HOOK_request },
 		{ "alarm", "", HOOK_alarm },
