@@ -134,12 +134,13 @@ static void print_result(struct cli_batch *p, const struct cli_batch_task *task,
 	if (p->cli->o.json)
 		result_json(&t, task->role, r);
 	else if (r->status != STATUS_OK)
-		text_printf(&t, "%s: %s: %s%s\n", task->role,
+		text_printf(&t, "%s: %s: %s%s%s\n", task->role,
 			    status_sentence(r->status), r->why.text,
-			    r->went_back ? "; " RUNNER_WENT_BACK : "");
+			    r->went_back ? "; " RUNNER_WENT_BACK : "",
+			    r->disowned ? "; " RUNNER_DISOWNED : "");
 	else if (!p->cli->o.quiet || r->unconfirmed || r->sessions_left ||
-		 r->went_back)
-		text_printf(&t, "%s: %s, version %s, %.3f s%s%s%s%s%s%s\n",
+		 r->went_back || r->disowned)
+		text_printf(&t, "%s: %s, version %s, %.3f s%s%s%s%s%s%s%s\n",
 			    task->role,
 			    what_happened(r, task->mode, p->like->fresh),
 			    r->version[0] ? r->version : "none",
@@ -149,7 +150,8 @@ static void print_result(struct cli_batch *p, const struct cli_batch_task *task,
 			    r->sessions_left ? "; sessions of it are left" : "",
 			    r->sessions_left ? ": " : "",
 			    r->sessions_left ? r->why.text : "",
-			    r->went_back ? "; " RUNNER_WENT_BACK : "");
+			    r->went_back ? "; " RUNNER_WENT_BACK : "",
+			    r->disowned ? "; " RUNNER_DISOWNED : "");
 	if (!p->cli->o.json && !p->cli->o.quiet && r->endpoints > 0)
 		text_printf(&t,
 			    "role %s: old password refused on %u endpoint%s "

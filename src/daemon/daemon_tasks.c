@@ -320,6 +320,11 @@ static void log_run(struct daemon *d, const struct task *e,
 	char age[32] = "";
 	int64_t until;
 
+	if (r->went_back || r->disowned)
+		log_line(LOG_LEVEL_WARN, "%s: %s%s%s", e->u.run.role,
+			 r->went_back ? RUNNER_WENT_BACK : "",
+			 r->went_back && r->disowned ? "; " : "",
+			 r->disowned ? RUNNER_DISOWNED : "");
 	if (r->status == STATUS_OK) {
 		log_line(r->unconfirmed ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
 			 "%s: %s%s, version %s, %.3f s%s%s", e->u.run.role,

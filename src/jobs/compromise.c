@@ -165,6 +165,7 @@ static enum status run(struct work *k, enum engine_mode mode,
 	ret->took_us += before.took_us;
 	ret->unconfirmed = ret->unconfirmed || before.unconfirmed;
 	ret->went_back = ret->went_back || before.went_back;
+	ret->disowned = ret->disowned || before.disowned;
 	ret->restored = ret->restored || before.restored;
 	if (ret->sessions_left > 0)
 		k->who = ret->why;

@@ -83,6 +83,12 @@ static bool may_retry(const struct engine *e)
 	return e->retries[e->state] < ENGINE_RETRIES;
 }
 
+static bool looks(const struct engine *e)
+{
+	return e->mode == ENGINE_MODE_RECOVER && e->pair && e->went_back &&
+	       !e->restored && !e->compromised;
+}
+
 static bool ends_all(const struct engine *e)
 {
 	return e->mode == ENGINE_MODE_RETIRE && (e->compromised || e->at_once);

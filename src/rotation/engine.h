@@ -93,6 +93,9 @@ struct engine {
 	bool resuming;	   /* likewise, and it is to be applied again */
 	bool finished;	   /* ... and promoted it */
 	bool restored;	   /* a restore was seen */
+	bool went_back;	   /* ... by the marker's epoch alone */
+	bool stale;	   /* PREVIOUS is being withdrawn, being none */
+	bool disowned;	   /* ... and was */
 	bool reverting;	   /* going back to the version before */
 	bool vacant;	   /* the idle member was free, under this claim */
 	bool deferred;	   /* what was asked for was not begun */

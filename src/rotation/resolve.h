@@ -32,18 +32,21 @@ struct resolve_facts {
 	const char *recalled; /* the one that this run went back to */
 	const char *previous; /* of a pair: what the marker calls the one
 				 before the live one */
+	const char *labelled; /* the store's PREVIOUS */
 
 	bool held;		/* the store has the live version ... */
 	enum store_label label; /* ... under this label */
-	bool claim_lost;	/* the claim in the marker is not ours */
-	bool login_old; /* a login tells what is live, and the store changed
+	bool pair;		/* two login roles take turns ... */
+	bool retired;	 /* ... and who has the one before has no LOGIN by us */
+	bool claim_lost; /* the claim in the marker is not ours */
+	bool login_old;	 /* a login tells what is live, and the store changed
 			   between it and our claim */
-	bool ours_open; /* our version is staged, and whether it was applied is
+	bool ours_open;	 /* our version is staged, and whether it was applied is
 			   open */
-	bool branched;	/* the marker was written on another branch */
-	bool renamed;	/* the marker's role now has another name or oid */
-	bool foreign;	/* the catalog's password is not the marker's */
-	bool doubts;	/* a commit that failed may have changed the password */
+	bool branched;	 /* the marker was written on another branch */
+	bool renamed;	 /* the marker's role now has another name or oid */
+	bool foreign;	 /* the catalog's password is not the marker's */
+	bool doubts; /* a commit that failed may have changed the password */
 	enum resolve_login login;
 };
 

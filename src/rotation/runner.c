@@ -195,6 +195,7 @@ void runner_result(const struct runner *r, struct runner_result *ret)
 	ret->finished_earlier = r->engine.finished;
 	ret->undone = r->engine.undone;
 	ret->restored = r->engine.restored;
+	ret->disowned = r->engine.disowned;
 	ret->went_back = r->regress_noted;
 	ret->delivered = ret->status == STATUS_OK &&
 			 (r->role.undelivered_us > 0 || told_otherwise(r));

@@ -90,6 +90,8 @@ struct runner_result {
 	bool undone;		/* a left-over PENDING was retired */
 	bool restored;		/* an older version was live, and CURRENT was
 				   pointed at it */
+	bool disowned;		/* PREVIOUS was not the database's any more, and
+				   lost its label */
 	bool went_back;		/* the marker's epoch went back: the database
 				   was restored, or failed over with loss */
 	bool delivered;		/* a sink that was behind is in step again */
@@ -116,6 +118,11 @@ struct runner_result {
 	"the marker's epoch went back: the database was restored, failed "   \
 	"over with loss, or replaced, and passwords that were ended before " \
 	"may be valid again"
+
+/* ... and of one that disowned a password. */
+#define RUNNER_DISOWNED                                                \
+	"the password before was not the database's any more, and is " \
+	"handed out no more"
 
 /* Called on entering each state, before its effect; for progress and tests. */
 typedef void runner_watch_fn(void *arg, const char *role,

@@ -89,17 +89,18 @@ enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
 
 /* An epoch that went back is a restored database, whatever else is found
  * (rotation-safety.md INV5). */
-static void note_epoch(struct runner *r)
+static enum engine_event note_epoch(struct runner *r)
 {
 	r->epoch = r->marker.epoch;
 	if (r->marker.epoch_was >= r->role.epoch || r->regress_noted)
-		return;
+		return ENGINE_ON_OK;
 	r->regress_noted = true;
 	runner_ledger_note(
 		r, AUDIT_RESTORE, "", STATUS_OK,
 		"the marker's epoch went back: the database was restored, failed "
 		"over with loss, or replaced",
 		-1);
+	return ENGINE_ON_WENT_BACK;
 }
 
 /* VALID UNTIL, which no rotation moves, is for `status` to tell. */
@@ -154,9 +155,8 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 		return ENGINE_ON_REFUSED;
 	}
 	if (s == STATUS_OK) {
-		note_epoch(r);
 		note_expiry(r);
-		return ENGINE_ON_OK;
+		return note_epoch(r);
 	}
 	if (s != STATUS_BUSY && s != STATUS_NOT_FOUND && s != STATUS_REFUSED)
 		r->session_bad = true;
@@ -256,6 +256,9 @@ static struct resolve_facts facts_of(const struct runner *r)
 		.renamed = r->marker.renamed,
 		.foreign = r->marker.foreign,
 		.doubts = r->job->cluster->doubts,
+		.pair = r->job->pair != NULL,
+		.labelled = runner_store_id(r, STORE_LABEL_PREVIOUS),
+		.retired = r->marker.retired_us > 0,
 	};
 }
 
@@ -367,7 +370,8 @@ static bool is_at_hand(const struct resolve_facts *f, enum engine_event ev)
 	return f->held &&
 	       (ev == ENGINE_ON_CURRENT_LIVE || ev == ENGINE_ON_PENDING_LIVE ||
 		ev == ENGINE_ON_PENDING_DEAD || ev == ENGINE_ON_RING_LIVE ||
-		ev == ENGINE_ON_REVERTED || ev == ENGINE_ON_PENDING_DOUBTED);
+		ev == ENGINE_ON_STALE || ev == ENGINE_ON_REVERTED ||
+		ev == ENGINE_ON_PENDING_DOUBTED);
 }
 
 /* What the rest of the run, the audit and the result must know of a verdict. */

@@ -9,6 +9,7 @@ import shutil
 import psycopg
 import pytest
 
+from rig.agent import everything
 from rig.pair import new_pair
 from rig.server import wait_for
 
@@ -224,6 +225,64 @@ def test_a_store_put_back_by_one_rotation_is_noticed_before_anything_changes(
     site.run("rotate", "sap", expect=FROZEN)
     assert "ALTER ROLE" not in site.server.log_since(mark).upper()
     site.must_log_in(live.password)
+
+
+@pytest.mark.parametrize("command", ["recover", "rotate"])
+def test_what_a_restore_forgot_is_handed_out_no_more(own_server, new_site,
+                                                     new_agent, command):
+    """CURRENT is the restored version; the newer one, which does not log in, is
+    neither in a file nor accepted by an agent."""
+    site = new_site(on=own_server)
+    with new_pair(site) as pair:
+        pair.run("rotate", "sap")
+        pair.run("rotate", "sap")
+        second = pair.told()
+        copy = own_server.keep_data("rotated")
+        pair.run("retire", "sap")
+        pair.run("rotate", "sap")
+        third = pair.told()
+        own_server.put_back_data(copy)
+        done = pair.run(command, "sap", expect=19)
+        assert "went back in time" in done.out
+        assert "sap_a may still log in" in done.out
+        assert "not the database's any more" in done.out
+        assert pair.told() == second and pair.works(second)
+        assert site.labelled("previous") is None
+        agent = new_agent(site, refresh="1h", roles={
+            "sap": everything() + "\ngrace = 1h\nstrategy = alternating\n"
+                   "members = sap_a sap_b"})
+
+        def verify(who):
+            return agent.call("VERIFY", user=who[0], password=who[1]).result
+        wait_for(lambda: verify(second) == "OK", "the agent to have it")
+        assert verify(third) == "MISMATCH"
+        withdrawn = [e for e in site.audit() if e.get("kind") == "withdraw"][-1]
+        assert "not the database's" in withdrawn["detail"]
+        pair.run("retire", "sap", "--now")
+        assert pair.role("sap_a") == (False, False)
+        pair.run("audit", "verify")
+
+
+def test_recover_says_who_may_log_in_again(own_server, new_site):
+    site = new_site(on=own_server)
+    with new_pair(site) as pair:
+        pair.run("rotate", "sap")
+        first = pair.told()
+        pair.run("rotate", "sap")
+        second = pair.told()
+        copy = own_server.keep_data("rotated")
+        pair.run("retire", "sap", "--now")
+        own_server.put_back_data(copy)
+        assert pair.works(first)
+        done = pair.run("recover", "sap", expect=19)
+        assert "went back in time" in done.out
+        assert "sap_a may still log in" in done.out
+        assert "keyturn retire" in done.out
+        assert pair.told() == second and pair.works(second)
+        pair.run("retire", "sap", "--now")
+        with pytest.raises(psycopg.OperationalError):
+            pair.login(first)
+        pair.run("recover", "sap")
 
 
 MOMENTS = ("rotated", "retired", "cleared")

@@ -712,6 +712,82 @@ static void what_is_replaced_by_command_leaves_current(void **state)
 	world_free(&w);
 }
 
+/* Whatever came back to life: one run, and nothing is handed out that does not log
+ * in; what does beside CURRENT is said, and ended by who asks for it. */
+static void what_a_restore_brings_back_is_said_and_can_be_ended(void **state)
+{
+	static const struct {
+		enum scene scene;
+		bool said; /* by the first run: who may log in */
+	} cases[] = {
+		{ SCENE_PAIR_UNROTATED, false },
+		{ SCENE_PAIR_UNRETIRED, true },
+		{ SCENE_PAIR_UNCLEARED, false },
+		{ SCENE_PAIR_UNREVERTED, true },
+	};
+	struct runner_job recover = order_job(RECOVER, NULL);
+	struct runner_job retire = order_job(RETIRE_NOW, NULL);
+	struct runner_result result;
+	static struct world w;
+	enum status s;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * 4; i++) {
+		prepare_scene(&w, cases[i / 2].scene, false);
+		w.clock += i % 2 ? 2 * 3600 * NOW_SECOND : 0;
+		s = run_job(&w, &recover, &result);
+		assert_true(result.went_back);
+		assert_int_equal(s, cases[i / 2].said ? STATUS_DEFERRED :
+							STATUS_OK);
+		if (cases[i / 2].said)
+			assert_non_null(
+				strstr(result.why.text, "may still log in"));
+		assert_true(!*world_label(&w, STORE_LABEL_PREVIOUS) ||
+			    strcmp(world_label(&w, STORE_LABEL_PREVIOUS),
+				   w.db.previous) == 0);
+		assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+		assert_false(result.went_back);
+		assert_int_equal(world_others(&w), 0);
+		assert_int_equal(run_job(&w, &recover, &result), STATUS_OK);
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
+/* PREVIOUS is the newer version, which the database has forgotten, and there is a
+ * PENDING that never was. */
+static void a_person_looks_before_a_restored_pair_is_retired(void **state)
+{
+	static const struct order *const some[] = { RETIRE, RETIRE_NOW,
+						    ROLLBACK };
+	struct plan dies = one_fault("stage", FATE_CRASH_AFTER, 1);
+	struct runner_result result;
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < 3 * 2; i++) {
+		struct runner_job job = order_job(some[i / 2], NULL);
+
+		prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+		world_backup(&w);
+		assert_int_equal(run_order(&w, 0, RETIRE), STATUS_OK);
+		assert_int_equal(run_order(&w, 0, ROTATE), STATUS_OK);
+		assert_int_equal(run_order(&w, 0, RETIRE), STATUS_OK);
+		dies = one_fault("stage", FATE_CRASH_AFTER, 1);
+		put_under(&w, &dies);
+		if (i % 2)
+			run_order(&w, 2, ROTATE);
+		w.fate = NULL;
+		world_restore(&w);
+		assert_int_equal(run_job(&w, &job, &result), STATUS_DEFERRED);
+		assert_true(result.restored && result.disowned);
+		assert_string_equal(world_label(&w, STORE_LABEL_PREVIOUS), "");
+		assert_int_equal(world_others(&w), 1);
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
 static void a_new_pair_has_nothing_to_end(void **state)
 {
 	static struct world w;
@@ -752,6 +828,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(nobody_is_retired_for_a_password_that_does_not_log_in),
 	cmocka_unit_test(what_a_failed_commit_left_can_be_ended),
 	cmocka_unit_test(what_is_replaced_by_command_leaves_current),
+	cmocka_unit_test(what_a_restore_brings_back_is_said_and_can_be_ended),
+	cmocka_unit_test(a_person_looks_before_a_restored_pair_is_retired),
 	cmocka_unit_test(a_new_pair_has_nothing_to_end),
 };
 

@@ -170,6 +170,16 @@ static void check_pair(const struct world *w, const struct order *o,
 		fail_plan("rolled back, but not to the version before");
 }
 
+/* Of a pair: what is called PREVIOUS is the version before by the marker, and its
+ * member may log in: agents accept it, and sinks have it. */
+static bool hands_out_the_dead(const struct world *w)
+{
+	const char *id = world_label(w, STORE_LABEL_PREVIOUS);
+
+	return w->pair && *id &&
+	       (strcmp(id, w->db.previous) != 0 || w->db.retired_us > 0);
+}
+
 /* A status is a promise, too. */
 static void check_status(const struct world *w, const struct order *o,
 			 const struct before *b, enum status s)
@@ -185,6 +195,12 @@ static void check_status(const struct world *w, const struct order *o,
 		    !(o->mode == ENGINE_MODE_RECOVER &&
 		      (b->by_hand || !world_managed(w))))
 			fail_plan("the run ends well, but CURRENT is not live");
+		/* An emergency's is the CURRENT that was not live: the next run
+		 * sees it. */
+		if (world_managed(w) && w->rollbacks + w->foreigns == 0 &&
+		    !o->emergency && hands_out_the_dead(w))
+			fail_plan("the run ends well, but PREVIOUS is not the "
+				  "database's");
 		break;
 	case STATUS_UNKNOWN:
 		if (!w->role.open_run[0])

@@ -30,6 +30,7 @@ static struct resolve_facts steady(void)
 				       .current = C,
 				       .recalled = "",
 				       .previous = "",
+				       .labelled = "",
 				       .held = true,
 				       .label = STORE_LABEL_CURRENT };
 }
@@ -57,7 +58,8 @@ static struct resolve_facts nothing(void)
 				       .pending = "",
 				       .current = "",
 				       .recalled = "",
-				       .previous = "" };
+				       .previous = "",
+				       .labelled = "" };
 }
 
 #define assert_concludes(f, verdict) \
@@ -73,6 +75,40 @@ static void current_is_live_and_nothing_is_left_over(void **state)
 	assert_concludes(f, CURRENT_LIVE);
 	f.doubts = true; /* there is no PENDING to doubt */
 	assert_concludes(f, CURRENT_LIVE);
+}
+
+/* Of a pair: what is called PREVIOUS is what the marker calls the one before, of
+ * one that has LOGIN. */
+static void previous_is_the_databases_or_stale(void **state)
+{
+	struct resolve_facts f = steady(), pending = left_over(C);
+
+	(void)state;
+	f.labelled = R;
+	assert_concludes(f, CURRENT_LIVE); /* one role has none that is */
+	f.pair = true;
+	assert_concludes(f, STALE);
+	f.previous = X;
+	assert_concludes(f, STALE);
+	f.previous = R;
+	assert_concludes(f, CURRENT_LIVE);
+	f.retired = true;
+	assert_concludes(f, STALE);
+	f.labelled = "";
+	assert_concludes(f, CURRENT_LIVE);
+	pending.pair = true;
+	pending.labelled = R;
+	assert_concludes(pending, STALE);
+	pending.doubts = true;
+	assert_concludes(pending, STALE);
+	pending = left_over(P); /* first what was begun is finished */
+	pending.pair = true;
+	pending.labelled = R;
+	assert_concludes(pending, PENDING_LIVE);
+	pending = left_over(R);
+	pending.pair = true;
+	pending.labelled = R;
+	assert_concludes(pending, RING_LIVE);
 }
 
 static void a_left_over_pending_is_live_dead_or_doubted(void **state)
@@ -335,7 +371,15 @@ static const char *is_unsafe(const struct resolve_facts *f,
 		return "there is no PENDING";
 	if (ev == ENGINE_ON_CURRENT_LIVE && *f->pending)
 		return "a PENDING is left over and forgotten";
+	if (ev == ENGINE_ON_STALE &&
+	    (!f->pair || !*f->labelled ||
+	     (is(f->labelled, f->previous) && !f->retired)))
+		return "PREVIOUS is the database's, and is called stale";
 	if ((ev == ENGINE_ON_CURRENT_LIVE || ev == ENGINE_ON_PENDING_DEAD) &&
+	    f->pair && *f->labelled && !is(f->labelled, f->previous))
+		return "PREVIOUS is not the database's, and stays";
+	if ((ev == ENGINE_ON_CURRENT_LIVE || ev == ENGINE_ON_PENDING_DEAD ||
+	     ev == ENGINE_ON_STALE) &&
 	    !is(f->live, f->current) && !proved)
 		return "CURRENT is called live, and nobody said so";
 	if (ev == ENGINE_ON_RING_LIVE &&
@@ -411,7 +455,7 @@ static const char *const ids[] = { "", P, C, R, X, O };
 static void walk_flags(struct resolve_facts *f, bool *ret_taken,
 		       unsigned long *ret_walked)
 {
-	for (unsigned bits = 0; bits < 1u << 9; bits++)
+	for (unsigned bits = 0; bits < 1u << 10; bits++)
 		for (int login = RESOLVE_LOGIN_NONE;
 		     login <= RESOLVE_LOGIN_UNCLEAR; login++) {
 			f->claim_lost = bits & 1;
@@ -423,6 +467,8 @@ static void walk_flags(struct resolve_facts *f, bool *ret_taken,
 			f->doubts = bits & 64;
 			f->previous = bits & 128 ? C : "";
 			f->recalled = bits & 256 ? C : "";
+			f->pair = bits & 512;
+			f->labelled = f->pair ? R : "";
 			/* A run applies, or goes back. */
 			if (*f->recalled && f->ours_open)
 				continue;
@@ -497,6 +543,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_rollback_is_told_from_a_restore),
 		cmocka_unit_test(current_is_live_and_nothing_is_left_over),
+		cmocka_unit_test(previous_is_the_databases_or_stale),
 		cmocka_unit_test(a_left_over_pending_is_live_dead_or_doubted),
 		cmocka_unit_test(an_older_version_that_is_live_is_a_restore),
 		cmocka_unit_test(
