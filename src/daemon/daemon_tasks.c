@@ -298,6 +298,8 @@ static void take_looked(struct daemon *d, struct task *e, int64_t now)
 
 static const char *what_happened(const struct runner_result *r, bool moved)
 {
+	if (r->endpoints > 0)
+		return "a password that got out is gone, and is refused";
 	if (r->restored)
 		return "a restored database was seen: re-pointed and rotated";
 	if (r->finished_earlier)

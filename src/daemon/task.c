@@ -76,7 +76,8 @@ static struct task_look look_of(struct task *e, const struct config_group *role,
 			     .frozen = k->frozen,
 			     .untaken = d->untaken || d->unseen,
 			     .blackout = d->hold.blackout_us > 0,
-			     .interrupted = k->open_run[0] != '\0',
+			     .interrupted = d->compromised ||
+					    k->open_run[0] != '\0',
 			     .left_us = d->closes_us == INT64_MAX ?
 						0 :
 						d->closes_us - now,

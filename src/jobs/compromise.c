@@ -12,6 +12,7 @@
 
 #include "base/now.h"
 #include "base/text.h"
+#include "jobs/role_lock.h"
 #include "jobs/rotate.h"
 
 /* PENDING, CURRENT and PREVIOUS of two commands.  When there are more the oldest
@@ -147,6 +148,7 @@ struct work {
 	struct runner_job job; /* but for mode */
 	runner_watch_fn *watch;
 	void *arg;
+	bool takeover;	   /* RECOVER: of a claim that lives */
 	bool emergency;	   /* ROTATE: replace what the store does not know */
 	bool behind;	   /* a sink is */
 	unsigned left;	   /* sessions that were to end */
@@ -159,7 +161,7 @@ static enum status run(struct work *k, enum engine_mode mode,
 	const struct runner_result before = *ret;
 
 	k->job.mode = mode;
-	k->job.takeover = mode == ENGINE_MODE_RECOVER;
+	k->job.takeover = k->takeover && mode == ENGINE_MODE_RECOVER;
 	k->job.emergency = k->emergency && mode == ENGINE_MODE_ROTATE;
 	rotate_run(k->w, k->role, &k->job, k->watch, k->arg, ret);
 	ret->took_us += before.took_us;
@@ -209,14 +211,21 @@ void compromise_run(struct open_engine *w, const char *role,
 	struct work k = { w, role, *like, watch, arg, .left = 0 };
 	bool recovers = like->mode == ENGINE_MODE_RECOVER;
 	struct incident i;
+	int lock = -1;
 	enum status s;
 
 	memset(ret, 0, sizeof(*ret)); /* not secret */
+	/* For all of its runs: nobody of this host finishes what is going on.
+	 * Whoever holds it otherwise is held off by the claims. */
+	if (role_lock_take(open_engine_opened(w), role, 0, &lock, NULL) !=
+	    STATUS_OK)
+		lock = -1;
 	s = recall(l, role, &i, &ret->why);
 	if (s == STATUS_NOT_FOUND && !recovers)
 		s = STATUS_OK;
 	if (s == STATUS_OK && !recovers)
 		s = begin(w, role, like, &i, &ret->why);
+	k.takeover = like->takeover;
 	k.emergency = like->emergency;
 	k.job.compromised = k.job.force = k.job.fresh = k.job.at_once = true;
 	k.job.end_sessions = i.evict;
@@ -231,4 +240,5 @@ void compromise_run(struct open_engine *w, const char *role,
 		s = ledger_fact_drop(l, LEDGER_FACT_COMPROMISED, role,
 				     &ret->why);
 	ret->status = s == STATUS_OK && k.behind ? STATUS_UNDELIVERED : s;
+	role_lock_end(lock);
 }

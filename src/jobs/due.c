@@ -9,6 +9,7 @@
 #include "base/backoff.h"
 #include "base/text.h"
 #include "jobs/adoption.h"
+#include "jobs/compromise.h"
 #include "jobs/role_lock.h"
 #include "jobs/rotate.h"
 #include "report/report_adoption.h"
@@ -190,6 +191,17 @@ static enum status ask_retirement(struct open_engine *w,
 	return s;
 }
 
+/* A command that died has left it; that comes before everything else. */
+static void ask_compromise(struct open_engine *w, struct due *d)
+{
+	d->compromised =
+		compromise_is_open(open_engine_ledger(w), d->known.role);
+	if (!d->compromised)
+		return;
+	d->mode = ENGINE_MODE_RECOVER;
+	d->wanted = true;
+}
+
 enum status due_look(struct open_engine *w, const struct config_group *role,
 		     int64_t now_us, struct due *ret, struct reason *why)
 {
@@ -220,6 +232,8 @@ enum status due_look(struct open_engine *w, const struct config_group *role,
 		if (s == STATUS_OK)
 			s = ask_retirement(w, role, now_us, &d, why);
 	}
+	if (s == STATUS_OK && !d.untaken && !d.unseen && d.doubt == STATUS_OK)
+		ask_compromise(w, &d);
 	if (s == STATUS_OK)
 		*ret = d;
 	return s;
@@ -265,8 +279,8 @@ void due_run(struct open_engine *w, const struct due_task *t,
 			job.if_free = true;
 			job.reason = before.retire_why.text;
 		}
-		rotate_run(w, config_name(t->role), &job, t->watch, t->arg,
-			   ret);
+		(before.compromised ? compromise_run : rotate_run)(
+			w, config_name(t->role), &job, t->watch, t->arg, ret);
 		if (job.mode == ENGINE_MODE_RETIRE &&
 		    ret->status == STATUS_DEFERRED)
 			remember_deferral(w, config_name(t->role));

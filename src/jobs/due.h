@@ -16,6 +16,8 @@ struct due {
 	bool behind;	   /* a sink has not what is current, or is told
 			      other settings than it was; while it is not
 			      wanted the next attempt waits */
+	bool compromised;  /* a password of it got out, and that is not over: it
+			      is brought to its end */
 	bool unseen;	   /* the store knows it and the ledger does not: it was
 			      lost, and a person has to look first */
 	bool ahead;	   /* it was rotated at a time that is to come: a clock

@@ -7,13 +7,16 @@ import json
 import re
 import socket
 import threading
+import time
 
 import psycopg
 import pytest
 
 from rig.agent import everything
+from rig.daemon import QUICK, Daemon
 from rig.installation import FIRST_PASSWORD
-from rig.pair import REFUSED, Pair, new_pair
+from rig.pair import PAIR, REFUSED, Pair, new_pair
+from rig.receiver import Program
 from rig.server import wait_for
 from rig.verdict import sentence
 from test_kill_sweep import no_keyturn_backend
@@ -221,6 +224,66 @@ def test_a_file_that_cannot_be_written_keeps_nobody_in(taken_over):
     site.configure()
     assert "nothing to recover" not in site.run("recover", "sap", expect=0).out
     over(site, old.password)
+
+
+# ---- by itself ---------------------------------------------------------------
+
+@pytest.mark.parametrize("again", ["keyturnd", "rotate --due"])
+def test_what_a_command_left_is_finished_without_a_person(
+        taken_over, tmp_path, again):
+    site, old = taken_over, taken_over.current()
+    program = Program(str(tmp_path))
+    site.configure(keyturn=QUICK, more=f"[hook prog]\ncommand = {program.path}\n"
+                                       "events = compromised\n")
+    stop_before_the_refutation(site).kill()
+    no_keyturn_backend(site)
+    assert site.status()["compromised"]
+    current = site.current().id
+    if again == "keyturnd":
+        daemon = Daemon(site).ready()
+        daemon.wait_log("sap: a password that got out is gone, and is refused")
+        wait_for(lambda: program.kinds(), "the hook")
+        time.sleep(3)  # and it is over
+        daemon.stop()
+    else:
+        assert re.search(SAYS, site.run("rotate", "--due", expect=0).out)
+        site.run("rotate", "--due", expect=3)
+    assert over(site, old.password).id == current
+    assert not site.status()["compromised"]
+    assert len(events(site, "compromised")) == 1
+    assert len(program.kinds()) == 1
+
+
+def test_keyturnd_leaves_a_command_alone_that_is_at_work(taken_over):
+    site, old = taken_over, taken_over.current()
+    site.configure(keyturn=QUICK)
+    running = stop_before_the_refutation(site)
+    daemon = Daemon(site).ready()
+    daemon.wait_log("another process of this host is working on it")
+    running.go_on()
+    while running.wait_stopped():
+        running.go_on()
+    done = running.finish()
+    assert done.exit == 0 and re.search(SAYS, done.out), done.text
+    daemon.stop()
+    over(site, old.password)
+    assert len(events(site, "compromised")) == 1
+
+
+def test_keyturnd_ends_a_pairs_passwords_that_got_out(pair):
+    site = pair.site
+    pair.run("rotate", "sap")
+    first = pair.told()
+    pair.run("rotate", "sap")
+    second = pair.told()
+    stop_before_the_refutation(site).kill()
+    no_keyturn_backend(site)
+    site.configure(role_settings=PAIR.format(sinks=site.sinks), keyturn=QUICK)
+    daemon = Daemon(site).ready()
+    daemon.wait_log("sap: a password that got out is gone, and is refused")
+    daemon.stop()
+    pair_over(pair, first, second)
+    assert len(events(site, "compromised")) == 1
 
 
 # ---- what cannot be shown ---------------------------------------------------

@@ -255,7 +255,7 @@ def test_what_a_restore_forgot_is_handed_out_no_more(own_server, new_site,
         def verify(who):
             return agent.call("VERIFY", user=who[0], password=who[1]).result
         wait_for(lambda: verify(second) == "OK", "the agent to have it")
-        assert verify(third) == "MISMATCH"
+        assert not verify(third).startswith("OK")
         withdrawn = [e for e in site.audit() if e.get("kind") == "withdraw"][-1]
         assert "not the database's" in withdrawn["detail"]
         pair.run("retire", "sap", "--now")

@@ -22,6 +22,7 @@ EXTRA_DIST += \
 	tests/mutations/pooler-may-read-the-own-sink.mutation \
 	tests/mutations/run \
 	tests/mutations/simulate \
+	tests/mutations/what-got-out-waits-for-a-person.mutation \
 	tests/mutations/what-is-hidden-is-quiet.mutation \
 	tests/mutations/waking-is-a-wrong-password.mutation \
 	tests/mutations/vault-writes-without-comparing.mutation \

@@ -13,7 +13,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 EVENTS = {"rotated", "recovered", "failed", "frozen", "thawed", "restored",
-          "request", "alarm", "upcoming", "postponed"}
+          "request", "alarm", "upcoming", "postponed", "compromised", "retired",
+          "rollback"}
 FIELDS = {"event", "id", "seq", "at", "role", "version", "status", "detail",
           "actor", "run", "epoch", "host", "due", "planned", "local", "zone",
           "step", "until"}
