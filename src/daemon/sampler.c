@@ -119,6 +119,7 @@ static void *sample(void *arg)
 			look_at(p, i);
 		rest(p);
 	}
+	adoption_note(p->adoption);
 	pthread_mutex_lock(&p->lock);
 	p->ended = true;
 	pthread_mutex_unlock(&p->lock);
@@ -164,6 +165,7 @@ enum status sampler_start(struct generation *generation, struct sampler **ret,
 		release_sampler(p);
 		return s;
 	}
+	adoption_stay(p->adoption);
 	p->clusters = calloc(adoption_count(p->adoption), sizeof(*p->clusters));
 	s = p->clusters ? start_thread(p, why) : reason_no_memory(why);
 	if (s != STATUS_OK) {

@@ -13,6 +13,7 @@
 
 #define AGAIN	      (3600 * NOW_SECOND)
 #define POLLS_OF_GAP  3
+#define POLLS_OF_NOTE 20
 #define DATABASES_MAX 16
 #define BATCH	      256
 #define RUNS_MAX      64 /* of a role, that are looked at for a version */
@@ -62,6 +63,7 @@ struct adoption {
 	struct ledger *ledger;
 	struct place *places;
 	size_t n;
+	bool stays; /* who looks remembers, and looks again */
 };
 
 /* ---- who is looked at -------------------------------------------------------- */
@@ -84,6 +86,16 @@ int64_t adoption_gap_us(const struct config *c)
 	return POLLS_OF_GAP *
 	       config_duration_us(config_find(c, CONFIG_SECTION_keyturn, ""),
 				  CONFIG_keyturn_poll);
+}
+
+int64_t adoption_noted_us(const struct config *c)
+{
+	return adoption_gap_us(c) / POLLS_OF_GAP * POLLS_OF_NOTE;
+}
+
+void adoption_stay(struct adoption *a)
+{
+	a->stays = true;
 }
 
 static void add_database(struct place *p, const char *name)
@@ -356,10 +368,71 @@ static bool is_at_rest(struct look *k, const char *role,
 	       now->taken_us - before->taken_us < AGAIN;
 }
 
+static const struct config *config_of(const struct adoption *a)
+{
+	return open_config(open_engine_opened(a->engine));
+}
+
+static enum status note_pair(struct adoption *a, const char *role,
+			     const struct schedule_retire_seen *now,
+			     struct reason *why)
+{
+	struct text t = text_make(LEDGER_TEXT_SIZE - 1);
+	enum status s;
+
+	schedule_retire_write(now, &t);
+	s = text_status(&t);
+	if (s == STATUS_OK)
+		s = ledger_fact_remember(a->ledger, LEDGER_FACT_LOOKED, role,
+					 text_str(&t), now->taken_us, why);
+	text_free(&t);
+	return s;
+}
+
+/* A run asks for what was seen after it, and others whether anybody looks. */
+static bool is_to_be_noted(struct look *k, const char *role,
+			   const struct schedule_retire_seen *now,
+			   const struct schedule_retire_seen *noted)
+{
+	struct ledger *l = k->a->ledger;
+	struct ledger_role known;
+
+	return !k->a->stays || schedule_retire_is_news(now, noted) ||
+	       now->taken_us < noted->taken_us ||
+	       now->taken_us - noted->taken_us >=
+		       adoption_noted_us(config_of(k->a)) ||
+	       l->ops->roles->get(l, role, &known, NULL) != STATUS_OK ||
+	       known.last_run_us >= noted->taken_us;
+}
+
+/* What was seen and not noted, for who looks next. */
+void adoption_note(struct adoption *a)
+{
+	struct schedule_retire_seen last, noted;
+	char line[LEDGER_TEXT_SIZE];
+
+	for (size_t i = 0; i < a->n; i++)
+		for (size_t p = 0; p < a->places[i].n_pairs; p++) {
+			const char *role = a->places[i].pairs[p].role;
+
+			if (!open_engine_looks_last(
+				    open_engine_looks(a->engine), role, &last))
+				continue;
+			noted.taken_us = 0;
+			if (ledger_fact_recall(a->ledger, LEDGER_FACT_LOOKED,
+					       role, last.taken_us, line,
+					       NULL) == STATUS_OK)
+				schedule_retire_read(line, &noted);
+			if (noted.taken_us < last.taken_us)
+				(void)note_pair(a, role, &last, NULL);
+		}
+}
+
 static enum status remember_pair(struct look *k, const struct pair *pair,
 				 const struct cluster_watched *w)
 {
-	struct schedule_retire_seen before = { .taken_us = 0 },
+	struct open_engine_looks *looks = open_engine_looks(k->a->engine);
+	struct schedule_retire_seen noted = { .taken_us = 0 }, before, last,
 				    now = { .taken_us = k->now_us,
 					    .live_us = w->live_us,
 					    .sessions = w->sessions,
@@ -368,7 +441,6 @@ static enum status remember_pair(struct look *k, const struct pair *pair,
 					    .kept = w->kept,
 					    .retired_us = w->retired_us };
 	char line[LEDGER_TEXT_SIZE];
-	struct text t = text_make(LEDGER_TEXT_SIZE - 1);
 	enum status s;
 
 	text_copy(now.version, sizeof(now.version), w->version);
@@ -376,22 +448,21 @@ static enum status remember_pair(struct look *k, const struct pair *pair,
 	s = ledger_fact_recall(k->a->ledger, LEDGER_FACT_LOOKED, pair->role,
 			       k->now_us, line, k->why);
 	if (s == STATUS_OK)
-		schedule_retire_read(line, &before);
+		schedule_retire_read(line, &noted);
 	else if (s != STATUS_NOT_FOUND)
 		return s;
-	if (is_at_rest(k, pair->role, &now, &before))
+	if (is_at_rest(k, pair->role, &now, &noted))
 		return STATUS_OK;
-	schedule_retire_add(
-		&now, &before,
-		adoption_gap_us(open_config(open_engine_opened(k->a->engine))));
-	schedule_retire_write(&now, &t);
-	s = text_status(&t);
-	if (s == STATUS_OK)
-		s = ledger_fact_remember(k->a->ledger, LEDGER_FACT_LOOKED,
-					 pair->role, text_str(&t), k->now_us,
-					 k->why);
-	text_free(&t);
-	return s;
+	before = noted;
+	if (k->a->stays && open_engine_looks_last(looks, pair->role, &last) &&
+	    last.taken_us > noted.taken_us)
+		before = last;
+	schedule_retire_add(&now, &before, adoption_gap_us(config_of(k->a)));
+	if (k->a->stays)
+		open_engine_looks_keep(looks, pair->role, &now);
+	if (!is_to_be_noted(k, pair->role, &now, &noted))
+		return STATUS_OK;
+	return note_pair(k->a, pair->role, &now, k->why);
 }
 
 static enum status remember_pairs(struct look *k)

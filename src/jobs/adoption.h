@@ -22,6 +22,14 @@ bool adoption_wanted(const struct config_group *cluster);
 /* Looks further apart than this leave a gap: what was in between is not known. */
 int64_t adoption_gap_us(const struct config *c);
 
+/* So often who looks all the time notes that, when nothing else is to be noted. */
+int64_t adoption_noted_us(const struct config *c);
+
+/* For who looks all the time: what he sees of pairs is kept in the engine, and noted
+ * in the ledger when it changed.  At the end adoption_note() notes the rest. */
+void adoption_stay(struct adoption *a);
+void adoption_note(struct adoption *a);
+
 /* The clusters that are looked at, from 0; one without roles is not. */
 size_t adoption_count(const struct adoption *a);
 const char *adoption_cluster(const struct adoption *a, size_t i);

@@ -143,13 +143,15 @@ static enum status weigh_retirement(struct open_engine *w,
 		.quiet_us = config_duration_us(role, CONFIG_role_quiet),
 		.tombstone_us = config_duration_us(role, CONFIG_role_tombstone),
 		.gap_us = adoption_gap_us(open_config(open_engine_opened(w))),
+		.noted_us =
+			adoption_noted_us(open_config(open_engine_opened(w))),
 		.version = d->known.version,
 		.rotated_us = d->known.rotated_us,
 		.last_run_us = d->known.last_run_us,
 		.deferred_us = last_deferred(l, d->known.role, now_us),
 		.now_us = now_us,
 	};
-	struct schedule_retire_seen seen = { .taken_us = 0 };
+	struct schedule_retire_seen seen = { .taken_us = 0 }, last;
 	char line[LEDGER_TEXT_SIZE];
 	enum status s;
 
@@ -157,6 +159,11 @@ static enum status weigh_retirement(struct open_engine *w,
 			       line, NULL);
 	if (s == STATUS_OK)
 		schedule_retire_read(line, &seen);
+	/* keyturnd knows more than it has noted. */
+	if (open_engine_looks_last(open_engine_looks(w), d->known.role,
+				   &last) &&
+	    last.taken_us > seen.taken_us)
+		seen = last;
 	s = count_adopted(l, role, &r, why);
 	if (s == STATUS_OK)
 		d->retire = schedule_retire_judge(&r, &seen, &d->retire_why);

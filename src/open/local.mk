@@ -16,4 +16,5 @@ libopen_a_SOURCES = src/open/open.c src/open/open.h \
 noinst_LIBRARIES += libopenengine.a
 libopenengine_a_SOURCES = src/open/engine/engine.c src/open/engine/engine.h \
 	src/open/engine/calendar.c src/open/engine/calendar.h \
-	src/open/engine/cluster.c src/open/engine/cluster.h
+	src/open/engine/cluster.c src/open/engine/cluster.h \
+	src/open/engine/looks.c src/open/engine/looks.h

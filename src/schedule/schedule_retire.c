@@ -31,6 +31,18 @@ void schedule_retire_add(struct schedule_retire_seen *now,
 		now->quiet_us = now->taken_us;
 }
 
+bool schedule_retire_is_news(const struct schedule_retire_seen *now,
+			     const struct schedule_retire_seen *noted)
+{
+	return strcmp(now->version, noted->version) != 0 ||
+	       strcmp(now->admin, noted->admin) != 0 ||
+	       now->quiet_us != noted->quiet_us ||
+	       (now->sessions > 0) != (noted->sessions > 0) ||
+	       (now->retired_us < 0) != (noted->retired_us < 0) ||
+	       now->may_login != noted->may_login ||
+	       now->visible != noted->visible || now->kept != noted->kept;
+}
+
 #define LINE "%" PRId64 " %" PRId64 " %s %" PRId64 " %" PRId64 " %" PRId64
 
 void schedule_retire_write(const struct schedule_retire_seen *s, struct text *t)
@@ -85,11 +97,11 @@ static enum schedule_retire_verdict blind(const struct schedule_retire *r,
 	return SCHEDULE_RETIRE_BLIND;
 }
 
-static bool is_fresh(const struct schedule_retire *r,
-		     const struct schedule_retire_seen *s)
+static bool is_younger(const struct schedule_retire *r,
+		       const struct schedule_retire_seen *s, int64_t than_us)
 {
 	return s->taken_us > 0 && s->taken_us <= r->now_us &&
-	       r->now_us - s->taken_us <= r->gap_us;
+	       r->now_us - s->taken_us <= than_us;
 }
 
 /* By both clocks: one of them may be wrong. */
@@ -161,6 +173,7 @@ enum schedule_retire_verdict schedule_retire_judge(
 	struct reason *why)
 {
 	bool same = strcmp(s->version, r->version) == 0;
+	bool fresh = is_younger(r, s, r->gap_us);
 	char a[32];
 
 	reason_clear(why);
@@ -168,7 +181,7 @@ enum schedule_retire_verdict schedule_retire_judge(
 	    (same && s->taken_us > r->last_run_us && !s->may_login &&
 	     (!s->kept || s->retired_us < 0)))
 		return SCHEDULE_RETIRE_NOTHING;
-	if (!is_fresh(r, s))
+	if (!is_younger(r, s, r->gap_us + r->noted_us))
 		return blind(r, s, why);
 	if (!same || s->taken_us <= r->last_run_us) {
 		reason_set(
@@ -178,10 +191,10 @@ enum schedule_retire_verdict schedule_retire_judge(
 		return SCHEDULE_RETIRE_BLIND;
 	}
 	if (s->may_login)
-		return judge_open(r, s, why) == STATUS_OK ?
+		return judge_open(r, s, why) == STATUS_OK && fresh ?
 			       SCHEDULE_RETIRE_DUE :
 			       SCHEDULE_RETIRE_WAITS;
-	if (s->retired_us >= r->tombstone_us) {
+	if (s->retired_us >= r->tombstone_us && fresh) {
 		reason_set(why, STATUS_OK,
 			   "retire = auto: the old member has been without "
 			   "LOGIN for %s",
@@ -191,6 +204,9 @@ enum schedule_retire_verdict schedule_retire_judge(
 	reason_set(why, STATUS_DEFERRED,
 		   "the old member may not log in; its password is removed in "
 		   "%s",
-		   now_age(r->tombstone_us - s->retired_us, a));
+		   now_age(s->retired_us < r->tombstone_us ?
+				   r->tombstone_us - s->retired_us :
+				   0,
+			   a));
 	return SCHEDULE_RETIRE_KEEPS;
 }

@@ -42,6 +42,11 @@ void schedule_retire_add(struct schedule_retire_seen *now,
 			 const struct schedule_retire_seen *before,
 			 int64_t gap_us);
 
+/* Is there anything to be said of `now` that a note of `noted` does not say?  That
+ * it goes on as it was is none, nor how many sessions there are. */
+bool schedule_retire_is_news(const struct schedule_retire_seen *now,
+			     const struct schedule_retire_seen *noted);
+
 /* As one line, and back; false (and a blank *ret) for another. */
 void schedule_retire_write(const struct schedule_retire_seen *s,
 			   struct text *t);
@@ -50,6 +55,9 @@ bool schedule_retire_read(const char *line, struct schedule_retire_seen *ret);
 struct schedule_retire {
 	/* settings; gap_us: looks are no further apart */
 	int64_t grace_us, quiet_us, tombstone_us, gap_us;
+	int64_t noted_us; /* how old a note may be beyond that, of who still
+			     looks: he decides, and others tell by it; 0: he is
+			     asked himself */
 	/* what the ledger knows */
 	const char *version; /* current, or "" */
 	int64_t rotated_us;  /* since when; 0: never */

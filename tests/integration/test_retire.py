@@ -2,8 +2,10 @@
 """Who of a pair's consumers has moved to the new member, and the end of the old
 one's password that keyturn begins by itself (retire = auto)."""
 
+import contextlib
 import json
 import re
+import sqlite3
 import time
 
 import psycopg
@@ -248,17 +250,52 @@ def test_a_start_of_keyturnd_begins_quiet_anew(auto):
     made = auto()
     with session(made, made.told(), "etl"):
         daemon = Daemon(made.site).ready()
-        wait_for(lambda: "was quiet for 2s" in (waits(made) or ""),
-                 "half of it", 20)
+        wait_for(lambda: "was quiet for" in (waits(made) or ""),
+                 "its beginning", 20)
+        time.sleep(2)  # half of it
         daemon.stop()
         time.sleep(4)  # more than three polls
-        assert "last looked at" in waits(made)
         assert made.site.run("rotate", "--due").exit == 3
         again = time.monotonic()
         daemon = Daemon(made.site).ready()
         daemon.wait_log("sap: the old member may not log in any more")
         assert time.monotonic() - again > 3.5
         daemon.stop()
+
+
+def looked(made):
+    """What the ledger has of the looks: when it was noted, and all of it."""
+    with contextlib.closing(sqlite3.connect(
+            f"file:{made.site.state}/ledger.db?mode=ro", uri=True)) as db:
+        rows = db.execute("select value from memory where key = "
+                          "'looked.sap'").fetchall()
+    return rows[0][0] if rows else None
+
+
+def test_looks_are_noted_when_something_changed(auto):
+    made = auto(AUTO.replace("quiet = 4s", "quiet = 1h"))
+    daemon = Daemon(made.site).ready()
+    wait_for(lambda: "was quiet for" in (waits(made) or ""), "quiet", 20)
+    noted = looked(made)
+    assert noted
+    time.sleep(5)
+    assert looked(made) == noted
+    with session(made, made.first, "late"):
+        wait_for(lambda: "in use" in (waits(made) or ""), "its session", 20)
+        used = looked(made)
+        time.sleep(4)
+        assert looked(made) == used != noted
+    # What was not noted is, at the end, so that a new start goes on.
+    wait_for(lambda: "was quiet for" in (waits(made) or ""), "quiet", 20)
+    noted = looked(made)
+    time.sleep(3)
+    daemon.stop()
+    assert looked(made) != noted
+    began = looked(made).split()[1]
+    daemon = Daemon(made.site).ready()
+    time.sleep(2)
+    daemon.stop()
+    assert looked(made).split()[1] == began
 
 
 def test_a_rotation_that_is_due_waits_for_the_retirement(auto):

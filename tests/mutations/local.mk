@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/mutations/failed-commit-in-clear-is-final.mutation \
 	tests/mutations/marker-fence-ignores-the-claim.mutation \
 	tests/mutations/marker-fence-is-not-checked.mutation \
+	tests/mutations/each-look-is-noted.mutation \
 	tests/mutations/engine.list \
 	tests/mutations/old-members-line-goes-at-once.mutation \
 	tests/mutations/gaps-between-looks-are-quiet.mutation \

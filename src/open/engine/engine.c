@@ -20,6 +20,7 @@ struct open_engine {
 	struct runner_env *env;
 	struct open_engine_calendar *calendar;
 	struct open_engine_clusters *clusters;
+	struct open_engine_looks *looks;
 };
 
 enum status open_engine_new(struct opened *b, struct ledger *ledger,
@@ -45,7 +46,8 @@ enum status open_engine_new(struct opened *b, struct ledger *ledger,
 		config_duration_us(g, CONFIG_keyturn_control_interval);
 	w->calendar = open_engine_calendar_new(w->config);
 	w->clusters = open_engine_cluster_new(b, ledger);
-	if (!w->calendar || !w->clusters ||
+	w->looks = open_engine_looks_new();
+	if (!w->calendar || !w->clusters || !w->looks ||
 	    (ledger && runner_env_new(&o, &w->env) != STATUS_OK)) {
 		open_engine_free(w);
 		return reason_no_memory(why);
@@ -60,6 +62,7 @@ void open_engine_free(struct open_engine *w)
 		return;
 	open_engine_cluster_free(w->clusters);
 	open_engine_calendar_free(w->calendar);
+	open_engine_looks_free(w->looks);
 	runner_env_free(w->env);
 	free(w);
 }
@@ -77,6 +80,11 @@ struct opened *open_engine_opened(const struct open_engine *w)
 struct ledger *open_engine_ledger(const struct open_engine *w)
 {
 	return w->ledger;
+}
+
+struct open_engine_looks *open_engine_looks(const struct open_engine *w)
+{
+	return w->looks;
 }
 
 enum status open_engine_cluster(struct open_engine *w, const char *name,

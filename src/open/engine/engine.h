@@ -8,6 +8,7 @@
 
 #include "cluster/cluster.h"
 #include "open/engine/calendar.h"
+#include "open/engine/looks.h"
 #include "open/open.h"
 #include "policy/policy.h"
 #include "rotation/runner.h"
@@ -24,6 +25,8 @@ void open_engine_free(struct open_engine *w);
 struct runner_env *open_engine_env(const struct open_engine *w);
 struct opened *open_engine_opened(const struct open_engine *w);
 struct ledger *open_engine_ledger(const struct open_engine *w);
+/* What this process has seen of pairs. */
+struct open_engine_looks *open_engine_looks(const struct open_engine *w);
 
 /* The cluster of a [cluster NAME], opened (not connected) at the first call.
  * Thread-safe. */

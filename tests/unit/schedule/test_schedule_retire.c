@@ -235,6 +235,54 @@ static void the_password_is_cleared_after_tombstone(void **state)
 	is(&c, SCHEDULE_RETIRE_BLIND, "last looked at");
 }
 
+/* Who looks all the time notes what changed: by that others tell, and only by a look
+ * something is decided. */
+static void a_note_tells_and_decides_nothing(void **state)
+{
+	struct a_case c = due();
+
+	(void)state;
+	c.r.noted_us = H;
+	c.s.taken_us -= 20 * 60 * S;
+	c.s.quiet_us = c.s.taken_us - H;
+	is(&c, SCHEDULE_RETIRE_WAITS, "was quiet for 1h");
+	c.s.quiet_us = c.s.taken_us;
+	is(&c, SCHEDULE_RETIRE_WAITS, "was quiet for 0s of 1h");
+	c.s.taken_us = NOW - H - GAP - 1;
+	is(&c, SCHEDULE_RETIRE_BLIND, "was last looked at");
+	c = retired();
+	c.r.noted_us = H;
+	c.s.taken_us -= 20 * 60 * S;
+	is(&c, SCHEDULE_RETIRE_KEEPS, "its password is removed in 0s");
+}
+
+static void that_it_goes_on_is_no_news(void **state)
+{
+	struct schedule_retire_seen a = look(NOW), b = a;
+
+	(void)state;
+	b.taken_us += 10 * S;
+	b.live_us += 10 * S;
+	assert_false(schedule_retire_is_news(&b, &a));
+	b.sessions = 1;
+	assert_true(schedule_retire_is_news(&b, &a));
+	a.sessions = 2;
+	assert_false(schedule_retire_is_news(&b, &a));
+#define NEWS(change)                                          \
+	do {                                                  \
+		b = a;                                        \
+		change;                                       \
+		assert_true(schedule_retire_is_news(&b, &a)); \
+	} while (0)
+	NEWS(b.quiet_us++);
+	NEWS(b.may_login = !a.may_login);
+	NEWS(b.visible = !a.visible);
+	NEWS(b.kept = !a.kept);
+	NEWS(b.retired_us = a.retired_us < 0 ? 0 : -1);
+	NEWS(b.version[0]++);
+	NEWS(b.admin[0]++);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +294,8 @@ int main(void)
 		cmocka_unit_test(
 			it_is_retired_when_all_holds_and_for_nothing_less),
 		cmocka_unit_test(the_password_is_cleared_after_tombstone),
+		cmocka_unit_test(a_note_tells_and_decides_nothing),
+		cmocka_unit_test(that_it_goes_on_is_no_news),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
