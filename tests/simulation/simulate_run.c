@@ -195,10 +195,10 @@ static void check_status(const struct world *w, const struct order *o,
 		    !(o->mode == ENGINE_MODE_RECOVER &&
 		      (b->by_hand || !world_managed(w))))
 			fail_plan("the run ends well, but CURRENT is not live");
-		/* An emergency's is the CURRENT that was not live: the next run
-		 * sees it. */
+		/* An emergency's is the CURRENT that was not live: the run after
+		 * the one that promotes it sees that. */
 		if (world_managed(w) && w->rollbacks + w->foreigns == 0 &&
-		    !o->emergency && hands_out_the_dead(w))
+		    !w->replaced && hands_out_the_dead(w))
 			fail_plan("the run ends well, but PREVIOUS is not the "
 				  "database's");
 		break;

@@ -415,6 +415,7 @@ struct runner *world_runner(struct world *w, int i, struct runner_job *job)
 	job->pair = w->pair ? &w->members : NULL;
 	job->tombstone_us = 3600 * NOW_SECOND;
 	w->by_command[i] = job->emergency || job->compromised;
+	w->replaced = w->replaced || job->emergency;
 	w->dead[i] = false;
 	w->acting = i;
 	if (runner_new(w->env, job, &r) != STATUS_OK)

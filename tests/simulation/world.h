@@ -199,6 +199,7 @@ struct world {
 	unsigned lies;	      /* passwords that the store gave wrong */
 	unsigned stale_reads; /* of the store */
 	unsigned restores, foreigns, rollbacks;
+	bool replaced;	   /* an emergency began */
 	unsigned nologins; /* right passwords of roles without LOGIN */
 	bool hurt; /* of a pair: nobody can keep CURRENT logging in, from a
 		      restore, a change by hand or a rollback of the store to
