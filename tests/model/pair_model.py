@@ -9,6 +9,12 @@ moment.  Members are A and B; OWNER is a login role that was adopted as owner of
 the pair, and is retired like a member when the first rotation has replaced it.
 A credential is (version, member).
 
+AWS compares no revision, but the label that is moved: a request names the version
+that loses it, and is refused when that one has it no more.  Labels come back to
+where they were, so that a late request may be good again.  So before a member is
+retired there CURRENT gets a version that no earlier request knows, with the same
+password: whatever was sent before names another one as CURRENT's, for ever.
+
 What is one step here and several in keyturn:
 
   Claim, reading marker, catalog and store, and the first effect.  Between them
@@ -28,7 +34,8 @@ from typing import FrozenSet, NamedTuple, Optional, Tuple
 
 A, B, OWNER = 0, 1, 2
 MEMBERS = (A, B, OWNER)
-Credential = Tuple[int, int]
+Version = Tuple[int, int]  # of a password; beside 0, under another id
+Credential = Tuple[Version, int]
 
 
 def name(member):
@@ -36,7 +43,8 @@ def name(member):
 
 
 def show(credential):
-    return f"{credential[0]} of {name(credential[1])}"
+    (password, copy), member = credential
+    return f"{password}{'+' + str(copy) if copy else ''} of {name(member)}"
 
 
 def ordered(items):
@@ -54,12 +62,14 @@ class Database(NamedTuple):
     is one."""
     live: Credential  # in the marker; its member is the active one
     claim: int  # in the marker
-    passwords: Tuple[Optional[int], ...]  # version of each member's, or NULL
+    passwords: Tuple[Optional[Version], ...]  # of each member, or NULL
     logins: Tuple[bool, ...]  # who may log in
 
     def takes(self, credential):
         version, member = credential
-        return self.logins[member] and self.passwords[member] == version
+        has = self.passwords[member]
+        return self.logins[member] and has is not None and \
+            has[0] == version[0]
 
     def others(self):
         """Who may log in beside the active member."""
@@ -83,14 +93,14 @@ class Write(NamedTuple):
     kind: str
     expect: object  # the revision, or what has the label
     credential: Optional[Credential]
-    old: bool  # signed before the last claim: only in AWS
 
 
 class Change(NamedTuple):
     """A transaction in the database, under way: under the claim.
 
     apply: LOGIN, this password, live.  retire: NOLOGIN.  clear: PASSWORD NULL.
-    revive: LOGIN again.  revert: live, without a new password.
+    revive: LOGIN again.  revert: live, without a new password.  renew: the live
+    password has this version from now on.
     """
     kind: str
     claim: int
@@ -101,17 +111,19 @@ class Run(NamedTuple):
     """A run that waits for something to have happened.
 
     stages: PENDING reads back; then it applies.  withdraws: the store without
-    PREVIOUS reads back; then it retires.  expires: AWS, without a look at the
-    store after the wait.  revives: a log-in with the credential succeeds; then
-    it reverts.  ends: the member has lost LOGIN; then it clears.  moves: the
-    marker calls the credential live; then it sends `write`.  paused: it will send
-    `write` whatever has happened.
+    PREVIOUS reads back; then it retires.  revives: a log-in with the credential
+    succeeds; then it reverts.  ends: the member has lost LOGIN; then it clears.
+    moves: the marker calls the credential live; then it sends `write`.  Of AWS:
+    renews: PENDING reads back; then the marker gets it.  renewed: the marker has
+    it; then it sends `write`.  replaced: CURRENT reads back; then it withdraws
+    PREVIOUS, and `old` is retired.
     """
     kind: str
     claim: int
     credential: Credential
     store: Optional[Store] = None  # what must be read back
     write: Optional[Write] = None
+    old: Optional[Credential] = None
 
 
 class State(NamedTuple):
@@ -154,9 +166,10 @@ class Pair:
         old, new = (OWNER, A) if self.owner else (A, B)
         nobody = (False, False, False)
         nothing = (None, None, None)
-        first = Database((0, old), -1, replace(nothing, old, 0),
+        first = Database(((0, 0), old), -1, replace(nothing, old, (0, 0)),
                          replace(nobody, old, True))
-        both = Database((1, new), -1, replace(first.passwords, new, 1),
+        both = Database(((1, 0), new), -1,
+                        replace(first.passwords, new, (1, 0)),
                         replace(first.logins, new, True))
         retired = both._replace(logins=replace(both.logins, old, False))
         cleared = retired._replace(passwords=replace(both.passwords, old,
@@ -259,16 +272,11 @@ class Pair:
         """Whatever it sends next would have no effect."""
         if run.write and self.is_refused(s, run.write):
             return True
-        if self.outlives(run.kind):
-            return False
-        then = {"stages": "apply", "withdraws": "retire", "expires": "retire",
-                "revives": "revert", "ends": "clear"}.get(run.kind)
+        then = {"stages": "apply", "withdraws": "retire", "renews": "renew",
+                "replaced": "retire", "revives": "revert",
+                "ends": "clear"}.get(run.kind)
         return then is not None and self.is_fenced(
             s, Change(then, run.claim, run.credential))
-
-    def outlives(self, kind):
-        return kind == "withdraws" and \
-            self.without == "the wait outlives its session"
 
     def land_change(self, s):
         for change in ordered(s.changes):
@@ -303,6 +311,10 @@ class Pair:
             db = db._replace(logins=replace(db.logins, member, True))
         else:
             db = db._replace(live=change.credential)
+            if change.kind == "renew":
+                db = db._replace(passwords=replace(db.passwords, member,
+                                                   version))
+                s = s._replace(lived=s.lived | {change.credential})
         s = s._replace(database=db)
         if change.kind == "retire":
             s = s._replace(restored=False)
@@ -315,17 +327,7 @@ class Pair:
             yield f"{what} is lost", rest
             after = self.written(s.store, write)
             if after:
-                yield f"{what} arrives", rest._replace(
-                    store=after, writes=self.aged(rest.writes, "label"))
-
-    def aged(self, writes, event):
-        """Requests that were signed before the event that a tombstone's wait
-        counts from."""
-        counts = "label" if self.without == "the wait begins with the last " \
-            "label that moved" else "claim"
-        if not self.aws or event != counts:
-            return writes
-        return frozenset(w._replace(old=True) for w in writes)
+                yield f"{what} arrives", rest._replace(store=after)
 
     def written(self, store, write):
         """The store after it, None when it is refused or changes nothing."""
@@ -354,7 +356,7 @@ class Pair:
     def moved(self, store, write):
         """CURRENT.  AWS moves no other label then, but PREVIOUS."""
         old = store.current
-        if not self.aws or store.pending == write.credential:
+        if not self.aws:  # there the label stays on what was pending
             store = store._replace(pending=None)
         if old == write.credential:
             return store
@@ -365,16 +367,21 @@ class Pair:
         theirs; one that only waits for the marker reads it in a new one."""
         if not s.restores:
             return
-        survive = ["moves", "paused"]
-        if self.outlives("withdraws"):
-            survive.append("withdraws")
         if s.backup is None:
             yield "BACKUP", s._replace(backup=s.database)
         elif s.backup != s.database:
             yield "RESTORE", s._replace(
                 database=s.backup, backup=None, restores=s.restores - 1,
                 changes=frozenset(), restored=True,
-                runs=frozenset(r for r in s.runs if r.kind in survive))
+                runs=self.surviving(s.runs))
+
+    def surviving(self, runs):
+        """Who renewed may yet point CURRENT there, but retire nobody."""
+        outlives = self.without == "a renewal outlives its session"
+        return frozenset(
+            r if r.kind != "renewed" or outlives else
+            r._replace(kind="moves", old=None)
+            for r in runs if r.kind in ("moves", "renewed", "confirms"))
 
     # ---- What a run does ----------------------------------------------------
 
@@ -385,8 +392,7 @@ class Pair:
             return
         claim = s.claims
         s = s._replace(claims=claim + 1,
-                       database=s.database._replace(claim=claim),
-                       writes=self.aged(s.writes, "claim"))
+                       database=s.database._replace(claim=claim))
         for what, after in self.decide(s):
             yield f"run {claim} {what}", after
 
@@ -410,7 +416,7 @@ class Pair:
             expect = store.previous
         else:
             expect = store.current
-        return Write(kind, expect, credential, False)
+        return Write(kind, expect, credential)
 
     def send(self, s, kind, credential, run=None):
         return s._replace(
@@ -450,7 +456,7 @@ class Pair:
             target = OWNER
         if used:
             return  # deferred: somebody may still use the old one
-        x = (s.version, target)
+        x = ((s.version, 0), target)
         s = s._replace(version=s.version + 1)
         yield (f"stages {show(x)}",
                self.send(s, "stage", x, Run("stages", claim, x)))
@@ -467,6 +473,9 @@ class Pair:
             if self.without == "no withdrawal":
                 yield f"retires {show(x)}", self.change(s, "retire", claim, x)
                 continue
+            if self.aws and self.without != "CURRENT is not renewed":
+                yield self.renew(s, x)
+                continue
             write = self.compared(store, "withdraw", None)
             if store.previous is None and \
                     (self.aws or self.without == "nothing to withdraw, "
@@ -478,6 +487,14 @@ class Pair:
                 run = Run("withdraws", claim, x, self.written(store, write))
                 yield (f"withdraws PREVIOUS before {show(x)}",
                        self.send(s, "withdraw", None, run))
+
+    def renew(self, s, old):
+        """Another id for the live password."""
+        (password, _), member = s.database.live
+        copy = ((password, s.claims), member)  # one a claim
+        run = Run("renews", s.database.claim, copy, old=old)
+        return (f"stages {show(copy)} before {show(old)} is retired",
+                self.send(s, "stage", copy, run))
 
     def clear(self, s):
         db, claim = s.database, s.database.claim
@@ -542,15 +559,60 @@ class Pair:
         if s.database.live != run.credential and \
                 self.without != "promoted without the marker":
             return None
-        if self.without == "requests are signed when they are sent":
-            return ("stops before it sends", s._replace(
-                runs=s.runs | {run._replace(kind="paused")}))
         return (f"points CURRENT at {show(run.credential)}",
-                s._replace(writes=s.writes | {run.write}))
+                s._replace(writes=s.writes | {run.write},
+                           runs=s.runs | {run._replace(kind="confirms",
+                                                       write=None)}
+                           if self.aws else s.runs))
 
-    def after_paused(self, s, run):
-        return (f"wakes up and points CURRENT at {show(run.credential)}",
-                s._replace(writes=s.writes | {run.write}))
+    def after_confirms(self, s, run):
+        """What was refused is sent again by what is read then, as long as the
+        label says that nothing was staged since.  Nobody asks the marker."""
+        x, store = run.credential, s.store
+        if store.pending != x or x in (store.current, store.previous):
+            return None
+        return (f"points CURRENT at {show(x)} once more",
+                s._replace(writes=s.writes | {
+                    self.compared(store, "promote", x)}))
+
+    def after_renews(self, s, run):
+        x = run.credential
+        if s.store.pending != x and \
+                self.without != "what renews is not read back":
+            return None
+        write = self.compared(s.store, "promote", x)
+        run = run._replace(kind="renewed", write=write)
+        if self.without == "the marker is not told of it":
+            return (f"points CURRENT at {show(x)}",
+                    s._replace(writes=s.writes | {write},
+                               runs=s.runs | {run._replace(kind="replaced",
+                                                           write=None)}))
+        return (f"calls {show(x)} live",
+                self.change(s, "renew", run.claim, x, run))
+
+    def after_renewed(self, s, run):
+        x = run.credential
+        if s.database.live != x:
+            return None
+        write, runs = run.write, s.runs
+        if not self.is_fenced(s, Change("retire", run.claim, run.old)):
+            runs |= {run._replace(kind="replaced", write=None)}
+        return (f"points CURRENT at {show(x)}",
+                s._replace(writes=s.writes | {write}, runs=runs))
+
+    def after_replaced(self, s, run):
+        """PREVIOUS is what CURRENT was then: the same password, or one that a
+        late request had moved there."""
+        if s.store.current != run.credential and \
+                self.without != "what CURRENT is then is not read back":
+            return None
+        x = run.old
+        if self.without == "what was CURRENT then is not withdrawn":
+            return (f"retires {show(x)}",
+                    self.change(s, "retire", run.claim, x))
+        then = Run("withdraws", run.claim, x, s.store)
+        return (f"withdraws PREVIOUS before {show(x)}",
+                self.send(s, "withdraw", None, then))
 
     def after_revives(self, s, run):
         if not s.database.takes(run.credential) and \
@@ -559,25 +621,17 @@ class Pair:
         return self.revert(s, run.claim, run.credential, run.write)
 
     def after_withdraws(self, s, run):
-        """Read back, never known by the reply alone.  AWS refuses no late
-        request, but none that was signed 15 minutes ago: so the store is read
-        when none is left that was signed before the claim."""
-        what = f"retires {show(run.credential)}"
+        """Read back, never known by the reply alone."""
         if self.without == "the withdrawal is not read back":
             pass
-        elif self.aws:
+        elif self.aws:  # in which more may have happened meanwhile
             if s.store.previous or s.store.current != run.store.current:
                 return None
-            if self.without == "the store is read before the wait":
-                return ("has read the store and waits", s._replace(
-                    runs=s.runs | {run._replace(kind="expires")}))
-            if self.without != "the tombstone does not wait":
-                what = "sees late requests expire and " + what
-                s = self.expire(s)
         elif s.store != run.store:
             return None
-        return what, self.change(s, "retire", run.claim, run.credential,
-                                 self.then_ends(run))
+        return (f"retires {show(run.credential)}",
+                self.change(s, "retire", run.claim, run.credential,
+                            self.then_ends(run)))
 
     def then_ends(self, run):
         """At once: who has retired a member goes on to clear it, under the same
@@ -590,12 +644,3 @@ class Pair:
             return None
         return (f"clears {name(run.credential[1])} at once",
                 self.change(s, "clear", run.claim, run.credential))
-
-    def after_expires(self, s, run):
-        return (f"sees late requests expire and retires "
-                f"{show(run.credential)}",
-                self.change(self.expire(s), "retire", run.claim,
-                            run.credential))
-
-    def expire(self, s):
-        return s._replace(writes=frozenset(w for w in s.writes if not w.old))
