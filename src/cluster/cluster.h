@@ -76,6 +76,8 @@ enum cluster_change_kind {
 				    password and LOGIN: live from then on, and
 				    what was live is the previous version */
 	CLUSTER_CHANGE_MARKER,	 /* nothing but the live version */
+	CLUSTER_CHANGE_RENEW,	 /* another version of the active member's live
+				    password, and nothing else */
 	CLUSTER_CHANGE_REVERT,	 /* the previous version and its member, LOGIN,
 				    are the live ones again, and what was live
 				    is the previous one */
@@ -90,7 +92,7 @@ struct cluster_change {
 	const char *member;  /* of a pair: who is changed, the owner when it
 				is not the active one; else NULL */
 	const char *claim;   /* the session's */
-	const char *version; /* PASSWORD, MARKER, REVERT: of the password; the
+	const char *version; /* PASSWORD to REVERT: of the password; the
 				salt comes from it */
 	const struct secret *password; /* PASSWORD only, else NULL */
 };

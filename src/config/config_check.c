@@ -347,13 +347,16 @@ static enum status check_quota(const struct config *c,
 	const struct config_value *v = config_model_value(g, CONFIG_role_every);
 	const struct config_group *store = config_find(
 		c, CONFIG_SECTION_store, config_string(g, CONFIG_role_store));
+	/* Of a pair the retirement makes one, too. */
+	int n = config_is_pair(g) ? 2 : 1;
 
-	if (!v || v->number >= AWS_INTERVAL ||
+	if (!v || v->number >= n * AWS_INTERVAL ||
 	    strcmp(config_model_type(store), "aws") != 0)
 		return STATUS_OK;
 	return refuse(why, g, v,
 		      "is too often for AWS, which keeps 100 versions for 24 "
-		      "hours; at least 15m");
+		      "hours; at least %dm",
+		      n * (int)(AWS_INTERVAL / (60 * NOW_SECOND)));
 }
 
 /* systemd never asks for the credentials of any other unit. */
@@ -450,8 +453,6 @@ static enum status check_pair(const struct config *c,
 		CONFIG_role_members, CONFIG_role_owner, CONFIG_role_tombstone,
 		CONFIG_role_retire, CONFIG_role_quiet
 	};
-	const struct config_group *store = config_find(
-		c, CONFIG_SECTION_store, config_string(g, CONFIG_role_store));
 	const struct config_group *cluster =
 		config_find(c, CONFIG_SECTION_cluster,
 			    config_string(g, CONFIG_role_cluster));
@@ -475,10 +476,6 @@ static enum status check_pair(const struct config *c,
 	    config_is_set(g, CONFIG_role_rolname))
 		return refuse(why, g, config_model_value(g, CONFIG_role_owner),
 			      "and rolname are the same thing here; set one");
-	if (strcmp(config_model_type(store), "aws") == 0)
-		return refuse(why, g, strategy,
-			      "alternating needs a store that can refuse a "
-			      "late change of its labels, which AWS cannot");
 	if (strcmp(config_string(cluster, CONFIG_cluster_admin), "self") == 0)
 		return refuse(why, g, strategy,
 			      "alternating needs an administrator, who can "

@@ -85,6 +85,47 @@ static bool has_leaked(const struct incident *i, const char *version)
 
 /* ---- what got out ---- */
 
+/* NULL: the store has forgotten it. */
+static enum status fetch(struct store *store, const char *role,
+			 const char *version, struct secret **ret,
+			 struct reason *why)
+{
+	struct store_entry entry;
+	enum status s;
+
+	memset(&entry, 0, sizeof(entry)); /* not secret */
+	s = store->ops->fetch(store, role, version, &entry, why);
+	*ret = s == STATUS_OK ? entry.password : NULL;
+	return s == STATUS_NOT_FOUND ? STATUS_OK : s;
+}
+
+/* Is this one of them?  Who ended another password may have given it another id
+ * since (store_ops.by_label). */
+static enum status is_out(struct open_engine *w, const char *role,
+			  const struct incident *i, const char *version,
+			  bool *ret, struct reason *why)
+{
+	struct secret *one = NULL, *other = NULL;
+	struct open_engine_job j;
+	enum status s;
+
+	*ret = has_leaked(i, version);
+	if (*ret)
+		return STATUS_OK;
+	s = open_engine_job(w, role, &j, why);
+	if (s == STATUS_OK && j.job.store->ops->by_label)
+		s = fetch(j.job.store, role, version, &one, why);
+	for (size_t k = 0; k < i->n && s == STATUS_OK && one && !*ret; k++) {
+		s = fetch(j.job.store, role, i->leaked[k], &other, why);
+		*ret = other && secret_equal(one, other);
+		secret_free(other);
+		other = NULL;
+	}
+	secret_free(one);
+	open_engine_job_free(&j);
+	return s;
+}
+
 static enum status describe(struct open_engine *w, const char *role,
 			    struct store_state *ret, struct reason *why)
 {
@@ -182,10 +223,13 @@ static enum status replace(struct work *k, const struct incident *i,
 			   bool recovers, struct runner_result *ret)
 {
 	enum status s = STATUS_OK;
+	bool out = true;
 
 	if (recovers)
 		s = run(k, ENGINE_MODE_RECOVER, ret);
-	if (!recovers || (s == STATUS_OK && has_leaked(i, ret->version)))
+	if (recovers && s == STATUS_OK)
+		s = is_out(k->w, k->role, i, ret->version, &out, &ret->why);
+	if (s == STATUS_OK && out)
 		s = run(k, ENGINE_MODE_ROTATE, ret);
 	return s;
 }

@@ -119,7 +119,20 @@ static void take_version(struct engine *e)
 {
 	forget_version(e);
 	e->have_version = true;
-	e->finishing = e->resuming = false;
+	e->finishing = e->resuming = e->renewing = false;
+}
+
+/* No password of this run's: what is asked for is still to be done. */
+static void begin_renewal(struct engine *e)
+{
+	forget_version(e);
+	e->renewing = true;
+}
+
+static void end_renewal(struct engine *e)
+{
+	forget_version(e);
+	e->renewing = false;
 }
 
 /* From APPLY, ADOPT and REVERT our version may be live now; from INSPECT it was,
@@ -128,6 +141,12 @@ static void claim_again(struct engine *e)
 {
 	e->retries[e->state]++;
 	e->vacant = false;
+	/* Live or not, it is a version of the live password, which another run
+	 * may replace by now: nothing of it is taken up again. */
+	if (e->renewing) {
+		end_renewal(e);
+		e->open = true;
+	}
 	if ((e->staged && !e->finishing) || e->reverting) {
 		e->open = true;
 		e->applied = false;

@@ -97,6 +97,8 @@ struct engine {
 	bool stale;	   /* PREVIOUS is being withdrawn, being none */
 	bool disowned;	   /* ... and was */
 	bool reverting;	   /* going back to the version before */
+	bool renewing;	   /* the version at hand is another one of CURRENT's
+			    * password */
 	bool vacant;	   /* the idle member was free, under this claim */
 	bool deferred;	   /* what was asked for was not begun */
 	bool shown;	   /* the old password was seen to be refused */

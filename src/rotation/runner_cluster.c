@@ -140,6 +140,7 @@ enum engine_event runner_cluster_claim(struct runner *r, struct reason *why)
 	/* What was ended before may have been restored. */
 	r->cleared = 0;
 	r->ending = false;
+	r->renewed[0] = '\0';
 	/* A fresh claim id each time: two claims never look alike. */
 	s = random_uuid(r->env->o.random, r->claim);
 	if (s != STATUS_OK)
@@ -265,6 +266,9 @@ static struct resolve_facts facts_of(const struct runner *r)
 static enum engine_event gather_facts(struct runner *r, struct resolve_facts *f,
 				      struct reason *why)
 {
+	/* Where a write is not compared with what was read, an answer that is
+	 * old is not found out later. */
+	bool doubted = r->job->pair && r->job->store->ops->by_label, again;
 	enum engine_event ev;
 	enum status s;
 
@@ -278,8 +282,12 @@ static enum engine_event gather_facts(struct runner *r, struct resolve_facts *f,
 		*f = facts_of(r);
 		/* Another process may have moved on since: only the store
 		 * itself may say that a version is not CURRENT. */
-	} while (r->state.remembered && !f->claim_lost &&
-		 strcmp(f->current, f->live) != 0);
+		again = !f->claim_lost && ((r->state.remembered &&
+					    strcmp(f->current, f->live) != 0) ||
+					   (doubted && !r->state.remembered &&
+					    *f->live && !f->held));
+		doubted = doubted && r->state.remembered;
+	} while (again);
 	f->login_old = !f->claim_lost && login_is_old(r);
 	return ENGINE_ON_OK;
 }
@@ -486,10 +494,22 @@ enum engine_event runner_cluster_apply(struct runner *r, struct reason *why)
 	return make_live(r, CLUSTER_CHANGE_PASSWORD, why);
 }
 
+static enum engine_event renew(struct runner *r, struct reason *why)
+{
+	enum engine_event ev = runner_cluster_change(r, CLUSTER_CHANGE_RENEW,
+						     r->own_login, why);
+
+	if (ev == ENGINE_ON_OK)
+		text_copy(r->marker.live_version,
+			  sizeof(r->marker.live_version), r->version);
+	return ev == ENGINE_ON_REJECTED ? ENGINE_ON_REFUSED : ev;
+}
+
 enum engine_event runner_cluster_adopt(struct runner *r, struct reason *why)
 {
 	runner_member_own(r);
-	return runner_cluster_readopt(r, why);
+	return r->engine.renewing ? renew(r, why) :
+				    runner_cluster_readopt(r, why);
 }
 
 enum engine_event runner_cluster_inspect(struct runner *r, struct reason *why)

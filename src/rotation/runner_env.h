@@ -52,7 +52,10 @@ struct runner {
 	char version[RANDOM_UUID_SIZE];	 /* the version at hand */
 	char own[RANDOM_UUID_SIZE];	 /* the version this run made */
 	char recalled[RANDOM_UUID_SIZE]; /* the one this run goes back to */
-	char current[RANDOM_UUID_SIZE];	 /* CURRENT as last known */
+	char renewed
+		[RANDOM_UUID_SIZE]; /* made for CURRENT's password under this
+					 * claim: no one else knows it; or "" */
+	char current[RANDOM_UUID_SIZE]; /* CURRENT as last known */
 	/* Of a pair: whose password `version` is, whose `own` is, the member that
 	 * a rotation changes, and who had the password before; "" else. */
 	char login[CLUSTER_NAME_SIZE];
@@ -96,7 +99,9 @@ struct runner {
 	int64_t began_boot;
 	int64_t prove_until;   /* boot clock, 0: not proving */
 	int64_t refused_since; /* boot clock, 0: not refused without a break */
-	int64_t promoted_us; /* wall clock, 0: CURRENT not moved by this run */
+	int64_t promoted_us;   /* wall clock, 0: CURRENT not moved by this run,
+				or to no other password */
+	bool same; /* as what CURRENT moves away from: the password */
 	struct runner_result result;
 };
 

@@ -351,6 +351,53 @@ enum engine_event runner_pair_revert(struct runner *r, struct reason *why)
 
 /* ---- the end of the old password ---- */
 
+/* What the store gives now is what was logged in with before, or is not taken. */
+static enum engine_event try_current(struct runner *r,
+				     const struct secret *password,
+				     struct reason *why)
+{
+	enum engine_event ev;
+
+	if (strcmp(r->marker.live_version, r->current) != 0 ||
+	    strcmp(r->login, runner_member_active(r)) != 0) {
+		reason_set(why, STATUS_REFUSED,
+			   "pair %s: the store's current password is not that "
+			   "of the active member, so that no other is ended; "
+			   "keyturn recover %s first",
+			   r->job->role, r->job->role);
+		return ENGINE_ON_REFUSED;
+	}
+	ev = runner_login(r, password, CLUSTER_PROOF_PRESENT, why);
+	runner_login_explain(r, ev, true, why);
+	return ev;
+}
+
+enum engine_event runner_pair_renew(struct runner *r, struct reason *why)
+{
+	char id[RANDOM_UUID_SIZE];
+	struct secret *password = NULL;
+	enum engine_event ev;
+	enum status s;
+
+	if (random_uuid(r->env->o.random, id) != STATUS_OK)
+		return ENGINE_ON_FAILED;
+	s = runner_store_password(r, r->current, &password, why);
+	if (s != STATUS_OK)
+		return runner_store_read_event(s);
+	ev = try_current(r, password, why);
+	if (ev != ENGINE_ON_RIGHT) {
+		secret_free(password);
+		return ev;
+	}
+	runner_store_drop_password(r);
+	r->password = password;
+	text_copy(r->own, sizeof(r->own), id);
+	text_copy(r->own_login, sizeof(r->own_login), r->login);
+	text_copy(r->version, sizeof(r->version), id);
+	text_copy(r->renewed, sizeof(r->renewed), id);
+	return ENGINE_ON_RIGHT;
+}
+
 static enum engine_event end_old(struct runner *r,
 				 enum cluster_change_kind kind,
 				 struct reason *why)

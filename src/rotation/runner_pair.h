@@ -11,6 +11,9 @@
 enum engine_event runner_pair_peek(struct runner *r, struct reason *why);
 enum engine_event runner_pair_recall(struct runner *r, struct reason *why);
 enum engine_event runner_pair_revert(struct runner *r, struct reason *why);
+/* Log in with CURRENT, whose password is at hand then, for a version of this
+ * run. */
+enum engine_event runner_pair_renew(struct runner *r, struct reason *why);
 enum engine_event runner_pair_tombstone(struct runner *r, struct reason *why);
 enum engine_event runner_pair_clear(struct runner *r, struct reason *why);
 

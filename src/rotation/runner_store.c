@@ -118,6 +118,7 @@ static void fill_entry(const struct runner *r, struct store_entry *e)
 		  r->job->dbname ? r->job->dbname : t->dbname);
 	text_copy(e->username, sizeof(e->username), runner_member_login(r));
 	e->password = r->password;
+	e->renews = r->engine.renewing;
 }
 
 /* A job that waited while another made a canary takes that one's result. */
@@ -264,6 +265,34 @@ enum engine_event runner_store_readback(struct runner *r, struct reason *why)
 	return ev;
 }
 
+/* A renewal is no rotation, whoever finishes it: the password is as old as it
+ * was. */
+static void note_moved(struct runner *r)
+{
+	if (!r->same)
+		r->promoted_us = now_wall(r->env->o.now);
+}
+
+static bool is_same(struct runner *r)
+{
+	struct store *s = r->job->store;
+	struct store_entry entry;
+	bool same;
+
+	if (!r->job->pair || !s->ops->by_label || !*r->current || !r->password)
+		return false;
+	if (r->engine.renewing)
+		return true;
+	memset(&entry, 0, sizeof(entry)); /* not secret */
+	if (s->ops->fetch(s, r->job->role, r->current, &entry, NULL) !=
+	    STATUS_OK)
+		return false;
+	same = secret_equal(entry.password, r->password) &&
+	       strcmp(entry.username, runner_member_login(r)) == 0;
+	secret_free(entry.password);
+	return same;
+}
+
 /* The evidence is durable before CURRENT moves (INV7). */
 static enum engine_event move_current(struct runner *r, struct reason *why)
 {
@@ -282,7 +311,7 @@ static enum engine_event move_current(struct runner *r, struct reason *why)
 		st = STATUS_UNKNOWN;
 	}
 	if (st == STATUS_OK)
-		r->promoted_us = now_wall(r->env->o.now);
+		note_moved(r);
 	return store_event(st);
 }
 
@@ -295,6 +324,7 @@ enum engine_event runner_store_promote(struct runner *r, struct reason *why)
 			    "the password logs in and the marker names it",
 		    why) != STATUS_OK)
 		return ENGINE_ON_LEDGER_DOWN;
+	r->same = is_same(r);
 	return move_current(r, why);
 }
 
@@ -305,7 +335,7 @@ enum engine_event runner_store_confirm(struct runner *r, struct reason *why)
 	if (s != STATUS_OK)
 		return runner_store_read_event(s);
 	if (strcmp(r->current, r->version) == 0) {
-		r->promoted_us = now_wall(r->env->o.now);
+		note_moved(r);
 		return ENGINE_ON_PROMOTED;
 	}
 	if (strcmp(runner_store_id(r, STORE_LABEL_PENDING), r->version) == 0) {
@@ -327,6 +357,7 @@ enum engine_event runner_store_repoint(struct runner *r, struct reason *why)
 		    "the marker names this version as live after a restore",
 		    why) != STATUS_OK)
 		return ENGINE_ON_LEDGER_DOWN;
+	r->same = false;
 	return move_current(r, why);
 }
 
@@ -344,9 +375,26 @@ enum engine_event runner_store_retire(struct runner *r, struct reason *why)
 }
 
 /*
- * Read back, never taken for done by the reply alone: what an older run sent and
- * the store has not seen yet is refused once the revision has moved.
+ * Is whatever was sent before refused from here on?  By the revision, which has
+ * moved; or where labels are compared, since CURRENT is a version that only this
+ * run knows, and that PREVIOUS cannot come back to but when CURRENT leaves it.
+ * No one goes back to the password before of one role: what a late write would
+ * move back there is refused by the server.
  */
+static bool is_closed(const struct runner *r, const char *before,
+		      const char *revision)
+{
+	if (*runner_store_id(r, STORE_LABEL_PREVIOUS))
+		return false;
+	if (!r->job->pair || (r->engine.stale && r->job->store->ops->by_label))
+		return true;
+	if (r->job->store->ops->by_label)
+		return strcmp(r->current, r->renewed) == 0;
+	return strcmp(revision, r->state.revision) == 0 &&
+	       strcmp(revision, before) != 0;
+}
+
+/* Read back, never taken for done by the reply alone. */
 enum engine_event runner_store_withdraw(struct runner *r, struct reason *why)
 {
 	struct store *s = r->job->store;
@@ -355,6 +403,10 @@ enum engine_event runner_store_withdraw(struct runner *r, struct reason *why)
 
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);
+	/* What is withdrawn for itself comes before no end. */
+	if (r->job->pair && s->ops->by_label && !r->engine.stale &&
+	    !r->renewed[0])
+		return ENGINE_ON_EXPOSED;
 	text_copy(before, sizeof(before), r->state.revision);
 	st = s->ops->withdraw(s, r->job->role, r->state.revision, &r->state,
 			      why);
@@ -365,11 +417,7 @@ enum engine_event runner_store_withdraw(struct runner *r, struct reason *why)
 	st = runner_store_describe(r, why);
 	if (st != STATUS_OK)
 		return runner_store_read_event(st);
-	/* No one goes back to the password before of one role: what a late write
-	 * would move back there is refused by the server. */
-	if ((!r->job->pair || (strcmp(revision, r->state.revision) == 0 &&
-			       strcmp(revision, before) != 0)) &&
-	    !*runner_store_id(r, STORE_LABEL_PREVIOUS))
+	if (is_closed(r, before, revision))
 		return ENGINE_ON_OK;
 	r->state_stale = true;
 	return ENGINE_ON_CONFLICT;

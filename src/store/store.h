@@ -94,6 +94,9 @@ struct store_entry {
 	char dbname[64];
 	char username[64];
 	struct secret *password;
+	/* stage(): CURRENT's own password under another id, which is no
+	 * rotation. */
+	bool renews;
 };
 
 struct store;
@@ -150,8 +153,8 @@ typedef enum status store_move_fn(struct store *s, const char *name,
 
 /*
  * PREVIOUS -> ring, when there is one.  The revision moves in any case, so that
- * from then on whatever was sent under an earlier one is refused; but for a store
- * that cannot compare (AWS), where a pair does not live for that.
+ * from then on whatever was sent under an earlier one is refused; but not in a
+ * store that compares labels (by_label).
  */
 typedef enum status store_withdraw_fn(struct store *s, const char *name,
 				      const char *revision,
@@ -160,6 +163,13 @@ typedef enum status store_withdraw_fn(struct store *s, const char *name,
 
 struct store_ops {
 	const char *type; /* "local" */
+	/*
+	 * A write compares the label that it moves, and no revision: it is good
+	 * as long as CURRENT is the version that the caller has seen there, and
+	 * good again when CURRENT comes back to it.  What was sent before is
+	 * refused for ever only once CURRENT is a version that it does not know.
+	 */
+	bool by_label;
 	store_canary_fn *canary;
 	store_ready_fn *ready;
 	store_describe_fn *describe;

@@ -18,7 +18,7 @@ const char *row_text(const struct engine_row *row);
 
 /* ---- simulate_plan.c ---- */
 
-#define ACTS 29
+#define ACTS 30
 extern const char *const act_names[ACTS];
 
 struct fault {
@@ -176,6 +176,8 @@ enum scene {
 const struct order *order_in(enum scene scene, size_t n);
 void rotate_twice(struct world *w);
 void new_to_keyturn(struct world *w);
+/* Scenes of a pair have a store that compares labels. */
+extern bool scene_labels;
 /* A world in that scene; the caller's. */
 void prepare_scene(struct world *w, enum scene scene, bool readable);
 /* Set plan_text. */

@@ -76,6 +76,158 @@ static void a_late_write_is_refused_once_previous_is_withdrawn(void **state)
 	world_free(&w);
 }
 
+/* Where labels are compared CURRENT is another version by then.  Twice a rollback's
+ * write is late: of the database as it was, and of the one that was restored. */
+static void a_late_write_does_not_know_what_was_renewed(void **state)
+{
+	char live[RANDOM_UUID_SIZE];
+	static struct world w;
+
+	(void)state;
+	scene_labels = true;
+	for (int late = 0; late < 2; late++) {
+		late_write_of_a_rollback(&w);
+		memcpy(live, w.db.live, sizeof(live));
+		if (late)
+			assert_int_equal(run_order(&w, 1, RETIRE), STATUS_OK);
+		world_land(&w, 0, false);
+		if (!late)
+			assert_int_equal(run_order(&w, 1, RECOVER), STATUS_OK);
+		assert_int_equal(run_order(&w, 1, RETIRE), STATUS_OK);
+		assert_true(world_settled(&w));
+		assert_string_not_equal(w.db.live, live);
+		assert_string_equal(world_label(&w, STORE_LABEL_PREVIOUS), "");
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+	/* A store that compares labels, taken for one that does not. */
+	late_write_of_a_rollback(&w);
+	world_forget_labels(&w);
+	run_unchecked(&w, 1, RETIRE);
+	assert_string_not_equal(w.violation, "");
+	world_free(&w);
+	scene_labels = false;
+}
+
+/* A retirement's reply is lost; until it claims again others go back and forth, and
+ * a request of theirs knows the version that it had made. */
+static void a_renewal_counts_under_its_claim_alone(void **state)
+{
+	struct plan lost = one_fault("nologin", FATE_LOST_BEFORE, 1);
+	struct plan late = one_fault("promote", FATE_LATE, 1);
+	struct runner_job retire = order_job(RETIRE, NULL);
+	static struct world w;
+	struct before b;
+	struct runner *r;
+
+	(void)state;
+	scene_labels = true;
+	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+	b = remember_before(&w);
+	put_under(&w, &lost);
+	r = world_runner(&w, 0, &retire);
+	while (runner_state(r) != ENGINE_TOMBSTONE)
+		assert_true(world_step(&w, 0, r));
+	assert_true(world_step(&w, 0, r));
+	assert_int_equal(runner_state(r), ENGINE_CLAIM);
+	put_under(&w, &late);
+	assert_int_equal(run_order(&w, 1, ROLLBACK), STATUS_OK);
+	w.fate = NULL;
+	assert_int_equal(run_order(&w, 1, ROLLBACK), STATUS_OK);
+	assert_int_equal(world_in_flight(&w), 1);
+	assert_int_equal(finish_run(&w, 0, RETIRE, r, &b, false), STATUS_OK);
+	assert_int_equal(world_others(&w), 0);
+	land_all(&w, false);
+	assert_true(world_settled(&w));
+	must_converge(&w, LAND_NEVER);
+	world_free(&w);
+	scene_labels = false;
+}
+
+/* The password is as old as it was, whoever finishes it. */
+static void a_renewal_is_no_rotation(void **state)
+{
+	static const char *const acts[] = { "renew", "promote", "withdraw" };
+	static struct world w;
+
+	(void)state;
+	scene_labels = true;
+	for (size_t i = 0; i < 4; i++) {
+		int64_t rotated;
+
+		prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+		rotated = w.role.rotated_us;
+		assert_true(rotated > 0);
+		w.clock += 3600 * NOW_SECOND;
+		if (i < 3) {
+			struct plan p = one_fault(acts[i], FATE_CRASH_AFTER, 1);
+
+			put_under(&w, &p);
+			run_order(&w, 0, RETIRE);
+			w.fate = NULL;
+			assert_int_equal(run_order(&w, 1, RECOVER), STATUS_OK);
+		}
+		assert_int_equal(run_order(&w, 1, RETIRE), STATUS_OK);
+		assert_int_equal(w.role.rotated_us, rotated);
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+	scene_labels = false;
+}
+
+/* CURRENT is what the marker calls live, and says that it is another member's. */
+static void nobody_is_retired_for_a_current_of_another_member(void **state)
+{
+	struct runner_job retire = order_job(RETIRE, NULL);
+	static struct world w;
+	struct runner *r;
+
+	(void)state;
+	scene_labels = true;
+	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+	r = world_runner(&w, 0, &retire);
+	while (runner_state(r) != ENGINE_RENEW)
+		assert_true(world_step(&w, 0, r));
+	for (size_t i = 0; i < w.store.n; i++)
+		if (w.store.v[i].label == STORE_LABEL_CURRENT)
+			memcpy(w.store.v[i].login,
+			       world_names[w.db.previous_of],
+			       sizeof(w.store.v[i].login));
+	while (world_step(&w, 0, r))
+		;
+	assert_int_equal(runner_engine(r)->outcome, STATUS_REFUSED);
+	assert_int_equal(world_others(&w), 1);
+	runner_free(r);
+	world_free(&w);
+	scene_labels = false;
+}
+
+/* No randomness for its id. */
+static void nobody_is_retired_without_a_version_of_its_own(void **state)
+{
+	struct runner_job retire = order_job(RETIRE, NULL);
+	static struct world w;
+	struct runner *r;
+
+	(void)state;
+	scene_labels = true;
+	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
+	r = world_runner(&w, 0, &retire);
+	while (runner_state(r) != ENGINE_RENEW)
+		assert_true(world_step(&w, 0, r));
+	w.random_from = w.draws + 1;
+	w.random_until = w.draws + 100;
+	while (world_step(&w, 0, r))
+		;
+	assert_int_equal(runner_engine(r)->outcome, STATUS_ERROR);
+	assert_int_equal(world_others(&w), 1);
+	runner_free(r);
+	w.random_from = w.random_until = 0;
+	must_converge(&w, LAND_NEVER);
+	world_free(&w);
+	scene_labels = false;
+}
+
 /* Says done and did nothing, where PREVIOUS had no label before. */
 static void a_withdrawal_is_read_back(void **state)
 {
@@ -805,6 +957,11 @@ static void a_new_pair_has_nothing_to_end(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(members_take_turns),
 	cmocka_unit_test(a_late_write_is_refused_once_previous_is_withdrawn),
+	cmocka_unit_test(a_late_write_does_not_know_what_was_renewed),
+	cmocka_unit_test(a_renewal_counts_under_its_claim_alone),
+	cmocka_unit_test(a_renewal_is_no_rotation),
+	cmocka_unit_test(nobody_is_retired_for_a_current_of_another_member),
+	cmocka_unit_test(nobody_is_retired_without_a_version_of_its_own),
 	cmocka_unit_test(a_withdrawal_is_read_back),
 	cmocka_unit_test(a_rollback_goes_back_while_the_password_is_kept),
 	cmocka_unit_test(a_rollback_behind_a_pooler_is_proved_there_afterwards),

@@ -100,12 +100,71 @@ static void who_works_on_a_pair_may_stand_still_anywhere(void **state)
 		}
 }
 
+/* The same of a store that compares labels: where an old password ends, and what
+ * went before. */
+static void a_store_that_compares_labels_survives_the_same(void **state)
+{
+	static const enum scene scenes[] = {
+		SCENE_PAIR_FIRST,      SCENE_PAIR_ROTATED,
+		SCENE_PAIR_RETIRED,    SCENE_PAIR_REVERTED,
+		SCENE_PAIR_APPLIED,    SCENE_PAIR_WITHDREW,
+		SCENE_PAIR_TOMBSTONED, SCENE_PAIR_UNROTATED,
+		SCENE_PAIR_UNRETIRED,  SCENE_PAIR_UNREVERTED,
+	};
+	static const char *const first[] = { "claim",	"stage",    "renew",
+					     "promote", "withdraw", "nologin" };
+	static const enum fate fates[] = { FATE_LOST_BEFORE, FATE_LOST_AFTER,
+					   FATE_LATE, FATE_RESTORE };
+	const struct order *o;
+
+	(void)state;
+	scene_labels = true;
+	for (size_t s = 0; s < sizeof(scenes) / sizeof(scenes[0]); s++)
+		for (size_t n = 0; (o = order_in(scenes[s], n)); n++) {
+			survive_single_faults(scenes[s], o);
+			if (o->mode == ENGINE_MODE_RETIRE)
+				fail_acts(scenes[s], o);
+			for (size_t i = 0; i < 24 && s < 4; i++)
+				fail_after(scenes[s], o, first[i / 4],
+					   fates[i % 4]);
+		}
+	scene_labels = false;
+}
+
+static void who_moves_labels_may_stand_still_anywhere(void **state)
+{
+	static const enum scene scenes[] = { SCENE_PAIR_ROTATED,
+					     SCENE_PAIR_REVERTED,
+					     SCENE_PAIR_UNRETIRED };
+	static const enum fate fates[] = { FATE_GOOD, FATE_LATE,
+					   FATE_CRASH_AFTER };
+	const struct order *o, *other;
+
+	(void)state;
+	scene_labels = true;
+	for (unsigned n = 0, mix = 0; n < 3 * ALL * ALL * 3; n++)
+		for (unsigned k = 1; k < 50; k++, mix++) {
+			enum scene scene = scenes[n / 3 / ALL / ALL];
+			struct plan p = one_fault(NULL, fates[n % 3], 1);
+
+			o = order_in(scene, n / 3 / ALL % ALL);
+			other = order_in(scene, n / 3 % ALL);
+			p.fault[0].from = mix % 24;
+			if (!survive_pause(scene, o, k, other, &p,
+					   (enum landing)(mix / 24 % LANDINGS)))
+				break;
+		}
+	scene_labels = false;
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(every_single_fault_of_a_pair_is_survived),
 	cmocka_unit_test(every_act_on_a_pair_may_fail_for_as_long_as_it_likes),
 	cmocka_unit_test(
 		an_open_outcome_of_a_pair_survives_whatever_fails_next),
 	cmocka_unit_test(who_works_on_a_pair_may_stand_still_anywhere),
+	cmocka_unit_test(a_store_that_compares_labels_survives_the_same),
+	cmocka_unit_test(who_moves_labels_may_stand_still_anywhere),
 };
 
 const struct simulate_group simulate_pair_sweep = {

@@ -17,7 +17,7 @@ const char *const act_names[ACTS] = {
 	"look",	    "describe", "fetch",   "stage",    "apply",	    "adopt",
 	"prove",    "control",	"inspect", "evidence", "promote",   "retire",
 	"try",	    "sink",	"freeze",  "close",    "login",	    "peek",
-	"withdraw", "nologin",	"evict",   "clear",    "revert",
+	"withdraw", "nologin",	"evict",   "clear",    "revert",    "renew",
 };
 
 static void record_act(struct plan *p, const char *act)

@@ -12,6 +12,8 @@
 
 #include "simulate.h"
 
+bool scene_labels;
+
 static const char *const scene_names[PAIR_SCENES] = {
 	"managed",
 	"forwarding service",
@@ -160,6 +162,8 @@ static void prepare_rotated(struct world *w, enum scene scene)
 static void prepare_pair(struct world *w, enum scene scene)
 {
 	world_pair(w);
+	if (scene_labels)
+		world_labels(w);
 	if (scene == SCENE_PAIR_NEW)
 		new_pair(w);
 	else if (scene == SCENE_PAIR_FIRST)
@@ -229,9 +233,9 @@ void prepare_scene(struct world *w, enum scene scene, bool readable)
 void name_plan(enum scene scene, const struct order *o, const struct plan *p,
 	       enum landing landing, bool readable)
 {
-	int n = snprintf(plan_text, sizeof(plan_text), "%s, %s%s, landing %d",
-			 scene_names[scene], o->name,
-			 readable ? ", readable" : "", (int)landing);
+	int n = snprintf(plan_text, sizeof(plan_text), "%s%s, %s%s, landing %d",
+			 scene_names[scene], scene_labels ? ", labels" : "",
+			 o->name, readable ? ", readable" : "", (int)landing);
 
 	for (unsigned i = 0; i < p->n; i++)
 		n += snprintf(plan_text + n, sizeof(plan_text) - (size_t)n,

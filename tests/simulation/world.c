@@ -181,7 +181,7 @@ static void usurp(struct world *w, const char *act)
 
 	if (strcmp(act, "stage") == 0 || strcmp(act, "promote") == 0 ||
 	    strcmp(act, "retire") == 0 || strcmp(act, "withdraw") == 0) {
-		w->store.revision++;
+		w->store.revision++; /* which no one sees who compares labels */
 		return;
 	}
 	snprintf(f.claim, sizeof(f.claim), "usurper %llx",

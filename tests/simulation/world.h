@@ -18,8 +18,9 @@
 #define WORLD_FLIGHTS  16
 #define WORLD_PASSWORD 64
 #define WORLD_LIVES    64
-/* The store model holds the smallest ring, so never more than this. */
-#define WORLD_VERSIONS 12
+/* The store model holds the smallest ring, so never more than this; the one that
+ * compares labels has a longer one. */
+#define WORLD_VERSIONS 40
 
 /* What can become of one act.  An act for which a fate has no meaning takes the
  * nearest that has one. */
@@ -105,6 +106,9 @@ struct world_store {
 	int64_t revision;
 	size_t n;
 	struct world_version v[WORLD_VERSIONS];
+	/* Where labels are compared: what has AWSPENDING, which stays on a version
+	 * when it becomes CURRENT; or "". */
+	char pending[RANDOM_UUID_SIZE];
 };
 
 enum world_op {
@@ -123,6 +127,7 @@ struct flight {
 	int session;		      /* database */
 	char claim[RANDOM_UUID_SIZE]; /* database */
 	int64_t revision;	      /* store; of a claim: the epoch's floor */
+	char from[RANDOM_UUID_SIZE];  /* store: what loses the label */
 	char version[RANDOM_UUID_SIZE];
 	char password[WORLD_PASSWORD];
 	bool sets_password; /* an apply that adopts does not */
@@ -144,6 +149,7 @@ struct world {
 	void *fate_arg;
 	bool readable;	/* the admin may read pg_authid */
 	bool pair;	/* two login roles in turn */
+	bool labels;	/* the store compares labels, and no revision */
 	bool trust;	/* the server lets everybody in */
 	bool reject;	/* the server rejects passwords */
 	bool pooler;	/* a further endpoint, at which a role without LOGIN
@@ -228,6 +234,11 @@ void world_no_marker(struct world *w);
 /* Make it a pair whose owner logs in and has what CURRENT says: it was a login
  * role before, and managed. */
 void world_pair(struct world *w);
+
+/* Make its store one that compares labels. */
+void world_labels(struct world *w);
+/* ... and who uses it takes it for one that compares revisions. */
+void world_forget_labels(struct world *w);
 
 /* Nobody is at work: what a restore broke counts again once CURRENT logs in. */
 void world_rest(struct world *w);

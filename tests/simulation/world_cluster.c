@@ -360,8 +360,8 @@ static enum status t_apply(struct cluster *t, struct cluster_session *s,
 			   const struct cluster_change *c, bool *ret_alone,
 			   struct reason *why)
 {
-	static const char *const acts[] = { "apply", "adopt", "revert",
-					    "nologin", "clear" };
+	static const char *const acts[] = { "apply",  "adopt",	 "renew",
+					    "revert", "nologin", "clear" };
 	struct world *w = of_cluster(t);
 	struct flight f = { .op = WORLD_APPLY,
 			    .session = s->id,

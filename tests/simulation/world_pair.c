@@ -127,6 +127,7 @@ static bool is_fenced(const struct world *w, const struct flight *f)
 	static const enum world_mutation open[] = {
 		[CLUSTER_CHANGE_PASSWORD] = WORLD_PAIR_NO_APPLY_CAS,
 		[CLUSTER_CHANGE_MARKER] = WORLD_PAIR_NO_APPLY_CAS,
+		[CLUSTER_CHANGE_RENEW] = WORLD_PAIR_NO_APPLY_CAS,
 		[CLUSTER_CHANGE_REVERT] = WORLD_PAIR_NO_REVERT_CAS,
 		[CLUSTER_CHANGE_NOLOGIN] = WORLD_PAIR_NO_NOLOGIN_CAS,
 		[CLUSTER_CHANGE_CLEAR] = WORLD_PAIR_NO_CLEAR_CAS,
@@ -193,6 +194,22 @@ static void revert(struct world *w, const struct flight *f)
 			      "revert");
 }
 
+/* The database would not do it for another member. */
+static void renew(struct world *w, const struct flight *f)
+{
+	const struct world_version *v = world_find(w, f->version);
+
+	if (f->member != w->db.active || !w->db.live[0])
+		world_violate(w, "another member is to be made live", "renew");
+	if (w->rollbacks == 0 && (!v || !logs_in(w, v)) &&
+	    !w->db.role[f->member].by_hand)
+		world_violate(w, "INV3: renewed by what does not log in",
+			      "renew");
+	memcpy(w->db.live, f->version, sizeof(w->db.live));
+	if (v && logs_in(w, v))
+		world_was_live(w, f->version);
+}
+
 /* What is handed out no more: no late write may move CURRENT back to it. */
 static void check_withdrawn(struct world *w, int member)
 {
@@ -255,6 +272,9 @@ bool world_pair_apply(struct world *w, const struct flight *f)
 		if (world_find(w, f->version) &&
 		    logs_in(w, world_find(w, f->version)))
 			world_was_live(w, f->version);
+		break;
+	case CLUSTER_CHANGE_RENEW:
+		renew(w, f);
 		break;
 	case CLUSTER_CHANGE_REVERT:
 		revert(w, f);

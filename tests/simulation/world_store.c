@@ -9,18 +9,59 @@
 #include "store/store_versions.h"
 #include "world_internal.h"
 
+#define LONG_RING 32
+
 static struct world *of_store(struct store *s)
 {
 	return (struct world *)((char *)s - offsetof(struct world, store_if));
 }
 
+void world_labels(struct world *w)
+{
+	static struct store_ops ops;
+
+	ops = world_store_ops;
+	ops.type = "simulated by labels";
+	ops.by_label = true;
+	w->labels = true;
+	w->store_if.ops = &ops;
+}
+
+void world_forget_labels(struct world *w)
+{
+	w->store_if.ops = &world_store_ops;
+}
+
 /* ---- effects ---- */
 
-static void fill_state(const struct world_store *s, struct store_state *ret)
+/* As a store of AWS's kind says it: the same again when the labels are; before the
+ * stroke CURRENT, which is what a promotion is compared with. */
+static void write_labels(const struct world_store *s, char *ret, size_t size)
+{
+	const char *current = "";
+	unsigned long long hash = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->v[i].label == STORE_LABEL_RING)
+			continue;
+		if (s->v[i].label == STORE_LABEL_CURRENT)
+			current = s->v[i].id;
+		for (const char *c = s->v[i].id; *c; c++)
+			hash = hash * 1099511628211ULL + (unsigned char)*c;
+		hash += (unsigned long long)s->v[i].label;
+	}
+	snprintf(ret, size, "%s/%llx", current, hash);
+}
+
+static void fill_state(const struct world *w, const struct world_store *s,
+		       struct store_state *ret)
 {
 	memset(ret, 0, sizeof(*ret)); /* not secret */
-	snprintf(ret->revision, sizeof(ret->revision), "%lld",
-		 (long long)s->revision);
+	if (w->labels)
+		write_labels(s, ret->revision, sizeof(ret->revision));
+	else
+		snprintf(ret->revision, sizeof(ret->revision), "%lld",
+			 (long long)s->revision);
 	ret->n = s->n;
 	for (size_t i = 0; i < s->n; i++) {
 		memcpy(ret->versions[i].id, s->v[i].id, RANDOM_UUID_SIZE);
@@ -89,17 +130,48 @@ static void stage(struct world *w, const struct flight *f,
 	if (w->mutation == WORLD_PENDING_DROPPED ||
 	    w->mutation == WORLD_NO_SESSION_BINDING_NO_RETIRE)
 		store_versions_drop(s, pending);
-	if (store_versions_stage(s, f->version, w->clock, STORE_RING_MIN) !=
+	if (store_versions_stage(s, f->version, w->clock,
+				 w->labels ? LONG_RING : STORE_RING_MIN) !=
 	    STATUS_OK)
 		abort();
 }
 
+/* What loses the label has it; to stage compares nothing. */
+static bool takes_label(const struct world *w, const struct flight *f)
+{
+	static const enum store_label labels[] = {
+		[WORLD_PROMOTE] = STORE_LABEL_CURRENT,
+		[WORLD_RETIRE] = STORE_LABEL_PENDING,
+		[WORLD_WITHDRAW] = STORE_LABEL_PREVIOUS,
+	};
+
+	return f->op == WORLD_STAGE ||
+	       strcmp(f->from, world_label(w, labels[f->op])) == 0;
+}
+
 bool world_store_takes(const struct world *w, const struct flight *f)
 {
+	if (w->labels && w->mutation != WORLD_NO_STORE_CAS)
+		return takes_label(w, f);
 	return w->mutation == WORLD_NO_STORE_CAS ||
 	       f->revision == w->store.revision ||
 	       (w->mutation == WORLD_PAIR_NO_WITHDRAWAL && w->withdrawn &&
 		f->revision == w->store.revision - 1);
+}
+
+/* The label stays on what became CURRENT, and is seen again when that has no other
+ * any more. */
+static void keep_pending(struct world *w, const struct flight *f,
+			 struct store_state *s)
+{
+	if (f->op == WORLD_STAGE)
+		memcpy(w->store.pending, f->version, sizeof(w->store.pending));
+	else if (f->op == WORLD_RETIRE)
+		w->store.pending[0] = '\0';
+	for (size_t i = 0; i < s->n; i++)
+		if (s->versions[i].label == STORE_LABEL_RING &&
+		    strcmp(s->versions[i].id, w->store.pending) == 0)
+			s->versions[i].label = STORE_LABEL_PENDING;
 }
 
 enum status world_store_write(struct world *w, const struct flight *f)
@@ -107,6 +179,8 @@ enum status world_store_write(struct world *w, const struct flight *f)
 	const struct world_version *v = world_find(w, f->version);
 	struct store_state s;
 
+	if (w->labels && v && f->op == WORLD_STAGE)
+		return STATUS_OK; /* and moves nothing */
 	/* A repeat of what already happened is well; that of a staging moves the
 	 * revision, so that whoever read it before is fenced. */
 	if (v && f->op == WORLD_STAGE && v->label == STORE_LABEL_PENDING) {
@@ -115,7 +189,7 @@ enum status world_store_write(struct world *w, const struct flight *f)
 	}
 	if (v && f->op == WORLD_PROMOTE && v->label == STORE_LABEL_CURRENT)
 		return STATUS_OK;
-	if (!world_store_takes(w, f))
+	if (!world_store_takes(w, f) && !(w->labels && f->op == WORLD_RETIRE))
 		return STATUS_CONFLICT;
 	if (f->op == WORLD_PROMOTE && !v)
 		return STATUS_REFUSED;
@@ -123,7 +197,7 @@ enum status world_store_write(struct world *w, const struct flight *f)
 		return v && v->label == STORE_LABEL_RING ? STATUS_OK :
 							   STATUS_REFUSED;
 	w->store_before = w->store;
-	fill_state(&w->store, &s);
+	fill_state(w, &w->store, &s);
 	if (f->op == WORLD_STAGE)
 		stage(w, f, &s);
 	else if (f->op == WORLD_PROMOTE)
@@ -132,7 +206,9 @@ enum status world_store_write(struct world *w, const struct flight *f)
 		store_versions_withdraw(&s);
 	else
 		store_versions_retire(&s, f->version);
-	store_versions_prune(&s, STORE_RING_MIN);
+	store_versions_prune(&s, w->labels ? LONG_RING : STORE_RING_MIN);
+	if (w->labels)
+		keep_pending(w, f, &s);
 	take_state(w, &s, f);
 	w->store.revision++;
 	w->withdrawn = f->op == WORLD_WITHDRAW;
@@ -190,7 +266,8 @@ static enum status s_describe(struct store *s, const char *name,
 	st = read_status(f);
 	w->stale_reads += f == FATE_LIE;
 	if (st == STATUS_OK) /* the lie is a stale read */
-		fill_state(f == FATE_LIE || w->remembers ? &w->store_before :
+		fill_state(w,
+			   f == FATE_LIE || w->remembers ? &w->store_before :
 							   &w->store,
 			   ret);
 	ret->remembered = w->remembers;
@@ -233,6 +310,21 @@ static enum status s_fetch(struct store *s, const char *name, const char *id,
 	return STATUS_OK;
 }
 
+/* The label that a write moves is where the caller has seen it; PREVIOUS, where it
+ * is when that is sent. */
+static void compare_with(const struct world *w, struct flight *f,
+			 const char *revision)
+{
+	if (f->op == WORLD_PROMOTE)
+		snprintf(f->from, sizeof(f->from), "%.*s",
+			 (int)strcspn(revision, "/"), revision);
+	else if (f->op == WORLD_RETIRE)
+		snprintf(f->from, sizeof(f->from), "%s", f->version);
+	else if (f->op == WORLD_WITHDRAW)
+		snprintf(f->from, sizeof(f->from), "%s",
+			 world_label(w, STORE_LABEL_PREVIOUS));
+}
+
 static enum status write_act(struct world *w, const char *act, struct flight *f,
 			     const char *revision, const char *id,
 			     struct store_state *ret_state)
@@ -243,6 +335,8 @@ static enum status write_act(struct world *w, const char *act, struct flight *f,
 		return STATUS_UNKNOWN;
 	f->revision = strtoll(revision, NULL, 10);
 	snprintf(f->version, sizeof(f->version), "%s", id);
+	if (w->labels)
+		compare_with(w, f, revision);
 	switch (world_fate(w, act)) {
 	case FATE_DOWN:
 	case FATE_BUSY:
@@ -269,7 +363,7 @@ static enum status write_act(struct world *w, const char *act, struct flight *f,
 		break;
 	}
 	if (st == STATUS_OK && ret_state)
-		fill_state(&w->store, ret_state);
+		fill_state(w, &w->store, ret_state);
 	return st;
 }
 
@@ -340,10 +434,15 @@ static enum status s_withdraw(struct store *s, const char *name,
 			      const char *revision,
 			      struct store_state *ret_state, struct reason *why)
 {
+	struct world *w = of_store(s);
 	struct flight f = { .op = WORLD_WITHDRAW };
+	char present[STORE_REVISION_SIZE];
 
 	(void)name, (void)why;
-	return write_act(of_store(s), "withdraw", &f, revision, "", ret_state);
+	write_labels(&w->store, present, sizeof(present));
+	if (w->labels && !world_dead(w) && strcmp(present, revision) != 0)
+		return STATUS_CONFLICT;
+	return write_act(w, "withdraw", &f, revision, "", ret_state);
 }
 
 const struct store_ops world_store_ops = {

@@ -235,7 +235,8 @@ static enum status send_commit(struct change *c, struct reason *why)
 /* Is there a statement beside the function that sends in clear? */
 static bool alters(const struct change *c)
 {
-	if (c->c->kind == CLUSTER_CHANGE_MARKER)
+	if (c->c->kind == CLUSTER_CHANGE_MARKER ||
+	    c->c->kind == CLUSTER_CHANGE_RENEW)
 		return false;
 	return !c->plain || c->c->member != NULL;
 }
@@ -268,8 +269,7 @@ static enum status check_wanted(const struct cluster_postgres *p,
 {
 	enum status st = cluster_postgres_check_name(c->role, why);
 	bool password = c->kind == CLUSTER_CHANGE_PASSWORD;
-	bool versioned = password || c->kind == CLUSTER_CHANGE_MARKER ||
-			 c->kind == CLUSTER_CHANGE_REVERT;
+	bool versioned = c->kind <= CLUSTER_CHANGE_REVERT;
 
 	if (st == STATUS_OK && c->member != NULL)
 		st = cluster_postgres_check_name(c->member, why);
@@ -328,6 +328,7 @@ enum status cluster_postgres_apply(struct cluster *t, struct cluster_session *s,
 	if (st != STATUS_OK)
 		return st;
 	c.doubtful = wanted->kind != CLUSTER_CHANGE_MARKER &&
+		     wanted->kind != CLUSTER_CHANGE_RENEW &&
 		     cluster_postgres_plain_wanted(c.p);
 	c.plain = c.doubtful && wanted->password != NULL;
 	st = run_change(&c, why);

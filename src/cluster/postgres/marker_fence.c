@@ -62,6 +62,8 @@ static const char *members_sql(enum cluster_change_kind kind)
 		       "previous_oid = nullif(m.previous_oid, w.oid), "
 		       "retired_at = CASE WHEN m.previous_oid <> w.oid "
 		       "THEN m.retired_at END ";
+	case CLUSTER_CHANGE_RENEW:
+		return "live_version = $3::uuid ";
 	case CLUSTER_CHANGE_REVERT:
 		return ", active_oid = nullif(w.oid, m.role_oid), "
 		       "previous_version = m.live_version, "
@@ -83,6 +85,8 @@ static const char *members_sql(enum cluster_change_kind kind)
 static const char *allowed_sql(enum cluster_change_kind kind)
 {
 	switch (kind) {
+	case CLUSTER_CHANGE_RENEW:
+		return "AND w.oid = " ACTIVE " ";
 	case CLUSTER_CHANGE_REVERT:
 		return "AND m.previous_version = $3::uuid "
 		       "AND m.previous_oid = w.oid AND w.oid <> " ACTIVE " ";
@@ -104,7 +108,8 @@ void cluster_postgres_marker_fence_add(struct text *t,
 				       const char *more)
 {
 	bool lives = c->kind != CLUSTER_CHANGE_NOLOGIN &&
-		     c->kind != CLUSTER_CHANGE_CLEAR;
+		     c->kind != CLUSTER_CHANGE_CLEAR &&
+		     c->kind != CLUSTER_CHANGE_RENEW;
 
 	text_printf(t, "WITH u AS (UPDATE %s m SET ", s->marker);
 	if (lives)
@@ -142,6 +147,11 @@ static enum status explain_row(const struct cluster_postgres *p,
 				  "one of role %s, or not of its member %s; "
 				  "nothing was changed",
 				  p->name, c->version, c->role, member);
+	if (c->kind == CLUSTER_CHANGE_RENEW)
+		return reason_set(why, STATUS_REFUSED,
+				  "cluster %s: the live password of role %s is "
+				  "not that of %s; nothing was changed",
+				  p->name, c->role, member);
 	if (active)
 		return reason_set(why, STATUS_REFUSED,
 				  "cluster %s: the live password of role %s is "

@@ -39,6 +39,7 @@ static void close_store(struct store *store)
 
 static const struct store_ops ops = {
 	.type = "aws",
+	.by_label = true,
 	.canary = check_canary,
 	.ready = store_aws_label_ready,
 	.describe = store_aws_read_describe,

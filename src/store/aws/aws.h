@@ -6,7 +6,9 @@
  * asked again; fetch() finds every version.
  *
  * What AWS gives for a compare-and-swap: UpdateSecretVersionStage names the
- * version that loses AWSCURRENT, so promote() and retire() are one each.
+ * version that loses AWSCURRENT, and fails when that does not have it, so
+ * promote() and retire() are one each.  It compares where the label is, not how
+ * often it moved: see by_label in store.h for what a pair makes of that.
  * PutSecretValue compares nothing: two rotators that stage at the same time
  * both succeed, and the label AWSPENDING is with the later.  Nothing is lost by
  * it, because a version keeps its content without a label and is promoted by

@@ -25,6 +25,9 @@ struct store_aws_known {
 	/* CURRENT is being moved to this one, which is to be announced when it
 	 * has moved; "" when it was. */
 	char owed[RANDOM_UUID_SIZE];
+	/* This one has the password of the CURRENT before: to make it CURRENT is no
+	 * rotation to be told of.  "": none is known. */
+	char renewal[RANDOM_UUID_SIZE];
 };
 
 /* A copy.  What does not fit into memory is not known, which costs a request. */

@@ -257,9 +257,10 @@ enum status store_aws_label_ready(struct store *store, const char *name,
 }
 
 /*
- * AWSPREVIOUS loses its label.  Labels move without a comparison here: a request
- * that was signed before may arrive later and move one back, so that a pair, whose
- * old password could be CURRENT once more, does not live here (config_check.c).
+ * AWSPREVIOUS loses its label.  It comes back to a version when AWSCURRENT leaves
+ * that, and AWS compares nothing but which one AWSCURRENT leaves: for a pair
+ * CURRENT is another version by now, which no earlier request knows (by_label in
+ * store.h).
  */
 enum status store_aws_label_withdraw(struct store *store, const char *name,
 				     const char *revision,

@@ -200,6 +200,14 @@ static enum status check_stage(const char *id, const struct store_entry *entry,
 	return STATUS_OK;
 }
 
+static void note_renewal(struct store_aws *s, const char *name, const char *id)
+{
+	struct store_aws_known *k = store_memory_lock(s->known, name);
+
+	text_copy(k->renewal, sizeof(k->renewal), id);
+	store_memory_unlock(s->known);
+}
+
 enum status store_aws_stage(struct store *store, const char *name,
 			    const char *revision, const char *id,
 			    const struct store_entry *entry,
@@ -230,6 +238,7 @@ enum status store_aws_stage(struct store *store, const char *name,
 		st = base_content(s, name, revision, current, entry, &content,
 				  why);
 	if (st == STATUS_OK) {
+		note_renewal(s, name, entry->renews ? id : "");
 		store_aws_content_fill(&content, entry);
 		st = put_pending(s, name, secret, id, &content, &answer, why);
 	}

@@ -64,9 +64,14 @@ static struct json_out make_news(struct store_aws *s, const char *name,
 	if (s->next_due)
 		due = s->next_due(s->next_due_arg, name, now);
 	put_text_tag(&tags, STORE_AWS_STATE_TAG_VERSION, id);
-	put_text_tag(&tags, STORE_AWS_STATE_TAG_ROTATED, now_stamp(now, stamp));
-	put_text_tag(&tags, STORE_AWS_STATE_TAG_DUE,
-		     due == INT64_MAX ? "by command" : now_stamp(due, stamp));
+	/* Those of time stay what they are of a password that does. */
+	if (strcmp(k.renewal, id) != 0) {
+		put_text_tag(&tags, STORE_AWS_STATE_TAG_ROTATED,
+			     now_stamp(now, stamp));
+		put_text_tag(&tags, STORE_AWS_STATE_TAG_DUE,
+			     due == INT64_MAX ? "by command" :
+						now_stamp(due, stamp));
+	}
 	put_text_tag(&tags, STORE_AWS_STATE_TAG_KEYS,
 		     k.left[0]		   ? k.left :
 		     is_plain(s, name, id) ? STORE_AWS_STATE_KEYS_NONE :

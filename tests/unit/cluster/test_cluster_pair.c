@@ -301,7 +301,7 @@ static void another_claim_in_between_refuses_each_kind(void **state)
 		assert_int_equal(change(&k, (enum cluster_change_kind)kind,
 					"_a",
 					kind == CLUSTER_CHANGE_REVERT ? one :
-					kind <= CLUSTER_CHANGE_MARKER ? three :
+					kind <= CLUSTER_CHANGE_RENEW  ? three :
 									NULL,
 					sets ? PASSWORD : NULL),
 				 STATUS_CONFLICT);
@@ -338,6 +338,33 @@ static void refused(struct turn *k, enum cluster_change_kind kind,
 	assert_string_equal(before, after);
 }
 
+/* Who is active keeps password, time and the one before. */
+static void a_password_gets_another_version(void **state)
+{
+	static const char others[] =
+		"SELECT md5((to_jsonb(m) - 'live_version')::text) FROM "
+		"keyturn.marker m WHERE role_name = 'renewed'";
+	char one[RANDOM_UUID_SIZE], two[RANDOM_UUID_SIZE];
+	char three[RANDOM_UUID_SIZE], before[1024], after[1024];
+	struct turn k;
+
+	(void)state;
+	new_pair("renewed");
+	begin(&k, cluster, "renewed");
+	turn_to(&k, "_a", PASSWORD, one);
+	turn_to(&k, "_b", NEXT, two);
+	uuid(three);
+	snprintf(before, sizeof(before), "%s", ask("%s", others));
+	must(&k, CLUSTER_CHANGE_RENEW, "_b", three, NULL);
+	snprintf(after, sizeof(after), "%s", ask("%s", others));
+	assert_string_equal(before, after);
+	is(&k, "_b", three, one);
+	must(&k, CLUSTER_CHANGE_NOLOGIN, "_a", NULL, NULL);
+	must(&k, CLUSTER_CHANGE_REVERT, "_a", one, NULL);
+	is(&k, "_a", one, three);
+	end(&k);
+}
+
 static void what_the_row_does_not_allow_is_refused(void **state)
 {
 	char one[RANDOM_UUID_SIZE], two[RANDOM_UUID_SIZE];
@@ -354,6 +381,8 @@ static void what_the_row_does_not_allow_is_refused(void **state)
 	refused(&k, CLUSTER_CHANGE_REVERT, "_a", two, "not the previous");
 	refused(&k, CLUSTER_CHANGE_REVERT, "_b", one, "not the previous");
 	refused(&k, CLUSTER_CHANGE_REVERT, "", one, "not the previous");
+	refused(&k, CLUSTER_CHANGE_RENEW, "_a", two, "not that of");
+	refused(&k, CLUSTER_CHANGE_RENEW, "", two, "not that of");
 	/* NOLOGIN by hand keeps the active one from nothing here. */
 	sql("ALTER ROLE strict_b NOLOGIN");
 	refused(&k, CLUSTER_CHANGE_CLEAR, "_b", NULL, "keeps its login");
@@ -800,6 +829,7 @@ const struct CMUnitTest test_cluster_pair[] = {
 	cmocka_unit_test(the_marker_alone_names_a_member),
 	cmocka_unit_test(a_pair_that_becomes_a_single_role_again_is_one),
 	cmocka_unit_test(another_claim_in_between_refuses_each_kind),
+	cmocka_unit_test(a_password_gets_another_version),
 	cmocka_unit_test(what_the_row_does_not_allow_is_refused),
 	cmocka_unit_test(incomplete_changes_are_errors),
 	cmocka_unit_test(

@@ -234,11 +234,8 @@ static void a_pair_has_two_members_and_what_can_keep_it(void **state)
 		"clients use keyturn-credential");
 	config_tree_load(PAIR "members = a b\nsink = pgpass /x\n"
 			      "sink = service /y\n");
-	config_tree_bad("[store a]\ntype = aws\n" PAIR
-			"members = a b\nstore = a\n",
-			"7: [role r] strategy: alternating needs a store that "
-			"can refuse a late change of its labels, which AWS "
-			"cannot");
+	config_tree_load("[store a]\ntype = aws\n" PAIR
+			 "members = a b\nstore = a\n");
 	config_tree_load(PAIR "members = a b\nconsumers = app:etl\n"
 			      "retire = auto\nquiet = 2h\n");
 	config_tree_bad(PAIR "members = a b\nretire = auto\n",
@@ -293,6 +290,14 @@ static void an_interval_that_fills_a_secret_up_is_refused(void **state)
 			"100 versions for 24 hours; at least 15m");
 	config_tree_load("[store a]\ntype = aws\n" CLUSTER ROLE
 			 "store = a\nevery = 15m\n");
+	config_tree_bad("[store a]\ntype = aws\n" CLUSTER ROLE
+			"strategy = alternating\n"
+			"members = a b\nstore = a\nevery = 29m\n",
+			"10: [role r] every: is too often for AWS, which keeps "
+			"100 versions for 24 hours; at least 30m");
+	config_tree_load("[store a]\ntype = aws\n" CLUSTER ROLE
+			 "strategy = alternating\n"
+			 "members = a b\nstore = a\nevery = 30m\n");
 }
 
 static void schedule_and_every_exclude_each_other(void **state)

@@ -173,6 +173,15 @@ static struct store *start_world(void)
 	return &world.store_if;
 }
 
+static struct store *start_labels(void)
+{
+	struct store *s = start_world();
+
+	world_labels(
+		(struct world *)((char *)s - offsetof(struct world, store_if)));
+	return s;
+}
+
 static void stop_world(void)
 {
 	world_free(&world);
@@ -184,6 +193,7 @@ static const struct driver drivers[] = {
 	/* PutSecretValue compares nothing: store/aws/aws.h. */
 	{ "aws", start_aws, stop_double, false, false },
 	{ "simulated", start_world, stop_world, true, true },
+	{ "simulated by labels", start_labels, stop_world, true, false },
 };
 
 /* ---- what the cases have in common --------------------------------------- */
@@ -559,6 +569,55 @@ static void current_goes_back_to_the_previous_one(void **state)
 	expect_entry(&s, &one, "1");
 }
 
+static void withdraw(struct secret_of *s)
+{
+	struct reason why = { "" };
+
+	if (store->ops->withdraw(store, s->name, s->state.revision, &s->state,
+				 &why) != STATUS_OK)
+		fail_msg("%s: withdraw: %s", driver->type, why.text);
+	describe(s);
+}
+
+/* One that has seen CURRENT where it still is, too; in a store that compares labels
+ * once CURRENT is a version that it has not seen. */
+static void what_was_sent_before_does_not_outlive_a_withdrawal(void **state)
+{
+	struct secret_of s = begin_case();
+	struct id one = rotate(&s, "1"), two = rotate(&s, "2"), again;
+	struct reason why = { "" };
+	struct store_state before;
+	enum status st;
+
+	(void)state;
+	describe(&s);
+	before = s.state;
+	expect_label(&s, &one, STORE_LABEL_PREVIOUS);
+	if (store->ops->by_label) {
+		again = rotate(&s, "2");
+		describe(&s);
+		expect_label(&s, &two, STORE_LABEL_PREVIOUS);
+	}
+	withdraw(&s);
+	assert_null(store_find_label(&s.state, STORE_LABEL_PREVIOUS));
+	expect_label(&s, &one, STORE_LABEL_RING);
+	st = store->ops->promote(store, s.name, before.revision, one.s, NULL,
+				 &why);
+	assert_int_equal(st, STATUS_CONFLICT);
+	describe(&s);
+	expect_label(&s, store->ops->by_label ? &again : &two,
+		     STORE_LABEL_CURRENT);
+	assert_null(store_find_label(&s.state, STORE_LABEL_PREVIOUS));
+	/* An older one of a withdrawal is refused, too, and with nothing to
+	 * withdraw there is nothing wrong. */
+	assert_int_equal(store->ops->withdraw(store, s.name, before.revision,
+					      NULL, &why),
+			 STATUS_CONFLICT);
+	withdraw(&s);
+	expect_label(&s, store->ops->by_label ? &again : &two,
+		     STORE_LABEL_CURRENT);
+}
+
 static void the_ring_keeps_what_a_restore_may_need(void **state)
 {
 	struct secret_of s = begin_case();
@@ -671,6 +730,8 @@ int main(void)
 		cmocka_unit_test(a_pending_that_is_superseded_is_kept),
 		cmocka_unit_test(only_what_is_pending_is_retired),
 		cmocka_unit_test(current_goes_back_to_the_previous_one),
+		cmocka_unit_test(
+			what_was_sent_before_does_not_outlive_a_withdrawal),
 		cmocka_unit_test(the_ring_keeps_what_a_restore_may_need),
 		cmocka_unit_test(
 			a_store_is_ready_before_and_after_the_first_rotation),
