@@ -171,12 +171,13 @@ static void check_pair(const struct world *w, const struct order *o,
 }
 
 /* Of a pair: what is called PREVIOUS is the version before by the marker, and its
- * member may log in: agents accept it, and sinks have it. */
+ * member may log in: agents accept it, and sinks have it.  Or it is CURRENT's
+ * password under another id, of a renewal that was finished. */
 static bool hands_out_the_dead(const struct world *w)
 {
 	const char *id = world_label(w, STORE_LABEL_PREVIOUS);
 
-	return w->pair && *id &&
+	return w->pair && *id && !(w->labels && world_lives(w, id)) &&
 	       (strcmp(id, w->db.previous) != 0 || w->db.retired_us > 0);
 }
 

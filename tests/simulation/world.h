@@ -280,6 +280,8 @@ void world_by_hand(struct world *w);
 uint64_t world_random(struct world *w);
 void world_check(struct world *w, const char *after);
 
+/* Of a pair: has this version the active member's password? */
+bool world_lives(const struct world *w, const char *id);
 /* CURRENT is the live password, and the marker says so. */
 bool world_settled(const struct world *w);
 /* The marker names the password that logs in. */

@@ -91,6 +91,13 @@ bool world_pair_settled(const struct world *w)
 	       logs_in(w, current);
 }
 
+bool world_lives(const struct world *w, const char *id)
+{
+	const struct world_version *v = world_find(w, id);
+
+	return v && world_role_of(v->login) == w->db.active && logs_in(w, v);
+}
+
 unsigned world_others(const struct world *w)
 {
 	unsigned n = 0;
