@@ -45,6 +45,7 @@ EXTRA_DIST += \
 	tests/integration/test_aws_chain.py \
 	tests/integration/test_aws_credentials.py \
 	tests/integration/test_aws_faults.py \
+	tests/integration/test_aws_alternating.py \
 	tests/integration/test_aws_double.py \
 	tests/integration/test_aws_moto.py \
 	tests/integration/test_aws_policy.py \
