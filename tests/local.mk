@@ -43,6 +43,7 @@ include tests/unit/sink/local.mk
 include tests/unit/rotation/local.mk
 include tests/unit/report/local.mk
 include tests/unit/open/local.mk
+include tests/unit/handoff/local.mk
 include tests/unit/agent/local.mk
 include tests/unit/cli/local.mk
 include tests/unit/daemon/local.mk

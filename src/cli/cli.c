@@ -181,8 +181,7 @@ enum status cli_parse(struct cli *c, int argc, char **argv)
 
 	c->command = CLI_COMMAND_COUNT;
 	c->o = (struct cli_options){ .config = CONFIG_DEFAULT_PATH,
-				     .label = "current",
-				     .format = "raw" };
+				     .label = "current" };
 	for (size_t i = 0; i < N_OPTIONS; i++) {
 		void *member = (char *)&c->o + options[i].member;
 

@@ -32,6 +32,7 @@ struct cli_options {
 	const char *public_key, *jobs, *password_fd, *min_life;
 	const char *until;
 	const char *owner, *in_database, *oauth, *cluster, *agent;
+	const char *lang, *root;
 	const char *grant[CLUSTER_GRANTS_MAX + 1];
 	size_t n_grants;
 	bool json, quiet, help, version, due, all, dry_run, emergency, force,
@@ -111,6 +112,7 @@ enum status cli_history(struct cli *c);
 enum status cli_report(struct cli *c);
 enum status cli_adoption(struct cli *c);
 enum status cli_get(struct cli *c);
+enum status cli_handoff(struct cli *c);
 enum status cli_refresh(struct cli *c);
 enum status cli_token(struct cli *c);
 enum status cli_freeze(struct cli *c); /* also thaw */

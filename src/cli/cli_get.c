@@ -25,7 +25,9 @@ enum status cli_get(struct cli *c)
 {
 	const struct handout_request request = {
 		.label = c->o.label,
-		.format = c->o.json ? "json" : c->o.format,
+		.format = c->o.json    ? "json" :
+			  *c->o.format ? c->o.format :
+					 "raw",
 		.actor = c->actor,
 	};
 	const struct config_group *role = NULL;

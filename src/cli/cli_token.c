@@ -12,7 +12,9 @@ enum status cli_token(struct cli *c)
 	struct handout_token_request request = {
 		.name = c->args[0],
 		.min_life_us = -1,
-		.format = c->o.json ? "json" : c->o.format,
+		.format = c->o.json    ? "json" :
+			  *c->o.format ? c->o.format :
+					 "raw",
 		.actor = c->actor,
 	};
 	struct secret *bytes = NULL;

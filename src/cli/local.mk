@@ -10,6 +10,7 @@ keyturn_SOURCES = \
 	src/cli/cli_forecast.c \
 	src/cli/cli_freeze.c \
 	src/cli/cli_get.c \
+	src/cli/cli_handoff.c \
 	src/cli/cli_history.c \
 	src/cli/cli_init.c \
 	src/cli/cli_notice.c \
@@ -25,7 +26,7 @@ keyturn_SOURCES = \
 	src/cli/cli_batch.c src/cli/cli_batch.h
 # Upper layers first; the wiping allocator goes into executables only.
 KEYTURN_LIBS = \
-	libjobs.a libopenengine.a libhandout.a libopen.a libhook.a libreport.a librotation.a libsink.a \
+	libjobs.a libhandoff.a libopenengine.a libhandout.a libopen.a libhook.a libreport.a librotation.a libsink.a \
 	libcluster.a libtoken.a libstore.a libaws.a libledger.a libaudit.a libformat.a libschedule.a \
 	libpolicy.a libconfig.a liblite.a libpg.a libhttp.a libjson.a \
 	libxml.a libcrypto.a libbase.a

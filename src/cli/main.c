@@ -27,6 +27,7 @@ static const struct {
 	[CLI_report] = { cli_report, true },
 	[CLI_adoption] = { cli_adoption, false },
 	[CLI_get] = { cli_get, true },
+	[CLI_handoff] = { cli_handoff, true },
 	[CLI_refresh] = { cli_refresh, false },
 	[CLI_token] = { cli_token, true },
 	[CLI_cluster] = { cli_cluster, true },

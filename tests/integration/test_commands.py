@@ -997,7 +997,8 @@ ELSEWHERE = {"report": "test_pam_overlap.py", "token": "test_token.py",
              "notice": "test_notice.py", "postpone": "test_notice.py",
              "retire": "test_alternating.py",
              "rollback": "test_alternating.py",
-             "adoption": "test_adoption.py"}
+             "adoption": "test_adoption.py",
+             "handoff": "test_handoff_sheet.py"}
 
 
 def test_every_option_is_used_by_a_test():

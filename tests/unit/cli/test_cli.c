@@ -53,7 +53,7 @@ static void defaults_are_what_the_manual_says(void **state)
 	assert_int_equal(parse(&c, "get sap"), STATUS_OK);
 	assert_string_equal(c.o.config, "/etc/keyturn/keyturn.conf");
 	assert_string_equal(c.o.label, "current");
-	assert_string_equal(c.o.format, "raw");
+	assert_string_equal(c.o.format, ""); /* each command has its own */
 	assert_false(c.o.json);
 }
 

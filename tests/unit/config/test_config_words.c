@@ -144,10 +144,10 @@ static void each_word_is_accepted_and_another_refused(void **state)
 		refused++;
 		text_free(&list);
 	}
-	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 10,
-	 * policy 4, role 2, token.sslmode 4 * 6, sink 6. */
-	assert_int_equal(accepted, 82);
-	assert_int_equal(refused, 18);
+	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 13,
+	 * policy 4, role 2 + 2 + 2, token.sslmode 4 * 6, sink 6. */
+	assert_int_equal(accepted, 84);
+	assert_int_equal(refused, 19);
 }
 
 static void a_setting_of_other_types_is_refused(void **state)

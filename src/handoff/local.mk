@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: PostgreSQL
+noinst_LIBRARIES += libhandoff.a
+libhandoff_a_SOURCES = \
+	src/handoff/handoff_gather.c src/handoff/handoff_gather.h \
+	src/handoff/handoff_page.c src/handoff/handoff_page.h \
+	src/handoff/handoff_partner.c src/handoff/handoff_partner.h \
+	src/handoff/handoff_partners.def \
+	src/handoff/handoff_sheet.c src/handoff/handoff_sheet.h \
+	src/handoff/handoff_words.c src/handoff/handoff_words.h \
+	src/handoff/handoff_words.def
