@@ -55,6 +55,10 @@ struct audit_event {
 	const char *host;      /* as the asking program says */
 	const char *service;   /* the same; or a unit */
 	bool stale;	       /* by a copy that may be out of date */
+	/* Of a hand-off to a partner: */
+	const char *state;     /* "offered", ...: handoff_states.def */
+	const char *source;    /* where it is known from: "session", ... */
+	const char *recipient; /* whom it is encrypted for: "sha256:..." */
 	int64_t count;	       /* so many more like the one before, 0: itself */
 	int64_t pid;	       /* 0: not known, or many */
 	/* Of a rotation that is to come; times as now_stamp() has them: */

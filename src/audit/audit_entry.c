@@ -35,6 +35,9 @@ static void read_members(const struct json_doc *d, struct audit_entry *e)
 	copy_text(d, "local", e->local, sizeof(e->local));
 	copy_text(d, "zone", e->zone, sizeof(e->zone));
 	copy_text(d, "step", e->step, sizeof(e->step));
+	copy_text(d, "state", e->state, sizeof(e->state));
+	copy_text(d, "source", e->source, sizeof(e->source));
+	copy_text(d, "recipient", e->recipient, sizeof(e->recipient));
 	e->stale = json_doc_get(d, "stale") != NULL;
 	json_doc_int(json_doc_get(d, "count"), &e->count);
 	json_doc_int(json_doc_get(d, "pid"), &e->pid);

@@ -17,6 +17,9 @@ struct audit_entry {
 	char label[32];
 	char host[AUDIT_ROLE_SIZE];
 	char service[AUDIT_ROLE_SIZE];
+	char state[32];
+	char source[32];
+	char recipient[AUDIT_ROLE_SIZE];
 	bool stale;
 	int64_t count, pid;
 	char due[32], planned[32], until[32]; /* times, as they are written */

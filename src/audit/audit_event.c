@@ -85,11 +85,14 @@ enum status audit_event_body(const struct audit_event *e, int64_t at_us,
 	add_string(&t, "operation", e->operation);
 	add_number(&t, "pid", e->pid, e->pid > 0);
 	add_string(&t, "planned", e->planned);
+	add_string(&t, "recipient", e->recipient);
 	add_string(&t, "role", e->role);
 	add_string(&t, "run", e->run);
 	add_string(&t, "service", e->service);
+	add_string(&t, "source", e->source);
 	if (e->stale)
 		text_add(&t, ",\"stale\":true"); /* never the first */
+	add_string(&t, "state", e->state);
 	add_string(&t, "status", e->status);
 	add_string(&t, "step", e->step);
 	add_number(&t, "took_us", e->took_us, e->took_us >= 0);

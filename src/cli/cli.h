@@ -32,7 +32,7 @@ struct cli_options {
 	const char *public_key, *jobs, *password_fd, *min_life;
 	const char *until;
 	const char *owner, *in_database, *oauth, *cluster, *agent;
-	const char *lang, *root;
+	const char *lang, *root, *of_version;
 	const char *grant[CLUSTER_GRANTS_MAX + 1];
 	size_t n_grants;
 	bool json, quiet, help, version, due, all, dry_run, emergency, force,
@@ -90,6 +90,10 @@ enum status cli_since(struct cli *c, int64_t *ret_us);
  * alone, and its beginning.
  */
 enum status cli_until(struct cli *c, bool *ret_date, int64_t *ret_us);
+
+/* Record what has come to pass of hand-offs, for a command that may write the
+ * ledger; a failure is told, and is none of the command. */
+void cli_handoff_watch(struct cli *c);
 
 /* Print to standard output; STATUS_ERROR when it is closed or full. */
 enum status cli_print(struct cli *c, const struct text *t);

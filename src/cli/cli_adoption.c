@@ -231,6 +231,8 @@ enum status cli_adoption(struct cli *c)
 		s = look_now(c, &worst);
 	if (s == STATUS_OK && *c->o.agent)
 		s = take_agent(c);
+	if (s == STATUS_OK && writes)
+		cli_handoff_watch(c);
 	for (size_t i = 0; i < n && s == STATUS_OK; i++)
 		s = adoption_of(c, roles[i], since_us, &t);
 	if (c->o.json)

@@ -620,6 +620,28 @@ static void check_retire(struct check *k, const struct runner_job *j)
 		say(k, NOTE, "retire", "%s", d.retire_why.text);
 }
 
+/* A hand-off that no one can see the end of, or that locks the partner out. */
+static void check_handoff(struct check *k, const struct runner_job *j)
+{
+	const struct config_group *role =
+		config_find(k->cli->config, CONFIG_SECTION_role, j->role);
+
+	if (!role ||
+	    strcmp(config_string(role, CONFIG_role_handoff), "manual") != 0)
+		return;
+	if (!j->pair)
+		say(k, WARN, "handoff",
+		    "handoff = manual with one login role: from each rotation "
+		    "on its partner is locked out until it has typed the new "
+		    "password in; strategy = alternating keeps the old one "
+		    "valid");
+	if (!config_is_set(role, CONFIG_role_consumers))
+		say(k, WARN, "handoff",
+		    "handoff = manual without consumers: who the partner is is "
+		    "not known, so only keyturn handoff confirm ends a "
+		    "hand-off");
+}
+
 /* stored: the store can be asked what should be live. */
 static void check_cluster(struct check *k, const struct runner_job *j,
 			  bool stored)
@@ -648,6 +670,7 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 	if (s == STATUS_OK) {
 		check_adoption(k, j);
 		check_retire(k, j);
+		check_handoff(k, j);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "cli/cli_batch.h"
 #include "jobs/compromise.h"
 #include "jobs/due.h"
+#include "jobs/handoff_watch.h"
 #include "jobs/notice.h"
 
 struct choice {
@@ -53,6 +54,12 @@ static void tell_of(struct cli *c, const char *role, const struct due *d)
 			 "not; it may have been frozen, so it is not rotated "
 			 "until keyturn recover or rotate names it",
 			 role);
+	else if (d->handing && !c->o.quiet)
+		log_line(
+			LOG_LEVEL_WARN,
+			"%s: is due and not rotated: its partner does not have "
+			"the present password yet; keyturn handoff %s",
+			role, role);
 	else if (d->ahead)
 		log_line(LOG_LEVEL_WARN,
 			 "%s: was last rotated at %s, which is to come: a "
@@ -153,6 +160,19 @@ static bool gives_notice(const struct cli *c)
 	return any;
 }
 
+/* A partner who is not there yet keeps its old password, unless a person decides:
+ * by --reason. */
+static enum status check_handoff(struct cli *c, const struct config_group *role)
+{
+	struct handoff h;
+	enum status s;
+
+	if (c->command != CLI_retire || *c->o.reason)
+		return STATUS_OK;
+	s = handoff_load(c->ledger, role, now_wall(now_system()), &h, &c->why);
+	return s == STATUS_OK ? handoff_held(&h, &c->why) : s;
+}
+
 static enum status choose_roles(struct cli *c, struct choice *ret)
 {
 	static const enum engine_mode modes[] = {
@@ -196,6 +216,8 @@ static enum status choose_roles(struct cli *c, struct choice *ret)
 		}
 		if (s == STATUS_OK)
 			s = tell_of_next(c, roles[i], &d);
+		if (s == STATUS_OK)
+			s = check_handoff(c, roles[i]);
 		if (s != STATUS_OK)
 			break;
 		if (c->o.due)
@@ -469,6 +491,8 @@ enum status cli_rotate(struct cli *c)
 				       choice.held);
 	}
 out:
+	if (!c->o.dry_run)
+		cli_handoff_watch(c);
 	cli_end_hooks(c);
 	free(choice.tasks);
 	secret_free(password);

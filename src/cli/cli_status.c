@@ -6,6 +6,7 @@
 
 #include "base/now.h"
 #include "cli/cli.h"
+#include "handoff/handoff.h"
 #include "jobs/compromise.h"
 #include "jobs/due.h"
 #include "jobs/hook_state.h"
@@ -49,6 +50,26 @@ static enum status count_adopted(struct cli *c, const struct config_group *role,
 	return s;
 }
 
+static enum status tell_handoff(struct cli *c, const struct config_group *role,
+				int64_t now_us, struct text *says,
+				struct report_role *r)
+{
+	enum handoff_state reached;
+	struct handoff h;
+	enum status s = handoff_load(c->ledger, role, now_us, &h, &c->why);
+
+	if (s != STATUS_OK || !h.manual)
+		return s;
+	handoff_sentence(&h, says);
+	reached = handoff_reached(&h);
+	if (reached < HANDOFF_STATES) {
+		r->handoff = handoff_state_word(reached);
+		r->handoff_late = h.late;
+		r->handoff_says = text_str(says);
+	}
+	return STATUS_OK;
+}
+
 static enum status status_of(struct cli *c, const struct config_group *role,
 			     int width, bool first, struct text *t)
 {
@@ -60,6 +81,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 		.store = config_string(role, CONFIG_role_store),
 		.known = &known,
 	};
+	struct text says = text_make(LEDGER_TEXT_SIZE);
 	char ends[LEDGER_TEXT_SIZE];
 	struct reason held = { "" };
 	struct hold hold;
@@ -103,17 +125,16 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 			r.waits = "";
 	}
 	s = count_adopted(c, role, &r);
-	if (s != STATUS_OK) {
-		schedule_free(schedule);
-		return s;
-	}
-	if (c->o.json) {
+	if (s == STATUS_OK)
+		s = tell_handoff(c, role, now, &says, &r);
+	if (s == STATUS_OK && c->o.json) {
 		text_add(t, first ? "[" : ",\n ");
 		report_status_json(t, &r, now);
-	} else
+	} else if (s == STATUS_OK)
 		report_status_line(t, width, &r, now);
 	schedule_free(schedule);
-	return STATUS_OK;
+	text_free(&says);
+	return s;
 }
 
 static enum status status_of_hooks(struct cli *c, bool first, struct text *t)

@@ -510,6 +510,29 @@ static enum status check_consumers(const struct config_group *g,
 	return STATUS_OK;
 }
 
+/* What a deadline does is of no use to who has none. */
+static enum status check_handoff(const struct config_group *g,
+				 struct reason *why)
+{
+	bool manual = strcmp(config_string(g, CONFIG_role_handoff), "manual") ==
+		      0;
+	bool deadline = config_duration_us(g, CONFIG_role_handoff_deadline) > 0;
+	bool retires = strcmp(config_string(g, CONFIG_role_deadline_action),
+			      "retire") == 0;
+
+	if (deadline && !manual)
+		return refuse(why, g,
+			      config_model_value(g,
+						 CONFIG_role_handoff_deadline),
+			      "has no effect without handoff = manual");
+	if (retires && !deadline)
+		return refuse(why, g,
+			      config_model_value(g,
+						 CONFIG_role_deadline_action),
+			      "retire needs handoff_deadline");
+	return STATUS_OK;
+}
+
 static enum status check_role(const struct config *c,
 			      const struct config_group *g, struct reason *why)
 {
@@ -521,6 +544,8 @@ static enum status check_role(const struct config *c,
 		s = check_units(g, why);
 	if (s == STATUS_OK)
 		s = check_consumers(g, why);
+	if (s == STATUS_OK)
+		s = check_handoff(g, why);
 	return s == STATUS_OK ? check_timing(g, why) : s;
 }
 

@@ -55,6 +55,8 @@ enum {
 	MAX_LIFE,
 	LONGEST_LIFE,
 	OUTLIVES,
+	HANDOFF_OPEN,
+	HANDOFF_LATE,
 	INTERRUPTED,
 	RUNNING,
 	BACKOFF,
@@ -97,6 +99,11 @@ static const struct {
 	[OUTLIVES] = { "role_outlives",
 		       "1: that is more than max_life, or the password is "
 		       "older." },
+	[HANDOFF_OPEN] = { "role_handoff_open",
+			   "1: a person has to bring the current password to "
+			   "a partner, who was not seen with it yet." },
+	[HANDOFF_LATE] = { "role_handoff_late",
+			   "1: that is past handoff_deadline." },
 	[INTERRUPTED] = { "role_interrupted",
 			  "1: a run was begun and not closed." },
 	[RUNNING] = { "role_running", "1: it is being worked on." },
@@ -126,6 +133,8 @@ static double role_value(const struct metrics_view *v, size_t i, int metric)
 		[LONGEST_LIFE] = seconds(schedule_life_longest(&v->lives[i])),
 		[OUTLIVES] =
 			report_outlives(&v->lives[i], l->rotated_us, v->now_us),
+		[HANDOFF_OPEN] = l->handoff_open,
+		[HANDOFF_LATE] = l->handoff_late,
 		[INTERRUPTED] = l->open && !r->running,
 		[RUNNING] = r->running,
 		[BACKOFF] = left > 0 ? seconds(left) : 0,

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "jobs/due.h"
+#include "jobs/handoff_watch.h"
 #include "jobs/hook_state.h"
 #include "jobs/notice.h"
 #include "report/report.h"
@@ -88,8 +89,9 @@ static struct task_look look_of(struct task *e, const struct config_group *role,
 		.failures = k->failures,
 		.behind = d->behind,
 		.ends_early = report_ends_early(d->ends_us, d->next_us, now),
-		.late = !d->wanted && !d->held && d->next_us > 0 &&
-			d->next_us <= now && d->retire != SCHEDULE_RETIRE_WAITS,
+		.late = !d->wanted && !d->held && !d->handing &&
+			d->next_us > 0 && d->next_us <= now &&
+			d->retire != SCHEDULE_RETIRE_WAITS,
 		.postponed = d->hold.postponed_us > 0,
 		.blackout = d->hold.blackout_us > 0,
 		.held = d->held,
@@ -154,6 +156,24 @@ static void forget_request(struct task *e)
 				 e->u.run.role, NULL);
 }
 
+/* ---- hand-offs ----------------------------------------------------------------- */
+
+/* What has come to pass of it is recorded. */
+static enum status look_at_handoff(struct task *e,
+				   const struct config_group *role,
+				   struct task_look *look, struct reason *why)
+{
+	struct handoff h;
+	enum status s =
+		handoff_watch(e->generation->engine, role, e->actor, &h, why);
+
+	if (s != STATUS_OK)
+		return s;
+	look->handoff_open = h.manual && h.version[0] && !handoff_is_over(&h);
+	look->handoff_late = h.late;
+	return STATUS_OK;
+}
+
 /* ---- a run ----------------------------------------------------------------- */
 
 static void run_role(struct task *e)
@@ -182,6 +202,8 @@ static void run_role(struct task *e)
 	/* Nothing is newer than this; what is in doubt is not known at all. */
 	if (after.doubt == STATUS_OK)
 		e->u.run.look = look_of(e, role, &after, INT64_MAX);
+	/* What fails here is found again by the next look. */
+	look_at_handoff(e, role, &e->u.run.look, NULL);
 	if (e->u.run.look.ends_early)
 		report_ending(after.ends_us, after.next_us, open_rolname(role),
 			      &e->u.run.ending);
@@ -304,6 +326,9 @@ static void look_at_roles(struct task *e)
 		}
 		if (s == STATUS_OK)
 			s = tell_of_next(e, i, &d);
+		if (s == STATUS_OK)
+			s = look_at_handoff(e, e->generation->roles[i],
+					    &e->u.all.looks[i], &e->why);
 		if (s == STATUS_OK && e->u.all.recall)
 			e->u.all.looks[i].asked = recall_request(
 				e, config_name(e->generation->roles[i]),

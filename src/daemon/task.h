@@ -37,6 +37,7 @@ struct task_look {
 	int64_t planned_us; /* wall clock: when it begins; 0: never by itself */
 	int64_t wake_us;    /* wall clock: when something changes by time
 				alone; INT64_MAX: never */
+	bool handoff_open, handoff_late; /* LOOK: a person has it to do */
 	bool store_away,
 		store_there; /* LOOK: the store did not answer, or did */
 	bool asked;	     /* LOOK: for a rotation, before keyturnd's start */

@@ -84,12 +84,20 @@ static enum status find_times(struct open_engine *w,
 			      struct handoff_sheet *h, struct reason *why)
 {
 	struct schedule *schedule = NULL;
+	int64_t deadline =
+		config_duration_us(role, CONFIG_role_handoff_deadline);
 	enum status s = open_engine_schedule(w, role, &schedule, why);
 
 	if (s != STATUS_OK)
 		return s;
 	h->prepared_us = known->rotated_us;
 	h->next_us = report_next_due(schedule, known);
+	h->manual =
+		strcmp(config_string(role, CONFIG_role_handoff), "manual") == 0;
+	if (h->manual && deadline > 0 && known->rotated_us > 0)
+		h->deadline_us = known->rotated_us + deadline;
+	h->retires = strcmp(config_string(role, CONFIG_role_deadline_action),
+			    "retire") == 0;
 	schedule_free(schedule);
 	return STATUS_OK;
 }

@@ -8,6 +8,7 @@
 
 #include "base/backoff.h"
 #include "base/text.h"
+#include "handoff/handoff.h"
 #include "jobs/adoption.h"
 #include "jobs/compromise.h"
 #include "jobs/role_lock.h"
@@ -152,6 +153,7 @@ static enum status weigh_retirement(struct open_engine *w,
 		.now_us = now_us,
 	};
 	struct schedule_retire_seen seen = { .taken_us = 0 }, last;
+	struct handoff h;
 	char line[LEDGER_TEXT_SIZE];
 	enum status s;
 
@@ -165,6 +167,10 @@ static enum status weigh_retirement(struct open_engine *w,
 	    last.taken_us > seen.taken_us)
 		seen = last;
 	s = count_adopted(l, role, &r, why);
+	if (s == STATUS_OK)
+		s = handoff_load(l, role, now_us, &h, why);
+	if (s == STATUS_OK)
+		r.decided = handoff_decided(&h);
 	if (s == STATUS_OK)
 		d->retire = schedule_retire_judge(&r, &seen, &d->retire_why);
 	return s;
@@ -209,6 +215,27 @@ static void ask_compromise(struct open_engine *w, struct due *d)
 	d->wanted = true;
 }
 
+/* One login role's next rotation would end the password that the partner has just
+ * been given to type in. */
+static enum status ask_handoff(struct open_engine *w,
+			       const struct config_group *role, int64_t now_us,
+			       struct due *d, struct reason *why)
+{
+	struct handoff h;
+	enum status s;
+
+	if (config_is_pair(role) || !d->wanted ||
+	    d->mode != ENGINE_MODE_ROTATE || d->known.open_run[0])
+		return STATUS_OK;
+	s = handoff_load(open_engine_ledger(w), role, now_us, &h, why);
+	if (s != STATUS_OK || handoff_held(&h, NULL) == STATUS_OK)
+		return s;
+	d->handing = true;
+	d->wanted = d->behind && may_deliver(w, &d->known, now_us);
+	d->mode = ENGINE_MODE_RECOVER;
+	return STATUS_OK;
+}
+
 enum status due_look(struct open_engine *w, const struct config_group *role,
 		     int64_t now_us, struct due *ret, struct reason *why)
 {
@@ -238,6 +265,8 @@ enum status due_look(struct open_engine *w, const struct config_group *role,
 		s = ask_schedule(w, role, now_us, &d, why);
 		if (s == STATUS_OK)
 			s = ask_retirement(w, role, now_us, &d, why);
+		if (s == STATUS_OK)
+			s = ask_handoff(w, role, now_us, &d, why);
 	}
 	if (s == STATUS_OK && !d.untaken && !d.unseen && d.doubt == STATUS_OK)
 		ask_compromise(w, &d);

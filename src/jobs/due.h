@@ -36,6 +36,8 @@ struct due {
 	struct reason retire_why;	     /* ... what it waits for, or by
 						what evidence it is done */
 	struct hold hold;		     /* of a role that was taken over */
+	bool handing; /* a rotation is due and not begun: it would end the password
+		      that a partner is being handed (one login role) */
 	enum status doubt; /* not STATUS_OK: ledger or store could not say; a
 			      run that only recovers does no harm then, and
 			      tells what ails them */

@@ -5,6 +5,7 @@ libjobs_a_SOURCES = src/jobs/adoption.c src/jobs/adoption.h \
 	src/jobs/compromise.c src/jobs/compromise.h \
 	src/jobs/due.c src/jobs/due.h \
 	src/jobs/hold.c src/jobs/hold.h \
+	src/jobs/handoff_watch.c src/jobs/handoff_watch.h \
 	src/jobs/hook_dispatch.c src/jobs/hook_dispatch.h \
 	src/jobs/hook_state.c src/jobs/hook_state.h \
 	src/jobs/notice.c src/jobs/notice.h \

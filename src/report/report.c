@@ -170,6 +170,8 @@ void report_status_line(struct text *t, int role_width,
 		say = k->last_error;
 	if (!*say && r->held)
 		say = r->held;
+	if (!*say && r->handoff && r->handoff_late)
+		say = r->handoff_says;
 	if (!*say && report_ends_early(r->expires_us, r->next_due_us, now_us)) {
 		snprintf(both, sizeof(both),
 			 "the password is valid until %s only, before the next "
@@ -184,6 +186,8 @@ void report_status_line(struct text *t, int role_width,
 		note_life(r, now_us, both, sizeof(both));
 		say = both;
 	}
+	if (!*say && r->handoff)
+		say = r->handoff_says;
 	if (!*say && r->adopted < r->expected) {
 		snprintf(both, sizeof(both),
 			 "adopting %zu of %zu consumers%s%s", r->adopted,
@@ -264,6 +268,9 @@ void report_status_json(struct text *t, const struct report_role *r,
 			    "\"consumers_adopted\":null");
 	text_add_member(t, "retire", r->retire);
 	text_add_member(t, "retire_waits", r->waits ? or_null(r->waits) : NULL);
+	text_add_member(t, "handoff", r->handoff);
+	text_printf(t, ",\"handoff_late\":%s",
+		    r->handoff && r->handoff_late ? "true" : "false");
 	add_seconds(t, "longest_life_seconds", schedule_life_longest(&r->life));
 	add_seconds(t, "max_life_seconds", r->life.max_us);
 	text_printf(t, ",\"outlives\":%s",

@@ -36,6 +36,11 @@ struct report_role {
 	const char *retire; /* of a pair: how it ends the old password, else
 			       NULL */
 	const char *waits;  /* ... what that waits for, or "" */
+	const char
+		*handoff;  /* the state of its hand-off by a person, or NULL */
+	bool handoff_late; /* ... which is past its deadline */
+	const char *handoff_says; /* ... a sentence, "" when it is over; not
+				     NULL with `handoff` */
 	struct schedule_life life;
 	/* When the next rotation begins, if not at next_due_us, and why: */
 	int64_t planned_us;   /* 0: not by itself */

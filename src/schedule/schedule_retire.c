@@ -156,6 +156,11 @@ static enum status judge_open(const struct schedule_retire *r,
 		return reason_set(why, STATUS_DEFERRED,
 				  "the old member was quiet for %s of %s", is,
 				  wanted);
+	if (r->decided)
+		return reason_set(why, STATUS_OK,
+				  "retire = auto: the old member was quiet for "
+				  "%s, and %s",
+				  is, r->decided);
 	if (r->expected == 0 || r->adopted < r->expected)
 		return reason_set(why, STATUS_DEFERRED,
 				  "%zu of %zu consumers were seen with the new "

@@ -66,6 +66,7 @@ struct schedule_retire {
 				 used the old member; 0: never */
 	size_t expected, adopted; /* consumers, and how many of them were seen
 				     with the current version */
+	const char *decided;	  /* why they are not waited for, or NULL */
 	int64_t now_us;
 };
 

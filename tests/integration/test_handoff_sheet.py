@@ -10,7 +10,9 @@ import pytest
 
 from test_alternating import pair  # noqa: F401  (a fixture)
 
-SETTINGS = """handoff_partner = sap-engagement-cloud
+SETTINGS = """handoff = manual
+handoff_deadline = 14d
+handoff_partner = sap-engagement-cloud
 handoff_schema = sales
 handoff_contact = Database team, +49 30 1234 <dba@example.com>
 """
@@ -55,6 +57,7 @@ def test_it_names_the_user_of_the_current_password(pair):  # noqa: F811
         ("127.0.0.1", str(pair.site.server.port), pair.site.database)
     assert {f["label"]: f["value"] for f in second["form"]["fields"]}[
         "Connection parameter"] == "currentSchema=sales"
+    assert second["deadline"] > second["prepared_at"]
     # What it says is what works.
     with pair.login((second["user_now"], pair.told()[1])) as c:
         c.execute(second["test_query"])
@@ -109,15 +112,15 @@ def test_one_role_needs_no_server_for_it(site):
 
 
 @pytest.mark.parametrize("argv, exit, says", [
-    (["sheet"], 2, "handoff takes sheet and one role name"),
+    (["sheet"], 2, "sheet"),
     (["sheet", "nonsuch"], 2, "nonsuch"),
     (["sheet", "sap", "--format", "pdf"], 2,
      "there is no format pdf for a sheet: text, html, json"),
     (["sheet", "sap", "--format", "raw"], 2, "there is no format raw"),
     (["sheet", "sap", "--lang", "fr"], 2, "there is no language fr: en, de"),
-    (["paper", "sap"], 2, "handoff takes sheet and one role name"),
-    (["sheet", "sap", "sap"], 2, "handoff takes sheet and one role name"),
-    ([], 2, "handoff takes sheet and one role name"),
+    (["paper", "sap"], 2, "handoff takes one role name"),
+    (["sheet", "sap", "sap"], 2, "handoff takes one role name"),
+    ([], 2, "handoff takes one role name"),
 ])
 def test_bad_input_is_one_clear_sentence(site, argv, exit, says):
     site.configure()

@@ -14,10 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 EVENTS = {"rotated", "recovered", "failed", "frozen", "thawed", "restored",
           "request", "alarm", "upcoming", "postponed", "compromised", "retired",
-          "rollback"}
+          "rollback", "handoff"}
 FIELDS = {"event", "id", "seq", "at", "role", "version", "status", "detail",
           "actor", "run", "epoch", "host", "due", "planned", "local", "zone",
-          "step", "until"}
+          "step", "until", "state", "source"}
 
 
 def check_event(event):

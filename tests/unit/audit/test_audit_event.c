@@ -39,6 +39,9 @@ static void every_member_is_read_back(void **state)
 	e.label = "current";
 	e.host = "10.0.0.7, \"900 more\"";
 	e.service = "postgresql";
+	e.state = "offered";
+	e.source = "cms";
+	e.recipient = "sha256:00ff";
 	e.stale = true;
 	e.count = 17;
 	e.pid = 4711;
@@ -60,6 +63,9 @@ static void every_member_is_read_back(void **state)
 	assert_string_equal(got.label, "current");
 	assert_string_equal(got.host, "10.0.0.7, \"900 more\"");
 	assert_string_equal(got.service, "postgresql");
+	assert_string_equal(got.state, "offered");
+	assert_string_equal(got.source, "cms");
+	assert_string_equal(got.recipient, "sha256:00ff");
 	assert_true(got.stale);
 	assert_int_equal(got.count, 17);
 	assert_int_equal(got.pid, 4711);

@@ -248,6 +248,13 @@ static void a_pair_has_two_members_and_what_can_keep_it(void **state)
 	config_tree_bad(CLUSTER ROLE "quiet = 2h\n",
 			"5: [role r] quiet: has no effect without strategy = "
 			"alternating");
+	config_tree_bad(CLUSTER ROLE "handoff_deadline = 14d\n",
+			"5: [role r] handoff_deadline: has no effect without "
+			"handoff = manual");
+	config_tree_bad(CLUSTER ROLE
+			"handoff = manual\ndeadline_action = retire\n",
+			"6: [role r] deadline_action: retire needs "
+			"handoff_deadline");
 	config_tree_bad(PAIR "members = a b\n[role b]\ncluster = main\n",
 			"7: [role b] and [role r] at @/keyturn.conf:3 are "
 			"the same role of the same cluster");

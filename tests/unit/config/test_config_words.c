@@ -58,6 +58,8 @@ static const char *with(const struct start *start, const char *key,
 				 strcmp(key, "retire") == 0 ?
 			 "strategy = alternating\nmembers = a b\n"
 			 "consumers = app:x\n" :
+		 strcmp(key, "deadline_action") == 0 ?
+			 "handoff = manual\nhandoff_deadline = 1d\n" :
 			 "");
 	return text;
 }
@@ -144,10 +146,10 @@ static void each_word_is_accepted_and_another_refused(void **state)
 		refused++;
 		text_free(&list);
 	}
-	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 13,
-	 * policy 4, role 2 + 2 + 2, token.sslmode 4 * 6, sink 6. */
-	assert_int_equal(accepted, 84);
-	assert_int_equal(refused, 19);
+	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 14,
+	 * policy 4, role 2 + 2 + 2 + 2 + 2, token.sslmode 4 * 6, sink 6. */
+	assert_int_equal(accepted, 89);
+	assert_int_equal(refused, 21);
 }
 
 static void a_setting_of_other_types_is_refused(void **state)
@@ -222,7 +224,7 @@ static void some_words_and_types_are_what_they_were(void **state)
 		{ 6, "events = failed;alarm",
 		  "2: [hook x] events: must be rotated, recovered, retired, compromised, "
 		  "rollback, failed, "
-		  "frozen, thawed, upcoming, postponed, restored, request or alarm, not "
+		  "frozen, thawed, upcoming, postponed, restored, request, alarm or handoff, not "
 		  "\"failed;alarm\"" },
 		{ 7, "require = upper,digit", NULL },
 		{ 6, "secret_file = environment",

@@ -191,6 +191,14 @@ static void it_is_retired_when_all_holds_and_for_nothing_less(void **state)
 	/* Who should have moved. */
 	EXCEPT(c.r.adopted = 3, WAITS, "3 of 4 consumers");
 	EXCEPT(c.r.expected = c.r.adopted = 0, WAITS, "0 of 0 consumers");
+	/* A person has said so, or a deadline: of who has moved, of nothing
+	 * else. */
+	EXCEPT((c.r.adopted = 3, c.r.decided = "it was confirmed"), DUE,
+	       "the old member was quiet for 1h, and it was confirmed");
+	EXCEPT((c.s.quiet_us++, c.r.decided = "it was confirmed"), WAITS,
+	       "was quiet for 59m 59s of 1h");
+	EXCEPT((c.s.visible = false, c.r.decided = "it was confirmed"), WAITS,
+	       "GRANT pg_read_all_stats");
 	/* It was never rotated. */
 	EXCEPT(c.r.version = "", NOTHING, "");
 }

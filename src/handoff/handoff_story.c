@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Tells how far a hand-off has come; names and texts of others are shown, never
+ * obeyed. */
+#include "handoff/handoff_story.h"
+
+#include <string.h>
+
+#include "base/now.h"
+
+static const char *state_of(const struct handoff *h)
+{
+	enum handoff_state s = handoff_reached(h);
+
+	return s < HANDOFF_STATES ? handoff_state_word(s) : NULL;
+}
+
+void handoff_story_text(const struct handoff *h, struct text *t)
+{
+	char stamp[NOW_STAMP_SIZE], actor[4 * HANDOFF_ACTOR_SIZE];
+	struct reason why;
+
+	if (!h->manual) {
+		text_printf(t,
+			    "%s: is not handed off by a person (handoff = "
+			    "auto)\n",
+			    h->role);
+		return;
+	}
+	if (!h->version[0]) {
+		text_printf(t, "%s: has no password yet\n", h->role);
+		return;
+	}
+	text_printf(t, "%s: %s, version %s\n", h->role, state_of(h),
+		    h->version);
+	for (int i = 0; i < HANDOFF_STATES; i++) {
+		const struct handoff_mark *m = &h->marks[i];
+
+		text_printf(t, "    %-9s  ",
+			    handoff_state_word((enum handoff_state)i));
+		if (m->at_us == 0) {
+			text_add(t, "-\n");
+			continue;
+		}
+		text_escape(actor, sizeof(actor), m->actor, strlen(m->actor));
+		text_printf(t, "%s  %s, by %s\n", now_stamp(m->at_us, stamp),
+			    m->source, actor);
+	}
+	if (h->deadline_us > 0)
+		text_printf(t, "    deadline   %s%s\n",
+			    now_stamp(h->deadline_us, stamp),
+			    h->late ? ", past" : "");
+	if (handoff_held(h, &why) != STATUS_OK)
+		text_printf(t, "    waits      %s\n", why.text);
+}
+
+void handoff_story_json(const struct handoff *h, struct text *t)
+{
+	char stamp[NOW_STAMP_SIZE];
+	struct reason why;
+
+	text_add(t, "{");
+	text_add_member(t, "role", h->role);
+	text_add_member(t, "handoff", h->manual ? "manual" : "auto");
+	text_add_member(t, "version", h->version[0] ? h->version : NULL);
+	text_add_member(t, "state", state_of(h));
+	text_add_key(t, "states");
+	text_add(t, "{");
+	for (int i = 0; i < HANDOFF_STATES; i++) {
+		const struct handoff_mark *m = &h->marks[i];
+
+		text_add_key(t, handoff_state_word((enum handoff_state)i));
+		if (m->at_us == 0) {
+			text_add(t, "null");
+			continue;
+		}
+		text_add(t, "{");
+		text_add_member(t, "at", now_stamp(m->at_us, stamp));
+		text_add_member(t, "source", m->source);
+		text_add_member(t, "actor", m->actor);
+		text_add(t, "}");
+	}
+	text_add(t, "}");
+	text_printf(t, ",\"consumers_expected\":%zu,\"consumers_adopted\":%zu",
+		    h->expected, h->adopted);
+	text_printf(t, ",\"over\":%s,\"late\":%s",
+		    h->version[0] && handoff_is_over(h) ? "true" : "false",
+		    h->late ? "true" : "false");
+	text_add_member(t, "deadline",
+			h->deadline_us > 0 ? now_stamp(h->deadline_us, stamp) :
+					     NULL);
+	text_add_member(t, "deadline_action", h->retires ? "retire" : "alarm");
+	text_add_member(t, "waits",
+			handoff_held(h, &why) != STATUS_OK ? why.text : NULL);
+	text_add(t, "}\n");
+}
