@@ -101,7 +101,10 @@ static void set_option(struct cli_options *o, const struct option_row *option,
 
 	if (!*option->argument)
 		*(bool *)member = true;
-	else if (strcmp(option->name, "grant") != 0)
+	else if (strcmp(option->name, "to") == 0) {
+		if (o->n_to <= CLI_RECIPIENTS_MAX)
+			o->to[o->n_to++] = value;
+	} else if (strcmp(option->name, "grant") != 0)
 		*(const char **)member = value;
 	else if (o->n_grants <= CLUSTER_GRANTS_MAX)
 		/* One too many is kept, for whoever refuses it. */

@@ -19,6 +19,8 @@
 #include "open/engine/engine.h"
 #include "open/open.h"
 
+#define CLI_RECIPIENTS_MAX 16
+
 enum cli_command {
 #define COMMAND(name, arguments, help) CLI_##name,
 #include "cli/commands.def"
@@ -32,11 +34,13 @@ struct cli_options {
 	const char *public_key, *jobs, *password_fd, *min_life;
 	const char *until;
 	const char *owner, *in_database, *oauth, *cluster, *agent;
-	const char *lang, *root, *of_version;
+	const char *lang, *root, *of_version, *out;
+	const char *to[CLI_RECIPIENTS_MAX + 1];
+	size_t n_to;
 	const char *grant[CLUSTER_GRANTS_MAX + 1];
 	size_t n_grants;
 	bool json, quiet, help, version, due, all, dry_run, emergency, force,
-		withdraw, pem, look, learn, now, end_sessions, print,
+		withdraw, pem, show, look, learn, now, end_sessions, print,
 		compromised;
 };
 

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* handoff: how far a password has come on its way to a partner, and what is done
  * for that. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "base/harden.h"
 #include "base/log.h"
 #include "base/now.h"
 #include "cli/cli.h"
 #include "handoff/handoff_gather.h"
+#include "handoff/handoff_offer.h"
 #include "handoff/handoff_sheet.h"
 #include "handoff/handoff_story.h"
 #include "jobs/handoff_watch.h"
@@ -158,6 +162,107 @@ static enum status confirm(struct cli *c, const char *name)
 	return s;
 }
 
+/* ---- the offer ------------------------------------------------------------------- */
+
+static enum status offer_usage(struct cli *c)
+{
+	if ((c->o.n_to > 0) == c->o.show)
+		return reason_set(
+			&c->why, STATUS_USAGE,
+			"handoff offer takes --to CERT.pem, or --show "
+			"on a terminal");
+	if (c->o.n_to > CLI_RECIPIENTS_MAX)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "more than %d times --to",
+				  CLI_RECIPIENTS_MAX);
+	if (c->o.show && *c->o.out)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--show writes no file, so --out does not go "
+				  "with it");
+	if (c->o.show && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
+		return reason_set(&c->why, STATUS_REFUSED,
+				  "this is not a terminal, and a password in "
+				  "clear is shown nowhere else; use --to "
+				  "CERT.pem");
+	/* Before anything is recorded. */
+	if (*c->o.out && access(c->o.out, F_OK) == 0)
+		return reason_set(&c->why, STATUS_REFUSED,
+				  "--out %s is there already, and is not "
+				  "written over",
+				  c->o.out);
+	return STATUS_OK;
+}
+
+/* On a screen of its own, which leaves nothing to scroll back to. */
+static enum status show_on_terminal(struct cli *c, const struct secret *lines)
+{
+	char waits[256];
+	ssize_t n = -1;
+
+	if (fputs("\033[?1049h\033[H\033[2J", stdout) < 0 ||
+	    fflush(stdout) != 0 ||
+	    secret_write_fd(lines, STDOUT_FILENO) != STATUS_OK)
+		return reason_set(&c->why, STATUS_ERROR,
+				  "cannot write to the terminal");
+	fputs("\r\nPress Enter when it is typed in; it is shown no longer then.",
+	      stdout);
+	fflush(stdout);
+	do
+		n = read(STDIN_FILENO, waits, sizeof(waits));
+	while (n < 0 && errno == EINTR);
+	fputs("\033[H\033[2J\033[?1049l", stdout);
+	fflush(stdout);
+	return STATUS_OK;
+}
+
+static enum status write_message(struct cli *c, const struct text *message)
+{
+	if (!*c->o.out)
+		return cli_print(c, message);
+	return file_create(c->o.out, text_str(message), message->len, 0600,
+			   &c->why);
+}
+
+static enum status offer(struct cli *c, const char *name)
+{
+	const struct config_group *role = NULL;
+	struct text message = text_make(SHEET_MAX);
+	struct secret *lines = NULL;
+	struct handoff_offer o;
+	struct handoff h;
+	int lock = -1;
+	enum status s = offer_usage(c);
+
+	if (s == STATUS_OK)
+		s = begin_act(c, name, &lock, &h);
+	if (s == STATUS_OK)
+		s = open_role(c->opened, name, &role, &c->why);
+	if (s == STATUS_OK)
+		s = cli_begin_hooks(c);
+	o = (struct handoff_offer){ .opened = c->opened,
+				    .ledger = c->ledger,
+				    .role = role,
+				    .handoff = &h,
+				    .actor = c->actor };
+	if (s == STATUS_OK && c->o.show)
+		s = handoff_offer_shown(&o, &lines, &c->why);
+	else if (s == STATUS_OK)
+		s = handoff_offer_cms(&o, c->o.to, c->o.n_to, &message,
+				      &c->why);
+	role_lock_end(lock);
+	if (s == STATUS_OK && c->o.show)
+		s = show_on_terminal(c, lines);
+	else if (s == STATUS_OK)
+		s = write_message(c, &message);
+	if (s == STATUS_OK && *c->o.out && !c->o.quiet)
+		printf("%s: offered, version %s\n", h.role, h.version);
+	secret_free(lines);
+	harden_scrub_stack();
+	cli_end_hooks(c);
+	text_free(&message);
+	return s;
+}
+
 /* ---- which of them --------------------------------------------------------------- */
 
 static const struct act {
@@ -167,6 +272,7 @@ static const struct act {
 } acts[] = {
 	{ "", show_states, "" },
 	{ "sheet", show_sheet, " format lang root " },
+	{ "offer", offer, " to out show " },
 	{ "confirm", confirm, " of-version reason " },
 };
 
@@ -180,6 +286,9 @@ static enum status check_options(struct cli *c, const struct act *a)
 		{ "lang", *c->o.lang != '\0' },
 		{ "root", *c->o.root != '\0' },
 		{ "of-version", *c->o.of_version != '\0' },
+		{ "to", c->o.n_to > 0 },
+		{ "out", *c->o.out != '\0' },
+		{ "show", c->o.show },
 		{ "reason", *c->o.reason != '\0' },
 	};
 	char word[32];
@@ -209,6 +318,6 @@ enum status cli_handoff(struct cli *c)
 					s;
 	}
 	return reason_set(&c->why, STATUS_USAGE,
-			  "handoff takes one role name, or sheet or confirm "
-			  "and one");
+			  "handoff takes one role name, or sheet, offer or "
+			  "confirm and one");
 }

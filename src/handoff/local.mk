@@ -4,6 +4,7 @@ libhandoff_a_SOURCES = \
 	src/handoff/handoff.c src/handoff/handoff.h \
 	src/handoff/handoff_load.c src/handoff/handoff_record.c \
 	src/handoff/handoff_gather.c src/handoff/handoff_gather.h \
+	src/handoff/handoff_offer.c src/handoff/handoff_offer.h \
 	src/handoff/handoff_page.c src/handoff/handoff_page.h \
 	src/handoff/handoff_partner.c src/handoff/handoff_partner.h \
 	src/handoff/handoff_partners.def \

@@ -33,10 +33,40 @@ static enum status find_version(struct store *store, const char *role,
 }
 
 /* What the configuration says now counts, not what it said at the rotation. */
-static const char *set_or(const struct config_group *g, enum config_key k,
-			  const char *stored)
+static void set_told(const struct config_group *g, enum config_key k,
+		     char *stored, size_t size)
 {
-	return config_is_set(g, k) ? config_string(g, k) : stored;
+	if (config_is_set(g, k))
+		text_copy(stored, size, config_string(g, k));
+}
+
+static const struct config_group *cluster_of(const struct opened *b,
+					     const struct config_group *role)
+{
+	return config_find(open_config(b), CONFIG_SECTION_cluster,
+			   config_string(role, CONFIG_role_cluster));
+}
+
+enum status handout_read(struct opened *b, const struct config_group *role,
+			 const char *label, char ret_version[RANDOM_UUID_SIZE],
+			 struct store_entry *ret, struct reason *why)
+{
+	const struct config_group *cluster = cluster_of(b, role);
+	const char *name = config_name(role);
+	struct store *store = NULL;
+	enum status s;
+
+	s = open_store(b, config_string(role, CONFIG_role_store), &store, why);
+	if (s == STATUS_OK)
+		s = find_version(store, name, label, ret_version, why);
+	if (s == STATUS_OK)
+		s = store->ops->fetch(store, name, ret_version, ret, why);
+	if (s != STATUS_OK)
+		return s;
+	set_told(cluster, CONFIG_cluster_host, ret->host, sizeof(ret->host));
+	set_told(cluster, CONFIG_cluster_port, ret->port, sizeof(ret->port));
+	set_told(role, CONFIG_role_dbname, ret->dbname, sizeof(ret->dbname));
+	return STATUS_OK;
 }
 
 static enum status render_entry(const struct opened *b,
@@ -45,16 +75,14 @@ static enum status render_entry(const struct opened *b,
 				const char *version, enum format_kind kind,
 				struct secret **ret, struct reason *why)
 {
-	const struct config_group *cluster =
-		config_find(open_config(b), CONFIG_SECTION_cluster,
-			    config_string(role, CONFIG_role_cluster));
 	const struct format_credential credential = {
-		.host = set_or(cluster, CONFIG_cluster_host, e->host),
-		.port = set_or(cluster, CONFIG_cluster_port, e->port),
-		.dbname = set_or(role, CONFIG_role_dbname, e->dbname),
+		.host = e->host,
+		.port = e->port,
+		.dbname = e->dbname,
 		.username = e->username,
 		.version = version,
-		.sslmode = config_string(cluster, CONFIG_cluster_sslmode),
+		.sslmode = config_string(cluster_of(b, role),
+					 CONFIG_cluster_sslmode),
 		.password = e->password,
 	};
 
@@ -84,19 +112,13 @@ enum status handout_get(struct opened *b, struct ledger *ledger,
 	const char *name = config_name(role);
 	struct store_entry entry = { .password = NULL };
 	struct secret *bytes = NULL;
-	struct store *store = NULL;
 	char id[RANDOM_UUID_SIZE];
 	enum format_kind kind;
 	enum status s;
 
 	s = format_parse(r->format, false, &kind, why);
 	if (s == STATUS_OK)
-		s = open_store(b, config_string(role, CONFIG_role_store),
-			       &store, why);
-	if (s == STATUS_OK)
-		s = find_version(store, name, r->label, id, why);
-	if (s == STATUS_OK)
-		s = store->ops->fetch(store, name, id, &entry, why);
+		s = handout_read(b, role, r->label, id, &entry, why);
 	if (s == STATUS_OK)
 		s = render_entry(b, role, &entry, id, kind, &bytes, why);
 	if (s == STATUS_OK)

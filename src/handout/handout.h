@@ -9,6 +9,15 @@
 #include "base/secret.h"
 #include "open/open.h"
 
+/*
+ * The version of a role with this label, with host, port and database as they are
+ * told now; for a caller that records the hand-out itself before a byte leaves.
+ * ret->password is the caller's.
+ */
+enum status handout_read(struct opened *b, const struct config_group *role,
+			 const char *label, char ret_version[RANDOM_UUID_SIZE],
+			 struct store_entry *ret, struct reason *why);
+
 struct handout_request {
 	const char *label;  /* "current", "pending", "previous" */
 	const char *format; /* "raw", "json", ...; format/format.h */

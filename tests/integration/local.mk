@@ -51,6 +51,7 @@ EXTRA_DIST += \
 	tests/integration/test_aws_policy.py \
 	tests/integration/presign.c \
 	tests/integration/test_handoff.py \
+	tests/integration/test_handoff_offer.py \
 	tests/integration/test_handoff_sheet.py \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \

@@ -998,7 +998,8 @@ ELSEWHERE = {"report": "test_pam_overlap.py", "token": "test_token.py",
              "retire": "test_alternating.py",
              "rollback": "test_alternating.py",
              "adoption": "test_adoption.py",
-             "handoff": "test_handoff_sheet.py test_handoff.py"}
+             "handoff": "test_handoff_sheet.py test_handoff.py "
+                        "test_handoff_offer.py"}
 
 
 def test_every_option_is_used_by_a_test():

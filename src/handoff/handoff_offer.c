@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Offers a password; must never let one leave in clear but to a terminal, nor
+ * before that is recorded. */
+#include "handoff/handoff_offer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/now.h"
+#include "base/secret_out.h"
+#include "crypto/cms.h"
+#include "handout/handout.h"
+
+/* Of a line: a mail's, and a raw terminal's. */
+#define END		 "\r\n"
+#define FINGERPRINT_SIZE (CERTS_FINGERPRINT_SIZE + 8)
+
+static enum status check_offer(const struct handoff_offer *o,
+			       struct reason *why)
+{
+	const struct handoff *h = o->handoff;
+	struct ledger *l = o->ledger;
+	struct ledger_role known;
+	enum status s;
+
+	if (!h->manual)
+		return reason_set(why, STATUS_REFUSED,
+				  "role %s is not handed off by a person; "
+				  "that takes handoff = manual",
+				  h->role);
+	s = l->ops->roles->get(l, h->role, &known, why);
+	if (s != STATUS_OK && s != STATUS_NOT_FOUND)
+		return s;
+	if (!h->version[0])
+		return reason_set(why, STATUS_REFUSED,
+				  "role %s has no password yet that could be "
+				  "handed off; keyturn rotate %s makes one",
+				  h->role, h->role);
+	if (known.open_run[0])
+		return reason_set(why, STATUS_REFUSED,
+				  "role %s: a run is not finished, so that its "
+				  "password may be dead; keyturn recover %s",
+				  h->role, h->role);
+	return STATUS_OK;
+}
+
+/* ---- the credential ------------------------------------------------------------- */
+
+static enum status add_line(struct secret_out *o, const char *key,
+			    const char *value, struct reason *why)
+{
+	if (text_has_control(value, strlen(value)))
+		return reason_set(why, STATUS_REFUSED,
+				  "the %s has a control character, so that it "
+				  "cannot be typed in",
+				  key);
+	if (!*value)
+		return STATUS_OK;
+	secret_out_text(o, key);
+	secret_out_text(o, ": ");
+	secret_out_text(o, value);
+	secret_out_text(o, END);
+	return STATUS_OK;
+}
+
+static enum status write_lines(struct secret_out *o, const struct handoff *h,
+			       const struct store_entry *e, struct reason *why)
+{
+	const struct {
+		const char *key, *value;
+	} lines[] = {
+		{ "host", e->host },	   { "port", e->port },
+		{ "database", e->dbname }, { "user", e->username },
+		{ "version", h->version },
+	};
+	enum status s = STATUS_OK;
+
+	if (text_has_control(secret_bytes(e->password),
+			     secret_len(e->password)))
+		return reason_set(why, STATUS_REFUSED,
+				  "the password has a control character, so "
+				  "that it cannot be typed in");
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines) && s == STATUS_OK;
+	     i++)
+		s = add_line(o, lines[i].key, lines[i].value, why);
+	secret_out_text(o, "password: ");
+	secret_out_secret(o, e->password);
+	secret_out_text(o, END);
+	return s;
+}
+
+/* `head` is before it.  *ret is the caller's. */
+static enum status read_credential(const struct handoff_offer *by,
+				   const char *head, struct secret **ret,
+				   struct reason *why)
+{
+	const struct handoff *h = by->handoff;
+	struct store_entry entry = { .password = NULL };
+	struct secret_out o = secret_out_make(CMS_PLAIN_MAX);
+	char version[RANDOM_UUID_SIZE];
+	enum status s = handout_read(by->opened, by->role, "current", version,
+				     &entry, why);
+	bool read = s == STATUS_OK;
+
+	if (read && strcmp(version, h->version) != 0)
+		s = reason_set(why, STATUS_REFUSED,
+			       "role %s: the store's current version is "
+			       "another one than the ledger's; keyturn recover "
+			       "%s",
+			       h->role, h->role);
+	if (s == STATUS_OK) {
+		secret_out_text(&o, head);
+		s = write_lines(&o, h, &entry, why);
+	}
+	if (s != STATUS_OK)
+		o.status = s;
+	if (secret_out_take(&o, ret) != STATUS_OK && s == STATUS_OK)
+		s = reason_set(why, STATUS_LIMIT, "the credential is too long");
+	secret_free(entry.password);
+	return s;
+}
+
+/* ---- CMS ------------------------------------------------------------------------ */
+
+struct recipients {
+	struct cms_recipient *all[CMS_RECIPIENTS_MAX];
+	size_t n;
+};
+
+/* All of them, or none. */
+static enum status load_recipients(struct recipients *r, const char *const *to,
+				   size_t n, struct reason *why)
+{
+	enum status s = STATUS_OK;
+
+	if (n > CMS_RECIPIENTS_MAX)
+		return reason_set(why, STATUS_USAGE,
+				  "more than %d certificates",
+				  CMS_RECIPIENTS_MAX);
+	for (size_t i = 0; i < n && s == STATUS_OK; i++) {
+		s = cms_recipient_load(to[i], now_wall(now_system()),
+				       &r->all[i], why);
+		r->n += s == STATUS_OK;
+	}
+	return s;
+}
+
+static enum status record_recipients(const struct handoff_offer *o,
+				     const struct recipients *r,
+				     struct reason *why)
+{
+	struct audit_event events[CMS_RECIPIENTS_MAX];
+	char prints[CMS_RECIPIENTS_MAX][FINGERPRINT_SIZE];
+	char details[CMS_RECIPIENTS_MAX][CERTS_NAME_SIZE + 32];
+	const struct handoff_act act = { .state = HANDOFF_STATE_OFFERED,
+					 .source = "cms",
+					 .actor = o->actor,
+					 .detail = "for the holders of the "
+						   "certificates",
+					 .more = events,
+					 .n_more = r->n };
+
+	for (size_t i = 0; i < r->n; i++) {
+		snprintf(prints[i], sizeof(prints[i]), "sha256:%s",
+			 cms_recipient_fingerprint(r->all[i]));
+		snprintf(details[i], sizeof(details[i]), "format cms, for %s",
+			 cms_recipient_subject(r->all[i]));
+		events[i] = audit_event_make(AUDIT_HANDOUT, "", o->actor,
+					     status_name(STATUS_OK),
+					     details[i]);
+		events[i].label = "current";
+		events[i].recipient = prints[i];
+	}
+	return handoff_record_act(o->ledger, o->handoff, &act,
+				  now_wall(now_system()), why);
+}
+
+enum status handoff_offer_cms(const struct handoff_offer *o,
+			      const char *const *to, size_t n, struct text *ret,
+			      struct reason *why)
+{
+	static const char head[] = "Content-Type: text/plain; charset=utf-8\r\n"
+				   "Content-Transfer-Encoding: 8bit\r\n\r\n";
+	struct recipients r = { .n = 0 };
+	struct secret *plain = NULL;
+	enum status s = load_recipients(&r, to, n, why);
+
+	if (s == STATUS_OK)
+		s = check_offer(o, why);
+	if (s == STATUS_OK)
+		s = read_credential(o, head, &plain, why);
+	if (s == STATUS_OK) {
+		text_printf(ret, "Subject: database credential of %s\n",
+			    o->handoff->role);
+		s = cms_seal(plain, r.all, r.n, ret, why);
+	}
+	if (s == STATUS_OK)
+		s = record_recipients(o, &r, why);
+	secret_free(plain);
+	for (size_t i = 0; i < r.n; i++)
+		cms_recipient_free(r.all[i]);
+	return s;
+}
+
+/* ---- a terminal ------------------------------------------------------------------- */
+
+enum status handoff_offer_shown(const struct handoff_offer *o,
+				struct secret **ret, struct reason *why)
+{
+	struct audit_event ev = audit_event_make(AUDIT_HANDOUT, "", o->actor,
+						 status_name(STATUS_OK),
+						 "shown on a terminal");
+	const struct handoff_act offered = { .state = HANDOFF_STATE_OFFERED,
+					     .source = "terminal",
+					     .actor = o->actor,
+					     .detail = "",
+					     .more = &ev,
+					     .n_more = 1 };
+	struct handoff_act fetched = offered;
+	struct secret *lines = NULL;
+	int64_t now_us = now_wall(now_system());
+	enum status s = check_offer(o, why);
+
+	ev.label = "current";
+	fetched.state = HANDOFF_STATE_FETCHED;
+	fetched.n_more = 0;
+	if (s == STATUS_OK)
+		s = read_credential(o, "", &lines, why);
+	if (s == STATUS_OK)
+		s = handoff_record_act(o->ledger, o->handoff, &offered, now_us,
+				       why);
+	if (s == STATUS_OK)
+		s = handoff_record_act(o->ledger, o->handoff, &fetched, now_us,
+				       why);
+	if (s == STATUS_OK) {
+		*ret = lines;
+		lines = NULL;
+	}
+	secret_free(lines);
+	return s;
+}
