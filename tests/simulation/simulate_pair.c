@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "simulate.h"
@@ -190,9 +191,11 @@ static void nobody_is_retired_for_a_current_of_another_member(void **state)
 		assert_true(world_step(&w, 0, r));
 	for (size_t i = 0; i < w.store.n; i++)
 		if (w.store.v[i].label == STORE_LABEL_CURRENT)
-			memcpy(w.store.v[i].login,
-			       world_names[w.db.previous_of],
-			       sizeof(w.store.v[i].login));
+			snprintf(w.store.v[i].login, sizeof(w.store.v[i].login),
+				 "%s", world_names[w.db.previous_of]);
+	/* A login would not tell. */
+	memcpy(w.db.role[w.db.previous_of].password,
+	       w.db.role[w.db.active].password, WORLD_PASSWORD);
 	while (world_step(&w, 0, r))
 		;
 	assert_int_equal(runner_engine(r)->outcome, STATUS_REFUSED);
