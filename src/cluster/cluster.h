@@ -53,6 +53,7 @@ struct cluster_member {
 	bool can_login;	   /* LOGIN */
 	bool keeps;	   /* it has a password that the admin may remove, or
 			      may have one: who sees no pg_authid cannot tell */
+	bool sealed;	   /* ... by attribute: no one has its password */
 	unsigned sessions; /* that it has on this server */
 	unsigned prepared; /* transactions, which only it may finish */
 	unsigned senders;  /* of its sessions: replication */
@@ -86,6 +87,13 @@ enum cluster_change_kind {
 				    previous version from then on */
 };
 
+/*
+ * The last two may come with a password that is kept nowhere: where a server
+ * refuses NOLOGIN or PASSWORD NULL, that one takes the old one's place.  LOGIN
+ * stays as it is, and there is no previous version from then on; the marker has
+ * that a member which so keeps LOGIN is sealed.
+ */
+
 struct cluster_change {
 	enum cluster_change_kind kind;
 	const char *role;
@@ -93,8 +101,10 @@ struct cluster_change {
 				is not the active one; else NULL */
 	const char *claim;   /* the session's */
 	const char *version; /* PASSWORD to REVERT: of the password; the
-				salt comes from it */
-	const struct secret *password; /* PASSWORD only, else NULL */
+				salt comes from it, as that of a password that
+				is kept nowhere */
+	const struct secret *password; /* PASSWORD; NOLOGIN and CLEAR may have
+					  one; else NULL */
 };
 
 /* What the marker row and the catalog say of a role, read under the claim. */

@@ -74,7 +74,8 @@ enum {
  * members; n counts them from 1. */
 #define PAIRS_SQL                                                           \
 	"WITH p AS MATERIALIZED (SELECT w.n, r.oid, r.rolname, "            \
-	"r.rolcanlogin, r.oid <> coalesce(m.active_oid, m.role_oid) "       \
+	"r.rolcanlogin AND NOT coalesce(r.oid = ANY (m.sealed), false) "    \
+	"AS rolcanlogin, r.oid <> coalesce(m.active_oid, m.role_oid) "      \
 	"AS beside, m.live_version, m.applied_at, m.retired_at, "           \
 	"m.previous_oid, m.previous_version FROM ROWS FROM "                \
 	"(pg_catalog.unnest($1::name[]), pg_catalog.unnest($2::name[]), "   \
@@ -192,11 +193,10 @@ static enum status tell_sessions(const struct pg_result *r, bool with_pairs,
 
 /* ---- pairs ------------------------------------------------------------------- */
 
-#define WIDE_SQL                                                       \
-	"SELECT pg_catalog.count(*) = 4 FROM pg_catalog.pg_attribute " \
-	"WHERE attrelid = $1::regclass AND NOT attisdropped AND "      \
-	"attname IN ('active_oid', 'previous_version', "               \
-	"'previous_oid', 'retired_at')"
+#define WIDE_SQL                                                \
+	"SELECT " CLUSTER_MARKER_PAIR_HAS_SQL                   \
+	" FROM pg_catalog.pg_attribute t WHERE t.attrelid = $1" \
+	"::regclass"
 
 /* Can the marker table name members?  Not before the first rotation of a pair. */
 static enum status look_wide(struct cluster_postgres *p,

@@ -171,7 +171,7 @@ static enum status leave_unknown(const struct change *c, const char *sqlstate,
 {
 	const char *name = c->p->name, *login = c->login;
 
-	if (sqlstate[0] != '\0' && c->c->password != NULL)
+	if (sqlstate[0] != '\0' && c->c->kind == CLUSTER_CHANGE_PASSWORD)
 		return reason_set(why, STATUS_UNKNOWN,
 				  "cluster %s failed the commit of role %s's "
 				  "new password (SQLSTATE %s) and may have "
@@ -187,7 +187,10 @@ static enum status leave_unknown(const struct change *c, const char *sqlstate,
 	return reason_set(why, STATUS_UNKNOWN,
 			  "cluster %s: whether the %s of role %s was "
 			  "committed is not known; the marker will tell",
-			  name, c->c->password ? "new password" : "change",
+			  name,
+			  c->c->kind == CLUSTER_CHANGE_PASSWORD ?
+				  "new password" :
+				  "change",
 			  login);
 }
 
@@ -238,7 +241,8 @@ static bool alters(const struct change *c)
 	if (c->c->kind == CLUSTER_CHANGE_MARKER ||
 	    c->c->kind == CLUSTER_CHANGE_RENEW)
 		return false;
-	return !c->plain || c->c->member != NULL;
+	return !c->plain ||
+	       (c->c->member != NULL && c->c->kind == CLUSTER_CHANGE_PASSWORD);
 }
 
 /* One transaction, with the verifier or in clear. */
@@ -269,13 +273,15 @@ static enum status check_wanted(const struct cluster_postgres *p,
 {
 	enum status st = cluster_postgres_check_name(c->role, why);
 	bool password = c->kind == CLUSTER_CHANGE_PASSWORD;
-	bool versioned = c->kind <= CLUSTER_CHANGE_REVERT;
+	bool ends = c->kind == CLUSTER_CHANGE_NOLOGIN ||
+		    c->kind == CLUSTER_CHANGE_CLEAR;
+	bool versioned = !ends || c->password != NULL;
 
 	if (st == STATUS_OK && c->member != NULL)
 		st = cluster_postgres_check_name(c->member, why);
 	if (st != STATUS_OK)
 		return st;
-	if (password != (c->password != NULL) ||
+	if ((!ends && password != (c->password != NULL)) ||
 	    (versioned && c->version == NULL) ||
 	    (!password && c->kind != CLUSTER_CHANGE_MARKER &&
 	     c->member == NULL))
@@ -296,8 +302,9 @@ static enum status check_wanted(const struct cluster_postgres *p,
 
 static void explain_success(const struct change *c, struct reason *why)
 {
-	const char *what = c->c->password != NULL ? "the new password is live" :
-						    "the change is made";
+	const char *what = c->c->kind == CLUSTER_CHANGE_PASSWORD ?
+				   "the new password is live" :
+				   "the change is made";
 
 	if (c->plain)
 		reason_set(why, STATUS_OK,

@@ -39,9 +39,9 @@ static const char *options(const struct change *c)
 	case CLUSTER_CHANGE_REVERT:
 		return " LOGIN";
 	case CLUSTER_CHANGE_NOLOGIN:
-		return " NOLOGIN";
+		return c->c->password != NULL ? " PASSWORD " : " NOLOGIN";
 	default: /* CLEAR */
-		return " PASSWORD NULL";
+		return c->c->password != NULL ? " PASSWORD " : " PASSWORD NULL";
 	}
 }
 
@@ -111,8 +111,9 @@ static void add_clear(struct text *t, const struct change *c)
 static void add_member(struct text *t, const struct change *c)
 {
 	enum cluster_change_kind kind = c->c->kind;
-	bool lives = kind != CLUSTER_CHANGE_NOLOGIN &&
-		     kind != CLUSTER_CHANGE_CLEAR;
+	bool ends = kind == CLUSTER_CHANGE_NOLOGIN ||
+		    kind == CLUSTER_CHANGE_CLEAR;
+	bool seals = ends && c->c->password != NULL;
 
 	text_printf(t,
 		    "SELECT 1 / pg_catalog.count(*) FROM %s m "
@@ -124,15 +125,19 @@ static void add_member(struct text *t, const struct change *c)
 		text_add(t, "JOIN pg_catalog.pg_authid a ON a.oid = g.oid ");
 	text_add(t, "WHERE m.role_oid = $1::oid "
 		    "AND ($3::text IS NULL OR true) ");
-	text_add(t, lives ? "AND g.oid = " ACTIVE_SQL
+	text_add(t, !ends ? "AND g.oid = " ACTIVE_SQL
 			    " AND r.rolname = m.role_name " :
-			    "AND g.oid <> " ACTIVE_SQL
-			    " AND NOT g.rolcanlogin ");
+			    "AND g.oid <> " ACTIVE_SQL " ");
+	/* Sealed is who may log in. */
+	if (ends && !(seals && kind == CLUSTER_CHANGE_NOLOGIN))
+		text_add(t, "AND NOT g.rolcanlogin ");
 	if (kind == CLUSTER_CHANGE_PASSWORD || kind == CLUSTER_CHANGE_REVERT)
 		text_add(t, "AND g.rolcanlogin ");
 	if (!c->s->sees_authid)
 		return;
-	if (kind == CLUSTER_CHANGE_PASSWORD)
+	if (seals && c->plain)
+		text_add(t, "AND a.rolpassword LIKE 'SCRAM-SHA-256$%'");
+	else if (kind == CLUSTER_CHANGE_PASSWORD || seals)
 		text_add(t, "AND " PRINT_SQL " = $3");
 	else if (kind == CLUSTER_CHANGE_REVERT)
 		text_add(t, "AND " PRINT_SQL " = m.fingerprint");
@@ -147,7 +152,8 @@ static void add_member(struct text *t, const struct change *c)
  */
 void cluster_postgres_apply_change_check(struct text *t, const struct change *c)
 {
-	if (c->s->sees_authid && c->plain)
+	if (c->s->sees_authid && c->plain &&
+	    c->c->kind == CLUSTER_CHANGE_PASSWORD)
 		add_clear(t, c);
 	else if (c->c->member != NULL)
 		add_member(t, c);

@@ -34,7 +34,7 @@ struct change {
 	size_t done; /* of them, that succeeded */
 };
 
-/* c->alter, and of a new password the fingerprint.  Not for MARKER. */
+/* c->alter, and of a password the fingerprint.  Not for MARKER. */
 enum status cluster_postgres_apply_change_build(struct change *c,
 						struct reason *why);
 

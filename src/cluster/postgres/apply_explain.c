@@ -41,10 +41,10 @@ enum status cluster_postgres_apply_explain_refusal(const struct change *c,
 	if (c->c->kind == CLUSTER_CHANGE_CLEAR)
 		return reason_set(
 			why, STATUS_REFUSED,
-			"cluster %s leaves no role without a password "
-			"(SQLSTATE %s): that of %s, which cannot log "
-			"in, stays",
-			name, sqlstate, login);
+			"cluster %s does not let keyturn's admin take the "
+			"password of role %s away (SQLSTATE %s); nothing was "
+			"changed",
+			name, login, sqlstate);
 	return reason_set(why, STATUS_REFUSED,
 			  "cluster %s does not let keyturn's admin make role "
 			  "%s %s (SQLSTATE %s); nothing was changed",

@@ -40,10 +40,16 @@ static void add_live(struct text *t, const struct cluster_session *s,
 		text_add(t, "$4::text ");
 }
 
-/* The members' columns, by what is done. */
-static const char *members_sql(enum cluster_change_kind kind)
+/* LOGIN stays, and no one has the password. */
+static bool is_sealing(const struct cluster_change *c)
 {
-	switch (kind) {
+	return c->kind == CLUSTER_CHANGE_NOLOGIN && c->password != NULL;
+}
+
+/* The members' columns, by what is done. */
+static const char *members_sql(const struct cluster_change *c)
+{
+	switch (is_sealing(c) ? CLUSTER_CHANGE_CLEAR : c->kind) {
 	case CLUSTER_CHANGE_PASSWORD:
 		/* The same login role again: the one before stays that. */
 		return ", active_oid = nullif(w.oid, m.role_oid), "
@@ -115,8 +121,10 @@ void cluster_postgres_marker_fence_add(struct text *t,
 	if (lives)
 		add_live(t, s, s->wide ? "w.oid" : "$1::oid");
 	if (s->wide)
-		text_printf(t, "%sFROM (SELECT %s) w(oid) ",
-			    members_sql(c->kind),
+		text_printf(t,
+			    "%s, sealed = pg_catalog.array_remove(m.sealed, "
+			    "w.oid)%s FROM (SELECT %s) w(oid) ",
+			    members_sql(c), is_sealing(c) ? " || w.oid" : "",
 			    c->member != NULL ? MEMBER : "$1::oid");
 	text_add(t, "WHERE m.role_oid = $1::oid AND m.claim = $2::uuid ");
 	if (s->wide)

@@ -70,9 +70,17 @@
 	"WHERE n.nspname = $1::pg_catalog.name)"
 
 /* The columns of the row of a pair. */
-#define CLUSTER_MARKER_PAIR_SQL(add)                             \
-	add "active_oid oid, " add "previous_version uuid, " add \
-	    "previous_oid oid, " add "retired_at timestamptz"
+#define CLUSTER_MARKER_PAIR_SQL(add)                                \
+	add "active_oid oid, " add "previous_version uuid, " add    \
+	    "previous_oid oid, " add "retired_at timestamptz, " add \
+	    "sealed oid[]"
+/* ... by name, and how many. */
+#define CLUSTER_MARKER_PAIR_NAMES \
+	"active_oid,previous_version,previous_oid,retired_at,sealed"
+#define CLUSTER_MARKER_PAIR_HAS_SQL                                                       \
+	"pg_catalog.count(*) FILTER (WHERE t.attname = ANY ('{" CLUSTER_MARKER_PAIR_NAMES \
+	"}'::name[]) AND NOT t.attisdropped)"                                             \
+	" = 5"
 
 enum status cluster_postgres_marker_prepare(struct cluster_postgres *p,
 					    struct cluster_session *s,

@@ -23,8 +23,8 @@
 	"previous_oid, retired_at) "                                  \
 	"LEFT JOIN pg_catalog.pg_roles v ON v.oid = coalesce(w.active, r.oid) "
 #define PAIR_COLUMNS_SQL                                                \
-	"coalesce(j.doc ?& '{active_oid,previous_version,previous_oid," \
-	"retired_at}'::text[], false), "                                \
+	"coalesce(j.doc ?& '{" CLUSTER_MARKER_PAIR_NAMES "}'::text[], " \
+	"false), "                                                      \
 	"CASE WHEN w.active IS NOT NULL THEN v.rolname END, "           \
 	"v.oid IS NULL, w.previous, (SELECT o.rolname FROM "            \
 	"pg_catalog.pg_roles o WHERE o.oid = w.previous_oid), "         \

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/consumer.h"
+#include "cluster/postgres/marker_row.h"
 
 #define PROBE	     "keyturn prove" /* application_name, see prove.c */
 #define PROBE_US     NOW_SECOND
@@ -38,7 +39,15 @@
 	"WHERE p.usesysid = r.oid), coalesce(a.n, 0), "                          \
 	"coalesce(a.ours, 0), a.seen, a.address, a.application, a.since, " holds \
 	" AND EXISTS (SELECT FROM pg_catalog.pg_roles me WHERE "                 \
-	"me.rolname = current_user AND (me.rolsuper OR (" may "))) "             \
+	"me.rolname = current_user AND (me.rolsuper OR (" may ")))"
+
+/* In the marker table. */
+#define SEALED_SQL                                                     \
+	", EXISTS (SELECT FROM %s k JOIN pg_catalog.pg_roles o "       \
+	"ON o.oid = k.role_oid WHERE o.rolname = $3::pg_catalog.name " \
+	"AND r.oid = ANY (k.sealed)) "
+
+#define FROM_SQL                                                                 \
 	"FROM (VALUES (0, $1::pg_catalog.name), (1, $2::pg_catalog.name), "      \
 	"(2, $3::pg_catalog.name)) w(n, name) "                                  \
 	"JOIN pg_catalog.pg_roles r ON r.rolname = w.name "                      \
@@ -95,11 +104,18 @@ static enum status peek_once(struct cluster_postgres *p,
 			     struct cluster_member ret[LOGINS],
 			     unsigned *ret_ours, struct reason *why)
 {
-	struct pg_query q = { .sql = peek_sql(s),
-			      .n_params = LOGINS,
-			      .params = names };
-	enum status st = cluster_postgres_run(p, s, &q, why);
+	struct text sql = text_make(CLUSTER_MARKER_SQL_MAX);
+	struct pg_query q = { .n_params = LOGINS, .params = names };
+	enum status st;
 	unsigned n;
+
+	text_add(&sql, peek_sql(s));
+	text_printf(&sql, SEALED_SQL, s->marker);
+	text_add(&sql, FROM_SQL);
+	st = text_status(&sql);
+	q.sql = text_str(&sql);
+	if (st == STATUS_OK)
+		st = cluster_postgres_run(p, s, &q, why);
 
 	*ret_ours = 0;
 	memset(ret, 0, LOGINS * sizeof(*ret)); /* not secret */
@@ -116,11 +132,13 @@ static enum status peek_once(struct cluster_postgres *p,
 		ret[n].sessions = number(q.result, i, 4);
 		*ret_ours += number(q.result, i, 5);
 		ret[n].keeps = pg_value(q.result, i, 10)[0] == 't';
+		ret[n].sealed = pg_value(q.result, i, 11)[0] == 't';
 		if (ret[n].sessions > 0)
 			describe_session(q.result, i, ret[n].who,
 					 sizeof(ret[n].who));
 	}
 	pg_result_free(q.result);
+	text_free(&sql);
 	/* A read changes nothing, lost or not. */
 	return st == STATUS_UNKNOWN ? STATUS_CLUSTER_UNAVAILABLE : st;
 }

@@ -196,10 +196,8 @@ static enum status check_table(struct cluster_postgres *p,
 	const char *params[] = { s->schema };
 	struct pg_query q = {
 		.sql = "SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') OR "
-		       "(SELECT pg_catalog.count(*) FROM "
-		       "pg_catalog.pg_attribute t WHERE t.attrelid = c.oid AND "
-		       "t.attname IN ('active_oid', 'previous_version', "
-		       "'previous_oid', 'retired_at')) = 4 "
+		       "(SELECT " CLUSTER_MARKER_PAIR_HAS_SQL " FROM "
+		       "pg_catalog.pg_attribute t WHERE t.attrelid = c.oid) "
 		       "FROM pg_catalog.pg_class c "
 		       "JOIN pg_catalog.pg_namespace n ON n.oid = "
 		       "c.relnamespace WHERE c.relname = 'marker' "

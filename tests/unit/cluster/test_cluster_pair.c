@@ -260,6 +260,78 @@ static void a_pair_that_becomes_a_single_role_again_is_one(void **state)
 	end(&k);
 }
 
+/* Is it called sealed?  And is it the only one? */
+static bool sealed(const struct turn *k, const char *suffix)
+{
+	char names[CLUSTER_MEMBERS][CLUSTER_NAME_SIZE];
+	struct cluster_pair pair = { { names[0], names[1] } };
+	struct cluster_member m[CLUSTER_MEMBERS + 1];
+	struct reason why;
+	unsigned n = 0;
+	bool it = false;
+
+	snprintf(names[0], sizeof(names[0]), "%s_a", k->role);
+	snprintf(names[1], sizeof(names[1]), "%s_b", k->role);
+	if (k->t->ops->peek(k->t, k->s, k->role, &pair, m, &why) != STATUS_OK)
+		fail_msg("%s", why.text);
+	for (size_t i = 0; i <= CLUSTER_MEMBERS; i++) {
+		n += m[i].sealed;
+		it = it || (m[i].sealed &&
+			    strcmp(m[i].name + strlen(k->role), suffix) == 0);
+	}
+	return it && n == 1;
+}
+
+/* NOLOGIN, or PASSWORD NULL, was refused: a password of nobody's instead. */
+static void seal_a_member(struct cluster *t, const char *role)
+{
+	char one[RANDOM_UUID_SIZE], two[RANDOM_UUID_SIZE];
+	char three[RANDOM_UUID_SIZE];
+	struct turn k;
+
+	new_pair(role);
+	begin(&k, t, role);
+	turn_to(&k, "_a", PASSWORD, one);
+	turn_to(&k, "_b", NEXT, two);
+	uuid(three);
+	must(&k, CLUSTER_CHANGE_NOLOGIN, "_a", three, OLD);
+	is(&k, "_b", two, "");
+	assert_true(k.m.previous[0] == '\0' && k.m.retired_us == 0);
+	assert_true(can(&k, "_a") && sealed(&k, "_a"));
+	assert_int_equal(login(&k, "_a", PASSWORD), CLUSTER_LOGIN_WRONG);
+	assert_int_equal(login(&k, "_b", NEXT), CLUSTER_LOGIN_RIGHT);
+	/* There is no way back. */
+	assert_int_equal(change(&k, CLUSTER_CHANGE_REVERT, "_a", one, NULL),
+			 STATUS_REFUSED);
+	assert_int_equal(change(&k, CLUSTER_CHANGE_NOLOGIN, "_b", three, OLD),
+			 STATUS_REFUSED);
+	/* Both may be, and whose turn it is again is not. */
+	turn_to(&k, "", NEXT, one);
+	must(&k, CLUSTER_CHANGE_NOLOGIN, "_b", three, OLD);
+	assert_false(sealed(&k, "_a") || sealed(&k, "_b"));
+	turn_to(&k, "_a", PASSWORD, two);
+	assert_true(sealed(&k, "_b"));
+	must(&k, CLUSTER_CHANGE_NOLOGIN, "_b", NULL, NULL);
+	assert_false(sealed(&k, "_b") || can(&k, "_b"));
+	/* The password before, of who may not log in. */
+	is(&k, "_a", two, one);
+	assert_int_equal(change(&k, CLUSTER_CHANGE_CLEAR, "", three, OLD),
+			 STATUS_REFUSED);
+	must(&k, CLUSTER_CHANGE_NOLOGIN, "", NULL, NULL);
+	must(&k, CLUSTER_CHANGE_CLEAR, "", three, OLD);
+	is(&k, "_a", two, "");
+	assert_false(can(&k, "") || sealed(&k, ""));
+	assert_int_equal(login(&k, "", NEXT), CLUSTER_LOGIN_WRONG);
+	end(&k);
+}
+
+static void a_member_that_keeps_login_is_sealed(void **state)
+{
+	(void)state;
+	seal_a_member(cluster, "sealed");
+	seal_a_member(limited, "limited_sealed");
+}
+
 /* ---- the fence ---- */
 
 /* All that a change may touch, as one string. */
@@ -269,7 +341,8 @@ static void picture(const char *role, char *ret, size_t n)
 		 ask("SELECT string_agg(concat_ws('/', rolname, rolcanlogin, "
 		     "md5(rolpassword)), ' ' ORDER BY rolname) || (SELECT "
 		     "concat_ws('/', live_version, active_oid, "
-		     "previous_version, previous_oid, retired_at, applied_at, "
+		     "previous_version, previous_oid, retired_at, sealed, "
+		     "applied_at, "
 		     "fingerprint) FROM keyturn.marker WHERE role_name = '%s') "
 		     "FROM pg_authid WHERE rolname IN ('%s', '%s_a', '%s_b')",
 		     role, role, role, role));
@@ -564,7 +637,7 @@ static void an_older_table_is_widened_by_the_first_pair(void **state)
 	must_claim(t, single.s, "older_single", single.claim, &single.m);
 	assert_string_equal(single.m.active, "");
 	begin(&k, t, "older_pair");
-	assert_int_equal(columns("older"), 15);
+	assert_int_equal(columns("older"), 16);
 	turn_to(&k, "_a", PASSWORD, one);
 	is(&k, "_a", one, "");
 	assert_int_equal(apply(t, single.s, "older_single", single.claim, NEXT,
@@ -579,6 +652,13 @@ static void an_older_table_is_widened_by_the_first_pair(void **state)
 	end(&single);
 	rotate(t, "older_single", PASSWORD);
 	assert_int_equal(login(&single, "", PASSWORD), CLUSTER_LOGIN_RIGHT);
+	/* Of pairs, before any was sealed. */
+	end(&k);
+	sql("ALTER TABLE older.marker DROP COLUMN sealed");
+	begin(&k, t, "older_pair");
+	is(&k, "_a", one, "");
+	turn_to(&k, "_b", PASSWORD, version);
+	assert_false(sealed(&k, "_a"));
 	end(&k);
 	t->ops->close(t);
 	sql("DROP SCHEMA older CASCADE");
@@ -828,6 +908,7 @@ const struct CMUnitTest test_cluster_pair[] = {
 	cmocka_unit_test(a_login_role_is_adopted_as_the_owner),
 	cmocka_unit_test(the_marker_alone_names_a_member),
 	cmocka_unit_test(a_pair_that_becomes_a_single_role_again_is_one),
+	cmocka_unit_test(a_member_that_keeps_login_is_sealed),
 	cmocka_unit_test(another_claim_in_between_refuses_each_kind),
 	cmocka_unit_test(a_password_gets_another_version),
 	cmocka_unit_test(what_the_row_does_not_allow_is_refused),
