@@ -41,14 +41,15 @@ enum audit_kind {
 struct audit_event {
 	int64_t at_us; /* wall clock; 0: the ledger's now */
 	enum audit_kind kind;
-	const char *role;    /* or "" */
-	const char *run;     /* run id or "" */
-	const char *actor;   /* who: "uid 1000 (alice)", "keyturnd" */
-	const char *version; /* version id or "" */
-	const char *status;  /* status_name() or "" */
-	const char *detail;  /* a sentence without secrets, or "" */
-	int64_t epoch;	     /* 0: none */
-	int64_t took_us;     /* how long the step took, -1: not a step */
+	const char *role;     /* or "" */
+	const char *run;      /* run id or "" */
+	const char *actor;    /* who: "uid 1000 (alice)", "keyturnd" */
+	const char *version;  /* version id or "" */
+	const char *status;   /* status_name() or "" */
+	const char *detail;   /* a sentence without secrets, or "" */
+	int64_t epoch;	      /* 0: none */
+	int64_t took_us;      /* how long the step took, -1: not a step */
+	const char *ended_by; /* of an old password: runner_ended_word() */
 	/* Of what is given out or checked: */
 	const char *operation; /* "GET", "VERIFY", ... */
 	const char *label;     /* of the version, "current" or "previous" */

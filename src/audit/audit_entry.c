@@ -25,6 +25,7 @@ static void read_members(const struct json_doc *d, struct audit_entry *e)
 	copy_text(d, "version", e->version, sizeof(e->version));
 	copy_text(d, "status", e->status, sizeof(e->status));
 	copy_text(d, "detail", e->detail, sizeof(e->detail));
+	copy_text(d, "ended_by", e->ended_by, sizeof(e->ended_by));
 	copy_text(d, "operation", e->operation, sizeof(e->operation));
 	copy_text(d, "label", e->label, sizeof(e->label));
 	copy_text(d, "host", e->host, sizeof(e->host));

@@ -13,6 +13,7 @@ struct audit_entry {
 	char version[40];
 	char status[32];
 	char detail[AUDIT_TEXT_SIZE]; /* cut, if the ledger was told more */
+	char ended_by[16];
 	char operation[32];
 	char label[32];
 	char host[AUDIT_ROLE_SIZE];

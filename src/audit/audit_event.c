@@ -77,6 +77,7 @@ enum status audit_event_body(const struct audit_event *e, int64_t at_us,
 	add_number(&t, "count", e->count, e->count > 0);
 	add_string(&t, "detail", e->detail);
 	add_string(&t, "due", e->due);
+	add_string(&t, "ended_by", e->ended_by);
 	add_number(&t, "epoch", e->epoch, e->epoch != 0);
 	add_string(&t, "host", e->host);
 	add_string(&t, "kind", audit_event_name(e->kind));

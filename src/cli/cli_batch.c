@@ -77,6 +77,18 @@ static void draw_progress(const struct cli_batch *p)
 	fflush(stderr);
 }
 
+static const char *what_ended(const struct runner_result *r)
+{
+	if (r->ended == RUNNER_END_REPLACED)
+		return r->refuted ? "the old password was replaced by one that "
+				    "no one has, and is refused; there is no "
+				    "way back to it" :
+				    "the old password was replaced by one that "
+				    "no one has; there is no way back to it";
+	return r->refuted ? "the old password is gone, and is refused" :
+			    "the old member may not log in";
+}
+
 static const char *what_happened(const struct runner_result *r,
 				 enum engine_mode mode, bool fresh)
 {
@@ -89,8 +101,7 @@ static const char *what_happened(const struct runner_result *r,
 	if (mode == ENGINE_MODE_ROLLBACK)
 		return "rolled back";
 	if (mode == ENGINE_MODE_RETIRE)
-		return r->refuted ? "the old password is gone, and is refused" :
-				    "the old member may not log in";
+		return what_ended(r);
 	if (r->restored)
 		return "a restored database was seen: re-pointed and rotated";
 	if (mode == ENGINE_MODE_RECOVER)
@@ -120,6 +131,8 @@ static void result_json(struct text *t, const char *role,
 			r->unconfirmed	 ? RUNNER_UNCONFIRMED :
 			r->sessions_left ? r->why.text :
 					   NULL);
+	if (r->retired)
+		text_add_member(t, "ended_by", runner_ended_word(r->ended));
 	if (r->endpoints > 0)
 		text_printf(t, ",\"refused_on\":%u,\"refused_after\":%.6f",
 			    r->endpoints, (double)r->refused_us / NOW_SECOND);

@@ -70,6 +70,23 @@ static enum status tell_handoff(struct cli *c, const struct config_group *role,
 	return STATUS_OK;
 }
 
+/* By what the old password ended, since the present one is current; "": it has
+ * not. */
+static const char *recall_end(struct ledger *l, const struct ledger_role *known,
+			      char text[LEDGER_TEXT_SIZE])
+{
+	char *version;
+
+	if (ledger_fact_recall(l, LEDGER_FACT_ENDED, known->role,
+			       now_wall(now_system()), text, NULL) != STATUS_OK)
+		return "";
+	version = strchr(text, ' ');
+	if (!version || strcmp(version + 1, known->version) != 0)
+		return "";
+	*version = '\0';
+	return text;
+}
+
 static enum status status_of(struct cli *c, const struct config_group *role,
 			     int width, bool first, struct text *t)
 {
@@ -82,7 +99,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 		.known = &known,
 	};
 	struct text says = text_make(LEDGER_TEXT_SIZE);
-	char ends[LEDGER_TEXT_SIZE];
+	char ends[LEDGER_TEXT_SIZE], ended[LEDGER_TEXT_SIZE];
 	struct reason held = { "" };
 	struct hold hold;
 	struct due due = { .retire = SCHEDULE_RETIRE_NOTHING };
@@ -118,6 +135,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 	r.compromised = compromise_is_open(c->ledger, known.role);
 	if (config_is_pair(role)) {
 		r.retire = config_string(role, CONFIG_role_retire);
+		r.ended = recall_end(c->ledger, &known, ended);
 		r.waits = due.retire_why.text;
 		/* What it says without the store is said above. */
 		if (due_look(c->engine, role, now, &due, &why) != STATUS_OK ||

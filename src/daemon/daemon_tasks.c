@@ -306,6 +306,11 @@ static const char *what_happened(const struct runner_result *r, bool moved)
 		return "finished what was interrupted";
 	if (r->undone)
 		return "undid what was interrupted";
+	if (r->retired && r->ended == RUNNER_END_REPLACED)
+		return r->refuted ? "the old password was replaced by one that "
+				    "no one has, and is refused" :
+				    "the old password was replaced by one that "
+				    "no one has";
 	if (r->retired)
 		return r->refuted ? "the old password is gone, and is refused" :
 				    "the old member may not log in any more";

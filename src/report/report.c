@@ -197,6 +197,9 @@ void report_status_line(struct text *t, int role_width,
 	}
 	if (!*say && r->waits)
 		say = r->waits;
+	if (!*say && r->ended && strcmp(r->ended, "replaced") == 0)
+		say = "the old password was replaced by one that no one has: "
+		      "there is no way back to it";
 	if (!*say && r->life.max_us > 0) {
 		note_life(r, now_us, both, sizeof(both));
 		say = both;
@@ -271,6 +274,7 @@ void report_status_json(struct text *t, const struct report_role *r,
 	text_add_member(t, "handoff", r->handoff);
 	text_printf(t, ",\"handoff_late\":%s",
 		    r->handoff && r->handoff_late ? "true" : "false");
+	text_add_member(t, "ended_by", r->ended ? or_null(r->ended) : NULL);
 	add_seconds(t, "longest_life_seconds", schedule_life_longest(&r->life));
 	add_seconds(t, "max_life_seconds", r->life.max_us);
 	text_printf(t, ",\"outlives\":%s",

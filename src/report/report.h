@@ -36,6 +36,7 @@ struct report_role {
 	const char *retire; /* of a pair: how it ends the old password, else
 			       NULL */
 	const char *waits;  /* ... what that waits for, or "" */
+	const char *ended;  /* ... by what it has ended, or "" */
 	const char
 		*handoff;  /* the state of its hand-off by a person, or NULL */
 	bool handoff_late; /* ... which is past its deadline */

@@ -9,6 +9,7 @@ librotation_a_SOURCES = \
 	src/rotation/runner_cluster.c src/rotation/runner_cluster.h \
 	src/rotation/runner_deliver.c src/rotation/runner_deliver.h \
 	src/rotation/runner_end.c src/rotation/runner_end.h \
+	src/rotation/runner_ended.c \
 	src/rotation/runner_env.c src/rotation/runner_env.h \
 	src/rotation/runner_ledger.c src/rotation/runner_ledger.h \
 	src/rotation/runner_login.c src/rotation/runner_login.h \

@@ -81,6 +81,14 @@ struct runner_job {
 	const struct secret *password; /* IMPORT: the present password */
 };
 
+/* By what the old password of a pair ended; see runner_ended_word(). */
+enum runner_end {
+	RUNNER_END_NONE,
+	RUNNER_END_NOLOGIN,  /* its member has no LOGIN; it is kept */
+	RUNNER_END_REMOVED,  /* its member has no password */
+	RUNNER_END_REPLACED, /* its member has one that no one has */
+};
+
 struct runner_result {
 	enum status status;
 	struct reason why;		/* "" on success */
@@ -96,6 +104,7 @@ struct runner_result {
 				   was restored, or failed over with loss */
 	bool delivered;		/* a sink that was behind is in step again */
 	bool retired;		/* a member lost LOGIN, or its password */
+	enum runner_end ended;	/* ... by what */
 	bool refuted;		/* the old password was shown to be refused */
 	int64_t refused_us;	/* when, after job->since_us; and at how many */
 	unsigned endpoints;	/* ... endpoints; 0: it was not compromised */
@@ -107,6 +116,9 @@ struct runner_result {
 	int64_t took_us;
 	int64_t step_us[ENGINE_STATE_COUNT]; /* time spent in each state */
 };
+
+/* "nologin", "removed", "replaced", or "" for none; static. */
+const char *runner_ended_word(enum runner_end e);
 
 /* What is said of a run that is unconfirmed. */
 #define RUNNER_UNCONFIRMED                                                  \

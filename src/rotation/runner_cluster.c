@@ -440,11 +440,25 @@ enum engine_event runner_cluster_resolve(struct runner *r, struct reason *why)
 	return ev;
 }
 
+static enum engine_event send_change(struct runner *r,
+				     const struct cluster_change *c,
+				     struct reason *why)
+{
+	struct cluster *t = r->job->cluster;
+	enum engine_event ev;
+	bool alone = false;
+
+	ev = cluster_event(t->ops->apply(t, r->session, c, &alone, why));
+	r->result.unconfirmed = r->result.unconfirmed || alone;
+	if (ev == ENGINE_ON_UNKNOWN)
+		r->session_bad = true;
+	return ev == ENGINE_ON_BUSY ? ENGINE_ON_CONFLICT : ev;
+}
+
 enum engine_event runner_cluster_change(struct runner *r,
 					enum cluster_change_kind kind,
 					const char *member, struct reason *why)
 {
-	struct cluster *t = r->job->cluster;
 	const struct cluster_change c = {
 		.kind = kind,
 		.role = r->job->rolname,
@@ -453,14 +467,48 @@ enum engine_event runner_cluster_change(struct runner *r,
 		.version = r->version,
 		.password = kind == CLUSTER_CHANGE_PASSWORD ? r->password : NULL
 	};
-	enum engine_event ev;
-	bool alone = false;
 
-	ev = cluster_event(t->ops->apply(t, r->session, &c, &alone, why));
-	r->result.unconfirmed = r->result.unconfirmed || alone;
-	if (ev == ENGINE_ON_UNKNOWN)
-		r->session_bad = true;
-	return ev == ENGINE_ON_BUSY ? ENGINE_ON_CONFLICT : ev;
+	return send_change(r, &c, why);
+}
+
+static enum engine_event seal_once(struct runner *r,
+				   enum cluster_change_kind kind,
+				   const char *member, struct reason *why)
+{
+	char version[RANDOM_UUID_SIZE];
+	struct cluster_change c = { .kind = kind,
+				    .role = r->job->rolname,
+				    .member = member,
+				    .claim = r->claim,
+				    .version = version };
+	struct secret *password = NULL;
+	enum engine_event ev = ENGINE_ON_REFUSED;
+
+	if (random_uuid(r->env->o.random, version) != STATUS_OK ||
+	    policy_make(r->job->policy, r->env->o.random, &password, why) !=
+		    STATUS_OK) {
+		reason_set(why, STATUS_REFUSED,
+			   "no password could be made to take its place");
+		return ev;
+	}
+	c.password = password;
+	ev = send_change(r, &c, why);
+	secret_free(password);
+	return ev;
+}
+
+enum engine_event runner_cluster_seal(struct runner *r,
+				      enum cluster_change_kind kind,
+				      const char *member, struct reason *why)
+{
+	enum engine_event ev = ENGINE_ON_REJECTED;
+
+	for (unsigned i = 0; i <= ENGINE_REJECTIONS && ev == ENGINE_ON_REJECTED;
+	     i++)
+		ev = seal_once(r, kind, member, why);
+	if (ev == ENGINE_ON_REJECTED)
+		return ENGINE_ON_REFUSED;
+	return ev == ENGINE_ON_OK ? ENGINE_ON_SEALED : ev;
 }
 
 static enum engine_event make_live(struct runner *r,

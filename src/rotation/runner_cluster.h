@@ -9,6 +9,10 @@
 enum engine_event runner_cluster_change(struct runner *r,
 					enum cluster_change_kind kind,
 					const char *member, struct reason *why);
+/* Its end, by a password that is kept nowhere: see cluster_change_kind. */
+enum engine_event runner_cluster_seal(struct runner *r,
+				      enum cluster_change_kind kind,
+				      const char *member, struct reason *why);
 enum engine_event runner_cluster_preflight(struct runner *r,
 					   struct reason *why);
 enum engine_event runner_cluster_claim(struct runner *r, struct reason *why);

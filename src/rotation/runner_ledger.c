@@ -3,6 +3,7 @@
  * not recorded. */
 #include "rotation/runner_ledger.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -169,12 +170,26 @@ static enum audit_kind achieved_kind(const struct runner *r)
 							  AUDIT_NONE;
 }
 
+/* For `status`: the marker has what counts. */
+static void note_end(const struct runner *r)
+{
+	char text[LEDGER_TEXT_SIZE];
+
+	snprintf(text, sizeof(text), "%s %s",
+		 runner_ended_word(r->result.ended), r->current);
+	(void)ledger_fact_remember(r->env->o.ledger, LEDGER_FACT_ENDED,
+				   r->job->role, text, now_wall(r->env->o.now),
+				   NULL);
+}
+
 static size_t achieved(const struct runner *r, struct audit_event ret[2])
 {
 	size_t n = 0;
 
 	ret[n] = make_event(r, achieved_kind(r), r->current, STATUS_OK,
 			    r->job->reason);
+	if (ret[n].kind == AUDIT_RETIRED)
+		ret[n].ended_by = runner_ended_word(r->result.ended);
 	n += ret[n].kind != AUDIT_NONE;
 	if (!r->job->compromised || !r->result.refuted)
 		return n;
@@ -204,6 +219,8 @@ enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 	enum status s;
 
 	remember_role(r, &role);
+	if (r->retired)
+		note_end(r);
 	s = l->ops->runs->close(l, &c, why);
 	text_free(&steps);
 	return s == STATUS_OK ? ENGINE_ON_OK : ENGINE_ON_FAILED;
@@ -253,12 +270,13 @@ void runner_ledger_step(struct runner *r, enum engine_state was,
 	    was == ENGINE_FREEZE || was == ENGINE_CLOSE)
 		return;
 	/* What was tried on the way to a success is not why it succeeded; only
-	 * a login has something to add (taken, then refused for NOLOGIN), and
-	 * an apply (how the password was sent). */
+	 * a login has something to add (taken, then refused for NOLOGIN), an
+	 * apply (how the password was sent), and an end that was another one
+	 * than what was asked for. */
 	detail = row ? row->sentence : "";
-	if (why->text[0] &&
-	    (engine_event_status(ev) != STATUS_OK || ev == ENGINE_ON_RIGHT ||
-	     (ev == ENGINE_ON_OK && was == ENGINE_APPLY)))
+	if (why->text[0] && (engine_event_status(ev) != STATUS_OK ||
+			     ev == ENGINE_ON_RIGHT || ev == ENGINE_ON_SEALED ||
+			     (ev == ENGINE_ON_OK && was == ENGINE_APPLY)))
 		detail = why->text;
 	runner_ledger_note(r, audit_event_kind(engine_state_audit(was)),
 			   version_of(r, was), engine_event_status(ev), detail,

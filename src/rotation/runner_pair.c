@@ -58,12 +58,28 @@ static const struct cluster_member *choose_idle(const struct runner *r,
 	return m[0].sessions > 0 && m[1].sessions == 0 ? &m[1] : &m[0];
 }
 
+static bool is_cleared(const struct runner *r, const struct cluster_member *m)
+{
+	return (r->cleared >> runner_member_index(r, m->name) & 1) != 0;
+}
+
+/* Nobody has its password; of a run that died sessions may be left, which are to
+ * end with it. */
+static bool has_ended(const struct runner *r, const struct cluster_member *m)
+{
+	bool evicts = r->job->mode == ENGINE_MODE_RETIRE &&
+		      r->job->end_sessions;
+
+	return m->sealed && !(evicts && m->sessions > 0 && !is_cleared(r, m));
+}
+
 /* Who beside the active one may log in; NULL: no one. */
 static const struct cluster_member *find_other(
 	const struct runner *r, const struct cluster_member m[ROLES])
 {
 	for (size_t i = 0; i < ROLES; i++)
-		if (m[i].can_login && !is_active(r, &m[i]))
+		if (m[i].can_login && !is_active(r, &m[i]) &&
+		    !has_ended(r, &m[i]))
 			return &m[i];
 	return NULL;
 }
@@ -93,7 +109,7 @@ static bool ends_owner(const struct runner *r,
 		       const struct cluster_member *owner)
 {
 	return r->job->mode == ENGINE_MODE_ROTATE && r->job->compromised &&
-	       owner->can_login && !is_active(r, owner) &&
+	       owner->can_login && !is_active(r, owner) && !owner->sealed &&
 	       strcmp(r->marker.live_version, r->current) == 0;
 }
 
@@ -126,11 +142,6 @@ static enum engine_event weigh_other(struct runner *r,
 	return ENGINE_ON_PINNED;
 }
 
-static bool is_cleared(const struct runner *r, const struct cluster_member *m)
-{
-	return (r->cleared >> runner_member_index(r, m->name) & 1) != 0;
-}
-
 /*
  * Whose password goes next, where the old one is to go; NULL: no one's.  The third
  * role of a pair may have one that no run has removed: an owner that was the login
@@ -143,8 +154,8 @@ static const struct cluster_member *find_clearable(
 	const struct cluster_member *before = find(m, r->marker.previous);
 
 	for (size_t i = 0; i < ROLES; i++)
-		if (m[i].keeps && !is_active(r, &m[i]) && &m[i] != before &&
-		    !is_cleared(r, &m[i]))
+		if (m[i].keeps && !m[i].sealed && !is_active(r, &m[i]) &&
+		    &m[i] != before && !is_cleared(r, &m[i]))
 			return &m[i];
 	return before && !is_cleared(r, before) ? before : NULL;
 }
@@ -226,7 +237,8 @@ static enum engine_event weigh(struct runner *r,
 		return ENGINE_ON_IN_USE;
 	}
 	/* Also of who was given LOGIN by hand, which the marker does not know. */
-	if (r->cleared != 0 || (r->sent_end && r->job->at_once))
+	if (r->cleared != 0 ||
+	    (r->sent_end && (r->job->at_once || r->ended[0])))
 		return weigh_end(r, m);
 	/* With its login role the password before is gone, too. */
 	if (!r->marker.previous_version[0] || !r->marker.previous[0])
@@ -398,27 +410,89 @@ enum engine_event runner_pair_renew(struct runner *r, struct reason *why)
 	return ENGINE_ON_RIGHT;
 }
 
+/* The version that is to be shown to be refused. */
+static void note_ended(struct runner *r)
+{
+	if (strcmp(r->old, r->marker.previous) == 0)
+		text_copy(r->ended, sizeof(r->ended),
+			  r->marker.previous_version);
+}
+
+/*
+ * Where the server does not do what is asked, a password that no one has takes the
+ * old one's place.  A service that has passwords forwarded to it is not asked for
+ * none: it may know the old one yet, and bring that back when it starts anew.
+ */
+static enum engine_event try_end(struct runner *r,
+				 enum cluster_change_kind kind,
+				 struct reason *why)
+{
+	enum engine_event ev = ENGINE_ON_REFUSED;
+	struct reason refused, sealed;
+
+	reason_clear(&sealed);
+	if (kind == CLUSTER_CHANGE_CLEAR && r->job->cluster->doubts)
+		reason_set(&refused, STATUS_REFUSED,
+			   "cluster %s may keep an old password where a new "
+			   "one is not sent (password_send)",
+			   r->job->cluster->name);
+	else {
+		ev = runner_cluster_change(r, kind, r->old, why);
+		refused = *why;
+	}
+	if (ev != ENGINE_ON_REFUSED)
+		return ev;
+	note_ended(r);
+	ev = runner_cluster_seal(r, kind, r->old, &sealed);
+	if (ev == ENGINE_ON_SEALED)
+		reason_set(why, STATUS_OK,
+			   "%s; the password of %s was replaced by one that "
+			   "no one has",
+			   refused.text, r->old);
+	else if (ev == ENGINE_ON_REFUSED)
+		reason_set(why, STATUS_REFUSED,
+			   "%s; nor can a password that no one has take its "
+			   "place: %s",
+			   refused.text, sealed.text);
+	else
+		*why = sealed;
+	return ev;
+}
+
+/* Of several that end, what tells most: there is no way back, and why. */
+static void note_end(struct runner *r, enum runner_end e)
+{
+	if (e > r->result.ended)
+		r->result.ended = e;
+}
+
 static enum engine_event end_old(struct runner *r,
 				 enum cluster_change_kind kind,
 				 struct reason *why)
 {
+	unsigned bit = 1U << runner_member_index(r, r->old);
 	bool clears = kind == CLUSTER_CHANGE_CLEAR;
 	enum engine_event ev;
 
+	/* Sealed a moment ago, instead of NOLOGIN. */
+	if (clears && (r->cleared & bit) != 0)
+		return ENGINE_ON_SEALED;
 	/* Before its reply, which may be lost. */
 	r->sent_end = r->job->mode == ENGINE_MODE_RETIRE;
-	if (clears && strcmp(r->old, r->marker.previous) == 0)
-		text_copy(r->ended, sizeof(r->ended),
-			  r->marker.previous_version);
-	ev = runner_cluster_change(r, kind, r->old, why);
-	r->retired = r->retired || ev == ENGINE_ON_OK;
-	r->result.retired = r->retired;
-	if (ev == ENGINE_ON_OK && clears)
-		r->cleared |= 1U << runner_member_index(r, r->old);
-	if (ev == ENGINE_ON_OK && !clears) {
-		r->cleared &= ~(1U << runner_member_index(r, r->old));
-		r->ending = true;
-	}
+	if (clears)
+		note_ended(r);
+	ev = try_end(r, kind, why);
+	if (ev != ENGINE_ON_OK && ev != ENGINE_ON_SEALED)
+		return ev;
+	r->retired = r->result.retired = true;
+	note_end(r, ev == ENGINE_ON_SEALED ? RUNNER_END_REPLACED :
+		    clears		   ? RUNNER_END_REMOVED :
+					     RUNNER_END_NOLOGIN);
+	r->ending = r->ending || !clears;
+	if (clears || ev == ENGINE_ON_SEALED)
+		r->cleared |= bit;
+	else
+		r->cleared &= ~bit;
 	return ev;
 }
 

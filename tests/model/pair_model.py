@@ -15,6 +15,9 @@ where they were, so that a late request may be good again.  So before a member i
 retired there CURRENT gets a version that no earlier request knows, with the same
 password: whatever was sent before names another one as CURRENT's, for ever.
 
+A server may refuse NOLOGIN or PASSWORD NULL: a password that no one has (NOBODYS)
+then takes the old one's place, and a member with it may keep LOGIN.
+
 What is one step here and several in keyturn:
 
   Claim, reading marker, catalog and store, and the first effect.  Between them
@@ -35,6 +38,7 @@ from typing import FrozenSet, NamedTuple, Optional, Tuple
 A, B, OWNER = 0, 1, 2
 MEMBERS = (A, B, OWNER)
 Version = Tuple[int, int]  # of a password; beside 0, under another id
+NOBODYS = (-1, 0)  # the version of a password that is kept nowhere
 Credential = Tuple[Version, int]
 
 
@@ -72,8 +76,10 @@ class Database(NamedTuple):
             has[0] == version[0]
 
     def others(self):
-        """Who may log in beside the active member."""
-        return [m for m in MEMBERS if m != self.live[1] and self.logins[m]]
+        """Who may log in beside the active member, with a password that somebody
+        has."""
+        return [m for m in MEMBERS if m != self.live[1] and self.logins[m]
+                and self.passwords[m] != NOBODYS]
 
 
 class Store(NamedTuple):
@@ -99,6 +105,7 @@ class Change(NamedTuple):
     """A transaction in the database, under way: under the claim.
 
     apply: LOGIN, this password, live.  retire: NOLOGIN.  clear: PASSWORD NULL.
+    seal: a password of nobody's, instead of NOLOGIN.
     revive: LOGIN again.  revert: live, without a new password.  renew: the live
     password has this version from now on.
     """
@@ -145,13 +152,16 @@ class Pair:
     """The model within bounds.
 
     aws: the store compares labels instead of a revision.  owner: begins with an
-    adopted login role instead of a member.  runs, versions, restores: how many
+    adopted login role instead of a member.  nologin, null: the server takes
+    NOLOGIN, and PASSWORD NULL.  runs, versions, restores: how many
     there may be from each root on.  without: the defence that is off, or None.
     """
 
     def __init__(self, aws=False, owner=False, runs=3, versions=2, restores=0,
-                 without=None):
+                 nologin=True, null=True, without=None):
         self.aws = aws
+        self.nologin = nologin
+        self.null = null
         self.owner = owner
         self.runs = runs
         self.versions = versions
@@ -171,10 +181,17 @@ class Pair:
         both = Database(((1, 0), new), -1,
                         replace(first.passwords, new, (1, 0)),
                         replace(first.logins, new, True))
+        if not self.nologin:
+            return [first, both, both._replace(
+                passwords=replace(both.passwords, old, NOBODYS))]
         retired = both._replace(logins=replace(both.logins, old, False))
         cleared = retired._replace(passwords=replace(both.passwords, old,
-                                                     None))
+                                                     self.nothing()))
         return [first, both, retired, cleared]
+
+    def nothing(self):
+        """What a cleared member has."""
+        return None if self.null else NOBODYS
 
     def roots(self):
         """Each of them, with each earlier one as a backup."""
@@ -201,7 +218,8 @@ class Pair:
             version = db.passwords[member]
             if db.logins[member] and version is None:
                 return "INV7 who may log in has no password"
-            if db.logins[member] and (version, member) not in store.known:
+            if db.logins[member] and version != NOBODYS and \
+                    (version, member) not in store.known:
                 return "INV1 a password that logs in is unknown to the store"
         if not db.takes(db.live):
             return "INV3 what the marker calls live does not log in"
@@ -272,8 +290,8 @@ class Pair:
         """Whatever it sends next would have no effect."""
         if run.write and self.is_refused(s, run.write):
             return True
-        then = {"stages": "apply", "withdraws": "retire", "renews": "renew",
-                "replaced": "retire", "revives": "revert",
+        then = {"stages": "apply", "withdraws": self.end(), "renews": "renew",
+                "replaced": self.end(), "revives": "revert",
                 "ends": "clear"}.get(run.kind)
         return then is not None and self.is_fenced(
             s, Change(then, run.claim, run.credential))
@@ -291,7 +309,7 @@ class Pair:
         version, member = change.credential
         may = db.logins[member]
         if change.kind == "apply":
-            if may and db.passwords[member] != version:
+            if may and db.passwords[member] not in (version, NOBODYS):
                 s = s._replace(broken="INV5 a password was replaced while its "
                                       "member may log in")
             if member == OWNER:
@@ -306,7 +324,10 @@ class Pair:
             if may:
                 s = s._replace(broken="INV5 a password was cleared while its "
                                       "member may log in")
-            db = db._replace(passwords=replace(db.passwords, member, None))
+            db = db._replace(passwords=replace(db.passwords, member,
+                                               self.nothing()))
+        elif change.kind == "seal":
+            db = db._replace(passwords=replace(db.passwords, member, NOBODYS))
         elif change.kind == "revive":
             db = db._replace(logins=replace(db.logins, member, True))
         else:
@@ -316,7 +337,7 @@ class Pair:
                                                    version))
                 s = s._replace(lived=s.lived | {change.credential})
         s = s._replace(database=db)
-        if change.kind == "retire":
+        if change.kind in ("retire", "seal"):
             s = s._replace(restored=False)
         return s
 
@@ -461,6 +482,9 @@ class Pair:
         yield (f"stages {show(x)}",
                self.send(s, "stage", x, Run("stages", claim, x)))
 
+    def end(self):
+        return "retire" if self.nologin else "seal"
+
     def retire(self, s):
         db, store, claim = s.database, s.store, s.database.claim
         old = db.others()
@@ -471,7 +495,8 @@ class Pair:
         for member in old:
             x = (db.passwords[member], member)
             if self.without == "no withdrawal":
-                yield f"retires {show(x)}", self.change(s, "retire", claim, x)
+                yield f"retires {show(x)}", self.change(s, self.end(), claim,
+                                                        x)
                 continue
             if self.aws and self.without != "CURRENT is not renewed":
                 yield self.renew(s, x)
@@ -506,7 +531,7 @@ class Pair:
                 wanted = member == db.live[1]
             else:
                 wanted = member != db.live[1] and not may
-            if wanted and version is not None:
+            if wanted and version not in (None, NOBODYS):
                 yield (f"clears {name(member)}",
                        self.change(s, "clear", claim, (version, member)))
 
@@ -517,7 +542,7 @@ class Pair:
         for member in db.others() or MEMBERS:
             x = (db.passwords[member], member)
             if self.without == "rollback goes by the store" and \
-                    not db.logins[member]:
+                    member not in db.others():
                 x = max((k for k in store.known if k[1] == member),
                         default=x)
             if member == db.live[1] or x not in store.known:
@@ -630,13 +655,14 @@ class Pair:
         elif s.store != run.store:
             return None
         return (f"retires {show(run.credential)}",
-                self.change(s, "retire", run.claim, run.credential,
+                self.change(s, self.end(), run.claim, run.credential,
                             self.then_ends(run)))
 
     def then_ends(self, run):
         """At once: who has retired a member goes on to clear it, under the same
-        claim.  One that stops there is one that has died."""
-        return run._replace(kind="ends", store=None)
+        claim.  One that stops there is one that has died.  What was sealed is
+        over."""
+        return run._replace(kind="ends", store=None) if self.nologin else None
 
     def after_ends(self, s, run):
         if s.database.logins[run.credential[1]] and \

@@ -18,7 +18,7 @@ const char *row_text(const struct engine_row *row);
 
 /* ---- simulate_plan.c ---- */
 
-#define ACTS 30
+#define ACTS 31
 extern const char *const act_names[ACTS];
 
 struct fault {
@@ -169,6 +169,13 @@ enum scene {
 	SCENE_PAIR_UNREVERTED,
 	SCENE_PAIR_UNMARKED, /* the marker is missing */
 	SCENE_PAIR_BY_HAND,  /* somebody changed the active one's password */
+	SCENE_PAIR_ADDED,    /* NOLOGIN is refused: owner and first member, */
+	SCENE_PAIR_OPEN,     /* ... or both members may log in, */
+	SCENE_PAIR_SEALED,   /* ... no one has the old one's password, */
+	SCENE_PAIR_SEALING,  /* ... a run died after it saw to that, */
+	SCENE_PAIR_UNSEALED, /* ... or the database is where it was before */
+	SCENE_PAIR_FULL,     /* PASSWORD NULL is refused: the old one is kept */
+	SCENE_PAIR_NULLED,   /* ... and is not */
 	PAIR_SCENES
 };
 

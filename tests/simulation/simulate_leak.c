@@ -44,6 +44,8 @@ static const enum scene scenes[] = {
 	SCENE_PAIR_ROTATED,  SCENE_PAIR_RETIRED,    SCENE_PAIR_CLEARED,
 	SCENE_PAIR_STAGED,   SCENE_PAIR_APPLIED,    SCENE_PAIR_WITHDREW,
 	SCENE_PAIR_CLEARING, SCENE_PAIR_TOMBSTONED, SCENE_PAIR_REVERTING,
+	SCENE_PAIR_ADDED,    SCENE_PAIR_OPEN,	    SCENE_PAIR_SEALED,
+	SCENE_PAIR_SEALING,  SCENE_PAIR_FULL,
 };
 
 #define N_SCENES (sizeof(scenes) / sizeof(scenes[0]))
@@ -330,13 +332,13 @@ static void each_act_of_it_may_fail_for_as_long_as_it_likes(void **state)
 static void sessions_end_whoever_died_before(void **state)
 {
 	static const char *const acts[] = { "withdraw", "nologin", "evict",
-					    "clear", "apply" };
+					    "clear",	"apply",   "seal" };
 	static struct world w;
 	struct leak k;
 
 	(void)state;
 	for (size_t i = 0; i < N_SCENES; i++)
-		for (size_t a = 0; a < 5; a++) {
+		for (size_t a = 0; a < 6; a++) {
 			struct plan p = one_fault(acts[a], FATE_CRASH_AFTER, 1);
 
 			let_out(&w, scenes[i], &k);

@@ -957,6 +957,119 @@ static void a_new_pair_has_nothing_to_end(void **state)
 	world_free(&w);
 }
 
+/* NOLOGIN is refused: whatever the old password was ends all the same, nothing is
+ * left to go back to, and no one waits for who may log in with nothing. */
+static void who_keeps_login_gets_a_password_of_nobodys(void **state)
+{
+	struct runner_job retire = order_job(RETIRE, NULL);
+	struct runner_result result;
+	static struct world w;
+	int old;
+
+	(void)state;
+	for (int ends = 0; ends < 2; ends++) {
+		prepare_scene(&w, SCENE_PAIR_OPEN, false);
+		old = w.db.previous_of;
+		w.use[old].sessions = 1;
+		retire.end_sessions = ends;
+		assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+		assert_int_equal(result.ended, RUNNER_END_REPLACED);
+		assert_true(result.refuted && result.retired);
+		assert_int_equal(w.use[old].sessions, ends ? 0 : 1);
+		w.use[old].sessions = 0;
+		assert_true(w.db.role[old].can_login);
+		assert_int_equal(world_others(&w), 0);
+		assert_int_equal(run_order(&w, 0, ROLLBACK), STATUS_REFUSED);
+		assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+		assert_false(result.retired);
+		assert_int_equal(run_order(&w, 0, UNPAIR), STATUS_OK);
+		assert_int_equal(run_order(&w, 0, RETIRE), STATUS_OK);
+		assert_int_equal(world_others(&w), 0);
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
+/* Who has LOGIN by another's doing has a password that is not known. */
+static void what_is_none_of_ours_is_ended_and_not_tried(void **state)
+{
+	struct runner_job retire = order_job(RETIRE, NULL);
+	struct runner_result result;
+	static struct world w;
+
+	(void)state;
+	for (int ends = 0; ends < 2; ends++) {
+		prepare_scene(&w, SCENE_PAIR_SEALED, false);
+		w.db.role[WORLD_OWNER].can_login = true;
+		w.db.role[WORLD_OWNER].by_hand = true;
+		w.use[WORLD_OWNER].sessions = 1;
+		retire.end_sessions = ends;
+		assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+		assert_int_equal(result.ended, RUNNER_END_REPLACED);
+		assert_false(result.refuted);
+		assert_int_equal(w.use[WORLD_OWNER].sessions, ends ? 0 : 1);
+		assert_int_equal(world_others(&w), 0);
+		world_free(&w);
+	}
+}
+
+/* A service that is told of passwords is not asked for none. */
+static void what_ends_says_by_what(void **state)
+{
+	static const struct {
+		enum scene scene;
+		bool doubts, at_once;
+		enum runner_end ended;
+	} cases[] = {
+		{ SCENE_PAIR_ROTATED, false, false, RUNNER_END_NOLOGIN },
+		{ SCENE_PAIR_ROTATED, true, false, RUNNER_END_NOLOGIN },
+		{ SCENE_PAIR_RETIRED, false, true, RUNNER_END_REMOVED },
+		{ SCENE_PAIR_RETIRED, true, true, RUNNER_END_REPLACED },
+		{ SCENE_PAIR_OPEN, true, false, RUNNER_END_REPLACED },
+		{ SCENE_PAIR_FULL, false, true, RUNNER_END_REPLACED },
+		{ SCENE_PAIR_CLEARED, true, true, RUNNER_END_NONE },
+	};
+	struct runner_job retire = order_job(RETIRE, NULL);
+	struct runner_result result;
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		prepare_scene(&w, cases[i].scene, false);
+		w.cluster.doubts = cases[i].doubts;
+		retire.at_once = cases[i].at_once;
+		assert_int_equal(run_job(&w, &retire, &result), STATUS_OK);
+		assert_int_equal(result.ended, cases[i].ended);
+		assert_int_equal(result.refuted,
+				 result.ended > RUNNER_END_NOLOGIN);
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
+/* Three are made, none is taken: the old password logs in, and is said to. */
+static void what_no_password_may_replace_is_not_ended(void **state)
+{
+	static const enum scene scenes[] = { SCENE_PAIR_OPEN, SCENE_PAIR_FULL };
+	struct runner_job retire = order_job(RETIRE_NOW, NULL);
+	struct runner_result result;
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		prepare_scene(&w, scenes[i], false);
+		w.reject = true;
+		assert_int_equal(run_job(&w, &retire, &result), STATUS_REFUSED);
+		assert_false(result.retired);
+		assert_non_null(strstr(result.why.text, "nor can a password"));
+		assert_int_equal(world_others(&w),
+				 scenes[i] == SCENE_PAIR_OPEN);
+		assert_true(w.db.previous[0]);
+		must_converge(&w, LAND_NEVER);
+		world_free(&w);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(members_take_turns),
 	cmocka_unit_test(a_late_write_is_refused_once_previous_is_withdrawn),
@@ -991,6 +1104,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_a_restore_brings_back_is_said_and_can_be_ended),
 	cmocka_unit_test(a_person_looks_before_a_restored_pair_is_retired),
 	cmocka_unit_test(a_new_pair_has_nothing_to_end),
+	cmocka_unit_test(who_keeps_login_gets_a_password_of_nobodys),
+	cmocka_unit_test(what_is_none_of_ours_is_ended_and_not_tried),
+	cmocka_unit_test(what_ends_says_by_what),
+	cmocka_unit_test(what_no_password_may_replace_is_not_ended),
 };
 
 const struct simulate_group simulate_pair = { tests, sizeof(tests) /

@@ -55,21 +55,22 @@ static void every_act_on_a_pair_may_fail_for_as_long_as_it_likes(void **state)
 
 static void an_open_outcome_of_a_pair_survives_whatever_fails_next(void **state)
 {
-	static const char *const first[] = { "claim",	"apply",  "revert",
-					     "nologin", "clear",  "withdraw",
-					     "prove",	"promote" };
+	static const char *const first[] = { "claim",	"apply",   "revert",
+					     "nologin", "clear",   "withdraw",
+					     "prove",	"promote", "seal" };
 	static const enum fate fates[] = { FATE_LOST_BEFORE, FATE_LOST_AFTER,
 					   FATE_LATE, FATE_RESTORE };
 	static const enum scene scenes[] = {
-		SCENE_PAIR_FIRST, SCENE_PAIR_ROTATED, SCENE_PAIR_RETIRED,
-		SCENE_PAIR_REVERTED, SCENE_PAIR_REVERTING
+		SCENE_PAIR_FIRST,    SCENE_PAIR_ROTATED,   SCENE_PAIR_RETIRED,
+		SCENE_PAIR_REVERTED, SCENE_PAIR_REVERTING, SCENE_PAIR_OPEN,
+		SCENE_PAIR_FULL
 	};
 	const struct order *o;
 
 	(void)state;
-	for (size_t s = 0; s < 5; s++)
+	for (size_t s = 0; s < 7; s++)
 		for (size_t n = 0; (o = order_in(scenes[s], n)); n++)
-			for (size_t i = 0; i < 8; i++)
+			for (size_t i = 0; i < 9; i++)
 				for (size_t f = 0; f < 4; f++)
 					fail_after(scenes[s], o, first[i],
 						   fates[f]);
@@ -79,14 +80,15 @@ static void who_works_on_a_pair_may_stand_still_anywhere(void **state)
 {
 	static const enum scene scenes[] = {
 		SCENE_PAIR_ADOPTED, SCENE_PAIR_ROTATED,	  SCENE_PAIR_RETIRED,
-		SCENE_PAIR_APPLIED, SCENE_PAIR_REVERTING, SCENE_PAIR_UNRETIRED
+		SCENE_PAIR_APPLIED, SCENE_PAIR_REVERTING, SCENE_PAIR_UNRETIRED,
+		SCENE_PAIR_OPEN,    SCENE_PAIR_SEALED
 	};
 	static const enum fate fates[] = { FATE_GOOD, FATE_LATE,
 					   FATE_CRASH_AFTER };
 	const struct order *o, *other;
 
 	(void)state;
-	for (unsigned n = 0, mix = 0; n < 6 * ALL * ALL * 3; n++)
+	for (unsigned n = 0, mix = 0; n < 8 * ALL * ALL * 3; n++)
 		for (unsigned k = 1; k < 40; k++, mix++) {
 			enum scene scene = scenes[n / 3 / ALL / ALL];
 			struct plan p = one_fault(NULL, fates[n % 3], 1);

@@ -51,6 +51,13 @@ static const char *const scene_names[PAIR_SCENES] = {
 	"pair before it was reverted",
 	"unmarked pair",
 	"pair changed by hand",
+	"owner without NOLOGIN",
+	"pair without NOLOGIN",
+	"pair sealed",
+	"pair being sealed",
+	"pair before it was sealed",
+	"pair without PASSWORD NULL",
+	"pair replaced",
 };
 
 const struct order *order_in(enum scene scene, size_t n)
@@ -159,6 +166,26 @@ static void prepare_rotated(struct world *w, enum scene scene)
 		die_in(w, RETIRE_NOW, "clear");
 }
 
+/* Both members may log in, of a server that refuses a way to end that. */
+static void prepare_refusing(struct world *w, enum scene scene)
+{
+	w->no_nologin = scene < SCENE_PAIR_FULL;
+	w->no_null = true;
+	world_backup(w);
+	if (scene == SCENE_PAIR_ADDED)
+		must_end_well(w, ROTATE);
+	else if (scene == SCENE_PAIR_SEALING)
+		die_in(w, RETIRE, "seal");
+	else if (scene != SCENE_PAIR_OPEN)
+		must_end_well(w, RETIRE);
+	if (scene == SCENE_PAIR_UNSEALED)
+		world_restore(w);
+	if (scene != SCENE_PAIR_NULLED)
+		return;
+	world_backup(w);
+	must_end_well(w, RETIRE_NOW);
+}
+
 static void prepare_pair(struct world *w, enum scene scene)
 {
 	world_pair(w);
@@ -168,10 +195,16 @@ static void prepare_pair(struct world *w, enum scene scene)
 		new_pair(w);
 	else if (scene == SCENE_PAIR_FIRST)
 		must_end_well(w, ROTATE);
-	else if (scene != SCENE_PAIR_ADOPTED) {
+	else if (scene != SCENE_PAIR_ADOPTED && scene != SCENE_PAIR_ADDED) {
 		must_end_well(w, ROTATE);
 		must_end_well(w, RETIRE);
-		prepare_rotated(w, scene);
+		prepare_rotated(w, scene >= SCENE_PAIR_OPEN ?
+					   SCENE_PAIR_ROTATED :
+					   scene);
+	}
+	if (scene >= SCENE_PAIR_ADDED) {
+		prepare_refusing(w, scene);
+		return;
 	}
 	if (scene >= SCENE_PAIR_UNROTATED && scene <= SCENE_PAIR_UNREVERTED)
 		world_restore(w);

@@ -81,6 +81,8 @@ struct world_role {
 	char password[WORLD_PASSWORD]; /* "": none */
 	bool can_login;
 	bool by_hand; /* the password is a person's, the store has it not */
+	bool nobodys; /* it was made to be kept nowhere */
+	bool sealed;  /* ... and the marker has that its member has LOGIN */
 };
 
 struct world_db {
@@ -147,11 +149,12 @@ struct world {
 	enum world_mutation mutation;
 	world_fate_fn *fate;
 	void *fate_arg;
-	bool readable;	/* the admin may read pg_authid */
-	bool pair;	/* two login roles in turn */
-	bool labels;	/* the store compares labels, and no revision */
-	bool trust;	/* the server lets everybody in */
-	bool reject;	/* the server rejects passwords */
+	bool readable;		  /* the admin may read pg_authid */
+	bool pair;		  /* two login roles in turn */
+	bool labels;		  /* the store compares labels, no revision */
+	bool trust;		  /* the server lets everybody in */
+	bool reject;		  /* the server rejects passwords */
+	bool no_nologin, no_null; /* it refuses NOLOGIN, or PASSWORD NULL */
 	bool pooler;	/* a further endpoint, at which a role without LOGIN
 			   tells nothing */
 	bool shut;	/* pg_hba.conf has no line for the role from here */

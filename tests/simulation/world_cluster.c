@@ -369,12 +369,18 @@ static enum status t_apply(struct cluster *t, struct cluster_session *s,
 			    .kind = c->kind,
 			    .by_command = w->by_command[w->acting] };
 	const struct secret *password = c->password;
-	const char *act = acts[c->kind];
+	bool ends = c->kind == CLUSTER_CHANGE_NOLOGIN ||
+		    c->kind == CLUSTER_CHANGE_CLEAR;
+	const char *act = ends && password ? "seal" : acts[c->kind];
 	enum status st;
 
 	(void)ret_alone, (void)why;
 	if (world_dead(w))
 		return STATUS_UNKNOWN;
+	if (!password &&
+	    ((w->no_nologin && c->kind == CLUSTER_CHANGE_NOLOGIN) ||
+	     (w->no_null && c->kind == CLUSTER_CHANGE_CLEAR)))
+		return STATUS_REFUSED;
 	if (w->reject && password)
 		return STATUS_REJECTED;
 	snprintf(f.claim, sizeof(f.claim), "%s", c->claim);

@@ -107,9 +107,11 @@ static enum status l_freeze(struct ledger *l, const char *role,
 /* Remembered for people only. */
 static bool is_of_status(const char *key)
 {
-	const char *prefix = ledger_fact_prefix(LEDGER_FACT_EXPIRES);
+	const char *expires = ledger_fact_prefix(LEDGER_FACT_EXPIRES);
+	const char *ended = ledger_fact_prefix(LEDGER_FACT_ENDED);
 
-	return strncmp(key, prefix, strlen(prefix)) == 0;
+	return strncmp(key, expires, strlen(expires)) == 0 ||
+	       strncmp(key, ended, strlen(ended)) == 0;
 }
 
 static enum status l_remember(struct ledger *l, const char *key,

@@ -60,8 +60,12 @@ void world_pair_check(struct world *w, const char *after)
 	for (int i = 0; i < WORLD_ROLES; i++) {
 		const struct world_role *r = &w->db.role[i];
 
+		if (r->nobodys && in_store(w, r))
+			world_violate(w,
+				      "what nobody is to have is in the store",
+				      after);
 		if (r->can_login && r->password[0] && !r->by_hand &&
-		    w->rollbacks == 0 && !in_store(w, r))
+		    !r->nobodys && w->rollbacks == 0 && !in_store(w, r))
 			world_violate(w,
 				      "INV1: a password that logs in is not "
 				      "in the store",
@@ -103,7 +107,8 @@ unsigned world_others(const struct world *w)
 	unsigned n = 0;
 
 	for (int i = 0; i < WORLD_ROLES; i++)
-		n += i != w->db.active && w->db.role[i].can_login;
+		n += i != w->db.active && w->db.role[i].can_login &&
+		     !w->db.role[i].sealed;
 	return n;
 }
 
@@ -150,6 +155,7 @@ static void make_live(struct world *w, const struct flight *f)
 	w->db.active = f->member;
 	w->db.renamed = w->db.branched = w->db.foreign = false;
 	w->db.by_hand = w->db.role[f->member].by_hand;
+	w->db.role[f->member].sealed = false;
 }
 
 static void set_password(struct world *w, const struct flight *f)
@@ -162,7 +168,7 @@ static void set_password(struct world *w, const struct flight *f)
 	     strcmp(v->login, world_names[f->member]) != 0))
 		world_violate(w, "applied what the store does not have",
 			      "apply");
-	if (r->can_login && !f->by_command &&
+	if (r->can_login && !f->by_command && !r->nobodys &&
 	    strcmp(r->password, f->password) != 0)
 		world_violate(w,
 			      "INV5: a password is replaced while its member "
@@ -173,7 +179,7 @@ static void set_password(struct world *w, const struct flight *f)
 		w->hurt = true;
 	memcpy(r->password, f->password, sizeof(r->password));
 	r->can_login = true;
-	r->by_hand = false;
+	r->by_hand = r->nobodys = false;
 	/* The same login role again: the one before stays that. */
 	if (!w->db.live[0] || w->db.active != f->member) {
 		memcpy(w->db.previous, w->db.live, sizeof(w->db.previous));
@@ -238,6 +244,7 @@ static void check_withdrawn(struct world *w, int member)
 /* A member that is not active; the database would not do it to that one. */
 static bool end_member(struct world *w, const struct flight *f)
 {
+	struct world_role *r = &w->db.role[f->member];
 	bool active = w->db.live[0] && f->member == w->db.active;
 	bool in_time = strcmp(w->db.claim, f->claim) == 0;
 
@@ -249,18 +256,20 @@ static bool end_member(struct world *w, const struct flight *f)
 	if (f->kind == CLUSTER_CHANGE_NOLOGIN) {
 		if (in_time)
 			check_withdrawn(w, f->member);
-		w->db.role[f->member].can_login = false;
+		r->can_login &= f->sets_password;
 		if (f->member == w->db.previous_of)
 			w->db.retired_us = w->clock;
-	} else {
-		if (w->db.role[f->member].can_login && in_time)
-			world_violate(w, "cleared while it may log in",
-				      "clear");
-		w->db.role[f->member].password[0] = '\0';
-		if (f->member == w->db.previous_of)
-			w->db.previous[0] = '\0';
+	} else if (r->can_login && in_time) {
+		world_violate(w, "cleared while it may log in", "clear");
 	}
-	w->db.role[f->member].by_hand &= f->kind == CLUSTER_CHANGE_NOLOGIN;
+	r->sealed = f->sets_password && f->kind == CLUSTER_CHANGE_NOLOGIN;
+	if (!f->sets_password && f->kind == CLUSTER_CHANGE_NOLOGIN)
+		return true;
+	memcpy(r->password, f->password, sizeof(r->password));
+	r->nobodys = f->sets_password;
+	r->by_hand = false;
+	if (f->member == w->db.previous_of)
+		w->db.previous[0] = '\0';
 	return true;
 }
 
@@ -308,6 +317,7 @@ enum status world_pair_peek(struct world *w, enum fate f,
 			.found = f == FATE_GOOD || i != 1,
 			.can_login = w->db.role[i].can_login,
 			.keeps = !w->readable || w->db.role[i].password[0],
+			.sealed = w->db.role[i].sealed,
 			.sessions = w->use[i].sessions,
 			.prepared = w->use[i].prepared,
 			.senders = w->use[i].senders,

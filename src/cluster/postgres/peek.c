@@ -47,19 +47,19 @@
 	"ON o.oid = k.role_oid WHERE o.rolname = $3::pg_catalog.name " \
 	"AND r.oid = ANY (k.sealed)) "
 
-#define FROM_SQL                                                                 \
-	"FROM (VALUES (0, $1::pg_catalog.name), (1, $2::pg_catalog.name), "      \
-	"(2, $3::pg_catalog.name)) w(n, name) "                                  \
-	"JOIN pg_catalog.pg_roles r ON r.rolname = w.name "                      \
-	"LEFT JOIN LATERAL (SELECT pg_catalog.count(*) OVER () AS n, "           \
-	"pg_catalog.count(*) FILTER (WHERE a.application_name = '" PROBE "' "    \
-	"OR a.backend_start IS NULL) OVER () AS ours, "                          \
-	"a.backend_start IS NOT NULL AS seen, "                                  \
-	"coalesce(pg_catalog.host(a.client_addr), 'local socket') "              \
-	"AS address, a.application_name AS application, "                        \
-	"pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', "                \
-	"'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS since "                            \
-	"FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = r.oid "           \
+#define FROM_SQL                                                              \
+	"FROM (VALUES (0, $1::pg_catalog.name), (1, $2::pg_catalog.name), "   \
+	"(2, $3::pg_catalog.name)) w(n, name) "                               \
+	"JOIN pg_catalog.pg_roles r ON r.rolname = w.name "                   \
+	"LEFT JOIN LATERAL (SELECT pg_catalog.count(*) OVER () AS n, "        \
+	"pg_catalog.count(*) FILTER (WHERE a.application_name = '" PROBE "' " \
+	"OR a.backend_start IS NULL) OVER () AS ours, "                       \
+	"a.backend_start IS NOT NULL AS seen, "                               \
+	"coalesce(pg_catalog.host(a.client_addr), 'local socket') "           \
+	"AS address, a.application_name AS application, "                     \
+	"pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', "             \
+	"'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS since "                         \
+	"FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = r.oid "        \
 	"AND " LOGGED_IN_SQL " ORDER BY a.backend_start LIMIT 1) a ON true"
 
 #define HOLDS                                               \

@@ -36,6 +36,7 @@ static void every_member_is_read_back(void **state)
 	(void)state;
 	e.version = "v";
 	e.operation = "VERIFY";
+	e.ended_by = "replaced";
 	e.label = "current";
 	e.host = "10.0.0.7, \"900 more\"";
 	e.service = "postgresql";
@@ -60,6 +61,7 @@ static void every_member_is_read_back(void **state)
 	assert_string_equal(got.status, "OK");
 	assert_string_equal(got.detail, "current password");
 	assert_string_equal(got.operation, "VERIFY");
+	assert_string_equal(got.ended_by, "replaced");
 	assert_string_equal(got.label, "current");
 	assert_string_equal(got.host, "10.0.0.7, \"900 more\"");
 	assert_string_equal(got.service, "postgresql");
@@ -86,10 +88,14 @@ static void the_body_is_canonical(void **state)
 
 	(void)state;
 	e.operation = "GET";
+	e.ended_by = "nologin";
+	e.epoch = 3;
 	e.pid = 7;
 	assert_int_equal(audit_event_body(&e, 0, &body, &why), STATUS_OK);
 	assert_string_equal(body, "{\"actor\":\"uid 1\",\"at\":\"1970-01-01T00:"
-				  "00:00.000000Z\",\"kind\":\"handout\","
+				  "00:00.000000Z\",\"ended_by\":"
+				  "\"nologin\",\"epoch\":3,"
+				  "\"kind\":\"handout\","
 				  "\"operation\":\"GET\",\"pid\":7,\"role\":"
 				  "\"sap\",\"status\":\"OK\"}");
 	free(body);

@@ -63,6 +63,7 @@ static void keys_are_those_of_the_ledgers_that_there_are(void **state)
 		{ LEDGER_FACT_LOGIN, "main:sap", "login:main:sap" },
 		{ LEDGER_FACT_PLAIN, "main:host=x",
 		  "password_send:main:host=x" },
+		{ LEDGER_FACT_ENDED, "sap", "ended:sap" },
 		{ LEDGER_FACT_CHECK, "", "check" },
 	};
 	char key[LEDGER_FACT_SIZE];
