@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
  * An event as canonical JSON: one object, keys in order (actor, at, count,
- * detail, due, ended_by, epoch, host, kind, label, operation, pid, recipient, role,
- * run, service, source, stale, state, status, took_us, version), no spaces, only
- * keys that have a value, times in RFC 3339 UTC with microseconds.
+ * detail, due, ended_by, epoch, host, kind, label, local, operation, pid, planned,
+ * recipient, role, run, service, source, stale, state, status, step, took_us,
+ * until, version, zone), no spaces, only keys that have a value, times in RFC 3339
+ * UTC with microseconds.
  */
 #ifndef KEYTURN_AUDIT_EVENT_H
 #define KEYTURN_AUDIT_EVENT_H

@@ -9,9 +9,14 @@
  *
  * One line each way: "ROLE PASSWORD"; "200", or "CODE BODY" for a refusal, or
  * "0" to end the session there and then.
+ *
+ * With a file "no_nologin" or "no_null" there, ALTER ROLE ... NOLOGIN or PASSWORD
+ * NULL is refused at once, with the SQLSTATE that the file has.  As there, neither
+ * is told to the control plane.
  */
 #include "postgres.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -30,6 +35,20 @@ void _PG_init(void);
 static ProcessUtility_hook_type next_utility;
 static char change[1024]; /* "" when there is none */
 
+static void refuse_by(const char *file)
+{
+	char s[5];
+	int fd = open(file, O_RDONLY);
+
+	if (fd < 0)
+		return;
+	if (read(fd, s, 5) != 5)
+		memcpy(s, "XX000", 5);
+	close(fd);
+	ereport(ERROR, (errcode(MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4])),
+			errmsg("this service does not allow that")));
+}
+
 static void note_change(AlterRoleStmt *s)
 {
 	ListCell *cell;
@@ -37,6 +56,10 @@ static void note_change(AlterRoleStmt *s)
 	foreach (cell, s->options) {
 		DefElem *e = lfirst(cell);
 
+		if (strcmp(e->defname, "canlogin") == 0 && !defGetBoolean(e))
+			refuse_by("no_nologin");
+		if (strcmp(e->defname, "password") == 0 && e->arg == NULL)
+			refuse_by("no_null");
 		if (strcmp(e->defname, "password") == 0 && e->arg != NULL)
 			snprintf(change, sizeof(change), "%s %s\n",
 				 s->role->rolename, defGetString(e));

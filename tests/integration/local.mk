@@ -81,7 +81,8 @@ EXTRA_DIST += tests/doubles/vault.py \
 	tests/integration/vault_turns.c
 EXTRA_DIST += tests/integration/control_plane.c \
 	tests/integration/rig/lakebase.py \
-	tests/integration/test_lakebase.py
+	tests/integration/test_lakebase.py \
+	tests/integration/test_lakebase_pair.py
 EXTRA_DIST += tests/doubles/workspace.py
 EXTRA_DIST += tests/integration/rig/daemon.py \
 	tests/integration/rig/receiver.py \

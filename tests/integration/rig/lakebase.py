@@ -4,7 +4,10 @@ a control plane that is told of every new password before its commit, and a
 proxy that ends TLS, remembers passwords and wakes the server.  PostgreSQL
 itself is the real one."""
 
+import base64
 import contextlib
+import hashlib
+import hmac
 import os
 import select
 import shlex
@@ -40,6 +43,19 @@ def compile_module(name, source_folder, target_folder):
     return target
 
 
+def is_of(verifier, password):
+    """Is this SCRAM verifier one of the password, or the same?"""
+    if password.startswith("SCRAM-SHA-256$"):
+        return verifier == password
+    head, keys = verifier.removeprefix("SCRAM-SHA-256$").split("$")
+    rounds, salt = head.split(":")
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(),
+                                 base64.b64decode(salt), int(rounds))
+    client = hmac.digest(salted, b"Client Key", "sha256")
+    return keys.split(":")[0] == \
+        base64.b64encode(hashlib.sha256(client).digest()).decode()
+
+
 class ControlPlane:
     """Answers control_plane.c.  What it was given is in `given`, as (role,
     password).
@@ -47,6 +63,10 @@ class ControlPlane:
         fail(code, forward=True, times=2)   the next two commits fail, and the
                                             password is changed all the same
         slow = 1.5                          seconds until it answers
+        refuse("nologin", "0A000")          NOLOGIN, or PASSWORD NULL ("null"),
+                                            is refused from here on
+        start_anew("sap_a")                 the service starts again: a role has
+                                            the password that it knows
     """
 
     def __init__(self, server):
@@ -66,12 +86,34 @@ class ControlPlane:
 
     def stop(self):
         self.listener.close()
-        with contextlib.suppress(OSError):
-            os.unlink(self.path)
+        for name in ("control.sock", "no_nologin", "no_null"):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self.server.data, name))
 
     def fail(self, code=500, body='{"error":"internal error"}', forward=False,
              times=1):
         self.failures += [(code, body, forward)] * times
+
+    def refuse(self, what, sqlstate="0A000"):
+        path = os.path.join(self.server.data, "no_" + what)
+        with open(path, "w") as f:
+            f.write(sqlstate)
+        own(path)
+
+    def start_anew(self, role):
+        """As Neon's compute does for a role that has another password than the
+        one the control plane knows (compute_tools, CreateAndAlterRoles)."""
+        known = [p for r, p in self.given if r == role][-1]
+        ((stored,),) = self.server.sql(
+            "select rolpassword from pg_authid where rolname = %s", [role])
+        if stored and is_of(stored, known):
+            return
+        with self.server.connect() as c:
+            verifier = known if known.startswith("SCRAM-SHA-256$") else \
+                c.pgconn.encrypt_password(known.encode(), role.encode(),
+                                          b"scram-sha-256").decode()
+            c.execute(psycopg_sql.SQL("alter role {} login password {}").format(
+                psycopg_sql.Identifier(role), psycopg_sql.Literal(verifier)))
 
     def heal(self):
         """No failure any more, and what was forwarded has arrived."""
@@ -135,6 +177,7 @@ class Proxy:
 
         remember("sap", refusals=3)   the present password stays good, and the
                                       next one is refused three times
+        remember("sap", logins=3)     likewise, and is let in three times
         say("57P03", "...", times=2)  the next two log-ins get that answer
         sleep(), wake()               nobody listens; somebody does again
     """
@@ -148,6 +191,7 @@ class Proxy:
         self.late_says = []
         self.remembered = {}  # role -> how often the new one is refused yet
         self.logins = []  # (role, sqlstate or "ok")
+        self.counts_logins = False  # until a memory ends, not refusals
         self.as_neon = True  # wrong passwords are XX000
         self.listener = None
         with socket.socket() as s:
@@ -181,7 +225,7 @@ class Proxy:
         (self.late_says if late else self.says).extend(
             [(sqlstate, text)] * times)
 
-    def remember(self, role, refusals):
+    def remember(self, role, refusals=0, logins=0):
         """A twin of the role keeps its present password."""
         twin = role + "_remembered"
         self.server.sql(psycopg_sql.SQL("create role {} login").format(
@@ -190,7 +234,8 @@ class Proxy:
             "select rolpassword from pg_authid where rolname = %s", [role])
         self.server.sql(psycopg_sql.SQL("alter role {} password {}").format(
             psycopg_sql.Identifier(twin), psycopg_sql.Literal(verifier)))
-        self.remembered[role] = refusals
+        self.remembered[role] = refusals or logins
+        self.counts_logins = logins > 0
 
     # -- connections ----------------------------------------------------------
 
@@ -260,13 +305,15 @@ class Proxy:
                 return False
             send(client, kind, body)
             if method == 0:
+                if stale and self.counts_logins:
+                    self.remembered[role] -= 1
                 self.logins.append((role, "ok"))
                 return True
             if method in (3, 5, 10, 11):  # it waits for an answer
                 send(server, *message(client))
 
     def _refused(self, client, role, stale, fields, kind, body):
-        if stale:
+        if stale and not self.counts_logins:
             self.remembered[role] -= 1
         self.logins.append((role, fields["C"]))
         if fields["C"] == "28P01" and self.as_neon:
