@@ -15,9 +15,10 @@
 /* ---- facts --------------------------------------------------------------------- */
 
 /* "VERSION TIME SOURCE ACTOR"; of another version, or of before this one became
- * current (again), it is nothing. */
+ * current (again), it is nothing.  renewed: the password may have had another
+ * version since then. */
 static bool read_fact(const char *line, const struct handoff *h,
-		      int64_t since_us, struct handoff_mark *ret)
+		      int64_t since_us, bool renewed, struct handoff_mark *ret)
 {
 	struct handoff_mark m = { .recorded = true };
 	char version[RANDOM_UUID_SIZE] = "";
@@ -25,7 +26,8 @@ static bool read_fact(const char *line, const struct handoff *h,
 
 	if (sscanf(line, "%36s %" SCNd64 " %23s %n", version, &m.at_us,
 		   m.source, &end) < 3 ||
-	    end < 0 || strcmp(version, h->version) != 0 || m.at_us < since_us)
+	    end < 0 || m.at_us < since_us ||
+	    (!renewed && strcmp(version, h->version) != 0))
 		return false;
 	text_cut(m.actor, sizeof(m.actor), line + end);
 	*ret = m;
@@ -33,7 +35,7 @@ static bool read_fact(const char *line, const struct handoff *h,
 }
 
 static enum status recall(struct ledger *l, struct handoff *h, int64_t since_us,
-			  int64_t now_us, struct reason *why)
+			  bool renewed, int64_t now_us, struct reason *why)
 {
 	char line[LEDGER_TEXT_SIZE], name[HANDOFF_FACT_SIZE];
 	struct handoff_mark alarm;
@@ -45,9 +47,10 @@ static enum status recall(struct ledger *l, struct handoff *h, int64_t since_us,
 						    name),
 				       now_us, line, why);
 		if (s == STATUS_OK && i < HANDOFF_STATES)
-			read_fact(line, h, since_us, &h->marks[i]);
+			read_fact(line, h, since_us, renewed, &h->marks[i]);
 		else if (s == STATUS_OK)
-			h->alarmed = read_fact(line, h, since_us, &alarm);
+			h->alarmed =
+				read_fact(line, h, since_us, renewed, &alarm);
 		else if (s == STATUS_NOT_FOUND)
 			s = STATUS_OK;
 	}
@@ -138,7 +141,8 @@ static enum status take_run(void *arg, const struct ledger_run *run)
 
 	if (strcmp(run->version, h->version) != 0)
 		return STATUS_OK;
-	if (h->pair && is_mode(run, "retire") && run->begun_us >= k->since_us &&
+	/* By its end: it may have made the version that it ends with. */
+	if (h->pair && is_mode(run, "retire") && run->ended_us >= k->since_us &&
 	    strcmp(run->status, status_name(STATUS_OK)) == 0)
 		set_mark(h, HANDOFF_STATE_RETIRED, run->ended_us, "retire",
 			 run->actor);
@@ -201,11 +205,15 @@ enum status handoff_load(struct ledger *l, const struct config_group *role,
 	*ret = h;
 	if (!h.manual || !h.version[0] || known.rotated_us == 0)
 		return STATUS_OK;
-	s = recall(l, &h, k.since_us, now_us, why);
+	s = recall(l, &h, k.since_us, false, now_us, why);
 	if (s == STATUS_OK)
 		s = look_at_sightings(l, &k, why);
 	if (s == STATUS_OK)
 		s = look_at_runs(l, &k, why);
+	/* With AWS a retirement gives the same password another version. */
+	if (s == STATUS_OK && h.pair &&
+	    h.marks[HANDOFF_STATE_RETIRED].at_us > 0)
+		s = recall(l, &h, k.since_us, true, now_us, why);
 	if (deadline > 0)
 		h.deadline_us = known.rotated_us + deadline;
 	h.late = deadline > 0 && now_us >= h.deadline_us &&

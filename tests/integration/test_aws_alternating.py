@@ -107,6 +107,32 @@ def test_a_retirement_is_told_as_one(rotated):
     assert "rotated" not in told and told.count("retired") == 1
 
 
+def test_the_story_of_a_hand_off_goes_on_with_another_version(rotated):
+    """It is the same password that the partner has typed in."""
+    with open(rotated.site.configuration) as f:
+        text = f.read()
+    with open(rotated.site.configuration, "w") as f:
+        f.write(text.replace("strategy = alternating",
+                             "strategy = alternating\nhandoff = manual"))
+    rotated.run("retire", "sap", expect=19)
+    was = rotated.site.current().id
+    rotated.run("handoff", "confirm", "sap", "--reason", "called")
+    before = json.loads(rotated.run("handoff", "sap", "--json").out)["states"]
+    rotated.run("retire", "sap")
+    for _ in range(2):
+        found = json.loads(rotated.run("handoff", "sap", "--json").out)
+        assert found["version"] == rotated.site.current().id != was
+        assert found["over"] and found["states"].pop("retired")["source"] == \
+            "retire"
+        assert found["states"] == {k: v for k, v in before.items()
+                                   if k != "retired"}
+        rotated.run("rotate", "--due", "--quiet", expect=3)
+    assert [e["state"] for e in rotated.site.audit()
+            if e.get("kind") == "handoff"] == ["prepared", "confirmed",
+                                               "retired"]
+    rotated.run("retire", "sap", "--now")
+
+
 @pytest.mark.parametrize("lands", ["before it is retired", "after that"])
 def test_a_late_request_moves_nothing_back(pair, double, lands):  # noqa: F811
     """It was sent by the rotation to a member that is retired since."""
