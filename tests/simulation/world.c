@@ -401,6 +401,7 @@ struct runner *world_runner(struct world *w, int i, struct runner_job *job)
 {
 	struct runner *r = NULL;
 
+	w->steps[i] = 0;
 	job->role = "partner";
 	job->rolname = "partner";
 	job->cluster = &w->cluster;
@@ -430,5 +431,9 @@ bool world_step(struct world *w, int i, struct runner *r)
 	world_sink_of(w);
 	if (w->dead[i])
 		return false;
+	if (++w->steps[i] > WORLD_STEPS) {
+		world_violate(w, "a run without an end", "a step");
+		return false;
+	}
 	return runner_step(r) && !w->dead[i];
 }

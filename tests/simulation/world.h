@@ -18,6 +18,7 @@
 #define WORLD_FLIGHTS  16
 #define WORLD_PASSWORD 64
 #define WORLD_LIVES    64
+#define WORLD_STEPS    1000 /* more than any run takes */
 /* The store model holds the smallest ring, so never more than this; the one that
  * compares labels has a longer one. */
 #define WORLD_VERSIONS 40
@@ -179,6 +180,7 @@ struct world {
 
 	/* rotators, clock, randomness */
 	bool dead[WORLD_ROTATORS];
+	unsigned steps[WORLD_ROTATORS];	 /* of the run that it is in */
 	int acting;			 /* which rotator performs now */
 	bool by_command[WORLD_ROTATORS]; /* its run is an emergency */
 	int64_t clock;
