@@ -175,8 +175,7 @@ def test_a_transaction_limit_of_the_administrator_does_not_end_it(site):
 
 def test_the_client_library_may_be_of_that_version(site):
     """It asks each keyword's value more closely than the one before."""
-    programs = programs_of(version_of(site.server),
-                           os.path.join(site.folder, "wheel"))
+    programs = programs_of(version_of(site.server))
     library = os.path.join(os.path.dirname(programs), "lib")
     used = subprocess.run(["ldd", site.binary], capture_output=True, text=True,
                           check=True, env={"LD_LIBRARY_PATH": library}).stdout
