@@ -236,13 +236,15 @@ static enum engine_event weigh(struct runner *r,
 			"remove it with keyturn retire --now first", why);
 		return ENGINE_ON_IN_USE;
 	}
-	/* Also of who was given LOGIN by hand, which the marker does not know. */
-	if (r->cleared != 0 ||
-	    (r->sent_end && (r->job->at_once || r->ended[0])))
+	/* Also of who was given LOGIN by hand, which the marker does not know.  A
+	 * rotation may end the owner, too, and goes on. */
+	if (r->job->mode == ENGINE_MODE_RETIRE &&
+	    (r->cleared != 0 ||
+	     (r->sent_end && (r->job->at_once || r->ended[0]))))
 		return weigh_end(r, m);
 	/* With its login role the password before is gone, too. */
 	if (!r->marker.previous_version[0] || !r->marker.previous[0])
-		return r->ended[0] ? ENGINE_ON_REMOVED : ENGINE_ON_CLEARED;
+		return ENGINE_ON_CLEARED;
 	if (r->job->mode == ENGINE_MODE_RETIRE && clear_is_due(r))
 		return weigh_end(r, m);
 	text_copy(r->old, sizeof(r->old), r->marker.previous);

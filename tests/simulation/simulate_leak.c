@@ -81,9 +81,10 @@ static void say_so(struct world *w, struct leak *k)
 }
 
 /* Who has a password has sessions. */
-static void let_out(struct world *w, enum scene scene, struct leak *k)
+static void let_out(struct world *w, enum scene scene, bool readable,
+		    struct leak *k)
 {
-	prepare_scene(w, scene, false);
+	prepare_scene(w, scene, readable);
 	memset(k, 0, sizeof(*k)); /* not secret */
 	say_so(w, k);
 	for (size_t i = 0; i < w->store.n; i++)
@@ -200,7 +201,7 @@ static void play(enum scene scene, const struct plan *plan, bool again,
 	struct leak k;
 	enum status s;
 
-	let_out(&w, scene, &k);
+	let_out(&w, scene, again, &k);
 	name_plan(scene, &replaces, &p, landing, again);
 	history = count_history(&w);
 	put_under(&w, &p);
@@ -222,8 +223,8 @@ static void what_got_out_is_refused_and_its_sessions_end(void **state)
 	struct leak k;
 
 	(void)state;
-	for (size_t i = 0; i < N_SCENES; i++) {
-		let_out(&w, scenes[i], &k);
+	for (size_t i = 0; i < 2 * N_SCENES; i++) {
+		let_out(&w, scenes[i / 2], i % 2, &k);
 		assert_int_equal(run_command(&w, &k, &replaces), STATUS_OK);
 		must_be_over(&w, &k);
 		must_have_no_sessions(&w);
@@ -240,8 +241,8 @@ static void sessions_stay_unless_they_are_to_end(void **state)
 	struct leak k;
 
 	(void)state;
-	for (size_t i = 0; i < N_SCENES; i++) {
-		let_out(&w, scenes[i], &k);
+	for (size_t i = 0; i < 2 * N_SCENES; i++) {
+		let_out(&w, scenes[i / 2], i % 2, &k);
 		k.stay = true;
 		before = after = 0;
 		for (int m = 0; m < WORLD_ROLES; m++)
@@ -272,7 +273,7 @@ static void sessions_that_could_not_be_ended_are_told(void **state)
 						       1, false } },
 					  .n = 1 + again };
 
-			let_out(&w, some[i], &k);
+			let_out(&w, some[i], false, &k);
 			assert_int_equal(run_leak(&w, &k, &replaces),
 					 STATUS_OK);
 			w.use[w.pair ? w.db.previous_of : WORLD_OWNER]
@@ -341,7 +342,7 @@ static void sessions_end_whoever_died_before(void **state)
 		for (size_t a = 0; a < 6; a++) {
 			struct plan p = one_fault(acts[a], FATE_CRASH_AFTER, 1);
 
-			let_out(&w, scenes[i], &k);
+			let_out(&w, scenes[i], false, &k);
 			name_plan(scenes[i], &replaces, &p, LAND_NEVER, true);
 			put_under(&w, &p);
 			run_command(&w, &k, &replaces);
@@ -367,7 +368,7 @@ static void what_is_not_shown_to_be_refused_is_an_error(void **state)
 					  .n = 1 };
 			enum status s;
 
-			let_out(&w, scenes[i], &k);
+			let_out(&w, scenes[i], false, &k);
 			s = run_leak(&w, &k, &replaces);
 			assert_int_equal(s, STATUS_OK);
 			put_under(&w, &p);
