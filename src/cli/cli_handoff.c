@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* handoff: how far a password has come on its way to a partner, and what is done
  * for that. */
-#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -193,12 +194,24 @@ static enum status offer_usage(struct cli *c)
 	return STATUS_OK;
 }
 
-/* On a screen of its own, which leaves nothing to scroll back to. */
-static enum status show_on_terminal(struct cli *c, const struct secret *lines)
+static void wake_up(int signal)
 {
-	char waits[256];
-	ssize_t n = -1;
+	(void)signal;
+}
 
+/* Until Enter, or until somebody ends or stops us: nothing stays on the screen. */
+static void wait_for_enter(const sigset_t *mask)
+{
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+	char line[256];
+
+	if (ppoll(&in, 1, NULL, mask) > 0)
+		(void)!read(STDIN_FILENO, line, sizeof(line));
+}
+
+static enum status show_until_enter(struct cli *c, const struct secret *lines,
+				    const sigset_t *mask)
+{
 	if (fputs("\033[?1049h\033[H\033[2J", stdout) < 0 ||
 	    fflush(stdout) != 0 ||
 	    secret_write_fd(lines, STDOUT_FILENO) != STATUS_OK)
@@ -207,12 +220,35 @@ static enum status show_on_terminal(struct cli *c, const struct secret *lines)
 	fputs("\r\nPress Enter when it is typed in; it is shown no longer then.",
 	      stdout);
 	fflush(stdout);
-	do
-		n = read(STDIN_FILENO, waits, sizeof(waits));
-	while (n < 0 && errno == EINTR);
+	wait_for_enter(mask);
 	fputs("\033[H\033[2J\033[?1049l", stdout);
 	fflush(stdout);
 	return STATUS_OK;
+}
+
+/* On a screen of its own, which leaves nothing to scroll back to.  Signals that end
+ * or stop a program end the waiting, and nothing else. */
+static enum status show_on_terminal(struct cli *c, const struct secret *lines)
+{
+	static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP };
+	enum { N = sizeof(ends) / sizeof(*ends) };
+	const struct sigaction wakes = { .sa_handler = wake_up };
+	struct sigaction before[N];
+	sigset_t blocked, mask;
+	enum status s;
+
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < N; i++)
+		sigaddset(&blocked, ends[i]);
+	sigprocmask(SIG_BLOCK, &blocked, &mask);
+	for (size_t i = 0; i < N; i++)
+		sigaction(ends[i], &wakes, &before[i]);
+	s = show_until_enter(c, lines, &mask);
+	/* What came meanwhile is over before they mean again what they did. */
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	for (size_t i = 0; i < N; i++)
+		sigaction(ends[i], &before[i], NULL);
+	return s;
 }
 
 static enum status write_message(struct cli *c, const struct text *message)

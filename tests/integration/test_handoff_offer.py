@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import select
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -281,7 +282,10 @@ def test_where_nothing_can_be_recorded_nothing_is_offered(
 # ---- a terminal -------------------------------------------------------------------------
 
 
-def test_on_a_terminal_it_is_shown_until_enter(manual):  # noqa: F811
+@pytest.mark.parametrize("key", [b"\n", b"\x03", b"\x1a", signal.SIGTERM,
+                                 signal.SIGHUP],
+                         ids=["enter", "ctrl-c", "ctrl-z", "term", "hup"])
+def test_on_a_terminal_it_is_shown_until_enter(manual, key):  # noqa: F811
     made = manual(rotations=1)
     pid, fd = pty.fork()
     if pid == 0:
@@ -310,7 +314,8 @@ def test_on_a_terminal_it_is_shown_until_enter(manual):  # noqa: F811
     assert "\x1b[?1049l" not in shown
     # It is recorded before it is shown.
     assert reached(made)[:3] == ["prepared", "offered", "fetched"]
-    os.write(fd, b"\n")
+    # Whoever ends it otherwise leaves nothing on the screen, too.
+    os.write(fd, key) if isinstance(key, bytes) else os.kill(pid, key)
     wait_for(lambda: reads() and b"\x1b[?1049l" in seen, "the end")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     os.close(fd)
