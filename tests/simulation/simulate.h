@@ -116,6 +116,8 @@ struct before remember_before(const struct world *w);
 struct runner_job order_job(const struct order *o, const struct secret *given);
 /* The caller's. */
 struct secret *copy_password(const char *password);
+/* Steps of rotator i until it is about to perform that state's effect. */
+void step_to(struct world *w, int i, struct runner *r, enum engine_state state);
 /* A run from here to its end.  `alone`: nobody else acted meanwhile, so that
  * its outcome can be checked against what it says. */
 enum status finish_run(struct world *w, int i, const struct order *o,

@@ -98,8 +98,7 @@ static void a_login_older_than_the_claim_is_made_again(void **state)
 	prepare_scene(&w, SCENE_NO_MARKER, false);
 	b = remember_before(&w);
 	r = world_runner(&w, 0, &job);
-	while (runner_state(r) != ENGINE_CLAIM)
-		assert_true(world_step(&w, 0, r));
+	step_to(&w, 0, r, ENGINE_CLAIM);
 	assert_int_equal(run_order(&w, 1, ROTATE), STATUS_OK);
 	assert_int_equal(finish_run(&w, 0, ROTATE, r, &b, false), STATUS_OK);
 	assert_int_equal(w.restores_noted, 0);

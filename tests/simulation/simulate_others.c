@@ -91,8 +91,7 @@ static void a_living_rotator_is_waited_for_but_not_by_recover(void **state)
 	w.polite = true;
 	b = remember_before(&w);
 	r = world_runner(&w, 0, &job);
-	while (runner_state(r) != ENGINE_APPLY)
-		assert_true(world_step(&w, 0, r));
+	step_to(&w, 0, r, ENGINE_APPLY);
 	assert_int_equal(run_order(&w, 1, ROTATE), STATUS_BUSY);
 	assert_int_equal(run_order(&w, 1, RECOVER), STATUS_OK);
 	assert_int_equal(finish_run(&w, 0, ROTATE, r, &b, false), STATUS_BUSY);
@@ -114,8 +113,7 @@ static void what_did_not_log_in_is_not_delivered(void **state)
 	snprintf(before, sizeof(before), "%s", w.sink_password);
 	b = remember_before(&w);
 	r = world_runner(&w, 0, &job);
-	while (runner_state(r) != ENGINE_DELIVER)
-		assert_true(world_step(&w, 0, r));
+	step_to(&w, 0, r, ENGINE_DELIVER);
 	put_under(&w, &p);
 	assert_true(world_step(&w, 0, r));
 	assert_int_equal(w.lies, 1);

@@ -127,8 +127,7 @@ static void a_renewal_counts_under_its_claim_alone(void **state)
 	b = remember_before(&w);
 	put_under(&w, &lost);
 	r = world_runner(&w, 0, &retire);
-	while (runner_state(r) != ENGINE_TOMBSTONE)
-		assert_true(world_step(&w, 0, r));
+	step_to(&w, 0, r, ENGINE_TOMBSTONE);
 	assert_true(world_step(&w, 0, r));
 	assert_int_equal(runner_state(r), ENGINE_CLAIM);
 	put_under(&w, &late);
@@ -187,8 +186,7 @@ static void nobody_is_retired_for_a_current_of_another_member(void **state)
 	scene_labels = true;
 	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
 	r = world_runner(&w, 0, &retire);
-	while (runner_state(r) != ENGINE_RENEW)
-		assert_true(world_step(&w, 0, r));
+	step_to(&w, 0, r, ENGINE_RENEW);
 	for (size_t i = 0; i < w.store.n; i++)
 		if (w.store.v[i].label == STORE_LABEL_CURRENT)
 			snprintf(w.store.v[i].login, sizeof(w.store.v[i].login),
@@ -216,8 +214,7 @@ static void nobody_is_retired_without_a_version_of_its_own(void **state)
 	scene_labels = true;
 	prepare_scene(&w, SCENE_PAIR_ROTATED, false);
 	r = world_runner(&w, 0, &retire);
-	while (runner_state(r) != ENGINE_RENEW)
-		assert_true(world_step(&w, 0, r));
+	step_to(&w, 0, r, ENGINE_RENEW);
 	w.random_from = w.draws + 1;
 	w.random_until = w.draws + 100;
 	while (world_step(&w, 0, r))
@@ -379,8 +376,7 @@ static void a_rollback_that_another_finished_is_not_made_again(void **state)
 	b = remember_before(&w);
 	put_under(&w, &p);
 	r = world_runner(&w, 0, &job);
-	while (runner_state(r) != ENGINE_REVERT)
-		assert_true(world_step(&w, 0, r));
+	step_to(&w, 0, r, ENGINE_REVERT);
 	assert_true(world_step(&w, 0, r));
 	assert_int_equal(runner_state(r), ENGINE_CLAIM);
 	assert_int_equal(run_order(&w, 1, RECOVER), STATUS_OK);
@@ -452,8 +448,7 @@ static void the_password_before_is_delivered_where_it_can_be(void **state)
 
 		prepare_scene(&w, SCENE_PAIR_CLEARED, false);
 		r = world_runner(&w, 0, &rotate);
-		while (runner_state(r) != ENGINE_DELIVER)
-			assert_true(world_step(&w, 0, r));
+		step_to(&w, 0, r, ENGINE_DELIVER);
 		put_under(&w, &p);
 		assert_true(world_step(&w, 0, r));
 		w.fate = NULL;
@@ -722,8 +717,7 @@ static void what_still_logs_in_is_not_called_refused(void **state)
 			prepare_scene(&w, SCENE_PAIR_RETIRED, false);
 			put_under(&w, &p);
 			r = world_runner(&w, 0, &retire);
-			while (runner_state(r) != ENGINE_REFUTE)
-				assert_true(world_step(&w, 0, r));
+			step_to(&w, 0, r, ENGINE_REFUTE);
 			w.trust = trust;
 			while (world_step(&w, 0, r))
 				;
@@ -756,8 +750,7 @@ static void what_was_gone_back_to_is_not_overwritten(void **state)
 			b = remember_before(&w);
 			put_under(&w, &p);
 			r = world_runner(&w, 0, &job);
-			while (runner_state(r) != ENGINE_APPLY)
-				assert_true(world_step(&w, 0, r));
+			step_to(&w, 0, r, ENGINE_APPLY);
 			assert_true(world_step(&w, 0, r));
 			assert_int_equal(runner_state(r), ENGINE_CLAIM);
 			assert_int_equal(run_order(&w, 1, ROLLBACK), STATUS_OK);

@@ -240,6 +240,12 @@ struct secret *copy_password(const char *password)
 	return s;
 }
 
+void step_to(struct world *w, int i, struct runner *r, enum engine_state state)
+{
+	while (runner_state(r) != state)
+		assert_true(world_step(w, i, r));
+}
+
 /* A run from here to its end.  `alone`: nobody else acted meanwhile, so that
  * its outcome can be checked against what it says. */
 enum status finish_run(struct world *w, int i, const struct order *o,
