@@ -158,8 +158,9 @@ static void check_pair(const struct world *w, const struct order *o,
 	if (o->mode == ENGINE_MODE_RETIRE && b->others < 2 &&
 	    world_others(w) > 0)
 		fail_plan("retired, but the other member may log in");
-	if (o->at_once && b->previous[0] && !ret->refuted)
-		fail_plan("retired at once, and not shown to be refused");
+	if (o->mode == ENGINE_MODE_RETIRE && b->previous[0] &&
+	    (o->at_once || !w->db.previous[0]) && !ret->refuted)
+		fail_plan("gone for good, and not shown to be refused");
 	if (o->at_once && (b->previous[0] || b->others > 0) && keeper(w))
 		fail_plan("retired at once, but %s keeps a password",
 			  keeper(w));
