@@ -77,44 +77,6 @@ static void draw_progress(const struct cli_batch *p)
 	fflush(stderr);
 }
 
-static const char *what_ended(const struct runner_result *r)
-{
-	if (r->ended == RUNNER_END_REPLACED)
-		return r->refuted ? "the old password was replaced by one that "
-				    "no one has, and is refused; there is no "
-				    "way back to it" :
-				    "the old password was replaced by one that "
-				    "no one has; there is no way back to it";
-	return r->refuted ? "the old password is gone, and is refused" :
-			    "the old member may not log in";
-}
-
-static const char *what_happened(const struct runner_result *r,
-				 enum engine_mode mode, bool fresh)
-{
-	if (!r->run[0])
-		return "already handled by another process";
-	if (r->endpoints > 0)
-		return "rotated, and the old password is gone";
-	if (mode == ENGINE_MODE_IMPORT)
-		return "imported";
-	if (mode == ENGINE_MODE_ROLLBACK)
-		return "rolled back";
-	if (mode == ENGINE_MODE_RETIRE)
-		return what_ended(r);
-	if (r->restored)
-		return "a restored database was seen: re-pointed and rotated";
-	if (mode == ENGINE_MODE_RECOVER)
-		return r->finished_earlier ? "recovered: finished" :
-		       r->undone	   ? "recovered: undone" :
-		       r->delivered	   ? "recovered: delivered" :
-					     "nothing to recover";
-	if (r->finished_earlier)
-		return fresh ? "finished the interrupted rotation, and rotated" :
-			       "finished the interrupted rotation";
-	return "rotated";
-}
-
 static void result_json(struct text *t, const char *role,
 			const struct runner_result *r)
 {
@@ -155,7 +117,10 @@ static void print_result(struct cli_batch *p, const struct cli_batch_task *task,
 		 r->went_back || r->disowned)
 		text_printf(&t, "%s: %s, version %s, %.3f s%s%s%s%s%s%s%s\n",
 			    task->role,
-			    what_happened(r, task->mode, p->like->fresh),
+			    rotate_outcome(r, task->mode,
+					   task->mode == ENGINE_MODE_ROTATE &&
+						   (p->like->fresh ||
+						    !r->finished_earlier)),
 			    r->version[0] ? r->version : "none",
 			    (double)r->took_us / NOW_SECOND,
 			    r->unconfirmed ? "; " : "",

@@ -10,6 +10,7 @@
 #include "base/notify.h"
 #include "base/now.h"
 #include "daemon/daemon_worker.h"
+#include "jobs/rotate.h"
 
 #define NOT_AT_ALL INT64_MAX
 
@@ -296,30 +297,6 @@ static void take_looked(struct daemon *d, struct task *e, int64_t now)
 
 /* ---- a run ------------------------------------------------------------------------- */
 
-static const char *what_happened(const struct runner_result *r, bool moved)
-{
-	if (r->endpoints > 0)
-		return "a password that got out is gone, and is refused";
-	if (r->restored)
-		return "a restored database was seen: re-pointed and rotated";
-	if (r->finished_earlier)
-		return "finished what was interrupted";
-	if (r->undone)
-		return "undid what was interrupted";
-	if (r->retired && r->ended == RUNNER_END_REPLACED)
-		return r->refuted ? "the old password was replaced by one that "
-				    "no one has, and is refused" :
-				    "the old password was replaced by one that "
-				    "no one has";
-	if (r->retired)
-		return r->refuted ? "the old password is gone, and is refused" :
-				    "the old member may not log in any more";
-	if (moved)
-		return "rotated";
-	return r->delivered ? "a sink that was behind is in step again" :
-			      "in order";
-}
-
 static void log_run(struct daemon *d, const struct task *e,
 		    const struct plan_role *role, int64_t now)
 {
@@ -335,7 +312,7 @@ static void log_run(struct daemon *d, const struct task *e,
 	if (r->status == STATUS_OK) {
 		log_line(r->unconfirmed ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
 			 "%s: %s%s, version %s, %.3f s%s%s", e->u.run.role,
-			 what_happened(r, e->u.run.moved),
+			 rotate_outcome(r, ENGINE_MODE_RECOVER, e->u.run.moved),
 			 e->u.run.requested ? " (" TASK_REQUESTED ")" : "",
 			 r->version[0] ? r->version : "none",
 			 (double)r->took_us / NOW_SECOND,

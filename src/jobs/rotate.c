@@ -49,3 +49,49 @@ void rotate_run(struct open_engine *w, const char *role,
 	role_lock_end(lock);
 	harden_scrub_stack(); /* what libraries left below us */
 }
+
+/* What was open before, and is not any more. */
+static const char *finished(const struct runner_result *r, bool moved)
+{
+	if (r->restored)
+		return "a restored database was seen: re-pointed and rotated";
+	if (r->finished_earlier)
+		return moved ? "finished what was interrupted, and rotated" :
+			       "finished what was interrupted";
+	return moved ? "undid what was interrupted, and rotated" :
+		       "undid what was interrupted";
+}
+
+static const char *old_is_over(const struct runner_result *r)
+{
+	if (r->ended == RUNNER_END_REPLACED)
+		return r->refuted ? "the old password was replaced by one that "
+				    "no one has, and is refused; there is no "
+				    "way back to it" :
+				    "the old password was replaced by one that "
+				    "no one has; there is no way back to it";
+	return r->refuted ? "the old password is gone, and is refused" :
+			    "the old member may not log in any more";
+}
+
+const char *rotate_outcome(const struct runner_result *r, enum engine_mode mode,
+			   bool moved)
+{
+	if (!r->run[0])
+		return "already handled by another process";
+	if (r->endpoints > 0)
+		return moved ? "rotated, and what got out is gone" :
+			       "a password that got out is gone, and is refused";
+	if (mode == ENGINE_MODE_IMPORT)
+		return "imported";
+	if (mode == ENGINE_MODE_ROLLBACK)
+		return "rolled back";
+	if (r->restored || r->finished_earlier || r->undone)
+		return finished(r, moved);
+	if (mode == ENGINE_MODE_RETIRE || r->retired)
+		return old_is_over(r);
+	if (moved)
+		return "rotated";
+	return r->delivered ? "a sink that was behind is in step again" :
+			      "nothing to recover";
+}

@@ -13,4 +13,10 @@ void rotate_run(struct open_engine *w, const char *role,
 		const struct runner_job *like, runner_watch_fn *watch,
 		void *arg, struct runner_result *ret);
 
+/* What a run came to that ended well, for people: "rotated"; static.  mode: what
+ * was asked for, ENGINE_MODE_RECOVER for whatever is to be done.  moved: another
+ * version is current now. */
+const char *rotate_outcome(const struct runner_result *r, enum engine_mode mode,
+			   bool moved);
+
 #endif

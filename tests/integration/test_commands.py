@@ -711,7 +711,7 @@ def test_a_freeze_tells_of_a_begun_rotation_and_recover_ends_it(taken_over):
     site.run("rotate", "sap", expect=FROZEN)
     site.run("rotate", "--due", expect=NOTHING_DUE)
     done = site.run("recover", "sap", expect=0)
-    assert "recovered: finished" in done.out
+    assert "finished what was interrupted" in done.out
     site.must_log_in(site.current().password)
     assert site.current().id == site.marker()["live_version"] != before.id
     status = site.status()
@@ -731,7 +731,7 @@ def test_recover_finishes_what_was_applied(taken_over):
     done = site.run("rotate", "--due", "--dry-run", expect=0)
     assert "recovered" in done.out
     done = site.run("recover", expect=0)
-    assert "recovered: finished" in done.out
+    assert "finished what was interrupted" in done.out
     site.settled()
 
 

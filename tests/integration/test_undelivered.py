@@ -86,7 +86,7 @@ def test_due_delivers_when_the_pause_is_over_and_not_before(behind, program):
 def test_recover_delivers_at_once_and_says_so(behind):
     mend(behind)
     done = behind.run("recover", "sap", expect=0)
-    assert "recovered: delivered" in done.out
+    assert "a sink that was behind is in step again" in done.out
     behind.settled()
 
 
@@ -129,7 +129,7 @@ def test_what_consumers_are_told_is_delivered_without_a_rotation(taken_over):
     assert site.run("get", "sap", "--format", "pgpass", expect=0).out.strip() \
         == f"db.partner.example:6432:orders:sap:{before.password}"
     done = site.run("rotate", "--due", expect=0)
-    assert "recovered: delivered" in done.out, done.text
+    assert "a sink that was behind is in step again" in done.out, done.text
     assert sink_file(site) == [
         f"db.partner.example:6432:orders:sap:{before.password}"]
     assert site.current() == before
