@@ -38,6 +38,7 @@ include tests/unit/ledger/local.mk
 include tests/unit/cluster/local.mk
 include tests/unit/store/local.mk
 include tests/unit/token/local.mk
+include tests/unit/program/local.mk
 include tests/unit/hook/local.mk
 include tests/unit/sink/local.mk
 include tests/unit/rotation/local.mk

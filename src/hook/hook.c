@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/secret_source.h"
+#include "program/program.h"
 
 static const char *const names[] = {
 #define EVENT(name, kind, writer, members, sentence, hook) hook
@@ -145,5 +146,5 @@ enum status hook_deliver(struct hook *h, const struct hook_notice *n,
 
 void hook_end(const struct now *now)
 {
-	hook_kin_end_all(now);
+	program_end_all(now);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Ends what hooks' programs have started, also what has left their session: it
- * comes to us when its parent ends, since we are a subreaper.  Must never end
- * what another program still runs, nor a child that is no hook's.
+ * Ends what programs have started, also what has left their session: it comes to
+ * us when its parent ends, since we are a subreaper.  Must never end what another
+ * program still runs, nor a child that program_run() did not start.
  *
- * A hook's program leads a session of its own, so whatever is in our session
- * (a credential_process) is not looked at.
+ * Each program leads a session of its own, so whatever is in our session (a
+ * credential_process) is not looked at.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "hook/hook_internal.h"
+#include "program/program_internal.h"
 
 /* A second in all, for what the kernel does not end at once. */
 #define ROUNDS 200
@@ -35,7 +35,7 @@ struct process {
 
 static struct {
 	pthread_mutex_t lock;
-	struct hook_kin *running;
+	struct program_kin *running;
 	bool over;
 } kin = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -67,7 +67,7 @@ static bool read_process(pid_t pid, struct process *ret)
 
 static bool is_running(pid_t pid)
 {
-	for (const struct hook_kin *k = kin.running; k; k = k->next)
+	for (const struct program_kin *k = kin.running; k; k = k->next)
 		if (k->pid == pid)
 			return true;
 	return false;
@@ -75,9 +75,9 @@ static bool is_running(pid_t pid)
 
 /* May it belong to a program that goes on?  One that has left its session can
  * only be of a program that began before it. */
-static bool is_others(const struct process *p, const struct hook_kin *mine)
+static bool is_others(const struct process *p, const struct program_kin *mine)
 {
-	for (const struct hook_kin *k = kin.running; k; k = k->next)
+	for (const struct program_kin *k = kin.running; k; k = k->next)
 		if (k != mine && p->session != mine->pid &&
 		    (p->session == k->pid || k->since <= p->since))
 			return true;
@@ -85,7 +85,7 @@ static bool is_others(const struct process *p, const struct hook_kin *mine)
 }
 
 /* One of our children: true when there may be more to do.  mine NULL: all. */
-static bool end_child(const struct process *p, const struct hook_kin *mine)
+static bool end_child(const struct process *p, const struct program_kin *mine)
 {
 	bool leader = is_running(p->pid);
 
@@ -97,7 +97,7 @@ static bool end_child(const struct process *p, const struct hook_kin *mine)
 	return true;
 }
 
-static bool end_children(const struct hook_kin *mine)
+static bool end_children(const struct program_kin *mine)
 {
 	pid_t self = getpid(), session = getsid(0);
 	DIR *d = opendir("/proc");
@@ -115,7 +115,20 @@ static bool end_children(const struct hook_kin *mine)
 	return more;
 }
 
-int hook_kin_start(struct hook_kin *k, hook_kin_spawn_fn *spawn, void *arg)
+int program_kin_try(struct program_start *s)
+{
+	int rc = ECANCELED;
+	pid_t pid;
+
+	s->try_only = true;
+	pthread_mutex_lock(&kin.lock);
+	if (!kin.over)
+		rc = program_child_start(s, &pid);
+	pthread_mutex_unlock(&kin.lock);
+	return rc;
+}
+
+int program_kin_start(struct program_kin *k, struct program_start *s)
 {
 	struct process p;
 	int rc = ECANCELED;
@@ -123,7 +136,7 @@ int hook_kin_start(struct hook_kin *k, hook_kin_spawn_fn *spawn, void *arg)
 	pthread_mutex_lock(&kin.lock);
 	if (!kin.over) {
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
-		rc = spawn(arg, &k->pid);
+		rc = program_child_start(s, &k->pid);
 	}
 	if (rc == 0) {
 		k->since = read_process(k->pid, &p) ? p.since : 0;
@@ -134,9 +147,9 @@ int hook_kin_start(struct hook_kin *k, hook_kin_spawn_fn *spawn, void *arg)
 	return rc;
 }
 
-void hook_kin_end(const struct now *now, struct hook_kin *k)
+void program_kin_end(const struct now *now, struct program_kin *k)
 {
-	struct hook_kin **at = &kin.running;
+	struct program_kin **at = &kin.running;
 	int rounds = 0;
 
 	pthread_mutex_lock(&kin.lock);
@@ -152,13 +165,13 @@ void hook_kin_end(const struct now *now, struct hook_kin *k)
 	pthread_mutex_unlock(&kin.lock);
 }
 
-void hook_kin_end_all(const struct now *now)
+void program_kin_end_all(const struct now *now)
 {
 	int rounds = 0;
 
 	pthread_mutex_lock(&kin.lock);
 	kin.over = true;
-	for (const struct hook_kin *k = kin.running; k; k = k->next)
+	for (const struct program_kin *k = kin.running; k; k = k->next)
 		kill(-k->pid, SIGKILL);
 	/* Whoever runs one notices, and reaps it. */
 	while ((end_children(NULL) || kin.running) && rounds++ < ROUNDS) {
