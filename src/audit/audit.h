@@ -59,7 +59,7 @@ struct audit_event {
 	/* Of a hand-off to a partner: */
 	const char *state;     /* "offered", ...: handoff_states.def */
 	const char *source;    /* where it is known from: "session", ... */
-	const char *recipient; /* whom it is encrypted for: "sha256:..." */
+	const char *recipient; /* for whom: "sha256:...", "delivery cpi" */
 	int64_t count;	       /* so many more like the one before, 0: itself */
 	int64_t pid;	       /* 0: not known, or many */
 	/* Of a rotation that is to come; times as now_stamp() has them: */

@@ -16,31 +16,33 @@
 /* uid_t and gid_t are the same type on Linux, so one look serves both. */
 _Static_assert(sizeof(uid_t) == sizeof(gid_t), "ids of one size");
 
+enum wanted { USER, GROUP, GROUP_OF_USER };
+
 /* ERANGE: the buffer is too small. */
-static int look_up(bool is_group, const char *name, char *buf, size_t size,
+static int look_up(enum wanted w, const char *name, char *buf, size_t size,
 		   bool *ret_found, uid_t *ret_id)
 {
 	struct passwd pw, *user = NULL;
 	struct group gr, *group = NULL;
 	int error;
 
-	if (is_group) {
+	if (w == GROUP) {
 		error = getgrnam_r(name, &gr, buf, size, &group);
 		if (group)
 			*ret_id = group->gr_gid;
 	} else {
 		error = getpwnam_r(name, &pw, buf, size, &user);
 		if (user)
-			*ret_id = user->pw_uid;
+			*ret_id = w == USER ? user->pw_uid : user->pw_gid;
 	}
 	*ret_found = group || user;
 	return error;
 }
 
-static enum status find_name(bool is_group, const char *name, uid_t *ret_id,
+static enum status find_name(enum wanted w, const char *name, uid_t *ret_id,
 			     struct reason *why)
 {
-	const char *kind = is_group ? "group" : "user";
+	const char *kind = w == GROUP ? "group" : "user";
 	bool found = false;
 	char *buf = NULL;
 	int error = ERANGE;
@@ -54,7 +56,7 @@ static enum status find_name(bool is_group, const char *name, uid_t *ret_id,
 			break;
 		}
 		buf = more;
-		error = look_up(is_group, name, buf, size, &found, ret_id);
+		error = look_up(w, name, buf, size, &found, ret_id);
 	}
 	free(buf);
 	if (found)
@@ -71,10 +73,16 @@ static enum status find_name(bool is_group, const char *name, uid_t *ret_id,
 
 enum status names_user(const char *name, uid_t *ret, struct reason *why)
 {
-	return find_name(false, name, ret, why);
+	return find_name(USER, name, ret, why);
 }
 
 enum status names_group(const char *name, gid_t *ret, struct reason *why)
 {
-	return find_name(true, name, ret, why);
+	return find_name(GROUP, name, ret, why);
+}
+
+enum status names_group_of_user(const char *name, gid_t *ret,
+				struct reason *why)
+{
+	return find_name(GROUP_OF_USER, name, ret, why);
 }

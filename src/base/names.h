@@ -16,5 +16,8 @@
  */
 enum status names_user(const char *name, uid_t *ret, struct reason *why);
 enum status names_group(const char *name, gid_t *ret, struct reason *why);
+/* The primary group of a user, who is named. */
+enum status names_group_of_user(const char *name, gid_t *ret,
+				struct reason *why);
 
 #endif

@@ -533,6 +533,43 @@ static enum status check_handoff(const struct config_group *g,
 	return STATUS_OK;
 }
 
+/* Each is there, and named once. */
+static enum status check_deliveries(const struct config *c,
+				    const struct config_group *g,
+				    struct reason *why)
+{
+	const struct config_value *v =
+		config_model_value(g, CONFIG_role_delivery);
+	size_t n = config_list_n(g, CONFIG_role_delivery);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *name = config_list_at(g, CONFIG_role_delivery, i);
+
+		if (!config_find(c, CONFIG_SECTION_delivery, name))
+			return refuse(why, g, v, "there is no [delivery %s]",
+				      name);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(config_list_at(g, CONFIG_role_delivery, k),
+				   name) == 0)
+				return refuse(why, g, v, "%s is there twice",
+					      name);
+	}
+	return STATUS_OK;
+}
+
+static enum status check_delivery(const struct config_group *g,
+				  struct reason *why)
+{
+	const struct config_value *v =
+		config_model_value(g, CONFIG_delivery_command);
+
+	if (config_list_at(g, CONFIG_delivery_command, 0)[0] != '/')
+		return refuse(why, g, v,
+			      "must begin with the absolute path of a program; "
+			      "no shell looks for it");
+	return STATUS_OK;
+}
+
 static enum status check_role(const struct config *c,
 			      const struct config_group *g, struct reason *why)
 {
@@ -540,6 +577,8 @@ static enum status check_role(const struct config *c,
 
 	if (s == STATUS_OK)
 		s = check_pair(c, g, why);
+	if (s == STATUS_OK)
+		s = check_deliveries(c, g, why);
 	if (s == STATUS_OK)
 		s = check_units(g, why);
 	if (s == STATUS_OK)
@@ -606,6 +645,8 @@ static enum status check_group(struct config *c, struct config_group *g,
 		return check_cluster(g, why);
 	case CONFIG_SECTION_role:
 		return check_role(c, g, why);
+	case CONFIG_SECTION_delivery:
+		return check_delivery(g, why);
 	case CONFIG_SECTION_token:
 		return check_token(g, why);
 	default: /* the rows say it all; what opens a hook checks the rest */

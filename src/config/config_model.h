@@ -39,7 +39,7 @@ struct config_row {
 };
 
 #define CONFIG_PORT_MAX	  65535
-#define CONFIG_WORDS_SIZE 128
+#define CONFIG_WORDS_SIZE 256
 
 struct config_kind {
 	const char *word; /* "role" */

@@ -53,11 +53,11 @@ static bool find_event(const struct json_doc *d, enum hook_event *ret)
 /* In this order, those that the event has. */
 static enum status write_body(const struct json_doc *d, struct hook_notice *n)
 {
-	static const char *const texts[] = { "at",     "role",	 "version",
-					     "status", "detail", "actor",
-					     "run",    "due",	 "planned",
-					     "local",  "zone",	 "step",
-					     "until",  "state",	 "source" };
+	static const char *const texts[] = {
+		"at",	 "role",  "version", "status",	 "detail", "actor",
+		"run",	 "due",	  "planned", "local",	 "zone",   "step",
+		"until", "state", "source",  "recipient"
+	};
 	struct text t = text_make(sizeof(n->body) - 1);
 	char host[256] = "";
 	const char *value;

@@ -4,6 +4,9 @@ libjobs_a_SOURCES = src/jobs/adoption.c src/jobs/adoption.h \
 	src/jobs/check_settings.c src/jobs/check_settings.h \
 	src/jobs/compromise.c src/jobs/compromise.h \
 	src/jobs/due.c src/jobs/due.h \
+	src/jobs/follow.c src/jobs/follow.h \
+	src/jobs/follow_delivery.c src/jobs/follow_delivery.h \
+	src/jobs/follow_state.c src/jobs/follow_state.h \
 	src/jobs/hold.c src/jobs/hold.h \
 	src/jobs/handoff_watch.c src/jobs/handoff_watch.h \
 	src/jobs/hook_dispatch.c src/jobs/hook_dispatch.h \

@@ -40,6 +40,8 @@ static const struct start {
 	{ CONFIG_SECTION_token, "gcp", "[token x]\ntype = gcp\n" },
 	{ CONFIG_SECTION_sink, "",
 	  TOKEN "[sink x]\ntoken = lake\nfile = env /x\n" },
+	{ CONFIG_SECTION_delivery, "",
+	  "[delivery x]\ncommand = /x\nuser = nobody\n" },
 };
 
 #define N_STARTS (sizeof(starts) / sizeof(*starts))
@@ -146,9 +148,9 @@ static void each_word_is_accepted_and_another_refused(void **state)
 		refused++;
 		text_free(&list);
 	}
-	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 14,
+	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 16,
 	 * policy 4, role 2 + 2 + 2 + 2 + 2, token.sslmode 4 * 6, sink 6. */
-	assert_int_equal(accepted, 89);
+	assert_int_equal(accepted, 91);
 	assert_int_equal(refused, 21);
 }
 
@@ -224,7 +226,7 @@ static void some_words_and_types_are_what_they_were(void **state)
 		{ 6, "events = failed;alarm",
 		  "2: [hook x] events: must be rotated, recovered, retired, compromised, "
 		  "rollback, failed, "
-		  "frozen, thawed, upcoming, postponed, restored, request, alarm or handoff, not "
+		  "frozen, thawed, upcoming, postponed, restored, request, alarm, handoff, delivered or undelivered, not "
 		  "\"failed;alarm\"" },
 		{ 7, "require = upper,digit", NULL },
 		{ 6, "secret_file = environment",

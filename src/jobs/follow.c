@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Runs what follows a new password; must never give a step an older version after
+ * a newer one, nor let a failure go unsaid. */
+#include "jobs/follow.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/backoff.h"
+#include "base/harden.h"
+#include "base/text.h"
+#include "handout/handout.h"
+#include "jobs/follow_delivery.h"
+#include "jobs/role_lock.h"
+
+/* How often the store may move on while a step runs, before that is left to the
+ * next one who comes by. */
+#define ROUNDS 3
+
+/* One step of one role. */
+struct step {
+	const struct config_group *role;
+	const struct config_group *delivery;
+	char name[FOLLOW_STEP_SIZE];
+	uint32_t settings;
+	int64_t timeout_us;
+};
+
+/* ---- which there are, in order -------------------------------------------- */
+
+static size_t count_steps(const struct config_group *role)
+{
+	return config_list_n(role, CONFIG_role_delivery);
+}
+
+/* The configuration was checked: what is named is there. */
+static void find_step(struct open_engine *w, const struct config_group *role,
+		      size_t i, struct step *ret)
+{
+	const struct config *c = open_config(open_engine_opened(w));
+	const char *name = config_list_at(role, CONFIG_role_delivery, i);
+
+	ret->role = role;
+	ret->delivery = config_find(c, CONFIG_SECTION_delivery, name);
+	ret->settings = follow_delivery_hash(ret->delivery);
+	ret->timeout_us =
+		config_duration_us(ret->delivery, CONFIG_delivery_timeout);
+	snprintf(ret->name, sizeof(ret->name), "delivery %s", name);
+}
+
+bool follow_has(const struct config_group *role)
+{
+	return count_steps(role) > 0;
+}
+
+void follow_current(struct ledger *l, const char *role,
+		    char ret[RANDOM_UUID_SIZE])
+{
+	struct ledger_role known;
+
+	ret[0] = '\0';
+	if (l->ops->roles->get(l, role, &known, NULL) == STATUS_OK)
+		text_copy(ret, RANDOM_UUID_SIZE, known.version);
+}
+
+/* ---- what is known of one --------------------------------------------------- */
+
+static bool has_taken(const struct step *step, const struct follow_state *s,
+		      const char *version)
+{
+	return strcmp(s->accepted, version) == 0 &&
+	       s->settings == step->settings;
+}
+
+/* Its time, of a version that it has failed with; a clock that went back does not
+ * hold it up. */
+static bool must_wait(const struct follow_options *o,
+		      const struct follow_state *s, const char *version)
+{
+	int64_t now = now_wall(now_system());
+
+	return !o->at_once && s->attempts > 0 &&
+	       strcmp(s->tried, version) == 0 && now < s->next_us &&
+	       now >= s->since_us;
+}
+
+static struct follow_outcome outcome_of(const struct step *step,
+					const struct follow_state *s)
+{
+	return (struct follow_outcome){
+		.role = config_name(step->role),
+		.step = step->name,
+		.behind = true,
+		.status = STATUS_UNDELIVERED,
+		.detail = s->attempts > 0 ? s->sentence : "not run yet",
+		.state = s,
+	};
+}
+
+/* ---- an attempt ------------------------------------------------------------- */
+
+static int64_t pause_of(struct open_engine *w, unsigned attempts)
+{
+	const struct config_group *g = config_find(
+		open_config(open_engine_opened(w)), CONFIG_SECTION_keyturn, "");
+
+	return backoff_us(open_random(),
+			  config_duration_us(g, CONFIG_keyturn_backoff),
+			  config_duration_us(g, CONFIG_keyturn_backoff_max),
+			  attempts);
+}
+
+/* With its event, so that neither is there without the other. */
+static enum status remember(const struct follow_options *o,
+			    const struct step *step, struct follow_state *s,
+			    const char *version, enum status how,
+			    const char *detail, struct reason *why)
+{
+	struct ledger *l = open_engine_ledger(o->engine);
+	int64_t now = now_wall(now_system());
+	struct audit_event ev = audit_event_make(
+		how == STATUS_OK ? AUDIT_DELIVERED : AUDIT_UNDELIVERED,
+		config_name(step->role), o->actor, status_name(how), detail);
+
+	ev.recipient = step->name;
+	ev.version = version;
+	if (how == STATUS_OK) {
+		text_copy(s->accepted, sizeof(s->accepted), version);
+		s->settings = step->settings;
+		s->attempts = 0;
+		s->tried[0] = s->sentence[0] = '\0';
+		s->since_us = s->next_us = 0;
+	} else {
+		if (s->attempts == 0)
+			s->since_us = now;
+		if (s->attempts < UINT32_MAX)
+			s->attempts++;
+		text_copy(s->tried, sizeof(s->tried), version);
+		s->next_us = now + pause_of(o->engine, s->attempts);
+		text_cut(s->sentence, sizeof(s->sentence), detail);
+	}
+	return follow_state_change(l, config_name(step->role), step->name, s,
+				   &ev, why);
+}
+
+static enum status attempt(const struct follow_options *o,
+			   const struct step *step, struct follow_state *s,
+			   const char *version, const struct store_entry *entry)
+{
+	char said[DELIVERY_SAID_MAX + 1] = "";
+	struct reason why = { "" }, lost = { "" };
+	struct follow_outcome out;
+	enum status how, kept;
+
+	how = follow_delivery_run(o->engine, step->role, step->delivery,
+				  version, entry, o->actor, said, &why);
+	kept = remember(o, step, s, version, how,
+			how == STATUS_OK ? said : why.text, &lost);
+	/* Then it is run again, and that is said, too. */
+	if (how == STATUS_OK && kept != STATUS_OK) {
+		how = kept;
+		why = lost;
+	}
+	out = outcome_of(step, s);
+	out.tried = true;
+	out.behind = how != STATUS_OK;
+	out.status = how;
+	out.detail = how == STATUS_OK ? said : why.text;
+	if (o->fn)
+		o->fn(o->arg, &out);
+	return how;
+}
+
+/* What can be said when it was not even tried. */
+static int64_t tell_of_trouble(const struct follow_options *o,
+			       const struct step *step, enum status s,
+			       const struct reason *why)
+{
+	const struct follow_state none = { .attempts = 0 };
+	struct follow_outcome out = outcome_of(step, &none);
+
+	out.status = s;
+	out.detail = why->text;
+	if (o->fn)
+		o->fn(o->arg, &out);
+	return now_wall(now_system()) + pause_of(o->engine, 1);
+}
+
+/* Under the step's lock: once, or again when the store has moved on meanwhile. */
+static int64_t run_locked(const struct follow_options *o,
+			  const struct step *step)
+{
+	struct ledger *l = open_engine_ledger(o->engine);
+	const char *role = config_name(step->role);
+	struct follow_state s;
+	struct reason why = { "" };
+	bool again = o->again;
+	enum status st = STATUS_OK;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		struct store_entry entry = { .password = NULL };
+		char version[RANDOM_UUID_SIZE];
+
+		st = follow_state_load(l, role, step->name, &s, &why);
+		if (st == STATUS_OK)
+			st = handout_read(open_engine_opened(o->engine),
+					  step->role, "current", version,
+					  &entry, &why);
+		if (st != STATUS_OK)
+			return tell_of_trouble(o, step, st, &why);
+		if (has_taken(step, &s, version) && !again) {
+			secret_free(entry.password);
+			return INT64_MAX;
+		}
+		if (must_wait(o, &s, version)) {
+			struct follow_outcome out = outcome_of(step, &s);
+
+			secret_free(entry.password);
+			if (o->fn)
+				o->fn(o->arg, &out);
+			return s.next_us;
+		}
+		st = attempt(o, step, &s, version, &entry);
+		secret_free(entry.password);
+		if (st != STATUS_OK)
+			return s.next_us;
+		again = false;
+	}
+	return now_wall(now_system());
+}
+
+static int64_t run_step(const struct follow_options *o, const struct step *step)
+{
+	char name[CONFIG_NAME_MAX + FOLLOW_STEP_SIZE + 2];
+	struct reason why = { "" };
+	int64_t next;
+	int lock = -1;
+	enum status s;
+
+	snprintf(name, sizeof(name), "%s %s", config_name(step->role),
+		 step->name);
+	/* Who has it may be at an older version: it looks again when it is done,
+	 * but its last look may have been before this rotation. */
+	s = role_lock_take(open_engine_opened(o->engine), name,
+			   step->timeout_us + NOW_SECOND, &lock, &why);
+	if (s != STATUS_OK) {
+		reason_set(&why, s,
+			   "another process of this host is at it for longer "
+			   "than its timeout");
+		return tell_of_trouble(o, step, s, &why);
+	}
+	next = run_locked(o, step);
+	role_lock_end(lock);
+	harden_scrub_stack(); /* what libraries left below us */
+	return next;
+}
+
+int64_t follow_run(const struct follow_options *o,
+		   const struct config_group *role)
+{
+	char current[RANDOM_UUID_SIZE];
+	int64_t next = INT64_MAX, at;
+	struct follow_state s;
+	struct step step;
+
+	follow_current(open_engine_ledger(o->engine), config_name(role),
+		       current);
+	for (size_t i = 0; i < count_steps(role) && *current; i++) {
+		find_step(o->engine, role, i, &step);
+		/* So that no store is asked when there is nothing to do. */
+		if (!o->again &&
+		    follow_state_load(open_engine_ledger(o->engine),
+				      config_name(role), step.name, &s,
+				      NULL) == STATUS_OK &&
+		    has_taken(&step, &s, current))
+			continue;
+		at = run_step(o, &step);
+		if (at < next)
+			next = at;
+	}
+	return next;
+}
+
+bool follow_look(struct open_engine *w, const struct config_group *role,
+		 const char *current, follow_fn *fn, void *arg,
+		 struct reason *why)
+{
+	bool behind = false;
+	struct step step;
+
+	for (size_t i = 0; i < count_steps(role) && *current; i++) {
+		struct follow_state s = { .attempts = 0 };
+		struct follow_outcome out;
+		struct reason bad = { "" };
+		enum status st;
+
+		find_step(w, role, i, &step);
+		st = follow_state_load(open_engine_ledger(w), config_name(role),
+				       step.name, &s, &bad);
+		out = outcome_of(&step, &s);
+		if (st != STATUS_OK) {
+			out.status = st;
+			out.detail = bad.text;
+		} else if (has_taken(&step, &s, current)) {
+			out.behind = false;
+			out.status = STATUS_OK;
+			out.detail = "";
+		}
+		if (out.behind && !behind)
+			reason_set(why, STATUS_UNDELIVERED, "%s: %s", step.name,
+				   out.detail);
+		behind = behind || out.behind;
+		if (fn)
+			fn(arg, &out);
+	}
+	return behind;
+}

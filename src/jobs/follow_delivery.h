@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* A [delivery NAME] as a step that follows a new password. */
+#ifndef KEYTURN_FOLLOW_DELIVERY_H
+#define KEYTURN_FOLLOW_DELIVERY_H
+
+#include "delivery/delivery.h"
+#include "handout/handout.h"
+#include "open/engine/engine.h"
+
+/* Its settings; the strings are the configuration's.  STATUS_CONFIG with the line
+ * of what is too long. */
+enum status follow_delivery_settings(const struct config_group *delivery,
+				     struct delivery *ret, struct reason *why);
+
+/* A number that changes with the settings. */
+uint32_t follow_delivery_hash(const struct config_group *delivery);
+
+/*
+ * Give the program what is current, entry, with the hand-out in the audit first.
+ * Statuses of delivery_run(), or of the ledger.  ret_said is what it printed.
+ */
+enum status follow_delivery_run(
+	struct open_engine *w, const struct config_group *role,
+	const struct config_group *delivery, const char *version,
+	const struct store_entry *entry, const char *actor,
+	char ret_said[DELIVERY_SAID_MAX + 1], struct reason *why);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* Writes and reads the one text that is remembered of a step; what is not
+ * understood of it must lead to one attempt too many, never to none. */
+#include "jobs/follow_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/now.h"
+#include "base/text.h"
+
+#define NONE "-" /* no version */
+
+static void name_fact(const char *role, const char *step,
+		      char ret[LEDGER_FACT_SIZE / 2])
+{
+	snprintf(ret, LEDGER_FACT_SIZE / 2, "%s %s", role, step);
+}
+
+static void take_version(char ret[RANDOM_UUID_SIZE], const char *word)
+{
+	if (strcmp(word, NONE) != 0)
+		text_copy(ret, RANDOM_UUID_SIZE, word);
+}
+
+enum status follow_state_load(struct ledger *l, const char *role,
+			      const char *step, struct follow_state *ret,
+			      struct reason *why)
+{
+	char name[LEDGER_FACT_SIZE / 2], accepted[64], tried[64];
+	struct follow_state s = { .attempts = 0 };
+	int at = 0;
+	enum status st;
+
+	name_fact(role, step, name);
+	st = ledger_fact_recall(l, LEDGER_FACT_FOLLOW, name,
+				now_wall(now_system()), s.was, why);
+	if (st != STATUS_OK && st != STATUS_NOT_FOUND)
+		return st;
+	if (st == STATUS_OK &&
+	    sscanf(s.was, "%63s %" SCNx32 " %u %63s %" SCNd64 " %" SCNd64 " %n",
+		   accepted, &s.settings, &s.attempts, tried, &s.since_us,
+		   &s.next_us, &at) == 6 &&
+	    at > 0) {
+		take_version(s.accepted, accepted);
+		take_version(s.tried, tried);
+		text_copy(s.sentence, sizeof(s.sentence), s.was + at);
+	}
+	*ret = s;
+	return STATUS_OK;
+}
+
+static const char *word_of(const char *version)
+{
+	return *version ? version : NONE;
+}
+
+enum status follow_state_change(struct ledger *l, const char *role,
+				const char *step, const struct follow_state *s,
+				const struct audit_event *event,
+				struct reason *why)
+{
+	char name[LEDGER_FACT_SIZE / 2], value[LEDGER_TEXT_SIZE];
+
+	name_fact(role, step, name);
+	snprintf(value, sizeof(value),
+		 "%s %" PRIx32 " %u %s %" PRId64 " %" PRId64 " %.400s",
+		 word_of(s->accepted), s->settings, s->attempts,
+		 word_of(s->tried), s->since_us, s->next_us, s->sentence);
+	return ledger_fact_change(l, LEDGER_FACT_FOLLOW, name, s->was, value,
+				  event, why);
+}
