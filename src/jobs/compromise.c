@@ -20,13 +20,14 @@
 #define LEAKED 6
 
 struct incident {
-	int64_t since_us; /* wall clock */
-	bool evict;	  /* its sessions are to end */
+	int64_t since_us;	       /* wall clock */
+	char reason[LEDGER_TEXT_SIZE]; /* the command's, as far as it fits */
+	bool evict;		       /* its sessions are to end */
 	size_t n;
 	char leaked[LEAKED][RANDOM_UUID_SIZE]; /* the newest first */
 };
 
-/* ---- what is remembered: "1800000000000000 1 UUID UUID ..." ---- */
+/* ---- what is remembered: "1800000000000000 1 UUID UUID ... =REASON" ---- */
 
 static enum status recall(struct ledger *l, const char *role,
 			  struct incident *ret, struct reason *why)
@@ -46,11 +47,13 @@ static enum status recall(struct ledger *l, const char *role,
 				  "its password is compromised",
 				  role);
 	ret->evict = evict != 0;
-	while (ret->n < LEAKED &&
-	       sscanf(value + at, " %36s%n", ret->leaked[ret->n], &n) == 1) {
+	while (ret->n < LEAKED && sscanf(value + at, " %36[^ =]%n",
+					 ret->leaked[ret->n], &n) == 1) {
 		at += n;
 		ret->n++;
 	}
+	if (value[at] == ' ' && value[at + 1] == '=')
+		text_cut(ret->reason, sizeof(ret->reason), value + at + 2);
 	return STATUS_OK;
 }
 
@@ -71,6 +74,8 @@ static enum status remember(struct ledger *l, const char *role,
 	for (size_t k = 0; k < i->n; k++)
 		n += snprintf(value + n, sizeof(value) - (size_t)n, " %s",
 			      i->leaked[k]);
+	n += snprintf(value + n, sizeof(value) - (size_t)n, " =");
+	text_cut(value + n, sizeof(value) - (size_t)n, i->reason);
 	return ledger_fact_remember(l, LEDGER_FACT_COMPROMISED, role, value,
 				    now_wall(now_system()), why);
 }
@@ -159,6 +164,7 @@ static enum status begin(struct open_engine *w, const char *role,
 	if (i->since_us == 0)
 		i->since_us = like->since_us;
 	i->evict = i->evict || like->end_sessions;
+	text_cut(i->reason, sizeof(i->reason), like->reason);
 	i->n = 0;
 	for (size_t k = 0; k < 3; k++) {
 		v = store_find_label(&state, labels[k]);
@@ -276,6 +282,9 @@ void compromise_run(struct open_engine *w, const char *role,
 	k.job.leaked = (const char(*)[RANDOM_UUID_SIZE])i.leaked;
 	k.job.n_leaked = i.n;
 	k.job.since_us = i.since_us;
+	/* Who finishes it does so for the reason that it was begun for. */
+	if (recovers && i.reason[0])
+		k.job.reason = i.reason;
 	if (s == STATUS_OK)
 		s = replace(&k, &i, recovers, ret);
 	if (s == STATUS_OK)

@@ -252,6 +252,8 @@ def test_what_a_command_left_is_finished_without_a_person(
     assert not site.status()["compromised"]
     assert len(events(site, "compromised")) == 1
     assert len(program.kinds()) == 1
+    # Whoever finished it, it was for what the command said.
+    assert [e["detail"] for e in events(site, "compromised")] == ["INC-7"]
 
 
 def test_keyturnd_leaves_a_command_alone_that_is_at_work(taken_over):
