@@ -5,11 +5,14 @@ of a control plane and a proxy that remember it."""
 
 import json
 import os
+import random
+import signal
 
 import pytest
 
 from rig.lakebase import Proxy
 from rig.pair import NOT_PERMITTED, PAIR, REFUSED, Pair, new_pair
+from rig.server import wait_for
 from test_admins import minted  # noqa: F401  (a fixture)
 from test_lakebase import (AUTO, HERE, PLAIN, control,  # noqa: F401
                            control_plane_module)
@@ -371,3 +374,36 @@ def test_an_administrator_by_token_rotates_and_retires_a_pair(minted):  # noqa: 
     finally:
         for name in ("sap_a", "sap_b", "sap"):
             site.server.sql(f"drop role if exists {name}")
+
+
+# ---- kill -9 ------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("null", [False, True], ids=["null", "no-null"])
+def test_killed_while_the_old_password_is_replaced(lake, null):
+    """The way back is open, or the old password is refused: never neither, and
+    the next run brings it to its end."""
+    site, chance, killed = lake.site, random.Random(20261201), 0
+    lake.plane.refuse("nologin")
+    if null:
+        lake.plane.refuse("null")
+    lake.rotate_twice()
+    effects = len(site.run("retire", "sap", fault="count", expect=0).effects)
+    for number in chance.sample(range(1, effects + 1), 8):
+        first = lake.told()
+        lake.run("rotate", "sap")
+        second = lake.told()
+        when = chance.choice(["before", "after"])
+        done = site.run("retire", "sap", fault=f"kill-{when}:{number}")
+        assert done.exit in (-signal.SIGKILL, 0), done.text
+        killed += done.exit != 0
+        wait_for(lambda: not site.server.keyturn_backends(),
+                 "the killed run's sessions to end")
+        assert lake.works(second), f"kill-{when}:{number}"
+        lake.run("retire", "sap")
+        lake.refused(first, REFUSED)
+        assert lake.told() == second and lake.works(second)
+        assert site.status()["ended_by"] == "replaced"
+    assert killed > 4
+    lake.run("audit", "verify")
