@@ -275,6 +275,37 @@ def test_a_retired_member_is_gone_back_to_behind_a_pooler(bouncer):
         assert pair.told() == first and through(first)
 
 
+def test_a_poolers_own_copy_of_what_got_out_is_not_called_refused(bouncer):
+    """Its auth_file goes before its auth_query, and a session that it has open
+    serves whoever it lets in.  So it is not over until the copy is gone, and the
+    command goes on from there."""
+    pooler = bouncer(query=True).start()
+    site = pooler.site
+    site.configure(cluster=pooler.endpoint + "prove_deadline = 2s\n")
+    site.run("rotate", "sap", expect=0)
+    old, users = site.current().password, pooler.content()
+
+    def knows(content):
+        pooler.process.terminate()
+        pooler.process.wait()
+        pooler.write("userlist.txt", content)
+        pooler.start()
+    knows(users + f'"sap" "{old}"\n')
+    pooler.log_in("sap", old)
+    sentence(site.run("rotate", "sap", "--compromised", "--reason", "INC-7"),
+             UNKNOWN, "sap", str(pooler.port))
+    site.must_not_log_in(old)
+    pooler.log_in("sap", old)
+    sentence(site.run("recover", "sap"), UNKNOWN, "sap", str(pooler.port))
+    assert site.status()["compromised"]
+    knows(users)
+    done = site.run("recover", "sap", expect=0)
+    assert "refused on 2 endpoints" in done.out
+    pooler.log_in("sap", site.settled().password)
+    with pytest.raises(psycopg.OperationalError, match="failed"):
+        pooler.log_in("sap", old)
+
+
 def test_an_endpoint_that_is_no_pooler_is_not_taken_for_one(bouncer):
     pooler = bouncer(query=False)
     site = pooler.site
