@@ -14,6 +14,7 @@
 #include "base/now.h"
 #include "base/thread.h"
 #include "base/thread_pool.h"
+#include "cli/cli_follow.h"
 #include "jobs/compromise.h"
 #include "jobs/due.h"
 #include "jobs/rotate.h"
@@ -227,6 +228,26 @@ static void spare_others(struct cli_batch *p, const struct slot *failed)
 	}
 }
 
+/* What follows the password: a person waits for no time of a next attempt. */
+static void follow(struct cli_batch *p, const struct slot *slot,
+		   struct runner_result *r)
+{
+	struct reason why, before = r->why;
+	size_t ran = 0;
+
+	if (cli_follow_role(p->cli, slot->task->group, !slot->task->due, false,
+			    &ran, &why) == STATUS_OK)
+		return;
+	if (r->status == STATUS_OK)
+		r->why = why;
+	else if (r->status == STATUS_UNDELIVERED)
+		reason_set(&r->why, r->status, "%.240s; %.240s", before.text,
+			   why.text);
+	else
+		return; /* what is worse comes first; status has the rest */
+	r->status = STATUS_UNDELIVERED;
+}
+
 static void run_task(void *arg, void *thing)
 {
 	struct cli_batch *p = arg;
@@ -258,10 +279,11 @@ static void run_task(void *arg, void *thing)
 			  before.known.version);
 		result.run[0] = '\0';
 	}
+	follow(p, slot, &result);
 	pthread_mutex_lock(&p->lock);
 	count_result(&p->tally, result.status, slot->task->due);
 	print_result(p, slot->task, &result);
-	if (result.status == STATUS_OK)
+	if (result.status == STATUS_OK || result.status == STATUS_UNDELIVERED)
 		warn_of_end(p, slot->task, &after);
 	if (result.cluster_bad && slot->task->mode == ENGINE_MODE_ROTATE)
 		spare_others(p, slot);

@@ -11,6 +11,7 @@
 #include "cluster/cluster_tools.h"
 #include "jobs/adoption.h"
 #include "jobs/due.h"
+#include "jobs/follow.h"
 #include "jobs/sink_refresh.h"
 #include "open/open_schedule.h"
 #include "report/report.h"
@@ -22,8 +23,8 @@ struct check {
 	struct cli *cli;
 	const char *role; /* "" for what concerns all */
 	size_t fails, warns, frozen;
-	size_t outliving;  /* fails that stop no rotation */
-	enum status worst; /* of the failures */
+	size_t outliving, undelivered; /* fails that stop no rotation */
+	enum status worst;	       /* of the failures */
 	struct {
 		const char *name;
 		bool away; /* it is not asked again */
@@ -674,6 +675,31 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 	}
 }
 
+/* ---- what follows a password ---- */
+
+static void check_step(void *arg, const struct follow_outcome *o)
+{
+	struct check *k = arg;
+
+	if (!o->behind)
+		return;
+	say(k, WARN, o->step,
+	    "does not have the current password: %s; keyturn recover runs it "
+	    "now",
+	    o->detail);
+}
+
+/* What its program may do is for who answers for this host to see. */
+static void check_ready(void *arg, const char *step, enum status s,
+			const char *sentence)
+{
+	struct check *k = arg;
+
+	say(k, s == STATUS_OK ? OK : FAIL, step, "%s%s",
+	    s == STATUS_OK ? "" : "cannot be run: ", sentence);
+	k->undelivered += s != STATUS_OK;
+}
+
 /* What earlier runs and people left. */
 static void check_known(struct check *k, const struct config_group *role)
 {
@@ -699,6 +725,7 @@ static void check_known(struct check *k, const struct config_group *role)
 		say(k, WARN, "sinks",
 		    "a sink does not have the current password; keyturn "
 		    "recover delivers it again");
+	follow_look(k->cli->engine, role, known.version, check_step, k, NULL);
 }
 
 static void check_role(struct check *k, const struct config_group *role)
@@ -723,6 +750,7 @@ static void check_role(struct check *k, const struct config_group *role)
 		check_schedule(k, role);
 		for (size_t i = 0; i < j.job.n_sinks; i++)
 			check_sink(k, &j.job, &j.sinks[i]);
+		follow_check(k->cli->engine, role, check_ready, k);
 		check_cluster(k, &j.job, stored);
 	}
 	check_known(k, role);
@@ -853,7 +881,7 @@ enum status cli_check(struct cli *c)
 		check_role(&k, roles[i]);
 	if (c->n_args == 0)
 		check_tokens(&k);
-	k.fails -= k.outliving;
+	k.fails -= k.outliving + k.undelivered;
 	if (k.fails) {
 		s = k.worst == STATUS_OK ? STATUS_REFUSED : k.worst;
 		reason_set(&c->why, s, "%zu finding%s a rotation", k.fails,
@@ -868,6 +896,10 @@ enum status cli_check(struct cli *c)
 			"the passwords of %zu role%s may live longer than "
 			"max_life",
 			k.outliving, k.outliving == 1 ? "" : "s");
+	else if (k.undelivered)
+		s = reason_set(&c->why, STATUS_UNDELIVERED,
+			       "%zu deliver%s cannot be made", k.undelivered,
+			       k.undelivered == 1 ? "y" : "ies");
 	if (fflush(stdout) != 0)
 		s = reason_set(&c->why, STATUS_ERROR,
 			       "cannot write to standard output");

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* refresh: what keyturnd does for the files of tokens, once, for cron and for
- * hands. */
+/* refresh: what keyturnd does for the files of tokens, and for what follows new
+ * passwords, once, for cron and for hands. */
 #include <stdio.h>
 
 #include "base/log.h"
 #include "base/now.h"
 #include "cli/cli.h"
+#include "cli/cli_follow.h"
 #include "jobs/sink_refresh.h"
 
 struct told {
@@ -31,6 +32,22 @@ static void tell_outcome(void *arg, const struct sink_refresh_outcome *o)
 		       now_stamp(o->expires_us, stamp));
 }
 
+/* Who names files means those alone. */
+static enum status follow(struct cli *c)
+{
+	enum status s;
+
+	if (c->n_args > 0 || !cli_follow_any(c))
+		return STATUS_OK;
+	s = cli_open_workshop(c);
+	if (s == STATUS_OK)
+		s = cli_begin_hooks(c);
+	if (s == STATUS_OK)
+		s = cli_follow_all(c, c->o.force, c->o.force, NULL, 0);
+	cli_end_hooks(c);
+	return s;
+}
+
 enum status cli_refresh(struct cli *c)
 {
 	struct sink_refresh_options o = { .actor = c->actor };
@@ -48,6 +65,11 @@ enum status cli_refresh(struct cli *c)
 	if (s != STATUS_OK)
 		goto out;
 	sink_refresh_run(r, tell_outcome, &told);
+	s = follow(c);
+	if (s == STATUS_UNDELIVERED)
+		reason_set(&c->why, s,
+			   "what follows a password is behind; keyturn refresh "
+			   "--force tries it now");
 	if (told.failed)
 		s = reason_set(&c->why, STATUS_SOME_FAILED,
 			       told.alarm ? "some files are not fresh, and a "

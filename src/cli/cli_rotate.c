@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "cli/cli.h"
 #include "cli/cli_batch.h"
+#include "cli/cli_follow.h"
 #include "jobs/compromise.h"
 #include "jobs/due.h"
 #include "jobs/handoff_watch.h"
@@ -418,6 +419,33 @@ static enum status run_choice(struct cli *c, const struct choice *choice,
 	return verdict(c, &tally);
 }
 
+/* --due is all that some hosts have of keyturnd: what is behind of other roles is
+ * tried as well, when its time has come. */
+static enum status follow_others(struct cli *c, const struct choice *choice,
+				 enum status s)
+{
+	const struct config_group **done;
+	enum status behind;
+
+	if (!c->o.due || c->o.dry_run || !choice->tasks || !cli_follow_any(c))
+		return s;
+	done = calloc(choice->n + 1, sizeof(*done));
+	if (!done)
+		return s == STATUS_OK ? reason_no_memory(&c->why) : s;
+	for (size_t i = 0; i < choice->n; i++)
+		done[i] = choice->tasks[i].group;
+	if (!c->dispatch)
+		cli_begin_hooks(c);
+	behind = cli_follow_all(c, false, false, done, choice->n);
+	free(done);
+	if (behind == STATUS_OK || (s != STATUS_OK && s != STATUS_NOTHING_DUE))
+		return s;
+	return reason_set(&c->why, s == STATUS_OK ? STATUS_SOME_FAILED : behind,
+			  "what follows a password is behind; it is tried "
+			  "again when its pause is over, or now by keyturn "
+			  "recover ROLE");
+}
+
 enum status cli_rotate(struct cli *c)
 {
 	struct secret *password = NULL;
@@ -491,6 +519,7 @@ enum status cli_rotate(struct cli *c)
 				       choice.held);
 	}
 out:
+	s = follow_others(c, &choice, s);
 	if (!c->o.dry_run)
 		cli_handoff_watch(c);
 	cli_end_hooks(c);

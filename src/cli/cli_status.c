@@ -9,6 +9,7 @@
 #include "handoff/handoff.h"
 #include "jobs/compromise.h"
 #include "jobs/due.h"
+#include "jobs/follow.h"
 #include "jobs/hook_state.h"
 #include "jobs/sink_refresh.h"
 #include "open/open_schedule.h"
@@ -87,8 +88,36 @@ static const char *recall_end(struct ledger *l, const struct ledger_role *known,
 	return text;
 }
 
+struct steps {
+	bool json;
+	struct text *t; /* one object each, or lines below the table */
+};
+
+static void show_step(void *arg, const struct follow_outcome *o)
+{
+	struct steps *l = arg;
+	const struct report_step s = {
+		.role = o->role,
+		.name = o->step,
+		.version = o->state->accepted,
+		.behind = o->behind,
+		.attempts = o->behind ? o->state->attempts : 0,
+		.since_us = o->state->since_us,
+		.next_us = o->state->next_us,
+		.sentence = o->detail,
+	};
+
+	if (!l->json) {
+		report_step_line(l->t, &s, now_wall(now_system()));
+		return;
+	}
+	text_add(l->t, l->t->len > 0 ? "," : "");
+	report_step_json(l->t, &s);
+}
+
 static enum status status_of(struct cli *c, const struct config_group *role,
-			     int width, bool first, struct text *t)
+			     int width, bool first, struct text *t,
+			     struct text *lines)
 {
 	struct schedule *schedule = NULL;
 	struct ledger_role known;
@@ -99,6 +128,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 		.known = &known,
 	};
 	struct text says = text_make(LEDGER_TEXT_SIZE);
+	struct text steps = text_make(OUTPUT_MAX);
 	char ends[LEDGER_TEXT_SIZE], ended[LEDGER_TEXT_SIZE];
 	struct reason held = { "" };
 	struct hold hold;
@@ -145,6 +175,10 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 	s = count_adopted(c, role, &r);
 	if (s == STATUS_OK)
 		s = tell_handoff(c, role, now, &says, &r);
+	follow_look(c->engine, role, known.version, show_step,
+		    &(struct steps){ c->o.json, c->o.json ? &steps : lines },
+		    NULL);
+	r.follow = text_str(&steps);
 	if (s == STATUS_OK && c->o.json) {
 		text_add(t, first ? "[" : ",\n ");
 		report_status_json(t, &r, now);
@@ -152,6 +186,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 		report_status_line(t, width, &r, now);
 	schedule_free(schedule);
 	text_free(&says);
+	text_free(&steps);
 	return s;
 }
 
@@ -231,6 +266,7 @@ enum status cli_status(struct cli *c)
 {
 	const struct config_group **roles = NULL;
 	struct text t = text_make(OUTPUT_MAX);
+	struct text lines = text_make(OUTPUT_MAX); /* below the table */
 	size_t n = 0;
 	bool alarm = false;
 	int width = 0;
@@ -246,7 +282,9 @@ enum status cli_status(struct cli *c)
 	if (s == STATUS_OK && !c->o.json)
 		report_status_head(&t, width);
 	for (size_t i = 0; i < n && s == STATUS_OK; i++)
-		s = status_of(c, roles[i], width, i == 0, &t);
+		s = status_of(c, roles[i], width, i == 0, &t, &lines);
+	text_add(&t, text_str(&lines));
+	text_free(&lines);
 	/* Who asks for one role is not told of hooks and files. */
 	if (s == STATUS_OK && c->n_args == 0)
 		s = status_of_hooks(c, n == 0, &t);

@@ -17,6 +17,7 @@ keyturn_SOURCES = \
 	src/cli/cli_postpone.c \
 	src/cli/cli_refresh.c \
 	src/cli/cli_report.c \
+	src/cli/cli_follow.c src/cli/cli_follow.h \
 	src/cli/cli_role.c \
 	src/cli/cli_rotate.c \
 	src/cli/cli_status.c \

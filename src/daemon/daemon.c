@@ -222,7 +222,8 @@ static enum status set_up(struct daemon *d, int *ret_signals,
 static void end_threads(struct daemon *d, int64_t until)
 {
 	while (!(refresher_stopped(d->refresher) &&
-		 sampler_stopped(d->sampler)) &&
+		 sampler_stopped(d->sampler) &&
+		 follower_stopped(d->follower)) &&
 	       now_boot(now_system()) < until)
 		now_sleep(now_system(), 20 * 1000);
 	if (refresher_stopped(d->refresher)) {
@@ -232,6 +233,10 @@ static void end_threads(struct daemon *d, int64_t until)
 	if (sampler_stopped(d->sampler)) {
 		sampler_free(d->sampler);
 		d->sampler = NULL;
+	}
+	if (follower_stopped(d->follower)) {
+		follower_free(d->follower);
+		d->follower = NULL;
 	}
 }
 
@@ -248,6 +253,7 @@ static bool say_goodbye(struct daemon *d)
 			 why.text);
 	refresher_stop(d->refresher);
 	sampler_stop(d->sampler);
+	follower_stop(d->follower);
 	hook_dispatch_drain(d->generation->dispatch, LAST_WORDS);
 	hook_dispatch_stop(d->generation->dispatch);
 	end_threads(d, until);
@@ -313,7 +319,8 @@ enum status daemon_run(const char *config_path, struct reason *why)
 	}
 	if (!say_goodbye(d)) {
 		log_line(LOG_LEVEL_WARN,
-			 "a hook, a token source or a cluster still works; "
+			 "a hook, a delivery, a token source or a cluster "
+			 "still works; "
 			 "it is begun again");
 		hook_end(now_system());
 		return STATUS_TIMEOUT;

@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "daemon/agent_notify.h"
 #include "daemon/daemon.h"
+#include "daemon/follower.h"
 #include "daemon/generation.h"
 #include "daemon/plan.h"
 #include "daemon/refresher.h"
@@ -23,6 +24,7 @@ struct daemon_retired {
 	struct generation *generation;
 	struct refresher *refresher;
 	struct sampler *sampler;
+	struct follower *follower;
 };
 
 struct daemon {
@@ -42,7 +44,9 @@ struct daemon {
 		refresher; /* of the generation in force, NULL without such files */
 	struct sampler
 		*sampler; /* likewise, NULL without clusters to look at */
-	unsigned runs;	  /* under way */
+	struct follower *follower; /* likewise, NULL without such steps */
+	unsigned long followed;	   /* its attempts, when last asked */
+	unsigned runs;		   /* under way */
 	bool worker_busy;
 
 	bool ledger_made; /* one was opened: from now on it is not made again */

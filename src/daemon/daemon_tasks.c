@@ -112,13 +112,17 @@ static void retire_generation(struct daemon *d)
 	hook_dispatch_stop(d->generation->dispatch);
 	refresher_stop(d->refresher);
 	sampler_stop(d->sampler);
+	follower_stop(d->follower);
 	if (r) { /* else it is never freed, and nothing else is wrong */
 		*r = (struct daemon_retired){ d->retired, d->generation,
-					      d->refresher, d->sampler };
+					      d->refresher, d->sampler,
+					      d->follower };
 		d->retired = r;
 	}
 	d->refresher = NULL;
 	d->sampler = NULL;
+	d->follower = NULL;
+	d->followed = 0;
 }
 
 static void put_in_force(struct daemon *d, struct generation *made, bool fresh,
@@ -144,6 +148,8 @@ static void put_in_force(struct daemon *d, struct generation *made, bool fresh,
 	if (sampler_start(made, &d->sampler, &why) != STATUS_OK)
 		log_line(LOG_LEVEL_ERROR, "who uses the roles is not seen: %s",
 			 why.text);
+	if (follower_start(made, d->actor, &d->follower, &why) != STATUS_OK)
+		log_line(LOG_LEVEL_ERROR, "nothing is delivered: %s", why.text);
 }
 
 static void ledger_failed(struct daemon *d, int64_t began, int64_t now,
@@ -365,6 +371,7 @@ static void take_run(struct daemon *d, struct task *e, int64_t now)
 	if (e->u.run.moved)
 		agent_notify_tell(d->notifier, e->u.run.role,
 				  e->u.run.result.version);
+	follower_wake(d->follower, e->u.run.role);
 	hook_dispatch_wake(d->generation->dispatch);
 	if (s == STATUS_LEDGER_UNAVAILABLE || s == STATUS_AUDIT_BROKEN)
 		text_copy(d->trouble, sizeof(d->trouble),
@@ -440,7 +447,8 @@ static void free_retired(struct daemon *d)
 
 	while ((r = *at) != NULL) {
 		if (!refresher_stopped(r->refresher) ||
-		    !sampler_stopped(r->sampler)) {
+		    !sampler_stopped(r->sampler) ||
+		    !follower_stopped(r->follower)) {
 			at = &r->next;
 			continue;
 		}
@@ -448,6 +456,8 @@ static void free_retired(struct daemon *d)
 		r->refresher = NULL;
 		sampler_free(r->sampler);
 		r->sampler = NULL;
+		follower_free(r->follower);
+		r->follower = NULL;
 		if (!generation_idle(r->generation)) {
 			at = &r->next;
 			continue;
@@ -473,4 +483,9 @@ void daemon_tasks_settle(struct daemon *d, int64_t now)
 		task_free(e);
 	}
 	free_retired(d);
+	if (follower_attempts(d->follower) != d->followed) {
+		d->followed = follower_attempts(d->follower);
+		d->checkpoint = true;
+		d->next_look = now;
+	}
 }

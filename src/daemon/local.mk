@@ -8,6 +8,7 @@ keyturnd_SOURCES = \
 	src/daemon/daemon_worker.c src/daemon/daemon_worker.h \
 	src/daemon/task.c src/daemon/task.h \
 	src/daemon/refresher.c src/daemon/refresher.h \
+	src/daemon/follower.c src/daemon/follower.h \
 	src/daemon/sampler.c src/daemon/sampler.h \
 	src/daemon/metrics.c src/daemon/metrics.h \
 	src/daemon/keyturnd.c \

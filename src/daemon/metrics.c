@@ -85,7 +85,8 @@ static const struct {
 	[UNTAKEN] = { "role_untaken",
 		      "1: never rotated or imported, so left alone." },
 	[UNDELIVERED] = { "role_undelivered",
-			  "1: a sink does not have the current password." },
+			  "1: a sink or a delivery does not have the current "
+			  "password." },
 	[ENDS_EARLY] = { "role_ends_early",
 			 "1: VALID UNTIL ends the password before the next "
 			 "rotation." },

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "jobs/due.h"
+#include "jobs/follow.h"
 #include "jobs/handoff_watch.h"
 #include "jobs/hook_state.h"
 #include "jobs/notice.h"
@@ -87,7 +88,9 @@ static struct task_look look_of(struct task *e, const struct config_group *role,
 		.rotated_us = k->rotated_us,
 		.next_due_us = d->next_us,
 		.failures = k->failures,
-		.behind = d->behind,
+		.behind = d->behind ||
+			  follow_look(e->generation->engine, role, k->version,
+				      NULL, NULL, NULL),
 		.ends_early = report_ends_early(d->ends_us, d->next_us, now),
 		.late = !d->wanted && !d->held && !d->handing &&
 			d->next_us > 0 && d->next_us <= now &&

@@ -28,7 +28,8 @@ struct task_look {
 	int64_t rotated_us;  /* wall clock, 0: never */
 	int64_t next_due_us; /* wall clock, 0: none */
 	unsigned failures;
-	bool open, behind;  /* begun and not closed; a sink is not in step */
+	bool open, behind;  /* begun and not closed; a sink or a delivery is
+			       not in step */
 	bool unseen, ahead; /* see struct due */
 	bool ends_early;    /* VALID UNTIL comes before the next rotation */
 	bool late;	    /* it is due, and its window is closed */

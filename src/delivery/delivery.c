@@ -91,10 +91,23 @@ static enum status render_load(const struct delivery *d,
 		{ .key = "previous_username", .value = l->previous },
 	};
 	struct format_credential c = *l->credential;
+	struct secret *load = NULL;
+	enum status s;
 
 	c.extra = extra;
 	c.n_extra = sizeof(extra) / sizeof(*extra);
-	return format_render(FORMAT_JSON, &c, ret, why);
+	s = format_render(FORMAT_JSON, &c, &load, why);
+	if (s != STATUS_OK)
+		return s;
+	/* A shell's `read` wants the end of the line. */
+	s = secret_append(load, "\n", 1);
+	if (s != STATUS_OK) {
+		secret_free(load);
+		return reason_set(why, s, "the load of %s is too large",
+				  d->name);
+	}
+	*ret = load;
+	return STATUS_OK;
 }
 
 /* How it ended is in why already. */

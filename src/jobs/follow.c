@@ -315,3 +315,25 @@ bool follow_look(struct open_engine *w, const struct config_group *role,
 	}
 	return behind;
 }
+
+void follow_check(struct open_engine *w, const struct config_group *role,
+		  follow_check_fn *fn, void *arg)
+{
+	struct step step;
+
+	for (size_t i = 0; i < count_steps(role); i++) {
+		struct text t = text_make(4096);
+		struct reason why = { "" };
+		struct delivery d;
+		enum status s;
+
+		find_step(w, role, i, &step);
+		s = follow_delivery_settings(step.delivery, &d, &why);
+		if (s == STATUS_OK)
+			s = delivery_check(&d, &why);
+		if (s == STATUS_OK)
+			delivery_describe(&d, &t);
+		fn(arg, step.name, s, s == STATUS_OK ? text_str(&t) : why.text);
+		text_free(&t);
+	}
+}

@@ -61,6 +61,15 @@ bool follow_look(struct open_engine *w, const struct config_group *role,
 		 const char *current, follow_fn *fn, void *arg,
 		 struct reason *why);
 
+/* s STATUS_OK: the sentence is what the step may do; else why it could not be run
+ * now. */
+typedef void follow_check_fn(void *arg, const char *step, enum status s,
+			     const char *sentence);
+
+/* Tell fn of each of a role's steps, running none. */
+void follow_check(struct open_engine *w, const struct config_group *role,
+		  follow_check_fn *fn, void *arg);
+
 /* Has the role any step? */
 bool follow_has(const struct config_group *role);
 

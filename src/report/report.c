@@ -282,7 +282,8 @@ void report_status_json(struct text *t, const struct report_role *r,
 								       "false");
 	text_printf(t, ",\"compromised\":%s",
 		    r->compromised ? "true" : "false");
-	text_printf(t, ",\"failures\":%u}", k->failures);
+	text_printf(t, ",\"failures\":%u,\"follow\":[%s]}", k->failures,
+		    r->follow ? r->follow : "");
 }
 
 void report_run_lines(struct text *t, const struct ledger_run *run)
@@ -371,6 +372,43 @@ void report_hook_json(struct text *t, const struct report_hook *h)
 				 NULL));
 	text_add_member(t, "last_error", or_null(h->sentence));
 	text_printf(t, ",\"failures\":%u,\"lost\":%u}", h->attempts, h->lost);
+}
+
+void report_step_line(struct text *t, const struct report_step *s,
+		      int64_t now_us)
+{
+	char age[32], next[32], safe[LEDGER_TEXT_SIZE * 4];
+	int64_t left = s->next_us - now_us;
+
+	if (!s->behind)
+		return;
+	text_printf(t, "%s of role %s: ", s->name, s->role);
+	if (s->attempts > 0)
+		text_printf(t, "failing for %s, %u attempts, the next in %s: ",
+			    now_age(now_us - s->since_us, age), s->attempts,
+			    now_age(left > 0 ? left : 0, next));
+	text_printf(t, "%s\n", escape_shown(s->sentence, safe, sizeof(safe)));
+}
+
+void report_step_json(struct text *t, const struct report_step *s)
+{
+	char stamp[NOW_STAMP_SIZE];
+	bool failing = s->attempts > 0;
+
+	text_add(t, "{");
+	text_add_member(t, "step", s->name);
+	text_add_member(t, "state",
+			!s->behind ? "ok" :
+			failing	   ? "failing" :
+				     "behind");
+	text_add_member(t, "version", or_null(s->version));
+	text_printf(t, ",\"failures\":%u", s->attempts);
+	text_add_member(t, "since",
+			failing ? now_stamp(s->since_us, stamp) : NULL);
+	text_add_member(t, "next",
+			failing ? now_stamp(s->next_us, stamp) : NULL);
+	text_add_member(t, "last_error", or_null(s->sentence));
+	text_add(t, "}");
 }
 
 void report_sink_line(struct text *t, const struct report_sink *s,

@@ -49,7 +49,9 @@ struct report_role {
 	const char *postponed_by, *postponed_reason;
 	int64_t blackout_us; /* there is one until then; 0: none */
 	const char *blackout;
-	const char *held; /* a sentence of all that, or "" */
+	const char *held;   /* a sentence of all that, or "" */
+	const char *follow; /* report_step_json() of each step that follows its
+			       passwords, with commas between; or NULL */
 };
 
 /* "new", "ok", ... static. */
@@ -96,6 +98,22 @@ struct report_hook {
 void report_hook_line(struct text *t, const struct report_hook *h,
 		      int64_t now_us);
 void report_hook_json(struct text *t, const struct report_hook *h);
+
+/* A step that follows a role's new passwords: a line only when it is behind, or
+ * one JSON object. */
+struct report_step {
+	const char *role;
+	const char *name;    /* "delivery cpi" */
+	const char *version; /* that it has taken, or "" */
+	bool behind;
+	unsigned attempts; /* that failed since then */
+	int64_t since_us;  /* ... the first of them */
+	int64_t next_us;   /* ... and when the next one is due */
+	const char *sentence;
+};
+void report_step_line(struct text *t, const struct report_step *s,
+		      int64_t now_us);
+void report_step_json(struct text *t, const struct report_step *s);
 
 /* A file that is kept fresh with tokens: a line, or one JSON object with "sink"
  * instead of "role". */

@@ -86,6 +86,7 @@ EXTRA_DIST += tests/integration/control_plane.c \
 EXTRA_DIST += tests/doubles/workspace.py
 EXTRA_DIST += tests/integration/rig/daemon.py \
 	tests/integration/rig/receiver.py \
+	tests/integration/test_delivery.py \
 	tests/integration/test_hooks.py \
 	tests/integration/test_keyturnd.py \
 	tests/integration/test_login_event.py \

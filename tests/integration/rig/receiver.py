@@ -14,10 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 EVENTS = {"rotated", "recovered", "failed", "frozen", "thawed", "restored",
           "request", "alarm", "upcoming", "postponed", "compromised", "retired",
-          "rollback", "handoff"}
+          "rollback", "handoff", "delivered", "undelivered"}
 FIELDS = {"event", "id", "seq", "at", "role", "version", "status", "detail",
           "actor", "run", "epoch", "host", "due", "planned", "local", "zone",
-          "step", "until", "state", "source"}
+          "step", "until", "state", "source", "recipient"}
 
 
 def check_event(event):
