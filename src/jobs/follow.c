@@ -145,7 +145,7 @@ static enum status remember(const struct follow_options *o,
 
 static enum status attempt(const struct follow_options *o,
 			   const struct step *step, struct follow_state *s,
-			   const char *version, const struct store_entry *entry)
+			   const struct follow_version *current)
 {
 	char said[DELIVERY_SAID_MAX + 1] = "";
 	struct reason why = { "" }, lost = { "" };
@@ -153,8 +153,8 @@ static enum status attempt(const struct follow_options *o,
 	enum status how, kept;
 
 	how = follow_delivery_run(o->engine, step->role, step->delivery,
-				  version, entry, o->actor, said, &why);
-	kept = remember(o, step, s, version, how,
+				  current, o->actor, said, &why);
+	kept = remember(o, step, s, current->id, how,
 			how == STATUS_OK ? said : why.text, &lost);
 	/* Then it is run again, and that is said, too. */
 	if (how == STATUS_OK && kept != STATUS_OK) {
@@ -198,30 +198,29 @@ static int64_t run_locked(const struct follow_options *o,
 	enum status st = STATUS_OK;
 
 	for (int round = 0; round < ROUNDS; round++) {
-		struct store_entry entry = { .password = NULL };
-		char version[RANDOM_UUID_SIZE];
+		struct follow_version current = { .id = "" };
 
 		st = follow_state_load(l, role, step->name, &s, &why);
 		if (st == STATUS_OK)
 			st = handout_read(open_engine_opened(o->engine),
-					  step->role, "current", version,
-					  &entry, &why);
+					  step->role, "current", current.id,
+					  &current.entry, &why);
 		if (st != STATUS_OK)
 			return tell_of_trouble(o, step, st, &why);
-		if (has_taken(step, &s, version) && !again) {
-			secret_free(entry.password);
+		if (has_taken(step, &s, current.id) && !again) {
+			secret_free(current.entry.password);
 			return INT64_MAX;
 		}
-		if (must_wait(o, &s, version)) {
+		if (must_wait(o, &s, current.id)) {
 			struct follow_outcome out = outcome_of(step, &s);
 
-			secret_free(entry.password);
+			secret_free(current.entry.password);
 			if (o->fn)
 				o->fn(o->arg, &out);
 			return s.next_us;
 		}
-		st = attempt(o, step, &s, version, &entry);
-		secret_free(entry.password);
+		st = attempt(o, step, &s, &current);
+		secret_free(current.entry.password);
 		if (st != STATUS_OK)
 			return s.next_us;
 		again = false;

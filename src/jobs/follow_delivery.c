@@ -82,18 +82,21 @@ static enum status record_handout(struct open_engine *w, const char *role,
 	return l->ops->trail->note(l, &ev, 1, true, why);
 }
 
-enum status follow_delivery_run(
-	struct open_engine *w, const struct config_group *role,
-	const struct config_group *delivery, const char *version,
-	const struct store_entry *entry, const char *actor,
-	char ret_said[DELIVERY_SAID_MAX + 1], struct reason *why)
+enum status follow_delivery_run(struct open_engine *w,
+				const struct config_group *role,
+				const struct config_group *delivery,
+				const struct follow_version *current,
+				const char *actor,
+				char ret_said[DELIVERY_SAID_MAX + 1],
+				struct reason *why)
 {
+	const struct store_entry *entry = &current->entry;
 	const struct format_credential c = {
 		.host = entry->host,
 		.port = entry->port,
 		.dbname = entry->dbname,
 		.username = entry->username,
-		.version = version,
+		.version = current->id,
 		.sslmode = "",
 		.password = entry->password,
 	};
@@ -108,7 +111,7 @@ enum status follow_delivery_run(
 	if (s == STATUS_OK)
 		s = delivery_check(&d, why);
 	if (s == STATUS_OK)
-		s = record_handout(w, config_name(role), &d, version, actor,
+		s = record_handout(w, config_name(role), &d, current->id, actor,
 				   why);
 	if (s != STATUS_OK)
 		return s;

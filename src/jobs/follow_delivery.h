@@ -15,14 +15,22 @@ enum status follow_delivery_settings(const struct config_group *delivery,
 /* A number that changes with the settings. */
 uint32_t follow_delivery_hash(const struct config_group *delivery);
 
+/* What the store calls CURRENT. */
+struct follow_version {
+	char id[RANDOM_UUID_SIZE];
+	struct store_entry entry;
+};
+
 /*
- * Give the program what is current, entry, with the hand-out in the audit first.
+ * Give the program what is current, with the hand-out in the audit first.
  * Statuses of delivery_run(), or of the ledger.  ret_said is what it printed.
  */
-enum status follow_delivery_run(
-	struct open_engine *w, const struct config_group *role,
-	const struct config_group *delivery, const char *version,
-	const struct store_entry *entry, const char *actor,
-	char ret_said[DELIVERY_SAID_MAX + 1], struct reason *why);
+enum status follow_delivery_run(struct open_engine *w,
+				const struct config_group *role,
+				const struct config_group *delivery,
+				const struct follow_version *current,
+				const char *actor,
+				char ret_said[DELIVERY_SAID_MAX + 1],
+				struct reason *why);
 
 #endif
