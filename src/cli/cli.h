@@ -34,14 +34,14 @@ struct cli_options {
 	const char *public_key, *jobs, *password_fd, *min_life;
 	const char *until;
 	const char *owner, *in_database, *oauth, *cluster, *agent;
-	const char *lang, *root, *of_version, *out;
+	const char *lang, *root, *of_version, *out, *ttl;
 	const char *to[CLI_RECIPIENTS_MAX + 1];
 	size_t n_to;
 	const char *grant[CLUSTER_GRANTS_MAX + 1];
 	size_t n_grants;
 	bool json, quiet, help, version, due, all, dry_run, emergency, force,
 		withdraw, pem, show, look, learn, now, end_sessions, print,
-		compromised;
+		compromised, wrap;
 };
 
 struct cli {

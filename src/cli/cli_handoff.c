@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/duration.h"
 #include "base/file.h"
 #include "base/harden.h"
 #include "base/log.h"
@@ -16,11 +17,13 @@
 #include "handoff/handoff_offer.h"
 #include "handoff/handoff_sheet.h"
 #include "handoff/handoff_story.h"
+#include "handoff/handoff_token.h"
 #include "jobs/handoff_watch.h"
 #include "jobs/role_lock.h"
 
 #define SHEET_MAX ((size_t)1 << 20)
 #define LOCK_US	  (5 * NOW_SECOND)
+#define TTL	  "1h"
 
 /* ---- the sheet ------------------------------------------------------------------ */
 
@@ -100,6 +103,8 @@ static enum status show_states(struct cli *c, const char *name)
 	if (s == STATUS_OK)
 		s = handoff_load(c->ledger, role, now_wall(now_system()), &h,
 				 &c->why);
+	if (s == STATUS_OK)
+		handoff_token_look(c->opened, role, &h);
 	if (s == STATUS_OK && c->o.json)
 		handoff_story_json(&h, &t);
 	else if (s == STATUS_OK)
@@ -165,21 +170,39 @@ static enum status confirm(struct cli *c, const char *name)
 
 /* ---- the offer ------------------------------------------------------------------- */
 
+/* Whole seconds. */
+static enum status find_ttl(struct cli *c, int64_t *ret_s)
+{
+	int64_t us = 0;
+	enum status s;
+
+	if (*c->o.ttl && !c->o.wrap)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--ttl is for handoff offer --wrap");
+	s = duration_parse(*c->o.ttl ? c->o.ttl : TTL, &us, &c->why);
+	if (s != STATUS_OK)
+		return reason_wrap(&c->why, STATUS_USAGE, "--ttl");
+	*ret_s = us / NOW_SECOND;
+	s = store_wrap_life(*ret_s, &c->why);
+	return s == STATUS_OK ? s : reason_wrap(&c->why, s, "--ttl");
+}
+
 static enum status offer_usage(struct cli *c)
 {
-	if ((c->o.n_to > 0) == c->o.show)
+	if ((c->o.n_to > 0) + c->o.show + c->o.wrap != 1)
 		return reason_set(
 			&c->why, STATUS_USAGE,
 			"handoff offer takes --to CERT.pem, or --show "
-			"on a terminal");
+			"on a terminal, or --wrap");
 	if (c->o.n_to > CLI_RECIPIENTS_MAX)
 		return reason_set(&c->why, STATUS_USAGE,
 				  "more than %d times --to",
 				  CLI_RECIPIENTS_MAX);
-	if (c->o.show && *c->o.out)
+	if ((c->o.show || c->o.wrap) && *c->o.out)
 		return reason_set(&c->why, STATUS_USAGE,
-				  "--show writes no file, so --out does not go "
-				  "with it");
+				  "--%s writes no file, so --out does not go "
+				  "with it",
+				  c->o.show ? "show" : "wrap");
 	if (c->o.show && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
 		return reason_set(&c->why, STATUS_REFUSED,
 				  "this is not a terminal, and a password in "
@@ -259,6 +282,21 @@ static enum status write_message(struct cli *c, const struct text *message)
 			   &c->why);
 }
 
+/* The token alone, for whoever sends it; what goes with it is no secret. */
+static enum status print_token(struct cli *c, const struct handoff *h,
+			       const struct secret *token, int64_t ends_us)
+{
+	char stamp[NOW_STAMP_SIZE];
+	enum status s = cli_print_secret(c, token);
+
+	if (s == STATUS_OK && !c->o.quiet)
+		fprintf(stderr,
+			"%s: offered, version %s; the token opens it once, "
+			"until %s: vault unwrap TOKEN, or bao unwrap TOKEN\n",
+			h->role, h->version, now_stamp(ends_us, stamp));
+	return s;
+}
+
 static enum status offer(struct cli *c, const char *name)
 {
 	const struct config_group *role = NULL;
@@ -266,9 +304,12 @@ static enum status offer(struct cli *c, const char *name)
 	struct secret *lines = NULL;
 	struct handoff_offer o;
 	struct handoff h;
+	int64_t ttl_s = 0, ends_us = 0;
 	int lock = -1;
 	enum status s = offer_usage(c);
 
+	if (s == STATUS_OK)
+		s = find_ttl(c, &ttl_s);
 	if (s == STATUS_OK)
 		s = begin_act(c, name, &lock, &h);
 	if (s == STATUS_OK)
@@ -282,12 +323,16 @@ static enum status offer(struct cli *c, const char *name)
 				    .actor = c->actor };
 	if (s == STATUS_OK && c->o.show)
 		s = handoff_offer_shown(&o, &lines, &c->why);
+	else if (s == STATUS_OK && c->o.wrap)
+		s = handoff_offer_wrapped(&o, ttl_s, &lines, &ends_us, &c->why);
 	else if (s == STATUS_OK)
 		s = handoff_offer_cms(&o, c->o.to, c->o.n_to, &message,
 				      &c->why);
 	role_lock_end(lock);
 	if (s == STATUS_OK && c->o.show)
 		s = show_on_terminal(c, lines);
+	else if (s == STATUS_OK && c->o.wrap)
+		s = print_token(c, &h, lines, ends_us);
 	else if (s == STATUS_OK)
 		s = write_message(c, &message);
 	if (s == STATUS_OK && *c->o.out && !c->o.quiet)
@@ -308,7 +353,7 @@ static const struct act {
 } acts[] = {
 	{ "", show_states, "" },
 	{ "sheet", show_sheet, " format lang root " },
-	{ "offer", offer, " to out show " },
+	{ "offer", offer, " to out show wrap ttl " },
 	{ "confirm", confirm, " of-version reason " },
 };
 
@@ -325,6 +370,8 @@ static enum status check_options(struct cli *c, const struct act *a)
 		{ "to", c->o.n_to > 0 },
 		{ "out", *c->o.out != '\0' },
 		{ "show", c->o.show },
+		{ "wrap", c->o.wrap },
+		{ "ttl", *c->o.ttl != '\0' },
 		{ "reason", *c->o.reason != '\0' },
 	};
 	char word[32];

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "ledger/ledger.h"
+#include "store/store.h"
 
 enum handoff_state {
 #define HANDOFF_STATE(name, word, meaning) HANDOFF_STATE_##name,
@@ -32,6 +33,23 @@ struct handoff_mark {
 	bool recorded;			  /* it is in the trail */
 };
 
+enum handoff_token_state {
+	HANDOFF_TOKEN_OUT,    /* it was not opened when it was last looked at */
+	HANDOFF_TOKEN_OPENED, /* it was gone before its end */
+	HANDOFF_TOKEN_ENDED   /* it is gone since its end */
+};
+
+/* A token of the store that opens the password once: handoff_token.h. */
+struct handoff_token {
+	char accessor[STORE_ACCESSOR_SIZE]; /* "" for none */
+	enum handoff_token_state state;
+	int64_t made_us, ends_us; /* wall clock, as the one below */
+	int64_t known_us; /* when it was found opened; else last seen there */
+	bool found;	  /* the state is of a look, and not recorded yet */
+};
+
+#define HANDOFF_TOKENS 4 /* given out of one version */
+
 struct handoff {
 	const char *role; /* the [role NAME] */
 	bool manual;	  /* a person types it in; else nothing is known */
@@ -43,6 +61,8 @@ struct handoff {
 	bool late;		  /* it is past, and the partner not there */
 	bool retires;		  /* then nothing is kept for it any more */
 	bool alarmed;		  /* that was told */
+	struct handoff_token tokens[HANDOFF_TOKENS];
+	char not_told[LEDGER_TEXT_SIZE]; /* why the last look at them failed */
 };
 
 /* "prepared"; static. */

@@ -8,6 +8,7 @@
 #include "base/now.h"
 #include "base/words.h"
 #include "handoff/handoff.h"
+#include "handoff/handoff_token.h"
 #include "report/report_adoption.h"
 
 #define DAY (INT64_C(86400) * NOW_SECOND)
@@ -206,6 +207,8 @@ enum status handoff_load(struct ledger *l, const struct config_group *role,
 	if (!h.manual || !h.version[0] || known.rotated_us == 0)
 		return STATUS_OK;
 	s = recall(l, &h, k.since_us, false, now_us, why);
+	if (s == STATUS_OK)
+		s = handoff_token_load(l, &h, k.since_us, now_us, why);
 	if (s == STATUS_OK)
 		s = look_at_sightings(l, &k, why);
 	if (s == STATUS_OK)

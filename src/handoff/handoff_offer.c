@@ -9,6 +9,7 @@
 #include "base/now.h"
 #include "base/secret_out.h"
 #include "crypto/cms.h"
+#include "handoff/handoff_token.h"
 #include "handout/handout.h"
 
 /* Of a line: a mail's, and a raw terminal's. */
@@ -89,6 +90,24 @@ static enum status write_lines(struct secret_out *o, const struct handoff *h,
 	return s;
 }
 
+/* ret->password is the caller's, also after a failure. */
+static enum status read_entry(const struct handoff_offer *by,
+			      struct store_entry *ret, struct reason *why)
+{
+	const struct handoff *h = by->handoff;
+	char version[RANDOM_UUID_SIZE];
+	enum status s = handout_read(by->opened, by->role, "current", version,
+				     ret, why);
+
+	if (s == STATUS_OK && strcmp(version, h->version) != 0)
+		s = reason_set(why, STATUS_REFUSED,
+			       "role %s: the store's current version is "
+			       "another one than the ledger's; keyturn recover "
+			       "%s",
+			       h->role, h->role);
+	return s;
+}
+
 /* `head` is before it.  *ret is the caller's. */
 static enum status read_credential(const struct handoff_offer *by,
 				   const char *head, struct secret **ret,
@@ -97,17 +116,8 @@ static enum status read_credential(const struct handoff_offer *by,
 	const struct handoff *h = by->handoff;
 	struct store_entry entry = { .password = NULL };
 	struct secret_out o = secret_out_make(CMS_PLAIN_MAX);
-	char version[RANDOM_UUID_SIZE];
-	enum status s = handout_read(by->opened, by->role, "current", version,
-				     &entry, why);
-	bool read = s == STATUS_OK;
+	enum status s = read_entry(by, &entry, why);
 
-	if (read && strcmp(version, h->version) != 0)
-		s = reason_set(why, STATUS_REFUSED,
-			       "role %s: the store's current version is "
-			       "another one than the ledger's; keyturn recover "
-			       "%s",
-			       h->role, h->role);
 	if (s == STATUS_OK) {
 		secret_out_text(&o, head);
 		s = write_lines(&o, h, &entry, why);
@@ -237,5 +247,78 @@ enum status handoff_offer_shown(const struct handoff_offer *o,
 		lines = NULL;
 	}
 	secret_free(lines);
+	return s;
+}
+
+/* ---- a token that opens it once ------------------------------------------------------ */
+
+/* The token itself is in no word of it. */
+static enum status record_wrapped(const struct handoff_offer *o,
+				  const struct store_wrapped *w,
+				  const struct handoff_token *t,
+				  struct reason *why)
+{
+	char recipient[STORE_ACCESSOR_SIZE + 16];
+	char detail[STORE_WRAP_PATH_SIZE + 64];
+	struct audit_event ev = audit_event_make(
+		AUDIT_HANDOUT, "", o->actor, status_name(STATUS_OK), detail);
+	const struct handoff_act act = { .state = HANDOFF_STATE_OFFERED,
+					 .source = HANDOFF_TOKEN_SOURCE,
+					 .actor = o->actor,
+					 .detail = "as a token that opens it "
+						   "once",
+					 .more = &ev,
+					 .n_more = 1 };
+	enum status s;
+
+	snprintf(recipient, sizeof(recipient), "accessor:%s", w->accessor);
+	snprintf(detail, sizeof(detail),
+		 "format wrapping token, for %lld seconds, made by %s",
+		 (long long)w->life_s, w->made_by);
+	ev.label = "current";
+	ev.recipient = recipient;
+	s = handoff_record_act(o->ledger, o->handoff, &act, t->made_us, why);
+	if (s == STATUS_OK)
+		s = handoff_token_keep(o->ledger, o->handoff, t, why);
+	return s;
+}
+
+enum status handoff_offer_wrapped(const struct handoff_offer *o, int64_t life_s,
+				  struct secret **ret, int64_t *ret_ends_us,
+				  struct reason *why)
+{
+	struct store_entry entry = { .password = NULL };
+	struct store_wrapped w = { .token = NULL };
+	struct handoff_token t = { .state = HANDOFF_TOKEN_OUT };
+	struct store *store = NULL;
+	enum status s = check_offer(o, why);
+
+	if (s == STATUS_OK)
+		s = handoff_token_room(o->handoff, why);
+	if (s == STATUS_OK)
+		s = open_store(o->opened,
+			       config_string(o->role, CONFIG_role_store),
+			       &store, why);
+	if (s == STATUS_OK)
+		s = store_wrap_able(store, why);
+	if (s == STATUS_OK)
+		s = read_entry(o, &entry, why);
+	/* Before the store has made it, so that it lives no shorter. */
+	t.made_us = t.known_us = now_wall(now_system());
+	if (s == STATUS_OK)
+		s = store_wrap(store, o->handoff->version, &entry, life_s, &w,
+			       why);
+	if (s == STATUS_OK) {
+		t.ends_us = t.made_us + w.life_s * NOW_SECOND;
+		text_copy(t.accessor, sizeof(t.accessor), w.accessor);
+		s = record_wrapped(o, &w, &t, why);
+	}
+	if (s == STATUS_OK) {
+		*ret_ends_us = t.ends_us;
+		*ret = w.token;
+		w.token = NULL;
+	}
+	secret_free(w.token);
+	secret_free(entry.password);
 	return s;
 }

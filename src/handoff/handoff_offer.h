@@ -33,4 +33,16 @@ enum status handoff_offer_cms(const struct handoff_offer *o,
 enum status handoff_offer_shown(const struct handoff_offer *o,
 				struct secret **ret, struct reason *why);
 
+/*
+ * As a token of the role's store that opens it once, for life_s seconds as
+ * store_wrap() takes them; offered, and that is durable with the token's accessor
+ * when this returns STATUS_OK.  *ret_ends_us: when it ends, by the wall clock.
+ * STATUS_REFUSED as above, or the store has none, or may not; then, and for every
+ * other failure, nothing was recorded, or what was recorded was given to nobody.
+ * *ret is the caller's.
+ */
+enum status handoff_offer_wrapped(const struct handoff_offer *o, int64_t life_s,
+				  struct secret **ret, int64_t *ret_ends_us,
+				  struct reason *why);
+
 #endif

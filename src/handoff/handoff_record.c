@@ -7,6 +7,7 @@
 
 #include "base/now.h"
 #include "handoff/handoff.h"
+#include "handoff/handoff_token.h"
 
 static enum status remember(struct ledger *l, const struct handoff *h,
 			    enum handoff_state what,
@@ -113,12 +114,46 @@ static enum status raise_alarm(struct ledger *l, struct handoff *h,
 	return s;
 }
 
+/* Each token that was opened has an event of its own; that of the first is the
+ * state's. */
+static enum status record_token(struct ledger *l, struct handoff *h, size_t i,
+				const char *actor, struct reason *why)
+{
+	struct handoff_mark *fetched = &h->marks[HANDOFF_STATE_FETCHED];
+	struct handoff_token *t = &h->tokens[i];
+	struct handoff_mark m = { .at_us = t->known_us };
+	char detail[AUDIT_TEXT_SIZE];
+	struct audit_event ev;
+	bool told = false;
+	enum status s;
+
+	text_cut(m.source, sizeof(m.source), HANDOFF_TOKEN_SOURCE);
+	text_cut(m.actor, sizeof(m.actor), HANDOFF_TOKEN_ACTOR);
+	snprintf(detail, sizeof(detail),
+		 "the token of accessor %s is gone before its end; found out "
+		 "by %s",
+		 t->accessor, actor);
+	ev = event_of(h, HANDOFF_STATE_FETCHED, &m, detail);
+	ev.at_us = m.at_us;
+	s = handoff_token_settle(l, h, i, &ev, &told, why);
+	if (s == STATUS_OK && told && !fetched->recorded &&
+	    fetched->at_us == m.at_us) {
+		s = remember(l, h, HANDOFF_STATE_FETCHED, &m, why);
+		fetched->recorded = s == STATUS_OK;
+	}
+	t->found = s != STATUS_OK;
+	return s;
+}
+
 enum status handoff_record(struct ledger *l, struct handoff *h,
 			   const char *actor, int64_t now_us,
 			   struct reason *why)
 {
 	enum status s = STATUS_OK;
 
+	for (size_t i = 0; i < HANDOFF_TOKENS && s == STATUS_OK; i++)
+		if (h->tokens[i].found)
+			s = record_token(l, h, i, actor, why);
 	for (int i = 0; i < HANDOFF_STATES && s == STATUS_OK; i++)
 		if (h->marks[i].at_us > 0 && !h->marks[i].recorded)
 			s = record_mark(l, h, (enum handoff_state)i, actor,

@@ -6,12 +6,54 @@
 #include <string.h>
 
 #include "base/now.h"
+#include "handoff/handoff_token.h"
 
 static const char *state_of(const struct handoff *h)
 {
 	enum handoff_state s = handoff_reached(h);
 
 	return s < HANDOFF_STATES ? handoff_state_word(s) : NULL;
+}
+
+static void tell_tokens(const struct handoff *h, struct text *t)
+{
+	for (size_t i = 0; i < HANDOFF_TOKENS; i++) {
+		if (!h->tokens[i].accessor[0])
+			continue;
+		text_printf(t, "    token      accessor %s: ",
+			    h->tokens[i].accessor);
+		handoff_token_sentence(&h->tokens[i], t);
+		text_add(t, "\n");
+	}
+	if (h->not_told[0])
+		text_printf(t, "    token      is not known now: %s\n",
+			    h->not_told);
+}
+
+static void add_tokens(const struct handoff *h, struct text *t)
+{
+	char stamp[NOW_STAMP_SIZE];
+	const char *comma = "";
+
+	text_add_key(t, "tokens");
+	text_add(t, "[");
+	for (size_t i = 0; i < HANDOFF_TOKENS; i++) {
+		const struct handoff_token *k = &h->tokens[i];
+
+		if (!k->accessor[0])
+			continue;
+		text_printf(t, "%s{", comma);
+		text_add_member(t, "accessor", k->accessor);
+		text_add_member(t, "state", handoff_token_word(k->state));
+		text_add_member(t, "known", now_stamp(k->known_us, stamp));
+		text_add_member(t, "offered", now_stamp(k->made_us, stamp));
+		text_add_member(t, "ends", now_stamp(k->ends_us, stamp));
+		text_add(t, "}");
+		comma = ",";
+	}
+	text_add(t, "]");
+	text_add_member(t, "tokens_not_told",
+			h->not_told[0] ? h->not_told : NULL);
 }
 
 void handoff_story_text(const struct handoff *h, struct text *t)
@@ -45,6 +87,7 @@ void handoff_story_text(const struct handoff *h, struct text *t)
 		text_printf(t, "%s  %s, by %s\n", now_stamp(m->at_us, stamp),
 			    m->source, actor);
 	}
+	tell_tokens(h, t);
 	if (h->deadline_us > 0)
 		text_printf(t, "    deadline   %s%s\n",
 			    now_stamp(h->deadline_us, stamp),
@@ -80,6 +123,7 @@ void handoff_story_json(const struct handoff *h, struct text *t)
 		text_add(t, "}");
 	}
 	text_add(t, "}");
+	add_tokens(h, t);
 	text_printf(t, ",\"consumers_expected\":%zu,\"consumers_adopted\":%zu",
 		    h->expected, h->adopted);
 	text_printf(t, ",\"over\":%s,\"late\":%s",

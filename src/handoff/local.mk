@@ -11,5 +11,6 @@ libhandoff_a_SOURCES = \
 	src/handoff/handoff_sheet.c src/handoff/handoff_sheet.h \
 	src/handoff/handoff_states.def \
 	src/handoff/handoff_story.c src/handoff/handoff_story.h \
+	src/handoff/handoff_token.c src/handoff/handoff_token.h \
 	src/handoff/handoff_words.c src/handoff/handoff_words.h \
 	src/handoff/handoff_words.def

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "handoff/handoff_token.h"
 #include "jobs/role_lock.h"
 
 static bool is_manual(const struct config_group *role)
@@ -16,18 +17,30 @@ enum status handoff_watch(struct open_engine *w,
 			  struct handoff *ret, struct reason *why)
 {
 	struct ledger *l = open_engine_ledger(w);
+	struct opened *b = open_engine_opened(w);
 	int64_t now_us = now_wall(now_system());
 	int lock = -1;
-	enum status s, busy = STATUS_OK;
+	enum status s, busy;
 
 	if (!is_manual(role)) {
 		*ret = (struct handoff){ .role = config_name(role),
 					 .pair = config_is_pair(role) };
 		return STATUS_OK;
 	}
-	busy = role_lock_take(open_engine_opened(w), config_name(role), 0,
-			      &lock, NULL);
+	busy = role_lock_take(b, config_name(role), 0, &lock, NULL);
 	s = handoff_load(l, role, now_us, ret, why);
+	if (s == STATUS_OK && busy == STATUS_OK && handoff_token_is_out(ret)) {
+		struct handoff looked = *ret;
+
+		/* The store may be slow, and nobody is to wait for that. */
+		role_lock_end(lock);
+		lock = -1;
+		handoff_token_look(b, role, &looked);
+		now_us = now_wall(now_system());
+		busy = role_lock_take(b, config_name(role), 0, &lock, NULL);
+		s = handoff_load(l, role, now_us, ret, why);
+		handoff_token_take(ret, &looked);
+	}
 	if (s == STATUS_OK && busy == STATUS_OK)
 		s = handoff_record(l, ret, actor, now_us, why);
 	role_lock_end(lock);

@@ -40,4 +40,5 @@ libstore_a_SOURCES += \
 	src/store/vault/path.c src/store/vault/path.h \
 	src/store/vault/ready.c \
 	src/store/vault/stage.c \
-	src/store/vault/view.c src/store/vault/view.h
+	src/store/vault/view.c src/store/vault/view.h \
+	src/store/vault/wrap.c

@@ -161,6 +161,35 @@ typedef enum status store_withdraw_fn(struct store *s, const char *name,
 				      struct store_state *ret_state,
 				      struct reason *why);
 
+/* ---- what opens once ------------------------------------------------------- */
+
+#define STORE_ACCESSOR_SIZE  128
+#define STORE_WRAP_PATH_SIZE 128
+#define STORE_WRAP_MIN_S     10
+#define STORE_WRAP_MAX_S     (INT64_C(7) * 86400)
+
+/* A token that stands for a content, opens it once, and ends. */
+struct store_wrapped {
+	struct secret *token;		    /* the caller's */
+	char accessor[STORE_ACCESSOR_SIZE]; /* names it, and opens nothing */
+	char made_by[STORE_WRAP_PATH_SIZE]; /* the store's word for what made
+						 it, for whoever opens it */
+	int64_t life_s;			    /* from when it was made */
+};
+
+/* Wrap a version's host, port, database, user, password and id for life_s,
+ * STORE_WRAP_MIN_S to STORE_WRAP_MAX_S.  Never STATUS_UNKNOWN: a token that was
+ * made and did not arrive is nobody's, and ends. */
+typedef enum status store_wrap_fn(struct store *s, const char *id,
+				  const struct store_entry *entry,
+				  int64_t life_s, struct store_wrapped *ret,
+				  struct reason *why);
+
+/* Is the token of this accessor there?  Not when it was opened or revoked, or has
+ * ended.  STATUS_REFUSED: the store may not be asked. */
+typedef enum status store_wrap_look_fn(struct store *s, const char *accessor,
+				       bool *ret_there, struct reason *why);
+
 struct store_ops {
 	const char *type; /* "local" */
 	/*
@@ -181,6 +210,9 @@ struct store_ops {
 	store_move_fn *promote;
 	store_move_fn *retire; /* PENDING -> ring, when id is PENDING */
 	store_withdraw_fn *withdraw;
+	/* Both, or NULL: see store_wrap(). */
+	store_wrap_fn *wrap;
+	store_wrap_look_fn *wrap_look;
 	void (*close)(struct store *s);
 };
 
@@ -188,5 +220,15 @@ struct store {
 	const struct store_ops *ops;
 	const char *name; /* the [store NAME] */
 };
+
+/* STATUS_USAGE unless a token may be asked for that lives so long. */
+enum status store_wrap_life(int64_t life_s, struct reason *why);
+
+/* STATUS_REFUSED by a store without such tokens. */
+enum status store_wrap_able(const struct store *s, struct reason *why);
+
+/* These members, for any store; the same. */
+store_wrap_fn store_wrap;
+store_wrap_look_fn store_wrap_look;
 
 #endif

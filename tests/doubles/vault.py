@@ -114,6 +114,7 @@ path "auth/token/renew-self" { capabilities = ["update"] }
 path "auth/token/revoke-self" { capabilities = ["update"] }
 path "sys/capabilities-self" { capabilities = ["update"] }
 path "sys/internal/ui/mounts" { capabilities = ["read"] }
+path "sys/wrapping/wrap" { capabilities = ["update"] }
 path "sys/wrapping/lookup" { capabilities = ["update"] }
 path "sys/wrapping/unwrap" { capabilities = ["update"] }
 """
@@ -345,8 +346,9 @@ class Token:
         self.accessor = randomness.token_urlsafe(18)
         if isinstance(policies, str):  # lists may come with commas
             policies = [p.strip() for p in policies.split(",") if p.strip()]
-        self.policies = sorted(set(policies) | ({"default"} - set(
-            ["default"] if "root" in policies else [])))
+        alone = {"root", "response-wrapping"} & set(policies)
+        self.policies = sorted(set(policies)
+                               | (set() if alone else {"default"}))
         self.ttl = self.creation_ttl = ttl
         self.max_ttl = max_ttl
         self.created = time.time()
@@ -387,7 +389,7 @@ class Double:
         self.lock = threading.RLock()
         self.spaces = {"": Space()}
         self.tokens = {}
-        self.wrapped = {}  # token id -> dict(body, path, ttl, created)
+        self.wrapped = {}  # token id -> dict(body, token, created)
         self.calls = []
         self.sealed = False
         self.standby = None  # the address of the active node
@@ -556,16 +558,7 @@ class Double:
             self.add_token(made)
             return 200, {"auth": made.auth()}
         if verb == "lookup-self":
-            left = 0 if token.expires is None \
-                else int(token.expires - time.time())
-            return 200, {"data": {
-                "id": token.id, "accessor": token.accessor, "ttl": left,
-                "creation_ttl": token.creation_ttl, "orphan": True,
-                "explicit_max_ttl": token.max_ttl, "path": token.path,
-                "renewable": token.renewable, "num_uses": token.uses,
-                "policies": token.policies, "type": token.kind,
-                "expire_time": None if token.expires is None
-                else stamp(token.expires)}}
+            return 200, {"data": self.told_of(token)}
         if method == "GET":
             raise Refusal(405, "unsupported operation")
         if verb == "renew-self":
@@ -577,6 +570,17 @@ class Double:
                 token.expires = min(token.expires,
                                     token.created + token.max_ttl)
             return 200, {"auth": token.auth()}
+        if verb == "lookup-accessor":
+            found = self.by_accessor(body)
+            if not found:
+                raise Refusal(400, "invalid accessor")
+            return 200, {"data": {**self.told_of(found), "id": ""}}
+        if verb == "revoke-accessor":
+            found = self.by_accessor(body)
+            if found:
+                self.tokens.pop(found.id, None)
+                self.wrapped.pop(found.id, None)
+            return 204, None
         if verb == "revoke":
             self.tokens.pop(body.get("token"), None)
             return 204, None
@@ -586,6 +590,27 @@ class Double:
             del self.tokens[token.id]
             return 204, None
         raise Refusal(404, "unsupported path")
+
+    @staticmethod
+    def told_of(token):
+        left = 0 if token.expires is None \
+            else int(token.expires - time.time())
+        return {"id": token.id, "accessor": token.accessor, "ttl": left,
+                "creation_ttl": token.creation_ttl, "orphan": True,
+                "creation_time": int(token.created),
+                "explicit_max_ttl": token.max_ttl, "path": token.path,
+                "renewable": token.renewable, "num_uses": token.uses,
+                "policies": token.policies, "type": token.kind,
+                "expire_time": None if token.expires is None
+                else stamp(token.expires)}
+
+    def by_accessor(self, body):
+        if not body.get("accessor"):
+            raise Refusal(400, "missing accessor")
+        held = [*self.tokens.values(),
+                *(w["token"] for w in self.wrapped.values())]
+        return next((t for t in held if t.accessor == body["accessor"]
+                     and t.alive()), None)
 
     # ---- auth methods ------------------------------------------------------
 
@@ -758,27 +783,40 @@ class Double:
         ttl = headers.get("X-Vault-Wrap-TTL")
         if not ttl or status != 200:
             return status, answer
-        token = Token([], seconds(ttl), False, path=path)
-        self.wrapped[token.id] = {"body": answer, "path": path,
-                                  "expires": token.expires,
-                                  "created": stamp(), "ttl": seconds(ttl)}
+        ttl = seconds(ttl)
+        if ttl <= 0:
+            raise Refusal(400, "requested ttl cannot be negative")
+        token = Token(["response-wrapping"], ttl, False, max_ttl=ttl, uses=1,
+                      path=path)
+        made = stamp(token.created)
+        self.wrapped[token.id] = {"body": answer, "token": token,
+                                  "created": made}
         return 200, {"wrap_info": {
-            "token": token.id, "accessor": token.accessor,
-            "ttl": seconds(ttl), "creation_time": stamp(),
-            "creation_path": path}}
+            "token": token.id, "accessor": token.accessor, "ttl": ttl,
+            "creation_time": made, "creation_path": path}}
 
-    def wrapping(self, verb, headers, body):
+    def wrapping(self, verb, method, headers, body):
+        if method not in ("POST", "PUT"):
+            raise Refusal(405, "unsupported operation")
+        if verb == "wrap":
+            if not headers.get("X-Vault-Wrap-TTL"):
+                raise Refusal(400, "endpoint requires response wrapping to be "
+                              "used")
+            return 200, {"data": body}
+        if verb not in ("lookup", "unwrap"):
+            raise Refusal(404, "unsupported path")
         given, header = body.get("token"), headers.get("X-Vault-Token")
         if verb == "unwrap" and given and header and header in self.wrapped:
             self.wrapped.pop(header)  # used twice in one request
             raise Refusal(400, "wrapping token is not valid or does not exist")
         found = self.wrapped.get(given or header)
-        if not found or found["expires"] < time.time():
+        if not found or not found["token"].alive():
             raise Refusal(400, "wrapping token is not valid or does not exist")
         if verb == "lookup":
-            return 200, {"data": {"creation_path": found["path"],
+            return 200, {"data": {"creation_path": found["token"].path,
                                   "creation_time": found["created"],
-                                  "creation_ttl": found["ttl"]}}
+                                  "creation_ttl":
+                                  found["token"].creation_ttl}}
         del self.wrapped[given or header]
         return 200, found["body"]
 
@@ -786,7 +824,7 @@ class Double:
 
     def system(self, space, token, method, path, headers, body):
         if path.startswith("wrapping/"):
-            return self.wrapping(path[9:], headers, body)
+            return self.wrapping(path[9:], method, headers, body)
         if path == "capabilities-self":
             paths = body.get("paths") or [body.get("path")]
             told = {p: sorted(self.capabilities(space, token, p) or {"deny"})

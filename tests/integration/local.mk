@@ -53,6 +53,7 @@ EXTRA_DIST += \
 	tests/integration/test_handoff.py \
 	tests/integration/test_handoff_offer.py \
 	tests/integration/test_handoff_sheet.py \
+	tests/integration/test_handoff_token.py \
 	tests/integration/test_harness.py \
 	tests/integration/test_kill_sweep.py \
 	tests/integration/test_marker.py \

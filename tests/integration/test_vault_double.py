@@ -243,6 +243,64 @@ def test_a_wrapping_token_unwraps_once_and_tells_who_made_it(store):
         fresh.sys.unwrap()
 
 
+def wrap(store, content, ttl=60, token=None):
+    return store.client.session.post(
+        store.client.url + "/v1/sys/wrapping/wrap", json=content,
+        headers={"X-Vault-Token": token or store.client.token,
+                 "X-Vault-Request": "true",
+                 **({"X-Vault-Wrap-TTL": str(ttl)} if ttl else {})})
+
+
+def test_anything_can_be_wrapped_and_its_accessor_tells_whether_it_is_there(
+        store):
+    info = wrap(store, {"user": "sap", "n": 1}).json()["wrap_info"]
+    assert (info["creation_path"], info["ttl"]) == ("sys/wrapping/wrap", 60)
+    told = store.client.auth.token.lookup_accessor(info["accessor"])["data"]
+    assert told["policies"] == ["response-wrapping"]
+    assert (told["path"], told["num_uses"], told["creation_ttl"],
+            told["id"]) == ("sys/wrapping/wrap", 1, 60, "")
+    # To look uses nothing up.
+    store.client.auth.token.lookup_accessor(info["accessor"])
+    fresh = hvac.Client(url=store.client.url, token=info["token"])
+    assert fresh.sys.unwrap()["data"] == {"user": "sap", "n": 1}
+    with pytest.raises((hvac.exceptions.InvalidRequest,
+                        hvac.exceptions.Forbidden),
+                       match="invalid accessor|bad token"):
+        store.client.auth.token.lookup_accessor(info["accessor"])
+
+
+def test_nothing_is_wrapped_without_a_ttl(store):
+    answer = wrap(store, {"a": "b"}, ttl=0)
+    assert answer.status_code == 400
+    assert "requires response wrapping" in answer.text
+
+
+def test_the_policy_says_who_wraps_and_who_looks(store):
+    info = wrap(store, {"a": "b"}).json()["wrap_info"]
+    name = "proof-" + uuid.uuid4().hex[:8]
+    store.client.sys.create_or_update_policy(
+        name, 'path "sys/wrapping/wrap" { capabilities = ["deny"] }')
+    token = store.client.auth.token.create(policies=[name], ttl="1m")
+    token = token["auth"]["client_token"]
+    assert wrap(store, {"a": "b"}, token=token).status_code == 403
+    other = hvac.Client(url=store.client.url, token=token)
+    with pytest.raises(hvac.exceptions.Forbidden, match="permission denied"):
+        other.auth.token.lookup_accessor(info["accessor"])
+    # What the default policy grants.
+    token = store.client.auth.token.create(policies=["default"], ttl="1m")
+    assert wrap(store, {"a": "b"}, token=token["auth"]["client_token"]) \
+        .status_code == 200
+
+
+def test_a_wrapping_token_that_was_revoked_is_gone(store):
+    info = wrap(store, {"a": "b"}).json()["wrap_info"]
+    store.client.auth.token.revoke_accessor(info["accessor"])
+    fresh = hvac.Client(url=store.client.url, token=info["token"])
+    with pytest.raises((hvac.exceptions.InvalidRequest,
+                        hvac.exceptions.Forbidden)):
+        fresh.sys.unwrap()
+
+
 def test_the_mount_tells_its_version(store):
     told = store.client.session.get(
         f"{store.client.url}/v1/sys/internal/ui/mounts/{store.mount}",

@@ -6,6 +6,7 @@
  */
 #include "store/vault/call.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "base/text.h"
 #include "http/http.h"
 
-#define HEADERS	  6
+#define HEADERS	  7
 #define REDIRECTS 2
 
 void store_vault_call_free(struct store_vault_answer *a)
@@ -70,6 +71,18 @@ static bool has_error(const struct json_doc *d, const char *words)
 			return true;
 	}
 	return false;
+}
+
+bool store_vault_call_says(const struct store_vault_answer *a,
+			   const char *words)
+{
+	return a->code >= 400 && has_error(a->doc, words);
+}
+
+bool store_vault_call_no_token(const struct store_vault_answer *a)
+{
+	return store_vault_call_says(a, "invalid accessor") ||
+	       store_vault_call_says(a, "bad token");
 }
 
 /* A body that is not what Vault says leaves a write open. */
@@ -201,7 +214,7 @@ static enum status send_to(struct store_vault *v, size_t address,
 	};
 	struct http_retry retry = retry_for(r, v);
 	const char *namespace = r->login ? v->auth_namespace : v->namespace;
-	char url[STORE_VAULT_PATH_SIZE + 512];
+	char url[STORE_VAULT_PATH_SIZE + 512], wrap[24];
 	int n;
 	struct http_request req = {
 		.method = r->method,
@@ -226,6 +239,10 @@ static enum status send_to(struct store_vault *v, size_t address,
 		headers[req.n_headers++] =
 			(struct http_header){ "X-Vault-Namespace", namespace,
 					      NULL };
+	snprintf(wrap, sizeof(wrap), "%" PRId64, r->wrap_s);
+	if (r->wrap_s > 0)
+		headers[req.n_headers++] =
+			(struct http_header){ "X-Vault-Wrap-TTL", wrap, NULL };
 	if (body->bytes)
 		headers[req.n_headers++] = (struct http_header){
 			"Content-Type",

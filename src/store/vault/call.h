@@ -13,9 +13,10 @@ struct store_vault_request {
 	const struct secret *token;  /* NULL: none */
 	const struct json_out *body; /* NULL: none */
 	const char *content_type;    /* NULL: application/json */
-	bool writes; /* repeated only when it was certainly not done */
-	bool placed; /* path begins with the namespace; no header names it */
-	bool login;  /* it goes to the namespace of the auth method */
+	bool writes;	/* repeated only when it was certainly not done */
+	bool placed;	/* path begins with the namespace; no header names it */
+	bool login;	/* it goes to the namespace of the auth method */
+	int64_t wrap_s; /* seconds for which the answer is wrapped; 0: not */
 };
 
 struct store_vault_answer {
@@ -26,6 +27,14 @@ struct store_vault_answer {
 
 /* Wipes; takes a zeroed one. */
 void store_vault_call_free(struct store_vault_answer *a);
+
+/* Is this among its errors? */
+bool store_vault_call_says(const struct store_vault_answer *a,
+			   const char *words);
+
+/* Of a question for another token: there is none, which is no answer of a
+ * policy's. */
+bool store_vault_call_no_token(const struct store_vault_answer *a);
 
 /*
  * STATUS_OK: answered with one of the codes above.  STATUS_STORE_UNAVAILABLE:

@@ -41,6 +41,8 @@ store_ready_fn store_vault_ready;
 store_stage_fn store_vault_stage;
 store_move_fn store_vault_label_promote, store_vault_label_retire;
 store_withdraw_fn store_vault_label_withdraw;
+store_wrap_fn store_vault_wrap;
+store_wrap_look_fn store_vault_wrap_look;
 
 /* Tell other tools of promotions: those that the last telling is some minutes
  * behind, or all.  Best effort. */

@@ -150,6 +150,8 @@ static const struct store_ops ops = {
 	.promote = store_vault_label_promote,
 	.retire = store_vault_label_retire,
 	.withdraw = store_vault_label_withdraw,
+	.wrap = store_vault_wrap,
+	.wrap_look = store_vault_wrap_look,
 	.close = close_store,
 };
 

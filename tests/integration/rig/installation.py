@@ -141,7 +141,7 @@ class Running:
         self.site.running.discard(self)
         self.site.learn(self.argv)
         # They print a secret on purpose: their output is not evidence.
-        if {"get", "token"}.intersection(self.argv):
+        if {"get", "token", "--wrap"}.intersection(self.argv):
             out = self._text(".out")
             os.unlink(self.base + ".out")
         else:

@@ -478,6 +478,155 @@ static void a_token_is_renewed_in_time_and_serves_until_it_ends(void **state)
 	unlink(path);
 }
 
+/* ---- what opens once ---------------------------------------------------- */
+
+#define BODY(length, code, text)                                              \
+	{                                                                     \
+		PEER_ANSWER, "HTTP/1.1 " code " X\r\nContent-Length: " length \
+			     "\r\n\r\n" text                                  \
+	}
+#define WRAP_INFO(length, token, accessor, ttl, path)        \
+	BODY(length, "200",                                  \
+	     "{\"wrap_info\":{\"token\":\"" token            \
+	     "\",\"accessor\":\"" accessor "\",\"ttl\":" ttl \
+	     ",\"creation_path\":\"" path "\"}}")
+#define NO_ACCESSOR BODY("31", "400", "{\"errors\":[\"invalid accessor\"]}")
+#define BAD_TOKEN   BODY("24", "403", "{\"errors\":[\"bad token\"]}")
+#define MAY_NOT	    BODY("32", "403", "{\"errors\":[\"permission denied\"]}")
+#define LOOKED_UP   BODY("25", "200", "{\"data\":{\"num_uses\":1  }}")
+#define SELF	    BODY("21", "200", "{\"data\":{\"ttl\":0   }}")
+
+static struct store *open_at(struct peer *p)
+{
+	struct store_vault_options o = good();
+	struct reason why = { "" };
+	struct store *store = NULL;
+	char address[64];
+
+	snprintf(address, sizeof(address), "http://127.0.0.1:%d", peer_port(p));
+	o.addresses[0] = address;
+	setenv("VAULT_TOKEN", "mine", 1);
+	if (store_vault_open(&o, &store, &why) != STATUS_OK)
+		fail_msg("%s", why.text);
+	return store;
+}
+
+static struct peer *serve(const struct peer_step *steps, size_t n)
+{
+	return peer_start(
+		&(struct peer_options){ .steps = steps, .n_steps = n });
+}
+
+static void what_is_wrapped_is_asked_for_with_its_life(void **state)
+{
+	static const struct peer_step steps[] = {
+		SELF, WRAP_INFO("102", "hvs.one-A_1", "acc.1", "600",
+				"sys/wrapping/wrap")
+	};
+	struct peer *p = serve(steps, sizeof(steps) / sizeof(steps[0]));
+	struct store *store = open_at(p);
+	struct store_entry e = {
+		.host = "db", .port = "5432", .dbname = "crm", .username = "sap"
+	};
+	struct store_wrapped w = { .token = NULL };
+	struct reason why = { "" };
+
+	(void)state;
+	assert_int_equal(secret_from("pass\"word", 9, &e.password), STATUS_OK);
+	if (store_wrap(store, A, &e, 600, &w, &why) != STATUS_OK)
+		fail_msg("%s", why.text);
+	asked(p, 1, "POST /v1/sys/wrapping/wrap", "mine");
+	assert_non_null(
+		strstr(peer_request(p, 1), "X-Vault-Wrap-TTL: 600\r\n"));
+	assert_non_null(
+		strstr(peer_request(p, 1), "\"password\":\"pass\\\"word\""));
+	assert_non_null(strstr(peer_request(p, 1), "\"version\":\"" A "\""));
+	assert_null(strstr(peer_request(p, 0), "X-Vault-Wrap-TTL"));
+	assert_string_equal(w.accessor, "acc.1");
+	assert_string_equal(w.made_by, "sys/wrapping/wrap");
+	assert_int_equal(w.life_s, 600);
+	assert_int_equal(secret_len(w.token), 11);
+	secret_free(w.token);
+	secret_free(e.password);
+	peer_stop(p);
+	store->ops->close(store);
+}
+
+/* What could not be told to anybody safely is not taken. */
+static void a_token_that_is_none_is_not_taken(void **state)
+{
+	static const struct peer_step steps[] = {
+		SELF,
+		WRAP_INFO("102", "hvs.one A\\n", "acc.1", "600",
+			  "sys/wrapping/wrap"),
+		WRAP_INFO("102", "hvs.one-A_1", "acc 1", "600",
+			  "sys/wrapping/wrap"),
+		WRAP_INFO("102", "hvs.one-A_1", "acc.1", "601",
+			  "sys/wrapping/wrap"),
+		WRAP_INFO("100", "hvs.one-A_1", "acc.1", "0",
+			  "sys/wrapping/wrap"),
+		WRAP_INFO("91", "", "acc.1", "600", "sys/wrapping/wrap"),
+	};
+	struct peer *p = serve(steps, sizeof(steps) / sizeof(steps[0]));
+	struct store *store = open_at(p);
+	struct store_entry e = { .username = "sap" };
+	struct store_wrapped w = { .token = NULL };
+	struct reason why = { "" };
+
+	(void)state;
+	assert_int_equal(secret_from("x", 1, &e.password), STATUS_OK);
+	for (size_t i = 1; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		assert_int_equal(store_wrap(store, A, &e, 600, &w, &why),
+				 STATUS_STORE_UNAVAILABLE);
+		assert_non_null(strstr(why.text, "no wrapping token"));
+		assert_null(w.token);
+	}
+	assert_int_equal(peer_requests(p), sizeof(steps) / sizeof(steps[0]));
+	secret_free(e.password);
+	peer_stop(p);
+	store->ops->close(store);
+}
+
+static void only_vaults_word_makes_a_token_gone(void **state)
+{
+	static const struct peer_step steps[] = {
+		SELF,
+		LOOKED_UP,
+		NO_ACCESSOR,
+		BAD_TOKEN,
+		MAY_NOT,
+		SELF,
+		MAY_NOT,
+		NOTHING, /* 4 */
+		BODY("29", "400", "{\"errors\":[\"missing access\"]}"),
+	};
+	static const struct {
+		enum status s;
+		bool there;
+	} expected[] = {
+		{ STATUS_OK, true },	  { STATUS_OK, false },
+		{ STATUS_OK, false },	  { STATUS_REFUSED, true },
+		{ STATUS_REFUSED, true }, { STATUS_REFUSED, true },
+	};
+	struct peer *p = serve(steps, sizeof(steps) / sizeof(steps[0]));
+	struct store *store = open_at(p);
+	struct reason why = { "" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		bool there = true;
+
+		if (store_wrap_look(store, "acc.1", &there, &why) !=
+		    expected[i].s)
+			fail_msg("%zu: %s", i, why.text);
+		assert_int_equal(there, expected[i].there);
+	}
+	asked(p, 1, "POST /v1/auth/token/lookup-accessor", "mine");
+	assert_non_null(strstr(peer_request(p, 1), "{\"accessor\":\"acc.1\"}"));
+	peer_stop(p);
+	store->ops->close(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,6 +649,9 @@ int main(void)
 			after_a_write_of_unknown_outcome_nothing_is_known),
 		cmocka_unit_test(
 			a_token_is_renewed_in_time_and_serves_until_it_ends),
+		cmocka_unit_test(what_is_wrapped_is_asked_for_with_its_life),
+		cmocka_unit_test(a_token_that_is_none_is_not_taken),
+		cmocka_unit_test(only_vaults_word_makes_a_token_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
