@@ -281,7 +281,9 @@ struct cluster_ops {
 	 * evidence of all endpoints; for CLUSTER_PROOF_WRONG a "no" is the best.
 	 * Always STATUS_OK unless something local failed; STATUS_CONFLICT when
 	 * an endpoint is a PgBouncer, which with `auth_file` could not know a
-	 * new password by then: none can be proved.
+	 * new password by then: none can be proved.  With CLUSTER_PROOF_NEW a
+	 * pair's member gives the owner what belongs to it in that database;
+	 * why says so.
 	 */
 	enum status (*prove)(struct cluster *t, const struct cluster_who *who,
 			     const struct secret *password,

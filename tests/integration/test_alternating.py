@@ -234,6 +234,43 @@ def test_a_member_that_may_log_in_is_not_forgotten(pair):
     pair.refused(first, NOT_PERMITTED)
 
 
+@pytest.mark.parametrize("locked", [False, True])
+def test_what_a_member_made_for_itself_is_given_to_the_owner(pair, locked):
+    """By the member, in the session that proves its next password; what is in
+    use then stays, and check names it."""
+    site = pair.site
+    owner = "select tableowner from pg_tables where tablename = 'own'"
+    site.server.sql("grant create, usage on schema public to sap",
+                    dbname=site.database)
+    pair.run("rotate", "sap")
+    first = pair.told()
+    with pair.login(first) as c:
+        c.execute("set role none")
+        c.execute("create table own (n int)")
+    assert site.server.sql(owner, dbname=site.database) == [(first[0],)]
+    pair.run("rotate", "sap")
+    pair.run("retire", "sap")
+    assert "belong to member" in site.run("check").text
+    with site.server.connect(site.database) as user:
+        if locked:
+            user.execute("begin")
+            user.execute("select from own")
+        pair.run("rotate", "sap")
+        assert pair.told()[0] == first[0] and pair.works(pair.told())
+        said = [e["detail"] for e in site.audit()
+                if e.get("kind") == "prove"][-1]
+    if locked:
+        assert site.server.sql(owner, dbname=site.database) == [(first[0],)]
+        assert "given" not in said
+        assert "belong to member" in site.run("check").text
+    else:
+        assert site.server.sql(owner, dbname=site.database) == [("sap",)]
+        assert f"1 objects of member {first[0]} in database " \
+            f"{site.database} were given to sap" == said
+        assert "belong to member" not in site.run("check").text
+    site.server.sql("drop owned by sap_a, sap", dbname=site.database)
+
+
 def test_a_rollback_is_told_as_one(pair):
     pair.run("rotate", "sap")
     pair.run("rotate", "sap")

@@ -16,6 +16,7 @@ EXTRA_DIST += \
 	tests/mutations/marker-fence-is-not-checked.mutation \
 	tests/mutations/each-look-is-noted.mutation \
 	tests/mutations/engine.list \
+	tests/mutations/members-keep-what-they-made.mutation \
 	tests/mutations/old-members-line-goes-at-once.mutation \
 	tests/mutations/gaps-between-looks-are-quiet.mutation \
 	tests/mutations/passwords-in-clear-are-not-checked.mutation \

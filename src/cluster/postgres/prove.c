@@ -6,11 +6,15 @@
  */
 #include "cluster/postgres/prove.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/encode.h"
 #include "cluster/postgres/connect.h"
 #include "crypto/digest.h"
+
+#define SQL_MAX 320 /* two names, quoted */
 
 /*
  * The files of the server's source in which it still checks the password.  A
@@ -284,6 +288,79 @@ static enum cluster_login check_owner(const struct attempt *a, struct pg *pg,
 	return login;
 }
 
+/* What belongs to the session's user in its database, and shared. */
+#define OWN_SQL                                                              \
+	"SELECT pg_catalog.count(*) FROM pg_catalog.pg_shdepend d "          \
+	"JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid "                  \
+	"WHERE d.deptype = 'o' AND d.refclassid = "                          \
+	"'pg_catalog.pg_authid'::regclass AND r.rolname = session_user AND " \
+	"d.dbid IN (0, (SELECT b.oid FROM pg_catalog.pg_database b "         \
+	"WHERE b.datname = pg_catalog.current_database()))"
+
+/* 0 also when it cannot be told. */
+static long count_own(const struct attempt *a, struct pg *pg)
+{
+	struct pg_query q = { .sql = OWN_SQL,
+			      .timeout_us = a->p->o.connect_timeout_us };
+	long n = 0;
+
+	if (pg_run(pg, &q, NULL) == STATUS_OK && pg_rows(q.result) == 1)
+		n = strtol(pg_value(q.result, 0, 0), NULL, 10);
+	pg_result_free(q.result);
+	return n;
+}
+
+static enum status run_plain(const struct attempt *a, struct pg *pg,
+			     const char *sql)
+{
+	struct pg_query q = { .sql = sql,
+			      .timeout_us = a->p->o.connect_timeout_us };
+	enum status s = pg_run(pg, &q, NULL);
+
+	pg_result_free(q.result);
+	return s;
+}
+
+static enum status reassign(const struct attempt *a, struct pg *pg)
+{
+	struct secret *role = NULL,
+		      *owner = NULL; /* none: the quoting's type */
+	char sql[SQL_MAX];
+	enum status s = pg_quote_identifier(pg, a->who->role, &role, NULL);
+
+	if (s == STATUS_OK)
+		s = pg_quote_identifier(pg, a->who->owner, &owner, NULL);
+	if (s == STATUS_OK)
+		s = run_plain(a, pg, "SET ROLE NONE");
+	if (s == STATUS_OK)
+		s = run_plain(a, pg, "SET lock_timeout = '1s'");
+	if (s == STATUS_OK) {
+		snprintf(sql, sizeof(sql), "REASSIGN OWNED BY %s TO %s",
+			 secret_bytes(role), secret_bytes(owner));
+		s = run_plain(a, pg, sql);
+	}
+	secret_free(role);
+	secret_free(owner);
+	return s;
+}
+
+/*
+ * What a member has made after SET ROLE NONE is given to the owner, by the member
+ * itself: consumers would miss it with the other member's turn.  Where that cannot
+ * be done (a lock, no CREATE on the schema) `check` names it as before; it is no
+ * part of the proof.
+ */
+static void give_own(const struct attempt *a, struct pg *pg, struct reason *why)
+{
+	long n = count_own(a, pg);
+
+	if (n > 0 && reassign(a, pg) == STATUS_OK && count_own(a, pg) == 0)
+		reason_set(why, STATUS_OK,
+			   "%ld objects of member %s in database %s were given "
+			   "to %s",
+			   n, a->who->role, a->dbname, a->who->owner);
+}
+
 static enum cluster_login login_once(struct attempt *a,
 				     const struct secret *password,
 				     enum status *ret_status,
@@ -323,6 +400,9 @@ static enum cluster_login login_once(struct attempt *a,
 	if (pg != NULL && login == CLUSTER_LOGIN_RIGHT &&
 	    a->who->owner != NULL && a->kind != CLUSTER_PROOF_WRONG)
 		login = check_owner(a, pg, why);
+	if (pg != NULL && login == CLUSTER_LOGIN_RIGHT && a->endpoint == 0 &&
+	    a->who->owner != NULL && a->kind == CLUSTER_PROOF_NEW)
+		give_own(a, pg, why);
 	pg_close(pg);
 	return login;
 }
