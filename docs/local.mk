@@ -15,6 +15,7 @@ dist_doc_DATA += docs/settings.md docs/commands.md docs/protocol.md \
 # Written by hand.
 dist_doc_DATA += README.md docs/agent.md docs/alternating.md docs/architecture.md docs/auditors.md \
 	docs/aws.md docs/changes.md docs/clients.md docs/development.md \
+	docs/deliveries/sap-integration-suite \
 	docs/handoff.md \
 	docs/lakebase.md \
 	docs/operators.md \

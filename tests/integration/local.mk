@@ -88,6 +88,7 @@ EXTRA_DIST += tests/doubles/workspace.py
 EXTRA_DIST += tests/integration/rig/daemon.py \
 	tests/integration/rig/receiver.py \
 	tests/integration/test_delivery.py \
+	tests/integration/test_delivery_sap.py tests/doubles/integration_suite.py \
 	tests/integration/test_hooks.py \
 	tests/integration/test_keyturnd.py \
 	tests/integration/test_login_event.py \
