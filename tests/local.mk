@@ -39,6 +39,7 @@ include tests/unit/cluster/local.mk
 include tests/unit/store/local.mk
 include tests/unit/token/local.mk
 include tests/unit/program/local.mk
+include tests/unit/delivery/local.mk
 include tests/unit/hook/local.mk
 include tests/unit/sink/local.mk
 include tests/unit/rotation/local.mk

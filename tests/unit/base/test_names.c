@@ -30,7 +30,7 @@ int getpwnam_r(const char *name, struct passwd *pw, char *buf, size_t size,
 	*ret = NULL;
 	if (size < directory.wants)
 		return ERANGE;
-	*pw = (struct passwd){ .pw_uid = 4711 };
+	*pw = (struct passwd){ .pw_uid = 4711, .pw_gid = 4713 };
 	if (directory.knows)
 		*ret = pw;
 	return directory.error;
@@ -62,6 +62,8 @@ static void who_is_known_has_a_number(void **state)
 	assert_int_equal(uid, 4711);
 	assert_int_equal(names_group("partners", &gid, NULL), STATUS_OK);
 	assert_int_equal(gid, 4712);
+	assert_int_equal(names_group_of_user("sapjob", &gid, NULL), STATUS_OK);
+	assert_int_equal(gid, 4713);
 }
 
 static void a_group_may_have_many_members(void **state)

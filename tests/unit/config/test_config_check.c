@@ -248,6 +248,17 @@ static void a_pair_has_two_members_and_what_can_keep_it(void **state)
 	config_tree_bad(CLUSTER ROLE "quiet = 2h\n",
 			"5: [role r] quiet: has no effect without strategy = "
 			"alternating");
+	config_tree_bad(CLUSTER ROLE "delivery = cpi\n",
+			"5: [role r] delivery: there is no [delivery cpi]");
+	config_tree_bad(
+		"[delivery cpi]\ncommand = cpi\nuser = u\n",
+		"2: [delivery cpi] command: must begin with the absolute "
+		"path of a program; no shell looks for it");
+	config_tree_bad("[delivery cpi]\ncommand = /cpi\n",
+			"1: [delivery cpi] lacks the setting \"user\"");
+	config_tree_bad("[delivery a]\ncommand = /a\nuser = u\n" CLUSTER ROLE
+			"delivery = a\ndelivery = a\n",
+			"8: [role r] delivery: a is there twice");
 	config_tree_bad(CLUSTER ROLE "handoff_deadline = 14d\n",
 			"5: [role r] handoff_deadline: has no effect without "
 			"handoff = manual");

@@ -13,8 +13,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "program/program.h"
@@ -216,6 +220,59 @@ static void another_user_has_nothing_of_ours(void **state)
 					 "NoNewPrivs: 1\n"));
 }
 
+/* Not root, but with what it takes: as systemd's AmbientCapabilities gives it. */
+static void give_capabilities(uid_t uid)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	const uint32_t all = 1U << CAP_SETUID | 1U << CAP_SETGID |
+			     1U << CAP_KILL;
+	struct __user_cap_data_struct caps[2] = { { all, all, all } };
+
+	if (prctl(PR_SET_KEEPCAPS, 1) != 0 || setresgid(uid, uid, uid) != 0 ||
+	    setresuid(uid, uid, uid) != 0 ||
+	    syscall(SYS_capset, &head, caps) != 0 ||
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SETUID, 0, 0) ||
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SETGID, 0, 0) ||
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0))
+		_exit(10);
+}
+
+static void capabilities_are_enough_and_do_not_come_along(void **state)
+{
+	struct program p = plain();
+	int how = -1;
+	pid_t child;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	write_script("grep -E '^(Uid|Groups|Cap[IPE])' /proc/$$/status | "
+		     "tr '\\t\\n' '  ' >&2; exec sleep 60\n");
+	p.uid = OTHER;
+	p.gid = OTHER;
+	p.timeout_us = NOW_SECOND;
+	child = fork();
+	if (child == 0) {
+		give_capabilities(OTHER + 7);
+		if (!program_may_become(OTHER))
+			_exit(11);
+		/* It can be ended, too. */
+		if (program_run(&p, now_system(), &result, &why) !=
+		    STATUS_TIMEOUT)
+			_exit(12);
+		_exit(strcmp(said, "Uid: 64123 64123 64123 64123 Groups:   "
+				   "CapInh: 0000000000000000 "
+				   "CapPrm: 0000000000000000 "
+				   "CapEff: 0000000000000000 ") == 0 ?
+			      0 :
+			      13);
+	}
+	assert_int_equal(waitpid(child, &how, 0), child);
+	assert_int_equal(how, 0);
+}
+
 static void what_another_user_may_not_execute_is_said_before(void **state)
 {
 	struct program p = plain();
@@ -354,6 +411,7 @@ int main(void)
 		T(what_it_leaves_behind_keeps_no_line_open),
 		T(nothing_of_ours_comes_along),
 		T(another_user_has_nothing_of_ours),
+		T(capabilities_are_enough_and_do_not_come_along),
 		T(what_another_user_may_not_execute_is_said_before),
 		T(who_may_not_become_another_says_so),
 		T(who_else_could_replace_it_is_found),

@@ -109,8 +109,54 @@ static void status_as_json_is_json_with_every_field(void **state)
 			    "a \"quote\" and \\");
 	assert_true(json_is_null(json_object_get(j, "frozen_reason")));
 	assert_true(json_is_null(json_object_get(j, "open_run")));
+	assert_true(json_is_array(json_object_get(j, "follow")));
 	json_decref(j);
 	text_free(&t);
+}
+
+static void a_step_that_is_behind_is_shown(void **state)
+{
+	const struct ledger_role k = known();
+	struct report_step s = { .role = "sap",
+				 .name = "delivery cpi",
+				 .version = "v-1",
+				 .sentence = "" };
+	struct report_role r = { .cluster = "main",
+				 .store = "local",
+				 .known = &k };
+	struct text t = text_make(4096), steps = text_make(4096);
+	json_t *j, *step;
+
+	(void)state;
+	report_step_line(&t, &s, NOW);
+	assert_string_equal(text_str(&t), "");
+	s.behind = true;
+	s.sentence = "not run yet";
+	report_step_line(&t, &s, NOW);
+	s.attempts = 3;
+	s.since_us = NOW - 2 * HOUR;
+	s.next_us = NOW + HOUR;
+	s.sentence = "ended with 1: \x1b no";
+	report_step_line(&t, &s, NOW);
+	assert_string_equal(
+		text_str(&t),
+		"delivery cpi of role sap: not run yet\n"
+		"delivery cpi of role sap: failing for 2h, 3 "
+		"attempts, the next in 1h: ended with 1: \\x1b no\n");
+	text_reset(&t);
+	report_step_json(&steps, &s);
+	r.follow = text_str(&steps);
+	report_status_json(&t, &r, NOW);
+	j = json_loads(text_str(&t), JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(j);
+	step = json_array_get(json_object_get(j, "follow"), 0);
+	assert_string_equal(json_string_value(json_object_get(step, "state")),
+			    "failing");
+	assert_int_equal(json_integer_value(json_object_get(step, "failures")),
+			 3);
+	json_decref(j);
+	text_free(&t);
+	text_free(&steps);
 }
 
 static void consumers_who_were_not_seen_yet_are_counted(void **state)
@@ -289,6 +335,7 @@ int main(void)
 			a_role_never_rotated_is_new_until_a_run_failed),
 		cmocka_unit_test(a_new_role_has_no_due_time),
 		cmocka_unit_test(status_as_json_is_json_with_every_field),
+		cmocka_unit_test(a_step_that_is_behind_is_shown),
 		cmocka_unit_test(consumers_who_were_not_seen_yet_are_counted),
 		cmocka_unit_test(
 			a_life_is_shown_against_what_the_policy_allows),
