@@ -110,7 +110,15 @@ def events(site, *kinds):
 
 def test_a_program_is_given_the_password_once(site, program):
     configure(site, program)
-    done = site.run("rotate", "sap", expect=0)
+    groups = os.getgroups()
+    if os.geteuid() == 0:
+        os.setgroups([0, 4, 64200])  # keyturn's, not the program's
+    try:
+        done = site.run("rotate", "sap", expect=0,
+                        environment={"KEYTURN_TEST_PASSES": "no"})
+    finally:
+        if os.geteuid() == 0:
+            os.setgroups(groups)
     current = site.settled()
     (got,) = program.got()
     assert got == {

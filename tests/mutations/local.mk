@@ -14,6 +14,9 @@ EXTRA_DIST += \
 	tests/mutations/failed-commit-in-clear-is-final.mutation \
 	tests/mutations/marker-fence-ignores-the-claim.mutation \
 	tests/mutations/marker-fence-is-not-checked.mutation \
+	tests/mutations/deliveries-bring-an-older-version.mutation \
+	tests/mutations/deliveries-fail-in-silence.mutation \
+	tests/mutations/deliveries-run-side-by-side.mutation \
 	tests/mutations/each-look-is-noted.mutation \
 	tests/mutations/engine.list \
 	tests/mutations/members-keep-what-they-made.mutation \
@@ -22,6 +25,10 @@ EXTRA_DIST += \
 	tests/mutations/passwords-in-clear-are-not-checked.mutation \
 	tests/mutations/postponements-outlive-a-rotation.mutation \
 	tests/mutations/pooler-may-read-the-own-sink.mutation \
+	tests/mutations/programs-keep-our-environment.mutation \
+	tests/mutations/programs-keep-our-groups.mutation \
+	tests/mutations/programs-of-others-are-run.mutation \
+	tests/mutations/programs-say-the-password.mutation \
 	tests/mutations/run \
 	tests/mutations/simulate \
 	tests/mutations/what-got-out-waits-for-a-person.mutation \
