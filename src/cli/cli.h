@@ -34,7 +34,7 @@ struct cli_options {
 	const char *public_key, *jobs, *password_fd, *min_life;
 	const char *until;
 	const char *owner, *in_database, *oauth, *cluster, *agent;
-	const char *lang, *root, *of_version, *out, *ttl;
+	const char *lang, *root, *of_version, *out, *ttl, *address, *at, *count;
 	const char *to[CLI_RECIPIENTS_MAX + 1];
 	size_t n_to;
 	const char *grant[CLUSTER_GRANTS_MAX + 1];

@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "cli/cli.h"
+#include "handoff/handoff_refusal.h"
 #include "jobs/adoption.h"
+#include "jobs/handoff_watch.h"
 #include "report/report_adoption.h"
 #include "report/report_trail.h"
 
@@ -88,8 +90,73 @@ static enum status remember_trail(struct cli *c, const struct report_trail *t)
 	return st;
 }
 
+/* The hand-offs by a person, in the order of their roles. */
+struct handoffs {
+	struct handoff *all;
+	size_t n;
+};
+
+static struct handoff *find_handoff(const struct handoffs *of, const char *role)
+{
+	for (size_t i = 0; i < of->n; i++)
+		if (strcmp(of->all[i].role, role) == 0)
+			return &of->all[i];
+	return NULL;
+}
+
+static int64_t refusals_since(const void *arg, const char *role)
+{
+	const struct handoff *h = find_handoff(arg, role);
+
+	return h ? handoff_refusal_since(h) : INT64_MAX;
+}
+
+static enum status load_handoffs(struct cli *c, struct handoffs *ret)
+{
+	size_t n = config_count(c->config, CONFIG_SECTION_role);
+	enum status s = STATUS_OK;
+
+	ret->n = 0;
+	ret->all = calloc(n + 1, sizeof(*ret->all));
+	if (!ret->all)
+		return reason_no_memory(&c->why);
+	for (size_t i = 0; i < n && s == STATUS_OK; i++) {
+		struct handoff *h = &ret->all[ret->n];
+
+		s = handoff_load(c->ledger,
+				 config_at(c->config, CONFIG_SECTION_role, i),
+				 now_wall(now_system()), h, &c->why);
+		ret->n += s == STATUS_OK && h->manual && h->version[0];
+	}
+	return s;
+}
+
+static enum status remember_refusals(struct cli *c, const struct handoffs *of,
+				     const struct report_trail *t)
+{
+	size_t n = 0;
+	const struct report_refusal *r = report_trail_refusals(t, &n);
+	enum status s = STATUS_OK;
+
+	for (size_t i = 0; i < n && s == STATUS_OK; i++) {
+		struct handoff *h = find_handoff(of, r[i].role);
+		struct handoff_refusal add = { .source = "verify",
+					       .count = r[i].count,
+					       .first_us = r[i].first_us,
+					       .last_us = r[i].last_us };
+
+		text_cut(add.address, sizeof(add.address), r[i].host);
+		text_cut(add.password, sizeof(add.password), r[i].label);
+		if (h)
+			s = handoff_refusal_add(c->ledger, h, &add, true,
+						&c->why);
+	}
+	return s;
+}
+
 static enum status take_agent(struct cli *c)
 {
+	struct handoffs of = { .n = 0 };
 	bool standard = strcmp(c->o.agent, "-") == 0;
 	FILE *f = standard ? stdin : fopen(c->o.agent, "re");
 	struct report_trail *t = NULL;
@@ -99,10 +166,20 @@ static enum status take_agent(struct cli *c)
 		return reason_set(&c->why, STATUS_USAGE, "--agent %s: %s",
 				  c->o.agent, strerror(errno));
 	s = report_trail_new(&t);
-	s = s == STATUS_OK ? read_lines(c, f, t) : reason_no_memory(&c->why);
+	if (s == STATUS_OK) {
+		report_trail_since(t, refusals_since, &of);
+		s = load_handoffs(c, &of);
+	} else {
+		s = reason_no_memory(&c->why);
+	}
+	if (s == STATUS_OK)
+		s = read_lines(c, f, t);
 	if (s == STATUS_OK)
 		s = remember_trail(c, t);
+	if (s == STATUS_OK)
+		s = remember_refusals(c, &of, t);
 	report_trail_free(t);
+	free(of.all);
 	if (!standard)
 		fclose(f);
 	return s;

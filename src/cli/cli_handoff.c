@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "cli/cli.h"
 #include "handoff/handoff_gather.h"
 #include "handoff/handoff_offer.h"
+#include "handoff/handoff_refusal.h"
 #include "handoff/handoff_sheet.h"
 #include "handoff/handoff_story.h"
 #include "handoff/handoff_token.h"
@@ -165,6 +167,59 @@ static enum status confirm(struct cli *c, const char *name)
 	if (s == STATUS_OK && !c->o.quiet)
 		printf("%s: confirmed, version %s\n", h.role, h.version);
 	cli_end_hooks(c);
+	return s;
+}
+
+/* ---- what a log has shown ---------------------------------------------------------- */
+
+#define AHEAD_US (60 * NOW_SECOND) /* by which two clocks may differ */
+
+static enum status refusal_usage(struct cli *c, struct handoff_refusal *ret)
+{
+	int64_t now_us = now_wall(now_system());
+	char *end = "";
+	enum status s;
+
+	*ret = (struct handoff_refusal){ .source = "log",
+					 .count = 1,
+					 .last_us = now_us };
+	if (!*c->o.address)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "handoff refused takes --address");
+	s = handoff_refusal_address(c->o.address, ret->address, &c->why);
+	if (s != STATUS_OK)
+		return reason_wrap(&c->why, s, "--address");
+	if (*c->o.count)
+		ret->count = strtol(c->o.count, &end, 10);
+	if (*end || ret->count < 1 || ret->count > HANDOFF_REFUSAL_COUNT_MAX ||
+	    (*c->o.count && (*c->o.count < '0' || *c->o.count > '9')))
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--count takes a number from 1 to %d",
+				  HANDOFF_REFUSAL_COUNT_MAX);
+	if (*c->o.at && now_parse(c->o.at, &ret->last_us) != 0)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--at takes a time as 2026-11-21T03:00:00Z");
+	if (ret->last_us > now_us + AHEAD_US)
+		return reason_set(&c->why, STATUS_USAGE,
+				  "--at %s is in the future", c->o.at);
+	ret->first_us = ret->last_us;
+	return STATUS_OK;
+}
+
+static enum status refused(struct cli *c, const char *name)
+{
+	struct handoff_refusal r;
+	struct handoff h;
+	int lock = -1;
+	enum status s = refusal_usage(c, &r);
+
+	if (s == STATUS_OK)
+		s = begin_act(c, name, &lock, &h);
+	if (s == STATUS_OK)
+		s = handoff_under_way(&h, &c->why);
+	if (s == STATUS_OK)
+		s = handoff_refusal_add(c->ledger, &h, &r, false, &c->why);
+	role_lock_end(lock);
 	return s;
 }
 
@@ -355,6 +410,7 @@ static const struct act {
 	{ "sheet", show_sheet, " format lang root " },
 	{ "offer", offer, " to out show wrap ttl " },
 	{ "confirm", confirm, " of-version reason " },
+	{ "refused", refused, " address at count " },
 };
 
 static enum status check_options(struct cli *c, const struct act *a)
@@ -372,6 +428,9 @@ static enum status check_options(struct cli *c, const struct act *a)
 		{ "show", c->o.show },
 		{ "wrap", c->o.wrap },
 		{ "ttl", *c->o.ttl != '\0' },
+		{ "address", *c->o.address != '\0' },
+		{ "at", *c->o.at != '\0' },
+		{ "count", *c->o.count != '\0' },
 		{ "reason", *c->o.reason != '\0' },
 	};
 	char word[32];
@@ -401,6 +460,6 @@ enum status cli_handoff(struct cli *c)
 					s;
 	}
 	return reason_set(&c->why, STATUS_USAGE,
-			  "handoff takes one role name, or sheet, offer or "
-			  "confirm and one");
+			  "handoff takes one role name, or sheet, offer, "
+			  "confirm or refused and one");
 }

@@ -104,12 +104,8 @@ enum status handoff_held(const struct handoff *h, struct reason *why)
 	return STATUS_DEFERRED;
 }
 
-enum status handoff_confirmable(const struct handoff *h, const char *version,
-				struct reason *why)
+enum status handoff_under_way(const struct handoff *h, struct reason *why)
 {
-	const struct handoff_mark *m = &h->marks[HANDOFF_STATE_CONFIRMED];
-	char stamp[NOW_STAMP_SIZE];
-
 	if (!h->manual)
 		return reason_set(why, STATUS_REFUSED,
 				  "role %s is not handed off by a person; "
@@ -120,6 +116,18 @@ enum status handoff_confirmable(const struct handoff *h, const char *version,
 				  "role %s has no password yet that could be "
 				  "handed off; keyturn rotate %s makes one",
 				  h->role, h->role);
+	return STATUS_OK;
+}
+
+enum status handoff_confirmable(const struct handoff *h, const char *version,
+				struct reason *why)
+{
+	const struct handoff_mark *m = &h->marks[HANDOFF_STATE_CONFIRMED];
+	char stamp[NOW_STAMP_SIZE];
+	enum status s = handoff_under_way(h, why);
+
+	if (s != STATUS_OK)
+		return s;
 	if (*version && strcmp(version, h->version) != 0)
 		return reason_set(
 			why, STATUS_REFUSED,

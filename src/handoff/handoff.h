@@ -50,6 +50,29 @@ struct handoff_token {
 
 #define HANDOFF_TOKENS 4 /* given out of one version */
 
+enum handoff_partner_host {
+	HANDOFF_HOST_UNKNOWN, /* `consumers` names no host */
+	HANDOFF_HOST_PARTNER,
+	HANDOFF_HOST_OTHER
+};
+
+#define HANDOFF_REFUSALS	     16
+#define HANDOFF_REFUSAL_ADDRESS_SIZE 64
+
+/* Wrong passwords that were refused to an address: handoff_refusal.h. */
+struct handoff_refusal {
+	char address
+		[HANDOFF_REFUSAL_ADDRESS_SIZE]; /* "" for none; "further" for
+						       several others */
+	char source[HANDOFF_SOURCE_SIZE];	/* "log", "verify" */
+	char password[16];			/* "previous": the old one;
+						       "current": the right one,
+						       under another user name;
+						       "": not known, or another */
+	int64_t since_us, count, first_us, last_us; /* wall clock */
+	enum handoff_partner_host host;
+};
+
 struct handoff {
 	const char *role; /* the [role NAME] */
 	bool manual;	  /* a person types it in; else nothing is known */
@@ -62,6 +85,8 @@ struct handoff {
 	bool retires;		  /* then nothing is kept for it any more */
 	bool alarmed;		  /* that was told */
 	struct handoff_token tokens[HANDOFF_TOKENS];
+	const char *consumers; /* the setting */
+	struct handoff_refusal refusals[HANDOFF_REFUSALS];
 	char not_told[LEDGER_TEXT_SIZE]; /* why the last look at them failed */
 };
 
@@ -96,6 +121,9 @@ struct handoff_act {
 enum status handoff_record_act(struct ledger *l, struct handoff *h,
 			       const struct handoff_act *a, int64_t now_us,
 			       struct reason *why);
+
+/* STATUS_REFUSED: the role is not handed off by a person, or has no password. */
+enum status handoff_under_way(const struct handoff *h, struct reason *why);
 
 /*
  * May `version` ("" for the current one) be confirmed?  STATUS_REFUSED: the role

@@ -8,6 +8,7 @@
 #include "base/now.h"
 #include "base/words.h"
 #include "handoff/handoff.h"
+#include "handoff/handoff_refusal.h"
 #include "handoff/handoff_token.h"
 #include "report/report_adoption.h"
 
@@ -189,13 +190,12 @@ enum status handoff_load(struct ledger *l, const struct config_group *role,
 		.manual = strcmp(config_string(role, CONFIG_role_handoff),
 				 "manual") == 0,
 		.pair = config_is_pair(role),
+		.consumers = config_string(role, CONFIG_role_consumers),
 		.retires =
 			strcmp(config_string(role, CONFIG_role_deadline_action),
 			       "retire") == 0,
 	};
-	struct looking k = {
-		.h = &h, .expected = config_string(role, CONFIG_role_consumers)
-	};
+	struct looking k = { .h = &h, .expected = h.consumers };
 	struct ledger_role known;
 	enum status s = l->ops->roles->get(l, h.role, &known, why);
 
@@ -217,6 +217,8 @@ enum status handoff_load(struct ledger *l, const struct config_group *role,
 	if (s == STATUS_OK && h.pair &&
 	    h.marks[HANDOFF_STATE_RETIRED].at_us > 0)
 		s = recall(l, &h, k.since_us, true, now_us, why);
+	if (s == STATUS_OK)
+		s = handoff_refusal_load(l, &h, now_us, why);
 	if (deadline > 0)
 		h.deadline_us = known.rotated_us + deadline;
 	h.late = deadline > 0 && now_us >= h.deadline_us &&

@@ -22,21 +22,12 @@ static enum status check_offer(const struct handoff_offer *o,
 	const struct handoff *h = o->handoff;
 	struct ledger *l = o->ledger;
 	struct ledger_role known;
-	enum status s;
+	enum status s = handoff_under_way(h, why);
 
-	if (!h->manual)
-		return reason_set(why, STATUS_REFUSED,
-				  "role %s is not handed off by a person; "
-				  "that takes handoff = manual",
-				  h->role);
-	s = l->ops->roles->get(l, h->role, &known, why);
-	if (s != STATUS_OK && s != STATUS_NOT_FOUND)
+	if (s == STATUS_OK)
+		s = l->ops->roles->get(l, h->role, &known, why);
+	if (s != STATUS_OK)
 		return s;
-	if (!h->version[0])
-		return reason_set(why, STATUS_REFUSED,
-				  "role %s has no password yet that could be "
-				  "handed off; keyturn rotate %s makes one",
-				  h->role, h->role);
 	if (known.open_run[0])
 		return reason_set(why, STATUS_REFUSED,
 				  "role %s: a run is not finished, so that its "

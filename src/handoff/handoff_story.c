@@ -3,9 +3,11 @@
  * obeyed. */
 #include "handoff/handoff_story.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/now.h"
+#include "handoff/handoff_refusal.h"
 #include "handoff/handoff_token.h"
 
 static const char *state_of(const struct handoff *h)
@@ -56,6 +58,73 @@ static void add_tokens(const struct handoff *h, struct text *t)
 			h->not_told[0] ? h->not_told : NULL);
 }
 
+static const char *password_words(const struct handoff_refusal *r)
+{
+	return strcmp(r->password, "previous") == 0 ?
+		       ", the old one: a client that has not got the new one" :
+	       strcmp(r->password, "current") == 0 ?
+		       ", the right one under another user name" :
+		       "";
+}
+
+static void tell_refusals(const struct handoff *h, struct text *t)
+{
+	static const char *const hosts[] = {
+		[HANDOFF_HOST_UNKNOWN] = "",
+		[HANDOFF_HOST_PARTNER] = " (the partner's)",
+		[HANDOFF_HOST_OTHER] = " (not the partner's)"
+	};
+	char first[NOW_STAMP_SIZE], last[NOW_STAMP_SIZE];
+
+	for (size_t i = 0; i < HANDOFF_REFUSALS; i++) {
+		const struct handoff_refusal *r = &h->refusals[i];
+
+		if (!r->address[0])
+			continue;
+		text_printf(t,
+			    "    refused    %" PRId64 " times a wrong password "
+			    "of %s%s, %s to %s, by %s%s\n",
+			    r->count, r->address, hosts[r->host],
+			    now_stamp(r->first_us, first),
+			    now_stamp(r->last_us, last), r->source,
+			    password_words(r));
+	}
+}
+
+static void add_refusals(const struct handoff *h, struct text *t)
+{
+	char stamp[NOW_STAMP_SIZE];
+	int64_t since_us = handoff_refusal_since(h);
+	const char *comma = "";
+
+	text_add_member(t, "refused_since",
+			since_us < INT64_MAX ? now_stamp(since_us, stamp) :
+					       NULL);
+	text_add_key(t, "refused");
+	text_add(t, "[");
+	for (size_t i = 0; i < HANDOFF_REFUSALS; i++) {
+		const struct handoff_refusal *r = &h->refusals[i];
+
+		if (!r->address[0])
+			continue;
+		text_printf(t, "%s{", comma);
+		text_add_member(t, "address", r->address);
+		text_add_member(t, "source", r->source);
+		text_add_member(t, "password",
+				r->password[0] ? r->password : NULL);
+		text_printf(t, ",\"partner\":%s,\"count\":%" PRId64,
+			    r->host == HANDOFF_HOST_UNKNOWN ? "null" :
+			    r->host == HANDOFF_HOST_PARTNER ? "true" :
+							      "false",
+			    r->count);
+		text_add_member(t, "first", now_stamp(r->first_us, stamp));
+		text_add_member(t, "last", now_stamp(r->last_us, stamp));
+		text_add(t, "}");
+		comma = ",";
+	}
+	text_add(t, "]");
+}
+
 void handoff_story_text(const struct handoff *h, struct text *t)
 {
 	char stamp[NOW_STAMP_SIZE], actor[4 * HANDOFF_ACTOR_SIZE];
@@ -88,6 +157,7 @@ void handoff_story_text(const struct handoff *h, struct text *t)
 			    m->source, actor);
 	}
 	tell_tokens(h, t);
+	tell_refusals(h, t);
 	if (h->deadline_us > 0)
 		text_printf(t, "    deadline   %s%s\n",
 			    now_stamp(h->deadline_us, stamp),
@@ -124,6 +194,7 @@ void handoff_story_json(const struct handoff *h, struct text *t)
 	}
 	text_add(t, "}");
 	add_tokens(h, t);
+	add_refusals(h, t);
 	text_printf(t, ",\"consumers_expected\":%zu,\"consumers_adopted\":%zu",
 		    h->expected, h->adopted);
 	text_printf(t, ",\"over\":%s,\"late\":%s",

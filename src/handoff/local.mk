@@ -8,6 +8,7 @@ libhandoff_a_SOURCES = \
 	src/handoff/handoff_page.c src/handoff/handoff_page.h \
 	src/handoff/handoff_partner.c src/handoff/handoff_partner.h \
 	src/handoff/handoff_partners.def \
+	src/handoff/handoff_refusal.c src/handoff/handoff_refusal.h \
 	src/handoff/handoff_sheet.c src/handoff/handoff_sheet.h \
 	src/handoff/handoff_states.def \
 	src/handoff/handoff_story.c src/handoff/handoff_story.h \

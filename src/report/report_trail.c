@@ -11,9 +11,17 @@
 
 #define SIGHTINGS_MAX 20000
 
+/* Beyond that refusals are counted without their addresses. */
+#define REFUSALS_MAX 1000
+
 struct report_trail {
 	struct ledger_sighting *s;
 	size_t n, cap;
+	struct report_refusal
+		*refusals; /* room for all, when they are wanted */
+	size_t n_refusals;
+	report_trail_since_fn *since;
+	const void *since_arg;
 };
 
 enum status report_trail_new(struct report_trail **ret)
@@ -31,7 +39,22 @@ void report_trail_free(struct report_trail *t)
 	if (!t)
 		return;
 	free(t->s);
+	free(t->refusals);
 	free(t);
+}
+
+void report_trail_since(struct report_trail *t, report_trail_since_fn *fn,
+			const void *arg)
+{
+	t->since = fn;
+	t->since_arg = arg;
+}
+
+const struct report_refusal *report_trail_refusals(const struct report_trail *t,
+						   size_t *ret_n)
+{
+	*ret_n = t->n_refusals;
+	return t->refusals;
 }
 
 /* "uid 101" is user:101. */
@@ -97,15 +120,74 @@ static enum status append(struct report_trail *t,
 	return STATUS_OK;
 }
 
+/* ---- refusals ------------------------------------------------------------------ */
+
+static bool read_refusal(const struct report_trail *t,
+			 const struct audit_entry *e, struct report_refusal *r)
+{
+	if (!t->since || e->kind != AUDIT_VERIFY ||
+	    strcmp(e->status, status_name(STATUS_REJECTED)) != 0 ||
+	    e->at_us < t->since(t->since_arg, e->role))
+		return false;
+	*r = (struct report_refusal){ .first_us = e->at_us,
+				      .last_us = e->at_us,
+				      .count = e->count > 0 ? e->count : 1 };
+	text_copy(r->host, sizeof(r->host), e->host);
+	text_copy(r->label, sizeof(r->label), e->label);
+	return text_copy(r->role, sizeof(r->role), e->role) == STATUS_OK;
+}
+
+static struct report_refusal *find_refusal(const struct report_trail *t,
+					   const struct report_refusal *r)
+{
+	for (size_t i = t->n_refusals; i > 0; i--) {
+		struct report_refusal *known = &t->refusals[i - 1];
+
+		if (strcmp(known->role, r->role) == 0 &&
+		    strcmp(known->host, r->host) == 0 &&
+		    strcmp(known->label, r->label) == 0)
+			return known;
+	}
+	return NULL;
+}
+
+static enum status add_refusal(struct report_trail *t, struct report_refusal *r,
+			       struct reason *why)
+{
+	struct report_refusal *known = find_refusal(t, r);
+
+	if (!t->refusals)
+		t->refusals = calloc(REFUSALS_MAX, sizeof(*t->refusals));
+	if (!t->refusals)
+		return reason_no_memory(why);
+	if (!known && t->n_refusals >= REFUSALS_MAX / 2) {
+		r->host[0] = '\0';
+		known = find_refusal(t, r);
+	}
+	if (known) {
+		known->count += r->count;
+		if (r->last_us > known->last_us)
+			known->last_us = r->last_us;
+	} else if (t->n_refusals < REFUSALS_MAX) {
+		t->refusals[t->n_refusals++] = *r;
+	}
+	return STATUS_OK;
+}
+
+/* ---- a line ---------------------------------------------------------------------- */
+
 enum status report_trail_add(struct report_trail *t, const char *line,
 			     struct reason *why)
 {
+	struct report_refusal refusal;
 	struct ledger_sighting s;
 	struct audit_entry e;
 	enum status st = audit_entry_read(line, &e, why);
 
 	if (st == STATUS_NOT_FOUND)
 		return STATUS_OK; /* a checkpoint */
+	if (st == STATUS_OK && read_refusal(t, &e, &refusal))
+		return add_refusal(t, &refusal, why);
 	if (st != STATUS_OK || !read_sighting(&e, &s))
 		return st;
 	/* The newest come again most often. */

@@ -52,6 +52,7 @@ EXTRA_DIST += \
 	tests/integration/presign.c \
 	tests/integration/test_handoff.py \
 	tests/integration/test_handoff_offer.py \
+	tests/integration/test_handoff_refused.py \
 	tests/integration/test_handoff_sheet.py \
 	tests/integration/test_handoff_token.py \
 	tests/integration/test_harness.py \

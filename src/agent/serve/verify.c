@@ -70,18 +70,21 @@ static bool of_user(const struct agent_version *v, const char *user)
 	return !*user || !v->username[0] || strcmp(v->username, user) == 0;
 }
 
-/* Both are always compared. */
+/* Both are always compared.  *ret_label: which one it is, also when that is
+ * refused, because it does not count any more or for this user name; or "". */
 static enum wire_result compare_password(const struct agent_call *k,
-					 const struct attempt *t)
+					 const struct attempt *t,
+					 const char **ret_label)
 {
 	const struct agent_secret *s = k->role->secret;
 	bool current = is_equal(t->mac, s->current.mac);
 	bool previous = is_equal(t->mac, s->previous.mac);
 
-	current = current && s->current.has_mac &&
-		  of_user(&s->current, t->user);
-	previous = previous && s->previous.has_mac &&
-		   of_user(&s->previous, t->user) && in_grace(k);
+	current = current && s->current.has_mac;
+	previous = previous && s->previous.has_mac;
+	*ret_label = current ? "current" : previous ? "previous" : "";
+	current = current && of_user(&s->current, t->user);
+	previous = previous && of_user(&s->previous, t->user) && in_grace(k);
 	return current	? WIRE_RESULT_OK :
 	       previous ? WIRE_RESULT_OK_PREVIOUS :
 			  WIRE_RESULT_MISMATCH;
@@ -139,13 +142,6 @@ static const char *words_of(enum wire_result result)
 	}
 }
 
-static const char *label_of(enum wire_result result)
-{
-	return result == WIRE_RESULT_OK		 ? "current" :
-	       result == WIRE_RESULT_OK_PREVIOUS ? "previous" :
-						   "";
-}
-
 static bool is_fine(enum wire_result result)
 {
 	return result == WIRE_RESULT_OK || result == WIRE_RESULT_OK_PREVIOUS;
@@ -167,7 +163,8 @@ static bool too_many_rows(struct agent_call *k, enum wire_result result)
 }
 
 static void record_attempt(struct agent_call *k, const struct attempt *t,
-			   enum wire_result result, bool stale)
+			   enum wire_result result, const char *label,
+			   bool stale)
 {
 	const struct agent_secret *s = k->role->secret;
 	bool fine = is_fine(result);
@@ -183,7 +180,7 @@ static void record_attempt(struct agent_call *k, const struct attempt *t,
 			   fine				     ? s->current.id :
 							       "",
 		.stale = stale,
-		.label = label_of(result),
+		.label = label,
 		.host = t->rhost,
 		.service = t->service,
 		.detail = words_of(result),
@@ -234,11 +231,12 @@ static bool is_confirmed(const struct agent_call *k)
 
 static enum agent_outcome answer_attempt(struct agent_call *k,
 					 const struct attempt *t,
-					 enum wire_result result, bool stale)
+					 enum wire_result result,
+					 const char *label, bool stale)
 {
 	const struct agent_secret *s = k->role->secret;
 
-	record_attempt(k, t, result, stale);
+	record_attempt(k, t, result, label, stale);
 	agent_serve_call_answer(k, result);
 	if (result == WIRE_RESULT_OK_PREVIOUS)
 		wire_put_number(&k->out, WIRE_TAG_GRACE_UNTIL,
@@ -248,6 +246,7 @@ static enum agent_outcome answer_attempt(struct agent_call *k,
 
 enum agent_outcome agent_serve_verify(struct agent_call *k)
 {
+	const char *label = "";
 	enum wire_result result;
 	struct attempt t;
 	int64_t stale;
@@ -275,9 +274,10 @@ enum agent_outcome agent_serve_verify(struct agent_call *k)
 		/* What the others have tried may be a newer password. */
 		if (is_asked(k) && agent_serve_call_wait(k, ASK_US))
 			return AGENT_PARK;
-		return answer_attempt(k, &t, WIRE_RESULT_LIMITED, stale > 0);
+		return answer_attempt(k, &t, WIRE_RESULT_LIMITED, "",
+				      stale > 0);
 	}
-	result = compare_password(k, &t);
+	result = compare_password(k, &t, &label);
 	if (result == WIRE_RESULT_MISMATCH) {
 		count_wrong(k, &t);
 		if (ask_again(k))
@@ -288,7 +288,7 @@ enum agent_outcome agent_serve_verify(struct agent_call *k)
 			return AGENT_PARK;
 		uncount_wrong(k, &t);
 	}
-	return answer_attempt(k, &t, result, stale > 0);
+	return answer_attempt(k, &t, result, label, stale > 0);
 }
 
 void agent_serve_verify_nobody(struct agent_call *k)

@@ -319,6 +319,72 @@ static void an_agents_trail_is_added_up(void **state)
 	report_trail_free(t);
 }
 
+static int64_t since_four(const void *arg, const char *role)
+{
+	int64_t at = INT64_MAX;
+
+	(void)arg;
+	if (strcmp(role, "sap") == 0)
+		now_parse("2026-11-21T04:00:00Z", &at);
+	return at;
+}
+
+static void refusals_are_added_up_since_they_are_wanted(void **state)
+{
+	struct report_trail *t = NULL;
+	const struct report_refusal *r;
+	size_t n = 1;
+
+	(void)state;
+	assert_int_equal(report_trail_new(&t), STATUS_OK);
+	assert_int_equal(add_line(t, "verify", "05:00:00", CHECKED("REJECTED")),
+			 STATUS_OK);
+	report_trail_refusals(t, &n);
+	assert_int_equal(n, 0); /* no one wants them */
+	report_trail_since(t, since_four, NULL);
+	add_line(t, "verify", "03:59:59", CHECKED("REJECTED"));
+	add_line(t, "verify", "05:00:00", CHECKED("REJECTED"));
+	add_line(t, "verify", "06:00:00", CHECKED("REJECTED") ",\"count\":6");
+	add_line(t, "verify", "06:00:00",
+		 CHECKED("REJECTED") ",\"label\":\"previous\"");
+	add_line(t, "verify", "06:00:00", CHECKED("OK"));
+	r = report_trail_refusals(t, &n);
+	assert_int_equal(n, 2);
+	assert_string_equal(r[0].host, "192.0.2.7");
+	assert_string_equal(r[0].label, "");
+	assert_int_equal(r[0].count, 7);
+	assert_int_equal(r[0].last_us - r[0].first_us, 60 * MINUTE);
+	assert_string_equal(r[1].label, "previous");
+	assert_int_equal(r[1].count, 1);
+	report_trail_sightings(t, &n);
+	assert_int_equal(n, 1);
+	report_trail_free(t);
+}
+
+static void ever_other_hosts_are_counted_as_one(void **state)
+{
+	struct report_trail *t = NULL;
+	const struct report_refusal *r;
+	char more[128];
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(report_trail_new(&t), STATUS_OK);
+	report_trail_since(t, since_four, NULL);
+	for (unsigned i = 0; i < 3000; i++) {
+		snprintf(more, sizeof(more),
+			 "\"host\":\"10.0.%u.%u\",\"status\":\"REJECTED\"",
+			 i / 250, i % 250);
+		assert_int_equal(add_line(t, "verify", "05:00:00", more),
+				 STATUS_OK);
+	}
+	r = report_trail_refusals(t, &n);
+	assert_int_equal(n, 501);
+	assert_string_equal(r[500].host, "");
+	assert_int_equal(r[500].count, 2500);
+	report_trail_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +400,8 @@ int main(void)
 		cmocka_unit_test(json_has_it_all),
 		cmocka_unit_test(those_who_were_seen_lately_are_learnt_once),
 		cmocka_unit_test(an_agents_trail_is_added_up),
+		cmocka_unit_test(refusals_are_added_up_since_they_are_wanted),
+		cmocka_unit_test(ever_other_hosts_are_counted_as_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
