@@ -42,6 +42,7 @@ include tests/unit/program/local.mk
 include tests/unit/delivery/local.mk
 include tests/unit/hook/local.mk
 include tests/unit/sink/local.mk
+include tests/unit/after/local.mk
 include tests/unit/rotation/local.mk
 include tests/unit/report/local.mk
 include tests/unit/open/local.mk

@@ -27,7 +27,7 @@ keyturn_SOURCES = \
 	src/cli/cli_batch.c src/cli/cli_batch.h
 # Upper layers first; the wiping allocator goes into executables only.
 KEYTURN_LIBS = \
-	libjobs.a libhandoff.a libopenengine.a libhandout.a libopen.a libhook.a libdelivery.a libprogram.a libreport.a librotation.a libsink.a \
+	libjobs.a libhandoff.a libopenengine.a libhandout.a libopen.a libhook.a libdelivery.a libafter.a libprogram.a libreport.a librotation.a libsink.a \
 	libcluster.a libtoken.a libstore.a libaws.a libledger.a libaudit.a libformat.a libschedule.a \
 	libpolicy.a libconfig.a liblite.a libpg.a libhttp.a libjson.a \
 	libxml.a libcrypto.a libbase.a

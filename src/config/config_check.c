@@ -570,6 +570,25 @@ static enum status check_delivery(const struct config_group *g,
 	return STATUS_OK;
 }
 
+/* The rest of it is for whoever does the steps to understand. */
+static enum status check_after(const struct config_group *g, struct reason *why)
+{
+	for (const struct config_value *v = g->first; v; v = v->next) {
+		const char *rest = v->text + strcspn(v->text, " \t\n");
+		const char *keyword = v->key == CONFIG_role_after ?
+					      config_conninfo_secret(rest) :
+					      NULL;
+
+		if (keyword)
+			return refuse(why, g, v,
+				      "holds a %s; secrets are never "
+				      "settings, they are files: use "
+				      "passfile=PATH",
+				      keyword);
+	}
+	return STATUS_OK;
+}
+
 static enum status check_role(const struct config *c,
 			      const struct config_group *g, struct reason *why)
 {
@@ -579,6 +598,8 @@ static enum status check_role(const struct config *c,
 		s = check_pair(c, g, why);
 	if (s == STATUS_OK)
 		s = check_deliveries(c, g, why);
+	if (s == STATUS_OK)
+		s = check_after(g, why);
 	if (s == STATUS_OK)
 		s = check_units(g, why);
 	if (s == STATUS_OK)

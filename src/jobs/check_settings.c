@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "format/format.h"
+#include "jobs/follow_after.h"
 #include "jobs/hook_dispatch.h"
 #include "open/open_schedule.h"
 #include "sink/sink.h"
@@ -48,6 +49,8 @@ static enum status check_role(struct open_engine *w,
 	if (s == STATUS_OK)
 		s = open_engine_sinks(role, &sinks, &n, why);
 	free(sinks);
+	if (s == STATUS_OK)
+		s = follow_after_check(w, role, why);
 	return s;
 }
 

@@ -10,6 +10,7 @@
 #include "base/harden.h"
 #include "base/text.h"
 #include "handout/handout.h"
+#include "jobs/follow_after.h"
 #include "jobs/follow_delivery.h"
 #include "jobs/role_lock.h"
 
@@ -20,7 +21,8 @@
 /* One step of one role. */
 struct step {
 	const struct config_group *role;
-	const struct config_group *delivery;
+	const struct config_group *delivery; /* NULL: it is an `after` */
+	size_t after;			     /* ... the one of this number */
 	char name[FOLLOW_STEP_SIZE];
 	uint32_t settings;
 	int64_t timeout_us;
@@ -28,9 +30,29 @@ struct step {
 
 /* ---- which there are, in order -------------------------------------------- */
 
+static size_t count_after(const struct config_group *role)
+{
+	return config_list_n(role, CONFIG_role_after);
+}
+
 static size_t count_steps(const struct config_group *role)
 {
-	return config_list_n(role, CONFIG_role_delivery);
+	return count_after(role) + config_list_n(role, CONFIG_role_delivery);
+}
+
+/* Its options are no part of what it does: it is not done again for them. */
+static void find_after(struct open_engine *w, const struct config_group *role,
+		       size_t i, struct step *ret)
+{
+	struct after *a = NULL;
+
+	*ret = (struct step){ .role = role, .after = i };
+	snprintf(ret->name, sizeof(ret->name), "after");
+	if (follow_after_parse(w, role, i, &a, NULL) != STATUS_OK)
+		return; /* no memory: it says so when it is to be run */
+	ret->timeout_us = after_timeout_us(a);
+	snprintf(ret->name, sizeof(ret->name), "after %s", after_name(a));
+	after_free(a);
 }
 
 /* The configuration was checked: what is named is there. */
@@ -38,8 +60,14 @@ static void find_step(struct open_engine *w, const struct config_group *role,
 		      size_t i, struct step *ret)
 {
 	const struct config *c = open_config(open_engine_opened(w));
-	const char *name = config_list_at(role, CONFIG_role_delivery, i);
+	const char *name;
 
+	if (i < count_after(role)) {
+		find_after(w, role, i, ret);
+		return;
+	}
+	name = config_list_at(role, CONFIG_role_delivery,
+			      i - count_after(role));
 	ret->role = role;
 	ret->delivery = config_find(c, CONFIG_SECTION_delivery, name);
 	ret->settings = follow_delivery_hash(ret->delivery);
@@ -129,18 +157,40 @@ static enum status remember(const struct follow_options *o,
 		s->settings = step->settings;
 		s->attempts = 0;
 		s->tried[0] = s->sentence[0] = '\0';
-		s->since_us = s->next_us = 0;
+		s->since_us = s->last_us = s->next_us = 0;
 	} else {
 		if (s->attempts == 0)
 			s->since_us = now;
 		if (s->attempts < UINT32_MAX)
 			s->attempts++;
 		text_copy(s->tried, sizeof(s->tried), version);
+		s->last_us = now;
 		s->next_us = now + pause_of(o->engine, s->attempts);
 		text_cut(s->sentence, sizeof(s->sentence), detail);
 	}
 	return follow_state_change(l, config_name(step->role), step->name, s,
 				   &ev, why);
+}
+
+static enum status run_after(const struct follow_options *o,
+			     const struct step *step,
+			     const struct follow_state *s,
+			     const struct follow_version *current,
+			     char ret_said[DELIVERY_SAID_MAX + 1],
+			     struct reason *why)
+{
+	bool tried = s->attempts > 0 && strcmp(s->tried, current->id) == 0;
+	struct after *a = NULL;
+	enum status st =
+		follow_after_parse(o->engine, step->role, step->after, &a, why);
+
+	if (st == STATUS_OK)
+		st = follow_after_run(o->engine, step->role, a, current,
+				      tried ? s->last_us : 0, why);
+	if (st == STATUS_OK)
+		text_cut(ret_said, DELIVERY_SAID_MAX + 1, why->text);
+	after_free(a);
+	return st;
 }
 
 static enum status attempt(const struct follow_options *o,
@@ -152,8 +202,10 @@ static enum status attempt(const struct follow_options *o,
 	struct follow_outcome out;
 	enum status how, kept;
 
-	how = follow_delivery_run(o->engine, step->role, step->delivery,
-				  current, o->actor, said, &why);
+	how = step->delivery ?
+		      follow_delivery_run(o->engine, step->role, step->delivery,
+					  current, o->actor, said, &why) :
+		      run_after(o, step, s, current, said, &why);
 	kept = remember(o, step, s, current->id, how,
 			how == STATUS_OK ? said : why.text, &lost);
 	/* Then it is run again, and that is said, too. */
@@ -219,6 +271,13 @@ static int64_t run_locked(const struct follow_options *o,
 				o->fn(o->arg, &out);
 			return s.next_us;
 		}
+		/* It would have its consumer read the old one once more. */
+		if (!step->delivery)
+			st = follow_after_sinks(step->role, current.id, &why);
+		if (st != STATUS_OK) {
+			secret_free(current.entry.password);
+			return tell_of_trouble(o, step, st, &why);
+		}
 		st = attempt(o, step, &s, &current);
 		secret_free(current.entry.password);
 		if (st != STATUS_OK)
@@ -254,12 +313,35 @@ static int64_t run_step(const struct follow_options *o, const struct step *step)
 	return next;
 }
 
+/* The earlier `after` that this one waits for, from its beginning on. */
+struct waiting {
+	char name[FOLLOW_STEP_SIZE]; /* "": for none */
+};
+
+/* A step that is behind, or not: does it wait for the one before? */
+static bool waits(const struct waiting *w, const struct step *step,
+		  struct reason *why)
+{
+	if (step->delivery || !w->name[0])
+		return false;
+	reason_set(why, STATUS_UNDELIVERED, "waits for %s", w->name);
+	return true;
+}
+
+static void note_behind(struct waiting *w, const struct step *step)
+{
+	if (!step->delivery && !w->name[0])
+		text_copy(w->name, sizeof(w->name), step->name);
+}
+
 int64_t follow_run(const struct follow_options *o,
 		   const struct config_group *role)
 {
 	char current[RANDOM_UUID_SIZE];
 	int64_t next = INT64_MAX, at;
+	struct waiting before = { "" };
 	struct follow_state s;
+	struct reason why;
 	struct step step;
 
 	follow_current(open_engine_ledger(o->engine), config_name(role),
@@ -273,7 +355,13 @@ int64_t follow_run(const struct follow_options *o,
 				      NULL) == STATUS_OK &&
 		    has_taken(&step, &s, current))
 			continue;
+		if (waits(&before, &step, &why)) {
+			tell_of_trouble(o, &step, STATUS_UNDELIVERED, &why);
+			continue;
+		}
 		at = run_step(o, &step);
+		if (at != INT64_MAX)
+			note_behind(&before, &step);
 		if (at < next)
 			next = at;
 	}
@@ -284,6 +372,7 @@ bool follow_look(struct open_engine *w, const struct config_group *role,
 		 const char *current, follow_fn *fn, void *arg,
 		 struct reason *why)
 {
+	struct waiting before = { "" };
 	bool behind = false;
 	struct step step;
 
@@ -304,7 +393,11 @@ bool follow_look(struct open_engine *w, const struct config_group *role,
 			out.behind = false;
 			out.status = STATUS_OK;
 			out.detail = "";
+		} else if (waits(&before, &step, &bad)) {
+			out.detail = bad.text;
 		}
+		if (out.behind)
+			note_behind(&before, &step);
 		if (out.behind && !behind)
 			reason_set(why, STATUS_UNDELIVERED, "%s: %s", step.name,
 				   out.detail);
@@ -313,6 +406,20 @@ bool follow_look(struct open_engine *w, const struct config_group *role,
 			fn(arg, &out);
 	}
 	return behind;
+}
+
+static void check_after(struct open_engine *w, const struct step *step,
+			follow_check_fn *fn, void *arg)
+{
+	struct reason why = { "" };
+	struct after *a = NULL;
+	enum status s =
+		follow_after_parse(w, step->role, step->after, &a, &why);
+
+	if (s == STATUS_OK)
+		s = follow_after_try(w, step->role, a, &why);
+	fn(arg, step->name, s, why.text);
+	after_free(a);
 }
 
 void follow_check(struct open_engine *w, const struct config_group *role,
@@ -327,6 +434,10 @@ void follow_check(struct open_engine *w, const struct config_group *role,
 		enum status s;
 
 		find_step(w, role, i, &step);
+		if (!step.delivery) {
+			check_after(w, &step, fn, arg);
+			continue;
+		}
 		s = follow_delivery_settings(step.delivery, &d, &why);
 		if (s == STATUS_OK)
 			s = delivery_check(&d, &why);

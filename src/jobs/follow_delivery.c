@@ -45,12 +45,10 @@ uint32_t follow_delivery_hash(const struct config_group *g)
 	return h;
 }
 
-/* Of a pair: the member that may log in beside the current one until it is
- * retired.  What cannot be found out keeps nothing from anyone. */
-static void find_previous(struct open_engine *w,
-			  const struct config_group *role,
-			  const struct store_entry *entry, char *ret,
-			  size_t size)
+void follow_delivery_previous(struct open_engine *w,
+			      const struct config_group *role,
+			      const struct store_entry *entry, char *ret,
+			      size_t size)
 {
 	struct store_entry before = { .password = NULL };
 	char version[RANDOM_UUID_SIZE];
@@ -115,7 +113,7 @@ enum status follow_delivery_run(struct open_engine *w,
 				   why);
 	if (s != STATUS_OK)
 		return s;
-	find_previous(w, role, entry, previous, sizeof(previous));
+	follow_delivery_previous(w, role, entry, previous, sizeof(previous));
 	if (*previous)
 		load.previous = previous;
 	return delivery_run(&d, &load, now_system(), ret_said, why);

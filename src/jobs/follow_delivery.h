@@ -21,6 +21,13 @@ struct follow_version {
 	struct store_entry entry;
 };
 
+/* Of a pair, the user who may log in beside the current one until it is retired;
+ * "" where there is none, or it cannot be found out. */
+void follow_delivery_previous(struct open_engine *w,
+			      const struct config_group *role,
+			      const struct store_entry *entry, char *ret,
+			      size_t size);
+
 /*
  * Give the program what is current, with the hand-out in the audit first.
  * Statuses of delivery_run(), or of the ledger.  ret_said is what it printed.

@@ -39,9 +39,11 @@ enum status follow_state_load(struct ledger *l, const char *role,
 	if (st != STATUS_OK && st != STATUS_NOT_FOUND)
 		return st;
 	if (st == STATUS_OK &&
-	    sscanf(s.was, "%63s %" SCNx32 " %u %63s %" SCNd64 " %" SCNd64 " %n",
+	    sscanf(s.was,
+		   "%63s %" SCNx32 " %u %63s %" SCNd64 " %" SCNd64 " %" SCNd64
+		   " %n",
 		   accepted, &s.settings, &s.attempts, tried, &s.since_us,
-		   &s.next_us, &at) == 6 &&
+		   &s.last_us, &s.next_us, &at) == 7 &&
 	    at > 0) {
 		take_version(s.accepted, accepted);
 		take_version(s.tried, tried);
@@ -65,9 +67,11 @@ enum status follow_state_change(struct ledger *l, const char *role,
 
 	name_fact(role, step, name);
 	snprintf(value, sizeof(value),
-		 "%s %" PRIx32 " %u %s %" PRId64 " %" PRId64 " %.400s",
+		 "%s %" PRIx32 " %u %s %" PRId64 " %" PRId64 " %" PRId64
+		 " %.400s",
 		 word_of(s->accepted), s->settings, s->attempts,
-		 word_of(s->tried), s->since_us, s->next_us, s->sentence);
+		 word_of(s->tried), s->since_us, s->last_us, s->next_us,
+		 s->sentence);
 	return ledger_fact_change(l, LEDGER_FACT_FOLLOW, name, s->was, value,
 				  event, why);
 }

@@ -15,6 +15,7 @@ struct follow_state {
 	unsigned attempts; /* that failed since then; 0: all is well */
 	char tried[RANDOM_UUID_SIZE]; /* ... the last of them with this */
 	int64_t since_us;	      /* ... wall clock of the first of them */
+	int64_t last_us;	      /* ... of the last; 0: not known */
 	int64_t next_us;	      /* ... and of the next one */
 	char sentence[LEDGER_TEXT_SIZE]; /* ... why the last one failed; what is
 					    longer than 400 bytes is cut */

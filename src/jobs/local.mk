@@ -5,6 +5,7 @@ libjobs_a_SOURCES = src/jobs/adoption.c src/jobs/adoption.h \
 	src/jobs/compromise.c src/jobs/compromise.h \
 	src/jobs/due.c src/jobs/due.h \
 	src/jobs/follow.c src/jobs/follow.h \
+	src/jobs/follow_after.c src/jobs/follow_after.h \
 	src/jobs/follow_delivery.c src/jobs/follow_delivery.h \
 	src/jobs/follow_state.c src/jobs/follow_state.h \
 	src/jobs/hold.c src/jobs/hold.h \

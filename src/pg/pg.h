@@ -43,6 +43,8 @@ enum pg_hint {
 	PG_HINT_NONE,
 	PG_HINT_WANTS_PLAINTEXT,   /* takes no verifier; nothing was changed */
 	PG_HINT_WANTS_VALID_UNTIL, /* with each new password (credcheck) */
+	PG_HINT_NEEDS_ADMIN, /* a command of PgBouncer's console, and the user
+				may look only */
 	PG_HINT_WRONG_PASSWORD,
 	PG_HINT_BANNED,	 /* after failed logins, whatever the password */
 	PG_HINT_WAKING,	 /* scaled to zero, starting, or its proxy is busy */
@@ -121,6 +123,11 @@ enum status pg_connect(const struct pg_login *login, struct pg **ret_pg,
 		       struct pg_login_report *ret_report, struct reason *why);
 void pg_close(struct pg *pg);
 
+/* Is it a file that libpq would take a password from?  STATUS_CONFIG: not there,
+ * not a file, or others may read it; setting is the one that names it. */
+enum status pg_connect_passfile(const char *path, const char *setting,
+				struct reason *why);
+
 /* Server facts; owned by pg. */
 int pg_server_version(const struct pg *pg); /* 150018 */
 int pg_backend_pid(const struct pg *pg);
@@ -138,6 +145,9 @@ struct pg_query {
 	const char *sql;
 	int n_params;
 	const char *const *params; /* NULL is SQL NULL */
+	/* The simple protocol, without parameters, which is all that the console
+	 * of a pooler speaks. */
+	bool simple;
 	int64_t timeout_us;
 	struct pg_result *result; /* out, on STATUS_OK: to pg_result_free() */
 	char sqlstate[PG_SQLSTATE_SIZE]; /* out: "" when the server said none */

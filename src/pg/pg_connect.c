@@ -35,10 +35,26 @@ static void count_notice(void *arg, const char *message)
 	pg->notices++;
 }
 
-static enum status check_login(const struct pg_login *l, struct reason *why)
+enum status pg_connect_passfile(const char *path, const char *setting,
+				struct reason *why)
 {
 	struct stat st;
 
+	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+		return reason_set(why, STATUS_CONFIG,
+				  "the passfile %s is not there or not a "
+				  "regular file; see %s",
+				  path, setting);
+	if ((st.st_mode & 077) != 0)
+		return reason_set(why, STATUS_CONFIG,
+				  "the passfile %s can be read by others; run "
+				  "chmod 600 on it",
+				  path);
+	return STATUS_OK;
+}
+
+static enum status check_login(const struct pg_login *l, struct reason *why)
+{
 	if (l->password != NULL &&
 	    (secret_len(l->password) == 0 ||
 	     strlen(secret_bytes(l->password)) != secret_len(l->password)))
@@ -47,17 +63,7 @@ static enum status check_login(const struct pg_login *l, struct reason *why)
 				  "byte is never offered to a server");
 	if (l->passfile == NULL)
 		return STATUS_OK;
-	if (stat(l->passfile, &st) != 0 || !S_ISREG(st.st_mode))
-		return reason_set(why, STATUS_CONFIG,
-				  "the passfile %s is not there or not a "
-				  "regular file; see admin_passfile",
-				  l->passfile);
-	if ((st.st_mode & 077) != 0)
-		return reason_set(why, STATUS_CONFIG,
-				  "the passfile %s can be read by others; run "
-				  "chmod 600 on it",
-				  l->passfile);
-	return STATUS_OK;
+	return pg_connect_passfile(l->passfile, "admin_passfile", why);
 }
 
 static enum status start_attempt(struct attempt *a, struct reason *why)

@@ -33,6 +33,7 @@ static const struct {
 	{ "XX000", "Failed to acquire permit", PG_HINT_WAKING },
 	{ "XX000", "Authentication timed out", PG_HINT_WAKING },
 	{ "57P03", "", PG_HINT_WAKING },
+	{ "08P01", "admin access needed", PG_HINT_NEEDS_ADMIN },
 	/* A pooler's "no" to session settings is a definite one. */
 	{ "08P01", "", PG_HINT_NONE },
 	{ "08", "", PG_HINT_WAKING },

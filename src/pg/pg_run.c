@@ -165,6 +165,13 @@ static bool send_one(struct pg *pg, const struct pg_statement *s)
 				 NULL, NULL, 0) == 1;
 }
 
+static bool send_query(struct pg *pg, const struct pg_query *q,
+		       const struct pg_statement *as_one)
+{
+	return q->simple ? PQsendQuery(pg->conn, q->sql) == 1 :
+			   send_one(pg, as_one);
+}
+
 enum status pg_run(struct pg *pg, struct pg_query *q, struct reason *why)
 {
 	const struct pg_statement one = { q->sql, q->n_params, q->params,
@@ -176,10 +183,10 @@ enum status pg_run(struct pg *pg, struct pg_query *q, struct reason *why)
 	q->result = NULL;
 	q->sqlstate[0] = '\0';
 	pg->hint = PG_HINT_NONE;
-	st = make_ready(pg, &one, 1, deadline, why);
+	st = make_ready(pg, &one, q->simple ? 0 : 1, deadline, why);
 	if (st != STATUS_OK)
 		return st;
-	if (!send_one(pg, &one) || !pg_wait_flush(pg, deadline) ||
+	if (!send_query(pg, q, &one) || !pg_wait_flush(pg, deadline) ||
 	    !pg_wait_collect(pg, deadline, &kept, q->sqlstate)) {
 		q->sqlstate[0] = '\0';
 		st = lose_session(pg, now_boot(now_system()) >= deadline, why);

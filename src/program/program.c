@@ -25,7 +25,9 @@ struct talk {
 	int64_t until; /* boot clock */
 	int in;	       /* a socket, because writing to one raises no signal */
 	int err;       /* -1: not listened to, or it has ended */
+	int out;       /* likewise */
 	size_t fed;
+	size_t printed;
 	size_t said;
 	bool said_all; /* the line has ended */
 };
@@ -76,25 +78,36 @@ static void keep_said(struct talk *t, const char *bytes, size_t n)
 	p->said[t->said] = '\0';
 }
 
-/* False when there is nothing more now. */
-static bool listen_once(struct talk *t)
+static void keep_printed(struct talk *t, const char *bytes, size_t n)
+{
+	const struct program *p = t->p;
+
+	for (size_t i = 0; i < n && t->printed < p->output_size - 1; i++)
+		p->output[t->printed++] = bytes[i] != '\0' ? bytes[i] : '?';
+	p->output[t->printed] = '\0';
+}
+
+/* From one of its ends.  False when there is nothing more now. */
+static bool listen_once(struct talk *t, int *end)
 {
 	char bytes[4096];
-	ssize_t n = read(t->err, bytes, sizeof(bytes));
+	ssize_t n = read(*end, bytes, sizeof(bytes));
 
-	if (n > 0)
+	if (n > 0 && end == &t->out)
+		keep_printed(t, bytes, (size_t)n);
+	else if (n > 0)
 		keep_said(t, bytes, (size_t)n);
 	/* It may have printed what it was given. */
 	secret_wipe(bytes, sizeof(bytes));
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		close_end(&t->err);
+		close_end(end);
 	return n > 0;
 }
 
 /* True when it has ended in time. */
 static bool attend(struct talk *t, pid_t pid, siginfo_t *ret)
 {
-	enum { ENDS, INPUT, ERROR, N };
+	enum { ENDS, INPUT, ERROR, OUTPUT, N };
 	struct pollfd p[N] = { { .fd = pidfd_open(pid, 0), .events = POLLIN } };
 	bool ended = false;
 	int left;
@@ -103,12 +116,15 @@ static bool attend(struct talk *t, pid_t pid, siginfo_t *ret)
 		/* poll() passes over what is negative. */
 		p[INPUT] = (struct pollfd){ .fd = t->in, .events = POLLOUT };
 		p[ERROR] = (struct pollfd){ .fd = t->err, .events = POLLIN };
+		p[OUTPUT] = (struct pollfd){ .fd = t->out, .events = POLLIN };
 		/* Without a pidfd (a seccomp filter) it is looked at. */
 		poll(p, N, p[ENDS].fd >= 0 ? left : 20);
 		if (t->in >= 0)
 			feed(t);
 		if (t->err >= 0)
-			listen_once(t);
+			listen_once(t, &t->err);
+		if (t->out >= 0)
+			listen_once(t, &t->out);
 		ret->si_pid = 0;
 		ended = waitid(P_PID, (id_t)pid, ret,
 			       WEXITED | WNOHANG | WNOWAIT) == 0 &&
@@ -157,21 +173,38 @@ static enum status converse(struct talk *t, struct program_kin *kin,
 			    struct program_result *r, struct reason *why)
 {
 	siginfo_t how = { 0 };
-	/* All that a pipe holds and a little more: nobody writes now. */
-	int rounds = 1024;
+	/* All that two pipes hold and a little more: nobody writes now. */
+	int rounds = 2048;
 
 	r->ended = attend(t, kin->pid, &how);
 	program_kin_end(t->now, kin);
-	while (t->err >= 0 && rounds-- > 0 && listen_once(t))
+	while (t->err >= 0 && rounds-- > 0 && listen_once(t, &t->err))
+		;
+	while (t->out >= 0 && rounds-- > 0 && listen_once(t, &t->out))
 		;
 	return judge_exit(t->p, &how, r, why);
+}
+
+/* Not a socket: those cannot be opened by the name /dev/stderr.  As of
+ * open_ends(). */
+static int open_pipe(const struct program *p, int *ret_ours, int *ret_its)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return errno;
+	*ret_ours = ends[0];
+	*ret_its = ends[1];
+	if (p->uid != (uid_t)-1 && fchown(ends[1], p->uid, (gid_t)-1) != 0)
+		errno = 0; /* nor can another's pipe, without CAP_CHOWN */
+	return fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 ? 0 : errno;
 }
 
 /* 0, or an errno; in both cases the ends are the caller's. */
 static int open_ends(struct talk *t, struct program_start *start)
 {
 	const struct program *p = t->p;
-	int in[2], err[2];
+	int in[2], rc;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) != 0)
 		return errno;
@@ -180,14 +213,11 @@ static int open_ends(struct talk *t, struct program_start *start)
 	if (!p->said)
 		return 0;
 	p->said[0] = '\0';
-	/* Not a socket: those cannot be opened by the name /dev/stderr. */
-	if (pipe2(err, O_CLOEXEC) != 0)
-		return errno;
-	t->err = err[0];
-	start->err = err[1];
-	if (p->uid != (uid_t)-1 && fchown(err[1], p->uid, (gid_t)-1) != 0)
-		errno = 0; /* nor can another's pipe, without CAP_CHOWN */
-	return fcntl(err[0], F_SETFL, O_NONBLOCK) == 0 ? 0 : errno;
+	rc = open_pipe(p, &t->err, &start->err);
+	if (rc != 0 || !p->output)
+		return rc;
+	p->output[0] = '\0';
+	return open_pipe(p, &t->out, &start->out);
 }
 
 enum status program_run(const struct program *p, const struct now *now,
@@ -198,8 +228,11 @@ enum status program_run(const struct program *p, const struct now *now,
 			  .now = now,
 			  .until = now_boot(now) + p->timeout_us,
 			  .in = -1,
-			  .err = -1 };
-	struct program_start start = { .program = p, .in = -1, .err = -1 };
+			  .err = -1,
+			  .out = -1 };
+	struct program_start start = {
+		.program = p, .in = -1, .err = -1, .out = -1
+	};
 	struct program_kin kin;
 	int rc = open_ends(&t, &start);
 	enum status s;
@@ -208,12 +241,14 @@ enum status program_run(const struct program *p, const struct now *now,
 		rc = program_kin_start(&kin, &start);
 	close_end(&start.in);
 	close_end(&start.err);
+	close_end(&start.out);
 	if (rc != 0)
 		s = refuse_start(&start, rc, STATUS_ERROR, why);
 	else
 		s = converse(&t, &kin, &r, why);
 	close_end(&t.in);
 	close_end(&t.err);
+	close_end(&t.out);
 	if (ret_result)
 		*ret_result = r;
 	return s;
@@ -234,7 +269,9 @@ bool program_may_become(uid_t uid)
 
 enum status program_try(const struct program *p, struct reason *why)
 {
-	struct program_start start = { .program = p, .in = -1, .err = -1 };
+	struct program_start start = {
+		.program = p, .in = -1, .err = -1, .out = -1
+	};
 	int rc = program_kin_try(&start);
 
 	if (rc != 0)

@@ -43,6 +43,13 @@ struct program {
 	 */
 	char *said;
 	size_t said_size;
+	/*
+	 * With said only.  NULL: what it prints goes nowhere.  Else its standard
+	 * output comes here as it is, but for NULs, which are '?', cut to
+	 * output_size - 1 (at least 1) bytes.
+	 */
+	char *output;
+	size_t output_size;
 };
 
 struct program_result {

@@ -121,7 +121,10 @@ static int arrange_files(const struct program_start *s)
 	int null = open("/dev/null", O_RDWR);
 
 	if (null < 0 || dup2(s->in >= 0 ? s->in : null, STDIN_FILENO) < 0 ||
-	    dup2(s->err >= 0 ? null : STDERR_FILENO, STDOUT_FILENO) < 0 ||
+	    dup2(s->out >= 0 ? s->out :
+		 s->err >= 0 ? null :
+			       STDERR_FILENO,
+		 STDOUT_FILENO) < 0 ||
 	    (s->err >= 0 && dup2(s->err, STDERR_FILENO) < 0))
 		return errno;
 	return close_at_exec();

@@ -13,6 +13,7 @@ struct program_start {
 	const struct program *program;
 	int in;	       /* the child's standard input; -1: /dev/null */
 	int err;       /* its standard error; -1: ours, for its output, too */
+	int out;       /* its standard output; -1: as err says, or nowhere */
 	bool try_only; /* look whether it could be executed, and end */
 	bool refused;  /* it could not become the user */
 };

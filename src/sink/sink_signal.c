@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Tells a process to read its files again; must never signal one that the
- * pidfile's owner could not have signalled. */
+ * pidfile's owner could not have signalled, nor one that would be ended by it. */
 #include "sink/sink_signal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,59 @@ static enum status read_pid(const char *pidfile, long *ret_pid,
 	return STATUS_OK;
 }
 
+/* Of /proc/PID/status: the signals that are blocked, ignored or caught.  False
+ * when that cannot be read. */
+static bool read_masks(long pid, unsigned long long *ret)
+{
+	static const char *const masks[] = { "SigBlk:", "SigIgn:", "SigCgt:" };
+	unsigned long long mask = 0;
+	char path[40], line[256];
+	int found = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%ld/status", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	*ret = 0;
+	while (fgets(line, sizeof(line), f))
+		for (size_t i = 0; i < sizeof(masks) / sizeof(*masks); i++)
+			if (strncmp(line, masks[i], 7) == 0 &&
+			    sscanf(line + 7, "%llx", &mask) == 1) {
+				*ret |= mask;
+				found++;
+			}
+	fclose(f);
+	return found == 3;
+}
+
+/* Does it sleep, and not in sigwait()?  That takes what it waits for out of the
+ * blocked signals meanwhile.  False when it does not show. */
+static bool sleeps_otherwise(long pid)
+{
+	char path[40], where[64] = "";
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%ld/wchan", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, where, sizeof(where) - 1);
+	close(fd);
+	return n > 0 && strcmp(where, "0") != 0 &&
+	       strstr(where, "sigtimedwait") == NULL;
+}
+
+/* Would SIGHUP end it?  True only when that is sure. */
+static bool ends_of_hup(long pid)
+{
+	unsigned long long taken;
+
+	return read_masks(pid, &taken) && (taken >> (SIGHUP - 1) & 1) == 0 &&
+	       sleeps_otherwise(pid);
+}
+
 static enum status send_to(const char *pidfile, int number, struct reason *why)
 {
 	enum status s = STATUS_OK;
@@ -67,6 +121,12 @@ static enum status send_to(const char *pidfile, int number, struct reason *why)
 			       "%s: its owner, uid %u, is not who process %ld "
 			       "runs as",
 			       pidfile, (unsigned)owner, pid);
+	else if (ends_of_hup(pid))
+		s = reason_set(
+			why, STATUS_REFUSED,
+			"%s: process %ld does not handle SIGHUP and "
+			"would be ended by it; is the file an old one's?",
+			pidfile, pid);
 	else if (syscall(SYS_pidfd_send_signal, fd, number, NULL, 0) != 0)
 		s = reason_set(why, STATUS_DENIED,
 			       "%s: cannot send SIGHUP to process %ld: %s",

@@ -8,7 +8,9 @@
 /*
  * Send SIGHUP to the process whose number is in pidfile.  STATUS_NOT_FOUND: no
  * such file or process.  STATUS_REFUSED: the file's owner is neither root nor
- * who the process runs as, and could have named anybody's.
+ * who the process runs as, and could have named anybody's; or the process does
+ * not handle SIGHUP, which would end it, so that its number was somebody else's
+ * when the file was written.
  */
 enum status sink_signal_send(const char *pidfile, struct reason *why);
 

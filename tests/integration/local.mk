@@ -22,6 +22,7 @@ EXTRA_DIST += \
 	tests/integration/rig/verdict.py \
 	tests/integration/scan.c \
 	tests/integration/store_dump.c \
+	tests/integration/test_after.py \
 	tests/integration/test_adoption.py \
 	tests/integration/test_admin_settings.py \
 	tests/integration/test_audit_outside.py \

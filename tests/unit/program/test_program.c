@@ -401,12 +401,32 @@ static void a_secret_is_found_in_what_was_said(void **state)
 	assert_false(said_has("Basic dXV1OmFub3RoZXItb25l", "Sg7-kQ2_xW9"));
 }
 
+static void its_standard_output_is_kept_as_it_is(void **state)
+{
+	char printed[16] = "before";
+	struct program p = plain();
+
+	(void)state;
+	p.output = printed;
+	p.output_size = sizeof(printed);
+	assert_int_equal(run(&p, "printf 'a=1\nb\\000c\n'; echo no >&2\n"),
+			 STATUS_OK);
+	assert_string_equal(printed, "a=1\nb?c\n");
+	assert_string_equal(said, "no");
+	/* More than fits, and than a pipe holds, waits for nobody. */
+	assert_int_equal(run(&p, "seq 100000\n"), STATUS_OK);
+	assert_string_equal(printed, "1\n2\n3\n4\n5\n6\n7\n8");
+	assert_int_equal(run(&p, ":\n"), STATUS_OK);
+	assert_string_equal(printed, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 		T(it_is_fed_as_much_as_it_reads),
 		T(the_first_line_of_its_standard_error_is_kept),
+		T(its_standard_output_is_kept_as_it_is),
 		T(a_flood_neither_waits_nor_fills_memory),
 		T(what_it_leaves_behind_keeps_no_line_open),
 		T(nothing_of_ours_comes_along),

@@ -30,6 +30,7 @@
 #include "base/text.h"
 #include "sink/sink.h"
 #include "sink/sink_file.h"
+#include "sink/sink_signal.h"
 
 #define PASSWORD "P4ssword-of_the.partner"
 
@@ -295,6 +296,40 @@ static pid_t start_reader(const struct place *p, char *pidfile, size_t size)
 	snprintf(text, sizeof(text), "%d\n", (int)pid);
 	put_file(pidfile, text, strlen(text));
 	return pid;
+}
+
+/* Its number was another's when the file was written: it goes on. */
+static void who_would_end_of_it_gets_no_signal(void **state)
+{
+	struct place *p = *state;
+	struct reason why = { "" };
+	char pidfile[128], text[16];
+	sigset_t none;
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		signal(SIGHUP, SIG_DFL);
+		alarm(20);
+		pause();
+		_exit(1);
+	}
+	snprintf(pidfile, sizeof(pidfile), "%s/reader.pid", p->folder);
+	snprintf(text, sizeof(text), "%d\n", (int)pid);
+	put_file(pidfile, text, strlen(text));
+	/* Until it sleeps, it does not show. */
+	for (int i = 0; i < 500 && sink_signal_try(pidfile, &why) == STATUS_OK;
+	     i++)
+		usleep(10000);
+	assert_int_equal(sink_signal_try(pidfile, &why), STATUS_REFUSED);
+	assert_int_equal(sink_signal_send(pidfile, &why), STATUS_REFUSED);
+	assert_non_null(strstr(why.text, "does not handle SIGHUP"));
+	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
 }
 
 static void a_reader_is_told_of_each_delivery(void **state)
@@ -1982,6 +2017,7 @@ int main(int argc, char **argv)
 		TEST(a_mode_that_was_opened_is_closed_again),
 		TEST(a_mode_that_nobody_set_is_the_present_file_s),
 		TEST(a_reader_is_told_of_each_delivery),
+		TEST(who_would_end_of_it_gets_no_signal),
 		TEST(a_pair_is_replaced_where_it_is),
 		TEST(foreign_lines_keep_every_byte),
 		TEST(any_foreign_content_survives_any_sequence),
