@@ -109,6 +109,8 @@ static enum status harden(bool for_good, struct reason *why)
 
 enum status harden_process(struct reason *why)
 {
+	/* Older kernels have none. */
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return harden(true, why);
 }
 

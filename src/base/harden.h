@@ -12,7 +12,8 @@
 /*
  * PR_SET_DUMPABLE 0, RLIMIT_CORE 0, umask 077, standard descriptors open,
  * SSLKEYLOGFILE and all PG* variables removed from the environment (ambient
- * credentials: rotation-safety.md finding 8).  STATUS_ERROR when the kernel
+ * credentials: rotation-safety.md finding 8); what we may do by a service manager's
+ * ambient capabilities is not passed on to programs that we run.  STATUS_ERROR when the kernel
  * refuses; the program must then stop.
  */
 enum status harden_process(struct reason *why);

@@ -21,7 +21,7 @@ struct program {
 	 * Everybody on the machine can read them. */
 	const char *const *argv;
 	/*
-	 * (uid_t)-1: ours.  Else it is this user with this one group and no
+	 * (uid_t)-1: ours, with no ambient capability.  Else it is this user with this one group and no
 	 * other, has no capability, and gains nothing from set-user-id programs.
 	 */
 	uid_t uid;

@@ -47,7 +47,6 @@ static bool drop_capabilities(void)
 	};
 	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return syscall(SYS_capset, &head, none) == 0;
 }
 
@@ -80,6 +79,9 @@ static int become(uid_t uid, gid_t gid)
 	uid_t before = geteuid();
 	gid_t group = getegid();
 
+	/* What we may do as a capable user is none of its business; for root
+	 * there are no such. */
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (uid == NO_ID)
 		return 0;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
