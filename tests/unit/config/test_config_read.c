@@ -256,7 +256,8 @@ static void an_unknown_section_is_refused(void **state)
 	config_tree_bad("\n[rolle sap]\n",
 			"2: unknown section [rolle sap]; there are [keyturn], "
 			"[agent], [store NAME], [cluster NAME], [hook "
-			"NAME], [policy NAME], [role NAME], [token NAME], "
+			"NAME], [delivery NAME], [policy NAME], [role NAME], "
+			"[token NAME], "
 			"[sink NAME]");
 }
 
