@@ -59,16 +59,14 @@ static enum status explain_login(const struct after *a,
 				  "%s to its console; put it into admin_users, "
 				  "and see that it has a password there",
 				  host_of(a), a->port, user);
-	if (r->used_password && r->sqlstate[0] == '\0' && !r->tls_failed)
+	/* What libpq says is the same for both. */
+	if (!r->reached && r->hint == PG_HINT_WAKING)
 		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
-				  "PgBouncer at %s port %s asks for the "
-				  "password of user %s; %s%s has no line for "
-				  "this host, port, database pgbouncer and "
-				  "user",
-				  host_of(a), a->port, user,
-				  a->passfile[0] != '\0' ? "passfile " :
-							   "the step",
-				  a->passfile);
+				  "no connection to PgBouncer at %s port %s, "
+				  "or no password for it; see that it runs, "
+				  "and that passfile %s has a line for this "
+				  "host, port, database pgbouncer and user %s",
+				  host_of(a), a->port, a->passfile, user);
 	return st;
 }
 

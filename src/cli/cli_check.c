@@ -898,8 +898,8 @@ enum status cli_check(struct cli *c)
 			k.outliving, k.outliving == 1 ? "" : "s");
 	else if (k.undelivered)
 		s = reason_set(&c->why, STATUS_UNDELIVERED,
-			       "%zu deliver%s cannot be made", k.undelivered,
-			       k.undelivered == 1 ? "y" : "ies");
+			       "%zu step%s after a rotation cannot be done",
+			       k.undelivered, k.undelivered == 1 ? "" : "s");
 	if (fflush(stdout) != 0)
 		s = reason_set(&c->why, STATUS_ERROR,
 			       "cannot write to standard output");

@@ -323,7 +323,7 @@ def test_a_pooler_that_is_down_is_told_when_it_is_up(pooler, reader):
     pooler.stop()
     overdue(site)
     daemon = Daemon(site).ready()
-    daemon.wait_log(f"{pooler.name}: no connection to 127.0.0.1")
+    daemon.wait_log(f"{pooler.name}: no connection to PgBouncer")
     # What comes behind it waits.
     assert steps(site)[reader.name]["state"] == "behind"
     assert f"waits for {pooler.name}" in site.run("status", expect=0).out
@@ -369,6 +369,9 @@ def test_who_may_not_reload_is_found_before(pooler):
     with open(pooler.passfile, "w") as f:
         f.write(f"127.0.0.1:{pooler.port}:*:ops:wrong\n")
     found("refuses the password of user ops", step=pooler.step())
+    with open(pooler.passfile, "w") as f:
+        f.write(f"127.0.0.1:{pooler.port}:shop:ops:wrong\n")
+    found("has a line for this host", step=pooler.step())
     pooler.stop()
     found("no connection", step=pooler.step())
     assert pooler.reloads() == 0

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: PostgreSQL
 # Run by `./dev test`: tests/mutations/run BUILD.
 EXTRA_DIST += \
+	tests/mutations/a-reload-is-a-proof.mutation \
+	tests/mutations/after-steps-do-not-wait-for-files.mutation \
+	tests/mutations/after-steps-run-at-once.mutation \
 	tests/mutations/agent-forgets-guesses-of-who-hangs-up.mutation \
 	tests/mutations/agent-hands-out-what-is-not-recorded.mutation \
 	tests/mutations/agent-lets-verifiers-read.mutation \

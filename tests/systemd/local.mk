@@ -4,5 +4,6 @@ EXTRA_DIST += \
 	tests/systemd/conftest.py \
 	tests/systemd/documents.py \
 	tests/systemd/machine.py \
+	tests/systemd/test_after_booted.py \
 	tests/systemd/test_agent_booted.py \
 	tests/systemd/test_keyturnd_booted.py
