@@ -60,7 +60,8 @@ static enum status explain_login(const struct after *a,
 				  "and see that it has a password there",
 				  host_of(a), a->port, user);
 	/* What libpq says is the same for both. */
-	if (!r->reached && r->hint == PG_HINT_WAKING)
+	if ((!r->reached && r->hint == PG_HINT_WAKING) ||
+	    (r->used_password && r->sqlstate[0] == '\0'))
 		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
 				  "no connection to PgBouncer at %s port %s, "
 				  "or no password for it; see that it runs, "
