@@ -279,8 +279,6 @@ def spoil_folder(p):
 
 
 def spoil_owner(p):
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
     os.chown(p.path, 54321, -1)
 
 
@@ -290,8 +288,9 @@ def spoil_owner(p):
     (spoil_writable, "can be written by others, who could put another "
                      "program there: chmod go-w "),
     (spoil_folder, "the folder .* can be written by others.*: chmod go-w "),
+] + [
     (spoil_owner, "belongs to user 54321, who could put another program there"),
-], ids=lambda v: getattr(v, "__name__", ""))
+] * (os.geteuid() == 0), ids=lambda v: getattr(v, "__name__", ""))
 def test_a_program_that_is_not_safe_is_given_nothing(site, program, spoil, says):
     configure(site, program)
     spoil(program)
