@@ -82,10 +82,10 @@ static void tell_refusals(const struct handoff *h, struct text *t)
 		if (!r->address[0])
 			continue;
 		text_printf(t,
-			    "    refused    %" PRId64 " times a wrong password "
-			    "of %s%s, %s to %s, by %s%s\n",
-			    r->count, r->address, hosts[r->host],
-			    now_stamp(r->first_us, first),
+			    "    refused    %" PRId64 " wrong password%s from "
+			    "%s%s, %s to %s, by %s%s\n",
+			    r->count, r->count == 1 ? "" : "s", r->address,
+			    hosts[r->host], now_stamp(r->first_us, first),
 			    now_stamp(r->last_us, last), r->source,
 			    password_words(r));
 	}

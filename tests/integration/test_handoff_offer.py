@@ -2,6 +2,7 @@
 """The password on its way to the partner: encrypted for its administrators, or on a
 terminal.  The partner is played with openssl, a mail program's parser and psycopg."""
 
+import contextlib
 import datetime
 import email
 import email.policy
@@ -264,6 +265,25 @@ def test_a_role_that_is_not_handed_off_has_no_offer(site, tmp_path):
     site.configure(role_settings=MANUAL, roles=("sap", "other"))
     assert "has no password yet" in site.run(
         "handoff", "offer", "other", "--to", ito.cert, expect=6).err
+
+
+def test_a_ledger_of_before_offers_nothing(manual, tmp_path):  # noqa: F811
+    """It would call the new password by the old version."""
+    made = manual(rotations=1)
+    ito = Partner(str(tmp_path), "ito")
+    ledger = os.path.join(made.site.state, "ledger.db")
+    kept = tmp_path / "ledger.db"
+    with contextlib.closing(sqlite3.connect(ledger)) as now, \
+            contextlib.closing(sqlite3.connect(kept)) as backup:
+        now.backup(backup)
+    made.run("rotate", "sap")
+    with contextlib.closing(sqlite3.connect(ledger)) as now, \
+            contextlib.closing(sqlite3.connect(kept)) as backup:
+        backup.backup(now)
+    done = made.run("handoff", "offer", "sap", "--to", ito.cert, expect=6)
+    assert "the store's current version is another one than the ledger's; " \
+        "keyturn recover sap" in done.err
+    assert done.out == "" and "handout" not in made.site.kinds()
 
 
 def test_where_nothing_can_be_recorded_nothing_is_offered(

@@ -76,9 +76,9 @@ def test_what_a_log_shows_is_counted_by_address(manual):
     first = found["refused"][0]
     assert first["first"] < first["last"]
     text = site.run("handoff", "sap", expect=0).out
-    assert "    refused    3 times a wrong password of 203.0.113.7 (the " \
+    assert "    refused    3 wrong passwords from 203.0.113.7 (the " \
         f"partner's), {first['first']} to {first['last']}, by log\n" in text
-    assert "of 2001:db8::7 (not the partner's), " in text
+    assert "40 wrong passwords from 2001:db8::7 (not the partner's), " in text
     # The trail is not filled by who knocks: one for what begin_act records.
     assert len(site.audit()) <= events + 2
     assert "refused" not in [e.get("state") for e in site.audit()]
@@ -117,7 +117,7 @@ def test_without_an_expected_host_it_is_not_said_whose_it_is(site):
     site.run("rotate", "sap", expect=0)
     refused(site, "203.0.113.7")
     assert counted(site) == [("203.0.113.7", "log", None, None, 1)]
-    assert "of 203.0.113.7, " in site.run("handoff", "sap", expect=0).out
+    assert "1 wrong password from 203.0.113.7, " in site.run("handoff", "sap", expect=0).out
 
 
 def test_only_what_came_since_the_offer_counts(manual, tmp_path):

@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	tests/mutations/after-steps-run-at-once.mutation \
 	tests/mutations/agent-forgets-guesses-of-who-hangs-up.mutation \
 	tests/mutations/agent-hands-out-what-is-not-recorded.mutation \
+	tests/mutations/agent-knows-no-old-password.mutation \
 	tests/mutations/agent-lets-verifiers-read.mutation \
 	tests/mutations/agent-takes-older-versions.mutation \
 	tests/mutations/apply-commits-without-waiting.mutation \
@@ -20,6 +21,17 @@ EXTRA_DIST += \
 	tests/mutations/deliveries-bring-an-older-version.mutation \
 	tests/mutations/deliveries-fail-in-silence.mutation \
 	tests/mutations/deliveries-run-side-by-side.mutation \
+	tests/mutations/hand-offs-are-confirmed-twice.mutation \
+	tests/mutations/hand-offs-are-confirmed-for-older-versions.mutation \
+	tests/mutations/offers-take-another-version.mutation \
+	tests/mutations/retirements-wait-for-no-partner.mutation \
+	tests/mutations/deadlines-retire-untold.mutation \
+	tests/mutations/ended-certificates-are-encrypted-for.mutation \
+	tests/mutations/passwords-stay-on-the-terminal.mutation \
+	tests/mutations/notices-are-given-again.mutation \
+	tests/mutations/wrapping-tokens-are-in-the-audit.mutation \
+	tests/mutations/ended-tokens-were-opened.mutation \
+	tests/mutations/knocking-hides-the-partner.mutation \
 	tests/mutations/each-look-is-noted.mutation \
 	tests/mutations/engine.list \
 	tests/mutations/members-keep-what-they-made.mutation \

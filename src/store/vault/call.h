@@ -16,6 +16,7 @@ struct store_vault_request {
 	bool writes;	/* repeated only when it was certainly not done */
 	bool placed;	/* path begins with the namespace; no header names it */
 	bool login;	/* it goes to the namespace of the auth method */
+	bool looks;	/* it asks whether there is another token */
 	int64_t wrap_s; /* seconds for which the answer is wrapped; 0: not */
 };
 
@@ -32,8 +33,7 @@ void store_vault_call_free(struct store_vault_answer *a);
 bool store_vault_call_says(const struct store_vault_answer *a,
 			   const char *words);
 
-/* Of a question for another token: there is none, which is no answer of a
- * policy's. */
+/* Of a request that looks: there is none, which is no answer of a policy's. */
 bool store_vault_call_no_token(const struct store_vault_answer *a);
 
 /*

@@ -128,7 +128,8 @@ enum status store_vault_wrap_look(struct store *store, const char *accessor,
 	struct json_out body = json_out_object();
 	const struct store_vault_request r = { .method = "POST",
 					       .path = LOOK_PATH,
-					       .body = &body };
+					       .body = &body,
+					       .looks = true };
 	struct store_vault_answer answer = { 0 };
 	enum status s;
 
