@@ -120,9 +120,12 @@ static enum status explain(const struct call *c, enum status st,
 				  done_of(a), a->target,
 				  (long long)(a->timeout_us / NOW_SECOND),
 				  a->target);
+	if (c->said[0] == '\0')
+		return reason_wrap(why, STATUS_REFUSED,
+				   "systemd could not %s %s", verb_of(a),
+				   a->target);
 	return reason_set(why, STATUS_REFUSED, "systemd could not %s %s: %s",
-			  verb_of(a), a->target,
-			  c->said[0] != '\0' ? c->said : "it does not say why");
+			  verb_of(a), a->target, c->said);
 }
 
 /* With up to four words behind systemctl; NULL ends them earlier. */

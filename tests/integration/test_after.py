@@ -30,7 +30,7 @@ BOUNCER = """
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
-unix_socket_dir =
+unix_socket_dir = {folder}
 auth_type = scram-sha-256
 auth_file = {folder}/userlist.txt
 admin_users = ops
@@ -279,6 +279,21 @@ def test_a_pooler_that_logs_in_for_its_clients(new_site, new_pooler):
         site.run("rotate", "sap", expect=0)
         assert pooler.log_in("app", pooler.passwords["app"]) == "sap"
         assert "user app logs in" in events(site, "delivered")[-1]["detail"]
+
+
+def test_a_console_is_reached_by_its_socket(pooler):
+    site = pooler.site
+    with open(pooler.passfile, "w") as f:
+        f.write(f"{pooler.folder}:{pooler.port}:pgbouncer:ops:"
+                f"{pooler.passwords['ops']}\n")
+    site.configure(role_settings=pooler.list + pooler.step().replace(
+        "host=127.0.0.1", f"host={pooler.folder}"))
+    site.run("check", expect=0)
+    site.run("rotate", "sap", expect=0)
+    assert pooler.log_in("sap", site.current().password) == "sap"
+    (done,) = events(site, "delivered")
+    assert f"PgBouncer at {pooler.folder} port" in done["detail"]
+    assert "user sap logs in" in done["detail"]
 
 
 def test_each_role_of_a_pooler_has_its_own_steps(pooler):
