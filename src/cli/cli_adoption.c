@@ -10,12 +10,13 @@
 #include "cli/cli.h"
 #include "handoff/handoff_refusal.h"
 #include "jobs/adoption.h"
-#include "jobs/handoff_watch.h"
+#include "jobs/role_lock.h"
 #include "report/report_adoption.h"
 #include "report/report_trail.h"
 
 #define OUTPUT_MAX ((size_t)64 << 20)
 #define LINE_BYTES ((size_t)1 << 20)
+#define LOCK_US	   (5 * NOW_SECOND)
 
 /* ---- looking now --------------------------------------------------------------- */
 
@@ -131,25 +132,48 @@ static enum status load_handoffs(struct cli *c, struct handoffs *ret)
 	return s;
 }
 
-static enum status remember_refusals(struct cli *c, const struct handoffs *of,
-				     const struct report_trail *t)
+static enum status add_refusals(struct cli *c, struct handoff *h,
+				const struct report_trail *t)
 {
 	size_t n = 0;
 	const struct report_refusal *r = report_trail_refusals(t, &n);
 	enum status s = STATUS_OK;
 
 	for (size_t i = 0; i < n && s == STATUS_OK; i++) {
-		struct handoff *h = find_handoff(of, r[i].role);
 		struct handoff_refusal add = { .source = "verify",
 					       .count = r[i].count,
 					       .first_us = r[i].first_us,
 					       .last_us = r[i].last_us };
 
+		if (strcmp(r[i].role, h->role) != 0)
+			continue;
 		text_cut(add.address, sizeof(add.address), r[i].host);
 		text_cut(add.password, sizeof(add.password), r[i].label);
-		if (h)
-			s = handoff_refusal_add(c->ledger, h, &add, true,
-						&c->why);
+		s = handoff_refusal_add(c->ledger, h, &add, true, &c->why);
+	}
+	return s;
+}
+
+/* What a log has shown meanwhile is not written over. */
+static enum status remember_refusals(struct cli *c, const struct handoffs *of,
+				     const struct report_trail *t)
+{
+	enum status s = STATUS_OK;
+
+	for (size_t i = 0; i < of->n && s == STATUS_OK; i++) {
+		const char *role = of->all[i].role;
+		struct handoff h;
+		int lock = -1;
+
+		s = role_lock_take(c->opened, role, LOCK_US, &lock, &c->why);
+		if (s == STATUS_OK)
+			s = handoff_load(c->ledger,
+					 config_find(c->config,
+						     CONFIG_SECTION_role, role),
+					 now_wall(now_system()), &h, &c->why);
+		if (s == STATUS_OK)
+			s = add_refusals(c, &h, t);
+		role_lock_end(lock);
 	}
 	return s;
 }
