@@ -90,7 +90,8 @@ bool program_may_become(uid_t uid);
 
 /*
  * Does what a program said hold a secret of n bytes: all of it, or eight bytes of
- * it in a row, or that of its base64, as "Authorization: Basic" has it?
+ * it in a row, as they are, escaped as in a URI or in JSON, or in hex, or eight
+ * characters of its base64, as "Authorization: Basic" has it?
  */
 bool program_said_has(const char *said, const char *secret, size_t n);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /* Finds a secret in what a program said.  Must rather find one too many. */
+#include <ctype.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -10,37 +11,87 @@
 #define SECRET_MAX 1024
 
 /* As said is written: what is not printable is '?'. */
-static bool is_same(const char *said, const char *secret, size_t n)
+static char shown(char c)
 {
-	for (size_t i = 0; i < n; i++) {
-		char c = secret[i];
+	return c == '\t' ? ' ' : c >= ' ' && c <= '~' ? c : '?';
+}
 
-		if (said[i] != (c == '\t'	     ? ' ' :
-				c >= ' ' && c <= '~' ? c :
-						       '?'))
-			return false;
+/* ---- the next character of what was said, by how it may be written; NUL at its
+ * end ------------------------------------------------------------------------- */
+
+typedef char next_fn(const char **at);
+
+static char next_plain(const char **at)
+{
+	return **at ? *(*at)++ : '\0';
+}
+
+/* As in a form or a URI, %2F, and in a string of JSON or a shell, \". */
+static char next_escaped(const char **at)
+{
+	const char *p = *at;
+	unsigned char byte;
+
+	if (p[0] == '%' && p[1] && p[2] &&
+	    encode_unhex(p + 1, &byte, 1) == STATUS_OK) {
+		*at += 3;
+		return shown((char)byte);
 	}
-	return true;
+	if (p[0] == '\\' && p[1])
+		++*at;
+	return next_plain(at);
 }
 
-static bool holds(const char *said, const char *bytes, size_t n)
+/* Whatever is between them: "0x53, 0x67", "53:67", "%53%67", "5367". */
+static char next_hex(const char **at)
 {
-	size_t len = strlen(said);
+	const char *p = *at;
 
-	for (size_t i = 0; i + n <= len; i++)
-		if (is_same(said + i, bytes, n))
+	while (*p && (!isxdigit((unsigned char)*p) ||
+		      (p[0] == '0' && (p[1] == 'x' || p[1] == 'X'))))
+		p++;
+	*at = *p ? p + 1 : p;
+	return (char)tolower((unsigned char)*p);
+}
+
+/* ---- what is looked for ------------------------------------------------------- */
+
+static bool holds(const char *said, next_fn *next, const char *bytes, size_t n)
+{
+	for (; *said; said++) {
+		const char *at = said;
+		size_t i = 0;
+
+		while (i < n && next(&at) == shown(bytes[i]))
+			i++;
+		if (i == n)
 			return true;
+	}
 	return false;
 }
 
-static bool holds_piece(const char *said, const char *bytes, size_t n)
+static bool holds_piece(const char *said, next_fn *next, const char *bytes,
+			size_t n, size_t piece)
 {
-	size_t piece = n < PIECE ? n : PIECE;
-
+	if (piece > n)
+		piece = n;
 	for (size_t i = 0; n > 0 && i + piece <= n; i++)
-		if (holds(said, bytes + i, piece))
+		if (holds(said, next, bytes + i, piece))
 			return true;
 	return false;
+}
+
+static bool holds_hex(const char *said, const char *secret, size_t n)
+{
+	char text[2 * SECRET_MAX + 1];
+	bool found;
+
+	if (n > SECRET_MAX)
+		n = SECRET_MAX; /* the beginning of it will do */
+	encode_hex(secret, n, text);
+	found = holds_piece(said, next_hex, text, 2 * n, 2 * PIECE);
+	secret_wipe(text, sizeof(text));
+	return found;
 }
 
 /*
@@ -65,7 +116,8 @@ static bool holds_base64(const char *said, const char *secret, size_t n)
 		encode_base64(bytes, before + n, text);
 		if (to >= from + PIECE)
 			found = found ||
-				holds_piece(said, text + from, to - from);
+				holds_piece(said, next_plain, text + from,
+					    to - from, PIECE);
 	}
 	secret_wipe(bytes, sizeof(bytes));
 	secret_wipe(text, sizeof(text));
@@ -74,5 +126,7 @@ static bool holds_base64(const char *said, const char *secret, size_t n)
 
 bool program_said_has(const char *said, const char *secret, size_t n)
 {
-	return holds_piece(said, secret, n) || holds_base64(said, secret, n);
+	return holds_piece(said, next_plain, secret, n, PIECE) ||
+	       holds_piece(said, next_escaped, secret, n, PIECE) ||
+	       holds_hex(said, secret, n) || holds_base64(said, secret, n);
 }

@@ -413,6 +413,19 @@ static void a_secret_is_found_in_what_was_said(void **state)
 	assert_true(said_has("Basic dXU6U2c3LWtRMl94Vzk=", "Sg7-kQ2_xW9"));
 	assert_true(said_has("Basic dXV1OlNnNy1rUTJfeFc5", "Sg7-kQ2_xW9"));
 	assert_false(said_has("Basic dXV1OmFub3RoZXItb25l", "Sg7-kQ2_xW9"));
+	/* a form, and a string of JSON */
+	assert_true(said_has("a=1&password=S%2Fk%2bQ%252%22x", "S/k+Q%2\"x"));
+	assert_true(said_has("{\"password\":\"S/k+Q%2\\\"x", "S/k+Q%2\"x"));
+	assert_false(said_has("a=1&password=S%2Fk%2bQ%252", "S/k+Q%2\"x"));
+	/* printf Sg7-kQ2_xW9 | xxd -p, and from the third byte on */
+	assert_true(said_has("got 5367372D6B51325F785739", "Sg7-kQ2_xW9"));
+	assert_true(said_has("37 2d 6b 51 32 5f 78 57", "Sg7-kQ2_xW9"));
+	assert_true(said_has("0x37,0x2d,0x6b,0x51,0x32,0x5f,0x78,0x57",
+			     "Sg7-kQ2_xW9"));
+	assert_true(said_has("%37%2d%6b%51%32%5f%78%57", "Sg7-kQ2_xW9"));
+	assert_false(said_has("37 2d 6b 51 32 5f 78", "Sg7-kQ2_xW9"));
+	assert_false(said_has("%", "%41bcdefgh") || said_has("%4", "Abcdefgh"));
+	assert_false(said_has("\\", "\\x"));
 }
 
 static void its_standard_output_is_kept_as_it_is(void **state)
