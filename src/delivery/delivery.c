@@ -27,6 +27,12 @@ static enum status find_user(const struct delivery *d, struct program *p,
 		s = names_group_of_user(d->user, &p->gid, why);
 	if (s != STATUS_OK)
 		return reason_wrap(why, STATUS_CONFIG, "user");
+	/* setresuid() and we read that as "as it is". */
+	if (p->uid == (uid_t)-1)
+		return reason_set(why, STATUS_CONFIG,
+				  "user %s has the id %lu, which stands for no "
+				  "user; give it another",
+				  d->user, (unsigned long)p->uid);
 	if (p->uid == 0)
 		return reason_set(why, STATUS_CONFIG,
 				  "user %s is root, who may read and change "

@@ -160,6 +160,19 @@ static enum status refuse_start(const struct program_start *s, int rc,
 {
 	const struct program *p = s->program;
 
+	/* exec says the same of the file that shall run it. */
+	if (rc == ENOENT && access(p->argv[0], F_OK) == 0)
+		return reason_set(why, status,
+				  "%s cannot be run: the interpreter that its "
+				  "first line or its ELF header names is not "
+				  "there",
+				  p->argv[0]);
+	if (rc == ENOEXEC)
+		return reason_set(why, status,
+				  "%s cannot be run: it is not a program of "
+				  "this machine; a script begins with #! and "
+				  "its interpreter",
+				  p->argv[0]);
 	if (!s->refused)
 		return reason_set(why, status, "%s cannot be run: %s",
 				  p->argv[0], strerror(rc));
