@@ -39,6 +39,7 @@ struct cli_batch {
 	pthread_cond_t ended;
 	const struct slot *at_work[THREAD_POOL_MAX];
 	size_t running;
+	size_t following; /* roles that are done but for what follows */
 	struct cli_batch_tally tally;
 	bool progress; /* a line on the terminal is kept up to date */
 	char step[300];
@@ -248,6 +249,16 @@ static void follow(struct cli_batch *p, const struct slot *slot,
 	r->status = STATUS_UNDELIVERED;
 }
 
+/* Under the lock. */
+static void tell_result(struct cli_batch *p, const struct cli_batch_task *task,
+			const struct runner_result *r, const struct due *after)
+{
+	count_result(&p->tally, r->status, task->due);
+	print_result(p, task, r);
+	if (r->status == STATUS_OK || r->status == STATUS_UNDELIVERED)
+		warn_of_end(p, task, after);
+}
+
 static void run_task(void *arg, void *thing)
 {
 	struct cli_batch *p = arg;
@@ -255,6 +266,7 @@ static void run_task(void *arg, void *thing)
 	struct runner_job like = *p->like;
 	struct runner_result result;
 	struct due before, after = { .doubt = STATUS_UNKNOWN };
+	bool told;
 
 	like.mode = slot->task->mode;
 	if (slot->task->due) {
@@ -279,15 +291,24 @@ static void run_task(void *arg, void *thing)
 			  before.known.version);
 		result.run[0] = '\0';
 	}
-	follow(p, slot, &result);
+	/* No other role waits for a program that hangs, nor learns of a bad
+	 * cluster after it. */
+	told = result.status != STATUS_OK &&
+	       result.status != STATUS_UNDELIVERED;
 	pthread_mutex_lock(&p->lock);
-	count_result(&p->tally, result.status, slot->task->due);
-	print_result(p, slot->task, &result);
-	if (result.status == STATUS_OK || result.status == STATUS_UNDELIVERED)
-		warn_of_end(p, slot->task, &after);
+	if (told)
+		tell_result(p, slot->task, &result, &after);
 	if (result.cluster_bad && slot->task->mode == ENGINE_MODE_ROTATE)
 		spare_others(p, slot);
 	end_slot(p, slot);
+	p->following++;
+	pthread_cond_signal(&p->ended);
+	pthread_mutex_unlock(&p->lock);
+	follow(p, slot, &result);
+	pthread_mutex_lock(&p->lock);
+	p->following--;
+	if (!told)
+		tell_result(p, slot->task, &result, &after);
 	pthread_cond_signal(&p->ended);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -352,7 +373,8 @@ static void run_all(struct cli_batch *p, struct thread_pool *threads)
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
 		begin_some(p, threads);
-		if (p->running == 0 && (stopping || p->first >= p->n))
+		if (p->running == 0 && p->following == 0 &&
+		    (stopping || p->first >= p->n))
 			break;
 		until = thread_after(TICK_US);
 		thread_wait(&p->ended, &p->lock, &until);
