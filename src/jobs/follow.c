@@ -10,6 +10,7 @@
 #include "base/harden.h"
 #include "base/text.h"
 #include "handout/handout.h"
+#include "hook/hook.h"
 #include "jobs/follow_after.h"
 #include "jobs/follow_delivery.h"
 #include "jobs/role_lock.h"
@@ -76,6 +77,11 @@ static void find_step(struct open_engine *w, const struct config_group *role,
 	snprintf(ret->name, sizeof(ret->name), "delivery %s", name);
 }
 
+void follow_end(void)
+{
+	hook_end(now_system());
+}
+
 bool follow_has(const struct config_group *role)
 {
 	return count_steps(role) > 0;
@@ -100,8 +106,8 @@ static bool has_taken(const struct step *step, const struct follow_state *s,
 	       s->settings == step->settings;
 }
 
-/* Its time, of a version that it has failed with; a clock that went back does not
- * hold it up. */
+/* Its time, of a version that it has failed with; a clock that went back since the
+ * last attempt does not hold it up, and leads to one attempt, not to many. */
 static bool must_wait(const struct follow_options *o,
 		      const struct follow_state *s, const char *version)
 {
@@ -109,7 +115,7 @@ static bool must_wait(const struct follow_options *o,
 
 	return !o->at_once && s->attempts > 0 &&
 	       strcmp(s->tried, version) == 0 && now < s->next_us &&
-	       now >= s->since_us;
+	       now >= s->last_us;
 }
 
 static struct follow_outcome outcome_of(const struct step *step,

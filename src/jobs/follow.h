@@ -70,6 +70,10 @@ typedef void follow_check_fn(void *arg, const char *step, enum status s,
 void follow_check(struct open_engine *w, const struct config_group *role,
 		  follow_check_fn *fn, void *arg);
 
+/* Before the process ends while steps run: end the programs of this process, hooks'
+ * too, with all that they have started, and begin no more. */
+void follow_end(void);
+
 /* Has the role any step? */
 bool follow_has(const struct config_group *role);
 

@@ -3,12 +3,15 @@
 and with nothing of ours; what goes wrong with it is said and tried again, and
 costs no rotation."""
 
+import contextlib
 import getpass
 import json
 import os
 import pwd
 import re
 import shutil
+import signal
+import sqlite3
 import tempfile
 import time
 
@@ -377,7 +380,9 @@ def test_a_flood_of_words_is_one_line(site, program):
     "printf 'Authorization: Basic '; printf 'sap:%s' \"$(sed "
     "'s/.*\"password\":\"\\([^\"]*\\).*/\\1/' \"$1/got\" | tail -n 1)\" "
     "| base64 -w 0",
-], ids=["everything", "a piece", "the password", "base64"])
+    "sed 's/.*\"password\":\"\\([^\"]*\\).*/\\1/' \"$1/got\" | tail -n 1 "
+    "| od -An -v -tx1 -w80",
+], ids=["everything", "a piece", "the password", "base64", "hex"])
 @pytest.mark.parametrize("code", [0, 1])
 def test_what_has_the_password_in_it_is_left_out(site, program, words, code):
     """That it is nowhere is looked for after the test, for all tests."""
@@ -394,6 +399,56 @@ def test_what_has_the_password_in_it_is_left_out(site, program, words, code):
     trail = site.run("audit", "export", expect=0).out
     for i in range(len(password) - 7):
         assert password[i:i + 8] not in trail + done.out + done.err
+
+
+@pytest.mark.parametrize("first,says", [
+    ("#!/no/such/interpreter\n", "the interpreter that its first line or its ELF "
+                                 "header names is not there"),
+    ("echo no first line of a script\n", "it is not a program of this machine; "
+                                         "a script begins with #!"),
+])
+def test_a_script_that_nothing_runs_is_told_apart_from_one_that_is_away(
+        site, program, first, says):
+    configure(site, program)
+    with open(program.path, "w") as f:
+        f.write(first)
+    done = site.run("rotate", "sap", expect=UNDELIVERED)
+    assert f"{program.path} cannot be run: {says}" in done.out
+
+
+def test_a_clock_that_went_back_makes_one_attempt_and_not_many(site, program):
+    configure(site, program, keyturn="backoff = 1h\nbackoff_max = 1h\n")
+    program.end_with(1)
+    site.run("rotate", "sap", expect=UNDELIVERED)
+    # As if all of it had been remembered a year from now.
+    year = 365 * 86400 * 1000000
+    with contextlib.closing(sqlite3.connect(
+            os.path.join(site.state, "ledger.db"), timeout=20)) as db, db:
+        ((key, value),) = db.execute(
+            "select key, value from memory where value like '%ended with 1'"
+        ).fetchall()
+        words = value.split(" ")
+        words[4:7] = [str(int(w) + year) for w in words[4:7]]
+        assert db.execute("update memory set value = ? where key = ?",
+                          [" ".join(words), key]).rowcount == 1
+    for _ in range(3):
+        site.run("refresh", expect=UNDELIVERED)
+    assert len(program.got()) == 2
+
+
+def test_programs_that_hang_hold_up_no_other_role_of_a_command(new_site, program):
+    roles = [f"r{i}" for i in range(5)]
+    site = new_site(roles=roles)
+    configure(site, program, "timeout = 6s", roles=roles,
+              keyturn="jobs = 1\n")
+    program.write("echo >>\"$1/begun\"\nexec sleep 600\n", take="")
+    run = site.start("rotate", *roles)
+    wait_for(lambda: program.text("begun").count("\n") == 5,
+             "all of them, before the first one has ended", 5)
+    assert run.process.poll() is None
+    done = run.finish(60)
+    assert done.exit == UNDELIVERED
+    assert done.out.count("had not ended after 6 s and was killed") == 5
 
 
 # ---- whatever interrupts it -------------------------------------------------------------
@@ -432,6 +487,24 @@ def test_a_program_ends_with_who_has_started_it(site, program):
     program.write()
     site.run("recover", "sap", expect=0)
     assert program.versions() == [site.current().id] * 2
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_leaves_nothing_that_a_program_has_started(site, program, name):
+    site.run("rotate", "sap", expect=0)
+    configure(site, program)
+    program.write("(setsid sh -c 'echo $$ >>\"$0/pids\"; exec sleep 600' \"$1\" "
+                  "&)\nsleep 600 &\necho $! >>\"$1/pids\"\n"
+                  "echo $$ >>\"$1/pids\"\nwait\n")
+    run = site.start("refresh")
+    wait_for(lambda: len(program.text("pids").split()) == 3, "the program")
+    run.process.send_signal(getattr(signal, name))
+    assert run.finish(10).exit == -getattr(signal, name)
+    assert [p for p in program.text("pids").split()
+            if os.path.exists("/proc/" + p)] == []
+    program.write()
+    site.run("refresh", "--force", expect=0)
+    assert program.versions()[-1] == site.settled().id
 
 
 def test_two_never_run_at_once_and_the_newest_comes_last(site, program):
