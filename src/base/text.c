@@ -211,12 +211,18 @@ size_t text_utf8_length(const char *s, size_t n)
 	return len;
 }
 
+/* Printable ASCII, which nearly all is that an agent handles by the million. */
+static bool is_plain(char c)
+{
+	return c >= 0x20 && c < 0x7F;
+}
+
 bool text_is_utf8(const char *s, size_t n)
 {
 	size_t i, len;
 
 	for (i = 0; i < n; i += len) {
-		len = text_utf8_length(s + i, n - i);
+		len = is_plain(s[i]) ? 1 : text_utf8_length(s + i, n - i);
 		if (len == 0)
 			return false;
 	}
@@ -240,7 +246,7 @@ bool text_has_control(const char *s, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (text_control_length(s + i, n - i) > 0)
+		if (!is_plain(s[i]) && text_control_length(s + i, n - i) > 0)
 			return true;
 	return false;
 }
@@ -272,6 +278,11 @@ void text_escape(char *dst, size_t dst_size, const char *src, size_t n)
 	char piece[9];
 
 	while (i < n) {
+		if (is_plain(src[i]) && len + 4 < dst_size) {
+			dst[len++] = src[i++];
+			cut = len;
+			continue;
+		}
 		i += shown(src + i, n - i, piece, &piece_len);
 		if (len + piece_len >= dst_size) {
 			memcpy(dst + cut, "...", 4);
