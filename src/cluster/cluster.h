@@ -142,6 +142,9 @@ enum cluster_severity { CLUSTER_NOTE, CLUSTER_WARN, CLUSTER_FAIL };
 typedef void cluster_finding_fn(void *arg, enum cluster_severity severity,
 				const char *topic, const char *sentence);
 
+/* The topic of what belongs to a pair's member, and not to the owner. */
+#define CLUSTER_TOPIC_OBJECTS "objects"
+
 /* Evidence of one login attempt (rotation-safety.md section 2.4). */
 enum cluster_login {
 	CLUSTER_LOGIN_RIGHT,	  /* the server asked, and took the password;
@@ -172,6 +175,8 @@ struct cluster_who {
 				     whether the password is right */
 	const char *auth_file;	  /* a sink that poolers read: it is written
 				     after the proof; NULL: none */
+	bool gives; /* with CLUSTER_PROOF_NEW a pair's member gives the owner
+		       what belongs to it in that database; why says so */
 };
 
 #define CLUSTER_WAY_SIZE 65
@@ -281,9 +286,7 @@ struct cluster_ops {
 	 * evidence of all endpoints; for CLUSTER_PROOF_WRONG a "no" is the best.
 	 * Always STATUS_OK unless something local failed; STATUS_CONFLICT when
 	 * an endpoint is a PgBouncer, which with `auth_file` could not know a
-	 * new password by then: none can be proved.  With CLUSTER_PROOF_NEW a
-	 * pair's member gives the owner what belongs to it in that database;
-	 * why says so.
+	 * new password by then: none can be proved.
 	 */
 	enum status (*prove)(struct cluster *t, const struct cluster_who *who,
 			     const struct secret *password,

@@ -49,6 +49,16 @@ static enum status open_session(struct runner *r, struct reason *why)
 	return runner_session_open(r->job, &r->session, r->login_revision, why);
 }
 
+static void note_finding(void *arg, enum cluster_severity severity,
+			 const char *topic, const char *sentence)
+{
+	struct runner *r = arg;
+
+	(void)severity;
+	(void)sentence;
+	r->gives = r->gives || strcmp(topic, CLUSTER_TOPIC_OBJECTS) == 0;
+}
+
 enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
 {
 	struct cluster *t = r->job->cluster;
@@ -69,7 +79,7 @@ enum engine_event runner_cluster_preflight(struct runner *r, struct reason *why)
 	if (s == STATUS_OK)
 		s = t->ops->preflight(t, r->session,
 				      ends ? NULL : r->job->rolname,
-				      r->job->pair, NULL, NULL, why);
+				      r->job->pair, note_finding, r, why);
 	switch (s) {
 	case STATUS_OK:
 		return ENGINE_ON_OK;

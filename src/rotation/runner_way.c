@@ -21,7 +21,8 @@ struct cluster_who runner_way_who(const struct runner *r)
 	struct cluster_who who = { .role = login,
 				   .prove_dbname = r->job->prove_dbname,
 				   .dbname = r->job->dbname,
-				   .direct = r->direct };
+				   .direct = r->direct,
+				   .gives = r->gives };
 
 	if (strcmp(login, r->job->rolname) != 0)
 		who.owner = r->job->rolname;

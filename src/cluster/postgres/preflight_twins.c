@@ -145,7 +145,7 @@ static void add_dependents(const struct pg_result *r, int row,
 			 pg_value(r, row, 3));
 	if (kind[0] == 'o')
 		cluster_postgres_findings_add(
-			f, CLUSTER_WARN, "pair",
+			f, CLUSTER_WARN, CLUSTER_TOPIC_OBJECTS,
 			"%s objects, %s, belong to member %s and not to %s; "
 			"as the member run there SET ROLE NONE; REASSIGN OWNED "
 			"BY \"%s\" TO \"%s\"",

@@ -401,7 +401,8 @@ static enum cluster_login login_once(struct attempt *a,
 	    a->who->owner != NULL && a->kind != CLUSTER_PROOF_WRONG)
 		login = check_owner(a, pg, why);
 	if (pg != NULL && login == CLUSTER_LOGIN_RIGHT && a->endpoint == 0 &&
-	    a->who->owner != NULL && a->kind == CLUSTER_PROOF_NEW)
+	    a->who->owner != NULL && a->who->gives &&
+	    a->kind == CLUSTER_PROOF_NEW)
 		give_own(a, pg, why);
 	pg_close(pg);
 	return login;

@@ -15,7 +15,9 @@ static void hear(void *arg, enum cluster_severity severity, const char *topic,
 	(void)topic;
 	assert_null(strchr(sentence, '\n'));
 	/* What is said of the cluster is no matter here. */
-	if (strcmp(topic, "pair") != 0 && severity != CLUSTER_FAIL)
+	if (strcmp(topic, "pair") != 0 &&
+	    strcmp(topic, CLUSTER_TOPIC_OBJECTS) != 0 &&
+	    severity != CLUSTER_FAIL)
 		return;
 	if (h->first[severity][0] == '\0')
 		snprintf(h->first[severity], sizeof(h->first[severity]), "%s",
