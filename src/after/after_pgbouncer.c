@@ -59,6 +59,12 @@ static enum status explain_login(const struct after *a,
 				  "%s to its console; put it into admin_users, "
 				  "and see that it has a password there",
 				  host_of(a), a->port, user);
+	if (!r->reached && r->hint == PG_HINT_WAKING && a->passfile[0] == '\0')
+		return reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+				  "no connection to PgBouncer at %s port %s; "
+				  "see that it runs, and name a passfile if it "
+				  "asks user %s for a password",
+				  host_of(a), a->port, user);
 	/* What libpq says is the same for both. */
 	if ((!r->reached && r->hint == PG_HINT_WAKING) ||
 	    (r->used_password && r->sqlstate[0] == '\0'))
