@@ -102,17 +102,31 @@ static void follow_role(void *arg, void *thing)
 
 /* ---- which, and when --------------------------------------------------------- */
 
-/* Under the lock. */
-static void begin_some(struct follower *f)
+/* Whose turn it has been for longest, so that roles whose programs hang do not
+ * keep the threads among themselves; or NULL.  Under the lock. */
+static struct followed *choose_role(struct follower *f, int64_t now)
 {
-	int64_t now = now_wall(now_system());
+	struct followed *best = NULL;
 
-	for (size_t i = 0; i < f->n && !f->stopping; i++) {
+	for (size_t i = 0; i < f->n; i++) {
 		struct followed *r = &f->roles[i];
 
 		if (r->running ||
 		    (r->next_us > now && r->next_us <= now + f->poll_us))
 			continue;
+		if (!best || r->next_us < best->next_us)
+			best = r;
+	}
+	return best;
+}
+
+/* Under the lock. */
+static void begin_some(struct follower *f)
+{
+	int64_t now = now_wall(now_system());
+	struct followed *r;
+
+	while (!f->stopping && (r = choose_role(f, now)) != NULL) {
 		if (thread_pool_give(f->pool, r) != STATUS_OK)
 			return;
 		r->running = true;

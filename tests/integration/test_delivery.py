@@ -593,3 +593,25 @@ def test_a_delivery_that_hangs_holds_up_no_rotation_and_no_end(taken_over,
     program.write()
     site.run("recover", "sap", expect=0)
     assert program.versions()[-1] == site.settled().id
+
+
+def test_programs_that_hang_leave_the_others_their_turn(new_site, program, folder):
+    """More of them than keyturnd has threads for, all before the other one."""
+    roles = [f"a{i}" for i in range(8)] + ["z"]
+    site, other = new_site(roles=roles), Program(folder)
+    site.configure(roles, keyturn=QUICK, role_settings="delivery = cpi\n",
+                   more=section(program, "timeout = 3s")
+                   + section(other, name="fast"))
+    with open(site.configuration) as f:
+        before, behind = f.read().split("[role z]")
+    with open(site.configuration, "w") as f:
+        f.write(before + "[role z]" + behind.replace("= cpi", "= fast"))
+    program.write("exec sleep 600\n", take="")
+    other.end_with(1)
+    site.run("rotate", "--all")
+    other.end_with(0)
+    daemon = Daemon(site).ready()
+    wait_for(lambda: site.status("z")["follow"][0]["state"] == "ok",
+             "the turn of the one that works", 25)
+    daemon.stop()
+    other.close()
