@@ -39,9 +39,16 @@
 	" false), "                                                        \
 	"pg_catalog.set_config('synchronous_commit', 'off', false)"
 
+/* All of our statements look up a few rows by name: to plan them again with each
+ * name takes longer than they do. */
+#define PLANS_12_SQL                                                        \
+	", pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', " \
+	"false)"
+
 /* A claim is bound to its session, which is idle while others work: what the
  * administrator's role or its database limits must not end it. */
 #define LIMITS_14_SQL \
+	PLANS_12_SQL  \
 	", pg_catalog.set_config('idle_session_timeout', '0', false)"
 #define LIMITS_17_SQL \
 	LIMITS_14_SQL \
@@ -131,7 +138,7 @@ static const char *settings_sql(int version, bool check_client)
 		return check_client ?
 			       SETTINGS_SQL LIMITS_14_SQL CHECK_CLIENT_SQL :
 			       SETTINGS_SQL LIMITS_14_SQL;
-	return SETTINGS_SQL;
+	return version >= 120000 ? SETTINGS_SQL PLANS_12_SQL : SETTINGS_SQL;
 }
 
 /* What every session may read and call unless it was revoked.  In the
