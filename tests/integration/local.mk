@@ -105,6 +105,7 @@ EXTRA_DIST += tests/integration/rig/token_site.py \
 EXTRA_DIST += tests/integration/test_admins.py \
 	tests/integration/test_alternating.py \
 	tests/integration/test_alternating_killed.py \
+	tests/integration/test_alternating_newer.py \
 	tests/integration/test_alternating_clients.py
 EXTRA_DIST += tests/integration/test_sinks.py
 EXTRA_DIST += tests/integration/test_token_login.py
