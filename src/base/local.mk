@@ -33,6 +33,7 @@ libbase_a_SOURCES = \
 	src/base/map.c src/base/map.h \
 	src/base/text.c src/base/text.h \
 	src/base/thread.c src/base/thread.h \
+	src/base/thread_loop.c src/base/thread_loop.h \
 	src/base/thread_pool.c src/base/thread_pool.h \
 	src/base/words.c src/base/words.h
 

@@ -3,13 +3,12 @@
  * them, nor say the same trouble at each attempt. */
 #include "daemon/follower.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/now.h"
-#include "base/thread.h"
+#include "base/thread_loop.h"
 #include "base/thread_pool.h"
 #include "jobs/follow.h"
 
@@ -37,10 +36,9 @@ struct follower {
 	const char *actor;
 	int64_t poll_us;
 	struct thread_pool *pool;
-	pthread_t thread;
-	pthread_mutex_t lock; /* over everything below */
-	pthread_cond_t changed;
-	bool woken, stopping, ended;
+	struct thread_loop loop;
+	/* Under its lock: */
+	bool woken;
 	unsigned long attempts;
 	struct followed *roles;
 	size_t n;
@@ -59,9 +57,9 @@ static void tell_attempt(struct followed *r, const struct follow_outcome *o)
 		log_line(LOG_LEVEL_INFO, "%s: %s has the current password",
 			 o->role, o->step);
 	hook_dispatch_wake(f->generation->dispatch);
-	pthread_mutex_lock(&f->lock);
+	pthread_mutex_lock(&f->loop.lock);
 	f->attempts++;
-	pthread_mutex_unlock(&f->lock);
+	pthread_mutex_unlock(&f->loop.lock);
 }
 
 static void tell_outcome(void *arg, const struct follow_outcome *o)
@@ -90,14 +88,14 @@ static void follow_role(void *arg, void *thing)
 	};
 	int64_t next = follow_run(&o, r->role), poll;
 
-	pthread_mutex_lock(&f->lock);
+	pthread_mutex_lock(&f->loop.lock);
 	/* Others may rotate it. */
 	poll = now_wall(now_system()) + f->poll_us;
 	r->next_us = r->awake ? 0 : next < poll ? next : poll;
 	r->running = r->awake = r->first = false;
 	f->woken = true;
-	pthread_cond_signal(&f->changed);
-	pthread_mutex_unlock(&f->lock);
+	pthread_cond_signal(&f->loop.changed);
+	pthread_mutex_unlock(&f->loop.lock);
 }
 
 /* ---- which, and when --------------------------------------------------------- */
@@ -126,34 +124,31 @@ static void begin_some(struct follower *f)
 	int64_t now = now_wall(now_system());
 	struct followed *r;
 
-	while (!f->stopping && (r = choose_role(f, now)) != NULL) {
+	while (!f->loop.stopping && (r = choose_role(f, now)) != NULL) {
 		if (thread_pool_give(f->pool, r) != STATUS_OK)
 			return;
 		r->running = true;
 	}
 }
 
-static void *follow_roles(void *arg)
+static void follow_roles(void *arg)
 {
 	struct follower *f = arg;
 
-	pthread_mutex_lock(&f->lock);
-	while (!f->stopping) {
+	pthread_mutex_lock(&f->loop.lock);
+	while (!f->loop.stopping) {
 		const struct timespec until = thread_after(NAP_US);
 
 		f->woken = false;
 		begin_some(f);
-		while (!f->stopping && !f->woken)
-			if (!thread_wait(&f->changed, &f->lock, &until))
+		while (!f->loop.stopping && !f->woken)
+			if (!thread_wait(&f->loop.changed, &f->loop.lock,
+					 &until))
 				break;
 	}
-	pthread_mutex_unlock(&f->lock);
+	pthread_mutex_unlock(&f->loop.lock);
 	thread_pool_free(f->pool);
 	f->pool = NULL;
-	pthread_mutex_lock(&f->lock);
-	f->ended = true;
-	pthread_mutex_unlock(&f->lock);
-	return NULL;
 }
 
 /* ---- outside ------------------------------------------------------------------ */
@@ -164,13 +159,9 @@ static enum status start_threads(struct follower *f, struct reason *why)
 
 	if (thread_pool_new(THREADS, follow_role, f, &f->pool) != STATUS_OK)
 		return reason_no_memory(why);
-	pthread_mutex_init(&f->lock, NULL);
-	thread_cond_init(&f->changed);
-	rc = thread_start(&f->thread, follow_roles, f);
+	rc = thread_loop_start(&f->loop, follow_roles, f);
 	if (rc == 0)
 		return STATUS_OK;
-	pthread_cond_destroy(&f->changed);
-	pthread_mutex_destroy(&f->lock);
 	return reason_set(why, STATUS_NO_MEMORY, "no thread: %s", strerror(rc));
 }
 
@@ -220,15 +211,15 @@ void follower_wake(struct follower *f, const char *role)
 {
 	if (!f)
 		return;
-	pthread_mutex_lock(&f->lock);
+	pthread_mutex_lock(&f->loop.lock);
 	for (size_t i = 0; i < f->n; i++)
 		if (strcmp(config_name(f->roles[i].role), role) == 0) {
 			f->roles[i].awake = f->roles[i].running;
 			f->roles[i].next_us = 0;
 			f->woken = true;
 		}
-	pthread_cond_signal(&f->changed);
-	pthread_mutex_unlock(&f->lock);
+	pthread_cond_signal(&f->loop.changed);
+	pthread_mutex_unlock(&f->loop.lock);
 }
 
 unsigned long follower_attempts(struct follower *f)
@@ -237,41 +228,27 @@ unsigned long follower_attempts(struct follower *f)
 
 	if (!f)
 		return 0;
-	pthread_mutex_lock(&f->lock);
+	pthread_mutex_lock(&f->loop.lock);
 	n = f->attempts;
-	pthread_mutex_unlock(&f->lock);
+	pthread_mutex_unlock(&f->loop.lock);
 	return n;
 }
 
 void follower_stop(struct follower *f)
 {
-	if (!f)
-		return;
-	pthread_mutex_lock(&f->lock);
-	f->stopping = true;
-	pthread_cond_signal(&f->changed);
-	pthread_mutex_unlock(&f->lock);
+	if (f)
+		thread_loop_stop(&f->loop);
 }
 
 bool follower_stopped(struct follower *f)
 {
-	bool ended;
-
-	if (!f)
-		return true;
-	pthread_mutex_lock(&f->lock);
-	ended = f->ended;
-	pthread_mutex_unlock(&f->lock);
-	return ended;
+	return !f || thread_loop_stopped(&f->loop);
 }
 
 void follower_free(struct follower *f)
 {
 	if (!f)
 		return;
-	follower_stop(f);
-	pthread_join(f->thread, NULL);
-	pthread_cond_destroy(&f->changed);
-	pthread_mutex_destroy(&f->lock);
+	thread_loop_join(&f->loop);
 	release_follower(f);
 }

@@ -3,7 +3,6 @@
  * remembered in the ledger, over reloads and restarts, for a day. */
 #include "daemon/refresher.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "base/text.h"
-#include "base/thread.h"
+#include "base/thread_loop.h"
 #include "jobs/sink_refresh.h"
 
 /* When to run next is said by the wall clock, which may jump. */
@@ -22,10 +21,8 @@ struct refresher {
 	struct generation *generation;
 	struct sink_refresh *refresh;
 	const char *actor;
-	pthread_t thread;
-	pthread_mutex_t lock; /* over everything below */
-	pthread_cond_t changed;
-	bool stopping, ended;
+	struct thread_loop loop;
+	/* Under its lock: */
 	struct refresher_file *files;
 	size_t n, room;
 };
@@ -87,7 +84,7 @@ static void tell_outcome(void *arg, const struct sink_refresh_outcome *o)
 	struct refresher_file *file;
 	unsigned failures = 0;
 
-	pthread_mutex_lock(&f->lock);
+	pthread_mutex_lock(&f->loop.lock);
 	file = find_file(f, o);
 	if (file) {
 		failures = file->failures;
@@ -97,7 +94,7 @@ static void tell_outcome(void *arg, const struct sink_refresh_outcome *o)
 			file->failures =
 				o->status == STATUS_OK ? 0 : file->failures + 1;
 	}
-	pthread_mutex_unlock(&f->lock);
+	pthread_mutex_unlock(&f->loop.lock);
 	if (o->alarm && !is_raised(f, o->sink)) {
 		raise_alarm(f, o);
 		ledger_fact_remember(f->generation->ledger, LEDGER_FACT_ALARM,
@@ -119,53 +116,41 @@ static void note_alarm(void *arg, const struct sink_refresh_outcome *o)
 	struct refresher *f = arg;
 	struct refresher_file *file;
 
-	pthread_mutex_lock(&f->lock);
+	pthread_mutex_lock(&f->loop.lock);
 	file = find_file(f, o);
 	if (file)
 		file->expires_us = o->expires_us;
-	pthread_mutex_unlock(&f->lock);
+	pthread_mutex_unlock(&f->loop.lock);
 }
 
 static void wait_awake(struct refresher *f)
 {
 	const struct timespec until = thread_after(NAP_SECONDS * NOW_SECOND);
 
-	while (!f->stopping)
-		if (!thread_wait(&f->changed, &f->lock, &until))
-			break;
+	pthread_mutex_lock(&f->loop.lock);
+	thread_loop_rest(&f->loop, &until);
+	pthread_mutex_unlock(&f->loop.lock);
 }
 
-static void *refresh_files(void *arg)
+static void refresh_files(void *arg)
 {
 	struct refresher *f = arg;
 	int64_t next = 0;
 
 	sink_refresh_look(f->refresh, note_alarm, f);
-	pthread_mutex_lock(&f->lock);
-	while (!f->stopping) {
-		if (now_wall(now_system()) >= next) {
-			pthread_mutex_unlock(&f->lock);
+	while (thread_loop_goes_on(&f->loop)) {
+		if (now_wall(now_system()) >= next)
 			next = sink_refresh_run(f->refresh, tell_outcome, f);
-			pthread_mutex_lock(&f->lock);
-		}
 		wait_awake(f);
 	}
-	f->ended = true;
-	pthread_mutex_unlock(&f->lock);
-	return NULL;
 }
 
 static enum status start_thread(struct refresher *f, struct reason *why)
 {
-	int rc;
+	int rc = thread_loop_start(&f->loop, refresh_files, f);
 
-	pthread_mutex_init(&f->lock, NULL);
-	thread_cond_init(&f->changed);
-	rc = thread_start(&f->thread, refresh_files, f);
 	if (rc == 0)
 		return STATUS_OK;
-	pthread_cond_destroy(&f->changed);
-	pthread_mutex_destroy(&f->lock);
 	return reason_set(why, STATUS_NO_MEMORY, "no thread for tokens: %s",
 			  strerror(rc));
 }
@@ -218,42 +203,28 @@ size_t refresher_files(struct refresher *f, struct refresher_file *ret,
 
 	if (!f)
 		return 0;
-	pthread_mutex_lock(&f->lock);
+	pthread_mutex_lock(&f->loop.lock);
 	for (; n < f->n && n < most; n++)
 		ret[n] = f->files[n];
-	pthread_mutex_unlock(&f->lock);
+	pthread_mutex_unlock(&f->loop.lock);
 	return n;
 }
 
 void refresher_stop(struct refresher *f)
 {
-	if (!f)
-		return;
-	pthread_mutex_lock(&f->lock);
-	f->stopping = true;
-	pthread_cond_signal(&f->changed);
-	pthread_mutex_unlock(&f->lock);
+	if (f)
+		thread_loop_stop(&f->loop);
 }
 
 bool refresher_stopped(struct refresher *f)
 {
-	bool ended;
-
-	if (!f)
-		return true;
-	pthread_mutex_lock(&f->lock);
-	ended = f->ended;
-	pthread_mutex_unlock(&f->lock);
-	return ended;
+	return !f || thread_loop_stopped(&f->loop);
 }
 
 void refresher_free(struct refresher *f)
 {
 	if (!f)
 		return;
-	refresher_stop(f);
-	pthread_join(f->thread, NULL);
-	pthread_cond_destroy(&f->changed);
-	pthread_mutex_destroy(&f->lock);
+	thread_loop_join(&f->loop);
 	release_refresher(f);
 }

@@ -3,14 +3,13 @@
  * ask a cluster that is away as often as one that answers. */
 #include "daemon/sampler.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/now.h"
-#include "base/thread.h"
+#include "base/thread_loop.h"
 #include "jobs/adoption.h"
 
 #define PAUSE_MAX (600 * NOW_SECOND)
@@ -28,10 +27,7 @@ struct sampler {
 	struct adoption *adoption;
 	struct sampled *clusters;
 	int64_t poll_us;
-	pthread_t thread;
-	pthread_mutex_t lock; /* over everything below */
-	pthread_cond_t changed;
-	bool stopping, ended;
+	struct thread_loop loop;
 };
 
 static void note_failure(struct sampler *p, struct sampled *c,
@@ -88,55 +84,34 @@ static void look_at(struct sampler *p, size_t i)
 		note_failure(p, c, name, &why);
 }
 
-static bool goes_on(struct sampler *p)
-{
-	bool stopping;
-
-	pthread_mutex_lock(&p->lock);
-	stopping = p->stopping;
-	pthread_mutex_unlock(&p->lock);
-	return !stopping;
-}
-
 static void rest(struct sampler *p)
 {
 	const struct timespec until = thread_after(p->poll_us);
 
-	pthread_mutex_lock(&p->lock);
-	while (!p->stopping)
-		if (!thread_wait(&p->changed, &p->lock, &until))
-			break;
-	pthread_mutex_unlock(&p->lock);
+	pthread_mutex_lock(&p->loop.lock);
+	thread_loop_rest(&p->loop, &until);
+	pthread_mutex_unlock(&p->loop.lock);
 }
 
-static void *sample(void *arg)
+static void sample(void *arg)
 {
 	struct sampler *p = arg;
 	size_t n = adoption_count(p->adoption);
 
-	while (goes_on(p)) {
-		for (size_t i = 0; i < n && goes_on(p); i++)
+	while (thread_loop_goes_on(&p->loop)) {
+		for (size_t i = 0; i < n && thread_loop_goes_on(&p->loop); i++)
 			look_at(p, i);
 		rest(p);
 	}
 	adoption_note(p->adoption);
-	pthread_mutex_lock(&p->lock);
-	p->ended = true;
-	pthread_mutex_unlock(&p->lock);
-	return NULL;
 }
 
 static enum status start_thread(struct sampler *p, struct reason *why)
 {
-	int rc;
+	int rc = thread_loop_start(&p->loop, sample, p);
 
-	pthread_mutex_init(&p->lock, NULL);
-	thread_cond_init(&p->changed);
-	rc = thread_start(&p->thread, sample, p);
 	if (rc == 0)
 		return STATUS_OK;
-	pthread_cond_destroy(&p->changed);
-	pthread_mutex_destroy(&p->lock);
 	return reason_set(why, STATUS_NO_MEMORY, "no thread: %s", strerror(rc));
 }
 
@@ -178,33 +153,19 @@ enum status sampler_start(struct generation *generation, struct sampler **ret,
 
 void sampler_stop(struct sampler *p)
 {
-	if (!p)
-		return;
-	pthread_mutex_lock(&p->lock);
-	p->stopping = true;
-	pthread_cond_signal(&p->changed);
-	pthread_mutex_unlock(&p->lock);
+	if (p)
+		thread_loop_stop(&p->loop);
 }
 
 bool sampler_stopped(struct sampler *p)
 {
-	bool ended;
-
-	if (!p)
-		return true;
-	pthread_mutex_lock(&p->lock);
-	ended = p->ended;
-	pthread_mutex_unlock(&p->lock);
-	return ended;
+	return !p || thread_loop_stopped(&p->loop);
 }
 
 void sampler_free(struct sampler *p)
 {
 	if (!p)
 		return;
-	sampler_stop(p);
-	pthread_join(p->thread, NULL);
-	pthread_cond_destroy(&p->changed);
-	pthread_mutex_destroy(&p->lock);
+	thread_loop_join(&p->loop);
 	release_sampler(p);
 }

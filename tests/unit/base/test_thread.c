@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "base/now.h"
-#include "base/thread.h"
+#include "base/thread_loop.h"
 
 struct shared {
 	pthread_mutex_t lock;
@@ -82,9 +82,59 @@ static void what_is_awaited_ends_the_wait(void **state)
 	pthread_cond_destroy(&s.changed);
 }
 
+struct turns {
+	struct thread_loop loop;
+	unsigned n; /* under its lock */
+};
+
+static void take_turns(void *arg)
+{
+	struct turns *t = arg;
+
+	while (thread_loop_goes_on(&t->loop)) {
+		const struct timespec until =
+			thread_after(t->n < 3 ? 1000 : 3600 * NOW_SECOND);
+
+		pthread_mutex_lock(&t->loop.lock);
+		t->n++;
+		thread_loop_rest(&t->loop, &until);
+		pthread_mutex_unlock(&t->loop.lock);
+	}
+}
+
+static unsigned turns_of(struct turns *t)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&t->loop.lock);
+	n = t->n;
+	pthread_mutex_unlock(&t->loop.lock);
+	return n;
+}
+
+static void a_loop_rests_and_stops_when_it_is_told(void **state)
+{
+	static struct turns t;
+
+	(void)state;
+	assert_int_equal(thread_loop_start(&t.loop, take_turns, &t), 0);
+	while (turns_of(&t) < 4)
+		now_sleep(now_system(), 1000);
+	/* It rests for an hour by now. */
+	assert_false(thread_loop_stopped(&t.loop));
+	assert_true(thread_loop_goes_on(&t.loop));
+	thread_loop_stop(&t.loop);
+	assert_false(thread_loop_goes_on(&t.loop));
+	while (!thread_loop_stopped(&t.loop))
+		now_sleep(now_system(), 1000);
+	assert_int_equal(t.n, 4);
+	thread_loop_join(&t.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_loop_rests_and_stops_when_it_is_told),
 		cmocka_unit_test(a_wait_goes_by_the_clock_that_nobody_sets),
 		cmocka_unit_test(what_is_awaited_ends_the_wait),
 	};
