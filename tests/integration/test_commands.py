@@ -1001,7 +1001,8 @@ ELSEWHERE = {"report": "test_pam_overlap.py", "token": "test_token.py",
              "rollback": "test_alternating.py",
              "adoption": "test_adoption.py",
              "handoff": "test_handoff_sheet.py test_handoff.py "
-                        "test_handoff_offer.py"}
+                        "test_handoff_offer.py test_handoff_token.py "
+                        "test_handoff_refused.py"}
 
 
 def test_every_option_is_used_by_a_test():
