@@ -43,6 +43,12 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
     # A terminated test run must put its servers away like an interrupted one.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
+    # nohup and shells in the background ignore these, which programs inherit.
+    for number, usual in ((signal.SIGHUP, signal.SIG_DFL),
+                          (signal.SIGINT, signal.default_int_handler),
+                          (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
     # A user of Debian's has 002, and folders that a group may write to are
     # refused.
     os.umask(0o022)
