@@ -64,14 +64,15 @@ enum status follow_state_change(struct ledger *l, const char *role,
 				struct reason *why)
 {
 	char name[LEDGER_FACT_SIZE / 2], value[LEDGER_TEXT_SIZE];
+	char sentence[FOLLOW_SENTENCE_SIZE]; /* not cut within a character */
 
 	name_fact(role, step, name);
+	text_cut(sentence, sizeof(sentence), s->sentence);
 	snprintf(value, sizeof(value),
-		 "%s %" PRIx32 " %u %s %" PRId64 " %" PRId64 " %" PRId64
-		 " %.400s",
+		 "%s %" PRIx32 " %u %s %" PRId64 " %" PRId64 " %" PRId64 " %s",
 		 word_of(s->accepted), s->settings, s->attempts,
 		 word_of(s->tried), s->since_us, s->last_us, s->next_us,
-		 s->sentence);
+		 sentence);
 	return ledger_fact_change(l, LEDGER_FACT_FOLLOW, name, s->was, value,
 				  event, why);
 }

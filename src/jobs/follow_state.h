@@ -6,7 +6,8 @@
 
 #include "ledger/ledger.h"
 
-#define FOLLOW_STEP_SIZE 256
+#define FOLLOW_STEP_SIZE     256
+#define FOLLOW_SENTENCE_SIZE 320 /* what a fact has room for beside the rest */
 
 struct follow_state {
 	char accepted[RANDOM_UUID_SIZE]; /* the version it took last, or "" */
@@ -18,7 +19,8 @@ struct follow_state {
 	int64_t last_us;	      /* ... of the last; 0: not known */
 	int64_t next_us;	      /* ... and of the next one */
 	char sentence[LEDGER_TEXT_SIZE]; /* ... why the last one failed; what is
-					    longer than 400 bytes is cut */
+					    longer than a fact has room for is
+					    cut */
 	/* As it was read, for follow_state_change(); "": there was none. */
 	char was[LEDGER_TEXT_SIZE];
 };
