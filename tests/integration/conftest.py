@@ -10,6 +10,7 @@
     agent         a keyturn-agent that serves `taken_over`, with all rights for
                   the user of the tests
     new_agent     makes others: new_agent(site, roles={...}, ...)
+    new_gateway   a PgBouncer with an agent of its own: new_gateway(site)
     users         for agents with peers of several uids: users=users
 
 The program under test is $KEYTURN_BIN, or keyturn in $KEYTURN_BUILD, or in
@@ -31,6 +32,7 @@ import pytest
 from rig import fault, once, program, server as servers
 from rig.agent import Agent
 from rig.authority import Authority
+from rig.gateway import Gateway, verifiers
 from rig.installation import Installation
 from rig.users import Users
 
@@ -222,6 +224,23 @@ def new_agent(folder):
     yield make
     for agent in made:
         agent.close()
+
+
+@pytest.fixture
+def new_gateway(folder, new_agent):
+    """new_gateway(site, agent=None, start=True, grace="1h", roles=(...),
+    **settings of Gateway): the agent is one of its own, unless given."""
+    made = []
+
+    def make(site, agent=None, start=True, grace="1h", roles=None, **settings):
+        agent = agent or new_agent(site, start=start, roles={
+            name: verifiers(grace) for name in roles or site.roles()})
+        made.append(Gateway(site, agent, folder, **settings))
+        return made[-1].start() if start else made[-1]
+
+    yield make
+    for gateway in made:
+        gateway.close()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/integration/rig/authority.py \
 	tests/integration/rig/aws_site.py \
 	tests/integration/rig/fault.py \
+	tests/integration/rig/gateway.py \
 	tests/integration/rig/installation.py \
 	tests/integration/rig/jwt.py \
 	tests/integration/rig/leaks.py \
@@ -51,6 +52,7 @@ EXTRA_DIST += \
 	tests/integration/test_aws_moto.py \
 	tests/integration/test_aws_policy.py \
 	tests/integration/presign.c \
+	tests/integration/test_gateway.py \
 	tests/integration/test_handoff.py \
 	tests/integration/test_handoff_offer.py \
 	tests/integration/test_handoff_refused.py \
