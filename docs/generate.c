@@ -634,13 +634,14 @@ static void wire_markdown(struct text *t)
 		"without a word; a bad field is answered with BAD_REQUEST, and "
 		"then the\nconnection ends. There is one version: an unknown "
 		"operation, tag or version is\nrefused, so is a tag given "
-		"twice (but for the entries of LIST and TAKE, each of\nwhich "
+		"twice (but for the entries of LIST, TAKE and USES, each\nof which "
 		"begins with ROLE), a value over its limit, and any control "
 		"character.\n\n"
 		"A request names a role by ROLE, or by what a client knows of "
 		"a connection: USER, and\nHOST, PORT, DBNAME, REALM as far as "
 		"given. The first field of a reply is RESULT. In\na reply of "
-		"LIST and TAKE, MORE comes before the entries.\n\n");
+		"LIST, TAKE and USES, MORE and SINCE_AGO come before the "
+		"entries.\n\n");
 	wire_operations(t);
 	wire_fields(t);
 	wire_results(t);

@@ -21,6 +21,7 @@
 #include "agent/serve/client.h"
 #include "agent/serve/listen.h"
 #include "agent/serve/throttle.h"
+#include "agent/trail/seen.h"
 #include "agent/trail/trail.h"
 #include "agent/trail/writer.h"
 #include "base/file.h"
@@ -201,7 +202,8 @@ enum status agent_new(const char *config_path, struct agent **ret,
 	raise_limits();
 	a->config_path = strdup(config_path);
 	a->throttle = agent_serve_throttle_new();
-	if (a->config_path && a->throttle)
+	a->seen = agent_trail_seen_new(a->now);
+	if (a->config_path && a->throttle && a->seen)
 		s = secret_new(WIRE_REQUEST_MAX, &a->inbox);
 	if (s == STATUS_OK)
 		s = secret_new(WIRE_REPLY_MAX, &a->outbox);
@@ -402,6 +404,7 @@ void agent_free(struct agent *a)
 	config_free(a->ledger_config);
 	config_free(a->config);
 	agent_serve_throttle_free(a->throttle);
+	agent_trail_seen_free(a->seen);
 	secret_free(a->inbox);
 	secret_free(a->outbox);
 	for (int *fd = (int[]){ a->epoll, a->signals.fd, a->wake.fd, -2 };

@@ -40,6 +40,7 @@ struct agent {
 	struct config *ledger_config; /* the first one, for the ledger */
 	struct opened *ledger_opened;
 	struct agent_trail *trail;
+	struct agent_trail_seen *seen;
 	struct agent_serve_throttle *throttle;
 	struct agent_cache_snapshot snapshot;
 

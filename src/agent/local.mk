@@ -21,6 +21,7 @@ libagent_a_SOURCES = \
 	src/agent/serve/request.c src/agent/serve/request.h \
 	src/agent/serve/throttle.c src/agent/serve/throttle.h \
 	src/agent/serve/verify.c src/agent/serve/verify.h \
+	src/agent/trail/seen.c src/agent/trail/seen.h \
 	src/agent/trail/trail.c src/agent/trail/trail.h \
 	src/agent/trail/writer.c src/agent/trail/writer.h
 

@@ -132,7 +132,8 @@ static const char *value_fault(unsigned operation, bool reply, unsigned tag,
 
 static bool has_entries(unsigned operation, bool reply)
 {
-	return reply && (operation == WIRE_LIST || operation == WIRE_TAKE);
+	return reply && (operation == WIRE_LIST || operation == WIRE_TAKE ||
+			 operation == WIRE_USES);
 }
 
 /* The one check of a body, for what comes and for what we send. */

@@ -10,8 +10,8 @@
  * with WIRE_REPLY added.  One request at a time on a connection.
  *
  * There is one version and one parser: an unknown operation, tag or version is
- * refused, so is a tag given twice (but for the entries of LIST and TAKE, each
- * of which begins with ROLE), a value over its limit, and any control
+ * refused, so is a tag given twice (but for the entries of LIST, TAKE and USES,
+ * each of which begins with ROLE), a value over its limit, and any control
  * character.
  */
 #ifndef KEYTURN_WIRE_H
@@ -119,7 +119,7 @@ bool wire_text(const struct wire_message *m, enum wire_tag tag, char *ret,
 /* A number, or `otherwise`. */
 int64_t wire_number(const struct wire_message *m, enum wire_tag tag,
 		    int64_t otherwise);
-/* The entries of a LIST or TAKE: call with *at == 0 first; each is a message of
+/* The entries of a LIST, TAKE or USES: call with *at == 0 first; each is a message of
  * its own.  false at the end. */
 bool wire_entry(const struct wire_message *m, size_t *at,
 		struct wire_message *ret_entry);

@@ -113,3 +113,4 @@ EXTRA_DIST += tests/integration/test_sinks.py
 EXTRA_DIST += tests/integration/test_token_login.py
 EXTRA_DIST += tests/doubles/clouds.py tests/integration/test_token_clouds.py
 EXTRA_DIST += tests/integration/test_cluster_ca.py
+EXTRA_DIST += tests/integration/test_agent_uses.py

@@ -7,6 +7,7 @@
 
 #include "agent/serve/authorise.h"
 #include "agent/serve/verify.h"
+#include "agent/trail/seen.h"
 #include "base/text.h"
 #include "config.h"
 #include "open/open.h"
@@ -18,7 +19,7 @@
 #define LIFE_MAX   INT64_C(86400000) /* ms */
 #define TOKEN_US   (10 * NOW_SECOND) /* between two that clients cause */
 #define ROTATE_US  (60 * NOW_SECOND)
-#define ENTRY_ROOM 1100 /* the longest entry of LIST */
+#define ENTRY_ROOM 1100 /* the longest entry of LIST or USES */
 /* A client that waits for less than this expects the end of a rotation: the
  * store is asked a few times meanwhile.  One that waits for longer gets what
  * refreshes and announcements bring. */
@@ -28,7 +29,7 @@
 typedef enum agent_outcome handler_fn(struct agent_call *k);
 
 static handler_fn do_VERSION, do_GET, do_VERIFY, do_LIST, do_DESCRIBE,
-	do_FEEDBACK, do_ROTATE, do_REFRESH, do_TAKE, do_TAKEN;
+	do_FEEDBACK, do_ROTATE, do_REFRESH, do_TAKE, do_TAKEN, do_USES;
 
 static const struct request {
 	handler_fn *handle;
@@ -439,4 +440,55 @@ static enum agent_outcome do_TAKEN(struct agent_call *k)
 		agent_trail_note(k->a->trail, &act);
 	}
 	return agent_serve_call_answer(k, result);
+}
+
+static void put_use(struct agent_call *k, const struct agent_role *role,
+		    const struct agent_trail_seen_row *r)
+{
+	struct wire_out *o = &k->out;
+
+	wire_put_text(o, WIRE_TAG_ROLE, role->name);
+	wire_put_number(o, WIRE_TAG_ENTRY, (int64_t)r->entry);
+	wire_put_text(o, WIRE_TAG_USER, r->login[0] ? r->login : role->rolname);
+	wire_put_text(o, WIRE_TAG_VERSION, r->version);
+	wire_put_text(o, WIRE_TAG_RHOST, r->rhost);
+	wire_put_text(o, WIRE_TAG_SERVICE, r->service);
+	wire_put_number(o, WIRE_TAG_COUNT, (int64_t)r->count);
+	wire_put_number(o, WIRE_TAG_PREVIOUS, (int64_t)r->previous);
+	wire_put_number(o, WIRE_TAG_FIRST_AGO, k->now_us - r->first_us);
+	wire_put_number(o, WIRE_TAG_LAST_AGO, k->now_us - r->last_us);
+	if (r->further)
+		wire_put_number(o, WIRE_TAG_FURTHER, 1);
+}
+
+/* A negative number is none of ours; a role that is gone has no partner. */
+static enum agent_outcome do_USES(struct agent_call *k)
+{
+	int64_t after = wire_number(&k->m, WIRE_TAG_ENTRY, 0);
+	const struct agent_trail_seen_row *r;
+	enum wire_result named = find_named(k);
+	size_t more;
+
+	if (named == WIRE_RESULT_NOT_FOUND || after < 0)
+		return agent_serve_call_answer(
+			k, after < 0 ? WIRE_RESULT_BAD_REQUEST : named);
+	agent_serve_call_answer(k, WIRE_RESULT_OK);
+	wire_put_number(&k->out, WIRE_TAG_SINCE_AGO,
+			agent_trail_seen_since_us(k->a->seen));
+	wire_put_number(&k->out, WIRE_TAG_MORE, 0);
+	more = k->out.len - 1; /* becomes 1 when they do not fit */
+	r = agent_trail_seen_behind(k->a->seen, (uint64_t)after);
+	for (; r; r = agent_trail_seen_next(r)) {
+		const struct agent_role *role =
+			agent_access_groups_find(k->a->groups, r->role);
+
+		if (!role || (k->role && role != k->role))
+			continue;
+		if (wire_room(&k->out) < ENTRY_ROOM) {
+			k->out.bytes[more] = '1';
+			break;
+		}
+		put_use(k, role, r);
+	}
+	return AGENT_REPLY;
 }

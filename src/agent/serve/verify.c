@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/serve/throttle.h"
+#include "agent/trail/seen.h"
 
 /* How long a login may wait for the store's answer to a wrong password, and for
  * the first answer at all. */
@@ -195,6 +196,28 @@ static void record_attempt(struct agent_call *k, const struct attempt *t,
 	agent_trail_note(k->a->trail, &act);
 }
 
+/* For who asks the agents what is still in use (USES). */
+static void count_use(struct agent_call *k, const struct attempt *t,
+		      enum wire_result result)
+{
+	const struct agent_secret *s = k->role->secret;
+	bool previous = result == WIRE_RESULT_OK_PREVIOUS;
+
+	if (!is_fine(result))
+		return;
+	agent_trail_seen_add(
+		k->a->seen,
+		&(struct agent_trail_seen_use){
+			.role = k->role->name,
+			.login = t->user,
+			.version = previous ? s->previous.id : s->current.id,
+			.previous = previous,
+			.beside = previous ? s->current.id : s->previous.id,
+			.rhost = t->rhost,
+			.service = t->service,
+		});
+}
+
 /* ---- The answer ---------------------------------------------------------- */
 
 /* Is the store about to say what is current? */
@@ -237,6 +260,7 @@ static enum agent_outcome answer_attempt(struct agent_call *k,
 	const struct agent_secret *s = k->role->secret;
 
 	record_attempt(k, t, result, label, stale);
+	count_use(k, t, result);
 	agent_serve_call_answer(k, result);
 	if (result == WIRE_RESULT_OK_PREVIOUS)
 		wire_put_number(&k->out, WIRE_TAG_GRACE_UNTIL,

@@ -62,8 +62,8 @@ def receive(sock, n):
 
 
 class Reply(dict):
-    """Fields by their names; .result is the result's; .entries those of LIST
-    and TAKE."""
+    """Fields by their names; .result is the result's; .entries those of LIST,
+    TAKE and USES."""
 
     def __init__(self, body):
         super().__init__()

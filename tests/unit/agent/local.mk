@@ -4,6 +4,7 @@ AGENT_TESTS = \
 	tests/unit/agent/test_agent_client \
 	tests/unit/agent/test_agent_rules \
 	tests/unit/agent/test_agent_sandbox \
+	tests/unit/agent/test_agent_seen \
 	tests/unit/agent/test_agent_trail
 check_PROGRAMS += $(AGENT_TESTS)
 TESTS += $(AGENT_TESTS)
@@ -36,4 +37,10 @@ tests_unit_agent_test_agent_client_SOURCES = \
 	tests/unit/agent/test_agent_client.c
 tests_unit_agent_test_agent_client_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_agent_test_agent_client_LDADD = $(AGENT_LIBS) $(CMOCKA_LIBS) \
+	$(AGENT_OUTSIDE)
+
+tests_unit_agent_test_agent_seen_SOURCES = \
+	tests/unit/agent/test_agent_seen.c
+tests_unit_agent_test_agent_seen_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_agent_test_agent_seen_LDADD = $(AGENT_LIBS) $(CMOCKA_LIBS) \
 	$(AGENT_OUTSIDE)

@@ -198,7 +198,7 @@ static void a_header_that_is_not_ours_is_refused(void **state)
 		{ 2, 2, "version is not ours" },
 		{ 2, 0, "version is not ours" },
 		{ 3, 0, "operation is unknown" },
-		{ 3, 11, "operation is unknown" },
+		{ 3, 12, "operation is unknown" },
 		{ 3, 0x7f, "operation is unknown" },
 		{ 3, 0x82, "is a reply" },
 		{ 4, 1, "is too long" },
@@ -611,6 +611,34 @@ static void a_list_of_nobody_has_no_entry(void **state)
 	assert_false(wire_entry(&m, &at, &entry));
 }
 
+static void entries_of_uses_are_walked(void **state)
+{
+	struct wire_message m, entry;
+	struct wire_out o;
+	struct frame f;
+	size_t at = 0;
+
+	(void)state;
+	begin(&o, &f, WIRE_USES | WIRE_REPLY);
+	wire_put_number(&o, WIRE_TAG_RESULT, WIRE_RESULT_OK);
+	wire_put_number(&o, WIRE_TAG_SINCE_AGO, 5);
+	for (int64_t i = 1; i <= 2; i++) {
+		wire_put_text(&o, WIRE_TAG_ROLE, "sap");
+		wire_put_number(&o, WIRE_TAG_ENTRY, i);
+		wire_put_number(&o, WIRE_TAG_COUNT, 10 * i);
+	}
+	end(&o, &f);
+	assert_parses(&f, true, &m);
+	assert_int_equal(wire_number(&m, WIRE_TAG_SINCE_AGO, 0), 5);
+	for (int64_t i = 1; i <= 2; i++) {
+		assert_true(wire_entry(&m, &at, &entry));
+		assert_int_equal(wire_number(&entry, WIRE_TAG_ENTRY, 0), i);
+		assert_int_equal(wire_number(&entry, WIRE_TAG_COUNT, 0),
+				 10 * i);
+	}
+	assert_false(wire_entry(&m, &at, &entry));
+}
+
 /* A sentence that quoted a value would put a password into a log. */
 static void a_sentence_never_shows_a_value(void **state)
 {
@@ -631,8 +659,9 @@ static void names_and_codes_come_from_the_table(void **state)
 	(void)state;
 	assert_string_equal(wire_operation_name(WIRE_GET), "GET");
 	assert_string_equal(wire_operation_name(WIRE_TAKE), "TAKE");
+	assert_string_equal(wire_operation_name(WIRE_USES), "USES");
 	assert_null(wire_operation_name(0));
-	assert_null(wire_operation_name(11));
+	assert_null(wire_operation_name(12));
 	assert_null(wire_operation_name(WIRE_GET | WIRE_REPLY));
 	assert_string_equal(wire_result_sentence(WIRE_RESULT_NOT_FOUND),
 			    "no such role");
@@ -669,6 +698,7 @@ int main(void)
 		cmocka_unit_test(a_frame_of_an_unknown_operation_is_not_built),
 		cmocka_unit_test(the_entries_of_a_list_are_read_one_by_one),
 		cmocka_unit_test(a_list_of_nobody_has_no_entry),
+		cmocka_unit_test(entries_of_uses_are_walked),
 		cmocka_unit_test(a_sentence_never_shows_a_value),
 		cmocka_unit_test(names_and_codes_come_from_the_table),
 	};
