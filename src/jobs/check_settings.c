@@ -63,7 +63,7 @@ struct named {
 /* The section of a service file, the database of a pgbouncer.ini, or "". */
 static const char *section_of(const struct named *f)
 {
-	if (f->sink.kind == SINK_PGBOUNCER_INI)
+	if (sink_has_database(f->sink.kind))
 		return f->sink.service;
 	if (f->sink.kind != SINK_SERVICE)
 		return "";
@@ -133,7 +133,7 @@ static enum status check_service(const struct config *c, const struct named *f,
 
 static bool has_one_part(enum sink_kind k)
 {
-	return k == SINK_SERVICE || k == SINK_PGBOUNCER_INI;
+	return k == SINK_SERVICE || sink_has_database(k);
 }
 
 /* Of two sections of a role in one file each delivery would leave one. */
@@ -152,7 +152,7 @@ static enum status check_twice(const struct named *all, size_t first, size_t n,
 					  all[n].sink.path,
 					  all[n].sink.kind == SINK_SERVICE ?
 						  "section in a service file" :
-						  "line in a pgbouncer.ini");
+						  "line of [databases]");
 	return STATUS_OK;
 }
 
@@ -220,7 +220,7 @@ static enum status check_pair(const struct named *a, const struct named *b,
 				  config_where(b->group), b->sink.path,
 				  config_name(b->group), config_where(a->group),
 				  config_name(a->group));
-	if (a->sink.kind == SINK_PGBOUNCER_INI &&
+	if (sink_has_database(a->sink.kind) &&
 	    strcmp(section_of(a), section_of(b)) == 0)
 		return reason_set(
 			why, STATUS_CONFIG,

@@ -20,6 +20,7 @@ enum sink_kind {
 	SINK_ENV,
 	SINK_PGBOUNCER, /* an auth_file */
 	SINK_PGBOUNCER_INI,
+	SINK_PGBOUNCER_DATABASES, /* [databases] as a file of its own */
 	SINK_SERVICE
 };
 
@@ -32,10 +33,16 @@ struct sink {
 			present file's, if that is allowed, else 0600 */
 	char pidfile[1024]; /* who is told by SIGHUP; "" for no one */
 	char service[64];   /* SINK_SERVICE: the section; "" for the role's
-			       name.  SINK_PGBOUNCER_INI: the database */
+			       name.  sink_has_database(): the database */
 };
 
 #define SINK_MODE_KEEP ((mode_t)-1)
+
+/* Is it a file with lines of [databases], of which one is ours? */
+static inline bool sink_has_database(enum sink_kind kind)
+{
+	return kind == SINK_PGBOUNCER_INI || kind == SINK_PGBOUNCER_DATABASES;
+}
 
 /* The rights that a file of a kind may have: 0600 in a pgpass file, which libpq
  * ignores otherwise, 0660 where there is a password, and 0644 in a
@@ -50,8 +57,8 @@ static inline mode_t sink_mode_most(enum sink_kind kind)
 /*
  * Parse a setting value: "pgpass /home/sapjob/.pgpass [owner=USER] [group=GROUP]
  * [mode=0600] [pidfile=PATH]", "env PATH ...", "pgbouncer PATH ..." (an
- * auth_file), "pgbouncer_ini PATH database=NAME ..." (the line of a database) or
- * "service PATH ... [name=SECTION]" (a pg_service.conf).
+ * auth_file), "pgbouncer_ini PATH database=NAME ..." (the line of a database),
+ * "pgbouncer_databases PATH database=NAME ..." (a file for %include) or "service PATH ... [name=SECTION]" (a pg_service.conf).
  * STATUS_CONFIG with a sentence.
  */
 enum status sink_parse(const char *value, struct sink *ret_sink,
@@ -80,7 +87,9 @@ struct sink_delivery {
  * foreign line of the same user (there the last one counts).  In a
  * pg_service.conf the block, a section, is put in front of a foreign section of
  * the same name (libpq takes the first).  In a pgbouncer.ini the comment stands
- * before the database's line, of which user= and password= are changed, in place.
+ * before the database's line, of which user= and password= are changed, in place;
+ * in a file of pgbouncer_databases host=, port= and dbname= as well, and a line that
+ * is not there is made.
  * Nothing is written when bytes, owner and mode would be the same.
  * *ret_changed tells, also when the file is in step and only its reader could
  * not be told: that is a failure.  A reader (pidfile) is told at each delivery,
@@ -133,7 +142,8 @@ struct sink_held {
 enum status sink_look(const struct sink *s, const char *role,
 		      struct sink_held *ret_held, struct reason *why);
 
-/* Take the role's lines out again (retire); in a pgbouncer.ini, only its comment.
+/* Take the role's lines out again (retire); in a pgbouncer.ini, only its comment,
+ * in a file of pgbouncer_databases the database's line, too.
  * Statuses as above; a file that is not there is in step. */
 enum status sink_withdraw(const struct sink *s, const char *role,
 			  bool *ret_changed, struct reason *why);

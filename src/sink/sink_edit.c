@@ -20,6 +20,7 @@ static const char *const markers[] = {
 	[SINK_ENV] = "# keyturn role=",
 	[SINK_PGBOUNCER] = "; keyturn role=",
 	[SINK_PGBOUNCER_INI] = "; keyturn role=",
+	[SINK_PGBOUNCER_DATABASES] = "; keyturn role=",
 	[SINK_SERVICE] = "# keyturn role=",
 };
 #define MARKER_SIZE sizeof("# keyturn role=")
@@ -56,7 +57,8 @@ struct edit {
 	const char *service; /* the section of a pg_service.conf */
 	const char *bytes;
 	size_t n;
-	size_t line; /* SINK_PGBOUNCER_INI: where the database's line begins */
+	size_t line; /* sink_has_database(): where the database's line begins */
+	bool line_goes;		/* ... and it goes with its block */
 	const char *any_marker; /* of any role */
 	char marker[MARKER_SIZE + 3 * SINK_LINE_NAME_MAX];
 	char end[sizeof(MARKER_END) + 3 * SINK_LINE_NAME_MAX];
@@ -285,6 +287,11 @@ static enum status block_end(const struct edit *e, const struct mark *m,
 
 	if (has_end(e->kind))
 		return marked_end(e, marker, ret_end);
+	if (e->line_goes && l.next < e->n) {
+		l = line_at(e, l.next, l.number + 1);
+		*ret_end = sink_ini_is_line(&l, e->service) ? l.next : end;
+		return STATUS_OK;
+	}
 	for (size_t i = 0; i < m->lines && l.next < e->n; i++) {
 		l = line_at(e, l.next, l.number + 1);
 		if (!is_of(e, m, &l) && !is_of(e, &also, &l))
@@ -453,7 +460,7 @@ static enum status check_rivals(const struct edit *e)
 
 	if (e->kind == SINK_SERVICE)
 		return check_sections(e);
-	if (e->kind == SINK_PGBOUNCER_INI)
+	if (sink_has_database(e->kind))
 		return check_line(e);
 	while (e->kind != SINK_PGPASS && walk_on(e, &w)) {
 		if (!sink_line_begins(&w.line, e->any_marker) ||
@@ -615,13 +622,13 @@ static enum status make_block(const struct edit *e,
 				  e->role);
 	encode_percent(d->version, strlen(d->version), version);
 	/* Of a pgbouncer.ini the values are in the line behind it. */
-	st = e->kind == SINK_PGBOUNCER_INI ? secret_new(1, &body) :
-					     make_body(e, d, &body);
+	st = sink_has_database(e->kind) ? secret_new(1, &body) :
+					  make_body(e, d, &body);
 	if (st != STATUS_OK)
 		goto out;
 	text_printf(&head, "%s version=%s epoch=%lld", e->marker, version,
 		    (long long)d->epoch);
-	if (!has_end(e->kind) && e->kind != SINK_PGBOUNCER_INI)
+	if (!has_end(e->kind) && !sink_has_database(e->kind))
 		put_mark(e, body, &head);
 	text_add(&head, "\n");
 	block = secret_out_make(head.len + secret_len(body) + sizeof(e->end) +
@@ -765,7 +772,7 @@ static enum status find_place(const struct edit *e,
 		st = check_lengths(e, *place);
 		if (st == STATUS_OK)
 			st = check_followers(e, *place);
-	} else if (e->kind == SINK_PGBOUNCER_INI) {
+	} else if (sink_has_database(e->kind)) {
 		*place = e->line;
 	} else if (is_overridden(e, *place))
 		*place = e->n;
@@ -778,8 +785,9 @@ static enum status set_line(struct edit *e, const struct secret *old,
 			    struct secret **ret_edited)
 {
 	struct secret *edited = NULL;
-	enum status st = sink_ini_set(e->path, old, e->service, c, &edited,
-				      &e->line, e->why);
+	enum status st = sink_ini_set(e->path, old, e->service,
+				      e->kind == SINK_PGBOUNCER_DATABASES, c,
+				      &edited, &e->line, e->why);
 
 	if (st != STATUS_OK)
 		return reason_wrap(e->why, st, "role %s", e->role);
@@ -800,7 +808,7 @@ enum status sink_edit_put(const struct sink *s, const struct secret *old,
 	struct edit e;
 	enum status st = edit_begin(&e, s, old, d->role, d, why);
 
-	if (st == STATUS_OK && s->kind == SINK_PGBOUNCER_INI)
+	if (st == STATUS_OK && sink_has_database(s->kind))
 		st = set_line(&e, old, d->credential, &edited);
 	if (st == STATUS_OK)
 		st = survey_blocks(&e, &place, &found, &epoch);
@@ -833,6 +841,7 @@ enum status sink_edit_remove(const struct sink *s, const struct secret *old,
 	struct edit e;
 	enum status st = edit_begin(&e, s, old, role, NULL, why);
 
+	e.line_goes = s->kind == SINK_PGBOUNCER_DATABASES;
 	if (st == STATUS_OK)
 		st = survey_blocks(&e, &place, &found, &epoch);
 	if (st == STATUS_OK && s->kind == SINK_SERVICE)

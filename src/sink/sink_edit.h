@@ -15,8 +15,8 @@
  *	# keyturn end role=<percent-encoded>
  * In a PgBouncer auth_file it is as in a pgpass file, the marker begun with
  * ";".  In a pg_service.conf it is as in an env file, with a section between.
- * In a pgbouncer.ini it is the marker alone, right before the line of the
- * database, which sink_ini.h changes.
+ * In a pgbouncer.ini, and in a file of pgbouncer_databases, it is the marker alone,
+ * right before the line of the database, which sink_ini.h changes.
  * What somebody adds behind its end belongs to that section, too, as libpq reads
  * it, and stays there.  Every other byte of the file is foreign and stays.
  */

@@ -350,7 +350,7 @@ static enum status check_mode(const struct sink_file *f, const struct sink *s,
 {
 	mode_t has = f->stat.st_mode & 07777;
 
-	if (s->kind != SINK_PGBOUNCER_INI || s->mode != SINK_MODE_KEEP ||
+	if (!sink_has_database(s->kind) || s->mode != SINK_MODE_KEEP ||
 	    !f->exists || (has & ~sink_mode_most(s->kind)) == 0)
 		return STATUS_OK;
 	return reason_set(why, STATUS_REFUSED,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * Finds the line of a database in a pgbouncer.ini and changes two values of it.
+ * Finds the line of a database among PgBouncer's and changes values of it.
  * Must never change a file that it does not read as PgBouncer does.
  */
 #include "sink/sink_ini.h"
@@ -11,9 +11,11 @@
 #include "base/secret_out.h"
 #include "sink/sink_line.h"
 
-enum setting { USER, PASSWORD, SETTINGS };
+/* In the order in which missing ones are added. */
+enum setting { HOST, PORT, DBNAME, USER, PASSWORD, SETTINGS };
 
-static const char *const keys[SETTINGS] = { "user", "password" };
+static const char *const keys[SETTINGS] = { "host", "port", "dbname", "user",
+					    "password" };
 
 /* A value with its quotes, as offsets in the file. */
 struct span {
@@ -24,11 +26,13 @@ struct span {
 struct search {
 	const char *path;
 	const char *database;
+	bool own; /* all of its settings are set, and it may be added */
 	const char *bytes;
 	size_t n;
 	struct reason *why;
 	size_t number;	       /* of the line; 0: not found */
 	size_t at, value, end; /* it, and its value without blanks around it */
+	bool inside;	       /* the file ends in [databases] */
 	struct span found[SETTINGS];
 };
 
@@ -79,6 +83,13 @@ static bool is_line_of(const struct sink_line *l, const char *database,
 	return true;
 }
 
+bool sink_ini_is_line(const struct sink_line *l, const char *database)
+{
+	const char *unused;
+
+	return is_line_of(l, database, &unused);
+}
+
 /* ---- [databases] --------------------------------------------------------------- */
 
 /* A head; *ret_inside: is it that of [databases]? */
@@ -120,17 +131,19 @@ static enum status find_line(struct search *f)
 {
 	struct sink_line l = { .next = 0 };
 	enum status st = STATUS_OK;
-	bool inside = false;
+	/* One that is included by [databases] may do without a head. */
+	bool inside = f->own;
 	const char *value;
 
 	while (st == STATUS_OK && l.next < f->n) {
 		l = sink_line_at(f->bytes, f->n, l.next, l.number + 1);
-		if (sink_line_is_head(&l))
+		if (sink_line_is_head(&l)) {
 			st = read_head(f, &l, &inside);
-		else if (inside && is_line_of(&l, f->database, &value))
+			f->inside = inside;
+		} else if (inside && is_line_of(&l, f->database, &value))
 			st = note_line(f, &l, value);
 	}
-	if (st == STATUS_OK && f->number == 0)
+	if (st == STATUS_OK && f->number == 0 && !f->own)
 		st = reason_set(f->why, STATUS_REFUSED,
 				"%s: it has no line of database %s in "
 				"[databases]; write one, with all but user and "
@@ -172,6 +185,12 @@ static bool is_key(const char *s, size_t n, const char *key)
 	"these are not settings as PgBouncer reads them (key=value, " \
 	"with ' around what has blanks); correct them"
 
+/* Is it one that we set? */
+static bool is_set(const struct search *f, int i)
+{
+	return f->own || i == USER || i == PASSWORD;
+}
+
 static enum status find_settings(struct search *f)
 {
 	const char *s = f->bytes + f->value, *end = f->bytes + f->end;
@@ -191,15 +210,15 @@ static enum status find_settings(struct search *f)
 		if (s == NULL)
 			return refuse(f, f->number, NOT_SETTINGS);
 		for (int i = 0; i < SETTINGS; i++) {
-			if (!is_key(key, n, keys[i]))
+			if (!is_set(f, i) || !is_key(key, n, keys[i]))
 				continue;
 			if (f->found[i].n > 0)
-				return refuse(f, f->number,
-					      i == USER ?
-						      "it has user= twice; "
-						      "keep one" :
-						      "it has password= twice; "
-						      "keep one");
+				return reason_set(
+					f->why, STATUS_REFUSED,
+					"%s line %zu, database %s: it has %s= "
+					"twice; keep one",
+					f->path, f->number, f->database,
+					keys[i]);
 			f->found[i] = (struct span){ (size_t)(value - f->bytes),
 						     (size_t)(s - value) };
 		}
@@ -207,7 +226,102 @@ static enum status find_settings(struct search *f)
 	return STATUS_OK;
 }
 
+/* ---- A line that is not there --------------------------------------------------- */
+
+static enum status refuse_size(const struct search *f)
+{
+	return reason_set(f->why, STATUS_LIMIT,
+			  "%s would have more than %d bytes, which is all that "
+			  "a sink may hold in locked memory; put [databases] "
+			  "into a file of its own, with %%include",
+			  f->path, SECRET_CAP_MAX);
+}
+
+static enum status no_memory(const struct search *f)
+{
+	return reason_set(f->why, STATUS_NO_MEMORY,
+			  "no locked memory for the sink %s", f->path);
+}
+
+/* The file with a line without settings at its end. */
+static enum status add_line(const struct search *f, struct secret **ret_new)
+{
+	size_t max = f->n + strlen(f->database) + 32;
+	struct secret_out new;
+
+	if (max > SECRET_CAP_MAX)
+		return refuse_size(f);
+	new = secret_out_make(max);
+	secret_out_bytes(&new, f->bytes, f->n);
+	if (f->n > 0 && f->bytes[f->n - 1] != '\n')
+		secret_out_text(&new, "\n");
+	if (!f->inside)
+		secret_out_text(&new, "[databases]\n");
+	secret_out_text(&new, "\"");
+	secret_out_text(&new, f->database);
+	secret_out_text(&new, "\" =\n");
+	return secret_out_take(&new, ret_new) == STATUS_OK ? STATUS_OK :
+							     no_memory(f);
+}
+
+static enum status find_or_add(struct search *f, struct secret **ret_added)
+{
+	enum status st = find_line(f);
+
+	if (st != STATUS_OK || f->number != 0)
+		return st;
+	st = add_line(f, ret_added);
+	if (st != STATUS_OK)
+		return st;
+	f->bytes = secret_bytes(*ret_added);
+	f->n = secret_len(*ret_added);
+	return find_line(f);
+}
+
 /* ---- The new line ----------------------------------------------------------------- */
+
+/* What PgBouncer 1.18 to 1.25 has room for; it cuts the rest off, says a word of a
+ * bug in its log, and logs in with what is left. */
+#define USER_MAX 127
+
+static enum status check_lengths(const struct search *f,
+				 const struct format_credential *c)
+{
+	if (strlen(c->username) > USER_MAX)
+		return reason_set(f->why, STATUS_REFUSED,
+				  "%s, database %s: the name of user %s has "
+				  "more than %d bytes, and PgBouncer would cut "
+				  "it off",
+				  f->path, f->database, c->username, USER_MAX);
+	if (secret_len(c->password) > FORMAT_USERLIST_MAX)
+		return reason_set(f->why, STATUS_REFUSED,
+				  "%s, database %s: the password of user %s "
+				  "has %zu bytes; PgBouncer takes %d, and "
+				  "would cut it off",
+				  f->path, f->database, c->username,
+				  secret_len(c->password), FORMAT_USERLIST_MAX);
+	return STATUS_OK;
+}
+
+/* What PgBouncer would read otherwise than libpq does: it takes hosts of a list in
+ * turn, a standby, too, and of several ports the first. */
+static enum status check_place(const struct search *f,
+			       const struct format_credential *c)
+{
+	if (c->host[0] == '\0')
+		return reason_set(f->why, STATUS_REFUSED,
+				  "%s, database %s: the host of the server "
+				  "behind PgBouncer is not known; set host=",
+				  f->path, f->database);
+	if (strchr(c->host, ',') != NULL || strchr(c->port, ',') != NULL)
+		return reason_set(
+			f->why, STATUS_REFUSED,
+			"%s, database %s: PgBouncer would log in to "
+			"each of several hosts in turn; set host= and "
+			"port= to the one that is writable",
+			f->path, f->database);
+	return STATUS_OK;
+}
 
 static void put_quoted(struct secret_out *to, const char *s, size_t n)
 {
@@ -218,36 +332,50 @@ static void put_quoted(struct secret_out *to, const char *s, size_t n)
 	secret_out_text(to, "'");
 }
 
-/* The file with its new values; what is missing comes at the line's end. */
+/* The settings by their place; missing ones, in their order, at the end. */
+static size_t order_settings(const struct search *f, struct span at[SETTINGS],
+			     int order[SETTINGS])
+{
+	size_t n = 0, to;
+
+	for (int i = 0; i < SETTINGS; i++) {
+		if (!is_set(f, i))
+			continue;
+		at[i] = f->found[i].n > 0 ? f->found[i] :
+					    (struct span){ f->end, 0 };
+		for (to = n++; to > 0 && at[order[to - 1]].at > at[i].at; to--)
+			order[to] = order[to - 1];
+		order[to] = i;
+	}
+	return n;
+}
+
+/* The file with its new values. */
 static enum status rewrite(const struct search *f,
 			   const struct format_credential *c,
 			   struct secret **ret_new)
 {
-	const char *values[SETTINGS] = { c->username,
-					 secret_bytes(c->password) };
-	size_t lengths[SETTINGS] = { strlen(c->username),
-				     secret_len(c->password) };
-	size_t max = f->n + 2 * (lengths[USER] + lengths[PASSWORD]) + 32;
+	const char *const values[SETTINGS] = {
+		c->host, c->port[0] != '\0' ? c->port : "5432",
+		c->dbname[0] != '\0' ? c->dbname : f->database, c->username,
+		secret_bytes(c->password)
+	};
+	size_t lengths[SETTINGS], from = 0, max = f->n + 64, n;
 	struct span at[SETTINGS];
 	struct secret_out new;
-	size_t from = 0;
-	int first;
+	int order[SETTINGS];
 
+	for (int i = 0; i < SETTINGS; i++) {
+		lengths[i] = i == PASSWORD ? secret_len(c->password) :
+					     strlen(values[i]);
+		max += 2 * lengths[i];
+	}
 	if (max > SECRET_CAP_MAX)
-		return reason_set(
-			f->why, STATUS_LIMIT,
-			"%s would have more than %d bytes, which is "
-			"all that a sink may hold in locked memory; "
-			"put [databases] into a file of its own, with "
-			"%%include",
-			f->path, SECRET_CAP_MAX);
-	for (int i = 0; i < SETTINGS; i++)
-		at[i] = f->found[i].n > 0 ? f->found[i] :
-					    (struct span){ f->end, 0 };
-	first = at[USER].at <= at[PASSWORD].at ? USER : PASSWORD;
+		return refuse_size(f);
+	n = order_settings(f, at, order);
 	new = secret_out_make(max);
-	for (int turn = 0; turn < SETTINGS; turn++) {
-		int i = turn == 0 ? first : SETTINGS - 1 - first;
+	for (size_t turn = 0; turn < n; turn++) {
+		int i = order[turn];
 
 		secret_out_bytes(&new, f->bytes + from, at[i].at - from);
 		if (at[i].n == 0) {
@@ -259,35 +387,39 @@ static enum status rewrite(const struct search *f,
 		from = at[i].at + at[i].n;
 	}
 	secret_out_bytes(&new, f->bytes + from, f->n - from);
-	if (secret_out_take(&new, ret_new) != STATUS_OK)
-		return reason_set(f->why, STATUS_NO_MEMORY,
-				  "no locked memory for the sink %s", f->path);
-	return STATUS_OK;
+	return secret_out_take(&new, ret_new) == STATUS_OK ? STATUS_OK :
+							     no_memory(f);
 }
 
 enum status sink_ini_set(const char *path, const struct secret *old,
-			 const char *database,
+			 const char *database, bool own,
 			 const struct format_credential *c,
 			 struct secret **ret_new, size_t *ret_at,
 			 struct reason *why)
 {
 	struct search f = { .path = path,
 			    .database = database,
+			    .own = own,
 			    .bytes = secret_bytes(old),
 			    .n = secret_len(old),
 			    .why = why };
-	struct secret *unused = NULL;
-	/* What an auth_file cannot take this cannot. */
-	enum status st = format_render(FORMAT_USERLIST, c, &unused, why);
+	struct secret *unused = NULL, *added = NULL;
+	enum status st = check_lengths(&f, c);
 
-	secret_free(unused);
+	/* What an auth_file cannot take this cannot. */
 	if (st == STATUS_OK)
-		st = find_line(&f);
+		st = format_render(FORMAT_USERLIST, c, &unused, why);
+	secret_free(unused);
+	if (st == STATUS_OK && own)
+		st = check_place(&f, c);
+	if (st == STATUS_OK)
+		st = find_or_add(&f, &added);
 	if (st == STATUS_OK)
 		st = find_settings(&f);
 	if (st == STATUS_OK)
 		st = rewrite(&f, c, ret_new);
 	if (st == STATUS_OK)
 		*ret_at = f.at;
+	secret_free(added);
 	return st;
 }

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * The line of one database in a pgbouncer.ini, which says as whom PgBouncer logs
- * in at the server.  Pure: bytes in, bytes out.
+ * The line of one database in [databases], which says as whom PgBouncer logs in at
+ * the server, in a pgbouncer.ini or in a file of its own.  Pure: bytes in, bytes
+ * out.
  */
 #ifndef KEYTURN_SINK_INI_H
 #define KEYTURN_SINK_INI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/reason.h"
 #include "base/secret.h"
 #include "format/format.h"
+#include "sink/sink_line.h"
 
 /*
  * The content with user= and password= of that line's settings as the credential
@@ -19,14 +22,21 @@
  * loader.c); path is the file's name for sentences.  *ret_at is the offset of
  * the line.
  *
- * STATUS_REFUSED when there is no such line in [databases], or two, or one with a
- * setting twice, or one that PgBouncer would not understand, and for a password
- * that it cannot take; STATUS_LIMIT over SECRET_CAP_MAX bytes.
+ * own: the file is keyturn's own.  Then host=, port= and dbname= are set as well,
+ * so that the line says all of the way to the server, and a line that is not there
+ * is added, in [databases].
+ *
+ * STATUS_REFUSED when there is no such line in [databases] (unless own), or two, or
+ * one with a setting twice, or one that PgBouncer would not understand, and for a
+ * password or a place that it cannot take; STATUS_LIMIT over SECRET_CAP_MAX bytes.
  */
 enum status sink_ini_set(const char *path, const struct secret *old,
-			 const char *database,
+			 const char *database, bool own,
 			 const struct format_credential *c,
 			 struct secret **ret_new, size_t *ret_at,
 			 struct reason *why);
+
+/* Is it the line of this database, quoted or not? */
+bool sink_ini_is_line(const struct sink_line *l, const char *database);
 
 #endif

@@ -110,10 +110,11 @@ static enum status parse_name(const char *name, struct sink *s,
 static enum status parse_database(const char *name, struct sink *s,
 				  struct reason *why)
 {
-	if (s->kind != SINK_PGBOUNCER_INI)
+	if (!sink_has_database(s->kind))
 		return reason_set(why, STATUS_CONFIG,
 				  "sink: database= is the line of a "
-				  "pgbouncer_ini, and this is another kind");
+				  "pgbouncer_ini or pgbouncer_databases, and "
+				  "this is another kind");
 	if (*name == '\0' || strcmp(name, "*") == 0 ||
 	    strcmp(name, "pgbouncer") == 0 || strpbrk(name, "'\"") != NULL ||
 	    text_has_control(name, strlen(name)) ||
@@ -150,8 +151,9 @@ static enum status parse_option(const char *word, struct sink *s,
 	return reason_set(why, STATUS_CONFIG,
 			  "sink: \"%s\" is not known; options are owner=USER, "
 			  "group=GROUP, mode=0600, pidfile=PATH and, of a "
-			  "service file, name=SECTION, of a pgbouncer_ini, "
-			  "database=NAME, and a path has no spaces",
+			  "service file, name=SECTION, of a pgbouncer_ini or "
+			  "pgbouncer_databases, database=NAME, and a path has "
+			  "no spaces",
 			  word);
 }
 
@@ -186,13 +188,16 @@ static enum status parse_kind(const char *word, struct sink *s,
 		s->kind = SINK_PGBOUNCER;
 	else if (word != NULL && strcmp(word, "pgbouncer_ini") == 0)
 		s->kind = SINK_PGBOUNCER_INI;
+	else if (word != NULL && strcmp(word, "pgbouncer_databases") == 0)
+		s->kind = SINK_PGBOUNCER_DATABASES;
 	else if (word != NULL && strcmp(word, "service") == 0)
 		s->kind = SINK_SERVICE;
 	else
 		return reason_set(why, STATUS_CONFIG,
 				  "sink: \"%s\" is not a kind of file; write "
-				  "pgpass, env, pgbouncer, pgbouncer_ini or "
-				  "service, then the path",
+				  "pgpass, env, pgbouncer, pgbouncer_ini, "
+				  "pgbouncer_databases or service, then the "
+				  "path",
 				  word != NULL ? word : "");
 	return STATUS_OK;
 }
@@ -212,13 +217,14 @@ static enum status parse_words(char *rest, struct sink *s, struct reason *why)
 	st = parse_path(word, s, why);
 	while (st == STATUS_OK && (word = strtok_r(NULL, " \t", &save)) != NULL)
 		st = parse_option(word, s, why);
-	if (st == STATUS_OK && s->kind == SINK_PGBOUNCER_INI &&
+	if (st == STATUS_OK && sink_has_database(s->kind) &&
 	    s->service[0] == '\0')
-		st = reason_set(
-			why, STATUS_CONFIG,
-			"sink: a pgbouncer_ini needs database=NAME, the "
-			"line of [databases] that gets user and "
-			"password");
+		st = reason_set(why, STATUS_CONFIG,
+				"sink: a %s needs database=NAME, the line of "
+				"[databases] that gets user and password",
+				s->kind == SINK_PGBOUNCER_INI ?
+					"pgbouncer_ini" :
+					"pgbouncer_databases");
 	return st;
 }
 

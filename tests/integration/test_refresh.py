@@ -308,7 +308,7 @@ def test_two_files_share_a_token(site, double):
 @pytest.mark.parametrize("setting, sentence", [
     ("token = sea\nfile = env /x/y", "there is no [token sea]"),
     ("token = lake\nfile = yaml /x/y",
-     "pgpass, env, pgbouncer, pgbouncer_ini or service"),
+     "pgbouncer_ini, pgbouncer_databases or service"),
     ("token = lake\nfile = pgpass y", "not the absolute path"),
     ("token = lake\nfile = pgpass /x/y mode=0644", "too open"),
     ("token = lake\nfile = env /x/y\nport = 0", "out of range"),

@@ -135,7 +135,7 @@ enum status open_engine_policy(const struct open_engine *w, const char *name,
  * a user without a password. */
 static int turn_of(const struct sink *s)
 {
-	if (s->kind == SINK_PGBOUNCER || s->kind == SINK_PGBOUNCER_INI)
+	if (s->kind == SINK_PGBOUNCER || sink_has_database(s->kind))
 		return 0;
 	return s->kind == SINK_SERVICE ? 2 : 1;
 }

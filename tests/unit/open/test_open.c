@@ -285,7 +285,7 @@ static void bad_settings_are_found_before_a_run(void **state)
 		{ "[role sap]\ncluster = main\n"
 		  "sink = pgbouncer_ini /tmp/x database=a\n"
 		  "sink = pgbouncer_ini /tmp/x database=b\n",
-		  "/tmp/x twice; a role has one line in a pgbouncer.ini" },
+		  "/tmp/x twice; a role has one line of [databases]" },
 		{ "[role sap]\ncluster = main\n"
 		  "sink = pgbouncer_ini /tmp/x database=a\n"
 		  "[role crm]\ncluster = main\n"

@@ -958,6 +958,145 @@ static void what_pgbouncer_reads_otherwise_is_not_edited(void **state)
 	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
 }
 
+/* ---- [databases] as a file of its own ---- */
+
+#define OWN(version, user, password)                                             \
+	"; keyturn role=sap version=v" version " epoch=" version "\n"            \
+	"\"shop\" = host='db.example.com' port='5432' dbname='shop' user='" user \
+	"' password='" password "'"
+
+static void set_own(struct place *p, struct format_credential *c)
+{
+	set_ini(p, c);
+	p->sink.kind = SINK_PGBOUNCER_DATABASES;
+}
+
+static void a_file_of_databases_is_made(void **state)
+{
+	struct place *p = *state;
+	struct format_credential c;
+	struct sink_delivery d = { "sap", "v1", 1, &c, false, NULL };
+	struct sink_held held;
+	bool changed = false;
+
+	set_own(p, &c);
+	assert_int_equal(sink_try(&p->sink, &d, NULL), STATUS_OK);
+	assert_int_equal(access(p->sink.path, F_OK), -1);
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_content(p, "[databases]\n" OWN("1", "sap", PASSWORD) "\n");
+	/* A password may have anything but what ends a line. */
+	assert_int_equal(secret_set(p->password, "'; a\\=\"#", 8), STATUS_OK);
+	d.version = "v2";
+	d.epoch = 2;
+	c.port = c.dbname = "";
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_content(p, "[databases]\n" OWN("2", "sap", "''; a\\=\"#") "\n");
+	assert_int_equal(sink_look(&p->sink, "sap", &held, NULL), STATUS_OK);
+	assert_true(held.found && held.epoch == 2);
+	assert_string_equal(held.version, "v2");
+	/* An older one never comes after it. */
+	d.epoch = 1;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL),
+			 STATUS_CONFLICT);
+	/* The password goes with its role. */
+	assert_int_equal(sink_withdraw(&p->sink, "sap", &changed, NULL),
+			 STATUS_OK);
+	assert_content(p, "[databases]\n");
+}
+
+static void what_stands_in_a_file_of_databases_stays(void **state)
+{
+	static const struct {
+		const char *before, *after;
+	} cases[] = {
+		/* Settings of the line that are not ours. */
+		{ "[databases]\nshop = pool_size=3 host=x port=1\ncrm = host=h\n",
+		  "[databases]\n" INI_MARK
+		  "shop = pool_size=3 host='db.example.com' port='5432' "
+		  "dbname='shop' user='sap' password='" PASSWORD
+		  "'\ncrm = host=h\n" },
+		/* It may be included by [databases]. */
+		{ "shop = host=h connect_query='select 1'",
+		  INI_MARK "shop = host='db.example.com' "
+			   "connect_query='select 1' port='5432' "
+			   "dbname='shop' user='sap' password='" PASSWORD "'" },
+		{ "[databases]\ncrm = host=h",
+		  "[databases]\ncrm = host=h\n" OWN("2", "sap",
+						    PASSWORD) "\n" },
+		{ "crm = host=h\n[users]\nshop = pool_mode=session\n",
+		  "crm = host=h\n[users]\nshop = pool_mode=session\n"
+		  "[databases]\n" OWN("2", "sap", PASSWORD) "\n" },
+	};
+	struct place *p = *state;
+	struct format_credential c;
+	struct sink_delivery d = { "sap", "v2", 2, &c, false, NULL };
+	struct reason why = { "" };
+	bool changed = false;
+
+	set_own(p, &c);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		put(p, cases[i].before);
+		if (sink_deliver(&p->sink, &d, &changed, &why) != STATUS_OK)
+			fail_msg("%zu: %s", i, why.text);
+		assert_content(p, cases[i].after);
+		changed = false;
+		assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL),
+				 STATUS_OK);
+		assert_false(changed);
+	}
+}
+
+static void assert_not_delivered(struct place *p, const struct sink_delivery *d,
+				 const char *words)
+{
+	struct reason why = { "" };
+	bool changed = false;
+
+	assert_int_equal(sink_try(&p->sink, d, &why), STATUS_REFUSED);
+	assert_int_equal(sink_deliver(&p->sink, d, &changed, &why),
+			 STATUS_REFUSED);
+	assert_non_null(strstr(why.text, words));
+	assert_false(changed);
+	assert_content(p, "[databases]\nshop = host=old\n");
+}
+
+static void what_pgbouncer_has_no_room_for_is_refused(void **state)
+{
+	struct place *p = *state;
+	struct format_credential c;
+	struct sink_delivery d = { "sap", "v2", 2, &c, false, NULL };
+	struct secret *longest = NULL;
+	char user[129], token[FORMAT_USERLIST_MAX + 1];
+	bool changed = false;
+
+	set_own(p, &c);
+	assert_int_equal(secret_new(sizeof(token), &longest), STATUS_OK);
+	c.password = longest;
+	put(p, "[databases]\nshop = host=old\n");
+	memset(token, 'x', sizeof(token));
+	assert_int_equal(secret_set(longest, token, sizeof(token)), STATUS_OK);
+	assert_not_delivered(p, &d, "has 2048 bytes; PgBouncer takes 2047");
+	assert_int_equal(secret_set(longest, token, sizeof(token) - 1),
+			 STATUS_OK);
+	memset(user, 'u', sizeof(user));
+	user[128] = '\0';
+	c.username = user;
+	assert_not_delivered(p, &d, "more than 127 bytes");
+	c.username = "sap";
+	c.host = "";
+	assert_not_delivered(p, &d, "is not known; set host=");
+	c.host = "a,b";
+	assert_not_delivered(p, &d, "several hosts in turn");
+	c.host = "a\nb";
+	assert_not_delivered(p, &d, "");
+	c.host = "h";
+	user[127] = '\0';
+	c.username = user;
+	assert_int_equal(sink_deliver(&p->sink, &d, &changed, NULL), STATUS_OK);
+	assert_true(changed);
+	secret_free(longest);
+}
+
 static void what_would_count_instead_of_ours_is_passed(void **state)
 {
 	static const char *const later[] = {
@@ -1974,6 +2113,8 @@ static void a_bad_sink_setting_is_refused_by_a_sentence(void **state)
 		{ "pgpass /x name=a", "this is not a service file" },
 		{ "pgbouncer /x database=a", "this is another kind" },
 		{ "pgbouncer_ini /x", "needs database=NAME" },
+		{ "pgbouncer_databases /x", "needs database=NAME" },
+		{ "pgbouncer_databases /x mode=0644", "0600, 0640 or 0660" },
 		{ "pgbouncer_ini /x database=*", "cannot be the name" },
 		{ "pgbouncer_ini /x database=a'b", "cannot be the name" },
 		{ "pgbouncer_ini /x database=pgbouncer", "cannot be the name" },
@@ -2035,6 +2176,9 @@ int main(int argc, char **argv)
 		TEST(a_line_of_pgbouncer_gets_user_and_password),
 		TEST(quotes_are_doubled_for_pgbouncer),
 		TEST(what_pgbouncer_reads_otherwise_is_not_edited),
+		TEST(a_file_of_databases_is_made),
+		TEST(what_stands_in_a_file_of_databases_stays),
+		TEST(what_pgbouncer_has_no_room_for_is_refused),
 		TEST(what_would_count_instead_of_ours_is_passed),
 		TEST(a_file_of_one_password_serves_no_second_role),
 		TEST(a_damaged_block_is_refused_and_named_by_its_line),
