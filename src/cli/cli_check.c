@@ -348,6 +348,9 @@ static void check_login(struct check *k, const struct runner_job *j,
 	secret_free(entry.password);
 	if (ev == ENGINE_ON_OK && id)
 		say(k, OK, "drift", "%s",
+		    j->cluster->gateway ?
+			    "the store's current password logs in at each "
+			    "gateway" :
 		    marked ? "marker and store agree, and the password logs "
 			     "in" :
 			     "the password logs in, and the next rotation "
@@ -366,6 +369,12 @@ static void check_login(struct check *k, const struct runner_job *j,
 		    "the store's current password does not log in, and a "
 		    "commit that failed may have made the staged one live; "
 		    "keyturn recover applies that again");
+	else if (j->cluster->gateway)
+		refuse(k, "drift",
+		       "the store's current password does not log in: %s; look "
+		       "whether keyturn-agent answers there, and reads this "
+		       "store",
+		       why.text);
 	else
 		refuse(k, "drift",
 		       "the store's current password does not log in (%s): it "
@@ -630,7 +639,7 @@ static void check_handoff(struct check *k, const struct runner_job *j)
 	if (!role ||
 	    strcmp(config_string(role, CONFIG_role_handoff), "manual") != 0)
 		return;
-	if (!j->pair)
+	if (!j->pair && !j->cluster->gateway)
 		say(k, WARN, "handoff",
 		    "handoff = manual with one login role: from each rotation "
 		    "on its partner is locked out until it has typed the new "
@@ -643,6 +652,37 @@ static void check_handoff(struct check *k, const struct runner_job *j)
 		    "hand-off");
 }
 
+/* A gateway has no marker to compare with: the store says what should log in. */
+static void check_gateway(struct check *k, const struct runner_job *j,
+			  bool stored)
+{
+	const struct store_version *current;
+	struct store_state state;
+	size_t fails = k->fails;
+	struct reason why;
+	enum status s = j->cluster->ops->preflight(j->cluster, NULL, j->rolname,
+						   NULL, finding, k, &why);
+
+	if (s != STATUS_OK && k->fails == fails)
+		failed(k, "gateway", s, &why);
+	if (s != STATUS_OK)
+		return;
+	say(k, OK, "gateway", "%u of %u reachable, each with TLS",
+	    j->cluster->endpoints, j->cluster->endpoints);
+	if (!stored)
+		return;
+	s = j->store->ops->describe(j->store, j->role, &state, &why);
+	if (s != STATUS_OK) {
+		failed(k, "drift", s, &why);
+		return;
+	}
+	current = store_find_label(&state, STORE_LABEL_CURRENT);
+	if (!current)
+		say(k, NOTE, "drift", "new to keyturn: nothing to compare");
+	check_login(k, j, current ? current->id : NULL, false, true);
+	check_handoff(k, j);
+}
+
 /* stored: the store can be asked what should be live. */
 static void check_cluster(struct check *k, const struct runner_job *j,
 			  bool stored)
@@ -652,6 +692,10 @@ static void check_cluster(struct check *k, const struct runner_job *j,
 	struct reason why;
 	enum status s;
 
+	if (j->cluster->gateway) {
+		check_gateway(k, j, stored);
+		return;
+	}
 	s = runner_session_open(j, &session, NULL, &why);
 	if (s != STATUS_OK) {
 		failed(k, "cluster", s, &why);

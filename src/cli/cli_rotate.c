@@ -83,8 +83,16 @@ static enum status check_strategy(struct cli *c,
 				  const struct config_group *role)
 {
 	bool pair = config_is_pair(role);
+	bool gateway = config_is_at_gateway(c->config, role);
 
-	if (!pair && c->o.force)
+	if (gateway && c->o.end_sessions)
+		return reason_set(
+			&c->why, STATUS_USAGE,
+			"%s is the login of a gateway, whose sessions "
+			"keyturn cannot end; KILL at PgBouncer's "
+			"console does",
+			config_name(role));
+	if (!pair && !gateway && c->o.force)
 		return reason_set(
 			&c->why, STATUS_USAGE,
 			"%s is one login role, whose sessions stand "
@@ -96,7 +104,8 @@ static enum status check_strategy(struct cli *c,
 				  "%s is one login role already; unpair is for "
 				  "strategy = alternating",
 				  config_name(role));
-	if (!pair && (c->command == CLI_retire || c->command == CLI_rollback))
+	if (!pair && !gateway &&
+	    (c->command == CLI_retire || c->command == CLI_rollback))
 		return reason_set(&c->why, STATUS_USAGE,
 				  "%s is one login role, whose old password "
 				  "ended when it was rotated; this is for "

@@ -325,6 +325,10 @@ struct cluster {
 	 * PENDING is then applied again, never dropped. */
 	bool doubts;
 	unsigned endpoints; /* at which a proof logs in */
+	bool gateway;	    /* no role is changed: the login is the gateway's,
+			       which goes by the store's labels, and CURRENT
+			       and PREVIOUS are both good.  Of the members only
+			       preflight (without a session), prove and way */
 	bool self;	    /* no admin: sessions are opened with open_as() */
 	/* Which running server the last preflight was on; "" when it does not
 	 * say.  Two clusters that have the same one are one server. */

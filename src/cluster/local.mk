@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libcluster.a
 libcluster_a_SOURCES = src/cluster/cluster.h src/cluster/cluster_tools.h \
+	src/cluster/gateway/common.c src/cluster/gateway/common.h \
+	src/cluster/gateway/gateway.c src/cluster/gateway/gateway.h \
+	src/cluster/gateway/login.c src/cluster/gateway/login.h \
+	src/cluster/gateway/preflight.c src/cluster/gateway/preflight.h \
+	src/cluster/gateway/tools.c src/cluster/gateway/tools.h \
 	src/cluster/postgres/activity.c src/cluster/postgres/activity.h \
 	src/cluster/postgres/apply.c src/cluster/postgres/apply.h \
 	src/cluster/postgres/apply_change.c src/cluster/postgres/apply_change.h \

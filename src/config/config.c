@@ -176,3 +176,17 @@ bool config_is_pair(const struct config_group *role)
 	return strcmp(config_string(role, CONFIG_role_strategy),
 		      "alternating") == 0;
 }
+
+bool config_is_gateway(const struct config_group *cluster)
+{
+	return strcmp(config_string(cluster, CONFIG_cluster_type), "gateway") ==
+	       0;
+}
+
+bool config_is_at_gateway(const struct config *c,
+			  const struct config_group *role)
+{
+	return config_is_gateway(
+		config_find(c, CONFIG_SECTION_cluster,
+			    config_string(role, CONFIG_role_cluster)));
+}

@@ -7,7 +7,6 @@
  */
 #include "config/config_check.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,34 +15,14 @@
 #include "base/now.h"
 #include "base/words.h"
 #include "config/config_conninfo.h"
+#include "config/config_gateway.h"
 #include "config/config_grant.h"
 #include "config/config_read.h"
+#include "config/config_refuse.h"
 
 #define SERVERS_MAX  8192 /* more than a conninfo can name */
 #define TOKEN_LEAST  (5 * 60 * NOW_SECOND)
 #define AWS_INTERVAL (15 * 60 * NOW_SECOND)
-
-/* "FILE:LINE: [role sap] key: sentence". */
-static enum status refuse(struct reason *why, const struct config_group *g,
-			  const struct config_value *v, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static enum status refuse(struct reason *why, const struct config_group *g,
-			  const struct config_value *v, const char *fmt, ...)
-{
-	char sentence[REASON_MAX], title[CONFIG_TITLE_SIZE];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(sentence, sizeof(sentence), fmt, ap);
-	va_end(ap);
-	config_model_title(g, title);
-	if (!v)
-		return reason_set(why, STATUS_CONFIG, "%s: %s %s", g->where,
-				  title, sentence);
-	return reason_set(why, STATUS_CONFIG, "%s: %s %s: %s", v->origin, title,
-			  config_model_row(v->key)->key, sentence);
-}
 
 /* ---- one value, by its row --------------------------------------------- */
 
@@ -55,17 +34,18 @@ static enum status check_length(const struct config_group *g,
 	size_t n = strlen(v->text);
 
 	if (n == 0 && row->min > 0)
-		return refuse(why, g, v,
-			      "has no value; leave the line out for "
-			      "the default");
+		return config_refuse(why, g, v,
+				     "has no value; leave the line out for "
+				     "the default");
 	if (n < (size_t)row->min || n > (size_t)row->max)
-		return refuse(why, g, v,
-			      "has %zu bytes, and may have %lld to "
-			      "%lld",
-			      n, (long long)row->min, (long long)row->max);
+		return config_refuse(why, g, v,
+				     "has %zu bytes, and may have %lld to "
+				     "%lld",
+				     n, (long long)row->min,
+				     (long long)row->max);
 	/* A tab is the only control character that a file may contain. */
 	if (text_has_control(v->text, n))
-		return refuse(why, g, v, "holds a tab; write spaces");
+		return config_refuse(why, g, v, "holds a tab; write spaces");
 	return STATUS_OK;
 }
 
@@ -79,14 +59,16 @@ static enum status check_number(const struct config_group *g,
 	struct reason detail = { { 0 } };
 
 	if (config_model_number(row, v->text, &n, &detail) != STATUS_OK)
-		return refuse(why, g, v, "%s", detail.text);
+		return config_refuse(why, g, v, "%s", detail.text);
 	if (row->type == CONFIG_TYPE_INTERVAL && n == 0)
-		return refuse(why, g, v, "must be greater than zero");
+		return config_refuse(why, g, v, "must be greater than zero");
 	if ((row->type == CONFIG_TYPE_INT || duration) &&
 	    (n < row->min * unit || n > row->max * unit))
-		return refuse(why, g, v, "%s is out of range, %lld%s to %lld%s",
-			      v->text, (long long)row->min, duration ? "s" : "",
-			      (long long)row->max, duration ? "s" : "");
+		return config_refuse(why, g, v,
+				     "%s is out of range, %lld%s to %lld%s",
+				     v->text, (long long)row->min,
+				     duration ? "s" : "", (long long)row->max,
+				     duration ? "s" : "");
 	v->number = n;
 	return STATUS_OK;
 }
@@ -98,8 +80,8 @@ static enum status check_port(const struct config_group *g,
 
 	if (v->text[strspn(v->text, "0123456789")] || n < 1 ||
 	    n > CONFIG_PORT_MAX)
-		return refuse(why, g, v, "%s is out of range, 1 to %d", v->text,
-			      CONFIG_PORT_MAX);
+		return config_refuse(why, g, v, "%s is out of range, 1 to %d",
+				     v->text, CONFIG_PORT_MAX);
 	return STATUS_OK;
 }
 
@@ -127,11 +109,13 @@ static enum status check_words(const struct config_group *g,
 	list = text_make(REASON_MAX);
 	words_join(words, " or ", &list);
 	if (row->type == CONFIG_TYPE_SOURCE)
-		s = refuse(why, g, v, "must be %s; secrets are never settings",
-			   text_str(&list));
+		s = config_refuse(why, g, v,
+				  "must be %s; secrets are never settings",
+				  text_str(&list));
 	else
-		s = refuse(why, g, v, "must be %s, not \"%.*s\"",
-			   text_str(&list), (int)(n > 40 ? 40 : n), word);
+		s = config_refuse(why, g, v, "must be %s, not \"%.*s\"",
+				  text_str(&list), (int)(n > 40 ? 40 : n),
+				  word);
 	text_free(&list);
 	return s;
 }
@@ -145,7 +129,7 @@ static enum status check_name(const struct config *c,
 
 	if (config_find(c, config_model_find_kind(word, strlen(word)), v->text))
 		return STATUS_OK;
-	return refuse(why, g, v, "there is no [%s %s]", word, v->text);
+	return config_refuse(why, g, v, "there is no [%s %s]", word, v->text);
 }
 
 /* Whether the users and groups exist depends on the agent's host. */
@@ -161,8 +145,9 @@ static enum status check_grants(const struct config_group *g,
 	do
 		s = config_grant_next(&at, &grant, &detail);
 	while (s == STATUS_OK);
-	return s == STATUS_NOT_FOUND ? STATUS_OK :
-				       refuse(why, g, v, "%s", detail.text);
+	return s == STATUS_NOT_FOUND ?
+		       STATUS_OK :
+		       config_refuse(why, g, v, "%s", detail.text);
 }
 
 static enum status check_value(const struct config *c,
@@ -175,8 +160,9 @@ static enum status check_value(const struct config *c,
 
 	/* `config show` prints defaults, and what it prints must load. */
 	if (!config_model_applies(row, type) && strcmp(v->text, row->def) != 0)
-		return refuse(why, g, v, "has no effect in a %s of type %s",
-			      config_model_kind(g->section)->word, type);
+		return config_refuse(why, g, v,
+				     "has no effect in a %s of type %s",
+				     config_model_kind(g->section)->word, type);
 	if (config_model_is_number(row))
 		return check_number(g, v, row, why);
 	s = row->max > 0 ? check_length(g, v, row, why) : STATUS_OK;
@@ -185,7 +171,8 @@ static enum status check_value(const struct config *c,
 	switch (row->type) {
 	case CONFIG_TYPE_PATH:
 		if (v->text[0] != '/')
-			s = refuse(why, g, v, "must be an absolute path");
+			s = config_refuse(why, g, v,
+					  "must be an absolute path");
 		return s;
 	case CONFIG_TYPE_INTERVAL:
 		return check_number(g, v, row, why);
@@ -224,8 +211,9 @@ static enum status check_required(const struct config_group *g,
 		if (row->section == g->section && row->required &&
 		    config_model_applies(row, type) &&
 		    !config_model_value(g, key))
-			return refuse(why, g, NULL, "lacks the setting \"%s\"",
-				      row->key);
+			return config_refuse(why, g, NULL,
+					     "lacks the setting \"%s\"",
+					     row->key);
 	}
 	return STATUS_OK;
 }
@@ -238,7 +226,7 @@ static enum status check_values(const struct config *c, struct config_group *g,
 
 	for (struct config_value *v = g->first; v; v = v->next) {
 		if (config_read_unquote(v->text, &detail) != STATUS_OK)
-			return refuse(why, g, v, "%s", detail.text);
+			return config_refuse(why, g, v, "%s", detail.text);
 	}
 	s = check_type(g, why);
 	if (s == STATUS_OK)
@@ -260,10 +248,11 @@ static enum status check_keyturn(const struct config_group *g,
 	if (!v || v->text[0] == '/')
 		return STATUS_OK;
 	if (strstr(v->text, "://"))
-		return refuse(why, g, v,
-			      "a ledger in a server is not available in this "
-			      "release; name a SQLite file");
-	return refuse(why, g, v, "must be an absolute path");
+		return config_refuse(
+			why, g, v,
+			"a ledger in a server is not available in this "
+			"release; name a SQLite file");
+	return config_refuse(why, g, v, "must be an absolute path");
 }
 
 /* Tokens and passwords go to these addresses; the store checks the rest. */
@@ -273,7 +262,8 @@ static enum status check_store(const struct config_group *g, struct reason *why)
 		if (v->key == CONFIG_store_address &&
 		    strncmp(v->text, "https://", 8) != 0 &&
 		    strncmp(v->text, "http://", 7) != 0)
-			return refuse(why, g, v, "must begin with https://");
+			return config_refuse(why, g, v,
+					     "must begin with https://");
 	}
 	return STATUS_OK;
 }
@@ -284,30 +274,34 @@ static enum status check_cluster(const struct config_group *g,
 	const struct config_value *v;
 	const char *keyword;
 
+	if (config_gateway_check_cluster(g, why) != STATUS_OK)
+		return STATUS_CONFIG;
 	for (v = g->first; v; v = v->next) {
 		if (v->key != CONFIG_cluster_conninfo &&
 		    v->key != CONFIG_cluster_endpoint)
 			continue;
 		keyword = config_conninfo_secret(v->text);
 		if (keyword)
-			return refuse(why, g, v,
-				      "holds a %s; secrets are never "
-				      "settings, they are files: use "
-				      "admin_passfile for the administrator's "
-				      "password",
-				      keyword);
+			return config_refuse(
+				why, g, v,
+				"holds a %s; secrets are never "
+				"settings, they are files: use "
+				"admin_passfile for the administrator's "
+				"password",
+				keyword);
 	}
 	v = config_model_value(g, CONFIG_cluster_admin);
 	if (v && strcmp(v->text, "passfile") != 0 &&
 	    config_is_set(g, CONFIG_cluster_admin_passfile))
-		return refuse(why, g, v,
-			      "is %s, so admin_passfile would not be used; "
-			      "remove one of them",
-			      v->text);
+		return config_refuse(
+			why, g, v,
+			"is %s, so admin_passfile would not be used; "
+			"remove one of them",
+			v->text);
 	v = config_model_value(g, CONFIG_cluster_refusal_wait);
 	if (v &&
 	    v->number >= config_duration_us(g, CONFIG_cluster_prove_deadline))
-		return refuse(
+		return config_refuse(
 			why, g, v,
 			"is not shorter than prove_deadline, within which "
 			"it must pass");
@@ -325,16 +319,16 @@ static enum status check_timing(const struct config_group *g,
 	cron = config_model_value(g, CONFIG_role_schedule);
 	every = config_model_value(g, CONFIG_role_every);
 	if (cron && every)
-		return refuse(why, g, every,
-			      "schedule is set at %s; a role "
-			      "has one or the other",
-			      cron->origin);
+		return config_refuse(why, g, every,
+				     "schedule is set at %s; a role "
+				     "has one or the other",
+				     cron->origin);
 	for (size_t i = 0; i < 3 && !cron && !every; i++) {
 		v = config_model_value(g, needs_time[i]);
 		if (v)
-			return refuse(why, g, v,
-				      "has no effect without "
-				      "schedule or every");
+			return config_refuse(why, g, v,
+					     "has no effect without "
+					     "schedule or every");
 	}
 	return STATUS_OK;
 }
@@ -353,10 +347,11 @@ static enum status check_quota(const struct config *c,
 	if (!v || v->number >= n * AWS_INTERVAL ||
 	    strcmp(config_model_type(store), "aws") != 0)
 		return STATUS_OK;
-	return refuse(why, g, v,
-		      "is too often for AWS, which keeps 100 versions for 24 "
-		      "hours; at least %dm",
-		      n * (int)(AWS_INTERVAL / (60 * NOW_SECOND)));
+	return config_refuse(
+		why, g, v,
+		"is too often for AWS, which keeps 100 versions for 24 "
+		"hours; at least %dm",
+		n * (int)(AWS_INTERVAL / (60 * NOW_SECOND)));
 }
 
 /* systemd never asks for the credentials of any other unit. */
@@ -375,11 +370,12 @@ static enum status check_units(const struct config_group *g, struct reason *why)
 				   strlen(kinds[k])) == 0)
 				break;
 		if (k == sizeof(kinds) / sizeof(*kinds))
-			return refuse(why, g, v,
-				      "%.*s is not a unit that can load a "
-				      "credential; write its whole name, as in "
-				      "app.service",
-				      (int)n, w);
+			return config_refuse(
+				why, g, v,
+				"%.*s is not a unit that can load a "
+				"credential; write its whole name, as in "
+				"app.service",
+				(int)n, w);
 	}
 	return STATUS_OK;
 }
@@ -395,23 +391,26 @@ static enum status check_members(const struct config_group *g,
 	size_t n = 0, m = 0, rest;
 
 	if (!v)
-		return refuse(why, g, NULL,
-			      "needs members = A B, the two login roles of "
-			      "strategy = alternating");
+		return config_refuse(
+			why, g, NULL,
+			"needs members = A B, the two login roles of "
+			"strategy = alternating");
 	first = words_next(&at, &n);
 	second = words_next(&at, &m);
 	if (!first || !second || words_next(&at, &rest))
-		return refuse(why, g, v, "must name two roles");
+		return config_refuse(why, g, v, "must name two roles");
 	if (n >= 64 || m >= 64)
-		return refuse(why, g, v, "names a role of more than 63 bytes");
+		return config_refuse(why, g, v,
+				     "names a role of more than 63 bytes");
 	if (n == m && memcmp(first, second, n) == 0)
-		return refuse(why, g, v, "names one role twice");
+		return config_refuse(why, g, v, "names one role twice");
 	if ((strlen(owner) == n && memcmp(first, owner, n) == 0) ||
 	    (strlen(owner) == m && memcmp(second, owner, m) == 0))
-		return refuse(why, g, v,
-			      "has the owner (%s) among them; the members are "
-			      "two other roles",
-			      owner);
+		return config_refuse(
+			why, g, v,
+			"has the owner (%s) among them; the members are "
+			"two other roles",
+			owner);
 	return STATUS_OK;
 }
 
@@ -427,11 +426,12 @@ static enum status check_pair_sinks(const struct config_group *g,
 				 "pgpass ", 7) == 0;
 	if (n == 0 || lines < n)
 		return STATUS_OK;
-	return refuse(why, g, config_model_value(g, CONFIG_role_sink),
-		      "is a pgpass file alone, which cannot tell a client the "
-		      "user, and that changes with each rotation; add a sink "
-		      "that can (service, env), or let clients use "
-		      "keyturn-credential");
+	return config_refuse(
+		why, g, config_model_value(g, CONFIG_role_sink),
+		"is a pgpass file alone, which cannot tell a client the "
+		"user, and that changes with each rotation; add a sink "
+		"that can (service, env), or let clients use "
+		"keyturn-credential");
 }
 
 /* No one's password ends unseen: who is to be waited for must be known. */
@@ -440,9 +440,10 @@ static enum status check_retire(const struct config_group *g,
 {
 	if (strcmp(config_string(g, CONFIG_role_retire), "auto") == 0 &&
 	    !config_is_set(g, CONFIG_role_consumers))
-		return refuse(why, g, config_model_value(g, CONFIG_role_retire),
-			      "auto needs consumers, who must have been seen "
-			      "with the new password before the old one ends");
+		return config_refuse(
+			why, g, config_model_value(g, CONFIG_role_retire),
+			"auto needs consumers, who must have been seen "
+			"with the new password before the old one ends");
 	return STATUS_OK;
 }
 
@@ -466,22 +467,24 @@ static enum status check_pair(const struct config *c,
 			if (config_model_value(g, only[i]) &&
 			    strcmp(config_model_value(g, only[i])->text,
 				   config_model_row(only[i])->def) != 0)
-				return refuse(why, g,
-					      config_model_value(g, only[i]),
-					      "has no effect without strategy "
-					      "= alternating");
+				return config_refuse(
+					why, g, config_model_value(g, only[i]),
+					"has no effect without strategy "
+					"= alternating");
 		return STATUS_OK;
 	}
 	if (config_is_set(g, CONFIG_role_owner) &&
 	    config_is_set(g, CONFIG_role_rolname))
-		return refuse(why, g, config_model_value(g, CONFIG_role_owner),
-			      "and rolname are the same thing here; set one");
+		return config_refuse(
+			why, g, config_model_value(g, CONFIG_role_owner),
+			"and rolname are the same thing here; set one");
 	if (strcmp(config_string(cluster, CONFIG_cluster_admin), "self") == 0)
-		return refuse(why, g, strategy,
-			      "alternating needs an administrator, who can "
-			      "change both members; [cluster %s] has admin = "
-			      "self",
-			      config_name(cluster));
+		return config_refuse(
+			why, g, strategy,
+			"alternating needs an administrator, who can "
+			"change both members; [cluster %s] has admin = "
+			"self",
+			config_name(cluster));
 	s = check_members(g, why);
 	if (s == STATUS_OK)
 		s = check_retire(g, why);
@@ -500,12 +503,13 @@ static enum status check_consumers(const struct config_group *g,
 
 	while ((w = words_next(&at, &n)) != NULL) {
 		if (consumer_check(w, n, &detail) != STATUS_OK)
-			return refuse(why, g, v, "%s", detail.text);
+			return config_refuse(why, g, v, "%s", detail.text);
 		before = v->text;
 		while ((x = words_next(&before, &m)) != NULL && x < w)
 			if (m == n && memcmp(x, w, n) == 0)
-				return refuse(why, g, v, "names %.*s twice",
-					      (int)n, w);
+				return config_refuse(why, g, v,
+						     "names %.*s twice", (int)n,
+						     w);
 	}
 	return STATUS_OK;
 }
@@ -521,15 +525,15 @@ static enum status check_handoff(const struct config_group *g,
 			      "retire") == 0;
 
 	if (deadline && !manual)
-		return refuse(why, g,
-			      config_model_value(g,
-						 CONFIG_role_handoff_deadline),
-			      "has no effect without handoff = manual");
+		return config_refuse(
+			why, g,
+			config_model_value(g, CONFIG_role_handoff_deadline),
+			"has no effect without handoff = manual");
 	if (retires && !deadline)
-		return refuse(why, g,
-			      config_model_value(g,
-						 CONFIG_role_deadline_action),
-			      "retire needs handoff_deadline");
+		return config_refuse(
+			why, g,
+			config_model_value(g, CONFIG_role_deadline_action),
+			"retire needs handoff_deadline");
 	return STATUS_OK;
 }
 
@@ -546,13 +550,13 @@ static enum status check_deliveries(const struct config *c,
 		const char *name = config_list_at(g, CONFIG_role_delivery, i);
 
 		if (!config_find(c, CONFIG_SECTION_delivery, name))
-			return refuse(why, g, v, "there is no [delivery %s]",
-				      name);
+			return config_refuse(why, g, v,
+					     "there is no [delivery %s]", name);
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(config_list_at(g, CONFIG_role_delivery, k),
 				   name) == 0)
-				return refuse(why, g, v, "%s is there twice",
-					      name);
+				return config_refuse(why, g, v,
+						     "%s is there twice", name);
 	}
 	return STATUS_OK;
 }
@@ -564,9 +568,10 @@ static enum status check_delivery(const struct config_group *g,
 		config_model_value(g, CONFIG_delivery_command);
 
 	if (config_list_at(g, CONFIG_delivery_command, 0)[0] != '/')
-		return refuse(why, g, v,
-			      "must begin with the absolute path of a program; "
-			      "no shell looks for it");
+		return config_refuse(
+			why, g, v,
+			"must begin with the absolute path of a program; "
+			"no shell looks for it");
 	return STATUS_OK;
 }
 
@@ -580,11 +585,11 @@ static enum status check_after(const struct config_group *g, struct reason *why)
 					      NULL;
 
 		if (keyword)
-			return refuse(why, g, v,
-				      "holds a %s; secrets are never "
-				      "settings, they are files: use "
-				      "passfile=PATH",
-				      keyword);
+			return config_refuse(why, g, v,
+					     "holds a %s; secrets are never "
+					     "settings, they are files: use "
+					     "passfile=PATH",
+					     keyword);
 	}
 	return STATUS_OK;
 }
@@ -596,6 +601,8 @@ static enum status check_role(const struct config *c,
 
 	if (s == STATUS_OK)
 		s = check_pair(c, g, why);
+	if (s == STATUS_OK)
+		s = config_gateway_check_role(c, g, why);
 	if (s == STATUS_OK)
 		s = check_deliveries(c, g, why);
 	if (s == STATUS_OK)
@@ -631,22 +638,24 @@ static enum status check_token(const struct config_group *g, struct reason *why)
 	bool rds = strcmp(type, "aws-rds") == 0;
 
 	if (rds && !host)
-		return refuse(why, g, NULL,
-			      "needs host, which the token is for");
+		return config_refuse(why, g, NULL,
+				     "needs host, which the token is for");
 	if (rds && !is_host_name(host->text))
-		return refuse(why, g, host,
-			      "must be the host's name alone, which is signed "
-			      "as it stands: no scheme, port, path or dot at "
-			      "the end");
+		return config_refuse(
+			why, g, host,
+			"must be the host's name alone, which is signed "
+			"as it stands: no scheme, port, path or dot at "
+			"the end");
 	if ((rds || strcmp(type, "azure") == 0) &&
 	    !config_is_set(g, CONFIG_token_user))
-		return refuse(why, g, NULL, "needs user");
+		return config_refuse(why, g, NULL, "needs user");
 	if (ttl && ttl->number > 0 && ttl->number < TOKEN_LEAST)
-		return refuse(why, g, ttl, "must be 5m to 1h, or 0s");
+		return config_refuse(why, g, ttl, "must be 5m to 1h, or 0s");
 	if (instance && config_is_set(g, CONFIG_token_endpoint))
-		return refuse(why, g, instance,
-			      "is of Lakebase Provisioned and endpoint of "
-			      "Autoscaling; set one of them");
+		return config_refuse(
+			why, g, instance,
+			"is of Lakebase Provisioned and endpoint of "
+			"Autoscaling; set one of them");
 	return STATUS_OK;
 }
 
@@ -723,17 +732,19 @@ static enum status compare_logins(const struct login *a, const struct login *b,
 
 	config_model_title(a->group, title);
 	if (strcmp(one, other) == 0)
-		return refuse(why, b->group, NULL,
-			      "and %s at %s are the same role of the same "
-			      "cluster",
-			      title, a->group->where);
+		return config_refuse(
+			why, b->group, NULL,
+			"and %s at %s are the same role of the same "
+			"cluster",
+			title, a->group->where);
 	shared_server(a, b, server, sizeof(server));
 	if (!server[0])
 		return STATUS_OK;
-	return refuse(why, b->group, NULL,
-		      "and %s at %s are the same role of one server:%sis in "
-		      "[cluster %s] and in [cluster %s]",
-		      title, a->group->where, server, one, other);
+	return config_refuse(
+		why, b->group, NULL,
+		"and %s at %s are the same role of one server:%sis in "
+		"[cluster %s] and in [cluster %s]",
+		title, a->group->where, server, one, other);
 }
 
 /* The role and, of a pair, its members; at most three.  Their number. */
@@ -767,6 +778,12 @@ static enum status list_servers(const struct config *c,
 	*ret = text_make(SERVERS_MAX);
 	config_conninfo_servers(config_string(cluster, CONFIG_cluster_conninfo),
 				ret);
+	for (size_t i = 0; config_is_gateway(cluster) &&
+			   i < config_list_n(cluster, CONFIG_cluster_endpoint);
+	     i++)
+		config_conninfo_servers(
+			config_list_at(cluster, CONFIG_cluster_endpoint, i),
+			ret);
 	return text_status(ret) == STATUS_OK ? STATUS_OK :
 					       reason_no_memory(why);
 }
@@ -818,5 +835,6 @@ enum status config_check_all(struct config *c, struct reason *why)
 				return s;
 		}
 	}
-	return check_logins(c, why);
+	s = config_gateway_check_all(c, why);
+	return s == STATUS_OK ? check_logins(c, why) : s;
 }

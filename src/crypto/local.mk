@@ -4,6 +4,7 @@
 noinst_LIBRARIES += libcrypto.a
 libcrypto_a_SOURCES = \
 	src/crypto/certs.c src/crypto/certs.h \
+	src/crypto/certs_show.c src/crypto/certs_show.h \
 	src/crypto/certs_pem.c src/crypto/certs_pem.h \
 	src/crypto/cms.c src/crypto/cms.h \
 	src/crypto/digest.c src/crypto/digest.h \

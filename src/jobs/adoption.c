@@ -74,6 +74,10 @@ bool adoption_wanted(const struct config_group *cluster)
 
 	if (strcmp(config_string(cluster, CONFIG_cluster_admin), "self") == 0)
 		return false;
+	/* Who uses a gateway is for its agents to tell. */
+	if (config_is_gateway(cluster))
+		return config_list_n(cluster, CONFIG_cluster_agent) > 0 &&
+		       strcmp(sample, "no") != 0;
 	/* A server that scales to zero would never sleep. */
 	if (strcmp(sample, "auto") == 0)
 		return config_duration_us(cluster,

@@ -176,6 +176,47 @@ static enum status weigh_retirement(struct open_engine *w,
 	return s;
 }
 
+/*
+ * A gateway's agents end the password before by themselves when its grace is over;
+ * the run that follows withdraws it and shows that it is refused.  Once for each
+ * version: after it the ledger knows what it came to.
+ */
+static void ask_end_of_grace(struct open_engine *w,
+			     const struct config_group *role, int64_t now_us,
+			     struct due *d)
+{
+	int64_t grace_us = config_duration_us(role, CONFIG_role_grace);
+	char ended[LEDGER_TEXT_SIZE], stamp[NOW_STAMP_SIZE];
+	const char *version;
+
+	if (d->known.open_run[0] || !d->known.version[0])
+		return;
+	if (ledger_fact_recall(open_engine_ledger(w), LEDGER_FACT_ENDED,
+			       d->known.role, now_us, ended,
+			       NULL) == STATUS_OK) {
+		version = strchr(ended, ' ');
+		if (version && strcmp(version + 1, d->known.version) == 0)
+			return;
+	}
+	now_stamp(d->known.rotated_us + grace_us, stamp);
+	if (!d->ahead && now_us < d->known.rotated_us + grace_us) {
+		d->retire = SCHEDULE_RETIRE_WAITS;
+		reason_set(&d->retire_why, STATUS_OK,
+			   "the grace of the password before ends at %s",
+			   stamp);
+		if (d->wanted && d->mode == ENGINE_MODE_ROTATE)
+			d->wanted = false;
+		return;
+	}
+	d->retire = SCHEDULE_RETIRE_DUE;
+	reason_set(&d->retire_why, STATUS_OK,
+		   "the grace of the password before ended at %s", stamp);
+	if (d->hold.blackout_us > 0)
+		return;
+	d->mode = ENGINE_MODE_RETIRE;
+	d->wanted = true;
+}
+
 /* A rotation of a pair whose old member may log in would not begin: that member is
  * retired first. */
 static enum status ask_retirement(struct open_engine *w,
@@ -186,6 +227,10 @@ static enum status ask_retirement(struct open_engine *w,
 	bool rotates = d->wanted && d->mode == ENGINE_MODE_ROTATE;
 	enum status s;
 
+	if (config_is_at_gateway(open_config(open_engine_opened(w)), role)) {
+		ask_end_of_grace(w, role, now_us, d);
+		return STATUS_OK;
+	}
 	if (!config_is_pair(role) ||
 	    strcmp(config_string(role, CONFIG_role_retire), "auto") != 0)
 		return STATUS_OK;

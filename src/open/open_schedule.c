@@ -135,6 +135,30 @@ enum status open_schedule_check_notice(const struct config *c,
 	return refuse_notice(g, k, why);
 }
 
+enum status open_schedule_check_grace(const struct config *c,
+				      const struct config_group *role,
+				      const struct schedule *s, int64_t now_us,
+				      struct reason *why)
+{
+	int64_t grace_us = config_duration_us(role, CONFIG_role_grace);
+	char grace[32], interval[32];
+	int64_t shortest;
+
+	if (!s || !config_is_at_gateway(c, role))
+		return STATUS_OK;
+	shortest = between_us(s, now_us) / 25 * 24;
+	if (grace_us < shortest)
+		return STATUS_OK;
+	now_age(grace_us, grace);
+	now_age(shortest, interval);
+	return reason_set(why, STATUS_CONFIG,
+			  "%s: [role %s] grace: %s is not shorter than the %s "
+			  "between two of its rotations, which would not begin "
+			  "before it is over",
+			  config_origin(role, CONFIG_role_grace),
+			  config_name(role), grace, interval);
+}
+
 struct schedule_life open_schedule_life(const struct config *c,
 					const struct config_group *role,
 					const struct schedule *s,

@@ -35,6 +35,13 @@ enum status open_schedule_check_notice(const struct config *c,
 				       const struct schedule *s, int64_t now_us,
 				       struct reason *why);
 
+/* At a gateway: is its grace as long as the time between two rotations?
+ * STATUS_CONFIG then.  s may be NULL. */
+enum status open_schedule_check_grace(const struct config *c,
+				      const struct config_group *role,
+				      const struct schedule *s, int64_t now_us,
+				      struct reason *why);
+
 /*
  * The life of the role's passwords; its schedule is s, or NULL.  Where its policy
  * sets no limit the interval, which takes time to find, is left at 0.

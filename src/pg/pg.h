@@ -46,6 +46,7 @@ enum pg_hint {
 	PG_HINT_NEEDS_ADMIN, /* a command of PgBouncer's console, and the user
 				may look only */
 	PG_HINT_WRONG_PASSWORD,
+	PG_HINT_PAM,	 /* PgBouncer's PAM said no, or was not answered */
 	PG_HINT_BANNED,	 /* after failed logins, whatever the password */
 	PG_HINT_WAKING,	 /* scaled to zero, starting, or its proxy is busy */
 	PG_HINT_DISABLED /* the endpoint cannot be woken */

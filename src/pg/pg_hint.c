@@ -23,6 +23,8 @@ static const struct {
 	{ "XX000", "password authentication failed", PG_HINT_WRONG_PASSWORD },
 	{ "08P01", "SASL authentication failed", PG_HINT_WRONG_PASSWORD },
 	{ "08P01", "password authentication failed", PG_HINT_WRONG_PASSWORD },
+	/* Whether it was the password, PAM does not tell. */
+	{ "08P01", "PAM authentication failed", PG_HINT_PAM },
 	{ "", "has been banned", PG_HINT_BANNED },
 	{ "XX000", "endpoint is disabled", PG_HINT_DISABLED },
 	{ "XX000", "endpoint cannot be found", PG_HINT_DISABLED },

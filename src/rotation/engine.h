@@ -83,6 +83,8 @@ struct engine {
 	bool at_once;	  /* RETIRE: its LOGIN and its password by one run */
 	bool compromised; /* the old password got out: it ends at once, and is
 			     shown to be refused */
+	bool gateway;	  /* the login is a gateway's: there is no claim, and
+			     CURRENT and PREVIOUS are both good */
 	/* The engine's own memory; read only for everybody else. */
 	bool have_version; /* a version of this run exists */
 	bool staged;	   /* it is in the store, read back */
@@ -102,6 +104,9 @@ struct engine {
 	bool vacant;	   /* the idle member was free, under this claim */
 	bool deferred;	   /* what was asked for was not begun */
 	bool shown;	   /* the old password was seen to be refused */
+	bool gives_up;	   /* a gateway did not take what was promoted */
+	bool overdue;	   /* the grace of the password before is over, and it
+			      ends before the rotation */
 	bool undone;	   /* a left-over PENDING was retired */
 	bool sink_bad;
 	unsigned rejections;

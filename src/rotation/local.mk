@@ -11,6 +11,8 @@ librotation_a_SOURCES = \
 	src/rotation/runner_end.c src/rotation/runner_end.h \
 	src/rotation/runner_ended.c \
 	src/rotation/runner_env.c src/rotation/runner_env.h \
+	src/rotation/runner_fact.c src/rotation/runner_fact.h \
+	src/rotation/runner_gateway.c src/rotation/runner_gateway.h \
 	src/rotation/runner_ledger.c src/rotation/runner_ledger.h \
 	src/rotation/runner_login.c src/rotation/runner_login.h \
 	src/rotation/runner_member.c src/rotation/runner_member.h \

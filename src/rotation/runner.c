@@ -11,6 +11,7 @@
 #include "rotation/runner_deliver.h"
 #include "rotation/runner_end.h"
 #include "rotation/runner_env.h"
+#include "rotation/runner_gateway.h"
 #include "rotation/runner_ledger.h"
 #include "rotation/runner_login.h"
 #include "rotation/runner_member.h"
@@ -59,7 +60,8 @@ static void wait_before_retry(const struct runner *r, enum engine_state was)
 	int64_t most = RETRY_MOST;
 
 	/* Logins that a server counts towards a lock-out are spaced wider. */
-	if (was == ENGINE_PROVE || was == ENGINE_REFUTE) {
+	if (was == ENGINE_PROVE || was == ENGINE_OVERLAP ||
+	    was == ENGINE_REFUTE) {
 		us *= 4;
 		most = PROVE_MOST;
 	}
@@ -74,6 +76,14 @@ static void keep_reason(struct runner *r, const struct engine_row *row,
 		r->result.why = *why;
 		if (!why->text[0])
 			reason_set(&r->result.why, STATUS_DEFERRED, "%s",
+				   row->sentence);
+		return;
+	}
+	/* Why it was given up, not how that was undone. */
+	if (row && row->action == ENGINE_DO_GIVE_UP) {
+		r->result.why = *why;
+		if (!why->text[0])
+			reason_set(&r->result.why, STATUS_REJECTED, "%s",
 				   row->sentence);
 		return;
 	}
@@ -130,7 +140,9 @@ bool runner_step(struct runner *r)
 		keep_reason(r, row, &why);
 	note_cluster(r, was, ev);
 	runner_ledger_step(r, was, ev, row, &why, took);
-	if (r->engine.state != ENGINE_PROVE && r->engine.state != ENGINE_REFUTE)
+	if (r->engine.state != was ||
+	    (was != ENGINE_PROVE && was != ENGINE_OVERLAP &&
+	     was != ENGINE_REFUTE))
 		r->prove_until = r->refused_since = 0;
 	if (row && (row->action == ENGINE_DO_RETRY ||
 		    row->action == ENGINE_DO_RECLAIM))
@@ -156,6 +168,7 @@ enum status runner_new(struct runner_env *env, const struct runner_job *job,
 	r->job = job;
 	r->engine = engine_make(job->mode, job->fresh, job->emergency);
 	r->engine.pair = job->pair != NULL;
+	r->engine.gateway = job->cluster->gateway;
 	r->engine.force = job->force;
 	r->engine.evict = job->end_sessions;
 	r->engine.at_once = job->at_once;

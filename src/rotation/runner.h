@@ -58,9 +58,11 @@ struct runner_job {
 	int64_t refusal_wait_us; /* a refusal counts when it has lasted this
 				    long, for proxies that remember */
 	enum engine_mode mode;
-	bool no_control; /* no login with a wrong password is ever made */
-	bool fresh;	 /* see struct engine */
-	bool takeover;	 /* end another living session's claim at once */
+	int64_t grace_us; /* of a gateway: how long the password before is good
+			     beside the new one */
+	bool no_control;  /* no login with a wrong password is ever made */
+	bool fresh;	  /* see struct engine */
+	bool takeover;	  /* end another living session's claim at once */
 	bool emergency;
 	bool force;	   /* change a member that is in use */
 	bool unpair;	   /* ROTATE: the next password is the owner's own */
@@ -81,12 +83,13 @@ struct runner_job {
 	const struct secret *password; /* IMPORT: the present password */
 };
 
-/* By what the old password of a pair ended; see runner_ended_word(). */
+/* By what the old password of a pair, or of a gateway, ended; see runner_ended_word(). */
 enum runner_end {
 	RUNNER_END_NONE,
-	RUNNER_END_NOLOGIN,  /* its member has no LOGIN; it is kept */
-	RUNNER_END_REMOVED,  /* its member has no password */
-	RUNNER_END_REPLACED, /* its member has one that no one has */
+	RUNNER_END_NOLOGIN,   /* its member has no LOGIN; it is kept */
+	RUNNER_END_REMOVED,   /* its member has no password */
+	RUNNER_END_WITHDRAWN, /* of a gateway: no agent takes it any more */
+	RUNNER_END_REPLACED,  /* its member has one that no one has */
 };
 
 struct runner_result {
@@ -117,7 +120,7 @@ struct runner_result {
 	int64_t step_us[ENGINE_STATE_COUNT]; /* time spent in each state */
 };
 
-/* "nologin", "removed", "replaced", or "" for none; static. */
+/* "nologin", "removed", "withdrawn", "replaced", or "" for none; static. */
 const char *runner_ended_word(enum runner_end e);
 
 /* What is said of a run that is unconfirmed. */

@@ -9,6 +9,8 @@
 
 #include "base/text.h"
 #include "rotation/runner_env.h"
+#include "rotation/runner_fact.h"
+#include "rotation/runner_gateway.h"
 #include "rotation/runner_login.h"
 #include "rotation/runner_member.h"
 #include "rotation/runner_store.h"
@@ -106,6 +108,11 @@ static enum engine_event note_refuted(struct runner *r)
 	int64_t us = now_wall(r->env->o.now) - r->job->since_us;
 
 	r->result.refuted = true;
+	if (r->engine.gateway) {
+		r->retired = r->result.retired = true;
+		r->result.ended = RUNNER_END_WITHDRAWN;
+		runner_fact_settle(r);
+	}
 	if (!r->job->compromised)
 		return ENGINE_ON_OK;
 	r->result.refused_us = us > 0 ? us : 0;
@@ -130,6 +137,9 @@ enum engine_event runner_end_refute(struct runner *r, struct reason *why)
 	while ((ev = try_old(r, why)) == ENGINE_ON_WRONG &&
 	       r->refuting + 1 < r->job->n_leaked)
 		r->refuting++;
+	if (ev == ENGINE_ON_WRONG && r->engine.gateway &&
+	    !runner_gateway_answers(r, why))
+		ev = ENGINE_ON_NO_EVIDENCE;
 	if (ev == ENGINE_ON_WRONG)
 		return note_refuted(r);
 	if (ev != ENGINE_ON_RIGHT && ev != ENGINE_ON_NOT_ASKED &&

@@ -6,7 +6,7 @@
 const char *runner_ended_word(enum runner_end e)
 {
 	static const char *const words[] = { "", "nologin", "removed",
-					     "replaced" };
+					     "withdrawn", "replaced" };
 
 	return words[e];
 }

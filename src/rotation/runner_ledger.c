@@ -10,9 +10,10 @@
 #include "rotation/runner_env.h"
 #include "rotation/runner_member.h"
 
-static struct audit_event make_event(const struct runner *r,
-				     enum audit_kind kind, const char *version,
-				     enum status s, const char *detail)
+struct audit_event runner_ledger_event(const struct runner *r,
+				       enum audit_kind kind,
+				       const char *version, enum status s,
+				       const char *detail)
 {
 	struct audit_event ev = audit_event_make(
 		kind, r->job->role, r->env->o.actor, status_name(s), detail);
@@ -29,7 +30,8 @@ void runner_ledger_note(struct runner *r, enum audit_kind kind,
 			int64_t took_us)
 {
 	struct ledger *l = r->env->o.ledger;
-	struct audit_event ev = make_event(r, kind, version, s, detail);
+	struct audit_event ev =
+		runner_ledger_event(r, kind, version, s, detail);
 
 	ev.took_us = took_us;
 	(void)l->ops->trail->note(l, &ev, 1, false, NULL);
@@ -41,7 +43,7 @@ enum status runner_ledger_note_durably(struct runner *r, enum audit_kind kind,
 {
 	struct ledger *l = r->env->o.ledger;
 	const struct audit_event ev =
-		make_event(r, kind, version, STATUS_OK, detail);
+		runner_ledger_event(r, kind, version, STATUS_OK, detail);
 
 	return l->ops->trail->note(l, &ev, 1, true, why);
 }
@@ -173,10 +175,11 @@ static enum audit_kind achieved_kind(const struct runner *r)
 /* For `status`: the marker has what counts. */
 static void note_end(const struct runner *r)
 {
+	const char *word = runner_ended_word(r->result.ended);
 	char text[LEDGER_TEXT_SIZE];
 
-	snprintf(text, sizeof(text), "%s %s",
-		 runner_ended_word(r->result.ended), r->current);
+	snprintf(text, sizeof(text), "%s %s", *word ? word : "none",
+		 r->current);
 	(void)ledger_fact_remember(r->env->o.ledger, LEDGER_FACT_ENDED,
 				   r->job->role, text, now_wall(r->env->o.now),
 				   NULL);
@@ -186,17 +189,25 @@ static size_t achieved(const struct runner *r, struct audit_event ret[2])
 {
 	size_t n = 0;
 
-	ret[n] = make_event(r, achieved_kind(r), r->current, STATUS_OK,
-			    r->job->reason);
+	ret[n] = runner_ledger_event(r, achieved_kind(r), r->current, STATUS_OK,
+				     r->job->reason);
 	if (ret[n].kind == AUDIT_RETIRED)
 		ret[n].ended_by = runner_ended_word(r->result.ended);
 	n += ret[n].kind != AUDIT_NONE;
 	if (!r->job->compromised || !r->result.refuted)
 		return n;
-	ret[n] = make_event(r, AUDIT_COMPROMISED, r->job->leaked[0], STATUS_OK,
-			    r->job->reason);
+	ret[n] = runner_ledger_event(r, AUDIT_COMPROMISED, r->job->leaked[0],
+				     STATUS_OK, r->job->reason);
 	ret[n++].took_us = r->result.refused_us;
 	return n;
+}
+
+/* A gateway's end that found nothing to end is not asked for again. */
+static bool ends_nothing(const struct runner *r)
+{
+	return r->engine.gateway && r->job->mode == ENGINE_MODE_RETIRE &&
+	       engine_outcome(&r->engine) == STATUS_OK && *r->current &&
+	       !store_find_label(&r->state, STORE_LABEL_PREVIOUS);
 }
 
 enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
@@ -219,7 +230,7 @@ enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 	enum status s;
 
 	remember_role(r, &role);
-	if (r->retired)
+	if (r->retired || ends_nothing(r))
 		note_end(r);
 	s = l->ops->runs->close(l, &c, why);
 	text_free(&steps);

@@ -5,6 +5,11 @@
 
 #include "rotation/runner.h"
 
+/* An event of this run, not recorded yet; it points to version and detail. */
+struct audit_event runner_ledger_event(const struct runner *r,
+				       enum audit_kind kind,
+				       const char *version, enum status s,
+				       const char *detail);
 /* Record one event of this run; took_us: -1 for none.  What cannot be recorded is
  * passed over, the close of the run says so. */
 void runner_ledger_note(struct runner *r, enum audit_kind kind,

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "rotation/runner_env.h"
+#include "rotation/runner_fact.h"
 #include "rotation/runner_ledger.h"
 #include "rotation/runner_member.h"
 #include "rotation/runner_store.h"
@@ -63,7 +64,9 @@ enum engine_event runner_login_control(struct runner *r, struct reason *why)
 	enum engine_event ev;
 	int64_t began;
 
-	if (r->job->no_control || runner_way_was_controlled(r))
+	/* PAM and agents may have changed since: each run of a gateway asks. */
+	if (r->job->no_control || r->controlled ||
+	    (!r->engine.gateway && runner_way_was_controlled(r)))
 		return ENGINE_ON_RIGHT;
 	if (policy_make(&policy, r->env->o.random, &wrong, why) != STATUS_OK)
 		return ENGINE_ON_NO_EVIDENCE;
@@ -240,6 +243,9 @@ enum engine_event runner_login_prove(struct runner *r, struct reason *why)
 	if (ev == ENGINE_ON_RIGHT) {
 		r->logged_in = true;
 		runner_way_remember(r, true);
+		if (r->engine.gateway &&
+		    (r->job->compromised || r->job->emergency))
+			runner_fact_settle(r);
 	}
 	runner_login_explain(r, ev, false, why);
 	if (ev == ENGINE_ON_WRONG)

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "rotation/runner_env.h"
+#include "rotation/runner_fact.h"
 #include "rotation/runner_ledger.h"
 #include "rotation/runner_member.h"
 
@@ -15,7 +16,7 @@
 #define CANARY_LIFE (60 * NOW_SECOND)
 
 /* Events that several effects share; others are mapped where they occur. */
-static enum engine_event store_event(enum status s)
+enum engine_event runner_store_event(enum status s)
 {
 	switch (s) {
 	case STATUS_OK:
@@ -61,8 +62,8 @@ enum status runner_store_describe(struct runner *r, struct reason *why)
 
 /* After a store write: keep the state it returned, or know that we do not, and
  * why: what decides is read later, and knows no cause. */
-static void keep_written(struct runner *r, enum status s,
-			 const struct reason *why)
+void runner_store_keep(struct runner *r, enum status s,
+		       const struct reason *why)
 {
 	reason_clear(&r->store_why);
 	if (s != STATUS_OK) {
@@ -190,14 +191,22 @@ enum engine_event runner_store_resume(struct runner *r, struct reason *why)
 	return ENGINE_ON_OK;
 }
 
+/* A gateway that knows nothing of the login yet takes the one that is given. */
+static enum status make_password(struct runner *r, struct secret **ret,
+				 struct reason *why)
+{
+	if (r->job->mode == ENGINE_MODE_IMPORT)
+		return secret_copy(r->job->password, ret);
+	return policy_make(r->job->policy, r->env->o.random, ret, why);
+}
+
 enum engine_event runner_store_generate(struct runner *r, struct reason *why)
 {
 	char id[RANDOM_UUID_SIZE];
 	struct secret *password = NULL;
 
 	if (random_uuid(r->env->o.random, id) != STATUS_OK ||
-	    policy_make(r->job->policy, r->env->o.random, &password, why) !=
-		    STATUS_OK) {
+	    make_password(r, &password, why) != STATUS_OK) {
 		secret_free(password);
 		return ENGINE_ON_FAILED;
 	}
@@ -222,8 +231,8 @@ enum engine_event runner_store_stage(struct runner *r, struct reason *why)
 	fill_entry(r, &entry);
 	st = s->ops->stage(s, r->job->role, r->state.revision, r->version,
 			   &entry, &r->state, why);
-	keep_written(r, st, why);
-	return store_event(st);
+	runner_store_keep(r, st, why);
+	return runner_store_event(st);
 }
 
 enum engine_event runner_store_readback(struct runner *r, struct reason *why)
@@ -304,7 +313,7 @@ static enum engine_event move_current(struct runner *r, struct reason *why)
 		return runner_store_read_event(st);
 	st = s->ops->promote(s, r->job->role, r->state.revision, r->version,
 			     &r->state, why);
-	keep_written(r, st, why);
+	runner_store_keep(r, st, why);
 	/* A store that says yes and shows another CURRENT has told nothing. */
 	if (st == STATUS_OK && strcmp(r->current, r->version) != 0) {
 		r->state_stale = true;
@@ -312,17 +321,24 @@ static enum engine_event move_current(struct runner *r, struct reason *why)
 	}
 	if (st == STATUS_OK)
 		note_moved(r);
-	return store_event(st);
+	return runner_store_event(st);
+}
+
+static enum status note_evidence(struct runner *r, struct reason *why)
+{
+	if (r->engine.gateway)
+		return runner_fact_promotion(r, why);
+	return runner_ledger_note_durably(
+		r, AUDIT_EVIDENCE, r->version,
+		r->engine.mode == ENGINE_MODE_IMPORT ?
+			"the imported password logs in and the marker names it" :
+			"the password logs in and the marker names it",
+		why);
 }
 
 enum engine_event runner_store_promote(struct runner *r, struct reason *why)
 {
-	if (runner_ledger_note_durably(
-		    r, AUDIT_EVIDENCE, r->version,
-		    r->engine.mode == ENGINE_MODE_IMPORT ?
-			    "the imported password logs in and the marker names it" :
-			    "the password logs in and the marker names it",
-		    why) != STATUS_OK)
+	if (note_evidence(r, why) != STATUS_OK)
 		return ENGINE_ON_LEDGER_DOWN;
 	r->same = is_same(r);
 	return move_current(r, why);
@@ -370,8 +386,8 @@ enum engine_event runner_store_retire(struct runner *r, struct reason *why)
 	text_copy(id, sizeof(id), runner_store_id(r, STORE_LABEL_PENDING));
 	st = s->ops->retire(s, r->job->role, r->state.revision, id, &r->state,
 			    why);
-	keep_written(r, st, why);
-	return store_event(st);
+	runner_store_keep(r, st, why);
+	return runner_store_event(st);
 }
 
 /*
@@ -407,12 +423,14 @@ enum engine_event runner_store_withdraw(struct runner *r, struct reason *why)
 	if (r->job->pair && s->ops->by_label && !r->engine.stale &&
 	    !r->renewed[0])
 		return ENGINE_ON_EXPOSED;
+	if (r->engine.gateway && runner_fact_end(r, why) != STATUS_OK)
+		return ENGINE_ON_LEDGER_DOWN;
 	text_copy(before, sizeof(before), r->state.revision);
 	st = s->ops->withdraw(s, r->job->role, r->state.revision, &r->state,
 			      why);
-	keep_written(r, st, why);
+	runner_store_keep(r, st, why);
 	if (st != STATUS_OK)
-		return store_event(st);
+		return runner_store_event(st);
 	text_copy(revision, sizeof(revision), r->state.revision);
 	st = runner_store_describe(r, why);
 	if (st != STATUS_OK)

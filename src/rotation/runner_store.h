@@ -7,6 +7,12 @@
 
 /* The event of a read that failed: the store is away, or damaged. */
 enum engine_event runner_store_read_event(enum status s);
+/* The event of a write that ended with this. */
+enum engine_event runner_store_event(enum status s);
+/* After a write that gave r->state: keep it, or know that it is not known, and
+ * why. */
+void runner_store_keep(struct runner *r, enum status s,
+		       const struct reason *why);
 /* Id of the version with that label in r->state, or "". */
 const char *runner_store_id(const struct runner *r, enum store_label label);
 /* Read r->state and r->current again. */

@@ -36,6 +36,14 @@ static enum engine_event explain_refusal(const struct runner *r,
 			   r->job->role);
 		return ENGINE_ON_BUSY;
 	}
+	if (r->engine.gateway) {
+		reason_set(why, STATUS_REFUSED,
+			   "nothing was changed: %s, which is the store's "
+			   "current one; look whether keyturn-agent answers "
+			   "there, and reads this store",
+			   found.text);
+		return ENGINE_ON_WRONG;
+	}
 	reason_set(why, STATUS_REFUSED,
 		   "nothing was changed: %s, which the marker calls live; it "
 		   "was changed, or pg_hba.conf wants more than a password "
@@ -84,8 +92,8 @@ static enum engine_event log_in(struct runner *r, struct reason *why)
 	}
 	/* A password that we do not know: a made-up one must be refused as a
 	 * password.  So it is when CURRENT was proved just now. */
-	if (!is_present(r) ||
-	    (!retires && (r->logged_in || runner_way_was_proved(r))))
+	if (!is_present(r) || (!retires && !r->engine.gateway &&
+			       (r->logged_in || runner_way_was_proved(r))))
 		return runner_try_password(r, NULL, why);
 	/* Not into r->password: that is the one we may have staged. */
 	s = runner_store_password(r, r->current, &current, why);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cluster/gateway/gateway.h"
 #include "cluster/postgres/postgres.h"
 #include "crypto/entropy.h"
 #include "open/open_list.h"
@@ -205,12 +206,50 @@ static enum status open_cluster(const struct config_group *g,
 	if (s != STATUS_OK)
 		return reason_wrap(why, s, "%s: [cluster %s]", config_where(g),
 				   config_name(g));
-	set_told(g, CONFIG_cluster_host, &(*ret)->host);
-	set_told(g, CONFIG_cluster_port, &(*ret)->port);
-	set_told(g, CONFIG_cluster_dbname, &(*ret)->dbname);
-	set_told(g, CONFIG_cluster_sslmode, &(*ret)->sslmode);
-	set_told(g, CONFIG_cluster_sslrootcert, &(*ret)->sslrootcert);
 	return STATUS_OK;
+}
+
+static enum status open_gateway(const struct config_group *g,
+				struct cluster **ret, struct reason *why)
+{
+	const char *endpoints[ENDPOINTS_MAX + 1] = { NULL };
+	const char *agents[ENDPOINTS_MAX + 1] = { NULL };
+	struct cluster_gateway_options o = {
+		.name = config_name(g),
+		.endpoints = endpoints,
+		.agents = agents,
+		.insecure = config_bool(g, CONFIG_cluster_insecure),
+		.connect_timeout_us =
+			config_duration_us(g, CONFIG_cluster_connect_timeout),
+		.now = now_system(),
+	};
+	enum status s;
+
+	/* Their number was checked with the settings. */
+	for (size_t i = 0; i < config_list_n(g, CONFIG_cluster_endpoint); i++)
+		endpoints[i] = config_list_at(g, CONFIG_cluster_endpoint, i);
+	for (size_t i = 0; i < config_list_n(g, CONFIG_cluster_agent); i++)
+		agents[i] = config_list_at(g, CONFIG_cluster_agent, i);
+	if (config_is_set(g, CONFIG_cluster_prove_dbname))
+		o.prove_dbname = config_string(g, CONFIG_cluster_prove_dbname);
+	if (config_is_set(g, CONFIG_cluster_console_user))
+		o.console_user = config_string(g, CONFIG_cluster_console_user);
+	if (config_is_set(g, CONFIG_cluster_console_passfile))
+		o.console_passfile =
+			config_string(g, CONFIG_cluster_console_passfile);
+	s = cluster_gateway_open(&o, ret, why);
+	return s == STATUS_OK ? s :
+				reason_wrap(why, s, "%s: [cluster %s]",
+					    config_where(g), config_name(g));
+}
+
+static void tell_consumers(const struct config_group *g, struct cluster *c)
+{
+	set_told(g, CONFIG_cluster_host, &c->host);
+	set_told(g, CONFIG_cluster_port, &c->port);
+	set_told(g, CONFIG_cluster_dbname, &c->dbname);
+	set_told(g, CONFIG_cluster_sslmode, &c->sslmode);
+	set_told(g, CONFIG_cluster_sslrootcert, &c->sslrootcert);
 }
 
 static enum status open_one(void *arg, const struct config_group *g, void **ret,
@@ -226,7 +265,10 @@ static enum status open_one(void *arg, const struct config_group *g, void **ret,
 	c->conninfo = config_string(g, CONFIG_cluster_conninfo);
 	c->ledger = cs->ledger;
 	c->opened = cs->opened;
-	s = open_cluster(g, c, &c->cluster, why);
+	s = config_is_gateway(g) ? open_gateway(g, &c->cluster, why) :
+				   open_cluster(g, c, &c->cluster, why);
+	if (s == STATUS_OK)
+		tell_consumers(g, c->cluster);
 	if (s != STATUS_OK) {
 		free(c);
 		return s;

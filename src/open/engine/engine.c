@@ -329,6 +329,7 @@ enum status open_engine_job(struct open_engine *w, const char *role,
 		config_duration_us(c, CONFIG_cluster_prove_deadline);
 	j->job.refusal_wait_us =
 		config_duration_us(c, CONFIG_cluster_refusal_wait);
+	j->job.grace_us = config_duration_us(g, CONFIG_role_grace);
 	j->job.no_control = !config_bool(c, CONFIG_cluster_control);
 	open_engine_delivery(w, g, j->delivery);
 	j->job.delivery = j->delivery;

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/*
+ * Proves a password by a login at each gateway.  Must never take a refusal for
+ * evidence of more than that the password did not log in: PAM says the same when
+ * its agent does not answer.
+ */
+#include "cluster/gateway/login.h"
+
+#include <string.h>
+
+#include "base/encode.h"
+#include "crypto/digest.h"
+
+/* One login: where it goes, and what came of it. */
+struct attempt {
+	struct cluster_gateway *g;
+	const struct cluster_who *who;
+	enum cluster_proof kind;
+	size_t i; /* of the endpoint */
+	struct pg_login_report report;
+};
+
+static enum cluster_login classify(const struct pg_login_report *r)
+{
+	if (r->class == PG_CLASS_OK)
+		return r->used_password ? CLUSTER_LOGIN_RIGHT :
+					  CLUSTER_LOGIN_NOT_ASKED;
+	if (!r->used_password)
+		return CLUSTER_LOGIN_NO_EVIDENCE;
+	if (strcmp(r->sqlstate, "28P01") == 0 ||
+	    r->hint == PG_HINT_WRONG_PASSWORD || r->hint == PG_HINT_PAM)
+		return CLUSTER_LOGIN_WRONG;
+	return CLUSTER_LOGIN_NO_EVIDENCE;
+}
+
+/* The worse of two, as cluster.h says; the worst first. */
+static int badness(enum cluster_login login, bool control)
+{
+	switch (login) {
+	case CLUSTER_LOGIN_NOT_ASKED:
+		return control ? 2 : 3;
+	case CLUSTER_LOGIN_WRONG:
+		return control ? 0 : 2;
+	case CLUSTER_LOGIN_NO_EVIDENCE:
+		return 1;
+	default:
+		return control ? 3 : 0;
+	}
+}
+
+static void explain(const struct attempt *a, enum cluster_login login,
+		    struct reason *why)
+{
+	const char *host = cluster_gateway_host(a->g, a->i);
+	const char *port = cluster_gateway_port(a->g, a->i);
+	const char *role = a->who->role;
+
+	if (login == CLUSTER_LOGIN_NOT_ASKED)
+		reason_set(why, STATUS_OK,
+			   "the gateway %s port %s lets %s in without asking "
+			   "for its password; set auth_type = pam in its "
+			   "pgbouncer.ini",
+			   host, port, role);
+	else if (login == CLUSTER_LOGIN_RIGHT)
+		reason_set(why, STATUS_OK,
+			   "the gateway %s port %s takes this password of %s",
+			   host, port, role);
+	else if (login == CLUSTER_LOGIN_WRONG && a->kind == CLUSTER_PROOF_NEW)
+		reason_set(why, STATUS_OK,
+			   "the gateway %s port %s does not take the new "
+			   "password of %s; does its keyturn-agent answer, and "
+			   "reach the store?",
+			   host, port, role);
+	else if (login == CLUSTER_LOGIN_WRONG)
+		reason_set(why, STATUS_OK,
+			   "the gateway %s port %s refuses the password of %s",
+			   host, port, role);
+	else /* pg_connect() has said what went wrong. */
+		reason_wrap(why, STATUS_OK, "no evidence on %s", role);
+}
+
+static const char *database(const struct cluster_gateway *g,
+			    const struct cluster_who *who, size_t i)
+{
+	const char *own = pg_info_get(g->infos[i], "dbname");
+
+	if (who->prove_dbname != NULL)
+		return who->prove_dbname;
+	if (g->prove_dbname != NULL)
+		return g->prove_dbname;
+	if (own[0] != '\0')
+		return own;
+	return who->dbname != NULL ? who->dbname : g->cluster.dbname;
+}
+
+static enum cluster_login log_in(struct attempt *a,
+				 const struct secret *password,
+				 enum status *ret_status, struct reason *why)
+{
+	const struct pg_login how = {
+		.info = a->g->infos[a->i],
+		.user = a->who->role,
+		.dbname = database(a->g, a->who, a->i),
+		.password = password,
+		.probe = true,
+		.clear = true, /* PAM has no other way */
+		.timeout_us = a->g->connect_timeout_us,
+		.application_name = "keyturn prove",
+	};
+	enum cluster_login login;
+	struct pg *pg = NULL;
+
+	*ret_status = pg_connect(&how, &pg, &a->report, why);
+	pg_close(pg);
+	login = classify(&a->report);
+	/* An agent that has not heard of it yet, or does not answer just now:
+	 * the runner tries again, until prove_deadline. */
+	if (login == CLUSTER_LOGIN_WRONG && a->kind == CLUSTER_PROOF_NEW) {
+		explain(a, login, why);
+		return CLUSTER_LOGIN_NO_EVIDENCE;
+	}
+	if (login != CLUSTER_LOGIN_RIGHT || a->kind == CLUSTER_PROOF_WRONG)
+		explain(a, login, why);
+	return login;
+}
+
+enum status cluster_gateway_login_prove(struct cluster *t,
+					const struct cluster_who *who,
+					const struct secret *password,
+					enum cluster_proof kind,
+					enum cluster_login *ret_login,
+					struct reason *why)
+{
+	struct cluster_gateway *g = cluster_gateway_of(t);
+	struct attempt a = { .g = g, .who = who, .kind = kind };
+	bool control = kind == CLUSTER_PROOF_WRONG;
+	enum cluster_login worst = control ? CLUSTER_LOGIN_WRONG :
+					     CLUSTER_LOGIN_RIGHT;
+	enum cluster_login login;
+	struct reason told;
+	enum status st;
+
+	for (a.i = 0; a.i < g->n; a.i++) {
+		reason_clear(&told);
+		login = log_in(&a, password, &st, &told);
+		if (st == STATUS_NO_MEMORY || st == STATUS_CONFIG ||
+		    (st == STATUS_REFUSED && !a.report.reached))
+			return reason_set(why, st, "%s", told.text);
+		if (badness(login, control) <= badness(worst, control) &&
+		    (a.i > 0 || login == worst))
+			continue;
+		worst = login;
+		if (why != NULL)
+			*why = told;
+		/* Each further "no" counts towards the agents' limits. */
+		if (badness(worst, control) >= 2)
+			break;
+	}
+	*ret_login = worst;
+	return STATUS_OK;
+}
+
+static enum status mix_string(unsigned char hash[DIGEST_SIZE], const char *s)
+{
+	/* With its NUL: where one string ends and the next begins counts. */
+	return digest_sha256(hash, DIGEST_SIZE, s, strlen(s) + 1, hash);
+}
+
+enum status cluster_gateway_login_way(struct cluster *t,
+				      const struct cluster_who *who,
+				      char ret_way[CLUSTER_WAY_SIZE])
+{
+	struct cluster_gateway *g = cluster_gateway_of(t);
+	unsigned char hash[DIGEST_SIZE];
+	enum status st;
+
+	memcpy(hash, g->way, sizeof(hash));
+	st = mix_string(hash, who->role);
+	for (size_t i = 0; i < g->n && st == STATUS_OK; i++)
+		st = mix_string(hash, database(g, who, i));
+	if (st == STATUS_OK)
+		encode_hex(hash, sizeof(hash), ret_way);
+	return st;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The runner's effects on a gateway; must never let a label move before the ledger
+ * knows what is to become of it. */
+#include "rotation/runner_gateway.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "rotation/runner_env.h"
+#include "rotation/runner_fact.h"
+#include "rotation/runner_ledger.h"
+#include "rotation/runner_login.h"
+#include "rotation/runner_store.h"
+
+/* ---- survey ---- */
+
+static bool in_grace(const struct runner *r)
+{
+	const struct store_version *current =
+		store_find_label(&r->state, STORE_LABEL_CURRENT);
+	int64_t since = current ? current->created_us : 0;
+
+	/* What the ledger saw is when it moved; the agents go by the store. */
+	if (strcmp(r->role.version, r->current) == 0 &&
+	    r->role.rotated_us > since)
+		since = r->role.rotated_us;
+	return now_wall(r->env->o.now) < since + r->job->grace_us;
+}
+
+static enum engine_event judge(const struct runner *r,
+			       const struct runner_fact *f)
+{
+	const char *pending = runner_store_id(r, STORE_LABEL_PENDING);
+	const char *previous = runner_store_id(r, STORE_LABEL_PREVIOUS);
+	bool is_current = strcmp(f->version, r->current) == 0;
+	bool is_previous = *previous && strcmp(f->version, previous) == 0;
+
+	if (!*r->current)
+		return ENGINE_ON_NEVER;
+	if (strcmp(f->word, RUNNER_FACT_ABANDONED) == 0 && is_current)
+		return ENGINE_ON_ABANDONED;
+	if (strcmp(f->word, RUNNER_FACT_ABANDONED) == 0 && is_previous)
+		return ENGINE_ON_LEFT_OVER;
+	if (strcmp(f->word, RUNNER_FACT_PROMOTED) == 0 && is_current)
+		return ENGINE_ON_UNPROVED;
+	if (strcmp(f->word, RUNNER_FACT_WITHDRAWN) == 0 && !is_current &&
+	    !is_previous)
+		return ENGINE_ON_UNSHOWN;
+	if (*previous)
+		return in_grace(r) ? ENGINE_ON_OVERLAPPING : ENGINE_ON_OVERDUE;
+	return *pending ? ENGINE_ON_PENDING_DEAD : ENGINE_ON_CURRENT_LIVE;
+}
+
+/* A memory of the store's is good for a write; what is concluded here is not
+ * compared with anything. */
+static enum status describe_itself(struct runner *r, struct reason *why)
+{
+	enum status s = runner_store_describe(r, why);
+
+	if (s == STATUS_OK && r->state.remembered)
+		s = runner_store_describe(r, why);
+	return s;
+}
+
+enum engine_event runner_gateway_survey(struct runner *r, struct reason *why)
+{
+	const char *previous;
+	enum engine_event ev;
+	struct runner_fact f;
+	enum status s;
+
+	s = describe_itself(r, why);
+	if (s != STATUS_OK)
+		return runner_store_read_event(s);
+	if (r->state.note[0]) {
+		reason_set(why, STATUS_CORRUPT, "role %s: %s", r->job->role,
+			   r->state.note);
+		return ENGINE_ON_CORRUPT;
+	}
+	if (runner_fact_read(r, &f, why) != STATUS_OK)
+		return ENGINE_ON_LEDGER_DOWN;
+	previous = runner_store_id(r, STORE_LABEL_PREVIOUS);
+	/* What others read of a marker: this is all that there is. */
+	text_copy(r->marker.live_version, sizeof(r->marker.live_version),
+		  r->current);
+	text_copy(r->marker.previous_version,
+		  sizeof(r->marker.previous_version), previous);
+	text_copy(r->ended, sizeof(r->ended), previous);
+	ev = judge(r, &f);
+	if (ev == ENGINE_ON_UNSHOWN)
+		text_copy(r->ended, sizeof(r->ended), f.version);
+	if (ev == ENGINE_ON_UNPROVED || ev == ENGINE_ON_ABANDONED)
+		text_copy(r->version, sizeof(r->version), r->current);
+	return ev;
+}
+
+/* ---- both are good ---- */
+
+static enum engine_event weigh(struct runner *r, enum engine_event ev,
+			       struct reason *why)
+{
+	int64_t now = now_boot(r->env->o.now);
+
+	if (r->prove_until == 0)
+		r->prove_until = now + r->job->prove_deadline_us;
+	/* An agent that is slow once must not undo a rotation. */
+	if (ev == ENGINE_ON_WRONG && now < r->prove_until)
+		return ENGINE_ON_NO_EVIDENCE;
+	if (ev == ENGINE_ON_NO_EVIDENCE && now >= r->prove_until)
+		return ENGINE_ON_EXPIRED;
+	runner_login_explain(r, ev, ev != ENGINE_ON_NO_EVIDENCE, why);
+	return ev;
+}
+
+enum engine_event runner_gateway_overlap(struct runner *r, struct reason *why)
+{
+	const char *previous = runner_store_id(r, STORE_LABEL_PREVIOUS);
+	struct secret *password = NULL;
+	enum engine_event ev;
+	enum status s = STATUS_OK;
+
+	if (r->state_stale) {
+		s = runner_store_describe(r, why);
+		previous = runner_store_id(r, STORE_LABEL_PREVIOUS);
+	}
+	if (s == STATUS_OK && !*previous) {
+		runner_fact_settle(r);
+		return ENGINE_ON_CLEARED;
+	}
+	if (s == STATUS_OK)
+		s = runner_store_password(r, previous, &password, why);
+	if (s != STATUS_OK)
+		return runner_store_read_event(s);
+	ev = weigh(r, runner_login(r, password, CLUSTER_PROOF_PRESENT, why),
+		   why);
+	secret_free(password);
+	if (ev == ENGINE_ON_RIGHT && r->job->mode != ENGINE_MODE_ROLLBACK)
+		runner_fact_settle(r);
+	return ev;
+}
+
+bool runner_gateway_answers(struct runner *r, struct reason *why)
+{
+	struct secret *current = NULL;
+	enum engine_event ev = ENGINE_ON_NO_EVIDENCE;
+
+	if (runner_store_password(r, r->current, &current, why) == STATUS_OK)
+		ev = runner_login(r, current, CLUSTER_PROOF_PRESENT, why);
+	secret_free(current);
+	if (ev == ENGINE_ON_RIGHT)
+		return true;
+	if (!why->text[0])
+		reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+			   "the password of role %s does not log in at each "
+			   "gateway, so a refusal there shows nothing",
+			   r->job->role);
+	return false;
+}
+
+/* ---- back ---- */
+
+enum engine_event runner_gateway_back(struct runner *r, struct reason *why)
+{
+	struct store *store = r->job->store;
+	bool asked = r->job->mode == ENGINE_MODE_ROLLBACK &&
+		     !r->engine.gives_up;
+	char to[RANDOM_UUID_SIZE], from[RANDOM_UUID_SIZE];
+	enum status s = STATUS_OK;
+
+	if (r->state_stale)
+		s = runner_store_describe(r, why);
+	if (s != STATUS_OK)
+		return runner_store_read_event(s);
+	text_copy(from, sizeof(from), r->current);
+	text_copy(to, sizeof(to), runner_store_id(r, STORE_LABEL_PREVIOUS));
+	if (!*to)
+		return ENGINE_ON_ABSENT;
+	/* By command the one that is left stays good for its grace. */
+	if (!asked && strcmp(from, r->version) != 0)
+		return ENGINE_ON_CONFLICT;
+	s = asked ? runner_ledger_note_durably(
+			    r, AUDIT_EVIDENCE, to,
+			    "the password before logs in at each gateway",
+			    why) :
+		    runner_fact_write(
+			    r, RUNNER_FACT_ABANDONED, from,
+			    "a gateway did not take it: CURRENT goes back to "
+			    "the version before",
+			    why);
+	if (s != STATUS_OK)
+		return ENGINE_ON_LEDGER_DOWN;
+	s = store->ops->promote(store, r->job->role, r->state.revision, to,
+				&r->state, why);
+	runner_store_keep(r, s, why);
+	if (s == STATUS_OK && strcmp(r->current, to) != 0) {
+		r->state_stale = true;
+		s = STATUS_UNKNOWN;
+	}
+	if (s != STATUS_OK)
+		return runner_store_event(s);
+	text_copy(r->marker.live_version, sizeof(r->marker.live_version), to);
+	r->promoted_us = asked ? now_wall(r->env->o.now) : 0;
+	text_copy(r->recalled, sizeof(r->recalled), asked ? to : "");
+	return ENGINE_ON_OK;
+}
