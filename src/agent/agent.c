@@ -32,6 +32,8 @@
 
 #define EVENTS	256
 #define TICK_US (NOW_SECOND / 20)
+/* A loop that is so late was stopped: no load makes it so. */
+#define STOOD_STILL_US (2 * NOW_SECOND)
 
 /* ---- What the parts tell each other -------------------------------------- */
 
@@ -304,6 +306,14 @@ static void each_second(struct agent *a)
 	agent_cache_snapshot_save(&a->snapshot, false);
 }
 
+/* Before anything is answered: rotations may have been missed. */
+static void notice_sleep(struct agent *a)
+{
+	if (a->second_us > 0 &&
+	    now_boot(a->now) > a->second_us + STOOD_STILL_US)
+		agent_cache_slept(a->cache);
+}
+
 static void do_tick(struct agent *a)
 {
 	int64_t now = now_boot(a->now), watchdog = notify_watchdog_us();
@@ -350,6 +360,7 @@ enum status agent_run(struct agent *a, struct reason *why)
 		if (n < 0 && errno != EINTR)
 			return reason_set(why, STATUS_ERROR, "epoll: %s",
 					  strerror(errno));
+		notice_sleep(a);
 		for (int i = 0; i < n; i++)
 			dispatch_event(a, &events[i]);
 		do_tick(a);

@@ -195,6 +195,16 @@ void agent_cache_tick(struct agent_cache *c)
 	}
 }
 
+void agent_cache_slept(struct agent_cache *c)
+{
+	for (struct agent_secret *s = c->first; s; s = s->next) {
+		if (s->token)
+			continue; /* it ends when it ends */
+		s->answered = false;
+		agent_cache_send(c, s, true);
+	}
+}
+
 /* ---- What is wanted ------------------------------------------------------ */
 
 void agent_cache_want_begin(struct agent_cache *c)

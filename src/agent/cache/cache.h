@@ -132,6 +132,10 @@ void agent_cache_answer(struct agent_cache *c, struct agent_cache_ask *q);
 /* Send what is due, drop what is too stale.  Call about every second. */
 void agent_cache_tick(struct agent_cache *c);
 
+/* The caller stood still, stopped or suspended, and heard of nothing: what is
+ * held is stale until the store has answered, which is asked at once. */
+void agent_cache_slept(struct agent_cache *c);
+
 /* A client needs it newer than it is.  Leads to at most one query in least_us for
  * each secret, and to none while the last one has failed and the next is not
  * due.  Says whether one is under way.  With 0 the caller limits the rate

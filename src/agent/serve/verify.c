@@ -252,6 +252,18 @@ static bool is_confirmed(const struct agent_call *k)
 	return checked > 0 && checked + AGENT_CACHE_PRESS_US > k->c->begun_us;
 }
 
+/*
+ * And the current one as long as it was looked at in time.  When it was not, this
+ * agent was down, or the host stood still, and nothing is known against the store:
+ * what it missed may be that this password got out.
+ */
+static bool is_overdue(const struct agent_call *k, enum agent_cache_has has)
+{
+	const struct agent_secret *s = k->role->secret;
+
+	return has == AGENT_CACHE_STALE && !s->failed && !s->doubted_us;
+}
+
 static enum agent_outcome answer_attempt(struct agent_call *k,
 					 const struct attempt *t,
 					 enum wire_result result,
@@ -271,13 +283,15 @@ static enum agent_outcome answer_attempt(struct agent_call *k,
 enum agent_outcome agent_serve_verify(struct agent_call *k)
 {
 	const char *label = "";
+	enum agent_cache_has has;
 	enum wire_result result;
 	struct attempt t;
 	int64_t stale;
 
 	if (!read_attempt(k, k->role->name, &t))
 		return agent_serve_call_answer(k, WIRE_RESULT_BAD_REQUEST);
-	switch (agent_cache_look(k->a->cache, k->role->secret, &stale)) {
+	has = agent_cache_look(k->a->cache, k->role->secret, &stale);
+	switch (has) {
 	case AGENT_CACHE_COMING:
 		if (agent_serve_call_wait(k, FIRST_US))
 			return AGENT_PARK;
@@ -307,7 +321,8 @@ enum agent_outcome agent_serve_verify(struct agent_call *k)
 		if (ask_again(k))
 			return AGENT_PARK;
 	} else {
-		if (result == WIRE_RESULT_OK_PREVIOUS && !is_confirmed(k) &&
+		if ((result == WIRE_RESULT_OK_PREVIOUS ? !is_confirmed(k) :
+							 is_overdue(k, has)) &&
 		    ask_again(k))
 			return AGENT_PARK;
 		uncount_wrong(k, &t);

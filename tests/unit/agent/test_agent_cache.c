@@ -253,6 +253,27 @@ static void begin(struct world *w)
 	assert_holds(w, 7);
 }
 
+static void what_was_held_while_we_stood_still_is_asked_about(void **state)
+{
+	struct world *w = *state;
+	unsigned before;
+
+	begin(w);
+	before = w->n_sent;
+	has(w, 8, 7, 0);
+	agent_cache_slept(w->cache);
+	assert_int_equal(w->n_sent, before + 1);
+	assert_int_equal(look(w), AGENT_CACHE_STALE);
+	assert_holds(w, 7);
+	/* What was under way may be from before: it is asked once more. */
+	agent_cache_slept(w->cache);
+	assert_int_equal(w->n_sent, before + 1);
+	answer(w);
+	assert_int_equal(w->n_sent, before + 2);
+	assert_int_equal(look(w), AGENT_CACHE_FRESH);
+	assert_holds(w, 8);
+}
+
 static void the_first_answer_is_held(void **state)
 {
 	struct world *w = *state;
@@ -927,6 +948,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_answer_is_held),
+		TEST(what_was_held_while_we_stood_still_is_asked_about),
 		TEST(what_is_held_is_not_fetched_again),
 		TEST(a_rotation_is_taken_over),
 		TEST(a_shorter_interval_counts_at_once),
