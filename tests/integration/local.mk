@@ -53,6 +53,7 @@ EXTRA_DIST += \
 	tests/integration/test_aws_policy.py \
 	tests/integration/presign.c \
 	tests/integration/test_gateway.py \
+	tests/integration/test_gateway_faults.py \
 	tests/integration/test_handoff.py \
 	tests/integration/test_handoff_offer.py \
 	tests/integration/test_handoff_refused.py \

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from dataclasses import dataclass
 
 import psycopg
@@ -71,10 +72,47 @@ def make_forced(site, name="app_gateway"):
 
 
 def verifiers(grace="1h", more=""):
-    """Settings of a role at an agent for gateways: PgBouncer's user may have
-    passwords checked, and is given none."""
+    """Settings of a role at an agent for gateways: PgBouncer's user (and who
+    runs the tests) may have passwords checked, and is given none."""
     uid = pwd.getpwnam(account()).pw_uid
-    return f"verifiers = uid:{uid}\ngrace = {grace}\n{more}"
+    return (f"verifiers = uid:{uid} uid:{os.getuid()}\ngrace = {grace}\n"
+            + more)
+
+
+class Way:
+    """A way to a port on which the other end sees another loopback address as
+    the client's."""
+
+    def __init__(self, port, address):
+        self.target = port
+        self.address = address
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                here, _ = self.listener.accept()
+                there = socket.create_connection(
+                    ("127.0.0.1", self.target),
+                    source_address=(self.address, 0))
+                for pair in ((here, there), (there, here)):
+                    threading.Thread(target=self._copy, args=pair,
+                                     daemon=True).start()
+
+    @staticmethod
+    def _copy(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
 
 class Gateway:
@@ -87,7 +125,7 @@ class Gateway:
     `service` are options of pam_keyturn.so, `settings` change or (None) remove
     lines of pgbouncer.ini.  `dbname` is the name partners ask for."""
 
-    def __init__(self, site, agent, folder, service="timeout=500",
+    def __init__(self, site, agent, folder, service="timeout=1000",
                  dbname="app", forced=None, settings=None,
                  certificate=None):
         self.site = site
@@ -101,6 +139,7 @@ class Gateway:
         self.databases = os.path.join(self.folder, "databases.ini")
         self.log = None
         self.process = None
+        self.ways = []
         self.settings = dict(SETTINGS)
         self.services = Services(os.path.join(self.folder, "pam"),
                                  site.binary)
@@ -142,7 +181,8 @@ class Gateway:
 
     def behind(self, forced=None, server=None, more=""):
         """Write [databases] of the file that pgbouncer.ini includes: one line
-        for `dbname`, with the forced user, and those in `more`."""
+        for `dbname`, with the forced user and its password, and those in
+        `more`."""
         self.forced = forced or self.forced
         server = server or self.site.server
         self.file("databases.ini",
@@ -178,6 +218,12 @@ class Gateway:
     def admin_socket(self):
         """The admin socket of its agent."""
         return self.agent.path("admin")
+
+    def seen_from(self, address):
+        """A port by which PgBouncer takes a partner for one at that address,
+        such as 127.0.0.7."""
+        self.ways.append(Way(self.port, address))
+        return self.ways[-1].port
 
     # -- PgBouncer's life ------------------------------------------------------
 
@@ -250,6 +296,8 @@ class Gateway:
     def close(self):
         with contextlib.suppress(ProcessLookupError):
             self.stop()
+        for way in self.ways:
+            way.close()
         shutil.rmtree(self.folder)
 
     # -- the agent's life: hang, go on; the rest is agent.start() and so on ------
