@@ -52,6 +52,12 @@ bool after_is_endpoint(const struct after *a, const char *conninfo)
 	return same;
 }
 
+bool after_proves_as_role(const struct after *a)
+{
+	return a->kind == AFTER_PGBOUNCER && a->prove[0] != '\0' &&
+	       a->prove_user[0] == '\0';
+}
+
 enum status after_try(const struct after *a, bool as_user, struct reason *why)
 {
 	enum status st;

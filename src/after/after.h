@@ -39,6 +39,8 @@ const char *after_name(const struct after *a);
 struct after_delivered {
 	const char *user;   /* who logs in with the password */
 	const char *before; /* a pair's other member, or NULL */
+	/* NULL: it is a token, with which PgBouncer alone logs in.  user may be ""
+	 * then, if it is not known. */
 	const struct secret *password;
 	const char *dbname; /* where consumers log in */
 	/* Clients of PgBouncer log in as user: the role has an auth_file, or the
@@ -56,6 +58,9 @@ int64_t after_timeout_us(const struct after *a);
  * False for other kinds. */
 bool after_is_endpoint(const struct after *a, const char *conninfo);
 
+/* Does it prove a password by logging in as the role, as none can with a token? */
+bool after_proves_as_role(const struct after *a);
+
 /*
  * Could it be done?  as_user: as of struct after_delivered.  The console answers, is PgBouncer's, and lets its user do
  * what is needed; the unit is loaded and systemd lets us; the process is there
@@ -69,7 +74,9 @@ enum status after_try(const struct after *a, bool as_user, struct reason *why);
  *
  * pgbouncer-admin: RELOAD; RECONNECT of the databases in which the role has
  * sessions, which end when their clients release them; then a login through
- * PgBouncer with the new password, which must lead to a session of user.
+ * PgBouncer with the new password, which must lead to a session of user.  After a
+ * token there is no RECONNECT, since sessions that began with an earlier one stay
+ * good, so the login shows that the way is good, and not with which token.
  *
  * Done again after a failure it does no harm: a unit that systemd has restarted
  * meanwhile, since tried_us, is not restarted again.

@@ -11,6 +11,8 @@
 #include "base/text.h"
 
 #define PAUSE_US     (NOW_SECOND / 2)
+#define QUIET_US     (2 * NOW_SECOND) /* most that a quiet moment is waited for */
+#define QUIET_NAP_US (NOW_SECOND / 50)
 #define DATABASE_MAX 64 /* NAMEDATALEN, and what the console reads as a name */
 /* "RECONNECT " and a name in quotes, each byte of which may be one. */
 #define COMMAND_MAX (16 + 2 * DATABASE_MAX)
@@ -208,6 +210,49 @@ enum status after_pgbouncer_try(const struct after *a, bool as_user,
 	return st;
 }
 
+/* ---- RELOAD -------------------------------------------------------------------- */
+
+static bool is_logging_in(const struct pg_result *r)
+{
+	int column = pg_column(r, "sv_login");
+
+	for (int i = 0; column >= 0 && i < pg_rows(r); i++)
+		if (strcmp(pg_value(r, i, column), "0") != 0)
+			return true;
+	return false;
+}
+
+/*
+ * With TLS to the server PgBouncer before 1.24 closes all its sessions there at a
+ * RELOAD, when they are released, and breaks off logins that are under way.  That
+ * counts as a login that failed, and clients are refused for server_login_retry:
+ * so it is done when there is none.
+ */
+static enum status wait_quiet(struct console *c, struct reason *why)
+{
+	int64_t until = now_boot(now_system()) + QUIET_US;
+	bool busy = true;
+	enum status st = STATUS_OK;
+
+	while (st == STATUS_OK && busy && now_boot(now_system()) < until) {
+		struct pg_result *r = NULL;
+
+		st = command(c, "SHOW POOLS", &r, why);
+		busy = st == STATUS_OK && is_logging_in(r);
+		pg_result_free(r);
+		if (busy)
+			now_sleep(now_system(), QUIET_NAP_US);
+	}
+	return st;
+}
+
+static enum status reload(struct console *c, struct reason *why)
+{
+	enum status st = wait_quiet(c, why);
+
+	return st == STATUS_OK ? command(c, "RELOAD", NULL, why) : st;
+}
+
 /* ---- sessions with the old password ------------------------------------------ */
 
 static bool is_users(const struct pg_result *r, int row,
@@ -308,7 +353,8 @@ static enum status ask_user(const struct after *a, const struct proof *p,
 			   "%s, and gets no session of the server's for it",
 			   host_of(a), a->port, p->user, p->dbname);
 	else if (pg_rows(q.result) != 1 ||
-		 strcmp(pg_value(q.result, 0, 0), wanted) != 0)
+		 (wanted[0] != '\0' &&
+		  strcmp(pg_value(q.result, 0, 0), wanted) != 0))
 		reason_set(why, STATUS_REFUSED,
 			   "PgBouncer at %s port %s leads user %s of database "
 			   "%s to a session of another than %s",
@@ -397,8 +443,11 @@ enum status after_pgbouncer_run(const struct after *a,
 	if (st == STATUS_OK)
 		st = check_version(&c, version, sizeof(version), why);
 	if (st == STATUS_OK)
-		st = command(&c, "RELOAD", NULL, why);
-	if (st == STATUS_OK)
+		st = reload(&c, why);
+	/* Those that began with an earlier token are good to their end, and a
+	 * RECONNECT breaks off logins that are under way, which clients of a pool
+	 * without a session pay for (server_login_retry). */
+	if (st == STATUS_OK && d->password != NULL)
 		st = renew_sessions(&c, d, why);
 	pg_close(c.pg);
 	if (st != STATUS_OK)

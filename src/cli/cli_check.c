@@ -877,6 +877,13 @@ static void check_file(void *arg, const struct sink_refresh_outcome *o)
 	char topic[64];
 
 	snprintf(topic, sizeof(topic), "sink %s", o->sink);
+	if (o->step) {
+		say(k, o->status == STATUS_OK ? OK : FAIL, topic, "%s: %s%s",
+		    o->step,
+		    o->status == STATUS_OK ? "" : "cannot be run: ", o->detail);
+		k->undelivered += o->status != STATUS_OK;
+		return;
+	}
 	text_copy(why.text, sizeof(why.text), o->detail);
 	if (o->status == STATUS_OK)
 		say(k, OK, topic, "can be delivered to");

@@ -13,6 +13,7 @@ struct told {
 	const struct cli *c;
 	bool failed;
 	bool alarm;
+	bool behind;
 };
 
 static void tell_outcome(void *arg, const struct sink_refresh_outcome *o)
@@ -20,6 +21,14 @@ static void tell_outcome(void *arg, const struct sink_refresh_outcome *o)
 	struct told *t = arg;
 	char stamp[NOW_STAMP_SIZE];
 
+	if (o->step && o->status != STATUS_OK) {
+		t->behind = true;
+		log_line(LOG_LEVEL_ERROR, "sink %s: %s: %s", o->sink, o->step,
+			 o->detail);
+	} else if (o->step && !t->c->o.quiet)
+		printf("%s: %s: %s\n", o->sink, o->step, o->detail);
+	if (o->step)
+		return;
 	if (o->alarm)
 		t->alarm = true;
 	if (o->status != STATUS_OK) {
@@ -66,6 +75,8 @@ enum status cli_refresh(struct cli *c)
 		goto out;
 	sink_refresh_run(r, tell_outcome, &told);
 	s = follow(c);
+	if (s == STATUS_OK && told.behind)
+		s = STATUS_UNDELIVERED;
 	if (s == STATUS_UNDELIVERED)
 		reason_set(&c->why, s,
 			   "what follows a password is behind; keyturn refresh "

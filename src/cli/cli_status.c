@@ -251,7 +251,8 @@ static void show_file(void *arg, const struct sink_refresh_outcome *o)
 static enum status status_of_files(struct cli *c, bool *ret_alarm,
 				   struct text *t)
 {
-	const struct sink_refresh_options o = { .opened = c->opened };
+	const struct sink_refresh_options o = { .opened = c->opened,
+						.ledger = c->ledger };
 	struct files f = { c, t, t->len == 0 };
 	struct sink_refresh *r = NULL;
 	enum status s = sink_refresh_new(&o, &r, &c->why);

@@ -78,12 +78,38 @@ static bool is_raised(struct refresher *f, const char *sink)
 				  NULL) == STATUS_OK;
 }
 
+/* Its first failure, and that it is over: the trail has each attempt. */
+static void tell_step(struct refresher *f, const struct sink_refresh_outcome *o)
+{
+	struct refresher_file *file;
+	bool was_behind = false;
+
+	pthread_mutex_lock(&f->loop.lock);
+	file = find_file(f, o);
+	if (file) {
+		was_behind = file->behind;
+		file->behind = o->status != STATUS_OK;
+	}
+	pthread_mutex_unlock(&f->loop.lock);
+	if (o->status != STATUS_OK && !was_behind)
+		log_line(LOG_LEVEL_WARN, "sink %s: %s: %s; it is tried again",
+			 o->sink, o->step, o->detail);
+	else if (o->status == STATUS_OK)
+		log_line(LOG_LEVEL_INFO, "sink %s: %s has the new token",
+			 o->sink, o->step);
+	hook_dispatch_wake(f->generation->dispatch);
+}
+
 static void tell_outcome(void *arg, const struct sink_refresh_outcome *o)
 {
 	struct refresher *f = arg;
 	struct refresher_file *file;
 	unsigned failures = 0;
 
+	if (o->step) {
+		tell_step(f, o);
+		return;
+	}
 	pthread_mutex_lock(&f->loop.lock);
 	file = find_file(f, o);
 	if (file) {

@@ -15,6 +15,7 @@ struct refresher_file {
 	char sink[CONFIG_NAME_MAX + 1], token[CONFIG_NAME_MAX + 1];
 	int64_t expires_us; /* wall clock; 0: there is no token of ours in it */
 	bool alarm;	    /* less than min_life is left */
+	bool behind;	    /* what follows its token has failed */
 	unsigned failures;  /* attempts in a row */
 };
 

@@ -9,6 +9,7 @@
 #include "format/format.h"
 #include "jobs/follow_after.h"
 #include "jobs/hook_dispatch.h"
+#include "jobs/sink_after.h"
 #include "open/open_schedule.h"
 #include "sink/sink.h"
 
@@ -160,6 +161,16 @@ static enum status check_twice(const struct named *all, size_t first, size_t n,
 	return STATUS_OK;
 }
 
+static enum status check_steps(const struct config_group *sink,
+			       struct reason *why)
+{
+	struct sink_after *steps = NULL;
+	enum status s = sink_after_new(sink, &steps, why);
+
+	sink_after_free(steps);
+	return s;
+}
+
 static enum status name_files(const struct config *c, struct named *all,
 			      size_t *ret_n, struct reason *why)
 {
@@ -195,6 +206,8 @@ static enum status name_files(const struct config *c, struct named *all,
 					config_where(g), config_name(g));
 		else if (all[n].sink.kind == SINK_SERVICE)
 			s = check_service(c, &all[n], false, why);
+		if (s == STATUS_OK)
+			s = check_steps(g, why);
 	}
 	*ret_n = n;
 	return s;

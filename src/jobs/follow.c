@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/backoff.h"
 #include "base/harden.h"
 #include "base/text.h"
 #include "handout/handout.h"
@@ -99,25 +98,6 @@ void follow_current(struct ledger *l, const char *role,
 
 /* ---- what is known of one --------------------------------------------------- */
 
-static bool has_taken(const struct step *step, const struct follow_state *s,
-		      const char *version)
-{
-	return strcmp(s->accepted, version) == 0 &&
-	       s->settings == step->settings;
-}
-
-/* Its time, of a version that it has failed with; a clock that went back since the
- * last attempt does not hold it up, and leads to one attempt, not to many. */
-static bool must_wait(const struct follow_options *o,
-		      const struct follow_state *s, const char *version)
-{
-	int64_t now = now_wall(now_system());
-
-	return !o->at_once && s->attempts > 0 &&
-	       strcmp(s->tried, version) == 0 && now < s->next_us &&
-	       now >= s->last_us;
-}
-
 static struct follow_outcome outcome_of(const struct step *step,
 					const struct follow_state *s)
 {
@@ -133,49 +113,21 @@ static struct follow_outcome outcome_of(const struct step *step,
 
 /* ---- an attempt ------------------------------------------------------------- */
 
-static int64_t pause_of(struct open_engine *w, unsigned attempts)
-{
-	const struct config_group *g = config_find(
-		open_config(open_engine_opened(w)), CONFIG_SECTION_keyturn, "");
-
-	return backoff_us(open_random(),
-			  config_duration_us(g, CONFIG_keyturn_backoff),
-			  config_duration_us(g, CONFIG_keyturn_backoff_max),
-			  attempts);
-}
-
-/* With its event, so that neither is there without the other. */
 static enum status remember(const struct follow_options *o,
 			    const struct step *step, struct follow_state *s,
 			    const char *version, enum status how,
 			    const char *detail, struct reason *why)
 {
-	struct ledger *l = open_engine_ledger(o->engine);
-	int64_t now = now_wall(now_system());
-	struct audit_event ev = audit_event_make(
-		how == STATUS_OK ? AUDIT_DELIVERED : AUDIT_UNDELIVERED,
-		config_name(step->role), o->actor, status_name(how), detail);
+	const struct follow_attempt a = { .role = config_name(step->role),
+					  .step = step->name,
+					  .settings = step->settings,
+					  .version = version,
+					  .actor = o->actor,
+					  .how = how,
+					  .detail = detail };
 
-	ev.recipient = step->name;
-	ev.version = version;
-	if (how == STATUS_OK) {
-		text_copy(s->accepted, sizeof(s->accepted), version);
-		s->settings = step->settings;
-		s->attempts = 0;
-		s->tried[0] = s->sentence[0] = '\0';
-		s->since_us = s->last_us = s->next_us = 0;
-	} else {
-		if (s->attempts == 0)
-			s->since_us = now;
-		if (s->attempts < UINT32_MAX)
-			s->attempts++;
-		text_copy(s->tried, sizeof(s->tried), version);
-		s->last_us = now;
-		s->next_us = now + pause_of(o->engine, s->attempts);
-		text_cut(s->sentence, sizeof(s->sentence), detail);
-	}
-	return follow_state_change(l, config_name(step->role), step->name, s,
-				   &ev, why);
+	return follow_state_remember(open_engine_opened(o->engine),
+				     open_engine_ledger(o->engine), &a, s, why);
 }
 
 static enum status run_after(const struct follow_options *o,
@@ -241,7 +193,8 @@ static int64_t tell_of_trouble(const struct follow_options *o,
 	out.detail = why->text;
 	if (o->fn)
 		o->fn(o->arg, &out);
-	return now_wall(now_system()) + pause_of(o->engine, 1);
+	return now_wall(now_system()) +
+	       follow_state_pause(open_engine_opened(o->engine), 1);
 }
 
 /* Under the step's lock: once, or again when the store has moved on meanwhile. */
@@ -265,11 +218,12 @@ static int64_t run_locked(const struct follow_options *o,
 					  &current.entry, &why);
 		if (st != STATUS_OK)
 			return tell_of_trouble(o, step, st, &why);
-		if (has_taken(step, &s, current.id) && !again) {
+		if (follow_state_has_taken(&s, step->settings, current.id) &&
+		    !again) {
 			secret_free(current.entry.password);
 			return INT64_MAX;
 		}
-		if (must_wait(o, &s, current.id)) {
+		if (!o->at_once && follow_state_must_wait(&s, current.id)) {
 			struct follow_outcome out = outcome_of(step, &s);
 
 			secret_free(current.entry.password);
@@ -359,7 +313,7 @@ int64_t follow_run(const struct follow_options *o,
 		    follow_state_load(open_engine_ledger(o->engine),
 				      config_name(role), step.name, &s,
 				      NULL) == STATUS_OK &&
-		    has_taken(&step, &s, current))
+		    follow_state_has_taken(&s, step.settings, current))
 			continue;
 		if (waits(&before, &step, &why)) {
 			tell_of_trouble(o, &step, STATUS_UNDELIVERED, &why);
@@ -395,7 +349,7 @@ bool follow_look(struct open_engine *w, const struct config_group *role,
 		if (st != STATUS_OK) {
 			out.status = st;
 			out.detail = bad.text;
-		} else if (has_taken(&step, &s, current)) {
+		} else if (follow_state_has_taken(&s, step.settings, current)) {
 			out.behind = false;
 			out.status = STATUS_OK;
 			out.detail = "";

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/now.h"
 #include "base/text.h"
 
@@ -58,7 +59,7 @@ static const char *word_of(const char *version)
 	return *version ? version : NONE;
 }
 
-enum status follow_state_change(struct ledger *l, const char *role,
+static enum status change_state(struct ledger *l, const char *role,
 				const char *step, const struct follow_state *s,
 				const struct audit_event *event,
 				struct reason *why)
@@ -75,4 +76,59 @@ enum status follow_state_change(struct ledger *l, const char *role,
 		 sentence);
 	return ledger_fact_change(l, LEDGER_FACT_FOLLOW, name, s->was, value,
 				  event, why);
+}
+
+bool follow_state_has_taken(const struct follow_state *s, uint32_t settings,
+			    const char *version)
+{
+	return strcmp(s->accepted, version) == 0 && s->settings == settings;
+}
+
+bool follow_state_must_wait(const struct follow_state *s, const char *version)
+{
+	int64_t now = now_wall(now_system());
+
+	return s->attempts > 0 && strcmp(s->tried, version) == 0 &&
+	       now < s->next_us && now >= s->last_us;
+}
+
+int64_t follow_state_pause(struct opened *b, unsigned attempts)
+{
+	const struct config_group *g =
+		config_find(open_config(b), CONFIG_SECTION_keyturn, "");
+
+	return backoff_us(open_random(),
+			  config_duration_us(g, CONFIG_keyturn_backoff),
+			  config_duration_us(g, CONFIG_keyturn_backoff_max),
+			  attempts);
+}
+
+enum status follow_state_remember(struct opened *b, struct ledger *l,
+				  const struct follow_attempt *a,
+				  struct follow_state *s, struct reason *why)
+{
+	int64_t now = now_wall(now_system());
+	struct audit_event ev = audit_event_make(
+		a->how == STATUS_OK ? AUDIT_DELIVERED : AUDIT_UNDELIVERED,
+		a->role, a->actor, status_name(a->how), a->detail);
+
+	ev.recipient = a->step;
+	ev.version = a->version;
+	if (a->how == STATUS_OK) {
+		text_copy(s->accepted, sizeof(s->accepted), a->version);
+		s->settings = a->settings;
+		s->attempts = 0;
+		s->tried[0] = s->sentence[0] = '\0';
+		s->since_us = s->last_us = s->next_us = 0;
+	} else {
+		if (s->attempts == 0)
+			s->since_us = now;
+		if (s->attempts < UINT32_MAX)
+			s->attempts++;
+		text_copy(s->tried, sizeof(s->tried), a->version);
+		s->last_us = now;
+		s->next_us = now + follow_state_pause(b, s->attempts);
+		text_cut(s->sentence, sizeof(s->sentence), a->detail);
+	}
+	return change_state(l, a->role, a->step, s, &ev, why);
 }

@@ -5,6 +5,7 @@
 #define KEYTURN_FOLLOW_STATE_H
 
 #include "ledger/ledger.h"
+#include "open/open.h"
 
 #define FOLLOW_STEP_SIZE     256
 #define FOLLOW_SENTENCE_SIZE 320 /* what a fact has room for beside the rest */
@@ -25,16 +26,38 @@ struct follow_state {
 	char was[LEDGER_TEXT_SIZE];
 };
 
+/* Has it taken this version, with these settings? */
+bool follow_state_has_taken(const struct follow_state *s, uint32_t settings,
+			    const char *version);
+
+/* Its time, of a version that it has failed with; a clock that went back since the
+ * last attempt does not hold it up, and leads to one attempt, not to many. */
+bool follow_state_must_wait(const struct follow_state *s, const char *version);
+
+/* How long until the next attempt, after so many that failed. */
+int64_t follow_state_pause(struct opened *b, unsigned attempts);
+
 /* A step that the ledger does not know has taken nothing. */
 enum status follow_state_load(struct ledger *l, const char *role,
 			      const char *step, struct follow_state *ret,
 			      struct reason *why);
 
-/* Remember it with its event, in one transaction.  STATUS_CONFLICT: another
- * process has changed it. */
-enum status follow_state_change(struct ledger *l, const char *role,
-				const char *step, const struct follow_state *s,
-				const struct audit_event *event,
-				struct reason *why);
+/* One attempt, and how it went. */
+struct follow_attempt {
+	const char *role; /* as the ledger has it */
+	const char *step;
+	uint32_t settings;
+	const char *version;
+	const char *actor;
+	enum status how;
+	const char *detail; /* what was done, or why not */
+};
+
+/* Change *s by it and remember both it and its event, in one transaction, so that
+ * neither is there without the other.  STATUS_CONFLICT: another process has
+ * changed it. */
+enum status follow_state_remember(struct opened *b, struct ledger *l,
+				  const struct follow_attempt *a,
+				  struct follow_state *s, struct reason *why);
 
 #endif

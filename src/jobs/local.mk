@@ -15,4 +15,5 @@ libjobs_a_SOURCES = src/jobs/adoption.c src/jobs/adoption.h \
 	src/jobs/notice.c src/jobs/notice.h \
 	src/jobs/role_lock.c src/jobs/role_lock.h \
 	src/jobs/rotate.c src/jobs/rotate.h \
+	src/jobs/sink_after.c src/jobs/sink_after.h \
 	src/jobs/sink_refresh.c src/jobs/sink_refresh.h

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "crypto/entropy.h"
 #include "handout/handout_token.h"
+#include "jobs/sink_after.h"
 #include "sink/sink.h"
 #include "sink/sink_signal.h"
 
@@ -28,6 +29,9 @@ struct file {
 	const struct config_group *group;
 	const struct config_group *token;
 	struct sink sink;
+	struct sink_after *after;
+	char version[RANDOM_UUID_SIZE]; /* what it holds, or "" */
+	char user[TOKEN_USER_SIZE];	/* ... of this one, "": not known */
 	char marker[sizeof(SINK_PREFIX) + CONFIG_NAME_MAX];
 	int64_t ttl_us; /* of the last token, or what is usual */
 	int64_t expires_us;
@@ -61,6 +65,12 @@ static int64_t usual_ttl(const struct config_group *token)
 		       TTL_US;
 }
 
+static const char *or_else(const struct config_group *g, enum config_key k,
+			   const char *otherwise)
+{
+	return config_is_set(g, k) ? config_string(g, k) : otherwise;
+}
+
 static enum status set_up(struct sink_refresh *r, const struct config_group *g,
 			  struct file *f, struct reason *why)
 {
@@ -79,11 +89,17 @@ static enum status set_up(struct sink_refresh *r, const struct config_group *g,
 	if (f->sink.kind == SINK_SERVICE && !f->sink.service[0])
 		text_copy(f->sink.service, sizeof(f->sink.service),
 			  config_name(g));
+	s = sink_after_new(g, &f->after, why);
+	if (s != STATUS_OK)
+		return s;
 	f->group = g;
 	f->token = config_find(c, CONFIG_SECTION_token,
 			       config_string(g, CONFIG_sink_token));
 	f->ttl_us = usual_ttl(f->token);
 	f->forced = r->o.at_once;
+	text_copy(f->user, sizeof(f->user),
+		  or_else(g, CONFIG_sink_user,
+			  config_string(f->token, CONFIG_token_user)));
 	snprintf(f->marker, sizeof(f->marker), SINK_PREFIX "%s",
 		 config_name(g));
 	return STATUS_OK;
@@ -119,6 +135,8 @@ void sink_refresh_free(struct sink_refresh *r)
 {
 	if (!r)
 		return;
+	for (size_t i = 0; r->files && i < r->n; i++)
+		sink_after_free(r->files[i].after);
 	free(r->files);
 	free(r);
 }
@@ -197,6 +215,10 @@ static enum status look_at_file(struct file *f, struct reason *why)
 
 	if (s != STATUS_OK)
 		return s;
+	/* An id of ours fits; of anything else there is nothing to tell. */
+	if (!held.found || text_copy(f->version, sizeof(f->version),
+				     held.version) != STATUS_OK)
+		f->version[0] = '\0';
 	expires = held.found ? held.epoch * NOW_SECOND : 0;
 	if (expires / NOW_SECOND == f->expires_us / NOW_SECOND)
 		return STATUS_OK;
@@ -206,12 +228,6 @@ static enum status look_at_file(struct file *f, struct reason *why)
 }
 
 /* ---- one refresh ---------------------------------------------------------------- */
-
-static const char *or_else(const struct config_group *g, enum config_key k,
-			   const char *otherwise)
-{
-	return config_is_set(g, k) ? config_string(g, k) : otherwise;
-}
 
 /* Into the file; or, when ret_changed is NULL, only find out whether it would
  * go. */
@@ -319,6 +335,9 @@ static enum status refresh_file(struct sink_refresh *r, struct file *f,
 	if (s == STATUS_CONFLICT)
 		s = look_at_file(f, why);
 	else if (s == STATUS_OK) {
+		text_copy(f->version, sizeof(f->version), t.id);
+		if (!f->user[0])
+			text_copy(f->user, sizeof(f->user), t.user);
 		f->expires_us = t.expires_us;
 		f->ttl_us = t.expires_us - t.issued_us;
 		plan_file(f);
@@ -363,8 +382,8 @@ static struct sink_refresh_outcome outcome(const struct file *f)
 	};
 }
 
-static void run_file(struct sink_refresh *r, struct file *f,
-		     sink_refresh_fn *fn, void *arg)
+static void refresh_one(struct sink_refresh *r, struct file *f,
+			sink_refresh_fn *fn, void *arg)
 {
 	struct reason why = { "" };
 	enum status s = look_at_file(f, &why);
@@ -391,16 +410,64 @@ static void run_file(struct sink_refresh *r, struct file *f,
 	fn(arg, &o);
 }
 
+/* ---- what follows ------------------------------------------------------------- */
+
+/* Whom to tell of steps. */
+struct told {
+	const struct file *file;
+	sink_refresh_fn *fn;
+	void *arg;
+};
+
+static void tell_step(void *arg, const char *step, enum status s,
+		      const char *sentence)
+{
+	const struct told *t = arg;
+	struct sink_refresh_outcome o = outcome(t->file);
+
+	o.step = step;
+	o.tried = true;
+	o.status = s;
+	o.detail = sentence;
+	t->fn(t->arg, &o);
+}
+
+static struct sink_after_place place_of(const struct sink_refresh *r,
+					const struct file *f)
+{
+	return (struct sink_after_place){ .opened = r->o.opened,
+					  .ledger = r->o.ledger,
+					  .actor = r->o.actor,
+					  .marker = f->marker,
+					  .version = f->version,
+					  .user = f->user };
+}
+
+/* Returns when to come again. */
+static int64_t run_file(struct sink_refresh *r, struct file *f,
+			sink_refresh_fn *fn, void *arg)
+{
+	struct told t = { f, fn, arg };
+	bool at_once = f->forced;
+	struct sink_after_place p;
+	int64_t next;
+
+	refresh_one(r, f, fn, arg);
+	p = place_of(r, f);
+	next = sink_after_run(f->after, &p, at_once, tell_step, &t);
+	return next < f->due_us ? next : f->due_us;
+}
+
 int64_t sink_refresh_run(struct sink_refresh *r, sink_refresh_fn *fn, void *arg)
 {
-	int64_t next = INT64_MAX;
+	int64_t next = INT64_MAX, at;
 
 	for (size_t i = 0; i < r->n; i++) {
 		if (r->files[i].skipped)
 			continue;
-		run_file(r, &r->files[i], fn, arg);
-		if (r->files[i].due_us < next)
-			next = r->files[i].due_us;
+		at = run_file(r, &r->files[i], fn, arg);
+		if (at < next)
+			next = at;
 	}
 	return next;
 }
@@ -419,7 +486,13 @@ bool sink_refresh_look(struct sink_refresh *r, sink_refresh_fn *fn, void *arg)
 		alarm = alarm || f->alarm;
 		o = outcome(f);
 		o.status = s;
-		o.detail = s == STATUS_OK ? "" : why.text;
+		if (s == STATUS_OK && r->o.ledger) {
+			const struct sink_after_place p = place_of(r, f);
+
+			if (sink_after_look(f->after, &p, &why))
+				o.status = STATUS_UNDELIVERED;
+		}
+		o.detail = o.status == STATUS_OK ? "" : why.text;
 		fn(arg, &o);
 	}
 	return alarm;
@@ -430,10 +503,12 @@ void sink_refresh_ready(struct sink_refresh *r, sink_refresh_fn *fn, void *arg)
 	for (size_t i = 0; i < r->n; i++) {
 		struct file *f = &r->files[i];
 		struct sink_refresh_outcome o = outcome(f);
+		struct told t = { f, fn, arg };
 		struct reason why = { "" };
 
 		o.status = try_deliver(f, &why);
 		o.detail = o.status == STATUS_OK ? "" : why.text;
 		fn(arg, &o);
+		sink_after_check(f->after, tell_step, &t);
 	}
 }

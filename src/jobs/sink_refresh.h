@@ -44,6 +44,9 @@ struct sink_refresh_outcome {
 	const char *sink;  /* the [sink NAME] */
 	const char *token; /* the [token NAME] */
 	const char *path;
+	/* NULL: it is of the file itself.  Else of a step that follows a new
+	 * token, which was tried: status and detail are its. */
+	const char *step;
 	bool tried;	    /* its time had come */
 	enum status status; /* of the attempt, or of looking at the file */
 	const char *detail; /* a sentence when that is not STATUS_OK, else "" */
@@ -57,10 +60,11 @@ struct sink_refresh_outcome {
 typedef void sink_refresh_fn(void *arg, const struct sink_refresh_outcome *o);
 
 /*
- * Refresh what is due at this moment and tell fn of each attempt, and of each
- * file whose alarm begins or ends.  Returns when to call again (wall clock;
+ * Refresh what is due at this moment, and run what follows a token that has not
+ * taken it (sink_after.h); tell fn of each attempt, and of each file whose alarm
+ * begins or ends.  Returns when to call again (wall clock;
  * INT64_MAX without files); an attempt that failed is due again after a minute.
- * May take as long as a source's timeout; not for two threads at once.
+ * May take as long as the timeouts of a source and of steps; not for two threads at once.
  */
 int64_t sink_refresh_run(struct sink_refresh *r, sink_refresh_fn *fn,
 			 void *arg);
@@ -70,11 +74,11 @@ enum status sink_refresh_only(struct sink_refresh *r, const char *name,
 			      struct reason *why);
 
 /* Tell fn of every file, changing nothing; for `keyturn status`.  Does any have
- * an alarm? */
+ * an alarm?  With a ledger detail says of a step that is behind, too. */
 bool sink_refresh_look(struct sink_refresh *r, sink_refresh_fn *fn, void *arg);
 
-/* Could each file be delivered to?  sink_try() with a stand-in for a token; fn
- * is told, with status and detail. */
+/* Could each file be delivered to, and each of its steps be run?  sink_try() with a
+ * stand-in for a token; fn is told, with status and detail. */
 void sink_refresh_ready(struct sink_refresh *r, sink_refresh_fn *fn, void *arg);
 
 #endif

@@ -96,6 +96,11 @@ const char *pg_tag(const struct pg_result *r)
 	return r != NULL ? PQcmdStatus((PGresult *)r) : "";
 }
 
+int pg_column(const struct pg_result *r, const char *name)
+{
+	return PQfnumber(unwrap(r), name);
+}
+
 const char *pg_value(const struct pg_result *r, int row, int column)
 {
 	return PQgetvalue(unwrap(r), row, column);

@@ -193,6 +193,8 @@ const char *pg_tag(const struct pg_result *r);
 int pg_rows(const struct pg_result *r);
 /* Value of a cell, "" for NULL; owned by r. */
 const char *pg_value(const struct pg_result *r, int row, int column);
+/* The column of this name, or -1. */
+int pg_column(const struct pg_result *r, const char *name);
 bool pg_is_null(const struct pg_result *r, int row, int column);
 void pg_result_free(struct pg_result *r);
 

@@ -784,10 +784,13 @@ static enum status set_line(struct edit *e, const struct secret *old,
 			    const struct format_credential *c,
 			    struct secret **ret_edited)
 {
+	const struct sink_ini_line line = {
+		.path = e->path,
+		.database = e->service,
+		.own = e->kind == SINK_PGBOUNCER_DATABASES,
+	};
 	struct secret *edited = NULL;
-	enum status st = sink_ini_set(e->path, old, e->service,
-				      e->kind == SINK_PGBOUNCER_DATABASES, c,
-				      &edited, &e->line, e->why);
+	enum status st = sink_ini_set(&line, old, c, &edited, &e->line, e->why);
 
 	if (st != STATUS_OK)
 		return reason_wrap(e->why, st, "role %s", e->role);

@@ -257,9 +257,8 @@ static enum status add_line(const struct search *f, struct secret **ret_new)
 		secret_out_text(&new, "\n");
 	if (!f->inside)
 		secret_out_text(&new, "[databases]\n");
-	secret_out_text(&new, "\"");
 	secret_out_text(&new, f->database);
-	secret_out_text(&new, "\" =\n");
+	secret_out_text(&new, " =\n");
 	return secret_out_take(&new, ret_new) == STATUS_OK ? STATUS_OK :
 							     no_memory(f);
 }
@@ -391,15 +390,15 @@ static enum status rewrite(const struct search *f,
 							     no_memory(f);
 }
 
-enum status sink_ini_set(const char *path, const struct secret *old,
-			 const char *database, bool own,
+enum status sink_ini_set(const struct sink_ini_line *line,
+			 const struct secret *old,
 			 const struct format_credential *c,
 			 struct secret **ret_new, size_t *ret_at,
 			 struct reason *why)
 {
-	struct search f = { .path = path,
-			    .database = database,
-			    .own = own,
+	struct search f = { .path = line->path,
+			    .database = line->database,
+			    .own = line->own,
 			    .bytes = secret_bytes(old),
 			    .n = secret_len(old),
 			    .why = why };
@@ -410,7 +409,7 @@ enum status sink_ini_set(const char *path, const struct secret *old,
 	if (st == STATUS_OK)
 		st = format_render(FORMAT_USERLIST, c, &unused, why);
 	secret_free(unused);
-	if (st == STATUS_OK && own)
+	if (st == STATUS_OK && f.own)
 		st = check_place(&f, c);
 	if (st == STATUS_OK)
 		st = find_or_add(&f, &added);

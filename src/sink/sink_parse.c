@@ -15,6 +15,10 @@
 #define SETTING_MAX 8192
 #define ID_MAX	    UINT32_C(4294967294)
 
+#define DATABASE_PLAIN                                         \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" \
+	"0123456789_.-"
+
 /* Parts of the name that the lock file adds. */
 #define NAME_ROOM                                   \
 	(NAME_MAX - sizeof(SINK_FILE_LOCK_PREFIX) - \
@@ -115,6 +119,15 @@ static enum status parse_database(const char *name, struct sink *s,
 				  "sink: database= is the line of a "
 				  "pgbouncer_ini or pgbouncer_databases, and "
 				  "this is another kind");
+	/* Without quotes, which 1.18 stumbles over. */
+	if (s->kind == SINK_PGBOUNCER_DATABASES &&
+	    strspn(name, DATABASE_PLAIN) != strlen(name))
+		return reason_set(
+			why, STATUS_CONFIG,
+			"sink: \"%s\" cannot be the name of a "
+			"database in a file for PgBouncer 1.18, which "
+			"takes letters, digits and _.- there",
+			name);
 	if (*name == '\0' || strcmp(name, "*") == 0 ||
 	    strcmp(name, "pgbouncer") == 0 || strpbrk(name, "'\"") != NULL ||
 	    text_has_control(name, strlen(name)) ||

@@ -960,9 +960,9 @@ static void what_pgbouncer_reads_otherwise_is_not_edited(void **state)
 
 /* ---- [databases] as a file of its own ---- */
 
-#define OWN(version, user, password)                                             \
-	"; keyturn role=sap version=v" version " epoch=" version "\n"            \
-	"\"shop\" = host='db.example.com' port='5432' dbname='shop' user='" user \
+#define OWN(version, user, password)                                         \
+	"; keyturn role=sap version=v" version " epoch=" version "\n"        \
+	"shop = host='db.example.com' port='5432' dbname='shop' user='" user \
 	"' password='" password "'"
 
 static void set_own(struct place *p, struct format_credential *c)
@@ -2114,6 +2114,9 @@ static void a_bad_sink_setting_is_refused_by_a_sentence(void **state)
 		{ "pgbouncer /x database=a", "this is another kind" },
 		{ "pgbouncer_ini /x", "needs database=NAME" },
 		{ "pgbouncer_databases /x", "needs database=NAME" },
+		{ "pgbouncer_databases /x database=a/b",
+		  "takes letters, digits and _.-" },
+		{ "pgbouncer_databases /x database=*", "takes letters" },
 		{ "pgbouncer_databases /x mode=0644", "0600, 0640 or 0660" },
 		{ "pgbouncer_ini /x database=*", "cannot be the name" },
 		{ "pgbouncer_ini /x database=a'b", "cannot be the name" },
