@@ -263,6 +263,21 @@ def test_an_agent_that_was_down_knows_before_it_answers(site, new_gateway):
         == {"current", "previous"}
 
 
+def test_a_first_password_is_known_as_soon_as_it_is_there(new_site,
+                                                          new_gateway):
+    """The proof of a first rotation comes a moment after it, and this agent
+    looks once in an hour."""
+    site = new_site()
+    gateway = new_gateway(site, start=False)
+    gateway.agent.configure(refresh="1h")
+    gateway.agent.start()
+    gateway.start()
+    assert not gateway.lets_in("anything")
+    rotate(site)
+    time.sleep(1)  # the agent asks no more than once a second
+    assert gateway.lets_in(site.current().password)
+
+
 @pytest.fixture
 def kept(site, new_agent, new_gateway, folder):
     """A gateway whose agent's cache is kept by the service manager, as systemd

@@ -297,6 +297,10 @@ enum agent_outcome agent_serve_verify(struct agent_call *k)
 			return AGENT_PARK;
 		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	case AGENT_CACHE_NOTHING:
+		/* What was not there when we looked may be there now: the proof
+		 * of a login's first password comes at once. */
+		if (!k->role->secret->failed && ask_again(k))
+			return AGENT_PARK;
 		return agent_serve_call_answer(k, WIRE_RESULT_UNAVAILABLE);
 	case AGENT_CACHE_FRESH:
 	case AGENT_CACHE_STALE:
