@@ -18,6 +18,7 @@ dist_doc_DATA += README.md docs/agent.md docs/alternating.md docs/architecture.m
 	docs/deliveries/sap-integration-suite \
 	docs/handoff.md \
 	docs/lakebase.md \
+	docs/gateway.md \
 	docs/operators.md \
 	docs/pam.md docs/partners.md docs/performance.md \
 	docs/security.md docs/tokens.md docs/vault.md docs/verify_audit.py

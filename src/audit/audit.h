@@ -69,6 +69,9 @@ struct audit_event {
 	const char *zone;    /* the partner's */
 	const char *step;    /* which notice of it, "3d" */
 	const char *until;   /* it is postponed until then, or "" */
+	/* Of an old password that is still in use: */
+	const char *consumers; /* by whom, consumer_name(), between blanks */
+	const char *last;      /* when last, as now_stamp() has it */
 };
 
 /* An event that is not a step and happens now; what is not given is empty. */

@@ -39,6 +39,8 @@ static void read_members(const struct json_doc *d, struct audit_entry *e)
 	copy_text(d, "state", e->state, sizeof(e->state));
 	copy_text(d, "source", e->source, sizeof(e->source));
 	copy_text(d, "recipient", e->recipient, sizeof(e->recipient));
+	copy_text(d, "consumers", e->consumers, sizeof(e->consumers));
+	copy_text(d, "last", e->last, sizeof(e->last));
 	e->stale = json_doc_get(d, "stale") != NULL;
 	json_doc_int(json_doc_get(d, "count"), &e->count);
 	json_doc_int(json_doc_get(d, "pid"), &e->pid);

@@ -25,6 +25,7 @@ struct audit_entry {
 	int64_t count, pid;
 	char due[32], planned[32], until[32]; /* times, as they are written */
 	char local[32], zone[72], step[32];
+	char consumers[AUDIT_TEXT_SIZE], last[32];
 };
 
 /*

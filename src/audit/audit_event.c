@@ -74,6 +74,7 @@ enum status audit_event_body(const struct audit_event *e, int64_t at_us,
 	text_add_char(&t, '{');
 	add_string(&t, "actor", e->actor);
 	add_string(&t, "at", now_stamp(at_us, stamp));
+	add_string(&t, "consumers", e->consumers);
 	add_number(&t, "count", e->count, e->count > 0);
 	add_string(&t, "detail", e->detail);
 	add_string(&t, "due", e->due);
@@ -82,6 +83,7 @@ enum status audit_event_body(const struct audit_event *e, int64_t at_us,
 	add_string(&t, "host", e->host);
 	add_string(&t, "kind", audit_event_name(e->kind));
 	add_string(&t, "label", e->label);
+	add_string(&t, "last", e->last);
 	add_string(&t, "local", e->local);
 	add_string(&t, "operation", e->operation);
 	add_number(&t, "pid", e->pid, e->pid > 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 /*
- * An event as canonical JSON: one object, keys in order (actor, at, count,
- * detail, due, ended_by, epoch, host, kind, label, local, operation, pid, planned,
- * recipient, role, run, service, source, stale, state, status, step, took_us,
+ * An event as canonical JSON: one object, keys in order (actor, at,
+ * consumers, count, detail, due, ended_by, epoch, host, kind, label, last, local,
+ * operation, pid, planned, recipient, role, run, service, source, stale, state, status, step, took_us,
  * until, version, zone), no spaces, only keys that have a value, times in RFC 3339
  * UTC with microseconds.
  */

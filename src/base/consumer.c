@@ -12,9 +12,10 @@
 #define PART_MAX 64 /* bytes of a part, before they are encoded */
 #define WITHHELD "withheld"
 
-enum part { HOST, APP, USER, N_PARTS };
+enum part { HOST, APP, USER, VIA, N_PARTS };
 
-static const char *const prefixes[N_PARTS] = { "host:", "app:", "user:" };
+static const char *const prefixes[N_PARTS] = { "host:", "app:", "user:",
+					       "via:" };
 
 /* ---- names ------------------------------------------------------------------ */
 
@@ -42,7 +43,7 @@ static void add_part(struct text *t, enum part part, const char *s)
 {
 	if (!*s)
 		return;
-	if (part != HOST && looks_secret(s))
+	if (part != HOST && part != VIA && looks_secret(s))
 		s = WITHHELD;
 	text_printf(t, "%s%s", t->len ? "," : "", prefixes[part]);
 	for (size_t i = 0; s[i] && i < PART_MAX; i++)
@@ -63,6 +64,24 @@ void consumer_name(const char *host, const char *app, const char *user,
 	add_part(&t, USER, user);
 	text_copy(ret, CONSUMER_SIZE, text_str(&t));
 	text_free(&t);
+}
+
+void consumer_add_via(char name[CONSUMER_SIZE], const char *gateway)
+{
+	struct text t = text_make(CONSUMER_SIZE - 1);
+
+	text_add(&t, name);
+	add_part(&t, VIA, gateway);
+	text_copy(name, CONSUMER_SIZE, text_str(&t));
+	text_free(&t);
+}
+
+/* A comma in a value is encoded, so that this is a part. */
+size_t consumer_len(const char *name)
+{
+	const char *via = strstr(name, ",via:");
+
+	return via ? (size_t)(via - name) : strlen(name);
 }
 
 /* ---- what is expected --------------------------------------------------------- */
@@ -175,11 +194,12 @@ enum status consumer_check(const char *word, size_t n, struct reason *why)
 	}
 	return STATUS_OK;
 refuse:
-	return reason_set(why, STATUS_CONFIG,
-			  "\"%.*s\" is not host:ADDRESS, host:NETWORK/BITS, "
-			  "app:NAME or user:NAME, nor some of them divided by "
-			  "commas; a blank in a name is written %%20",
-			  (int)(n > 80 ? 80 : n), word);
+	return reason_set(
+		why, STATUS_CONFIG,
+		"\"%.*s\" is not host:ADDRESS, host:NETWORK/BITS, "
+		"app:NAME, user:NAME or via:GATEWAY, nor some of "
+		"them divided by commas; a blank in a name is written %%20",
+		(int)(n > 80 ? 80 : n), word);
 }
 
 static bool is_in_network(const struct piece *want, const struct piece *have)

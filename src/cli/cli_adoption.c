@@ -10,13 +10,16 @@
 #include "cli/cli.h"
 #include "handoff/handoff_refusal.h"
 #include "jobs/adoption.h"
+#include "jobs/grace.h"
+#include "jobs/heard.h"
 #include "jobs/role_lock.h"
 #include "report/report_adoption.h"
 #include "report/report_trail.h"
 
-#define OUTPUT_MAX ((size_t)64 << 20)
-#define LINE_BYTES ((size_t)1 << 20)
-#define LOCK_US	   (5 * NOW_SECOND)
+#define OUTPUT_MAX   ((size_t)64 << 20)
+#define LINE_BYTES   ((size_t)1 << 20)
+#define LOCK_US	     (5 * NOW_SECOND)
+#define GATEWAYS_MAX 32 /* that are shown of a role */
 
 /* ---- looking now --------------------------------------------------------------- */
 
@@ -45,6 +48,11 @@ static enum status look_now(struct cli *c, enum status *ret_worst)
 				 "says which right it lacks",
 				 adoption_cluster(a, i),
 				 (long long)look.hidden);
+		if (look.unheard.text[0]) {
+			log_line(LOG_LEVEL_WARN, "%s", look.unheard.text);
+			c->why = look.unheard;
+			*ret_worst = STATUS_CLUSTER_UNAVAILABLE;
+		}
 		if (look.logins.text[0])
 			log_line(LOG_LEVEL_WARN, "%s", look.logins.text);
 	}
@@ -231,13 +239,38 @@ static enum status load(struct cli *c, const struct config_group *role,
 	return s == STATUS_NO_MEMORY ? reason_no_memory(&c->why) : s;
 }
 
+struct gateways {
+	struct heard heard[GATEWAYS_MAX];
+	struct report_adoption_gateway shown[GATEWAYS_MAX];
+	size_t n;
+};
+
+static void recall_gateways(const struct cli *c, const char *cluster,
+			    int64_t now_us, struct gateways *ret)
+{
+	for (ret->n = 0; ret->n < GATEWAYS_MAX; ret->n++) {
+		struct heard *h = &ret->heard[ret->n];
+
+		if (heard_recall(c->ledger, cluster, ret->n, now_us, h, NULL) !=
+		    STATUS_OK)
+			break;
+		ret->shown[ret->n] = (struct report_adoption_gateway){
+			h->gateway, h->from_us, h->last_us
+		};
+	}
+}
+
 static void show(const struct cli *c, const struct config_group *role,
 		 const struct ledger_role *known,
 		 const struct report_adoption *a, struct text *t)
 {
+	int64_t now_us = now_wall(now_system());
+	struct gateways gateways = { .n = 0 };
 	const struct config_group *cluster =
 		config_find(c->config, CONFIG_SECTION_cluster,
 			    config_string(role, CONFIG_role_cluster));
+
+	recall_gateways(c, config_name(cluster), now_us, &gateways);
 	const struct report_adoption_context x = {
 		.rolname = open_rolname(role),
 		.rotated_us = known->rotated_us,
@@ -248,7 +281,13 @@ static void show(const struct cli *c, const struct config_group *role,
 						    CONFIG_SECTION_keyturn, ""),
 					CONFIG_keyturn_poll) :
 				0,
-		.now_us = now_wall(now_system()),
+		.now_us = now_us,
+		.grace_us = grace_until(c->engine, role, known, now_us),
+		.gateways = config_is_at_gateway(c->config, role) ?
+				    gateways.shown :
+				    NULL,
+		.n_gateways = gateways.n,
+		.gap_us = adoption_gap_us(c->config),
 	};
 
 	if (!c->o.json) {

@@ -13,6 +13,7 @@
 #include "cli/cli_follow.h"
 #include "jobs/compromise.h"
 #include "jobs/due.h"
+#include "jobs/grace.h"
 #include "jobs/handoff_watch.h"
 #include "jobs/notice.h"
 
@@ -149,11 +150,22 @@ static enum status tell_of_next(struct cli *c, const struct config_group *role,
 				const struct due *d)
 {
 	bool told = false;
+	enum status s;
 
 	if (!c->o.due || c->o.dry_run)
 		return STATUS_OK;
-	return notice_tell(c->engine, role, d, c->actor, now_wall(now_system()),
-			   &told, &c->why);
+	s = notice_tell(c->engine, role, d, c->actor, now_wall(now_system()),
+			&told, &c->why);
+	if (s == STATUS_OK)
+		s = grace_tell(c->engine,
+			       &(struct grace_watch){
+				       .role = role,
+				       .known = &d->known,
+				       .looked = true,
+				       .actor = c->actor,
+				       .now_us = now_wall(now_system()) },
+			       &told, &c->why);
+	return s;
 }
 
 static bool gives_notice(const struct cli *c)
@@ -163,10 +175,13 @@ static bool gives_notice(const struct cli *c)
 					     ""),
 				 CONFIG_keyturn_notice);
 
-	for (size_t i = 0; i < n && !any; i++)
-		any = config_is_set(config_at(c->config, CONFIG_SECTION_role,
-					      i),
-				    CONFIG_role_notice);
+	for (size_t i = 0; i < n && !any; i++) {
+		const struct config_group *role =
+			config_at(c->config, CONFIG_SECTION_role, i);
+
+		any = config_is_set(role, CONFIG_role_notice) ||
+		      config_is_at_gateway(c->config, role);
+	}
 	return any;
 }
 

@@ -10,6 +10,7 @@
 #include "jobs/compromise.h"
 #include "jobs/due.h"
 #include "jobs/follow.h"
+#include "jobs/grace.h"
 #include "jobs/hook_state.h"
 #include "jobs/sink_refresh.h"
 #include "open/open_schedule.h"
@@ -172,6 +173,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 		    due.retire == SCHEDULE_RETIRE_NOTHING)
 			r.waits = "";
 	}
+	r.grace_us = grace_until(c->engine, role, &known, now);
 	s = count_adopted(c, role, &r);
 	if (s == STATUS_OK)
 		s = tell_handoff(c, role, now, &says, &r);

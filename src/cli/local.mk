@@ -28,7 +28,7 @@ keyturn_SOURCES = \
 # Upper layers first; the wiping allocator goes into executables only.
 KEYTURN_LIBS = \
 	libjobs.a libhandoff.a libopenengine.a libhandout.a libopen.a libhook.a libdelivery.a libafter.a libprogram.a libreport.a librotation.a libsink.a \
-	libcluster.a libtoken.a libstore.a libaws.a libledger.a libaudit.a libformat.a libschedule.a \
+	libcluster.a libwire.a libtoken.a libstore.a libaws.a libledger.a libaudit.a libformat.a libschedule.a \
 	libpolicy.a libconfig.a liblite.a libpg.a libhttp.a libjson.a \
 	libxml.a libcrypto.a libbase.a
 KEYTURN_OUTSIDE = $(LIBPQ_LIBS) $(SQLITE_LIBS) $(INIH_LIBS) $(CURL_LIBS) \

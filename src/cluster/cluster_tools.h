@@ -63,8 +63,25 @@ struct cluster_seen {
 	int64_t first_ago_us, last_ago_us; /* its first and last login that is
 					      known */
 	int64_t count;			   /* sessions, or logins */
+
+	/* Of a gateway's consumer, else NULL. */
+	const char *gateway; /* which it came through, as people call it */
+	const char *role;    /* the [role NAME], as its agent knows it */
 };
 typedef enum status cluster_seen_fn(void *arg, const struct cluster_seen *s);
+
+/* The address of consumers that an agent does not tell apart any more. */
+#define CLUSTER_FURTHER_HOSTS "further"
+
+/* What a gateway's agent said, or that it did not. */
+struct cluster_heard {
+	const char *gateway;
+	bool answered;	      /* and told all that it has */
+	int64_t since_ago_us; /* for how long it has counted each login; of what
+				 was before it knows nothing */
+	const char *why; /* it did not: a sentence that names it, else "" */
+};
+typedef enum status cluster_heard_fn(void *arg, const struct cluster_heard *h);
 
 /* A pair that is looked at, and what the look showed besides who uses it: of those
  * of its three roles that are not the active one.  Durations are by the server's
@@ -123,6 +140,19 @@ struct cluster_tools {
 				struct cluster_watched *pairs, size_t n,
 				cluster_seen_fn *fn, void *arg,
 				struct reason *why);
+
+	/*
+	 * NULL but for gateways, where it stands for `sessions` and `logins`: who
+	 * logged in with which password, as their agents have counted it.  One
+	 * call of fn for each login, address, service (`application`) and
+	 * version; `version` is the one that it came with, `beside` that it was
+	 * accepted as the previous one.  Behind those of a gateway, one call of
+	 * heard, also for a gateway whose agent does not answer: who uses that
+	 * one is then not known.  STATUS_CLUSTER_UNAVAILABLE: none answered.
+	 */
+	enum status (*uses)(struct cluster *t, cluster_seen_fn *fn,
+			    cluster_heard_fn *heard, void *arg,
+			    struct reason *why);
 
 	/*
 	 * The logins that an event trigger noted in this database

@@ -6,6 +6,7 @@ libcluster_a_SOURCES = src/cluster/cluster.h src/cluster/cluster_tools.h \
 	src/cluster/gateway/login.c src/cluster/gateway/login.h \
 	src/cluster/gateway/preflight.c src/cluster/gateway/preflight.h \
 	src/cluster/gateway/tools.c src/cluster/gateway/tools.h \
+	src/cluster/gateway/uses.c src/cluster/gateway/uses.h \
 	src/cluster/postgres/activity.c src/cluster/postgres/activity.h \
 	src/cluster/postgres/apply.c src/cluster/postgres/apply.h \
 	src/cluster/postgres/apply_change.c src/cluster/postgres/apply_change.h \

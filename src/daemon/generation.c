@@ -216,6 +216,7 @@ enum status generation_open(struct generation *s, bool make_it,
 	if (st == STATUS_OK) {
 		find_lives(s);
 		s->ledger = ledger;
+		s->opened_us = now_boot(now_system());
 	}
 	return st;
 }

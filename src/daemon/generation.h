@@ -19,6 +19,7 @@ struct generation {
 	/* NULL until the ledger was opened: */
 	struct ledger *ledger;
 	struct open_engine *engine;
+	int64_t opened_us;		/* boot clock */
 	struct hook_dispatch *dispatch; /* NULL without hooks, too */
 	struct schedule_life
 		*lives;	      /* one a role; zeros before it was opened */

@@ -14,4 +14,4 @@ keyturnd_SOURCES = \
 	src/daemon/keyturnd.c \
 	src/daemon/agent_notify.c src/daemon/agent_notify.h \
 	src/daemon/generation.c src/daemon/generation.h
-keyturnd_LDADD = libwire.a $(KEYTURN_LIBS) libwipe.a $(KEYTURN_OUTSIDE)
+keyturnd_LDADD = $(KEYTURN_LIBS) libwipe.a $(KEYTURN_OUTSIDE)

@@ -20,6 +20,7 @@ struct sampled {
 	int64_t not_before; /* boot clock */
 	bool hidden;	    /* rights were missing */
 	struct reason logins;
+	struct reason unheard;
 };
 
 struct sampler {
@@ -61,6 +62,13 @@ static void note_look(struct sampled *c, const char *cluster,
 	if (look->logins.text[0] &&
 	    strcmp(look->logins.text, c->logins.text) != 0)
 		log_line(LOG_LEVEL_WARN, "%s", look->logins.text);
+	if (look->unheard.text[0] && !c->unheard.text[0])
+		log_line(LOG_LEVEL_WARN, "%s", look->unheard.text);
+	else if (!look->unheard.text[0] && c->unheard.text[0])
+		log_line(LOG_LEVEL_INFO,
+			 "cluster %s: the agents of all gateways answer again",
+			 cluster);
+	c->unheard = look->unheard;
 	c->failures = 0;
 	c->not_before = 0;
 	c->hidden = look->hidden > 0;

@@ -9,8 +9,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/now.h"
+#include "jobs/adoption.h"
 #include "jobs/due.h"
 #include "jobs/follow.h"
+#include "jobs/grace.h"
 #include "jobs/handoff_watch.h"
 #include "jobs/hook_state.h"
 #include "jobs/notice.h"
@@ -307,6 +309,30 @@ static enum status tell_of_next(struct task *e, size_t i, const struct due *d)
 	return s;
 }
 
+/* The same of an old password that is still in use. */
+static enum status tell_of_grace(struct task *e, size_t i, const struct due *d)
+{
+	const struct config_group *role = e->generation->roles[i];
+	int64_t looks_us = now_boot(now_system()) - e->generation->opened_us;
+	const struct grace_watch g = {
+		.role = role,
+		.known = &d->known,
+		.looked = looks_us >= adoption_gap_us(e->generation->config),
+		.actor = e->actor,
+		.now_us = now_wall(now_system()),
+	};
+	bool told = false;
+	enum status s = grace_tell(e->generation->engine, &g, &told, &e->why);
+
+	if (told)
+		log_line(LOG_LEVEL_WARN,
+			 "%s: the old password is still used and soon refused; "
+			 "notice was given (keyturn adoption %s)",
+			 config_name(role), config_name(role));
+	e->u.all.told += told;
+	return s;
+}
+
 static void look_at_roles(struct task *e)
 {
 	struct ledger *l = e->generation->ledger;
@@ -329,6 +355,8 @@ static void look_at_roles(struct task *e)
 		}
 		if (s == STATUS_OK)
 			s = tell_of_next(e, i, &d);
+		if (s == STATUS_OK)
+			s = tell_of_grace(e, i, &d);
 		if (s == STATUS_OK)
 			s = look_at_handoff(e, e->generation->roles[i],
 					    &e->u.all.looks[i], &e->why);

@@ -54,9 +54,9 @@ static bool find_event(const struct json_doc *d, enum hook_event *ret)
 static enum status write_body(const struct json_doc *d, struct hook_notice *n)
 {
 	static const char *const texts[] = {
-		"at",	 "role",  "version", "status",	 "detail", "actor",
-		"run",	 "due",	  "planned", "local",	 "zone",   "step",
-		"until", "state", "source",  "recipient"
+		"at",	 "role",  "version", "status",	  "detail",    "actor",
+		"run",	 "due",	  "planned", "local",	  "zone",      "step",
+		"until", "state", "source",  "recipient", "consumers", "last"
 	};
 	struct text t = text_make(sizeof(n->body) - 1);
 	char host[256] = "";

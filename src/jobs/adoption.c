@@ -9,6 +9,7 @@
 #include "base/consumer.h"
 #include "base/now.h"
 #include "cluster/cluster_tools.h"
+#include "jobs/heard.h"
 #include "schedule/schedule_retire.h"
 
 #define AGAIN	      (3600 * NOW_SECOND)
@@ -298,6 +299,8 @@ struct look {
 	int64_t now_us; /* wall clock */
 	struct ledger_sighting *batch;
 	size_t n;
+	size_t n_heard;	     /* gateways */
+	struct heard before; /* of the gateway whose logins come now */
 	struct adoption_look *ret;
 	struct reason *why;
 };
@@ -353,6 +356,87 @@ static enum status take_seen(void *arg, const struct cluster_seen *seen)
 	k->n++;
 	return k->n < BATCH ? STATUS_OK : flush(k);
 }
+
+/* ---- gateways ------------------------------------------------------------------ */
+
+/* The clocks of two hosts differ by less while a reply is on its way. */
+#define SLACK (10 * NOW_SECOND)
+
+/* What was remembered with the last look is not written again. */
+static bool is_news(struct look *k, const struct cluster_seen *seen)
+{
+	if (strcmp(k->before.gateway, seen->gateway) != 0 &&
+	    (heard_recall(k->a->ledger, k->place->name, k->n_heard, k->now_us,
+			  &k->before, NULL) != STATUS_OK ||
+	     strcmp(k->before.gateway, seen->gateway) != 0)) {
+		k->before = (struct heard){ .last_us = 0 };
+		text_cut(k->before.gateway, sizeof(k->before.gateway),
+			 seen->gateway);
+	}
+	return ago(k, seen->last_ago_us) >= k->before.last_us - SLACK;
+}
+
+/* An agent may serve roles of others, also of the same name. */
+static enum status take_use(void *arg, const struct cluster_seen *seen)
+{
+	struct look *k = arg;
+	const struct login key = { .rolname = seen->login };
+	struct login *l = bsearch(&key, k->place->logins, k->place->n_logins,
+				  sizeof(key), by_rolname);
+	struct ledger_sighting *s = &k->batch[k->n];
+
+	if (!l || strcmp(l->role, seen->role) != 0)
+		return STATUS_OK;
+	k->ret->seen++;
+	if (!is_news(k, seen))
+		return STATUS_OK;
+	*s = (struct ledger_sighting){
+		.source = LEDGER_SOURCE_VERIFY,
+		.first_us = ago(k, seen->first_ago_us),
+		.last_us = ago(k, seen->last_ago_us),
+		.count = seen->count,
+		.total = true,
+	};
+	text_copy(s->role, sizeof(s->role), l->role);
+	text_copy(s->login, sizeof(s->login), seen->login);
+	text_copy(s->version, sizeof(s->version), seen->version);
+	consumer_name(seen->address[0] ? seen->address : CONSUMER_LOCAL,
+		      seen->application, "", s->consumer);
+	consumer_add_via(s->consumer, seen->gateway);
+	k->n++;
+	return k->n < BATCH ? STATUS_OK : flush(k);
+}
+
+/* What it told is in the ledger before that it did. */
+static enum status take_heard(void *arg, const struct cluster_heard *h)
+{
+	struct look *k = arg;
+	enum status s = flush(k);
+
+	if (s != STATUS_OK)
+		return s;
+	if (!h->answered) {
+		struct reason others = k->ret->unheard;
+
+		reason_set(&k->ret->unheard, STATUS_CLUSTER_UNAVAILABLE,
+			   "%s%s%s", others.text, others.text[0] ? "; " : "",
+			   h->why);
+	}
+	return heard_note(k->a->ledger, k->place->name, k->n_heard++, h,
+			  k->now_us, k->why);
+}
+
+static enum status look_at_gateways(struct look *k, struct cluster *cluster)
+{
+	enum status s =
+		cluster->tools->uses(cluster, take_use, take_heard, k, k->why);
+
+	if (s == STATUS_OK)
+		heard_end(k->a->ledger, k->place->name, k->n_heard, k->now_us);
+	return s;
+}
+
+/* ---- pairs --------------------------------------------------------------------- */
 
 /* Nothing is there that could be ended, and that was known, also to who asks since
  * the last run. */
@@ -507,6 +591,22 @@ static enum status look_at_logins(struct look *k, struct cluster *cluster,
 	return STATUS_OK;
 }
 
+static enum status look_at_server(struct look *k, struct cluster *cluster)
+{
+	struct place *p = k->place;
+	enum status s = cluster->tools->sessions(
+		cluster, p->watched, p->n_pairs, take_seen, k, k->why);
+
+	if (s == STATUS_OK)
+		s = flush(k);
+	if (s == STATUS_OK)
+		s = remember_pairs(k);
+	for (size_t d = 0; d < p->n_databases && s == STATUS_OK; d++)
+		s = look_at_logins(k, cluster, &p->databases[d]);
+	/* Nothing was rotated there yet. */
+	return s == STATUS_NOT_FOUND ? STATUS_OK : s;
+}
+
 enum status adoption_look(struct adoption *a, size_t i,
 			  struct adoption_look *ret, struct reason *why)
 {
@@ -526,17 +626,8 @@ enum status adoption_look(struct adoption *a, size_t i,
 		return reason_no_memory(why);
 	s = open_engine_cluster(a->engine, p->name, &cluster, why);
 	if (s == STATUS_OK)
-		s = cluster->tools->sessions(cluster, p->watched, p->n_pairs,
-					     take_seen, &k, why);
-	if (s == STATUS_OK)
-		s = flush(&k);
-	if (s == STATUS_OK)
-		s = remember_pairs(&k);
-	for (size_t d = 0; d < p->n_databases && s == STATUS_OK; d++)
-		s = look_at_logins(&k, cluster, &p->databases[d]);
-	/* Nothing was rotated there yet. */
-	if (s == STATUS_NOT_FOUND)
-		s = STATUS_OK;
+		s = cluster->tools->uses ? look_at_gateways(&k, cluster) :
+					   look_at_server(&k, cluster);
 	free(k.batch);
 	return s;
 }

@@ -40,6 +40,9 @@ struct adoption_look {
 	int64_t hidden;	      /* sessions of which the administrator may not see
 				where they come from */
 	struct reason logins; /* why noted logins could not be read, or "" */
+	struct reason
+		unheard; /* of gateways: those whose agents did not answer,
+				  so that who logs in there is not known; or "" */
 };
 
 /*

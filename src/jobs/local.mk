@@ -8,6 +8,8 @@ libjobs_a_SOURCES = src/jobs/adoption.c src/jobs/adoption.h \
 	src/jobs/follow_after.c src/jobs/follow_after.h \
 	src/jobs/follow_delivery.c src/jobs/follow_delivery.h \
 	src/jobs/follow_state.c src/jobs/follow_state.h \
+	src/jobs/grace.c src/jobs/grace.h \
+	src/jobs/heard.c src/jobs/heard.h \
 	src/jobs/hold.c src/jobs/hold.h \
 	src/jobs/handoff_watch.c src/jobs/handoff_watch.h \
 	src/jobs/hook_dispatch.c src/jobs/hook_dispatch.h \

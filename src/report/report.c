@@ -274,6 +274,7 @@ void report_status_json(struct text *t, const struct report_role *r,
 	text_add_member(t, "handoff", r->handoff);
 	text_printf(t, ",\"handoff_late\":%s",
 		    r->handoff && r->handoff_late ? "true" : "false");
+	text_add_member(t, "grace_until", stamp_or(r->grace_us, stamp, NULL));
 	text_add_member(t, "ended_by", r->ended ? or_null(r->ended) : NULL);
 	add_seconds(t, "longest_life_seconds", schedule_life_longest(&r->life));
 	add_seconds(t, "max_life_seconds", r->life.max_us);

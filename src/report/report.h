@@ -50,6 +50,8 @@ struct report_role {
 	int64_t blackout_us; /* there is one until then; 0: none */
 	const char *blackout;
 	const char *held;   /* a sentence of all that, or "" */
+	int64_t grace_us;   /* at gateways: until when the password before is
+			       accepted, 0: it is not */
 	const char *follow; /* report_step_json() of each step that follows its
 			       passwords, with commas between; or NULL */
 };

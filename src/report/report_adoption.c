@@ -100,6 +100,23 @@ static bool word_seen(const struct report_adoption *a, const char *word,
 	return false;
 }
 
+/* Through whichever gateway. */
+static bool is_consumer(const struct ledger_sighting *a,
+			const struct ledger_sighting *b)
+{
+	size_t n = consumer_len(a->consumer);
+
+	return n == consumer_len(b->consumer) &&
+	       memcmp(a->consumer, b->consumer, n) == 0;
+}
+
+/* Was it seen with the live version, itself? */
+static bool has_adopted(const struct report_adoption *a,
+			const struct ledger_sighting *s)
+{
+	return word_adopted(a, s->consumer, consumer_len(s->consumer));
+}
+
 /* Is it the first sighting of its consumer that is a use?  Then it stands for
  * the consumer. */
 static bool stands_for(const struct report_adoption *a, size_t i)
@@ -108,7 +125,7 @@ static bool stands_for(const struct report_adoption *a, size_t i)
 		return false;
 	for (size_t k = 0; k < i; k++)
 		if (ledger_source_uses(a->s[k].source) &&
-		    strcmp(a->s[k].consumer, a->s[i].consumer) == 0)
+		    is_consumer(&a->s[k], &a->s[i]))
 			return false;
 	return true;
 }
@@ -133,9 +150,7 @@ size_t report_adoption_adopted(const struct report_adoption *a)
 	while ((w = words_next(&at, &n)) != NULL)
 		count += word_adopted(a, w, n);
 	for (size_t i = 0; i < a->n && !a->expected[0]; i++)
-		count += stands_for(a, i) &&
-			 word_adopted(a, a->s[i].consumer,
-				      strlen(a->s[i].consumer));
+		count += stands_for(a, i) && has_adopted(a, &a->s[i]);
 	return count;
 }
 
@@ -214,7 +229,7 @@ static bool is_worth_a_line(const struct report_adoption *a,
 	const struct ledger_sighting *s = &a->s[i];
 	const char *name = s->consumer;
 
-	if (word_adopted(a, name, strlen(name)) && s->last_us < c->rotated_us)
+	if (has_adopted(a, s) && s->last_us < c->rotated_us)
 		return false;
 	for (size_t k = 0; k < a->n; k++)
 		if (k != i && !is_live(a, &a->s[k]) &&
@@ -247,6 +262,48 @@ static const char *common_host(const struct report_adoption *a, size_t *ret_n)
 		hosts += stands_for(a, i);
 	}
 	return hosts > 1 ? host : NULL;
+}
+
+/* Are all logins there since the change counted? */
+static bool is_known(const struct report_adoption_context *c,
+		     const struct report_adoption_gateway *g)
+{
+	return g->last_us > 0 && g->from_us <= c->rotated_us &&
+	       g->last_us >= c->now_us - c->gap_us;
+}
+
+static void add_gateway(const struct report_adoption_context *c,
+			const struct report_adoption_gateway *g, struct text *t)
+{
+	char age[32], stamp[NOW_STAMP_SIZE];
+
+	text_printf(t, "    note: gateway %s: ", g->name);
+	if (g->last_us == 0)
+		text_add(t, "its agent has never answered; who logs in there "
+			    "is not known\n");
+	else if (g->last_us < c->now_us - c->gap_us)
+		text_printf(t,
+			    "its agent has not been heard for %s; who logs in "
+			    "there since then is not known\n",
+			    now_age(c->now_us - g->last_us, age));
+	else if (!is_known(c, g))
+		text_printf(t,
+			    "its agent was restarted, or not heard, after the "
+			    "change; who logged in there before %s may be "
+			    "missing\n",
+			    now_stamp(g->from_us, stamp));
+	else
+		text_add(t, "all logins since the change are counted\n");
+}
+
+static void add_gateways(const struct report_adoption_context *c,
+			 struct text *t)
+{
+	for (size_t i = 0; i < c->n_gateways; i++)
+		add_gateway(c, &c->gateways[i], t);
+	if (c->n_gateways == 0)
+		text_add(t, "    note: no agent of its gateways was asked yet; "
+			    "who logs in there is not known\n");
 }
 
 static void add_bounds(const struct report_adoption *a,
@@ -291,6 +348,9 @@ void report_adoption_text(const struct report_adoption *a,
 	if (c->rotated_us > 0 && c->rotated_us <= c->now_us)
 		text_printf(t, ", changed %s ago",
 			    now_age(c->now_us - c->rotated_us, age));
+	if (c->grace_us > c->now_us)
+		text_printf(t, ", the old password is accepted for %s more",
+			    now_age(c->grace_us - c->now_us, age));
 	text_add_char(t, '\n');
 	for (size_t i = 0; i < a->n; i++)
 		if (is_live(a, &a->s[i]))
@@ -304,7 +364,10 @@ void report_adoption_text(const struct report_adoption *a,
 				    word_seen(a, w, n) ?
 					    "  with the new password" :
 					    "");
-	add_bounds(a, c, t);
+	if (c->gateways)
+		add_gateways(c, t);
+	else
+		add_bounds(a, c, t);
 }
 
 /* ---- for machines ----------------------------------------------------------------- */
@@ -352,6 +415,31 @@ static void json_expected(const struct report_adoption *a, struct text *t)
 	text_add(t, "]");
 }
 
+static void json_gateways(const struct report_adoption_context *c,
+			  struct text *t)
+{
+	char stamp[NOW_STAMP_SIZE];
+
+	if (!c->gateways)
+		return;
+	text_add(t, ",\"gateways\":[");
+	for (size_t i = 0; i < c->n_gateways; i++) {
+		const struct report_adoption_gateway *g = &c->gateways[i];
+
+		text_add(t, i ? ",{" : "{");
+		text_add_member(t, "gateway", g->name);
+		text_add_member(t, "counted_from",
+				g->last_us ? now_stamp(g->from_us, stamp) :
+					     NULL);
+		text_add_member(t, "counted_until",
+				g->last_us ? now_stamp(g->last_us, stamp) :
+					     NULL);
+		text_printf(t, ",\"complete\":%s}",
+			    is_known(c, g) ? "true" : "false");
+	}
+	text_add_char(t, ']');
+}
+
 void report_adoption_json(const struct report_adoption *a,
 			  const struct report_adoption_context *c,
 			  struct text *t)
@@ -370,6 +458,10 @@ void report_adoption_json(const struct report_adoption *a,
 			    c->poll_us / NOW_SECOND);
 	else
 		text_add(t, ",\"sampled_every_seconds\":null");
+	if (c->grace_us)
+		text_add_member(t, "grace_until",
+				now_stamp(c->grace_us, stamp));
+	json_gateways(c, t);
 	json_expected(a, t);
 	text_add(t, ",\"sightings\":[");
 	for (size_t i = 0; i < a->n; i++) {
@@ -389,7 +481,7 @@ static bool is_recent(const struct report_adoption *a, size_t i,
 	for (size_t k = 0; k < a->n; k++)
 		if (ledger_source_uses(a->s[k].source) &&
 		    a->s[k].last_us >= since_us &&
-		    strcmp(a->s[k].consumer, a->s[i].consumer) == 0)
+		    is_consumer(&a->s[k], &a->s[i]))
 			return true;
 	return false;
 }
@@ -401,8 +493,9 @@ void report_adoption_learn(const struct report_adoption *a, int64_t since_us,
 
 	for (size_t i = 0; i < a->n; i++)
 		if (stands_for(a, i) && is_recent(a, i, since_us))
-			text_printf(t, "%s%s",
+			text_printf(t, "%s%.*s",
 				    t->len == before ? "consumers = " : "\n\t",
+				    (int)consumer_len(a->s[i].consumer),
 				    a->s[i].consumer);
 	if (t->len > before)
 		text_add_char(t, '\n');

@@ -3,7 +3,8 @@
  * Who uses which password of a role, from the ledger's sightings: who was seen
  * with the live version, who only with an earlier one, and which expected
  * consumers were not seen.  "Not seen" is never "not used": a session that is
- * shorter than the time between two looks may be missed.
+ * shorter than the time between two looks may be missed, and an agent of a gateway
+ * may be away.  A consumer is one, through whichever gateway it comes.
  */
 #ifndef KEYTURN_REPORT_ADOPTION_H
 #define KEYTURN_REPORT_ADOPTION_H
@@ -41,11 +42,26 @@ void report_adoption_sentence(const struct report_adoption *a, struct text *t);
 /* " CONSUMER" of each expected one that was not seen with any version. */
 void report_adoption_unseen(const struct report_adoption *a, struct text *t);
 
+struct report_adoption_gateway;
+
 struct report_adoption_context {
 	const char *rolname;
 	int64_t rotated_us; /* of the live version, 0: never */
 	int64_t poll_us;    /* between two looks; 0: no one looks */
 	int64_t now_us;
+	int64_t grace_us; /* wall clock: until when the password before is
+			     accepted; 0: it is not known, or not any more */
+	const struct report_adoption_gateway *gateways; /* NULL: it is no role
+							   of gateways */
+	size_t n_gateways;
+	int64_t gap_us; /* who was not heard for longer than this is away */
+};
+
+/* A gateway, whose agent has counted all logins between these times (wall clock;
+ * both 0: it never answered). */
+struct report_adoption_gateway {
+	const char *name;
+	int64_t from_us, last_us;
 };
 
 /* For a person: a line for the role and one a consumer, each with a newline; or

@@ -132,6 +132,8 @@ def test_the_admin_socket_is_for_root_and_the_agent(agent):
     assert agent.call("USES", "admin", uid=0).result == "OK"
     for uid in (READER, VERIFIER, LISTER, REQUESTER, 0):
         assert agent.call("USES", uid=uid, role="sap").result == "DENIED"
+        assert agent.call("OWN", uid=uid, user="sap", last_ago="9").result \
+            == "DENIED"
     with pytest.raises(AssertionError, match="could not connect"):
         agent.connect("admin", uid=READER)
     # Not by its mode alone.

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: PostgreSQL
 """USES: what the agent tells the rotator of who logs in with which password."""
 
+import time
+
 import pytest
 
 from rig.agent import everything
@@ -23,6 +25,9 @@ def overlap(taken_over, new_agent):
 
 
 def uses(agent, **fields):
+    """What was there three seconds ago is told; wait for that."""
+    if "entry" not in fields:
+        time.sleep(3.1)
     reply = agent.call("USES", "admin", **fields)
     assert reply.result == "OK"
     return reply
@@ -54,6 +59,30 @@ def test_uses_are_told_by_login_host_service_and_version(overlap):
         assert "PASSWORD" not in e and "FURTHER" not in e
 
 
+def test_the_rotators_own_login_is_left_out(overlap):
+    agent, old, new = overlap
+    before = [(e["RHOST"], e["COUNT"]) for e in uses(agent).entries]
+
+    def own(since):
+        return agent.call("OWN", "admin", user="sap", last_ago=since).result
+
+    assert own(10**6) == "AMBIGUOUS"  # there was none
+    for version, result in ((old, "OK_PREVIOUS"), (new, "OK")):
+        assert agent.verify(version.password, user="sap",
+                            rhost="192.0.2.1") == result
+        assert own(10**6) == "OK"
+    assert [(e["RHOST"], e["COUNT"]) for e in uses(agent).entries] == before
+    # Which of two it was is not known, and both are shown.
+    for host in ("192.0.2.1", "192.0.2.2"):
+        assert agent.verify(new.password, user="sap", rhost=host) == "OK"
+    assert own(10**6) == "AMBIGUOUS"
+    assert [e["RHOST"] for e in uses(agent).entries] \
+        == ["192.0.2.7", "192.0.2.1", "192.0.2.2"]
+    assert agent.call("OWN", "admin", user="sap").result == "BAD_REQUEST"
+    assert agent.call("OWN", "admin", last_ago="5").result == "BAD_REQUEST"
+    assert agent.call("OWN", user="sap", last_ago="5").result == "DENIED"
+
+
 def test_uses_of_one_role_and_of_one_that_is_not_there(overlap):
     agent, old, _ = overlap
     assert [e["VERSION"] for e in uses(agent, role="sap").entries] == [old.id]
@@ -70,6 +99,7 @@ def test_many_uses_come_in_parts_and_many_hosts_share_one(overlap):
         for version, result in ((new, "OK"), (old, "OK_PREVIOUS")):
             assert agent.verify(version.password, user="sap", rhost=host,
                                 service="s" * 63) == result
+    time.sleep(3.1)
     found, after, parts = [], None, 0
     while True:
         reply = uses(agent, entry=after)
@@ -109,4 +139,5 @@ def test_a_role_that_is_not_configured_any_more_is_not_told(overlap):
     assert len(uses(agent).entries) == 1
     agent.configure(roles={"crm": everything()})
     agent.reload()
-    wait_for(lambda: uses(agent).entries == [], "the new configuration")
+    wait_for(lambda: uses(agent, entry=0).entries == [],
+             "the new configuration")

@@ -29,7 +29,7 @@
 typedef enum agent_outcome handler_fn(struct agent_call *k);
 
 static handler_fn do_VERSION, do_GET, do_VERIFY, do_LIST, do_DESCRIBE,
-	do_FEEDBACK, do_ROTATE, do_REFRESH, do_TAKE, do_TAKEN, do_USES;
+	do_FEEDBACK, do_ROTATE, do_REFRESH, do_TAKE, do_TAKEN, do_USES, do_OWN;
 
 static const struct request {
 	handler_fn *handle;
@@ -478,7 +478,7 @@ static enum agent_outcome do_USES(struct agent_call *k)
 	wire_put_number(&k->out, WIRE_TAG_MORE, 0);
 	more = k->out.len - 1; /* becomes 1 when they do not fit */
 	r = agent_trail_seen_behind(k->a->seen, (uint64_t)after);
-	for (; r; r = agent_trail_seen_next(r)) {
+	for (; r; r = agent_trail_seen_next(k->a->seen, r)) {
 		const struct agent_role *role =
 			agent_access_groups_find(k->a->groups, r->role);
 
@@ -491,4 +491,17 @@ static enum agent_outcome do_USES(struct agent_call *k)
 		put_use(k, role, r);
 	}
 	return AGENT_REPLY;
+}
+
+static enum agent_outcome do_OWN(struct agent_call *k)
+{
+	int64_t ago = wire_number(&k->m, WIRE_TAG_LAST_AGO, -1);
+	char login[256];
+
+	if (!wire_text(&k->m, WIRE_TAG_USER, login, sizeof(login)) || ago < 0)
+		return agent_serve_call_answer(k, WIRE_RESULT_BAD_REQUEST);
+	return agent_serve_call_answer(k, agent_trail_seen_own(k->a->seen,
+							       login, ago) ?
+						  WIRE_RESULT_OK :
+						  WIRE_RESULT_AMBIGUOUS);
 }

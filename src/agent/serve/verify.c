@@ -203,7 +203,8 @@ static void count_use(struct agent_call *k, const struct attempt *t,
 	const struct agent_secret *s = k->role->secret;
 	bool previous = result == WIRE_RESULT_OK_PREVIOUS;
 
-	if (!is_fine(result))
+	/* Who did not wait for the answer did not log in. */
+	if (!is_fine(result) || k->c->left)
 		return;
 	agent_trail_seen_add(
 		k->a->seen,

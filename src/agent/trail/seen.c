@@ -16,6 +16,11 @@ struct row {
 	struct map_link link; /* of the uses */
 	struct row *next;     /* by their numbers */
 	struct agent_trail_seen_row shown;
+	/* What is not shown yet is in these as well. */
+	uint64_t count, previous;
+	int64_t last_us, before_us; /* the last login, and the one before it */
+	bool last_previous;	    /* the last one was of the old password */
+	int64_t waits_us;	    /* the first one that is not shown */
 };
 
 /* How many rows a version of a role has. */
@@ -203,7 +208,7 @@ static struct row *new_row(struct agent_trail_seen *t,
 		return NULL;
 	r->shown = *key;
 	r->shown.entry = ++t->entries;
-	r->shown.first_us = now_boot(t->now);
+	r->shown.first_us = r->waits_us = now_boot(t->now);
 	if (t->last)
 		t->last->next = r;
 	else
@@ -212,6 +217,27 @@ static struct row *new_row(struct agent_trail_seen *t,
 	map_put(t->rows, r, hash_row(key));
 	g->rows++;
 	return r;
+}
+
+static void settle(struct row *r)
+{
+	r->shown.count = r->count;
+	r->shown.previous = r->previous;
+	r->shown.last_us = r->last_us;
+}
+
+static void count_use(struct row *r, bool previous, int64_t now)
+{
+	/* Who comes all the time is shown all the same. */
+	if (now - r->waits_us >= AGENT_TRAIL_SEEN_SETTLE_US)
+		settle(r);
+	if (r->count == r->shown.count)
+		r->waits_us = now;
+	r->before_us = r->last_us;
+	r->last_us = now;
+	r->last_previous = previous;
+	r->count++;
+	r->previous += previous;
 }
 
 void agent_trail_seen_add(struct agent_trail_seen *t,
@@ -228,34 +254,98 @@ void agent_trail_seen_add(struct agent_trail_seen *t,
 	r = find_row(t, &key);
 	if (!r)
 		r = new_row(t, &key, use->beside);
-	if (!r) {
+	if (r)
+		count_use(r, use->previous, now_boot(t->now));
+	else
 		t->since_us = now_boot(t->now);
-		return;
+}
+
+/* ---- the rotator's own --------------------------------------------------- */
+
+static void drop_row(struct agent_trail_seen *t, struct row *gone)
+{
+	struct group *g = map_find(
+		t->groups, hash_group(gone->shown.role, gone->shown.version),
+		is_group, &gone->shown);
+	struct row **at = &t->first, *last = NULL;
+
+	while (*at != gone) {
+		last = *at;
+		at = &last->next;
 	}
-	r->shown.last_us = now_boot(t->now);
-	r->shown.count++;
-	r->shown.previous += use->previous;
+	*at = gone->next;
+	if (t->last == gone)
+		t->last = last;
+	map_remove(t->rows, gone);
+	free(gone);
+	if (g)
+		g->rows--;
+}
+
+static void uncount_use(struct agent_trail_seen *t, struct row *r)
+{
+	r->count--;
+	r->previous -= r->last_previous;
+	r->last_us = r->before_us;
+	if (r->shown.count > r->count)
+		settle(r);
+	if (r->count == 0)
+		drop_row(t, r);
+}
+
+bool agent_trail_seen_own(struct agent_trail_seen *t, const char *login,
+			  int64_t within_us)
+{
+	int64_t since = now_boot(t->now) - within_us;
+	struct row *found = NULL;
+
+	for (struct row *r = t->first; r; r = r->next) {
+		if (r->last_us < since || strcmp(r->shown.login, login) != 0)
+			continue;
+		if (found)
+			return false;
+		found = r;
+	}
+	if (found)
+		uncount_use(t, found);
+	return found != NULL;
 }
 
 /* ---- showing ------------------------------------------------------------- */
 
-const struct agent_trail_seen_row *agent_trail_seen_behind(
-	const struct agent_trail_seen *t, uint64_t entry)
+/* From r on, the first with something to show. */
+static const struct agent_trail_seen_row *show_from(
+	const struct agent_trail_seen *t, struct row *r)
 {
-	for (const struct row *r = t->first; r; r = r->next)
-		if (r->shown.entry > entry)
+	int64_t now = now_boot(t->now);
+
+	for (; r; r = r->next) {
+		if (now - r->last_us >= AGENT_TRAIL_SEEN_SETTLE_US)
+			settle(r);
+		if (r->shown.count > 0)
 			return &r->shown;
+	}
 	return NULL;
 }
 
+const struct agent_trail_seen_row *agent_trail_seen_behind(
+	struct agent_trail_seen *t, uint64_t entry)
+{
+	struct row *r = t->first;
+
+	while (r && r->shown.entry <= entry)
+		r = r->next;
+	return show_from(t, r);
+}
+
 const struct agent_trail_seen_row *agent_trail_seen_next(
-	const struct agent_trail_seen_row *r)
+	struct agent_trail_seen *t, const struct agent_trail_seen_row *r)
 {
 	const struct row *of =
 		(const struct row *)(const void *)((const char *)r -
 						   offsetof(struct row, shown));
 
-	return of->next ? &of->next->shown : NULL;
+	return show_from(t, of->next);
 }
 
 int64_t agent_trail_seen_since_us(const struct agent_trail_seen *t)

@@ -7,6 +7,9 @@
  * remote host, service); logins from further hosts share one row a version.  Nothing
  * is forgotten to make room: what is beyond AGENT_TRAIL_SEEN_ROWS in all goes to the
  * shared rows as well.
+ *
+ * The rotator proves a password by a login like any other, and says so at once (OWN):
+ * so the logins of the last AGENT_TRAIL_SEEN_SETTLE_US are not shown yet.
  */
 #ifndef KEYTURN_AGENT_TRAIL_SEEN_H
 #define KEYTURN_AGENT_TRAIL_SEEN_H
@@ -19,6 +22,8 @@
 
 #define AGENT_TRAIL_SEEN_HOSTS 128
 #define AGENT_TRAIL_SEEN_ROWS  16384
+
+#define AGENT_TRAIL_SEEN_SETTLE_US (3 * NOW_SECOND)
 
 struct agent_trail_seen;
 
@@ -53,12 +58,20 @@ void agent_trail_seen_free(struct agent_trail_seen *t);
 void agent_trail_seen_add(struct agent_trail_seen *t,
 			  const struct agent_trail_seen_use *use);
 
+/*
+ * The one login of that user within the last within_us was the rotator's: it does not
+ * count.  False when there was none, or when there were some from several hosts, of
+ * which all go on to count.
+ */
+bool agent_trail_seen_own(struct agent_trail_seen *t, const char *login,
+			  int64_t within_us);
+
 /* The first row whose number is above `entry`, and the one behind a row; NULL at the
  * end.  Valid until the next use is added. */
 const struct agent_trail_seen_row *agent_trail_seen_behind(
-	const struct agent_trail_seen *t, uint64_t entry);
+	struct agent_trail_seen *t, uint64_t entry);
 const struct agent_trail_seen_row *agent_trail_seen_next(
-	const struct agent_trail_seen_row *r);
+	struct agent_trail_seen *t, const struct agent_trail_seen_row *r);
 
 /* For how long everything has been counted, in microseconds. */
 int64_t agent_trail_seen_since_us(const struct agent_trail_seen *t);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "cluster/gateway/uses.h"
 #include "crypto/digest.h"
 
 /* One login: where it goes, and what came of it. */
@@ -107,12 +108,16 @@ static enum cluster_login log_in(struct attempt *a,
 		.timeout_us = a->g->connect_timeout_us,
 		.application_name = "keyturn prove",
 	};
+	int64_t began = now_boot(a->g->now);
 	enum cluster_login login;
 	struct pg *pg = NULL;
 
 	*ret_status = pg_connect(&how, &pg, &a->report, why);
 	pg_close(pg);
 	login = classify(&a->report);
+	if (login == CLUSTER_LOGIN_RIGHT && a->g->agents[a->i])
+		cluster_gateway_uses_own(a->g->agents[a->i], a->who->role,
+					 now_boot(a->g->now) - began);
 	/* An agent that has not heard of it yet, or does not answer just now:
 	 * the runner tries again, until prove_deadline. */
 	if (login == CLUSTER_LOGIN_WRONG && a->kind == CLUSTER_PROOF_NEW) {

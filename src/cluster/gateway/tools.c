@@ -2,7 +2,14 @@
 /* What commands ask of a cluster; must never make a role at a gateway. */
 #include "cluster/gateway/tools.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cluster/gateway/common.h"
 #include "cluster/gateway/preflight.h"
+#include "cluster/gateway/uses.h"
+
+#define NAME_SIZE 128 /* of a gateway, for people */
 
 static enum status refuse(struct cluster *t, struct reason *why)
 {
@@ -29,14 +36,41 @@ static enum status make_pair(struct cluster *t, const char *owner,
 	return refuse(t, why);
 }
 
+/* Its agents know more than sessions: `uses`. */
 static enum status sessions(struct cluster *t, struct cluster_watched *pairs,
 			    size_t n, cluster_seen_fn *fn, void *arg,
 			    struct reason *why)
 {
 	(void)pairs, (void)n, (void)fn, (void)arg;
 	return reason_set(why, STATUS_REFUSED,
-			  "[cluster %s] names no agent that could be asked",
+			  "[cluster %s] is a gateway, whose sessions are not "
+			  "looked at",
 			  t->name);
+}
+
+static enum status uses(struct cluster *t, cluster_seen_fn *fn,
+			cluster_heard_fn *heard, void *arg, struct reason *why)
+{
+	struct cluster_gateway *g = cluster_gateway_of(t);
+	struct cluster_gateway_uses_agent *agents =
+		calloc(g->n, sizeof(*agents));
+	char(*names)[NAME_SIZE] = calloc(g->n, sizeof(*names));
+	enum status s = agents && names ? STATUS_OK : reason_no_memory(why);
+
+	for (size_t i = 0; i < g->n && s == STATUS_OK; i++) {
+		snprintf(names[i], NAME_SIZE, "%s:%s",
+			 cluster_gateway_host(g, i),
+			 cluster_gateway_port(g, i));
+		agents[i] = (struct cluster_gateway_uses_agent){
+			.gateway = names[i],
+			.socket = g->agents[i] ? g->agents[i] : "",
+		};
+	}
+	if (s == STATUS_OK)
+		s = cluster_gateway_uses(agents, g->n, fn, heard, arg, why);
+	free(agents);
+	free(names);
+	return s;
 }
 
 /* There is no database to install a trigger in. */
@@ -58,6 +92,7 @@ const struct cluster_tools cluster_gateway_tools = {
 	.make_pair = make_pair,
 	.show_chain = cluster_gateway_preflight_chain,
 	.sessions = sessions,
+	.uses = uses,
 	.logins = logins,
 	.sees = sees,
 };

@@ -13,11 +13,12 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 EVENTS = {"rotated", "recovered", "failed", "frozen", "thawed", "restored",
-          "request", "alarm", "upcoming", "postponed", "compromised", "retired",
+          "request", "alarm", "upcoming", "grace", "postponed", "compromised", "retired",
           "rollback", "handoff", "delivered", "undelivered"}
 FIELDS = {"event", "id", "seq", "at", "role", "version", "status", "detail",
           "actor", "run", "epoch", "host", "due", "planned", "local", "zone",
-          "step", "until", "state", "source", "recipient"}
+          "step", "until", "state", "source", "recipient",
+          "consumers", "last"}
 
 
 def check_event(event):

@@ -51,6 +51,8 @@ static void every_member_is_read_back(void **state)
 	e.local = "2026-12-21T04:00:00+01:00";
 	e.zone = "Europe/Berlin";
 	e.step = "3d";
+	e.consumers = "host:192.0.2.7,via:gw1";
+	e.last = "2026-12-20T23:00:00.000000Z";
 	e.until = "2026-12-21T00:00:00.000000Z";
 	got = read_back(&e, 1000001);
 	assert_int_equal(got.at_us, 1000001);
@@ -76,6 +78,8 @@ static void every_member_is_read_back(void **state)
 	assert_string_equal(got.local, "2026-12-21T04:00:00+01:00");
 	assert_string_equal(got.zone, "Europe/Berlin");
 	assert_string_equal(got.step, "3d");
+	assert_string_equal(got.consumers, "host:192.0.2.7,via:gw1");
+	assert_string_equal(got.last, "2026-12-20T23:00:00.000000Z");
 	assert_string_equal(got.until, "2026-12-21T00:00:00.000000Z");
 }
 

@@ -63,16 +63,20 @@ static void an_announced_secret_is_withheld(void **state)
 
 static void expected_words_are_checked(void **state)
 {
-	static const char *const good[] = { "host:192.0.2.7",
-					    "host:192.0.2.0/24",
-					    "host:2001:db8::/32",
-					    "host:local",
-					    "host:db.example",
-					    "app:etl",
-					    "app:etl-*",
-					    "user:uid%207",
-					    "app:*",
-					    "host:192.0.2.7,app:x" };
+	static const char *const good[] = {
+		"host:192.0.2.7",
+		"host:192.0.2.0/24",
+		"host:2001:db8::/32",
+		"host:local",
+		"host:db.example",
+		"app:etl",
+		"app:etl-*",
+		"user:uid%207",
+		"app:*",
+		"host:192.0.2.7,app:x",
+		"host:192.0.2.7,via:gw1.example:6432",
+		"via:gw*"
+	};
 	static const char *const bad[] = { "",
 					   "etl",
 					   "host:",
@@ -88,6 +92,8 @@ static void expected_words_are_checked(void **state)
 					   "app:a,",
 					   ",app:a",
 					   "app:a,app:b",
+					   "via:a,via:b",
+					   "via:",
 					   "app:a,port:1",
 					   "host:192.*" };
 	struct reason why;
@@ -101,10 +107,11 @@ static void expected_words_are_checked(void **state)
 		    STATUS_CONFIG)
 			fail_msg("%s is taken", bad[i]);
 	assert_int_equal(consumer_check("etl", 3, &why), STATUS_CONFIG);
-	assert_string_equal(
-		why.text, "\"etl\" is not host:ADDRESS, host:NETWORK/BITS, "
-			  "app:NAME or user:NAME, nor some of them divided by "
-			  "commas; a blank in a name is written %20");
+	assert_string_equal(why.text,
+			    "\"etl\" is not host:ADDRESS, host:NETWORK/BITS, "
+			    "app:NAME, user:NAME or via:GATEWAY, nor some of "
+			    "them divided by commas; a blank in a name is "
+			    "written %20");
 }
 
 static void a_word_matches_what_has_all_of_it(void **state)
@@ -131,6 +138,36 @@ static void a_word_matches_what_has_all_of_it(void **state)
 	assert_false(consumer_matches("", 0, name));
 }
 
+static void a_gateway_is_the_way_and_not_the_consumer(void **state)
+{
+	char name[CONSUMER_SIZE], longest[4096];
+
+	(void)state;
+	consumer_name("192.0.2.7", "pgbouncer", "", name);
+	assert_int_equal(consumer_len(name), strlen(name));
+	consumer_add_via(name, "");
+	assert_string_equal(name, "host:192.0.2.7,app:pgbouncer");
+	consumer_add_via(name, "gw1.example:6432");
+	assert_string_equal(
+		name, "host:192.0.2.7,app:pgbouncer,via:gw1.example:6432");
+	assert_int_equal(consumer_len(name),
+			 strlen("host:192.0.2.7,app:pgbouncer"));
+	assert_true(matches("host:192.0.2.7", name));
+	assert_true(matches("via:gw1.*", name));
+	assert_true(matches("app:pgbouncer,via:gw1.example:6432", name));
+	assert_false(matches("via:gw2.example:6432", name));
+	/* A client cannot say through which it came. */
+	consumer_name("local", "x,via:gw2", "", name);
+	assert_int_equal(consumer_len(name), strlen(name));
+	/* The longest has room. */
+	memset(longest, '\x01', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	consumer_name(longest, longest, longest, name);
+	consumer_add_via(name, longest);
+	assert_int_equal(strlen(name),
+			 strlen("host:,app:,user:,via:") + 4 * 64 * 3);
+}
+
 static void every_name_is_a_word_that_matches_itself(void **state)
 {
 	static const char *const apps[] = { "PostgreSQL JDBC Driver", "a%b*,",
@@ -155,6 +192,7 @@ int main(void)
 		cmocka_unit_test(an_announced_secret_is_withheld),
 		cmocka_unit_test(expected_words_are_checked),
 		cmocka_unit_test(a_word_matches_what_has_all_of_it),
+		cmocka_unit_test(a_gateway_is_the_way_and_not_the_consumer),
 		cmocka_unit_test(every_name_is_a_word_that_matches_itself),
 	};
 

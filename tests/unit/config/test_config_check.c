@@ -576,9 +576,9 @@ static void expected_consumers_are_words_of_which_each_is_one(void **state)
 			 "\tapp:etl-* host:10.0.0.0/8,app:PostgreSQL%20JDBC\n");
 	config_tree_bad(CLUSTER ROLE "consumers = app:etl etl\n",
 			"5: [role r] consumers: \"etl\" is not host:ADDRESS, "
-			"host:NETWORK/BITS, app:NAME or user:NAME, nor some of "
-			"them divided by commas; a blank in a name is written "
-			"%20");
+			"host:NETWORK/BITS, app:NAME, user:NAME or "
+			"via:GATEWAY, nor some of them divided by commas; a "
+			"blank in a name is written %20");
 	config_tree_bad(CLUSTER ROLE "consumers = app:a host:b app:a\n",
 			"5: [role r] consumers: names app:a twice");
 }

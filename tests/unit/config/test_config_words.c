@@ -226,7 +226,7 @@ static void some_words_and_types_are_what_they_were(void **state)
 		{ 6, "events = failed;alarm",
 		  "2: [hook x] events: must be rotated, recovered, retired, compromised, "
 		  "rollback, failed, "
-		  "frozen, thawed, upcoming, postponed, restored, request, alarm, handoff, delivered or undelivered, not "
+		  "frozen, thawed, upcoming, grace, postponed, restored, request, alarm, handoff, delivered or undelivered, not "
 		  "\"failed;alarm\"" },
 		{ 7, "require = upper,digit", NULL },
 		{ 6, "secret_file = environment",

@@ -157,6 +157,7 @@ static void what_happened_is_told_and_nothing_else(void **state)
 		{ "freeze", "", HOOK_frozen },
 		{ "thaw", "", HOOK_thawed },
 		{ "upcoming", "", HOOK_upcoming },
+		{ "grace", "", HOOK_grace },
 		{ "postpone", "", HOOK_postponed },
 		{ "restore", "OK", HOOK_restored },
 		{ "request", "", HOOK_request },

@@ -385,6 +385,69 @@ static void ever_other_hosts_are_counted_as_one(void **state)
 	report_trail_free(t);
 }
 
+/* ---- gateways ---- */
+
+static const char *told_at(struct report_adoption *a,
+			   const struct report_adoption_gateway *g, size_t n)
+{
+	struct report_adoption_context c = context;
+	struct text t = text_make(8000);
+
+	c.gateways = g;
+	c.n_gateways = n;
+	c.gap_us = 3 * MINUTE;
+	c.grace_us = NOW + 60 * MINUTE;
+	report_adoption_text(a, &c, &t);
+	return kept(&t);
+}
+
+static void one_consumer_may_come_through_several_gateways(void **state)
+{
+	struct report_adoption *a = expecting("");
+	struct text t = text_make(2000);
+
+	(void)state;
+	add(a, "host:a,via:gw1", V2, LEDGER_SOURCE_VERIFY, MINUTE);
+	add(a, "host:a,via:gw2", V2, LEDGER_SOURCE_VERIFY, MINUTE);
+	add(a, "host:b,via:gw2", V1, LEDGER_SOURCE_VERIFY, MINUTE);
+	add(a, "host:aa,via:gw2", V1, LEDGER_SOURCE_VERIFY, MINUTE);
+	assert_string_equal(sentence(a), "adopting 1 of 3 consumers");
+	report_adoption_learn(a, 0, &t);
+	assert_string_equal(kept(&t),
+			    "consumers = host:a\n\thost:b\n\thost:aa\n");
+	report_adoption_free(a);
+}
+
+static void a_gateway_that_was_not_heard_is_never_quiet(void **state)
+{
+	static const struct report_adoption_gateway g[] = {
+		{ "gw1", NOW - 60 * MINUTE, NOW - MINUTE },
+		{ "gw2", NOW - 60 * MINUTE, NOW - 4 * MINUTE },
+		{ "gw3", NOW - 5 * MINUTE, NOW - MINUTE },
+		{ "gw4", 0, 0 },
+	};
+	struct report_adoption *a = expecting("");
+
+	(void)state;
+	assert_string_equal(
+		told_at(a, g, 4),
+		"sap: no consumer was seen, changed 10m ago, the old password "
+		"is accepted for 1h more\n"
+		"    note: gateway gw1: all logins since the change are "
+		"counted\n"
+		"    note: gateway gw2: its agent has not been heard for 4m; "
+		"who logs in there since then is not known\n"
+		"    note: gateway gw3: its agent was restarted, or not heard, "
+		"after the change; who logged in there before "
+		"2027-01-15T07:55:00.000000Z may be missing\n"
+		"    note: gateway gw4: its agent has never answered; who logs "
+		"in there is not known\n");
+	assert_non_null(strstr(told_at(a, g, 0),
+			       "note: no agent of its gateways was asked yet; "
+			       "who logs in there is not known\n"));
+	report_adoption_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +462,9 @@ int main(void)
 		cmocka_unit_test(a_member_is_named_when_it_is_not_the_role),
 		cmocka_unit_test(json_has_it_all),
 		cmocka_unit_test(those_who_were_seen_lately_are_learnt_once),
+		cmocka_unit_test(
+			one_consumer_may_come_through_several_gateways),
+		cmocka_unit_test(a_gateway_that_was_not_heard_is_never_quiet),
 		cmocka_unit_test(an_agents_trail_is_added_up),
 		cmocka_unit_test(refusals_are_added_up_since_they_are_wanted),
 		cmocka_unit_test(ever_other_hosts_are_counted_as_one),

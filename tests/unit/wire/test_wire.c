@@ -198,7 +198,7 @@ static void a_header_that_is_not_ours_is_refused(void **state)
 		{ 2, 2, "version is not ours" },
 		{ 2, 0, "version is not ours" },
 		{ 3, 0, "operation is unknown" },
-		{ 3, 12, "operation is unknown" },
+		{ 3, 13, "operation is unknown" },
 		{ 3, 0x7f, "operation is unknown" },
 		{ 3, 0x82, "is a reply" },
 		{ 4, 1, "is too long" },
@@ -661,7 +661,7 @@ static void names_and_codes_come_from_the_table(void **state)
 	assert_string_equal(wire_operation_name(WIRE_TAKE), "TAKE");
 	assert_string_equal(wire_operation_name(WIRE_USES), "USES");
 	assert_null(wire_operation_name(0));
-	assert_null(wire_operation_name(12));
+	assert_null(wire_operation_name(13));
 	assert_null(wire_operation_name(WIRE_GET | WIRE_REPLY));
 	assert_string_equal(wire_result_sentence(WIRE_RESULT_NOT_FOUND),
 			    "no such role");
