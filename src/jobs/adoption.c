@@ -17,6 +17,7 @@
 #define POLLS_OF_NOTE 20
 #define DATABASES_MAX 16
 #define BATCH	      256
+#define GATEWAYS_MAX  32
 #define RUNS_MAX      64 /* of a role, that are looked at for a version */
 
 /*
@@ -57,6 +58,8 @@ struct place {
 	size_t n_pairs;
 	struct database databases[DATABASES_MAX];
 	size_t n_databases;
+	int64_t heard_us[GATEWAYS_MAX]; /* wall clock: when the agent of a
+					   gateway last told all, 0: never */
 };
 
 struct adoption {
@@ -299,8 +302,7 @@ struct look {
 	int64_t now_us; /* wall clock */
 	struct ledger_sighting *batch;
 	size_t n;
-	size_t n_heard;	     /* gateways */
-	struct heard before; /* of the gateway whose logins come now */
+	size_t n_heard; /* gateways; so the number of the one that tells now */
 	struct adoption_look *ret;
 	struct reason *why;
 };
@@ -362,18 +364,14 @@ static enum status take_seen(void *arg, const struct cluster_seen *seen)
 /* The clocks of two hosts differ by less while a reply is on its way. */
 #define SLACK (10 * NOW_SECOND)
 
-/* What was remembered with the last look is not written again. */
-static bool is_news(struct look *k, const struct cluster_seen *seen)
+/* What this process remembered with its last look is not written again. */
+static bool is_news(const struct look *k, const struct cluster_seen *seen)
 {
-	if (strcmp(k->before.gateway, seen->gateway) != 0 &&
-	    (heard_recall(k->a->ledger, k->place->name, k->n_heard, k->now_us,
-			  &k->before, NULL) != STATUS_OK ||
-	     strcmp(k->before.gateway, seen->gateway) != 0)) {
-		k->before = (struct heard){ .last_us = 0 };
-		text_cut(k->before.gateway, sizeof(k->before.gateway),
-			 seen->gateway);
-	}
-	return ago(k, seen->last_ago_us) >= k->before.last_us - SLACK;
+	int64_t before =
+		k->n_heard < GATEWAYS_MAX ? k->place->heard_us[k->n_heard] : 0;
+
+	return !k->a->stays || before > k->now_us ||
+	       ago(k, seen->last_ago_us) >= before - SLACK;
 }
 
 /* An agent may serve roles of others, also of the same name. */
@@ -422,8 +420,12 @@ static enum status take_heard(void *arg, const struct cluster_heard *h)
 			   "%s%s%s", others.text, others.text[0] ? "; " : "",
 			   h->why);
 	}
-	return heard_note(k->a->ledger, k->place->name, k->n_heard++, h,
-			  k->now_us, k->why);
+	s = heard_note(k->a->ledger, k->place->name, k->n_heard, h, k->now_us,
+		       k->why);
+	if (s == STATUS_OK && h->answered && k->n_heard < GATEWAYS_MAX)
+		k->place->heard_us[k->n_heard] = k->now_us;
+	k->n_heard++;
+	return s;
 }
 
 static enum status look_at_gateways(struct look *k, struct cluster *cluster)

@@ -19,3 +19,13 @@ tests_unit_cluster_test_cluster_postgres_SOURCES = \
 tests_unit_cluster_test_cluster_postgres_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_cluster_test_cluster_postgres_LDADD = libcluster.a libpg.a libcrypto.a \
 	libbase.a $(LIBPQ_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/cluster/test_cluster_uses
+TESTS += tests/unit/cluster/test_cluster_uses
+tests_unit_cluster_test_cluster_uses_SOURCES = \
+	tests/unit/cluster/test_cluster_uses.c tests/unit/wire/fake_agent.c
+tests_unit_cluster_test_cluster_uses_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) \
+	-I$(top_srcdir)/tests/unit/wire
+tests_unit_cluster_test_cluster_uses_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_cluster_test_cluster_uses_LDADD = libcluster.a libwire.a libpg.a \
+	libcrypto.a libbase.a $(LIBPQ_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)

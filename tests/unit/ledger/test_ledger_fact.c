@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "jobs/heard.h"
 #include "jobs/hook_state.h"
 
 /* A ledger that remembers one fact. */
@@ -64,6 +65,8 @@ static void keys_are_those_of_the_ledgers_that_there_are(void **state)
 		{ LEDGER_FACT_PLAIN, "main:host=x",
 		  "password_send:main:host=x" },
 		{ LEDGER_FACT_ENDED, "sap", "ended:sap" },
+		{ LEDGER_FACT_HEARD, "gw:0", "heard:gw:0" },
+		{ LEDGER_FACT_GRACE, "sap", "grace.sap" },
 		{ LEDGER_FACT_CHECK, "", "check" },
 	};
 	char key[LEDGER_FACT_SIZE];
@@ -156,12 +159,81 @@ static void the_state_of_a_hook_is_read_back(void **state)
 	assert_string_equal(got.sentence, "");
 }
 
+/* At `now` the agent of gw1 says that it counts since so long. */
+static void hear(struct memory *m, const char *gateway, int64_t now,
+		 int64_t since_ago)
+{
+	const struct cluster_heard h = { .gateway = gateway,
+					 .answered = since_ago >= 0,
+					 .since_ago_us = since_ago,
+					 .why = since_ago >= 0 ? "" : "away" };
+
+	assert_int_equal(heard_note(&m->ledger, "gw", 0, &h, now, NULL),
+			 STATUS_OK);
+}
+
+static void assert_heard(struct memory *m, const char *gateway, int64_t from,
+			 int64_t last)
+{
+	struct heard h;
+
+	assert_int_equal(heard_recall(&m->ledger, "gw", 0, 0, &h, NULL),
+			 STATUS_OK);
+	assert_string_equal(h.gateway, gateway);
+	assert_int_equal(h.from_us, from);
+	assert_int_equal(h.last_us, last);
+}
+
+static void a_gap_between_two_looks_is_never_closed(void **state)
+{
+	struct memory m = { .ledger = { &ops } };
+	struct heard h;
+
+	(void)state;
+	assert_int_equal(heard_recall(&m.ledger, "gw", 0, 0, &h, NULL),
+			 STATUS_NOT_FOUND);
+	hear(&m, "gw1", 1000, -1);
+	assert_heard(&m, "gw1", 0, 0);
+	hear(&m, "gw1", 1100, 300);
+	assert_heard(&m, "gw1", 800, 1100);
+	/* Away for a while, and not restarted: all was counted. */
+	hear(&m, "gw1", 1200, -1);
+	assert_heard(&m, "gw1", 800, 1100);
+	hear(&m, "gw1", 1900, 1100);
+	assert_heard(&m, "gw1", 800, 1900);
+	/* Restarted behind the last look: what came between is lost. */
+	hear(&m, "gw1", 2000, 50);
+	assert_heard(&m, "gw1", 1950, 2000);
+	/* Our clock was set back. */
+	hear(&m, "gw1", 1990, 30);
+	assert_heard(&m, "gw1", 1960, 1990);
+	/* Another gateway in its place. */
+	hear(&m, "a name of two", 2100, -1);
+	assert_heard(&m, "a name of two", 0, 0);
+	text_copy(m.value, sizeof m.value, "nonsense");
+	assert_int_equal(heard_recall(&m.ledger, "gw", 0, 0, &h, NULL),
+			 STATUS_NOT_FOUND);
+}
+
+static void all_is_heard_from_the_change_until_now(void **state)
+{
+	const struct heard h = { "gw1", 800, 1900 }, never = { "gw1", 0, 0 };
+
+	(void)state;
+	assert_true(heard_all(&h, 800, 2000, 100));
+	assert_false(heard_all(&h, 799, 2000, 100));
+	assert_false(heard_all(&h, 800, 2001, 100));
+	assert_false(heard_all(&never, 800, 50, 100));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_are_those_of_the_ledgers_that_there_are),
 		cmocka_unit_test(a_fact_lives_for_what_the_table_says),
 		cmocka_unit_test(steps_are_read_back),
+		cmocka_unit_test(a_gap_between_two_looks_is_never_closed),
+		cmocka_unit_test(all_is_heard_from_the_change_until_now),
 		cmocka_unit_test(the_state_of_a_hook_is_read_back),
 	};
 
