@@ -54,6 +54,8 @@ EXTRA_DIST += \
 	tests/integration/presign.c \
 	tests/integration/test_gateway.py \
 	tests/integration/test_gateway_faults.py \
+	tests/integration/test_gateway_two.py \
+	tests/integration/test_gateway_vault.py \
 	tests/integration/test_gateway_behind.py \
 	tests/integration/test_handoff.py \
 	tests/integration/test_handoff_offer.py \
