@@ -6,4 +6,5 @@ EXTRA_DIST += \
 	tests/systemd/machine.py \
 	tests/systemd/test_after_booted.py \
 	tests/systemd/test_agent_booted.py \
+	tests/systemd/test_gateway_booted.py \
 	tests/systemd/test_keyturnd_booted.py
