@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 EXTRA_DIST += tests/bench/bench.py tests/bench/floor.c \
-	tests/bench/floor_http.c tests/bench/adoption tests/bench/credential tests/bench/pair \
+	tests/bench/floor_http.c tests/bench/adoption tests/bench/credential tests/bench/gateway \
+	tests/bench/logins.c tests/bench/pair \
 	tests/bench/pam tests/bench/rotate tests/bench/store
 
 # Built by make check, so that they do not rot.
