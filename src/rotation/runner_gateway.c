@@ -199,6 +199,13 @@ enum engine_event runner_gateway_back(struct runner *r, struct reason *why)
 	if (s != STATUS_OK)
 		return runner_store_event(s);
 	text_copy(r->marker.live_version, sizeof(r->marker.live_version), to);
+	if (!asked)
+		runner_ledger_alarm(r, from,
+				    r->result.why.text[0] ?
+					    r->result.why.text :
+					    "a gateway did not take the new "
+					    "password; CURRENT is the one "
+					    "before again");
 	r->promoted_us = asked ? now_wall(r->env->o.now) : 0;
 	text_copy(r->recalled, sizeof(r->recalled), asked ? to : "");
 	return ENGINE_ON_OK;

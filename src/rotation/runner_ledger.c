@@ -37,6 +37,19 @@ void runner_ledger_note(struct runner *r, enum audit_kind kind,
 	(void)l->ops->trail->note(l, &ev, 1, false, NULL);
 }
 
+void runner_ledger_alarm(struct runner *r, const char *version,
+			 const char *detail)
+{
+	struct ledger *l = r->env->o.ledger;
+	struct audit_event ev = audit_event_make(
+		AUDIT_ALARM, r->job->role, r->env->o.actor,
+		status_name(STATUS_REJECTED), detail);
+
+	ev.at_us = now_wall(r->env->o.now);
+	ev.version = version;
+	(void)l->ops->trail->note(l, &ev, 1, false, NULL);
+}
+
 enum status runner_ledger_note_durably(struct runner *r, enum audit_kind kind,
 				       const char *version, const char *detail,
 				       struct reason *why)

@@ -15,6 +15,9 @@ struct audit_event runner_ledger_event(const struct runner *r,
 void runner_ledger_note(struct runner *r, enum audit_kind kind,
 			const char *version, enum status s, const char *detail,
 			int64_t took_us);
+/* A person should look at it; likewise. */
+void runner_ledger_alarm(struct runner *r, const char *version,
+			 const char *detail);
 /* Record an event that went well; it is on disk when this returns STATUS_OK. */
 enum status runner_ledger_note_durably(struct runner *r, enum audit_kind kind,
 				       const char *version, const char *detail,

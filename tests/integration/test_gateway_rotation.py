@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Rotation of a login that lives in gateways alone: promoted, proved at each,
+and both passwords good for a while."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+
+import pytest
+
+from rig.gateway import verifiers
+
+CLUSTER = """[cluster gw]
+type = gateway
+connect_timeout = 5s
+prove_deadline = {deadline}
+min_grace = 0s
+{endpoints}
+
+[role sap]
+cluster = gw
+sink = pgpass {sinks}/sap.pgpass
+grace = {grace}
+{settings}
+"""
+
+
+class Place:
+    """A site whose "sap" is the login of one or two gateways."""
+
+    def __init__(self, site, new_gateway, new_agent, grace="1h", n=1, deadline="5s",
+                 settings=""):
+        self.site = site
+        self.grace = grace
+        self.deadline = deadline
+        site.configure(roles=())
+        self.gateways = [new_gateway(site, agent=self.make_agent(new_agent),
+                                     grace=grace) for _ in range(n)]
+        self.configure(settings)
+
+    def make_agent(self, new_agent):
+        """Its clients here have one address, and wrong passwords in plenty."""
+        return new_agent(self.site, roles={"sap": verifiers(self.grace)},
+                         agent="wrong_passwords = 1000")
+
+    def configure(self, settings="", **changed):
+        endpoints = "\n".join(f"endpoint = {g.endpoint}"
+                              for g in self.gateways)
+        values = {"endpoints": endpoints, "sinks": self.site.sinks,
+                  "grace": self.grace, "deadline": self.deadline,
+                  "settings": settings, **changed}
+        self.site.configure(roles=(), more=CLUSTER.format(**values))
+
+    def run(self, *argv, expect=0):
+        return self.site.run(*argv, expect=expect)
+
+    def current(self):
+        return self.site.current().password
+
+    def previous(self):
+        return self.site.labelled("previous").password
+
+    def let_in(self, password):
+        """By which of the gateways."""
+        return [g.lets_in(password) for g in self.gateways]
+
+
+@pytest.fixture
+def new_place(new_site, new_gateway, new_agent):
+    def make(**settings):
+        return Place(new_site(roles=()), new_gateway, new_agent,
+                     **settings)
+    return make
+
+
+@pytest.fixture
+def place(new_place):
+    return new_place()
+
+
+def test_a_login_is_rotated_with_an_overlap(place):
+    """Nothing in the database is touched: there is not even a role."""
+    place.run("rotate", "sap")
+    first = place.current()
+    assert place.let_in(first) == [True]
+    place.run("rotate", "sap")
+    assert place.previous() == first and place.current() != first
+    assert place.let_in(place.current()) == [True]
+    assert place.let_in(first) == [True]
+    assert place.let_in("wrong") == [False]
+    assert place.site.sink() == place.current()
+    with place.site.server.connect() as c:
+        assert c.execute("select 1 from pg_roles where rolname = 'sap'"
+                         ).fetchone() is None
+    steps = [e.get("kind") for e in place.site.audit()
+             if e.get("role") == "sap"]
+    assert steps.index("promote") < steps.index("prove")
+    assert "overlap" in steps and "evidence" in steps
+    assert "apply" not in steps and "claim" not in steps
+
+
+def test_no_rotation_cuts_a_grace_short(place):
+    place.run("rotate", "sap")
+    place.run("rotate", "sap")
+    kept = place.current(), place.previous()
+    done = place.run("rotate", "sap", expect=None)
+    assert "in its grace" in done.text and done.exit != 0
+    assert (place.current(), place.previous()) == kept
+    assert place.let_in(kept[1]) == [True]
+    # By command it is.
+    place.run("rotate", "sap", "--force")
+    assert place.let_in(kept[1]) == [False]
+    assert place.let_in(kept[0]) == [True]
+
+
+def test_the_old_password_is_shown_to_be_refused(place):
+    place.run("rotate", "sap")
+    place.run("rotate", "sap")
+    old = place.previous()
+    place.run("retire", "sap")
+    assert place.let_in(old) == [False]
+    assert place.let_in(place.current()) == [True]
+    retired = [e for e in place.site.audit() if e.get("kind") == "retired"]
+    assert [e["ended_by"] for e in retired] == ["withdrawn"]
+    refuted = [e for e in place.site.audit() if e.get("kind") == "refute"]
+    assert refuted[-1]["status"] == "OK"  # an agent may take it for a second
+    # And once more there is nothing to do.
+    place.run("retire", "sap")
+    assert len([e for e in place.site.audit()
+                if e.get("kind") == "retired"]) == 1
+
+
+def test_by_schedule_the_grace_ends_and_is_shown(new_place):
+    place = new_place(grace="5s", settings="every = 1h")
+    place.run("rotate", "sap")
+    place.run("rotate", "sap", "--force")
+    old = place.previous()
+    place.run("rotate", "--due", expect=None)
+    assert place.let_in(old) == [True]
+    status = json.loads(place.run("status", "--json").out)[0]
+    assert "grace of the password before ends" in json.dumps(status)
+    time.sleep(5.5)
+    assert place.let_in(old) == [False]  # the agent's own doing
+    place.run("rotate", "--due")
+    assert [e["ended_by"] for e in place.site.audit()
+            if e.get("kind") == "retired"] == ["withdrawn"]
+    # That was all.
+    place.run("rotate", "--due", expect=None)
+    assert len([e for e in place.site.audit()
+                if e.get("kind") == "retired"]) == 1
+
+
+def test_an_agent_that_cannot_know_undoes_the_rotation(new_place):
+    """Its store is away for it, and not for keyturn: the new password is proved
+    nowhere, so the label goes back and no one is locked out."""
+    place = new_place(n=2)
+    place.run("rotate", "sap")
+    old = place.current()
+    deaf = place.gateways[1].agent
+    stale = place.site.folder + "/old-store"
+    shutil.copytree(place.site.state, stale)
+    deaf.stop()
+    conf = open(deaf.configuration).read()
+    with open(deaf.configuration, "w") as f:
+        f.write(conf.replace(f"path = {place.site.state}/store.db",
+                             f"path = {stale}/store.db"))
+    deaf.start()
+    done = place.run("rotate", "sap", expect=None)
+    assert done.exit != 0
+    port = place.gateways[1].port
+    assert f"port {port} does not take the new password" in done.text
+    assert place.current() == old
+    assert place.let_in(old) == [True, True]
+    assert place.site.versions()  # what was given up has no label
+    assert not any(v.label == "previous" for v in place.site.versions())
+    assert place.site.sink() == old
+    assert any(e.get("kind") == "back" for e in place.site.audit())
+
+
+def test_two_gateways_and_one_is_down(new_place):
+    place = new_place(n=2)
+    place.run("rotate", "sap")
+    old = place.current()
+    down = place.gateways[1]
+    down.stop()
+    done = place.run("rotate", "sap", expect=None)
+    assert done.exit != 0 and str(down.port) in done.text
+    assert place.current() == old
+    down.start()
+    place.run("rotate", "sap")
+    assert place.let_in(place.current()) == [True, True]
+    assert place.let_in(old) == [True, True]
+
+
+def test_a_compromise_cuts_the_grace_at_once(new_place):
+    place = new_place(n=2)
+    place.run("rotate", "sap")
+    leaked = place.current()
+    done = place.run("rotate", "sap", "--compromised", "--reason", "a leak")
+    assert "refused on 2 endpoints" in done.text
+    assert place.let_in(leaked) == [False, False]
+    assert place.let_in(place.current()) == [True, True]
+
+
+def test_back_by_command(place):
+    place.run("rotate", "sap")
+    first = place.current()
+    place.run("rotate", "sap")
+    second = place.current()
+    place.run("rollback", "sap", "--reason", "the partner cannot type it")
+    assert place.current() == first
+    assert place.let_in(first) == [True] and place.let_in(second) == [True]
+    assert place.site.sink() == first
+
+
+def test_the_password_that_a_partner_has_is_taken_over(place):
+    have = "What.the-partner-typed-in.4711"
+    place.site.remember(have, "the partner's own")
+    read, write = os.pipe()
+    os.write(write, have.encode())
+    os.close(write)
+    place.site.run("import", "sap", "--password-fd", str(read), fds=(read,),
+                   expect=0)
+    os.close(read)
+    assert place.current() == have and place.let_in(have) == [True]
+    place.run("rotate", "sap")
+    assert place.let_in(have) == [True]
+
+
+def test_a_gateway_that_takes_any_password(place):
+    """The control, before a login is taken over and at each rotation."""
+    gateway = place.gateways[0]
+    anybody = "auth required pam_permit.so\naccount required pam_permit.so\n"
+    gateway.service(stack=anybody)
+    done = place.run("rotate", "sap", expect=None)
+    assert done.exit != 0 and "wrong password" in done.text
+    assert place.site.versions() == []
+    gateway.service("timeout=500")
+    place.run("rotate", "sap")
+    old = place.current()
+    gateway.service(stack=anybody)
+    done = place.run("rotate", "sap", expect=None)
+    assert done.exit != 0 and "wrong password" in done.text
+    assert place.current() == old
+
+
+def test_a_gateway_that_asks_for_no_password(place):
+    place.gateways[0].stop()
+    place.gateways[0].configure(auth_type="any")
+    place.gateways[0].start()
+    done = place.run("rotate", "sap", expect=None)
+    assert done.exit != 0 and place.site.versions() == []
+    assert "without asking" in done.text or "wrong password" in done.text
+
+
+def test_a_gateway_that_takes_passwords_in_clear(place):
+    gateway = place.gateways[0]
+    gateway.configure(client_tls_sslmode="allow")
+    gateway.stop()
+    gateway.start()
+    done = place.run("rotate", "sap", expect=None)
+    assert done.exit != 0 and "without TLS" in done.text
+    assert "client_tls_sslmode = require" in done.text
+    assert place.site.versions() == []
+
+
+def test_a_certificate_that_does_not_fit(place):
+    gateway = place.gateways[0]
+    gateway.certificate(*gateway.authority.issue(
+        "other.example", hosts=("DNS:other.example",)))
+    gateway.stop()
+    gateway.start()
+    done = place.run("rotate", "sap", expect=None)
+    assert done.exit != 0 and place.site.versions() == []
+
+
+def test_an_agent_that_does_not_answer(place):
+    place.run("rotate", "sap")
+    old = place.current()
+    place.gateways[0].hang_agent()
+    done = place.run("rotate", "sap", expect=None)
+    assert done.exit != 0 and place.current() == old
+    assert "keyturn-agent" in done.text
+    place.gateways[0].agent_goes_on()
+
+
+@pytest.mark.parametrize("settings,words", [
+    ({"settings": "strategy = alternating\nmembers = a b\n"
+                   "sink = env /tmp/none.env"}, "is a gateway"),
+    ({"settings": "end_sessions = yes"}, "KILL"),
+    ({"grace": "0s"}, "needs grace"),
+    ({"grace": "2h", "settings": "every = 1h"}, "not shorter"),
+    ({"grace": "2h", "settings": "schedule = 0 * * * *"}, "not shorter"),
+])
+def test_settings_that_do_not_go_together(place, settings, words):
+    place.configure(**settings)
+    done = place.run("check", expect=None)
+    assert done.exit != 0 and words in done.text, done.text
+    assert place.site.configuration in done.text
+
+
+def test_two_clusters_with_one_gateway(place):
+    text = open(place.site.configuration).read()
+    with open(place.site.configuration, "a") as f:
+        f.write("[cluster other]\ntype = gateway\n"
+                f"endpoint = {place.gateways[0].endpoint}\n")
+    done = place.run("check", expect=None)
+    assert done.exit != 0 and "have one gateway" in done.text
+    assert text
+
+
+def test_an_hour_is_the_least(place):
+    with open(place.site.configuration) as f:
+        text = f.read()
+    with open(place.site.configuration, "w") as f:
+        f.write(text.replace("min_grace = 0s", "").replace(
+            "grace = 1h", "grace = 59m"))
+    done = place.run("check", expect=None)
+    assert "shorter than min_grace" in done.text
+
+
+def test_check_says_how_it_is(place):
+    place.run("rotate", "sap")
+    done = place.run("check")
+    assert "logs in at each gateway" in done.text
+    place.gateways[0].agent.stop()
+    done = place.run("check", expect=None)
+    assert done.exit != 0 and "keyturn-agent" in done.text
+
+
+def test_killed_anywhere_it_is_finished_or_undone(place):
+    """Before or after an effect; afterwards recover, and all the while what the
+    partner has is good."""
+    place.run("rotate", "sap")
+    place.run("rotate", "sap", "--force")
+    argv = "rotate", "sap", "--force"
+    effects = place.site.run(*argv, fault="count", expect=0).effects
+    chance = random.Random(13)
+    sends = [e.number for e in effects if not e.call.startswith("pwrite")]
+    sends = sends[:len(sends) * 4 // 5]  # not each run has as many
+    for n in sorted(chance.sample(sends, 12)):
+        how = chance.choice(("kill-before", "kill-after"))
+        has = place.site.sink()
+        done = place.site.run(*argv, fault=f"{how}:{n}")
+        assert done.exit == -signal.SIGKILL, (how, n, done.text)
+        assert place.let_in(has) == [True], (how, n)
+        place.run("recover", "sap")
+        assert place.let_in(place.current()) == [True], (how, n)
+        assert place.let_in(has) == [True], (how, n)
+        assert place.site.sink() == place.current(), (how, n)
+    place.run("audit", "verify")
