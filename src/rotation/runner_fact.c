@@ -66,8 +66,17 @@ enum status runner_fact_promotion(struct runner *r, struct reason *why)
 
 enum status runner_fact_end(struct runner *r, struct reason *why)
 {
+	struct runner_fact f;
+	enum status s;
+
+	if (!r->ended[0])
+		return STATUS_OK;
+	s = runner_fact_read(r, &f, why);
+	if (s != STATUS_OK)
+		return s;
 	/* Who gives a version up has noted that. */
-	if (r->engine.stale || !r->ended[0])
+	if (strcmp(f.word, RUNNER_FACT_ABANDONED) == 0 &&
+	    strcmp(f.version, r->ended) == 0)
 		return STATUS_OK;
 	return runner_fact_write(r, RUNNER_FACT_WITHDRAWN, r->ended,
 				 "the password before is withdrawn, then tried",

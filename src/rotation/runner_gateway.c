@@ -37,8 +37,9 @@ static enum engine_event judge(const struct runner *r,
 
 	if (!*r->current)
 		return ENGINE_ON_NEVER;
+	/* Where there is no way back, it is proved after all. */
 	if (strcmp(f->word, RUNNER_FACT_ABANDONED) == 0 && is_current)
-		return ENGINE_ON_ABANDONED;
+		return *previous ? ENGINE_ON_ABANDONED : ENGINE_ON_UNPROVED;
 	if (strcmp(f->word, RUNNER_FACT_ABANDONED) == 0 && is_previous)
 		return ENGINE_ON_LEFT_OVER;
 	if (strcmp(f->word, RUNNER_FACT_PROMOTED) == 0 && is_current)
@@ -112,17 +113,25 @@ static enum engine_event weigh(struct runner *r, enum engine_event ev,
 	return ev;
 }
 
+/* Was what was refused taken its label meanwhile, by a retirement? */
+static bool has_ended(struct runner *r, const char *id, struct reason *why)
+{
+	return runner_store_describe(r, why) == STATUS_OK &&
+	       strcmp(r->current, r->version) == 0 &&
+	       strcmp(runner_store_id(r, STORE_LABEL_PREVIOUS), id) != 0;
+}
+
 enum engine_event runner_gateway_overlap(struct runner *r, struct reason *why)
 {
-	const char *previous = runner_store_id(r, STORE_LABEL_PREVIOUS);
 	struct secret *password = NULL;
+	char previous[RANDOM_UUID_SIZE];
 	enum engine_event ev;
 	enum status s = STATUS_OK;
 
-	if (r->state_stale) {
+	if (r->state_stale)
 		s = runner_store_describe(r, why);
-		previous = runner_store_id(r, STORE_LABEL_PREVIOUS);
-	}
+	text_copy(previous, sizeof(previous),
+		  runner_store_id(r, STORE_LABEL_PREVIOUS));
 	if (s == STATUS_OK && !*previous) {
 		runner_fact_settle(r);
 		return ENGINE_ON_CLEARED;
@@ -134,7 +143,14 @@ enum engine_event runner_gateway_overlap(struct runner *r, struct reason *why)
 	ev = weigh(r, runner_login(r, password, CLUSTER_PROOF_PRESENT, why),
 		   why);
 	secret_free(password);
-	if (ev == ENGINE_ON_RIGHT && r->job->mode != ENGINE_MODE_ROLLBACK)
+	if ((ev == ENGINE_ON_WRONG || ev == ENGINE_ON_EXPIRED) &&
+	    r->job->mode != ENGINE_MODE_ROLLBACK &&
+	    has_ended(r, previous, why)) {
+		reason_clear(why);
+		ev = ENGINE_ON_CLEARED;
+	}
+	if ((ev == ENGINE_ON_RIGHT || ev == ENGINE_ON_CLEARED) &&
+	    r->job->mode != ENGINE_MODE_ROLLBACK)
 		runner_fact_settle(r);
 	return ev;
 }
@@ -162,21 +178,20 @@ bool runner_gateway_answers(struct runner *r, struct reason *why)
 enum engine_event runner_gateway_back(struct runner *r, struct reason *why)
 {
 	struct store *store = r->job->store;
-	bool asked = r->job->mode == ENGINE_MODE_ROLLBACK &&
-		     !r->engine.gives_up;
+	bool asked = r->engine.reverting;
 	char to[RANDOM_UUID_SIZE], from[RANDOM_UUID_SIZE];
-	enum status s = STATUS_OK;
+	/* Who withdrew the one before has left no way back. */
+	enum status s = runner_store_describe(r, why);
 
-	if (r->state_stale)
-		s = runner_store_describe(r, why);
 	if (s != STATUS_OK)
 		return runner_store_read_event(s);
 	text_copy(from, sizeof(from), r->current);
 	text_copy(to, sizeof(to), runner_store_id(r, STORE_LABEL_PREVIOUS));
 	if (!*to)
 		return ENGINE_ON_ABSENT;
-	/* By command the one that is left stays good for its grace. */
-	if (!asked && strcmp(from, r->version) != 0)
+	/* What was concluded from is there yet? */
+	if (strcmp(from, asked ? r->marker.live_version : r->version) != 0 ||
+	    (asked && strcmp(to, r->marker.previous_version) != 0))
 		return ENGINE_ON_CONFLICT;
 	s = asked ? runner_ledger_note_durably(
 			    r, AUDIT_EVIDENCE, to,
@@ -208,5 +223,6 @@ enum engine_event runner_gateway_back(struct runner *r, struct reason *why)
 					    "before again");
 	r->promoted_us = asked ? now_wall(r->env->o.now) : 0;
 	text_copy(r->recalled, sizeof(r->recalled), asked ? to : "");
+	text_copy(r->ended, sizeof(r->ended), from);
 	return ENGINE_ON_OK;
 }

@@ -41,9 +41,9 @@ void runner_ledger_alarm(struct runner *r, const char *version,
 			 const char *detail)
 {
 	struct ledger *l = r->env->o.ledger;
-	struct audit_event ev = audit_event_make(
-		AUDIT_ALARM, r->job->role, r->env->o.actor,
-		status_name(STATUS_REJECTED), detail);
+	struct audit_event ev =
+		audit_event_make(AUDIT_ALARM, r->job->role, r->env->o.actor,
+				 status_name(STATUS_REJECTED), detail);
 
 	ev.at_us = now_wall(r->env->o.now);
 	ev.version = version;

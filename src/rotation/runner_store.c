@@ -235,6 +235,19 @@ enum engine_event runner_store_stage(struct runner *r, struct reason *why)
 	return runner_store_event(st);
 }
 
+/*
+ * No claim of a gateway's keeps others away, and a store that compares labels
+ * takes a staging after an old answer: what is CURRENT and PREVIOUS now must be
+ * what was concluded from.
+ */
+static bool has_moved(const struct runner *r)
+{
+	return strcmp(runner_store_id(r, STORE_LABEL_CURRENT),
+		      r->marker.live_version) != 0 ||
+	       strcmp(runner_store_id(r, STORE_LABEL_PREVIOUS),
+		      r->marker.previous_version) != 0;
+}
+
 enum engine_event runner_store_readback(struct runner *r, struct reason *why)
 {
 	struct store *s = r->job->store;
@@ -253,6 +266,13 @@ enum engine_event runner_store_readback(struct runner *r, struct reason *why)
 			   r->job->role, r->store_why.text[0] ? ": " : "",
 			   r->store_why.text);
 		return ENGINE_ON_ABSENT;
+	}
+	if (r->engine.gateway && has_moved(r)) {
+		reason_set(why, STATUS_BUSY,
+			   "another rotation of role %s moved CURRENT since "
+			   "this one looked",
+			   r->job->role);
+		return ENGINE_ON_CONFLICT;
 	}
 	memset(&entry, 0, sizeof(entry)); /* not secret */
 	st = s->ops->fetch(s, r->job->role, r->version, &entry, why);
@@ -423,6 +443,12 @@ enum engine_event runner_store_withdraw(struct runner *r, struct reason *why)
 	if (r->job->pair && s->ops->by_label && !r->engine.stale &&
 	    !r->renewed[0])
 		return ENGINE_ON_EXPOSED;
+	/* What is to end may have ended, and another be in its grace. */
+	if (r->engine.gateway && *runner_store_id(r, STORE_LABEL_PREVIOUS) &&
+	    strcmp(runner_store_id(r, STORE_LABEL_PREVIOUS), r->ended) != 0) {
+		r->state_stale = true;
+		return ENGINE_ON_CONFLICT;
+	}
 	if (r->engine.gateway && runner_fact_end(r, why) != STATUS_OK)
 		return ENGINE_ON_LEDGER_DOWN;
 	text_copy(before, sizeof(before), r->state.revision);

@@ -5,6 +5,7 @@ check_PROGRAMS += tests/simulation/simulate
 TESTS += tests/simulation/simulate
 tests_simulation_simulate_SOURCES = \
 	tests/simulation/simulate.c tests/simulation/simulate.h \
+	tests/simulation/simulate_gateway.c \
 	tests/simulation/simulate_leak.c \
 	tests/simulation/simulate_live.c \
 	tests/simulation/simulate_login.c \
@@ -20,6 +21,7 @@ tests_simulation_simulate_SOURCES = \
 	tests/simulation/simulate_sweep.c \
 	tests/simulation/world.c tests/simulation/world.h \
 	tests/simulation/world_internal.h \
+	tests/simulation/world_gateway.c \
 	tests/simulation/world_ledger.c \
 	tests/simulation/world_pair.c \
 	tests/simulation/world_store.c \

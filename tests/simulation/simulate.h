@@ -18,7 +18,7 @@ const char *row_text(const struct engine_row *row);
 
 /* ---- simulate_plan.c ---- */
 
-#define ACTS 31
+#define ACTS 33
 extern const char *const act_names[ACTS];
 
 struct fault {
@@ -222,6 +222,7 @@ struct simulate_group {
 
 extern const struct simulate_group simulate_outcome, simulate_live,
 	simulate_login, simulate_others, simulate_leak, simulate_pair,
-	simulate_pair_sweep, simulate_sweep, simulate_storm, simulate_rows;
+	simulate_gateway, simulate_pair_sweep, simulate_sweep, simulate_storm,
+	simulate_rows;
 
 #endif

@@ -18,7 +18,7 @@ const char *const act_names[ACTS] = {
 	"prove",    "control",	"inspect", "evidence", "promote",   "retire",
 	"try",	    "sink",	"freeze",  "close",    "login",	    "peek",
 	"withdraw", "nologin",	"evict",   "clear",    "revert",    "renew",
-	"seal",
+	"seal",	    "settle",	"recall",
 };
 
 static void record_act(struct plan *p, const char *act)

@@ -118,6 +118,10 @@ void world_check(struct world *w, const char *after)
 		world_labelled(w, STORE_LABEL_CURRENT);
 	bool known = w->db.by_hand || w->rollbacks > 0;
 
+	if (w->gateway) {
+		world_gateway_check(w, after);
+		return;
+	}
 	if (w->pair) {
 		world_pair_check(w, after);
 		return;
@@ -414,6 +418,7 @@ struct runner *world_runner(struct world *w, int i, struct runner_job *job)
 	job->reason = "";
 	job->takeover = job->mode == ENGINE_MODE_RECOVER;
 	job->pair = w->pair ? &w->members : NULL;
+	job->grace_us = WORLD_GRACE;
 	job->tombstone_us = 3600 * NOW_SECOND;
 	w->by_command[i] = job->emergency || job->compromised;
 	w->replaced = w->replaced || job->emergency;

@@ -150,11 +150,13 @@ struct world {
 	enum world_mutation mutation;
 	world_fate_fn *fate;
 	void *fate_arg;
-	bool readable;		  /* the admin may read pg_authid */
-	bool pair;		  /* two login roles in turn */
-	bool labels;		  /* the store compares labels, no revision */
-	bool trust;		  /* the server lets everybody in */
-	bool reject;		  /* the server rejects passwords */
+	bool readable; /* the admin may read pg_authid */
+	bool gateway;  /* the login is a gateway's, which goes by the labels */
+	bool deaf;     /* a gateway's agent takes no password that is new */
+	bool pair;     /* two login roles in turn */
+	bool labels;   /* the store compares labels, no revision */
+	bool trust;    /* the server lets everybody in */
+	bool reject;   /* the server rejects passwords */
 	bool no_nologin, no_null; /* it refuses NOLOGIN, or PASSWORD NULL */
 	bool pooler;	/* a further endpoint, at which a role without LOGIN
 			   tells nothing */
@@ -217,6 +219,14 @@ struct world {
 		      the next quiet moment in which it does */
 	char violation[200]; /* "" while all is well */
 
+	/* of a gateway */
+	char gateway_fact[LEDGER_TEXT_SIZE];
+	char partner[WORLD_PASSWORD]; /* what the partner has typed in */
+	bool cut; /* somebody ends the password before its grace is over */
+	char moved_to[RANDOM_UUID_SIZE]; /* what CURRENT moved to last, */
+	int64_t moved_us;		 /* ... and when */
+	char known[4][WORLD_PASSWORD];	 /* what a deaf agent takes */
+
 	/* interfaces */
 	struct cluster cluster;
 	struct store store_if;
@@ -239,6 +249,14 @@ void world_no_marker(struct world *w);
 /* Make it a pair whose owner logs in and has what CURRENT says: it was a login
  * role before, and managed. */
 void world_pair(struct world *w);
+
+/* Make it the login of a gateway, whose partner has CURRENT. */
+void world_gateway(struct world *w);
+/* Its grace; and does it take this password now? */
+#define WORLD_GRACE (3600 * NOW_SECOND)
+bool world_gateway_takes(const struct world *w, const char *password);
+/* One of its agents goes on with what is good now, or hears again. */
+void world_gateway_deafen(struct world *w, bool deaf);
 
 /* Make its store one that compares labels. */
 void world_labels(struct world *w);

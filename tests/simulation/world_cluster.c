@@ -411,16 +411,25 @@ static const char *password_of(struct world *w, const struct cluster_who *who)
 	return w->clock < w->db.proxy_until ? w->db.before : w->db.password;
 }
 
+void world_proved(struct world *w, const char *password)
+{
+	for (size_t i = 0; i < 8 && w->gateway; i++)
+		if (strcmp(w->proved[i], password) == 0)
+			return;
+	snprintf(w->proved[w->n_proved++ % 8], WORLD_PASSWORD, "%s", password);
+}
+
 static void log_in(struct world *w, const struct cluster_who *who,
 		   const struct secret *password, bool control,
 		   enum cluster_login *ret)
 {
-	const char *good = password_of(w, who);
+	const char *good = w->gateway ? secret_bytes(password) :
+					password_of(w, who);
 
-	if (strcmp(secret_bytes(password), good) == 0) {
+	if (w->gateway ? world_gateway_takes(w, good) :
+			 strcmp(secret_bytes(password), good) == 0) {
 		*ret = CLUSTER_LOGIN_RIGHT;
-		memcpy(w->proved[w->n_proved++ % 8],
-		       w->pair ? good : w->db.password, WORLD_PASSWORD);
+		world_proved(w, w->pair || w->gateway ? good : w->db.password);
 		w->nologins += w->pair &&
 			       !w->db.role[world_role_of(who->role)].can_login;
 		return;
@@ -450,6 +459,12 @@ static enum status t_prove(struct cluster *t, const struct cluster_who *who,
 	w->clock += 5000;
 	if (f == FATE_REFUSED)
 		return STATUS_ERROR; /* something local failed */
+	/* PAM says so when an agent has not heard of it, or is not there. */
+	if (w->gateway && f == FATE_GONE) {
+		*ret = CLUSTER_LOGIN_WRONG;
+		w->controls += control;
+		return STATUS_OK;
+	}
 	if (w->shut || (f != FATE_GOOD && f != FATE_LIE))
 		return STATUS_OK;
 	if (w->pooler && !who->direct &&

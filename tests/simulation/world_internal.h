@@ -26,8 +26,12 @@ bool world_pair_settled(const struct world *w);
 enum status world_pair_peek(struct world *w, enum fate f,
 			    struct cluster_member ret[WORLD_ROLES]);
 
+/* world_gateway.c */
+void world_gateway_check(struct world *w, const char *after);
+
 /* world_cluster.c */
 extern const struct cluster_ops world_cluster_ops;
+void world_proved(struct world *w, const char *password); /* by a login */
 void world_db_claim(struct world *w, const struct flight *f);
 bool world_db_apply(struct world *w, const struct flight *f);
 

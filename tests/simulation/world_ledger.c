@@ -114,6 +114,36 @@ static bool is_of_status(const char *key)
 	       strncmp(key, ended, strlen(ended)) == 0;
 }
 
+static bool is_of_gateway(const char *key)
+{
+	const char *gateway = ledger_fact_prefix(LEDGER_FACT_GATEWAY);
+
+	return strncmp(key, gateway, strlen(gateway)) == 0;
+}
+
+/* One transaction with its event; it may be done, and its answer lost. */
+static enum status l_change(struct ledger *l, const char *key, const char *was,
+			    const char *value, const struct audit_event *event,
+			    struct reason *why)
+{
+	struct world *w = of_ledger(l);
+	enum fate f;
+
+	(void)key, (void)why;
+	if (world_dead(w))
+		return STATUS_LEDGER_UNAVAILABLE;
+	f = world_fate(w, "evidence");
+	if (f != FATE_GOOD && f != FATE_LOST_AFTER && f != FATE_CRASH_AFTER)
+		return STATUS_LEDGER_UNAVAILABLE;
+	if (strcmp(was, w->gateway_fact) != 0)
+		return STATUS_CONFLICT;
+	snprintf(w->gateway_fact, sizeof(w->gateway_fact), "%s", value);
+	w->evidence = true;
+	snprintf(w->evidence_for, sizeof(w->evidence_for), "%s",
+		 event->version);
+	return f == FATE_GOOD ? STATUS_OK : STATUS_LEDGER_UNAVAILABLE;
+}
+
 static enum status l_remember(struct ledger *l, const char *key,
 			      const char *value, int64_t until_us,
 			      struct reason *why)
@@ -121,6 +151,12 @@ static enum status l_remember(struct ledger *l, const char *key,
 	struct world *w = of_ledger(l);
 
 	(void)until_us, (void)why;
+	if (is_of_gateway(key)) {
+		if (fails(w, "settle"))
+			return STATUS_LEDGER_UNAVAILABLE;
+		snprintf(w->gateway_fact, sizeof(w->gateway_fact), "%s", value);
+		return STATUS_OK;
+	}
 	if (is_of_status(key))
 		return STATUS_OK;
 	snprintf(w->fact, sizeof(w->fact), "%s", value);
@@ -135,6 +171,12 @@ static enum status l_recall(struct ledger *l, const char *key, int64_t now_us,
 	struct world *w = of_ledger(l);
 
 	(void)now_us, (void)why;
+	if (is_of_gateway(key)) {
+		if (fails(w, "recall"))
+			return STATUS_LEDGER_UNAVAILABLE;
+		snprintf(ret_value, LEDGER_TEXT_SIZE, "%s", w->gateway_fact);
+		return w->gateway_fact[0] ? STATUS_OK : STATUS_NOT_FOUND;
+	}
 	if (is_of_status(key))
 		return STATUS_NOT_FOUND;
 	snprintf(ret_value, LEDGER_TEXT_SIZE, "%s", w->fact);
@@ -146,7 +188,8 @@ static const struct ledger_run_ops runs = { .begin = l_begin,
 static const struct ledger_role_ops roles = { .get = l_role,
 					      .freeze = l_freeze };
 static const struct ledger_fact_ops facts = { .remember = l_remember,
-					      .recall = l_recall };
+					      .recall = l_recall,
+					      .change = l_change };
 static const struct ledger_trail_ops trail = { .note = l_note };
 
 const struct ledger_ops world_ledger_ops = {

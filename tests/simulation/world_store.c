@@ -397,6 +397,18 @@ static void check_inv7(struct world *w, const char *id)
 {
 	const struct world_version *v = world_find(w, id);
 
+	/* A gateway's password cannot log in before it is CURRENT; what it goes
+	 * back from is known to be given up. */
+	if (w->gateway) {
+		if (!w->evidence || (strcmp(w->evidence_for, id) != 0 &&
+				     w->gateway_fact[0] != 'a'))
+			world_violate(w, "CURRENT moves, and no one knows why",
+				      "promote");
+		if (w->controls == 0)
+			world_violate(w, "CURRENT moves without a control",
+				      "promote");
+		return;
+	}
 	if (!w->evidence || strcmp(w->evidence_for, id) != 0)
 		world_violate(w, "INV7: CURRENT moves without evidence",
 			      "promote");
@@ -442,6 +454,13 @@ static enum status s_withdraw(struct store *s, const char *name,
 	write_labels(&w->store, present, sizeof(present));
 	if (w->labels && !world_dead(w) && strcmp(present, revision) != 0)
 		return STATUS_CONFLICT;
+	/* Else its refusal would not be shown by who comes after. */
+	if (w->gateway && !world_dead(w) &&
+	    (w->labels || strtoll(revision, NULL, 10) == w->store.revision) &&
+	    *world_label(w, STORE_LABEL_PREVIOUS) &&
+	    !strstr(w->gateway_fact, world_label(w, STORE_LABEL_PREVIOUS)))
+		world_violate(w, "PREVIOUS ends, and no one knows of it",
+			      "withdraw");
 	return write_act(w, "withdraw", &f, revision, "", ret_state);
 }
 
@@ -482,6 +501,10 @@ enum status __wrap_sink_deliver(const struct sink *s,
 		f = world_fate(w, "sink");
 	if (f == FATE_GOOD && d->epoch < w->sink_epoch && !d->overrule)
 		return STATUS_CONFLICT;
+	if (w->gateway && w->lies == 0 &&
+	    !was_proved(w, secret_bytes(d->credential->password)))
+		world_violate(w, "consumers are told what never logged in",
+			      "a delivery");
 	if (f == FATE_GOOD || f == FATE_LOST_AFTER || f == FATE_CRASH_AFTER) {
 		*ret_changed = strcmp(w->sink_version, d->version) != 0;
 		snprintf(w->sink_version, sizeof(w->sink_version), "%s",
