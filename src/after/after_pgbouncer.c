@@ -55,6 +55,12 @@ static enum status explain_login(const struct after *a,
 				  host_of(a), a->port, user,
 				  a->passfile[0] != '\0' ? " " : "",
 				  a->passfile);
+	if (r->hint == PG_HINT_PAM)
+		return reason_set(why, STATUS_REFUSED,
+				  "PgBouncer at %s port %s has PAM refuse user "
+				  "%s; see that its agent knows the password "
+				  "in passfile %s, and answers",
+				  host_of(a), a->port, user, a->passfile);
 	if (strcmp(r->sqlstate, "08P01") == 0)
 		return reason_set(why, STATUS_REFUSED,
 				  "PgBouncer at %s port %s does not let user "

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libcluster.a
 libcluster_a_SOURCES = src/cluster/cluster.h src/cluster/cluster_tools.h \
 	src/cluster/gateway/common.c src/cluster/gateway/common.h \
+	src/cluster/gateway/console.c src/cluster/gateway/console.h \
 	src/cluster/gateway/gateway.c src/cluster/gateway/gateway.h \
 	src/cluster/gateway/login.c src/cluster/gateway/login.h \
 	src/cluster/gateway/preflight.c src/cluster/gateway/preflight.h \

@@ -46,7 +46,8 @@ enum pg_hint {
 	PG_HINT_NEEDS_ADMIN, /* a command of PgBouncer's console, and the user
 				may look only */
 	PG_HINT_WRONG_PASSWORD,
-	PG_HINT_PAM,	 /* PgBouncer's PAM said no, or was not answered */
+	PG_HINT_PAM,	/* PgBouncer's PAM said no, or was not answered */
+	PG_HINT_BEHIND, /* a pooler lets in, and the server behind it does not */
 	PG_HINT_BANNED,	 /* after failed logins, whatever the password */
 	PG_HINT_WAKING,	 /* scaled to zero, starting, or its proxy is busy */
 	PG_HINT_DISABLED /* the endpoint cannot be woken */

@@ -21,6 +21,12 @@ static const struct {
 	{ "", "password type is not a plain text", PG_HINT_WANTS_PLAINTEXT },
 	{ "", "require a VALID UNTIL option", PG_HINT_WANTS_VALID_UNTIL },
 	{ "XX000", "password authentication failed", PG_HINT_WRONG_PASSWORD },
+	/* PgBouncer's own have no user; what the server behind it says it passes
+	 * on with a code of its own (to 1.20). */
+	{ "08P01", "authentication failed for user", PG_HINT_BEHIND },
+	{ "08P01", "server login ", PG_HINT_BEHIND },
+	{ "08P01", "(server down)", PG_HINT_BEHIND },
+	{ "08P01", "query_wait_timeout", PG_HINT_BEHIND },
 	{ "08P01", "SASL authentication failed", PG_HINT_WRONG_PASSWORD },
 	{ "08P01", "password authentication failed", PG_HINT_WRONG_PASSWORD },
 	/* Whether it was the password, PAM does not tell. */

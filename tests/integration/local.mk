@@ -57,6 +57,7 @@ EXTRA_DIST += \
 	tests/integration/test_gateway_two.py \
 	tests/integration/test_gateway_vault.py \
 	tests/integration/test_gateway_behind.py \
+	tests/integration/test_gateway_console.py \
 	tests/integration/test_handoff.py \
 	tests/integration/test_handoff_offer.py \
 	tests/integration/test_handoff_refused.py \

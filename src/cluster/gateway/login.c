@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "cluster/gateway/console.h"
 #include "cluster/gateway/uses.h"
 #include "crypto/digest.h"
 
@@ -28,8 +29,10 @@ static enum cluster_login classify(const struct pg_login_report *r)
 					  CLUSTER_LOGIN_NOT_ASKED;
 	if (!r->used_password)
 		return CLUSTER_LOGIN_NO_EVIDENCE;
-	if (strcmp(r->sqlstate, "28P01") == 0 ||
-	    r->hint == PG_HINT_WRONG_PASSWORD || r->hint == PG_HINT_PAM)
+	/* With 28P01 the server behind refuses the forced user, which PgBouncer
+	 * passes on from 1.21 on; its own refusals have 08P01. */
+	if (r->hint == PG_HINT_PAM || (r->hint == PG_HINT_WRONG_PASSWORD &&
+				       strcmp(r->sqlstate, "28P01") != 0))
 		return CLUSTER_LOGIN_WRONG;
 	return CLUSTER_LOGIN_NO_EVIDENCE;
 }
@@ -108,16 +111,21 @@ static enum cluster_login log_in(struct attempt *a,
 		.timeout_us = a->g->connect_timeout_us,
 		.application_name = "keyturn prove",
 	};
+	enum cluster_gateway_way way = CLUSTER_GATEWAY_AWAY;
 	int64_t began = now_boot(a->g->now);
 	enum cluster_login login;
-	struct pg *pg = NULL;
 
-	*ret_status = pg_connect(&how, &pg, &a->report, why);
-	pg_close(pg);
+	*ret_status =
+		cluster_gateway_console_behind(&how, &a->report, &way, why);
 	login = classify(&a->report);
-	if (login == CLUSTER_LOGIN_RIGHT && a->g->agents[a->i])
+	/* The agent has counted it, also when it came no further. */
+	if ((login == CLUSTER_LOGIN_RIGHT || way == CLUSTER_GATEWAY_BEHIND) &&
+	    a->g->agents[a->i])
 		cluster_gateway_uses_own(a->g->agents[a->i], a->who->role,
 					 now_boot(a->g->now) - began);
+	/* Who gets no session of the server has no use of the password. */
+	if (way == CLUSTER_GATEWAY_BEHIND && a->kind != CLUSTER_PROOF_WRONG)
+		login = CLUSTER_LOGIN_NO_EVIDENCE;
 	/* An agent that has not heard of it yet, or does not answer just now:
 	 * the runner tries again, until prove_deadline. */
 	if (login == CLUSTER_LOGIN_WRONG && a->kind == CLUSTER_PROOF_NEW) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster/gateway/console.h"
 #include "crypto/certs.h"
 #include "crypto/certs_show.h"
 
@@ -129,6 +130,34 @@ static void look_without_tls(struct look *l)
 	pg_close(pg);
 }
 
+static void tell_console(void *arg, enum cluster_severity severity,
+			 const char *topic, const char *sentence)
+{
+	tell(arg, severity, topic, "%s", sentence);
+}
+
+/* role: the login, or NULL.  A console that does not answer stops no rotation: what
+ * it would say is tried by logins, too. */
+static void look_at_console(struct look *l, const char *role)
+{
+	const char *own = pg_info_get(l->g->infos[l->i], "dbname");
+	const struct cluster_gateway_console c = {
+		.info = l->g->infos[l->i],
+		.user = l->g->console_user,
+		.passfile = l->g->console_passfile,
+		.timeout_us = l->g->connect_timeout_us,
+		.logins = &role,
+		.n_logins = role != NULL,
+		.dbname = l->g->prove_dbname != NULL ? l->g->prove_dbname : own,
+	};
+	struct reason found = { "" };
+	enum status st =
+		cluster_gateway_console_look(&c, tell_console, l, &found);
+
+	if (st != STATUS_OK)
+		tell(l, CLUSTER_WARN, "console", "%s", found.text);
+}
+
 static bool has_network(const struct cluster_gateway *g, size_t i)
 {
 	return g->plain[i] != NULL;
@@ -146,8 +175,10 @@ enum status cluster_gateway_preflight(struct cluster *t,
 			  .arg = arg,
 			  .why = why };
 
-	(void)s, (void)role, (void)pair;
+	(void)s, (void)pair;
 	for (l.i = 0; l.i < l.g->n; l.i++) {
+		if (l.g->console_user != NULL)
+			look_at_console(&l, role);
 		if (!has_network(l.g, l.i))
 			continue;
 		look_at_chain(&l);

@@ -29,3 +29,11 @@ tests_unit_cluster_test_cluster_uses_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) \
 tests_unit_cluster_test_cluster_uses_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_cluster_test_cluster_uses_LDADD = libcluster.a libwire.a libpg.a \
 	libcrypto.a libbase.a $(LIBPQ_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/cluster/test_gateway_judge
+TESTS += tests/unit/cluster/test_gateway_judge
+tests_unit_cluster_test_gateway_judge_SOURCES = \
+	tests/unit/cluster/test_gateway_judge.c
+tests_unit_cluster_test_gateway_judge_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_cluster_test_gateway_judge_LDADD = libcluster.a libpg.a libcrypto.a \
+	libwire.a libbase.a $(LIBPQ_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)

@@ -849,6 +849,17 @@ static void a_refusal_is_known_by_its_words_where_its_code_says_nothing(
 	assert_int_equal(pg_hint_of("XX000", "rejecting connection, user 'sap' "
 					     "has been banned"),
 			 PG_HINT_BANNED);
+	assert_int_equal(pg_hint_of("08P01", "PAM authentication failed"),
+			 PG_HINT_PAM);
+	assert_int_equal(pg_hint_of("08P01", "PAM authentication failed for "
+					     "user \"app\""),
+			 PG_HINT_BEHIND);
+	assert_int_equal(pg_hint_of("08P01", "server login has been failing, "
+					     "try again later"),
+			 PG_HINT_BEHIND);
+	assert_int_equal(pg_hint_of("08P01", "client_login_timeout "
+					     "(server down)"),
+			 PG_HINT_BEHIND);
 	assert_int_equal(pg_hint_of("08P01", "unsupported startup parameter"),
 			 PG_HINT_NONE);
 	assert_int_equal(pg_hint_of("08006", "connection failure"),
