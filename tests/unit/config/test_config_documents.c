@@ -225,7 +225,7 @@ static void what_show_prints_loads_to_the_same(void **state)
 static void show_as_json_is_an_object_a_section(void **state)
 {
 	struct text t = text_make(65536);
-	char want[600];
+	char want[700];
 	const char *path;
 
 	(void)state;
@@ -240,7 +240,8 @@ static void show_as_json_is_an_object_a_section(void **state)
 			    "\"origin\":\"default\"},",
 			    75) == 0);
 	snprintf(want, sizeof(want),
-		 "\"cluster\":{\"main\":{\"conninfo\":{\"value\":\"host=db\","
+		 "\"cluster\":{\"main\":{\"type\":{\"value\":\"postgres\","
+		 "\"origin\":\"default\"},\"conninfo\":{\"value\":\"host=db\","
 		 "\"origin\":\"%s:4\"},\"admin_passfile\":{\"value\":null,"
 		 "\"origin\":\"default\"},\"insecure\":{\"value\":true,"
 		 "\"origin\":\"%s:5\"},\"endpoint\":{\"value\":[\"host=a\","

@@ -28,7 +28,7 @@ static const struct start {
 	{ CONFIG_SECTION_store, "vault",
 	  "[store x]\ntype = vault\naddress = https://v\n" },
 	{ CONFIG_SECTION_store, "aws", "[store x]\ntype = aws\n" },
-	{ CONFIG_SECTION_cluster, "", CLUSTER },
+	{ CONFIG_SECTION_cluster, "postgres", CLUSTER },
 	{ CONFIG_SECTION_hook, "", "[hook x]\n" },
 	{ CONFIG_SECTION_policy, "", "[policy x]\n" },
 	{ CONFIG_SECTION_role, "", CLUSTER "[role x]\ncluster = main\n" },
@@ -42,6 +42,8 @@ static const struct start {
 	  TOKEN "[sink x]\ntoken = lake\nfile = env /x\n" },
 	{ CONFIG_SECTION_delivery, "",
 	  "[delivery x]\ncommand = /x\nuser = nobody\n" },
+	{ CONFIG_SECTION_cluster, "gateway",
+	  "[cluster x]\ntype = gateway\nendpoint = host=h\n" },
 };
 
 #define N_STARTS (sizeof(starts) / sizeof(*starts))
@@ -148,10 +150,10 @@ static void each_word_is_accepted_and_another_refused(void **state)
 		refused++;
 		text_free(&list);
 	}
-	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, hook 16,
+	/* store.auth 5, token.auth 5 + 2 + 2, cluster 3 + 2 + 3 + 3 + 6, of a gateway 3 + 6, hook 17,
 	 * policy 4, role 2 + 2 + 2 + 2 + 2, token.sslmode 4 * 6, sink 6. */
-	assert_int_equal(accepted, 91);
-	assert_int_equal(refused, 21);
+	assert_int_equal(accepted, 101);
+	assert_int_equal(refused, 23);
 }
 
 static void a_setting_of_other_types_is_refused(void **state)
@@ -170,16 +172,14 @@ static void a_setting_of_other_types_is_refused(void **state)
 			continue;
 		snprintf(detail, sizeof(detail),
 			 "has no effect in a %s of type %s",
-			 start->section == CONFIG_SECTION_store ? "store" :
-								  "token",
-			 start->type);
+			 config_model_kind(start->section)->word, start->type);
 		config_tree_bad(with(start, row->key, "/x", 2),
 				sentence(start, row->key, detail));
 		refused++;
 	}
 	/* local 28, vault 11, aws 19; databricks 4, aws-rds 13, azure 10,
-	 * gcp 13 */
-	assert_int_equal(refused, 58 + 40);
+	 * gcp 13; postgres 4, gateway 13 */
+	assert_int_equal(refused, 58 + 40 + 17);
 }
 
 /* By hand, so that a slip in the table shows. */

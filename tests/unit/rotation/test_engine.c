@@ -671,12 +671,14 @@ static void every_row_that_tries_again_counts_and_is_limited(void **state)
 		bool limited = rows[i].guard == ENGINE_IF_MAY_RETRY ||
 			       rows[i].guard == ENGINE_IF_MAY_RETRY_OPEN ||
 			       rows[i].guard == ENGINE_IF_MAY_RETRY_BACK ||
-			       rows[i].guard == ENGINE_IF_MAY_RETRY_END;
+			       rows[i].guard == ENGINE_IF_MAY_RETRY_END ||
+			       rows[i].guard == ENGINE_IF_MAY_RETRY_GATEWAY;
 		bool counts = rows[i].action == ENGINE_DO_RETRY ||
 			      rows[i].action == ENGINE_DO_RECLAIM;
 
 		/* A proof is limited by its deadline instead. */
 		if (rows[i].from == ENGINE_PROVE ||
+		    rows[i].from == ENGINE_OVERLAP ||
 		    rows[i].from == ENGINE_REFUTE)
 			continue;
 		assert_int_equal(limited, counts);

@@ -59,6 +59,7 @@ tests_unit_store_test_store_contract_SOURCES = \
 	tests/simulation/world.c tests/simulation/world.h \
 	tests/simulation/world_internal.h \
 	tests/simulation/world_cluster.c tests/simulation/world_pair.c \
+	tests/simulation/world_gateway.c \
 	tests/simulation/world_ledger.c \
 	tests/simulation/world_store.c \
 	tests/unit/lite/scratch.c \
