@@ -5,6 +5,7 @@ EXTRA_DIST += \
 	tests/mutations/after-steps-do-not-wait-for-files.mutation \
 	tests/mutations/after-steps-run-at-once.mutation \
 	tests/mutations/agent-forgets-guesses-of-who-hangs-up.mutation \
+	tests/mutations/agent-goes-by-a-cache-from-before.mutation \
 	tests/mutations/agent-hands-out-what-is-not-recorded.mutation \
 	tests/mutations/agent-knows-no-old-password.mutation \
 	tests/mutations/agent-lets-verifiers-read.mutation \
