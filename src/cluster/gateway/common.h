@@ -16,7 +16,7 @@ struct cluster_gateway {
 				   network in between, or nobody minds */
 	size_t n;
 	char **agents; /* n of them; NULL: not reached from here */
-	int64_t connect_timeout_us;
+	int64_t connect_timeout_us, token_seconds;
 	unsigned char way[32]; /* hash of all connection strings */
 	const struct now *now;
 };

@@ -133,6 +133,7 @@ enum status cluster_gateway_open(const struct cluster_gateway_options *o,
 	if (g == NULL)
 		return reason_no_memory(why);
 	g->now = o->now;
+	g->token_seconds = o->token_seconds;
 	g->connect_timeout_us = o->connect_timeout_us > 0 ?
 					o->connect_timeout_us :
 					30 * NOW_SECOND;

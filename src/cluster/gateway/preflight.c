@@ -148,6 +148,7 @@ static void look_at_console(struct look *l, const char *role)
 		.timeout_us = l->g->connect_timeout_us,
 		.logins = &role,
 		.n_logins = role != NULL,
+		.token_seconds = l->g->token_seconds,
 		.dbname = l->g->prove_dbname != NULL ? l->g->prove_dbname : own,
 	};
 	struct reason found = { "" };

@@ -209,7 +209,44 @@ static enum status open_cluster(const struct config_group *g,
 	return STATUS_OK;
 }
 
-static enum status open_gateway(const struct config_group *g,
+/* How long a token is good, where it is known: of Lakebase what it is asked for, or
+ * its own hour; IAM's 15 minutes; elsewhere an hour. */
+static int64_t life_of(const struct config *c, const char *name)
+{
+	const struct config_group *t =
+		config_find(c, CONFIG_SECTION_token, name);
+	int64_t ttl;
+
+	if (!t)
+		return 0;
+	ttl = config_duration_us(t, CONFIG_token_ttl) / NOW_SECOND;
+	if (strcmp(config_string(t, CONFIG_token_type), "aws-rds") == 0)
+		return 900;
+	return ttl > 0 ? ttl : 3600;
+}
+
+/* Of the tokens that this host brings into [databases] of a PgBouncer, the least. */
+static int64_t token_seconds(const struct config *c)
+{
+	static const char kind[] = "pgbouncer_databases ";
+	int64_t least = 0, life;
+
+	for (size_t i = 0; i < config_count(c, CONFIG_SECTION_sink); i++) {
+		const struct config_group *s =
+			config_at(c, CONFIG_SECTION_sink, i);
+
+		if (strncmp(config_string(s, CONFIG_sink_file), kind,
+			    sizeof(kind) - 1) != 0)
+			continue;
+		life = life_of(c, config_string(s, CONFIG_sink_token));
+		if (life > 0 && (least == 0 || life < least))
+			least = life;
+	}
+	return least;
+}
+
+static enum status open_gateway(const struct config *config,
+				const struct config_group *g,
 				struct cluster **ret, struct reason *why)
 {
 	const char *endpoints[ENDPOINTS_MAX + 1] = { NULL };
@@ -218,6 +255,7 @@ static enum status open_gateway(const struct config_group *g,
 		.name = config_name(g),
 		.endpoints = endpoints,
 		.agents = agents,
+		.token_seconds = token_seconds(config),
 		.insecure = config_bool(g, CONFIG_cluster_insecure),
 		.connect_timeout_us =
 			config_duration_us(g, CONFIG_cluster_connect_timeout),
@@ -265,8 +303,9 @@ static enum status open_one(void *arg, const struct config_group *g, void **ret,
 	c->conninfo = config_string(g, CONFIG_cluster_conninfo);
 	c->ledger = cs->ledger;
 	c->opened = cs->opened;
-	s = config_is_gateway(g) ? open_gateway(g, &c->cluster, why) :
-				   open_cluster(g, c, &c->cluster, why);
+	s = config_is_gateway(g) ?
+		    open_gateway(open_config(cs->opened), g, &c->cluster, why) :
+		    open_cluster(g, c, &c->cluster, why);
 	if (s == STATUS_OK)
 		tell_consumers(g, c->cluster);
 	if (s != STATUS_OK) {
