@@ -62,7 +62,8 @@ static void note_look(struct sampled *c, const char *cluster,
 	if (look->logins.text[0] &&
 	    strcmp(look->logins.text, c->logins.text) != 0)
 		log_line(LOG_LEVEL_WARN, "%s", look->logins.text);
-	if (look->unheard.text[0] && !c->unheard.text[0])
+	if (look->unheard.text[0] &&
+	    strcmp(look->unheard.text, c->unheard.text) != 0)
 		log_line(LOG_LEVEL_WARN, "%s", look->unheard.text);
 	else if (!look->unheard.text[0] && c->unheard.text[0])
 		log_line(LOG_LEVEL_INFO,

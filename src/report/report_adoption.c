@@ -422,6 +422,8 @@ static void json_gateways(const struct report_adoption_context *c,
 
 	if (!c->gateways)
 		return;
+	text_add_member(t, "grace_until",
+			c->grace_us ? now_stamp(c->grace_us, stamp) : NULL);
 	text_add(t, ",\"gateways\":[");
 	for (size_t i = 0; i < c->n_gateways; i++) {
 		const struct report_adoption_gateway *g = &c->gateways[i];
@@ -458,9 +460,6 @@ void report_adoption_json(const struct report_adoption *a,
 			    c->poll_us / NOW_SECOND);
 	else
 		text_add(t, ",\"sampled_every_seconds\":null");
-	if (c->grace_us)
-		text_add_member(t, "grace_until",
-				now_stamp(c->grace_us, stamp));
 	json_gateways(c, t);
 	json_expected(a, t);
 	text_add(t, ",\"sightings\":[");

@@ -287,3 +287,18 @@ def test_the_steps_of_notice_within_the_grace_are_told(overlap):
         run_until_looked(place)
         assert len([e for e in notices(place) if e.get("consumers")]) == told
     assert [e["step"] for e in notices(place)] == ["30m", "5m"]
+
+
+def test_a_grace_that_was_cut_is_not_told_of(overlap):
+    place, old, new = overlap
+    place.gateways[0].login(old.password).close()
+    place.rotated_ago(HOUR * 50 // 60)
+    place.site.run("rotate", "sap", "--compromised", "--reason", "it got out",
+                   expect=0)
+    assert not place.gateways[0].lets_in(old.password)
+    found, _ = place.look()
+    assert found["grace_until"] is None
+    status = json.loads(place.site.run("status", "sap", "--json").out)[0]
+    assert status["grace_until"] is None
+    run_until_looked(place)
+    assert notices(place) == []

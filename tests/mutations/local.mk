@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	tests/mutations/deliveries-fail-in-silence.mutation \
 	tests/mutations/deliveries-run-side-by-side.mutation \
 	tests/mutations/hand-offs-are-confirmed-twice.mutation \
+	tests/mutations/gateways-not-heard-are-quiet.mutation \
 	tests/mutations/hand-offs-are-confirmed-for-older-versions.mutation \
 	tests/mutations/offers-take-another-version.mutation \
 	tests/mutations/retirements-wait-for-no-partner.mutation \
@@ -38,6 +39,8 @@ EXTRA_DIST += \
 	tests/mutations/members-keep-what-they-made.mutation \
 	tests/mutations/old-members-line-goes-at-once.mutation \
 	tests/mutations/gaps-between-looks-are-quiet.mutation \
+	tests/mutations/old-passwords-are-told-of-again.mutation \
+	tests/mutations/own-proofs-are-a-partners.mutation \
 	tests/mutations/passwords-in-clear-are-not-checked.mutation \
 	tests/mutations/postponements-outlive-a-rotation.mutation \
 	tests/mutations/pooler-may-read-the-own-sink.mutation \

@@ -11,6 +11,7 @@
 
 #define TIMEOUT_MS 2000
 #define OWN_MS	   1000
+#define WAY_US	   (NOW_SECOND / 20) /* until the agent has heard of a login */
 #define BUDGET_US  (10 * NOW_SECOND) /* for all replies of an agent */
 
 struct asking {
@@ -214,7 +215,7 @@ void cluster_gateway_uses_own(const char *socket, const char *user,
 
 	wire_begin(&o, request, sizeof(request), WIRE_OWN);
 	wire_put_text(&o, WIRE_TAG_USER, user);
-	wire_put_number(&o, WIRE_TAG_LAST_AGO, since_us);
+	wire_put_number(&o, WIRE_TAG_LAST_AGO, since_us + WAY_US);
 	if (wire_end(&o, &r.len) == STATUS_OK)
 		(void)wire_client_call(&r, reply, sizeof(reply), &m, NULL);
 }
