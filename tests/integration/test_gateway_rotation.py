@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import threading
 import time
 
 import pytest
@@ -351,4 +352,65 @@ def test_killed_anywhere_it_is_finished_or_undone(place):
         assert place.let_in(place.current()) == [True], (how, n)
         assert place.let_in(has) == [True], (how, n)
         assert place.site.sink() == place.current(), (how, n)
+    place.run("audit", "verify")
+
+
+class Partner(threading.Thread):
+    """Logs in over and over with the password that it has typed in; `every`
+    rotations it types the one that is current then, None: never."""
+
+    def __init__(self, place, every):
+        super().__init__(daemon=True)
+        self.place = place
+        self.every = every
+        self.has = place.current()
+        self.fine = 0
+        self.refused = []  # when, by the wall clock
+        self.stop = threading.Event()
+
+    def told(self, rotation):
+        if self.every and rotation % self.every == 0:
+            self.has = self.place.current()
+
+    def run(self):
+        while not self.stop.is_set():
+            has, began = self.has, time.time()
+            if self.place.gateways[0].lets_in(has):
+                self.fine += 1
+            elif has == self.has:  # else it changed over meanwhile
+                self.refused.append((has, began))
+
+
+def test_partners_that_are_slow(new_place):
+    """One reads what is current after each rotation, one after every third, one
+    never: no login fails before a grace ends, and then theirs alone.
+    $KEYTURN_GATEWAY_ROTATIONS: how many."""
+    rotations = int(os.environ.get("KEYTURN_GATEWAY_ROTATIONS", "6"))
+    grace = 4
+    place = new_place(grace=f"{grace}s", settings="every = 1h")
+    place.run("rotate", "sap")
+    partners = [Partner(place, every) for every in (1, 3, None)]
+    ends = {}  # of which password, and not before when
+    for p in partners:
+        p.start()
+    for n in range(1, rotations + 1):
+        old = place.current()
+        began = time.time()
+        place.run("rotate", "sap")
+        ends[old] = began + grace
+        for p in partners:
+            p.told(n)
+        time.sleep(max(0, time.time() - began + grace))
+        place.run("rotate", "--due")  # the end of the grace, and its proof
+    for p in partners:
+        p.stop.set()
+    for p in partners:
+        p.join()
+        assert p.fine > 0
+        early = [at for has, at in p.refused if at < ends[has]]
+        assert not early, (p.every, len(early), p.fine)
+    assert not partners[0].refused
+    assert partners[1].refused and partners[2].refused
+    retired = [e for e in place.site.audit() if e.get("kind") == "retired"]
+    assert len(retired) == rotations
     place.run("audit", "verify")
