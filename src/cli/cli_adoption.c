@@ -283,9 +283,7 @@ static void show(const struct cli *c, const struct config_group *role,
 				0,
 		.now_us = now_us,
 		.grace_us = grace_until(c->engine, role, known, now_us),
-		.gateways = config_is_at_gateway(c->config, role) ?
-				    gateways.shown :
-				    NULL,
+		.gateways = config_is_at_gateway(role) ? gateways.shown : NULL,
 		.n_gateways = gateways.n,
 		.gap_us = adoption_gap_us(c->config),
 	};

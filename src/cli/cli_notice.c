@@ -132,6 +132,8 @@ static enum status fill_in(struct notice *k)
 
 	o->role = config_name(k->role);
 	o->pair = config_is_pair(k->role);
+	if (config_is_at_gateway(k->role))
+		o->grace_us = config_duration_us(k->role, CONFIG_role_grace);
 	o->logins = o->pair ? config_string(k->role, CONFIG_role_members) :
 			      open_rolname(k->role);
 	o->frozen = k->known.frozen;

@@ -84,7 +84,7 @@ static enum status check_strategy(struct cli *c,
 				  const struct config_group *role)
 {
 	bool pair = config_is_pair(role);
-	bool gateway = config_is_at_gateway(c->config, role);
+	bool gateway = config_is_at_gateway(role);
 
 	if (gateway && c->o.end_sessions)
 		return reason_set(
@@ -180,7 +180,7 @@ static bool gives_notice(const struct cli *c)
 			config_at(c->config, CONFIG_SECTION_role, i);
 
 		any = config_is_set(role, CONFIG_role_notice) ||
-		      config_is_at_gateway(c->config, role);
+		      config_is_at_gateway(role);
 	}
 	return any;
 }

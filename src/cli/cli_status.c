@@ -164,7 +164,7 @@ static enum status status_of(struct cli *c, const struct config_group *role,
 			       ends, NULL) == STATUS_OK)
 		r.expires_us = strtoll(ends, NULL, 10);
 	r.compromised = compromise_is_open(c->ledger, known.role);
-	if (config_is_pair(role) || config_is_at_gateway(c->config, role)) {
+	if (config_is_pair(role) || config_is_at_gateway(role)) {
 		r.retire = config_string(role, CONFIG_role_retire);
 		r.ended = recall_end(c->ledger, &known, ended);
 		r.waits = due.retire_why.text;

@@ -183,10 +183,7 @@ bool config_is_gateway(const struct config_group *cluster)
 	       0;
 }
 
-bool config_is_at_gateway(const struct config *c,
-			  const struct config_group *role)
+bool config_is_at_gateway(const struct config_group *role)
 {
-	return config_is_gateway(
-		config_find(c, CONFIG_SECTION_cluster,
-			    config_string(role, CONFIG_role_cluster)));
+	return role->at_gateway;
 }

@@ -82,8 +82,7 @@ bool config_is_pair(const struct config_group *role);
 /* Is a [cluster NAME] a gateway, where logins have two passwords for a while? */
 bool config_is_gateway(const struct config_group *cluster);
 /* Of a [role NAME]: is its cluster one? */
-bool config_is_at_gateway(const struct config *c,
-			  const struct config_group *role);
+bool config_is_at_gateway(const struct config_group *role);
 /* LIST: values in file order. */
 size_t config_list_n(const struct config_group *g, enum config_key k);
 const char *config_list_at(const struct config_group *g, enum config_key k,

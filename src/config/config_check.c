@@ -594,8 +594,8 @@ static enum status check_after(const struct config_group *g, struct reason *why)
 	return STATUS_OK;
 }
 
-static enum status check_role(const struct config *c,
-			      const struct config_group *g, struct reason *why)
+static enum status check_role(const struct config *c, struct config_group *g,
+			      struct reason *why)
 {
 	enum status s = check_quota(c, g, why);
 

@@ -43,7 +43,7 @@ enum status config_gateway_check_cluster(const struct config_group *g,
 }
 
 enum status config_gateway_check_role(const struct config *c,
-				      const struct config_group *role,
+				      struct config_group *role,
 				      struct reason *why)
 {
 	const struct config_group *cluster =
@@ -55,7 +55,8 @@ enum status config_gateway_check_role(const struct config *c,
 		config_model_value(role, CONFIG_role_every);
 	int64_t least;
 
-	if (!config_is_gateway(cluster))
+	role->at_gateway = config_is_gateway(cluster);
+	if (!role->at_gateway)
 		return STATUS_OK;
 	least = config_duration_us(cluster, CONFIG_cluster_min_grace);
 	if (config_is_pair(role))

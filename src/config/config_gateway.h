@@ -12,7 +12,7 @@
 enum status config_gateway_check_cluster(const struct config_group *g,
 					 struct reason *why);
 enum status config_gateway_check_role(const struct config *c,
-				      const struct config_group *role,
+				      struct config_group *role,
 				      struct reason *why);
 
 /* No two of them have a gateway in common: each would take the other's

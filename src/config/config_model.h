@@ -90,7 +90,8 @@ struct config_group {
 	const char *name;
 	const char *where;
 	enum config_section section;
-	size_t index; /* in file order */
+	bool at_gateway; /* a role's, once it is checked */
+	size_t index;	 /* in file order */
 	struct config_value *first;
 	struct config_value *last;
 };

@@ -77,6 +77,8 @@ struct handoff {
 	const char *role; /* the [role NAME] */
 	bool manual;	  /* a person types it in; else nothing is known */
 	bool pair;
+	bool overlaps; /* the one before is good beside it: of a pair, or of a
+			  gateway, whose grace ends it */
 	char version[RANDOM_UUID_SIZE]; /* current, "" when there is none */
 	struct handoff_mark marks[HANDOFF_STATES];
 	size_t expected, adopted; /* consumers; seen with the version */

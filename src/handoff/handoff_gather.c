@@ -120,6 +120,8 @@ static void tell(const struct config_group *role, const struct cluster *t,
 	h->partner = handoff_partner_find(
 		config_string(role, CONFIG_role_handoff_partner));
 	h->pair = config_is_pair(role);
+	if (config_is_at_gateway(role))
+		h->grace_us = config_duration_us(role, CONFIG_role_grace);
 	h->root_file = "";
 	h->root_print = g->root_print;
 	h->version = g->version;

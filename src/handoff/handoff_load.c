@@ -144,7 +144,8 @@ static enum status take_run(void *arg, const struct ledger_run *run)
 	if (strcmp(run->version, h->version) != 0)
 		return STATUS_OK;
 	/* By its end: it may have made the version that it ends with. */
-	if (h->pair && is_mode(run, "retire") && run->ended_us >= k->since_us &&
+	if (h->overlaps && is_mode(run, "retire") &&
+	    run->ended_us >= k->since_us &&
 	    strcmp(run->status, status_name(STATUS_OK)) == 0)
 		set_mark(h, HANDOFF_STATE_RETIRED, run->ended_us, "retire",
 			 run->actor);
@@ -173,7 +174,7 @@ static enum status look_at_runs(struct ledger *l, struct looking *k,
 	if (strcmp(made->source, "import") == 0)
 		set_mark(h, HANDOFF_STATE_CONFIRMED, made->at_us, "import",
 			 made->actor);
-	else if (!h->pair)
+	else if (!h->overlaps)
 		set_mark(h, HANDOFF_STATE_RETIRED, made->at_us, made->source,
 			 made->actor);
 	return s == STATUS_NOT_FOUND ? STATUS_OK : s;
@@ -190,6 +191,7 @@ enum status handoff_load(struct ledger *l, const struct config_group *role,
 		.manual = strcmp(config_string(role, CONFIG_role_handoff),
 				 "manual") == 0,
 		.pair = config_is_pair(role),
+		.overlaps = config_is_pair(role) || config_is_at_gateway(role),
 		.consumers = config_string(role, CONFIG_role_consumers),
 		.retires =
 			strcmp(config_string(role, CONFIG_role_deadline_action),

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum strategy { ANY, PAIR, SINGLE };
+enum strategy { PAIR, SINGLE, GATEWAY, ANY };
 
 static const struct {
 	const char *word, *titles[HANDOFF_LANGUAGES];
@@ -70,12 +70,14 @@ const char *handoff_partner_field(enum handoff_partner p, size_t i,
 	return NULL;
 }
 
-const char *handoff_partner_step(enum handoff_partner p, bool pair, size_t i,
-				 enum handoff_language l)
+const char *handoff_partner_step(enum handoff_partner p, enum handoff_way way,
+				 size_t i, enum handoff_language l)
 {
 	for (size_t k = 0; k < N_STEPS; k++)
 		if (steps[k].partner == p &&
-		    steps[k].strategy != (pair ? SINGLE : PAIR) && i-- == 0)
+		    (steps[k].strategy == ANY ||
+		     (unsigned)steps[k].strategy == (unsigned)way) &&
+		    i-- == 0)
 			return steps[k].says[l];
 	return NULL;
 }

@@ -39,8 +39,11 @@ const char *handoff_partner_field(enum handoff_partner p, size_t i,
 				  enum handoff_language l,
 				  enum handoff_value *ret_value);
 
-/* The i-th step for a pair, or for one role; NULL behind the last.  Static. */
-const char *handoff_partner_step(enum handoff_partner p, bool pair, size_t i,
-				 enum handoff_language l);
+/* How the old password goes: by its member, at once, or after a grace. */
+enum handoff_way { HANDOFF_WAY_PAIR, HANDOFF_WAY_SINGLE, HANDOFF_WAY_GATEWAY };
+
+/* The i-th step for one of these; NULL behind the last.  Static. */
+const char *handoff_partner_step(enum handoff_partner p, enum handoff_way way,
+				 size_t i, enum handoff_language l);
 
 #endif

@@ -126,6 +126,13 @@ static void write_connection(struct writer *w)
 		  h->pair ? HANDOFF_WORD_USERS_TURN : HANDOFF_WORD_USER_KEPT);
 }
 
+static enum handoff_way way_of(const struct handoff_sheet *h)
+{
+	if (h->pair)
+		return HANDOFF_WAY_PAIR;
+	return h->grace_us > 0 ? HANDOFF_WAY_GATEWAY : HANDOFF_WAY_SINGLE;
+}
+
 static void write_form(struct writer *w)
 {
 	char buf[PARAMETER_SIZE];
@@ -143,8 +150,8 @@ static void write_form(struct writer *w)
 			handoff_page_row(&w->page, says, value);
 	}
 	handoff_page_head(&w->page, words(w, HANDOFF_WORD_STEPS));
-	for (size_t i = 0;
-	     (says = handoff_partner_step(w->h->partner, w->h->pair, i, w->l));
+	for (size_t i = 0; (says = handoff_partner_step(w->h->partner,
+							way_of(w->h), i, w->l));
 	     i++)
 		handoff_page_step(&w->page, says);
 }
@@ -155,15 +162,18 @@ static void write_times(struct writer *w)
 
 	handoff_page_head(&w->page, words(w, HANDOFF_WORD_WHEN));
 	add_time(w, HANDOFF_WORD_PREPARED, h->prepared_us);
+	if (h->grace_us > 0 && h->prepared_us > 0)
+		add_time(w, HANDOFF_WORD_OLD_UNTIL,
+			 h->prepared_us + h->grace_us);
 	add_time(w, HANDOFF_WORD_DEADLINE, h->deadline_us);
 	add_time(w, HANDOFF_WORD_NEXT, h->next_us);
 	if (h->prepared_us == 0)
 		add_words(w, HANDOFF_WORD_NOT_YET);
 	if (h->next_us == 0)
 		add_words(w, HANDOFF_WORD_BY_HAND);
-	if (!h->pair)
+	if (!h->pair && h->grace_us == 0)
 		add_words(w, HANDOFF_WORD_OLD_ENDED);
-	else
+	else if (h->pair)
 		add_words(w, h->manual ? HANDOFF_WORD_OLD_KEPT :
 					 HANDOFF_WORD_OLD_OVER);
 	if (h->deadline_us > 0 && h->pair)
@@ -237,7 +247,7 @@ static void add_form(const struct handoff_sheet *h, enum handoff_language l,
 	}
 	text_add(t, "],\"steps\":[");
 	for (size_t i = 0;
-	     (says = handoff_partner_step(h->partner, h->pair, i, l)); i++) {
+	     (says = handoff_partner_step(h->partner, way_of(h), i, l)); i++) {
 		text_add(t, i > 0 ? "," : "");
 		text_add_json(t, says);
 	}
@@ -258,13 +268,20 @@ static void write_json(const struct handoff_sheet *h, enum handoff_language l,
 	add_member(t, "sslmode", h->sslmode);
 	add_member(t, "root_file", h->root_file);
 	add_member(t, "root_sha256", h->root_print);
-	text_add_member(t, "strategy", h->pair ? "alternating" : "single");
+	text_add_member(t, "strategy",
+			h->pair		? "alternating" :
+			h->grace_us > 0 ? "gateway" :
+					  "single");
 	add_member(t, "user_now", h->user_now);
 	add_member(t, "user_before", h->user_before);
 	add_member(t, "user_next", h->user_next);
 	add_form(h, l, t);
 	text_add_member(t, "test_query", h->query);
 	add_stamp(t, "prepared_at", h->prepared_us);
+	add_stamp(t, "old_until",
+		  h->grace_us > 0 && h->prepared_us > 0 ?
+			  h->prepared_us + h->grace_us :
+			  0);
 	add_stamp(t, "deadline", h->deadline_us);
 	text_add_member(t, "deadline_action", h->retires ? "retire" : "alarm");
 	add_stamp(t, "next_due", h->next_us);

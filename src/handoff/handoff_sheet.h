@@ -31,8 +31,10 @@ struct handoff_sheet {
 	const char *root_file, *root_print; /* of the CA certificate that comes
 					       with the sheet */
 	bool pair;
-	const char *version;	 /* current */
-	const char *user_now;	 /* whose that is */
+	int64_t grace_us;     /* at a gateway: how long the old password is good
+			     beside the new one; 0: it is not */
+	const char *version;  /* current */
+	const char *user_now; /* whose that is */
 	const char *user_before; /* of a pair, while it may log in */
 	const char *user_next;	 /* of a pair, after the next rotation */
 	const char *query;	 /* to test with */

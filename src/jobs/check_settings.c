@@ -28,9 +28,8 @@ static enum status check_calendar(struct open_engine *w,
 	s = open_schedule_check_notice(open_config(open_engine_opened(w)), role,
 				       schedule, now_wall(now_system()), why);
 	if (s == STATUS_OK)
-		s = open_schedule_check_grace(
-			open_config(open_engine_opened(w)), role, schedule,
-			now_wall(now_system()), why);
+		s = open_schedule_check_grace(role, schedule,
+					      now_wall(now_system()), why);
 	if (s == STATUS_OK)
 		s = open_engine_calendar_partner(c, role, &zone, &name, why);
 	if (s == STATUS_OK)

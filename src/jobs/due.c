@@ -227,7 +227,7 @@ static enum status ask_retirement(struct open_engine *w,
 	bool rotates = d->wanted && d->mode == ENGINE_MODE_ROTATE;
 	enum status s;
 
-	if (config_is_at_gateway(open_config(open_engine_opened(w)), role)) {
+	if (config_is_at_gateway(role)) {
 		ask_end_of_grace(w, role, now_us, d);
 		return STATUS_OK;
 	}

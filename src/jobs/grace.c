@@ -58,8 +58,8 @@ int64_t grace_until(struct open_engine *w, const struct config_group *role,
 	int64_t until =
 		known->rotated_us + config_duration_us(role, CONFIG_role_grace);
 
-	if (!config_is_at_gateway(open_config(open_engine_opened(w)), role) ||
-	    !known->version[0] || known->rotated_us == 0 || until <= now_us ||
+	if (!config_is_at_gateway(role) || !known->version[0] ||
+	    known->rotated_us == 0 || until <= now_us ||
 	    is_ended(l, known, now_us) || compromise_is_open(l, known->role) ||
 	    !has_before(l, known))
 		return 0;

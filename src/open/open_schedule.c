@@ -135,8 +135,7 @@ enum status open_schedule_check_notice(const struct config *c,
 	return refuse_notice(g, k, why);
 }
 
-enum status open_schedule_check_grace(const struct config *c,
-				      const struct config_group *role,
+enum status open_schedule_check_grace(const struct config_group *role,
 				      const struct schedule *s, int64_t now_us,
 				      struct reason *why)
 {
@@ -144,7 +143,7 @@ enum status open_schedule_check_grace(const struct config *c,
 	char grace[32], interval[32];
 	int64_t shortest;
 
-	if (!s || !config_is_at_gateway(c, role))
+	if (!s || !config_is_at_gateway(role))
 		return STATUS_OK;
 	shortest = between_us(s, now_us) / 25 * 24;
 	if (grace_us < shortest)

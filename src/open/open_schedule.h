@@ -37,8 +37,7 @@ enum status open_schedule_check_notice(const struct config *c,
 
 /* At a gateway: is its grace as long as the time between two rotations?
  * STATUS_CONFIG then.  s may be NULL. */
-enum status open_schedule_check_grace(const struct config *c,
-				      const struct config_group *role,
+enum status open_schedule_check_grace(const struct config_group *role,
 				      const struct schedule *s, int64_t now_us,
 				      struct reason *why);
 

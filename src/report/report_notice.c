@@ -31,24 +31,34 @@ static void add_moved(struct text *t, const struct schedule_turn *turn)
 /* What changes, and what is to be done about it, in one line each. */
 static const char *what_changes(const struct report_notice *r)
 {
-	return r->pair ? "User name and password change: two login roles take "
-			 "turns. The ones before stay valid until the "
-			 "operator ends them." :
-			 "The password changes. Host, port, database, user "
-			 "name and rights stay; open sessions go on. The old "
-			 "password is refused for new sessions from then on.";
+	if (r->pair)
+		return "User name and password change: two login roles take "
+		       "turns. The ones before stay valid until the operator "
+		       "ends them.";
+	if (r->grace_us > 0)
+		return "The password changes. Host, port, database, user name "
+		       "and rights stay; open sessions go on. The old password "
+		       "stays valid beside the new one for a while, as agreed "
+		       "with the operator.";
+	return "The password changes. Host, port, database, user name and "
+	       "rights stay; open sessions go on. The old password is refused "
+	       "for new sessions from then on.";
 }
 
 static const char *what_to_do(const struct report_notice *r)
 {
-	return r->pair ?
-		       "Nothing, where your program takes both from the file "
-		       "or the agent agreed with you. Where a person has "
-		       "typed them in, type in the new ones after that time." :
-		       "Nothing, where your program takes it from the file "
-		       "or the agent agreed with you at each log-in. Where a "
-		       "person has typed it in, be ready to type in the new "
-		       "one at that time.";
+	if (r->pair)
+		return "Nothing, where your program takes both from the file "
+		       "or the agent agreed with you. Where a person has typed "
+		       "them in, type in the new ones after that time.";
+	if (r->grace_us > 0)
+		return "Nothing, where your program takes it from the file or "
+		       "the agent agreed with you at each log-in. Where a "
+		       "person has typed it in, type in the new one after that "
+		       "time.";
+	return "Nothing, where your program takes it from the file or the "
+	       "agent agreed with you at each log-in. Where a person has typed "
+	       "it in, be ready to type in the new one at that time.";
 }
 
 /* ---- text ------------------------------------------------------------------ */

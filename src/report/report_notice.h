@@ -19,7 +19,9 @@ struct report_notice {
 	const char *role;
 	const char *logins; /* the login role; of a pair "a b" */
 	bool pair;
-	bool frozen; /* nothing of it will happen before it is thawed */
+	int64_t grace_us; /* at a gateway: how long the password before stays
+			     good; 0: it does not */
+	bool frozen;	  /* nothing of it will happen before it is thawed */
 	const struct schedule_zone *zone; /* the partner's, and its name */
 	const char *zone_name;
 	int64_t now_us;

@@ -414,3 +414,14 @@ def test_partners_that_are_slow(new_place):
     retired = [e for e in place.site.audit() if e.get("kind") == "retired"]
     assert len(retired) == rotations
     place.run("audit", "verify")
+
+
+def test_the_sheet_and_the_notice_say_that_there_is_a_while(place):
+    place.configure("every = 30d\nhandoff = manual")
+    place.run("rotate", "sap")
+    place.run("rotate", "sap")
+    sheet = place.run("handoff", "sheet", "sap").out
+    assert "good beside the new one until" in sheet
+    assert "not valid any more" not in sheet and "ended" not in sheet
+    notice = place.run("notice", "sap").out
+    assert "stays valid beside the new one" in " ".join(notice.split())
