@@ -14,7 +14,7 @@
 
 /* ---- survey ---- */
 
-static bool in_grace(const struct runner *r)
+static int64_t grace_ends(const struct runner *r)
 {
 	const struct store_version *current =
 		store_find_label(&r->state, STORE_LABEL_CURRENT);
@@ -24,7 +24,41 @@ static bool in_grace(const struct runner *r)
 	if (strcmp(r->role.version, r->current) == 0 &&
 	    r->role.rotated_us > since)
 		since = r->role.rotated_us;
-	return now_wall(r->env->o.now) < since + r->job->grace_us;
+	return since + r->job->grace_us;
+}
+
+static bool in_grace(const struct runner *r)
+{
+	return now_wall(r->env->o.now) < grace_ends(r);
+}
+
+/* What a person has asked for and is not done, and what to do. */
+static void explain_survey(const struct runner *r, enum engine_event ev,
+			   struct reason *why)
+{
+	const char *role = r->job->role;
+	char stamp[NOW_STAMP_SIZE];
+
+	if (r->job->mode == ENGINE_MODE_IMPORT && ev != ENGINE_ON_NEVER)
+		reason_set(why, STATUS_REFUSED,
+			   "role %s has a password of keyturn's already; "
+			   "nothing was imported, and keyturn rotate %s makes "
+			   "another",
+			   role, role);
+	else if (r->job->mode == ENGINE_MODE_ROTATE &&
+		 ev == ENGINE_ON_OVERLAPPING)
+		reason_set(why, STATUS_DEFERRED,
+			   "the password before of role %s is in its grace "
+			   "until %s, which no rotation cuts short; keyturn "
+			   "retire %s ends it now, and rotate --force goes on "
+			   "at once",
+			   role, now_stamp(grace_ends(r), stamp), role);
+	else if (r->job->mode == ENGINE_MODE_ROLLBACK &&
+		 ev == ENGINE_ON_OVERDUE)
+		reason_set(why, STATUS_REFUSED,
+			   "the grace of the password before of role %s ended "
+			   "at %s; there is no way back to it",
+			   role, now_stamp(grace_ends(r), stamp));
 }
 
 static enum engine_event judge(const struct runner *r,
@@ -88,6 +122,7 @@ enum engine_event runner_gateway_survey(struct runner *r, struct reason *why)
 		  sizeof(r->marker.previous_version), previous);
 	text_copy(r->ended, sizeof(r->ended), previous);
 	ev = judge(r, &f);
+	explain_survey(r, ev, why);
 	if (ev == ENGINE_ON_UNSHOWN)
 		text_copy(r->ended, sizeof(r->ended), f.version);
 	if (ev == ENGINE_ON_UNPROVED || ev == ENGINE_ON_ABANDONED)
