@@ -61,6 +61,20 @@ static void explain_survey(const struct runner *r, enum engine_event ev,
 			   role, now_stamp(grace_ends(r), stamp));
 }
 
+/* Does the store lack what this ledger saw become CURRENT?  A replica's old answer
+ * is not to be taken for that, so it is asked twice. */
+static bool went_back(struct runner *r)
+{
+	for (int i = 0; i < 2; i++) {
+		if (!r->role.version[0] || r->role.learnt ||
+		    store_find_id(&r->state, r->role.version))
+			return false;
+		if (i == 0 && runner_store_describe(r, NULL) != STATUS_OK)
+			return false;
+	}
+	return true;
+}
+
 static enum engine_event judge(const struct runner *r,
 			       const struct runner_fact *f)
 {
@@ -103,10 +117,12 @@ enum engine_event runner_gateway_survey(struct runner *r, struct reason *why)
 	enum engine_event ev;
 	struct runner_fact f;
 	enum status s;
+	bool back;
 
 	s = describe_itself(r, why);
 	if (s != STATUS_OK)
 		return runner_store_read_event(s);
+	back = went_back(r);
 	if (r->state.note[0]) {
 		reason_set(why, STATUS_CORRUPT, "role %s: %s", r->job->role,
 			   r->state.note);
@@ -121,6 +137,18 @@ enum engine_event runner_gateway_survey(struct runner *r, struct reason *why)
 	text_copy(r->marker.previous_version,
 		  sizeof(r->marker.previous_version), previous);
 	text_copy(r->ended, sizeof(r->ended), previous);
+	if (back) {
+		reason_set(
+			why, STATUS_FROZEN,
+			"version %s of role %s, which was current, is not in "
+			"the store: the store was rolled back, or has been "
+			"rotated by another keyturn for long. The partner "
+			"may have a password that no gateway takes; run "
+			"keyturn thaw, then keyturn rotate, and hand the new "
+			"one out",
+			r->role.version, r->job->role);
+		return ENGINE_ON_FOREIGN;
+	}
 	ev = judge(r, &f);
 	explain_survey(r, ev, why);
 	if (ev == ENGINE_ON_UNSHOWN)

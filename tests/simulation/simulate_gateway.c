@@ -321,6 +321,7 @@ static void calm(struct world *w)
 	w->trust = w->reject = w->shut = false;
 	w->random_from = w->random_until = 0;
 	world_gateway_deafen(w, false);
+	w->role.frozen = false;
 }
 
 static void land(struct world *w, bool lost)
@@ -664,6 +665,54 @@ static void who_gives_up_leaves_what_another_did(void **state)
 	world_free(&w);
 }
 
+static void a_store_that_went_back_is_noticed(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	prepare(&w, FIND_MANAGED);
+	world_store_backup(&w);
+	must_do(&w, 0, DO_ROTATE);
+	change_over(&w);
+	world_store_rollback(&w);
+	assert_int_equal(do_it(&w, 0, DO_RETIRE), STATUS_FROZEN);
+	w.role.frozen = false; /* who thaws it has looked */
+	must_do(&w, 0, DO_ROTATE);
+	change_over(&w);
+	w.rollbacks = 0;
+	converge(&w, LAND_FIRST);
+	world_free(&w);
+	prepare(&w, FIND_MANAGED);
+	world_store_backup(&w);
+	must_do(&w, 0, DO_ROTATE);
+	change_over(&w);
+	world_store_rollback(&w);
+	must_do(&w, 0, DO_EMERGENCY);
+	world_free(&w);
+}
+
+/* ... also by who was about to give up. */
+static void who_gives_up_notices_it_too(void **state)
+{
+	static struct world w;
+	struct plan p = one_fault("promote", FATE_ROLLBACK, 1);
+	enum status s;
+
+	(void)state;
+	prepare(&w, FIND_MANAGED);
+	world_store_backup(&w);
+	must_do(&w, 0, DO_ROTATE);
+	change_over(&w);
+	w.clock += 2 * WORLD_GRACE;
+	must_do(&w, 0, DO_RETIRE);
+	world_gateway_deafen(&w, true);
+	p.fault[0].from = 1;
+	put_under(&w, &p);
+	s = do_it(&w, 0, DO_ROTATE);
+	assert_int_equal(s, STATUS_UNKNOWN);
+	world_free(&w);
+}
+
 static void there_is_nothing_to_go_back_to_from_the_first(void **state)
 {
 	static struct world w;
@@ -679,6 +728,8 @@ static void there_is_nothing_to_go_back_to_from_the_first(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(who_gives_up_and_cannot_look_says_so),
 	cmocka_unit_test(who_gives_up_leaves_what_another_did),
+	cmocka_unit_test(a_store_that_went_back_is_noticed),
+	cmocka_unit_test(who_gives_up_notices_it_too),
 	cmocka_unit_test(there_is_nothing_to_go_back_to_from_the_first),
 	cmocka_unit_test(a_rotation_waits_for_the_end_of_a_grace),
 	cmocka_unit_test(a_gateway_that_takes_anything_is_refused),
