@@ -18,10 +18,10 @@
 
 /* Cheap ones first: a mutant is to be caught soon. */
 static const struct simulate_group *const groups[] = {
-	&simulate_outcome,    &simulate_live,  &simulate_login,
-	&simulate_others,     &simulate_pair,  &simulate_leak,
-	&simulate_gateway,    &simulate_sweep, &simulate_storm,
-	&simulate_pair_sweep, &simulate_rows,
+	&simulate_outcome,    &simulate_live,	       &simulate_login,
+	&simulate_others,     &simulate_pair,	       &simulate_leak,
+	&simulate_gateway,    &simulate_sweep,	       &simulate_storm,
+	&simulate_pair_sweep, &simulate_gateway_sweep, &simulate_rows,
 };
 
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))

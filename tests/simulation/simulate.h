@@ -222,7 +222,7 @@ struct simulate_group {
 
 extern const struct simulate_group simulate_outcome, simulate_live,
 	simulate_login, simulate_others, simulate_leak, simulate_pair,
-	simulate_gateway, simulate_pair_sweep, simulate_sweep, simulate_storm,
-	simulate_rows;
+	simulate_gateway, simulate_gateway_sweep, simulate_pair_sweep,
+	simulate_sweep, simulate_storm, simulate_rows;
 
 #endif

@@ -734,6 +734,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_rotation_waits_for_the_end_of_a_grace),
 	cmocka_unit_test(a_gateway_that_takes_anything_is_refused),
 	cmocka_unit_test(a_password_that_no_agent_takes_is_given_up),
+};
+
+static const struct CMUnitTest sweeps[] = {
 	cmocka_unit_test(every_single_fault_is_survived),
 	cmocka_unit_test(every_act_may_fail_for_as_long_as_it_likes),
 	cmocka_unit_test(every_pair_of_faults_is_survived),
@@ -743,4 +746,8 @@ static const struct CMUnitTest tests[] = {
 
 const struct simulate_group simulate_gateway = {
 	tests, sizeof(tests) / sizeof(tests[0])
+};
+
+const struct simulate_group simulate_gateway_sweep = {
+	sweeps, sizeof(sweeps) / sizeof(sweeps[0])
 };
