@@ -285,7 +285,9 @@ enum status grace_tell(struct open_engine *w, const struct grace_watch *g,
 	if (s == STATUS_OK)
 		s = ledger_fact_recall(open_engine_ledger(w), LEDGER_FACT_GRACE,
 				       name, g->now_us, fact, why);
-	if (s != STATUS_OK && s != STATUS_NOT_FOUND)
+	if (s == STATUS_NOT_FOUND)
+		reason_clear(why);
+	else if (s != STATUS_OK)
 		return s;
 	schedule_notice_read(fact, &told);
 	next.step_us = schedule_notice_step(&n, &told, next.due_us, next.at_us,

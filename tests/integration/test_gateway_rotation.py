@@ -134,6 +134,14 @@ def test_the_old_password_is_shown_to_be_refused(place):
                 if e.get("kind") == "retired"]) == 1
 
 
+def test_nothing_is_due_in_a_grace_and_nothing_is_wrong(new_place):
+    place = new_place(settings="every = 30d")
+    place.run("rotate", "sap")
+    place.run("rotate", "sap")
+    done = place.run("rotate", "--due", expect=3)
+    assert "error" not in done.text and "remember" not in done.text, done.text
+
+
 def test_by_schedule_the_grace_ends_and_is_shown(new_place):
     place = new_place(grace="5s", settings="every = 1h")
     place.run("rotate", "sap")
