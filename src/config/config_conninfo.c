@@ -50,7 +50,16 @@ static const char *skip_value(const char *s)
 	return quote && *s ? s + 1 : s;
 }
 
-static const char *in_keywords(const char *s)
+/* Is this one what is looked for: `want`, or where that is NULL a secret? */
+static const char *match(const char *want, const char *word, size_t n)
+{
+	if (!want)
+		return secret_keyword(word, n);
+	return strlen(want) == n && memcmp(want, word, n) == 0 ? want : NULL;
+}
+
+/* A secret is one without a value, too: people will fill it in. */
+static const char *in_keywords(const char *s, const char *want)
 {
 	const char *word, *found;
 	size_t n;
@@ -63,10 +72,11 @@ static const char *in_keywords(const char *s)
 		s = skip_space(s);
 		if (*s != '=')
 			return NULL;
-		found = secret_keyword(word, n);
-		if (found)
+		found = match(want, word, n);
+		s = skip_space(s + 1);
+		if (found && (!want || (*s && strncmp(s, "''", 2) != 0)))
 			return found;
-		s = skip_value(skip_space(s + 1));
+		s = skip_value(s);
 	}
 	return NULL;
 }
@@ -101,31 +111,39 @@ static int decode(const char *s, size_t n, char *word, size_t size)
 }
 
 /* The keyword of a URI parameter. */
-static const char *encoded_keyword(const char *s, size_t n)
+static const char *encoded_keyword(const char *want, const char *s, size_t n)
 {
 	char word[KEYWORD_MAX];
 	int len = decode(s, n, word, sizeof(word));
 
-	return len < 0 ? NULL : secret_keyword(word, (size_t)len);
+	return len < 0 ? NULL : match(want, word, (size_t)len);
 }
 
 /* s is what follows "postgresql://". */
-static const char *in_uri(const char *s)
+static const char *in_uri(const char *s, const char *want)
 {
 	const char *at = s + strcspn(s, "@/"), *colon, *found;
+	size_t n;
 
 	/* Credentials, if there is an '@' in front of any '/'. */
 	if (*at == '@') {
 		colon = memchr(s, ':', (size_t)(at - s));
-		if (colon && colon + 1 < at)
+		if (colon && colon + 1 < at && match(want, "password", 8))
 			return "password";
+		if (*s != ':' && s < at && match(want, "user", 4))
+			return "user";
 		s = at + 1;
 	}
+	s += strcspn(s, "/?");
+	if (*s == '/' && s[1] && s[1] != '?' && match(want, "dbname", 6))
+		return "dbname";
 	s += strcspn(s, "?");
 	while (*s) {
 		s++;
-		found = encoded_keyword(s, strcspn(s, "=&"));
-		if (found)
+		n = strcspn(s, "=&");
+		found = encoded_keyword(want, s, n);
+		if (found &&
+		    (!want || (s[n] == '=' && s[n + 1] && s[n + 1] != '&')))
 			return found;
 		s += strcspn(s, "&");
 	}
@@ -150,7 +168,14 @@ const char *config_conninfo_secret(const char *s)
 {
 	const char *uri = after_scheme(s);
 
-	return uri ? in_uri(uri) : in_keywords(s);
+	return uri ? in_uri(uri, NULL) : in_keywords(s, NULL);
+}
+
+bool config_conninfo_has(const char *s, const char *keyword)
+{
+	const char *uri = after_scheme(s);
+
+	return uri ? in_uri(uri, keyword) : in_keywords(s, keyword);
 }
 
 /* --- the servers ----------------------------------------------------------- */

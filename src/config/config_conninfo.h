@@ -3,6 +3,8 @@
 #ifndef KEYTURN_CONFIG_CONNINFO_H
 #define KEYTURN_CONFIG_CONNINFO_H
 
+#include <stdbool.h>
+
 #include "base/text.h"
 
 /*
@@ -12,6 +14,10 @@
  * so reading stops where libpq would stop.  The result is static.
  */
 const char *config_conninfo_secret(const char *s);
+
+/* Does the connection string s have a value for this keyword, "user" for example,
+ * that is not empty?  Read likewise. */
+bool config_conninfo_has(const char *s, const char *keyword);
 
 /*
  * Add the servers that s names to ret: a blank, then for each its host in lower

@@ -11,6 +11,99 @@
 
 #define SERVERS_MAX 16384 /* more than the endpoints can name */
 
+/* Is a server of `one` among `all`?  Each has a blank on both sides. */
+static bool shares(const char *one, const char *all, char *ret, size_t size)
+{
+	size_t n;
+
+	for (const char *s = one; *s && s[1]; s += n - 1) {
+		n = strcspn(s + 1, " ") + 2;
+		if (n >= size)
+			continue;
+		memcpy(ret, s, n);
+		ret[n] = '\0';
+		if (strstr(all, ret))
+			return true;
+	}
+	return false;
+}
+
+/* Each PgBouncer once: one that is there twice would be proved twice, and another
+ * that was meant not at all. */
+static enum status check_once(const struct config_group *g,
+			      const struct config_value *v, struct reason *why)
+{
+	enum status s = STATUS_OK;
+	char server[512];
+
+	for (const struct config_value *w = g->first; w != v && s == STATUS_OK;
+	     w = w->next) {
+		struct text x = text_make(SERVERS_MAX);
+		struct text y = text_make(SERVERS_MAX);
+
+		if (w->key == CONFIG_cluster_endpoint) {
+			config_conninfo_servers(v->text, &x);
+			config_conninfo_servers(w->text, &y);
+		}
+		if (text_status(&x) != STATUS_OK ||
+		    text_status(&y) != STATUS_OK)
+			s = reason_no_memory(why);
+		else if (shares(text_str(&x), text_str(&y), server,
+				sizeof(server)))
+			s = config_refuse(why, g, v,
+					  "the endpoint at %s is%sas well; "
+					  "each PgBouncer is there once",
+					  w->origin, server);
+		text_free(&x);
+		text_free(&y);
+	}
+	return s;
+}
+
+static enum status check_endpoint(const struct config_group *g,
+				  const struct config_value *v,
+				  struct reason *why)
+{
+	const char *keyword = config_conninfo_secret(v->text);
+
+	if (keyword)
+		return config_refuse(
+			why, g, v,
+			"holds a %s, and none belongs there: keyturn logs in "
+			"as each role, with the password that the store has",
+			keyword);
+	if (config_conninfo_has(v->text, "user"))
+		return config_refuse(
+			why, g, v,
+			"names a user, which has no effect: keyturn logs in as "
+			"each role; take user out");
+	if (!config_conninfo_has(v->text, "dbname") &&
+	    !config_is_set(g, CONFIG_cluster_prove_dbname) &&
+	    !config_is_set(g, CONFIG_cluster_dbname))
+		return config_refuse(
+			why, g, v,
+			"names no database, and PgBouncer has none of the "
+			"login's name; add dbname=NAME, the one that partners "
+			"ask for");
+	return check_once(g, v, why);
+}
+
+static enum status check_values(const struct config_group *g,
+				struct reason *why)
+{
+	enum status s = STATUS_OK;
+
+	for (const struct config_value *v = g->first; v && s == STATUS_OK;
+	     v = v->next) {
+		if (v->key == CONFIG_cluster_endpoint)
+			s = check_endpoint(g, v, why);
+		else if (v->key == CONFIG_cluster_agent && v->text[0] != '/')
+			s = config_refuse(why, g, v,
+					  "must be an absolute path");
+	}
+	return s;
+}
+
 enum status config_gateway_check_cluster(const struct config_group *g,
 					 struct reason *why)
 {
@@ -39,7 +132,7 @@ enum status config_gateway_check_cluster(const struct config_group *g,
 		return config_refuse(why, g, file,
 				     "has no effect without "
 				     "console_user");
-	return STATUS_OK;
+	return check_values(g, why);
 }
 
 enum status config_gateway_check_role(const struct config *c,
@@ -99,23 +192,6 @@ static void list_gateways(const struct config_group *g, struct text *ret)
 	for (size_t i = 0; i < config_list_n(g, CONFIG_cluster_endpoint); i++)
 		config_conninfo_servers(
 			config_list_at(g, CONFIG_cluster_endpoint, i), ret);
-}
-
-/* Is a server of `one` among `all`?  Each has a blank on both sides. */
-static bool shares(const char *one, const char *all, char *ret, size_t size)
-{
-	size_t n;
-
-	for (const char *s = one; *s && s[1]; s += n - 1) {
-		n = strcspn(s + 1, " ") + 2;
-		if (n >= size)
-			continue;
-		memcpy(ret, s, n);
-		ret[n] = '\0';
-		if (strstr(all, ret))
-			return true;
-	}
-	return false;
 }
 
 static enum status compare(const struct config_group *a,

@@ -473,6 +473,82 @@ static void a_password_in_a_connection_string_is_refused(void **state)
 			"admin_passfile for the administrator's password");
 }
 
+#define GATE "[cluster gate]\ntype = gateway\n"
+
+static void an_endpoint_of_a_gateway_is_a_server_with_a_database(void **state)
+{
+	static const char *const good[] = {
+		GATE "endpoint = host=gw dbname=a\nagent = /run/a.sock\n",
+		GATE "endpoint = postgresql://gw/a\n",
+		GATE "endpoint = postgresql://gw?dbname=a\n",
+		GATE "endpoint = host=gw\nprove_dbname = a\n",
+		GATE "endpoint = host=gw\ndbname = a\n",
+		GATE "endpoint = host=gw dbname=a\n"
+		     "endpoint = host=gw port=6432 dbname=a\n",
+	};
+	static const char *const nowhere[] = {
+		"host=gw",
+		"host=gw dbname=",
+		"host=gw dbname=''",
+		"postgresql://gw",
+		"postgresql://gw/",
+		"postgresql://gw/?sslmode=require",
+		"postgresql://gw?dbname=",
+	};
+	static const char *const who[] = {
+		"host=gw user=u dbname=a",
+		"user = 'u v' host=gw dbname=a",
+		"postgresql://u@gw/a",
+		"postgresql://gw/a?user=u",
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		config_tree_load(good[i]);
+	for (size_t i = 0; i < sizeof(nowhere) / sizeof(*nowhere); i++) {
+		snprintf(text, sizeof(text),
+			 GATE "endpoint = host=a dbname=a\nendpoint = %s\n",
+			 nowhere[i]);
+		config_tree_bad(text,
+				"4: [cluster gate] endpoint: names no "
+				"database, and PgBouncer has none of the "
+				"login's name; add dbname=NAME, the one that "
+				"partners ask for");
+	}
+	for (size_t i = 0; i < sizeof(who) / sizeof(*who); i++) {
+		snprintf(text, sizeof(text), GATE "endpoint = %s\n", who[i]);
+		config_tree_bad(text,
+				"3: [cluster gate] endpoint: names a user, "
+				"which has no effect: keyturn logs in as each "
+				"role; take user out");
+	}
+	config_tree_bad(GATE "endpoint = host=gw dbname=a password=hunter2\n",
+			"3: [cluster gate] endpoint: holds a password, and "
+			"none belongs there: keyturn logs in as each role, "
+			"with the password that the store has");
+	config_tree_bad(GATE "endpoint = host=gw dbname=a\n"
+			     "agent = run/a.sock\n",
+			"4: [cluster gate] agent: must be an absolute path");
+}
+
+static void a_gateway_is_there_once(void **state)
+{
+	(void)state;
+	config_tree_bad(GATE "endpoint = host=gw port=6432 dbname=a\n"
+			     "endpoint = host=other port=6432 dbname=a\n"
+			     "endpoint = postgresql://GW.:6432/b\n",
+			"5: [cluster gate] endpoint: the endpoint at "
+			"@/keyturn.conf:3 is gw:6432 as well; each PgBouncer "
+			"is there once");
+	config_tree_bad(GATE "endpoint = host=a,b dbname=a\n"
+			     "agent = /run/a.sock\n"
+			     "endpoint = host=b port=5432 dbname=a\n",
+			"5: [cluster gate] endpoint: the endpoint at "
+			"@/keyturn.conf:3 is b:5432 as well; each PgBouncer "
+			"is there once");
+}
+
 static void secrets_are_found_in_both_forms(void **state)
 {
 	static const struct {
@@ -665,6 +741,8 @@ int main(void)
 		TEST(one_login_in_two_sections_is_refused),
 		TEST(one_login_of_one_server_in_two_clusters_is_refused),
 		TEST(a_password_in_a_connection_string_is_refused),
+		TEST(an_endpoint_of_a_gateway_is_a_server_with_a_database),
+		TEST(a_gateway_is_there_once),
 		TEST(secrets_are_found_in_both_forms),
 		TEST(a_bad_port_or_sslmode_is_refused),
 		TEST(a_grant_that_is_not_understood_is_refused),

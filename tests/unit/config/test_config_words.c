@@ -43,7 +43,7 @@ static const struct start {
 	{ CONFIG_SECTION_delivery, "",
 	  "[delivery x]\ncommand = /x\nuser = nobody\n" },
 	{ CONFIG_SECTION_cluster, "gateway",
-	  "[cluster x]\ntype = gateway\nendpoint = host=h\n" },
+	  "[cluster x]\ntype = gateway\nendpoint = host=h dbname=d\n" },
 };
 
 #define N_STARTS (sizeof(starts) / sizeof(*starts))
