@@ -70,7 +70,9 @@ static const char *old_is_over(const struct runner_result *r)
 				    "way back to it" :
 				    "the old password was replaced by one that "
 				    "no one has; there is no way back to it";
-	return r->refuted ? "the old password is gone, and is refused" :
+	if (r->refuted)
+		return "the old password is gone, and is refused";
+	return r->gateway ? "there is no old password" :
 			    "the old member may not log in any more";
 }
 

@@ -210,6 +210,7 @@ void runner_result(const struct runner *r, struct runner_result *ret)
 	ret->restored = r->engine.restored;
 	ret->disowned = r->engine.disowned;
 	ret->went_back = r->regress_noted;
+	ret->gateway = r->engine.gateway;
 	ret->delivered = ret->status == STATUS_OK &&
 			 (r->role.undelivered_us > 0 || told_otherwise(r));
 	text_copy(ret->version, sizeof(ret->version), r->current);

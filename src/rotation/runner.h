@@ -109,6 +109,7 @@ struct runner_result {
 	bool retired;		/* a member lost LOGIN, or its password */
 	enum runner_end ended;	/* ... by what */
 	bool refuted;		/* the old password was shown to be refused */
+	bool gateway;		/* its login lives in gateways */
 	int64_t refused_us;	/* when, after job->since_us; and at how many */
 	unsigned endpoints;	/* ... endpoints; 0: it was not compromised */
 	unsigned sessions_left; /* that the old member has yet, where they were

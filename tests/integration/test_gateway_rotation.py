@@ -108,7 +108,9 @@ def test_no_rotation_cuts_a_grace_short(place):
     place.run("rotate", "sap")
     kept = place.current(), place.previous()
     done = place.run("rotate", "sap", expect=None)
-    assert "in its grace" in done.text and done.exit != 0
+    assert "in its grace" in done.text and done.exit == 19
+    assert "other login role" not in done.text, done.text
+    assert "the old password may still be in use" in done.text
     assert (place.current(), place.previous()) == kept
     assert place.let_in(kept[1]) == [True]
     # By command it is.
@@ -129,7 +131,8 @@ def test_the_old_password_is_shown_to_be_refused(place):
     refuted = [e for e in place.site.audit() if e.get("kind") == "refute"]
     assert refuted[-1]["status"] == "OK"  # an agent may take it for a second
     # And once more there is nothing to do.
-    place.run("retire", "sap")
+    again = place.run("retire", "sap").text
+    assert "there is no old password" in again and "member" not in again
     assert len([e for e in place.site.audit()
                 if e.get("kind") == "retired"]) == 1
 
