@@ -659,12 +659,16 @@ static void check_gateway(struct check *k, const struct runner_job *j,
 	const struct store_version *current;
 	struct store_state state;
 	size_t fails = k->fails;
+	enum status worst = k->worst;
 	struct reason why;
 	enum status s = j->cluster->ops->preflight(j->cluster, NULL, j->rolname,
 						   NULL, finding, k, &why);
 
 	if (s != STATUS_OK && k->fails == fails)
 		failed(k, "gateway", s, &why);
+	/* One that is away is a finding, and a rotation ends with this. */
+	else if (s != STATUS_OK && (worst == STATUS_OK || worst == s))
+		k->worst = s;
 	if (s != STATUS_OK)
 		return;
 	say(k, OK, "gateway", "%u of %u reachable, each with TLS",

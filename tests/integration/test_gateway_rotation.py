@@ -192,14 +192,33 @@ def test_an_agent_that_cannot_know_undoes_the_rotation(new_place):
     assert any(e.get("kind") == "back" for e in place.site.audit())
 
 
+def says_that_it_is_away(done, *gateways):
+    """... and nothing else of it."""
+    for gateway in gateways:
+        assert f"127.0.0.1 port {gateway.port} does not answer" in done.text
+    for word in ("admin_passfile", "certificate", "client_tls", "TLS"):
+        assert word not in done.text, done.text
+
+
+def test_all_gateways_are_down(new_place):
+    place = new_place(n=2)
+    place.run("rotate", "sap")
+    for gateway in place.gateways:
+        gateway.stop()
+    done = place.run("rotate", "sap", expect=8)
+    says_that_it_is_away(done, place.gateways[0])
+    says_that_it_is_away(place.run("check", expect=8), *place.gateways)
+
+
 def test_two_gateways_and_one_is_down(new_place):
     place = new_place(n=2)
     place.run("rotate", "sap")
     old = place.current()
     down = place.gateways[1]
     down.stop()
-    done = place.run("rotate", "sap", expect=None)
-    assert done.exit != 0 and str(down.port) in done.text
+    done = place.run("rotate", "sap", expect=8)
+    says_that_it_is_away(done, down)
+    says_that_it_is_away(place.run("check", expect=8), down)
     assert place.current() == old
     down.start()
     place.run("rotate", "sap")

@@ -211,6 +211,15 @@ void cluster_gateway_console_judge(
 	judge_rest(&j, f);
 }
 
+void cluster_gateway_console_silent(const struct pg_info *info,
+				    struct reason *why)
+{
+	reason_set(why, STATUS_CLUSTER_UNAVAILABLE,
+		   "the gateway %s port %s does not answer; check host and "
+		   "port, and that its PgBouncer runs",
+		   host_of(info), port_of(info));
+}
+
 /* ---- asking -------------------------------------------------------------------- */
 
 static enum status explain_login(const struct cluster_gateway_console *c,
@@ -230,6 +239,8 @@ static enum status explain_login(const struct cluster_gateway_console *c,
 				  "gateway %s port %s does not let user %s to "
 				  "its console; put it into stats_users",
 				  host, port, c->user);
+	if (st == STATUS_CLUSTER_UNAVAILABLE && !r->reached)
+		cluster_gateway_console_silent(c->info, why);
 	if (r->reached && r->sqlstate[0] == '\0' && !r->tls_failed)
 		return reason_set(why, STATUS_REFUSED,
 				  "the console of gateway %s port %s asks user "
@@ -419,6 +430,7 @@ static enum cluster_gateway_way way_of(const struct pg_login_report *r)
 }
 
 static void explain_way(const struct pg_login *how,
+			const struct pg_login_report *r,
 			enum cluster_gateway_way way, struct reason *why)
 {
 	const char *host = host_of(how->info), *port = port_of(how->info);
@@ -436,6 +448,8 @@ static void explain_way(const struct pg_login *how,
 			   "the server behind the gateway %s port %s answers "
 			   "%s",
 			   host, port, how->user);
+	else if (way == CLUSTER_GATEWAY_AWAY && !r->reached)
+		cluster_gateway_console_silent(how->info, why);
 	else
 		reason_wrap(why, STATUS_OK, "the gateway %s port %s", host,
 			    port);
@@ -463,7 +477,7 @@ enum status cluster_gateway_console_behind(const struct pg_login *how,
 		way = CLUSTER_GATEWAY_BEHIND;
 	pg_result_free(q.result);
 	pg_close(pg);
-	explain_way(how, way, why);
+	explain_way(how, ret_report, way, why);
 	*ret_way = way;
 	return STATUS_OK;
 }

@@ -53,6 +53,10 @@ void cluster_gateway_console_judge(
 	const struct cluster_gateway_console_facts *f,
 	cluster_finding_fn *finding, void *arg);
 
+/* Say of an endpoint that nothing answered there: no more is known of it. */
+void cluster_gateway_console_silent(const struct pg_info *info,
+				    struct reason *why);
+
 /* How far a login through a gateway came. */
 enum cluster_gateway_way {
 	CLUSTER_GATEWAY_THROUGH, /* the server behind it answered a query */

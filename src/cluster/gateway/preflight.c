@@ -42,6 +42,16 @@ static void tell(struct look *l, enum cluster_severity severity,
 	l->status = reason_set(l->why, STATUS_REFUSED, "%s", sentence);
 }
 
+/* As a failure, which of itself says nothing against the settings. */
+static void tell_away(struct look *l, const char *topic, const char *sentence)
+{
+	enum status before = l->status;
+
+	tell(l, CLUSTER_FAIL, topic, "%s", sentence);
+	if (before == STATUS_OK)
+		l->status = STATUS_CLUSTER_UNAVAILABLE;
+}
+
 static void tell_end(void *arg, const char *sentence)
 {
 	struct look *l = arg;
@@ -51,9 +61,11 @@ static void tell_end(void *arg, const char *sentence)
 	     sentence);
 }
 
-/* A session that ends before anything but TLS was spoken. */
+/* A session that ends before anything but TLS was spoken.  *ret_answers: is there a
+ * gateway at all? */
 static enum status read_chain(struct cluster_gateway *g, size_t i,
-			      struct certs *ret, struct reason *why)
+			      struct certs *ret, bool *ret_answers,
+			      struct reason *why)
 {
 	const struct pg_login login = {
 		.info = g->infos[i],
@@ -61,9 +73,13 @@ static enum status read_chain(struct cluster_gateway *g, size_t i,
 		.timeout_us = g->connect_timeout_us,
 		.application_name = "keyturn",
 	};
+	struct pg_login_report r = { .reached = false };
 	struct pg *pg = NULL;
-	enum status st = pg_connect(&login, &pg, NULL, why);
+	enum status st = pg_connect(&login, &pg, &r, why);
 
+	*ret_answers = st == STATUS_OK || r.reached;
+	if (st == STATUS_CLUSTER_UNAVAILABLE && !r.reached)
+		cluster_gateway_console_silent(g->infos[i], why);
 	if (st == STATUS_OK)
 		st = certs_read(pg_tls(pg),
 				pg_info_get(g->infos[i], "sslrootcert"), ret,
@@ -72,21 +88,23 @@ static enum status read_chain(struct cluster_gateway *g, size_t i,
 	return st;
 }
 
-/* Partners verify as these endpoints do, so it is no gateway without. */
-static void look_at_chain(struct look *l)
+/* Partners verify as these endpoints do, so it is no gateway without.  Does it
+ * answer? */
+static bool look_at_chain(struct look *l)
 {
 	struct certs *c = calloc(1, sizeof(*c));
 	struct reason found;
+	bool answers = false;
 	enum status st;
 
 	if (c == NULL) {
 		l->status = reason_no_memory(l->why);
-		return;
+		return false;
 	}
 	reason_clear(&found);
-	st = read_chain(l->g, l->i, c, &found);
-	if (st == STATUS_CLUSTER_UNAVAILABLE && l->status == STATUS_OK)
-		l->status = reason_set(l->why, st, "%s", found.text);
+	st = read_chain(l->g, l->i, c, &answers, &found);
+	if (st == STATUS_CLUSTER_UNAVAILABLE)
+		tell_away(l, answers ? "certificate" : "gateway", found.text);
 	else if (st != STATUS_OK)
 		tell(l, CLUSTER_FAIL, "certificate",
 		     "the gateway %s port %s shows no certificate: %s; set "
@@ -104,6 +122,7 @@ static void look_at_chain(struct look *l)
 	else
 		certs_show_ends(c, now_wall(l->g->now), tell_end, l);
 	free(c);
+	return answers;
 }
 
 /* What a gateway asks for before TLS, it takes in clear from whoever forgets it. */
@@ -178,12 +197,13 @@ enum status cluster_gateway_preflight(struct cluster *t,
 
 	(void)s, (void)pair;
 	for (l.i = 0; l.i < l.g->n; l.i++) {
+		/* One that does not answer is that, and nothing else. */
+		if (has_network(l.g, l.i) && !look_at_chain(&l))
+			continue;
 		if (l.g->console_user != NULL)
 			look_at_console(&l, role);
-		if (!has_network(l.g, l.i))
-			continue;
-		look_at_chain(&l);
-		look_without_tls(&l);
+		if (has_network(l.g, l.i))
+			look_without_tls(&l);
 	}
 	return l.status;
 }
@@ -196,12 +216,13 @@ enum status cluster_gateway_preflight_chain(struct cluster *t,
 	struct cluster_gateway *g = cluster_gateway_of(t);
 	struct certs *c = calloc(1, sizeof(*c));
 	enum status st = STATUS_OK;
+	bool answers;
 
 	if (c == NULL)
 		return reason_no_memory(why);
 	for (size_t i = 0; i < g->n && st == STATUS_OK; i++) {
 		memset(c, 0, sizeof(*c)); /* not secret */
-		st = read_chain(g, i, c, why);
+		st = read_chain(g, i, c, &answers, why);
 		if (st != STATUS_OK)
 			reason_wrap(why, st, "cluster %s", g->name);
 		else if (form == CLUSTER_CHAIN_JSON)
