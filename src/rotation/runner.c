@@ -204,7 +204,7 @@ static bool told_otherwise(const struct runner *r)
 void runner_result(const struct runner *r, struct runner_result *ret)
 {
 	*ret = r->result;
-	ret->status = engine_outcome(&r->engine);
+	ret->status = runner_ledger_outcome(r);
 	ret->finished_earlier = r->engine.finished;
 	ret->undone = r->engine.undone;
 	ret->restored = r->engine.restored;

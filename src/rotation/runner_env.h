@@ -78,6 +78,7 @@ struct runner {
 	unsigned cleared; /* RETIRE: 1 << runner_member_index() of who
 				 lost its password under this claim */
 	bool ending;	  /* ... and a member lost LOGIN under it */
+	bool outrun;	  /* another run has noted first what is left undone */
 	bool gives;	  /* a member owns something: see struct cluster_who */
 	bool sent_end;	  /* RETIRE: something of that was sent, by this run */
 	char ended[RANDOM_UUID_SIZE]; /* RETIRE of a pair: the version before,

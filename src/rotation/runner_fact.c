@@ -47,9 +47,10 @@ enum status runner_fact_write(struct runner *r, const char *word,
 	if (s == STATUS_OK)
 		s = ledger_fact_change(r->env->o.ledger, LEDGER_FACT_GATEWAY,
 				       r->job->role, f.text, text, &ev, why);
-	if (s == STATUS_CONFLICT)
-		reason_set(why, STATUS_LEDGER_UNAVAILABLE,
-			   "another run of role %s writes the ledger",
+	r->outrun = s == STATUS_CONFLICT;
+	if (r->outrun)
+		reason_set(why, s,
+			   "another run of role %s got ahead of this one",
 			   r->job->role);
 	return s == STATUS_OK ? s : STATUS_LEDGER_UNAVAILABLE;
 }

@@ -28,7 +28,7 @@ enum status runner_fact_read(struct runner *r, struct runner_fact *f,
 			     struct reason *why);
 
 /* In one durable transaction with its event.  STATUS_LEDGER_UNAVAILABLE: no label
- * may move. */
+ * may move, also since another run has written it first, which r->outrun tells. */
 enum status runner_fact_write(struct runner *r, const char *word,
 			      const char *version, const char *detail,
 			      struct reason *why);

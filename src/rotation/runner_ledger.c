@@ -103,6 +103,13 @@ static const char *steps_text(const struct runner *r, struct text *t)
 	return text_str(t);
 }
 
+enum status runner_ledger_outcome(const struct runner *r)
+{
+	enum status s = engine_outcome(&r->engine);
+
+	return s == STATUS_LEDGER_UNAVAILABLE && r->outrun ? STATUS_BUSY : s;
+}
+
 static void remember_role(struct runner *r, struct ledger_role *role)
 {
 	const struct engine *e = &r->engine;
@@ -120,7 +127,7 @@ static void remember_role(struct runner *r, struct ledger_role *role)
 		role->epoch = r->epoch;
 	role->last_run_us = now_wall(r->env->o.now);
 	text_copy(role->last_status, sizeof(role->last_status),
-		  status_name(engine_outcome(&r->engine)));
+		  status_name(runner_ledger_outcome(r)));
 	if (text_copy(role->last_error, sizeof(role->last_error),
 		      r->result.why.text) != STATUS_OK)
 		role->last_error[0] = '\0';
@@ -234,7 +241,7 @@ enum engine_event runner_ledger_close(struct runner *r, struct reason *why)
 		.events = ev,
 		.n = achieved(r, ev),
 		.role = &role,
-		.status = status_name(engine_outcome(&r->engine)),
+		.status = status_name(runner_ledger_outcome(r)),
 		.version = r->current,
 		.error = role.last_error,
 		.steps = steps_text(r, &steps),

@@ -27,6 +27,9 @@ enum status runner_ledger_note_durably(struct runner *r, enum audit_kind kind,
 void runner_ledger_step(struct runner *r, enum engine_state was,
 			enum engine_event ev, const struct engine_row *row,
 			const struct reason *why, int64_t took_us);
+/* What the run comes to for others: the engine's outcome, but STATUS_BUSY where
+ * the ledger is well and another run was first. */
+enum status runner_ledger_outcome(const struct runner *r);
 enum engine_event runner_ledger_intent(struct runner *r, struct reason *why);
 enum engine_event runner_ledger_close(struct runner *r, struct reason *why);
 enum engine_event runner_ledger_freeze(struct runner *r, struct reason *why);

@@ -726,7 +726,46 @@ static void there_is_nothing_to_go_back_to_from_the_first(void **state)
 	world_free(&w);
 }
 
+/* The ledger is well, and says that it is another's turn. */
+static void who_is_outrun_says_busy(void **state)
+{
+	static const enum what whats[] = { DO_FORCE, DO_ROTATE, DO_RETIRE };
+	static const enum find finds[] = { FIND_OVERLAPPING, FIND_MANAGED,
+					   FIND_OVERLAPPING };
+	static struct world w;
+	struct runner_job job;
+	struct runner_result result;
+	char current[RANDOM_UUID_SIZE];
+	struct runner *r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(whats) / sizeof(*whats); i++) {
+		prepare(&w, finds[i]);
+		w.cut = cuts(whats[i]);
+		w.outrun = true;
+		snprintf(current, sizeof(current), "%s",
+			 world_label(&w, STORE_LABEL_CURRENT));
+		job = job_of(whats[i], NULL);
+		r = world_runner(&w, 0, &job);
+		while (world_step(&w, 0, r))
+			;
+		runner_result(r, &result);
+		runner_free(r);
+		assert_int_equal(result.status, STATUS_BUSY);
+		assert_non_null(strstr(result.why.text, "got ahead"));
+		assert_string_equal(w.role.last_status,
+				    status_name(STATUS_BUSY));
+		assert_string_equal(world_label(&w, STORE_LABEL_CURRENT),
+				    current);
+		assert_string_equal(w.violation, "");
+		w.outrun = false;
+		converge(&w, LAND_FIRST);
+		world_free(&w);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(who_is_outrun_says_busy),
 	cmocka_unit_test(who_gives_up_and_cannot_look_says_so),
 	cmocka_unit_test(who_gives_up_leaves_what_another_did),
 	cmocka_unit_test(a_store_that_went_back_is_noticed),

@@ -221,6 +221,7 @@ struct world {
 
 	/* of a gateway */
 	char gateway_fact[LEDGER_TEXT_SIZE];
+	bool outrun; /* another run writes it between a look and a change */
 	char partner[WORLD_PASSWORD]; /* what the partner has typed in */
 	bool cut; /* somebody ends the password before its grace is over */
 	char moved_to[RANDOM_UUID_SIZE]; /* what CURRENT moved to last, */

@@ -135,7 +135,7 @@ static enum status l_change(struct ledger *l, const char *key, const char *was,
 	f = world_fate(w, "evidence");
 	if (f != FATE_GOOD && f != FATE_LOST_AFTER && f != FATE_CRASH_AFTER)
 		return STATUS_LEDGER_UNAVAILABLE;
-	if (strcmp(was, w->gateway_fact) != 0)
+	if (w->outrun || strcmp(was, w->gateway_fact) != 0)
 		return STATUS_CONFLICT;
 	snprintf(w->gateway_fact, sizeof(w->gateway_fact), "%s", value);
 	w->evidence = true;
