@@ -199,7 +199,8 @@ static void ask_end_of_grace(struct open_engine *w,
 			return;
 	}
 	now_stamp(d->known.rotated_us + grace_us, stamp);
-	if (!d->ahead && now_us < d->known.rotated_us + grace_us) {
+	/* Also when a clock was wrong: no one's grace is cut for that. */
+	if (now_us < d->known.rotated_us + grace_us) {
 		d->retire = SCHEDULE_RETIRE_WAITS;
 		reason_set(&d->retire_why, STATUS_OK,
 			   "the grace of the password before ends at %s",

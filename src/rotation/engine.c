@@ -78,6 +78,14 @@ static bool is_ours(const struct engine *e)
 	return e->staged && !e->applied && !e->finishing;
 }
 
+/* Back is a new version of the password before, so that the one that is left has a
+ * grace of its own. */
+static bool goes_back(const struct engine *e)
+{
+	return e->gateway && e->mode == ENGINE_MODE_ROLLBACK &&
+	       !e->have_version;
+}
+
 static bool may_retry(const struct engine *e)
 {
 	return e->retries[e->state] < ENGINE_RETRIES;

@@ -79,6 +79,7 @@ struct engine {
 	bool emergency;	  /* replace a live password the store does not know */
 	bool pair;	  /* two login roles take turns */
 	bool force;	  /* a member that is in use may be changed */
+	bool spares;	  /* RETIRE: no password whose grace is not over */
 	bool evict;	  /* RETIRE: end the old member's sessions */
 	bool at_once;	  /* RETIRE: its LOGIN and its password by one run */
 	bool compromised; /* the old password got out: it ends at once, and is

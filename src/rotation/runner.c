@@ -170,6 +170,7 @@ enum status runner_new(struct runner_env *env, const struct runner_job *job,
 	r->engine.pair = job->pair != NULL;
 	r->engine.gateway = job->cluster->gateway;
 	r->engine.force = job->force;
+	r->engine.spares = job->if_free;
 	r->engine.evict = job->end_sessions;
 	r->engine.at_once = job->at_once;
 	r->engine.compromised = job->compromised;

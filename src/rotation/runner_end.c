@@ -107,12 +107,15 @@ static enum engine_event note_refuted(struct runner *r)
 {
 	int64_t us = now_wall(r->env->o.now) - r->job->since_us;
 
-	r->result.refuted = true;
 	if (r->engine.gateway) {
-		r->retired = r->result.retired = true;
 		r->result.ended = RUNNER_END_WITHDRAWN;
 		runner_fact_settle(r);
 	}
+	/* What ended before a rotation is not what was asked for. */
+	if (r->job->mode != ENGINE_MODE_RETIRE)
+		return ENGINE_ON_OK;
+	r->result.refuted = true;
+	r->retired = r->result.retired = r->retired || r->engine.gateway;
 	if (!r->job->compromised)
 		return ENGINE_ON_OK;
 	r->result.refused_us = us > 0 ? us : 0;
@@ -135,6 +138,7 @@ enum engine_event runner_end_refute(struct runner *r, struct reason *why)
 		r->prove_until =
 			now_boot(r->env->o.now) + r->job->prove_deadline_us;
 	while ((ev = try_old(r, why)) == ENGINE_ON_WRONG &&
+	       r->job->mode == ENGINE_MODE_RETIRE &&
 	       r->refuting + 1 < r->job->n_leaked)
 		r->refuting++;
 	if (ev == ENGINE_ON_WRONG && r->engine.gateway &&
@@ -151,12 +155,14 @@ enum engine_event runner_end_refute(struct runner *r, struct reason *why)
 		return ENGINE_ON_NO_EVIDENCE;
 	if (ev == ENGINE_ON_NO_EVIDENCE)
 		return ENGINE_ON_EXPIRED;
-	reason_set(why, STATUS_ERROR,
-		   "%s %s: the old password of %s is still accepted%s%s; "
-		   "look at pg_hba.conf and at what is between keyturn and the "
-		   "server",
-		   r->job->pair ? "pair" : "role", r->job->role,
-		   runner_member_login(r), found.text[0] ? ": " : "",
-		   found.text);
+	reason_set(
+		why, STATUS_ERROR,
+		"%s %s: the old password of %s is still accepted%s%s; look at %s",
+		r->job->pair ? "pair" : "role", r->job->role,
+		runner_member_login(r), found.text[0] ? ": " : "", found.text,
+		r->engine.gateway ?
+			"its keyturn-agent, and the store that it reads" :
+			"pg_hba.conf and at what is between keyturn and the "
+			"server");
 	return ev;
 }

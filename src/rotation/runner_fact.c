@@ -58,7 +58,10 @@ enum status runner_fact_write(struct runner *r, const char *word,
 enum status runner_fact_promotion(struct runner *r, struct reason *why)
 {
 	return runner_fact_write(
-		r, RUNNER_FACT_PROMOTED, r->version,
+		r,
+		r->engine.reverting ? RUNNER_FACT_RETURNED :
+				      RUNNER_FACT_PROMOTED,
+		r->version,
 		"the password is in the store, read back, and is "
 		"proved at each gateway as soon as they know it; the "
 		"one before stays good",

@@ -3,6 +3,7 @@
  * What is left undone with a version of a gateway's login: a fact of the ledger,
  * written before a label moves.
  *   promoted VERSION   it is to be proved, or CURRENT goes back
+ *   returned VERSION   likewise, by a rollback: it stays in any case
  *   abandoned VERSION  it is never to be CURRENT or PREVIOUS again
  *   withdrawn VERSION  it is to be shown to be refused
  * A ledger that is lost costs the proof of an end, or of a version that logs in
@@ -14,6 +15,7 @@
 #include "rotation/runner.h"
 
 #define RUNNER_FACT_PROMOTED  "promoted"
+#define RUNNER_FACT_RETURNED  "returned"
 #define RUNNER_FACT_ABANDONED "abandoned"
 #define RUNNER_FACT_WITHDRAWN "withdrawn"
 

@@ -90,6 +90,8 @@ static enum engine_event judge(const struct runner *r,
 		return *previous ? ENGINE_ON_ABANDONED : ENGINE_ON_UNPROVED;
 	if (strcmp(f->word, RUNNER_FACT_ABANDONED) == 0 && is_previous)
 		return ENGINE_ON_LEFT_OVER;
+	if (strcmp(f->word, RUNNER_FACT_RETURNED) == 0 && is_current)
+		return ENGINE_ON_RETURNED;
 	if (strcmp(f->word, RUNNER_FACT_PROMOTED) == 0 && is_current)
 		return ENGINE_ON_UNPROVED;
 	if (strcmp(f->word, RUNNER_FACT_WITHDRAWN) == 0 && !is_current &&
@@ -98,6 +100,20 @@ static enum engine_event judge(const struct runner *r,
 	if (*previous)
 		return in_grace(r) ? ENGINE_ON_OVERLAPPING : ENGINE_ON_OVERDUE;
 	return *pending ? ENGINE_ON_PENDING_DEAD : ENGINE_ON_CURRENT_LIVE;
+}
+
+static bool is_current_again(struct runner *r, const char *id)
+{
+	struct secret *ended = NULL, *current = NULL;
+	bool same;
+
+	same = runner_store_password(r, id, &ended, NULL) == STATUS_OK &&
+	       runner_store_password(r, r->current, &current, NULL) ==
+		       STATUS_OK &&
+	       secret_equal(ended, current);
+	secret_free(ended);
+	secret_free(current);
+	return same;
 }
 
 /* A memory of the store's is good for a write; what is concluded here is not
@@ -150,10 +166,17 @@ enum engine_event runner_gateway_survey(struct runner *r, struct reason *why)
 		return ENGINE_ON_FOREIGN;
 	}
 	ev = judge(r, &f);
+	/* A rollback has brought it back: it has not ended. */
+	if (ev == ENGINE_ON_UNSHOWN && is_current_again(r, f.version)) {
+		runner_fact_settle(r);
+		f.word[0] = '\0';
+		ev = judge(r, &f);
+	}
 	explain_survey(r, ev, why);
 	if (ev == ENGINE_ON_UNSHOWN)
 		text_copy(r->ended, sizeof(r->ended), f.version);
-	if (ev == ENGINE_ON_UNPROVED || ev == ENGINE_ON_ABANDONED)
+	if (ev == ENGINE_ON_UNPROVED || ev == ENGINE_ON_RETURNED ||
+	    ev == ENGINE_ON_ABANDONED)
 		text_copy(r->version, sizeof(r->version), r->current);
 	return ev;
 }
@@ -184,6 +207,22 @@ static bool has_ended(struct runner *r, const char *id, struct reason *why)
 	       strcmp(runner_store_id(r, STORE_LABEL_PREVIOUS), id) != 0;
 }
 
+static void explain_before(const struct runner *r, struct reason *why)
+{
+	struct reason found = *why;
+
+	reason_set(why, STATUS_REJECTED,
+		   "role %s: the password before is refused: %s; is grace in "
+		   "the agent.conf of that gateway as long as here?",
+		   r->job->role, found.text);
+}
+
+/* A rollback that has not begun asks whether there is a way back. */
+static bool is_recall(const struct runner *r)
+{
+	return r->job->mode == ENGINE_MODE_ROLLBACK && !r->engine.have_version;
+}
+
 enum engine_event runner_gateway_overlap(struct runner *r, struct reason *why)
 {
 	struct secret *password = NULL;
@@ -206,14 +245,14 @@ enum engine_event runner_gateway_overlap(struct runner *r, struct reason *why)
 	ev = weigh(r, runner_login(r, password, CLUSTER_PROOF_PRESENT, why),
 		   why);
 	secret_free(password);
+	if (ev == ENGINE_ON_WRONG)
+		explain_before(r, why);
 	if ((ev == ENGINE_ON_WRONG || ev == ENGINE_ON_EXPIRED) &&
-	    r->job->mode != ENGINE_MODE_ROLLBACK &&
-	    has_ended(r, previous, why)) {
+	    !is_recall(r) && has_ended(r, previous, why)) {
 		reason_clear(why);
 		ev = ENGINE_ON_CLEARED;
 	}
-	if ((ev == ENGINE_ON_RIGHT || ev == ENGINE_ON_CLEARED) &&
-	    r->job->mode != ENGINE_MODE_ROLLBACK)
+	if ((ev == ENGINE_ON_RIGHT || ev == ENGINE_ON_CLEARED) && !is_recall(r))
 		runner_fact_settle(r);
 	return ev;
 }
@@ -241,7 +280,6 @@ bool runner_gateway_answers(struct runner *r, struct reason *why)
 enum engine_event runner_gateway_back(struct runner *r, struct reason *why)
 {
 	struct store *store = r->job->store;
-	bool asked = r->engine.reverting;
 	char to[RANDOM_UUID_SIZE], from[RANDOM_UUID_SIZE];
 	/* Who withdrew the one before has left no way back. */
 	enum status s = runner_store_describe(r, why);
@@ -253,19 +291,12 @@ enum engine_event runner_gateway_back(struct runner *r, struct reason *why)
 	if (!*to)
 		return ENGINE_ON_ABSENT;
 	/* What was concluded from is there yet? */
-	if (strcmp(from, asked ? r->marker.live_version : r->version) != 0 ||
-	    (asked && strcmp(to, r->marker.previous_version) != 0))
+	if (strcmp(from, r->version) != 0)
 		return ENGINE_ON_CONFLICT;
-	s = asked ? runner_ledger_note_durably(
-			    r, AUDIT_EVIDENCE, to,
-			    "the password before logs in at each gateway",
-			    why) :
-		    runner_fact_write(
-			    r, RUNNER_FACT_ABANDONED, from,
-			    "a gateway did not take it: CURRENT goes back to "
-			    "the version before",
-			    why);
-	if (s != STATUS_OK)
+	if (runner_fact_write(r, RUNNER_FACT_ABANDONED, from,
+			      "a gateway did not take it: CURRENT goes back to "
+			      "the version before",
+			      why) != STATUS_OK)
 		return ENGINE_ON_LEDGER_DOWN;
 	s = store->ops->promote(store, r->job->role, r->state.revision, to,
 				&r->state, why);
@@ -277,15 +308,12 @@ enum engine_event runner_gateway_back(struct runner *r, struct reason *why)
 	if (s != STATUS_OK)
 		return runner_store_event(s);
 	text_copy(r->marker.live_version, sizeof(r->marker.live_version), to);
-	if (!asked)
-		runner_ledger_alarm(r, from,
-				    r->result.why.text[0] ?
-					    r->result.why.text :
-					    "a gateway did not take the new "
-					    "password; CURRENT is the one "
-					    "before again");
-	r->promoted_us = asked ? now_wall(r->env->o.now) : 0;
-	text_copy(r->recalled, sizeof(r->recalled), asked ? to : "");
+	runner_ledger_alarm(r, from,
+			    r->result.why.text[0] ?
+				    r->result.why.text :
+				    "a gateway did not take the new password; "
+				    "CURRENT is the one before again");
+	r->promoted_us = 0;
 	text_copy(r->ended, sizeof(r->ended), from);
 	return ENGINE_ON_OK;
 }

@@ -106,10 +106,17 @@ void runner_login_explain(const struct runner *r, enum engine_event ev,
 			"a login proves nothing; mend pg_hba.conf, %s",
 			role, thaw);
 	else if (ev == ENGINE_ON_NO_EVIDENCE && before)
-		reason_set(why, STATUS_REFUSED,
-			   "nothing was changed, since a new password of role "
-			   "%s could not be proved: %s",
-			   role, found.text[0] ? found.text : "no login");
+		reason_set(
+			why, STATUS_REFUSED,
+			"nothing was changed, since a new password of role "
+			"%s could not be proved: %s%s",
+			role, found.text[0] ? found.text : "no login",
+			r->engine.gateway ?
+				"; a gateway that is to be away for long, or "
+				"during an incident, is taken out of endpoint "
+				"in [cluster]: its agent asks the store "
+				"before it answers again" :
+				"");
 }
 
 bool runner_login_proxy_may_remember(const struct runner *r)

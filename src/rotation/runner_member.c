@@ -27,7 +27,9 @@ const char *runner_member_login(const struct runner *r)
 
 const char *runner_member_ended(const struct runner *r)
 {
-	if (r->refuting < r->job->n_leaked)
+	/* A rotation ends one that was before, not what it replaces. */
+	if (r->job->mode == ENGINE_MODE_RETIRE &&
+	    r->refuting < r->job->n_leaked)
 		return r->job->leaked[r->refuting];
 	return r->ended[0] ? r->ended : r->marker.previous_version;
 }

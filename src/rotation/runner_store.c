@@ -197,6 +197,10 @@ static enum status make_password(struct runner *r, struct secret **ret,
 {
 	if (r->job->mode == ENGINE_MODE_IMPORT)
 		return secret_copy(r->job->password, ret);
+	/* It goes back to the one before. */
+	if (r->engine.gateway && r->job->mode == ENGINE_MODE_ROLLBACK)
+		return runner_store_password(
+			r, runner_store_id(r, STORE_LABEL_PREVIOUS), ret, why);
 	return policy_make(r->job->policy, r->env->o.random, ret, why);
 }
 
@@ -213,6 +217,8 @@ enum engine_event runner_store_generate(struct runner *r, struct reason *why)
 	runner_store_drop_password(r);
 	r->password = password;
 	text_copy(r->own, sizeof(r->own), id);
+	if (r->engine.gateway && r->job->mode == ENGINE_MODE_ROLLBACK)
+		text_copy(r->recalled, sizeof(r->recalled), id);
 	text_copy(r->own_login, sizeof(r->own_login), r->idle);
 	text_copy(r->version, sizeof(r->version), id);
 	return ENGINE_ON_OK;

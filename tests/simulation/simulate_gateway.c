@@ -113,14 +113,17 @@ static struct then remember(const struct world *w)
 	return t;
 }
 
-static const char *current_password(const struct world *w)
+static const char *password_of(const struct world *w, const char *id)
 {
-	const char *id = world_label(w, STORE_LABEL_CURRENT);
-
 	for (size_t i = 0; i < w->store.n; i++)
 		if (strcmp(w->store.v[i].id, id) == 0)
 			return w->store.v[i].password;
 	return "";
+}
+
+static const char *current_password(const struct world *w)
+{
+	return password_of(w, world_label(w, STORE_LABEL_CURRENT));
 }
 
 /* What was to be promoted, or withdrawn, and never was may stay noted. */
@@ -131,10 +134,11 @@ static bool is_undone(const struct world *w)
 
 	const char *previous = world_label(w, STORE_LABEL_PREVIOUS);
 
-	return version && ((w->gateway_fact[0] == 'w' &&
-			    strcmp(version + 1, previous) != 0) ||
-			   (w->gateway_fact[0] == 'p' &&
-			    strcmp(version + 1, current) == 0));
+	return version &&
+	       ((w->gateway_fact[0] == 'w' &&
+		 strcmp(version + 1, previous) != 0) ||
+		((w->gateway_fact[0] == 'p' || w->gateway_fact[0] == 'r') &&
+		 strcmp(version + 1, current) == 0));
 }
 
 /* What was well done by a run that nobody disturbed. */
@@ -159,8 +163,12 @@ static void check_done(const struct world *w, enum what what,
 	if (what == DO_RETIRE && t->previous[0] && t->fact[0] != 'a' &&
 	    strcmp(current, t->current) == 0 && !r->refuted)
 		fail_plan("retired, and not shown to be refused");
-	if (what == DO_ROLLBACK && strcmp(current, t->previous) != 0)
+	if (what == DO_ROLLBACK &&
+	    strcmp(current_password(w), password_of(w, t->previous)) != 0)
 		fail_plan("rolled back, but not to the one before");
+	if (what == DO_COMPROMISE && *t->current &&
+	    strcmp(current, t->current) == 0)
+		fail_plan("what got out is CURRENT yet");
 }
 
 static void check_end(const struct world *w, enum what what,
@@ -224,18 +232,21 @@ static enum status finish(struct world *w, int i, enum what what,
 
 static enum status do_it(struct world *w, int i, enum what what)
 {
-	static char leaked[1][RANDOM_UUID_SIZE];
+	static char leaked[2][RANDOM_UUID_SIZE];
 	struct secret *given = copy_password("the-partner-typed-this");
 	struct runner_job job = job_of(what, given);
 	struct then t = remember(w);
 	enum status s;
 
 	w->cut = w->cut || cuts(what);
-	if (what == DO_END) {
-		snprintf(leaked[0], sizeof(leaked[0]), "%s",
-			 *t.previous ? t.previous : t.current);
-		job.leaked = leaked;
-		job.n_leaked = *t.previous ? 1 : 0;
+	if (what == DO_END || what == DO_COMPROMISE) {
+		snprintf(leaked[0], sizeof(leaked[0]), "%s", t.previous);
+		snprintf(leaked[1], sizeof(leaked[1]), "%s", t.current);
+		job.leaked =
+			(const char(*)[RANDOM_UUID_SIZE])leaked + !*t.previous;
+		/* What was CURRENT is not any more when it ends. */
+		job.n_leaked = (unsigned)(*t.previous != '\0') +
+			       (what == DO_COMPROMISE);
 	}
 	s = finish(w, i, what, world_runner(w, i, &job), &t, true);
 	secret_free(given);
