@@ -652,6 +652,50 @@ static void check_handoff(struct check *k, const struct runner_job *j)
 		    "hand-off");
 }
 
+/* What keyturn calls good beside CURRENT, the gateways' agents must, too; and what
+ * it saw become CURRENT is in the store. */
+static void check_overlap(struct check *k, const struct runner_job *j,
+			  const struct store_state *state)
+{
+	const struct store_version *previous =
+		store_find_label(state, STORE_LABEL_PREVIOUS);
+	struct store_entry entry = { .password = NULL };
+	struct ledger_role known;
+	struct reason why;
+
+	if (k->cli->ledger->ops->roles->get(k->cli->ledger, j->role, &known,
+					    NULL) != STATUS_OK)
+		return;
+	if (known.version[0] && !state->remembered &&
+	    !store_find_id(state, known.version)) {
+		refuse(k, "drift",
+		       "version %s, which was current, is not in the store: it "
+		       "was rolled back, and the partner may have a password "
+		       "that no gateway takes; keyturn rotate makes a new one, "
+		       "which is to be handed out",
+		       known.version);
+		return;
+	}
+	if (!previous ||
+	    now_wall(now_system()) >= known.rotated_us + j->grace_us)
+		return;
+	if (j->store->ops->fetch(j->store, j->role, previous->id, &entry,
+				 &why) != STATUS_OK)
+		return;
+	reason_clear(&why);
+	if (runner_try(open_engine_env(k->cli->engine), j, entry.username,
+		       entry.password, &why) == ENGINE_ON_OK)
+		say(k, OK, "grace",
+		    "the password before logs in at each gateway, too");
+	else
+		refuse(k, "grace",
+		       "the password before should be good beside the current "
+		       "one: %s; is grace in the agent.conf of that gateway as "
+		       "long as here?",
+		       why.text);
+	secret_free(entry.password);
+}
+
 /* A gateway has no marker to compare with: the store says what should log in. */
 static void check_gateway(struct check *k, const struct runner_job *j,
 			  bool stored)
@@ -684,6 +728,7 @@ static void check_gateway(struct check *k, const struct runner_job *j,
 	if (!current)
 		say(k, NOTE, "drift", "new to keyturn: nothing to compare");
 	check_login(k, j, current ? current->id : NULL, false, true);
+	check_overlap(k, j, &state);
 	check_handoff(k, j);
 }
 

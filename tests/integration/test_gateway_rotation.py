@@ -38,8 +38,10 @@ class Place:
         self.grace = grace
         self.deadline = deadline
         site.configure(roles=())
+        # An agent may wait half a second before it takes the one before.
         self.gateways = [new_gateway(site, agent=self.make_agent(new_agent),
-                                     grace=grace) for _ in range(n)]
+                                     grace=grace, service="timeout=3000")
+                         for _ in range(n)]
         self.configure(settings)
 
     def make_agent(self, new_agent):
@@ -269,7 +271,7 @@ def test_a_gateway_that_takes_any_password(place):
     done = place.run("rotate", "sap", expect=None)
     assert done.exit != 0 and "wrong password" in done.text
     assert place.site.versions() == []
-    gateway.service("timeout=500")
+    gateway.service("timeout=3000")
     place.run("rotate", "sap")
     old = place.current()
     gateway.service(stack=anybody)
@@ -455,3 +457,70 @@ def test_the_sheet_and_the_notice_say_that_there_is_a_while(place):
     assert "not valid any more" not in sheet and "ended" not in sheet
     notice = place.run("notice", "sap").out
     assert "stays valid beside the new one" in " ".join(notice.split())
+
+
+def test_what_got_out_is_replaced_when_a_grace_is_over(new_place):
+    """And when a retirement was interrupted: neither is what is to end now."""
+    place = new_place(grace="3s")
+    place.run("rotate", "sap")
+    place.run("rotate", "sap")
+    time.sleep(3.5)
+    leaked = place.current()
+    place.run("rotate", "sap", "--compromised", "--reason", "a leak")
+    assert place.let_in(leaked) == [False]
+    assert place.let_in(place.current()) == [True]
+    place.run("rotate", "sap")
+    effects = place.site.run("retire", "sap", fault="count",
+                             expect=0).effects
+    place.run("rotate", "sap")
+    for e in random.Random(7).sample(effects[len(effects) // 2:], 2):
+        leaked = place.current()
+        done = place.site.run("retire", "sap", fault=f"kill-after:{e.number}")
+        assert done.exit in (0, -signal.SIGKILL)
+        place.run("rotate", "sap", "--compromised", "--reason", "a leak")
+        assert place.let_in(leaked) == [False]
+        assert place.let_in(place.current()) == [True]
+        place.run("rotate", "sap")
+
+
+def test_a_rollback_outlives_an_agent(new_place):
+    """The one that is left has a grace of its own, which a restarted agent and
+    another host count as we do."""
+    place = new_place(grace="8s")
+    place.run("rotate", "sap")
+    time.sleep(8.5)
+    place.run("rotate", "sap")
+    left = place.current()
+    place.run("rollback", "sap", "--reason", "cannot type it")
+    place.gateways[0].agent.stop()
+    place.gateways[0].agent.start()
+    assert place.let_in(left) == [True]
+    assert place.let_in(place.current()) == [True]
+
+
+def test_an_agent_with_a_shorter_grace_is_noticed(place):
+    place.run("rotate", "sap")
+    place.run("rotate", "sap")
+    agent = place.gateways[0].agent
+    conf = open(agent.configuration).read()
+    agent.stop()
+    with open(agent.configuration, "w") as f:
+        f.write(conf.replace("grace = 1h", "grace = 1s"))
+    agent.start()
+    time.sleep(1.5)
+    done = place.run("check", expect=None)
+    assert done.exit != 0 and "grace in the agent.conf" in done.text
+
+
+def test_a_store_that_was_rolled_back_is_noticed(place):
+    place.run("rotate", "sap")
+    backup = place.site.folder + "/backup"
+    shutil.copytree(place.site.state, backup)
+    place.run("rotate", "sap")
+    for name in os.listdir(backup):
+        if name.startswith("store.db"):
+            shutil.copy(os.path.join(backup, name), place.site.state)
+    done = place.run("check", expect=None)
+    assert done.exit != 0 and "rolled back" in done.text
+    done = place.run("rotate", "sap", expect=None)
+    assert done.exit != 0 and "rolled back" in done.text

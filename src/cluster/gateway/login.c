@@ -72,7 +72,7 @@ static void explain(const struct attempt *a, enum cluster_login login,
 	else if (login == CLUSTER_LOGIN_WRONG && a->kind == CLUSTER_PROOF_NEW)
 		reason_set(why, STATUS_OK,
 			   "the gateway %s port %s does not take the new "
-			   "password of %s; does its keyturn-agent answer, and "
+			   "password of %s; does its keyturn-agent answer, know this "
 			   "reach the store?",
 			   host, port, role);
 	else if (login == CLUSTER_LOGIN_WRONG)
