@@ -70,11 +70,12 @@ static void explain(const struct attempt *a, enum cluster_login login,
 			   "the gateway %s port %s takes this password of %s",
 			   host, port, role);
 	else if (login == CLUSTER_LOGIN_WRONG && a->kind == CLUSTER_PROOF_NEW)
-		reason_set(why, STATUS_OK,
-			   "the gateway %s port %s does not take the new "
-			   "password of %s; does its keyturn-agent answer, know this "
-			   "reach the store?",
-			   host, port, role);
+		reason_set(
+			why, STATUS_OK,
+			"the gateway %s port %s does not take the new "
+			"password of %s; does its keyturn-agent answer, know this "
+			"login, and reach the store?",
+			host, port, role);
 	else if (login == CLUSTER_LOGIN_WRONG)
 		reason_set(why, STATUS_OK,
 			   "the gateway %s port %s refuses the password of %s",
