@@ -244,6 +244,12 @@ enum engine_event runner_gateway_overlap(struct runner *r, struct reason *why)
 		return runner_store_read_event(s);
 	ev = weigh(r, runner_login(r, password, CLUSTER_PROOF_PRESENT, why),
 		   why);
+	/* What was taken is what is gone back to, whatever the store says next. */
+	if (ev == ENGINE_ON_RIGHT && is_recall(r)) {
+		runner_store_drop_password(r);
+		r->password = password;
+		password = NULL;
+	}
 	secret_free(password);
 	if (ev == ENGINE_ON_WRONG)
 		explain_before(r, why);

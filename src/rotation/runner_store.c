@@ -197,10 +197,9 @@ static enum status make_password(struct runner *r, struct secret **ret,
 {
 	if (r->job->mode == ENGINE_MODE_IMPORT)
 		return secret_copy(r->job->password, ret);
-	/* It goes back to the one before. */
+	/* It goes back to the one before, which has just logged in. */
 	if (r->engine.gateway && r->job->mode == ENGINE_MODE_ROLLBACK)
-		return runner_store_password(
-			r, runner_store_id(r, STORE_LABEL_PREVIOUS), ret, why);
+		return secret_copy(r->password, ret);
 	return policy_make(r->job->policy, r->env->o.random, ret, why);
 }
 

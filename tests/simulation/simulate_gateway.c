@@ -23,13 +23,14 @@ enum find {
 	FIND_UNPROVED,	  /* ... after it promoted, */
 	FIND_UNSETTLED,	  /* ... after the proof, */
 	FIND_GIVING_UP,	  /* ... after CURRENT went back, */
+	FIND_RETURNED,	  /* ... after a rollback promoted, */
 	FIND_WITHDRAWN,	  /* ... or after the one before was withdrawn */
 	FINDS
 };
 
 static const char *const find_names[FINDS] = {
-	"new",	    "managed",	 "overlapping", "overdue",   "staged",
-	"unproved", "unsettled", "giving up",	"withdrawn",
+	"new",	    "managed",	 "overlapping", "overdue",  "staged",
+	"unproved", "unsettled", "giving up",	"returned", "withdrawn",
 };
 
 enum what {
@@ -304,9 +305,9 @@ static void prepare(struct world *w, enum find find)
 	}
 	w->clock += 10 * WORLD_GRACE;
 	if (find == FIND_OVERLAPPING || find == FIND_OVERDUE ||
-	    find == FIND_WITHDRAWN) {
+	    find >= FIND_RETURNED) {
 		must_do(w, 0, DO_ROTATE);
-		if (find != FIND_OVERLAPPING) {
+		if (find == FIND_OVERDUE || find == FIND_WITHDRAWN) {
 			change_over(w);
 			w->clock += 2 * WORLD_GRACE;
 		}
@@ -317,6 +318,8 @@ static void prepare(struct world *w, enum find find)
 		die_in(w, DO_ROTATE, "promote", 0);
 	else if (find == FIND_UNSETTLED)
 		die_in(w, DO_ROTATE, "settle", 0);
+	else if (find == FIND_RETURNED)
+		die_in(w, DO_ROLLBACK, "promote", 0);
 	else if (find == FIND_WITHDRAWN)
 		die_in(w, DO_RETIRE, "withdraw", 0);
 	else if (find == FIND_GIVING_UP) {
@@ -569,12 +572,12 @@ static bool pause_at(enum find find, enum what what, enum what other,
 
 static void who_stands_still_does_no_harm(void **state)
 {
-	static const enum find finds[] = { FIND_MANAGED, FIND_OVERDUE,
+	static const enum find finds[] = { FIND_MANAGED,  FIND_OVERDUE,
 					   FIND_UNPROVED, FIND_GIVING_UP,
-					   FIND_WITHDRAWN };
+					   FIND_RETURNED, FIND_WITHDRAWN };
 
 	(void)state;
-	for (size_t n = 0; n < 5; n++)
+	for (size_t n = 0; n < 6; n++)
 		for (int what = 0; what < WHATS; what++)
 			for (int other = 0; other < WHATS; other++)
 				for (unsigned k = 1; k < 30; k++)
@@ -607,6 +610,24 @@ static void a_rotation_waits_for_the_end_of_a_grace(void **state)
 	w.wrong_logins = 0;
 	must_do(&w, 0, DO_ROTATE);
 	assert_string_equal(w.gateway_fact, "");
+	world_free(&w);
+}
+
+/* Whatever clock the schedule went by. */
+static void no_schedule_cuts_a_grace_short(void **state)
+{
+	struct runner_job job = job_of(DO_RETIRE, NULL);
+	static struct world w;
+	struct then t;
+
+	(void)state;
+	prepare(&w, FIND_OVERLAPPING);
+	job.if_free = true;
+	t = remember(&w);
+	assert_int_equal(finish(&w, 0, DO_RETIRE, world_runner(&w, 0, &job), &t,
+				true),
+			 STATUS_DEFERRED);
+	assert_true(world_gateway_takes(&w, w.partner));
 	world_free(&w);
 }
 
@@ -643,6 +664,31 @@ static void who_gives_up_and_cannot_look_says_so(void **state)
 		name(FIND_MANAGED, DO_ROTATE, &p, LAND_FIRST);
 		put_under(&w, &p);
 		assert_int_equal(do_it(&w, 0, DO_ROTATE), STATUS_UNKNOWN);
+		converge(&w, LAND_FIRST);
+		world_free(&w);
+	}
+}
+
+static void who_gives_up_and_cannot_move_says_so(void **state)
+{
+	static const struct {
+		enum fate fate;
+		enum status status;
+	} cases[] = { { FATE_LOST_BEFORE, STATUS_UNKNOWN },
+		      { FATE_DOWN, STATUS_UNKNOWN },
+		      { FATE_USURP, STATUS_BUSY } };
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct plan p = one_fault("promote", cases[i].fate, ALWAYS);
+
+		p.fault[0].from = 1;
+		prepare(&w, FIND_MANAGED);
+		world_gateway_deafen(&w, true);
+		name(FIND_MANAGED, DO_ROTATE, &p, LAND_FIRST);
+		put_under(&w, &p);
+		assert_int_equal(do_it(&w, 0, DO_ROTATE), cases[i].status);
 		converge(&w, LAND_FIRST);
 		world_free(&w);
 	}
@@ -778,11 +824,13 @@ static void who_is_outrun_says_busy(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(who_is_outrun_says_busy),
 	cmocka_unit_test(who_gives_up_and_cannot_look_says_so),
+	cmocka_unit_test(who_gives_up_and_cannot_move_says_so),
 	cmocka_unit_test(who_gives_up_leaves_what_another_did),
 	cmocka_unit_test(a_store_that_went_back_is_noticed),
 	cmocka_unit_test(who_gives_up_notices_it_too),
 	cmocka_unit_test(there_is_nothing_to_go_back_to_from_the_first),
 	cmocka_unit_test(a_rotation_waits_for_the_end_of_a_grace),
+	cmocka_unit_test(no_schedule_cuts_a_grace_short),
 	cmocka_unit_test(a_gateway_that_takes_anything_is_refused),
 	cmocka_unit_test(a_password_that_no_agent_takes_is_given_up),
 };
