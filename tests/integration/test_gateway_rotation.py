@@ -398,6 +398,7 @@ class Partner(threading.Thread):
         self.has = place.current()
         self.fine = 0
         self.refused = []  # when, by the wall clock
+        self.broken = None  # what else went wrong
         self.stop = threading.Event()
 
     def told(self, rotation):
@@ -405,12 +406,18 @@ class Partner(threading.Thread):
             self.has = self.place.current()
 
     def run(self):
-        while not self.stop.is_set():
-            has, began = self.has, time.time()
-            if self.place.gateways[0].lets_in(has):
-                self.fine += 1
-            elif has == self.has:  # else it changed over meanwhile
-                self.refused.append((has, began))
+        try:
+            while not self.stop.is_set():
+                self.log_in()
+        except Exception as e:
+            self.broken = e
+
+    def log_in(self):
+        has, began = self.has, time.time()
+        if self.place.gateways[0].lets_in(has):
+            self.fine += 1
+        elif has == self.has:  # else it changed over meanwhile
+            self.refused.append((has, began))
 
 
 def test_partners_that_are_slow(new_place):
@@ -438,7 +445,7 @@ def test_partners_that_are_slow(new_place):
         p.stop.set()
     for p in partners:
         p.join()
-        assert p.fine > 0
+        assert p.fine > 0 and p.broken is None, (p.every, p.broken)
         early = [at for has, at in p.refused if at < ends[has]]
         assert not early, (p.every, len(early), p.fine)
     assert not partners[0].refused
