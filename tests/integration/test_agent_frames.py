@@ -84,7 +84,7 @@ def sent(agent, data):
     wire.frame("GET", magic=b"kt"),
     wire.frame("GET", version=2),
     wire.frame("GET", version=0),
-    wire.frame(0), wire.frame(11), wire.frame(0x7f),
+    wire.frame(0), wire.frame(13), wire.frame(0x7f),
     wire.frame(wire.OPERATIONS["GET"] | wire.REPLY),
     wire.frame("GET", length=0xffffffff),
     wire.frame("GET", length=4096 - 7),
