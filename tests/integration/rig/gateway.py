@@ -254,11 +254,16 @@ class Gateway:
         return os.path.getsize(self.log)
 
     def stop(self):
-        """As systemd does it: at once, with who is connected."""
+        """As systemd does it: at once, with who is connected; from 1.23 on
+        SIGTERM waits for those."""
         if self.process:
             self.go_on()
             self.process.terminate()
-            self.process.wait(20)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
         self.process = None
 
     def kill(self):
