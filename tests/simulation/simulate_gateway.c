@@ -240,14 +240,16 @@ static enum status do_it(struct world *w, int i, enum what what)
 	enum status s;
 
 	w->cut = w->cut || cuts(what);
-	if (what == DO_END || what == DO_COMPROMISE) {
+	/* What is CURRENT first, as it is when a person says so. */
+	if (what == DO_COMPROMISE) {
+		snprintf(leaked[0], sizeof(leaked[0]), "%s", t.current);
+		snprintf(leaked[1], sizeof(leaked[1]), "%s", t.previous);
+		job.leaked = (const char(*)[RANDOM_UUID_SIZE])leaked;
+		job.n_leaked = 1u + (*t.previous != '\0');
+	} else if (what == DO_END) {
 		snprintf(leaked[0], sizeof(leaked[0]), "%s", t.previous);
-		snprintf(leaked[1], sizeof(leaked[1]), "%s", t.current);
-		job.leaked =
-			(const char(*)[RANDOM_UUID_SIZE])leaked + !*t.previous;
-		/* What was CURRENT is not any more when it ends. */
-		job.n_leaked = (unsigned)(*t.previous != '\0') +
-			       (what == DO_COMPROMISE);
+		job.leaked = (const char(*)[RANDOM_UUID_SIZE])leaked;
+		job.n_leaked = *t.previous != '\0';
 	}
 	s = finish(w, i, what, world_runner(w, i, &job), &t, true);
 	secret_free(given);
@@ -613,6 +615,71 @@ static void a_rotation_waits_for_the_end_of_a_grace(void **state)
 	world_free(&w);
 }
 
+/* PAM says the same of a wrong password and of an agent that is not there. */
+static void who_is_dead_refuses_nothing(void **state)
+{
+	struct plan p = one_fault("login", FATE_GONE, ALWAYS);
+	static struct world w;
+
+	(void)state;
+	prepare(&w, FIND_OVERDUE);
+	p.fault[0].from = 1; /* TRY was well */
+	name(FIND_OVERDUE, DO_RETIRE, &p, LAND_FIRST);
+	put_under(&w, &p);
+	assert_int_equal(do_it(&w, 0, DO_RETIRE), STATUS_CLUSTER_UNAVAILABLE);
+	converge(&w, LAND_FIRST);
+	world_free(&w);
+}
+
+static void what_was_given_up_and_is_all_there_is_is_proved(void **state)
+{
+	static struct world w;
+
+	(void)state;
+	prepare(&w, FIND_MANAGED);
+	snprintf(w.gateway_fact, sizeof(w.gateway_fact), "abandoned %s",
+		 world_label(&w, STORE_LABEL_CURRENT));
+	must_do(&w, 0, DO_RECOVER);
+	assert_string_equal(w.gateway_fact, "");
+	converge(&w, LAND_FIRST);
+	world_free(&w);
+}
+
+/* Agents and PAM may be others than they were an hour ago. */
+static void each_run_tries_a_wrong_password(void **state)
+{
+	static struct world w;
+	unsigned n;
+
+	(void)state;
+	prepare(&w, FIND_MANAGED);
+	world_remembers(&w, 100 * WORLD_GRACE);
+	must_do(&w, 0, DO_ROTATE);
+	change_over(&w);
+	w.clock += 2 * WORLD_GRACE;
+	must_do(&w, 0, DO_RETIRE);
+	n = w.controls;
+	must_do(&w, 0, DO_ROTATE);
+	assert_int_equal(w.controls, n + 1);
+	world_free(&w);
+}
+
+static void what_got_out_is_replaced_before_it_is_tried(void **state)
+{
+	static const enum find finds[] = { FIND_OVERDUE, FIND_WITHDRAWN };
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		prepare(&w, finds[i]);
+		must_do(&w, 0, DO_COMPROMISE);
+		must_do(&w, 0, DO_END);
+		change_over(&w);
+		converge(&w, LAND_FIRST);
+		world_free(&w);
+	}
+}
+
 /* Whatever clock the schedule went by. */
 static void no_schedule_cuts_a_grace_short(void **state)
 {
@@ -830,6 +897,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(who_gives_up_notices_it_too),
 	cmocka_unit_test(there_is_nothing_to_go_back_to_from_the_first),
 	cmocka_unit_test(a_rotation_waits_for_the_end_of_a_grace),
+	cmocka_unit_test(who_is_dead_refuses_nothing),
+	cmocka_unit_test(what_was_given_up_and_is_all_there_is_is_proved),
+	cmocka_unit_test(each_run_tries_a_wrong_password),
+	cmocka_unit_test(what_got_out_is_replaced_before_it_is_tried),
 	cmocka_unit_test(no_schedule_cuts_a_grace_short),
 	cmocka_unit_test(a_gateway_that_takes_anything_is_refused),
 	cmocka_unit_test(a_password_that_no_agent_takes_is_given_up),
