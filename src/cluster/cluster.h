@@ -162,6 +162,14 @@ enum cluster_proof {
 	CLUSTER_PROOF_WRONG /* a deliberate wrong one, which must be refused */
 };
 
+/*
+ * How bad an outcome is, 0 for what is hoped for: of several endpoints the worst
+ * counts.  For a proof a "no" outranks "could not ask", so that a refused password
+ * is not tried over and over.  For the control, a wrong password that is taken
+ * anywhere is the worst of all.
+ */
+int cluster_login_badness(enum cluster_login login, enum cluster_proof kind);
+
 /* Who logs in for a proof, and where; strings may be NULL but for the role. */
 struct cluster_who {
 	const char *role;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 noinst_LIBRARIES += libcluster.a
-libcluster_a_SOURCES = src/cluster/cluster.h src/cluster/cluster_tools.h \
+libcluster_a_SOURCES = src/cluster/cluster.h src/cluster/cluster_login.c \
+	src/cluster/cluster_tools.h \
 	src/cluster/gateway/common.c src/cluster/gateway/common.h \
 	src/cluster/gateway/console.c src/cluster/gateway/console.h \
 	src/cluster/gateway/gateway.c src/cluster/gateway/gateway.h \

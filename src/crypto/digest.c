@@ -3,6 +3,8 @@
  * inputs of one function reach the hash as the same bytes. */
 #include "crypto/digest.h"
 
+#include <string.h>
+
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
@@ -47,6 +49,11 @@ enum status digest_sha256(const void *a, size_t a_n, const void *b, size_t b_n,
 	const struct part parts[] = { { a, a_n }, { b, b_n } };
 
 	return hash_parts(parts, 2, ret_hash);
+}
+
+enum status digest_mix(unsigned char hash[DIGEST_SIZE], const char *s)
+{
+	return digest_sha256(hash, DIGEST_SIZE, s, strlen(s) + 1, hash);
 }
 
 enum status digest_hmac(const struct secret *key, const void *p, size_t n,

@@ -14,6 +14,10 @@
 enum status digest_sha256(const void *a, size_t a_n, const void *b, size_t b_n,
 			  unsigned char ret_hash[DIGEST_SIZE]);
 
+/* hash = SHA-256(hash || s and its NUL), so that where one string ends and the next
+ * begins counts. */
+enum status digest_mix(unsigned char hash[DIGEST_SIZE], const char *s);
+
 enum status digest_hmac(const struct secret *key, const void *p, size_t n,
 			unsigned char ret_mac[DIGEST_SIZE]);
 

@@ -538,3 +538,13 @@ def test_a_store_that_was_rolled_back_is_noticed(place):
     assert done.exit != 0 and "rolled back" in done.text
     done = place.run("rotate", "sap", expect=None)
     assert done.exit != 0 and "rolled back" in done.text
+
+
+def test_no_gateway_goes_unverified(place):
+    """It is given the password in clear: `insecure` is for those who are not."""
+    text = open(place.site.configuration).read()
+    with open(place.site.configuration, "w") as f:
+        f.write(text.replace("type = gateway\n", "type = gateway\ninsecure = yes\n"))
+    done = place.run("check", expect=None)
+    assert done.exit == 2 and "insecure" in done.text
+    assert "no effect in a cluster of type gateway" in done.text

@@ -13,7 +13,7 @@ struct cluster_gateway {
 	char *console_user, *console_passfile; /* NULL: none */
 	struct pg_info **infos;
 	struct pg_info **plain; /* the same without TLS; NULL where there is no
-				   network in between, or nobody minds */
+				   network in between */
 	size_t n;
 	char **agents; /* n of them; NULL: not reached from here */
 	int64_t connect_timeout_us, token_seconds;

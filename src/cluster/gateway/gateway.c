@@ -44,17 +44,15 @@ static const struct cluster_ops gateway_ops = {
 	.close = close_cluster,
 };
 
-/* The same endpoint without TLS; of a Unix socket, and where an operator said that
- * it is of no matter, nothing. */
+/* The same endpoint without TLS; of a Unix socket nothing. */
 static enum status parse_plain(struct cluster_gateway *g, size_t i,
-			       const char *conninfo, bool insecure,
-			       struct reason *why)
+			       const char *conninfo, struct reason *why)
 {
 	const char *host = pg_info_get(g->infos[i], "host");
 	struct text plain = text_make(2048);
 	enum status st;
 
-	if (insecure || host[0] == '/' || host[0] == '\0' || host[0] == '@')
+	if (host[0] == '/' || host[0] == '\0' || host[0] == '@')
 		return STATUS_OK;
 	text_printf(&plain, "%s%ssslmode=disable", conninfo,
 		    strstr(conninfo, "://") == NULL ? " " :
@@ -84,15 +82,13 @@ static enum status parse_endpoints(struct cluster_gateway *g,
 	for (size_t i = 0; i < g->n && st == STATUS_OK; i++) {
 		const char *conninfo = o->endpoints[i];
 
-		st = pg_info_parse(conninfo, o->insecure, &g->infos[i], why);
+		st = pg_info_parse(conninfo, false, &g->infos[i], why);
 		if (st == STATUS_OK)
-			st = parse_plain(g, i, conninfo, o->insecure, why);
+			st = parse_plain(g, i, conninfo, why);
 		if (st != STATUS_OK)
 			return reason_wrap(why, st, "cluster %s, endpoint",
 					   g->name);
-		/* With its NUL: where one ends and the next begins counts. */
-		st = digest_sha256(g->way, sizeof(g->way), conninfo,
-				   strlen(conninfo) + 1, g->way);
+		st = digest_mix(g->way, conninfo);
 		if (st != STATUS_OK)
 			return reason_set(why, st, "no SHA-256");
 	}

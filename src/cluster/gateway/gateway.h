@@ -21,7 +21,6 @@ struct cluster_gateway_options {
 	const char *prove_dbname;     /* NULL: the endpoint's own */
 	int64_t token_seconds; /* the life of the tokens behind it; 0: none, or
 				  not known */
-	bool insecure;	       /* allow sslmode under verify-full */
 	int64_t connect_timeout_us; /* default 30 s */
 	const struct now *now;
 };

@@ -37,21 +37,6 @@ static enum cluster_login classify(const struct pg_login_report *r)
 	return CLUSTER_LOGIN_NO_EVIDENCE;
 }
 
-/* The worse of two, as cluster.h says; the worst first. */
-static int badness(enum cluster_login login, bool control)
-{
-	switch (login) {
-	case CLUSTER_LOGIN_NOT_ASKED:
-		return control ? 2 : 3;
-	case CLUSTER_LOGIN_WRONG:
-		return control ? 0 : 2;
-	case CLUSTER_LOGIN_NO_EVIDENCE:
-		return 1;
-	default:
-		return control ? 3 : 0;
-	}
-}
-
 static void explain(const struct attempt *a, enum cluster_login login,
 		    struct reason *why)
 {
@@ -160,24 +145,19 @@ enum status cluster_gateway_login_prove(struct cluster *t,
 		if (st == STATUS_NO_MEMORY || st == STATUS_CONFIG ||
 		    (st == STATUS_REFUSED && !a.report.reached))
 			return reason_set(why, st, "%s", told.text);
-		if (badness(login, control) <= badness(worst, control) &&
+		if (cluster_login_badness(login, kind) <=
+			    cluster_login_badness(worst, kind) &&
 		    (a.i > 0 || login == worst))
 			continue;
 		worst = login;
 		if (why != NULL)
 			*why = told;
 		/* Each further "no" counts towards the agents' limits. */
-		if (badness(worst, control) >= 2)
+		if (cluster_login_badness(worst, kind) >= 2)
 			break;
 	}
 	*ret_login = worst;
 	return STATUS_OK;
-}
-
-static enum status mix_string(unsigned char hash[DIGEST_SIZE], const char *s)
-{
-	/* With its NUL: where one string ends and the next begins counts. */
-	return digest_sha256(hash, DIGEST_SIZE, s, strlen(s) + 1, hash);
 }
 
 enum status cluster_gateway_login_way(struct cluster *t,
@@ -189,9 +169,9 @@ enum status cluster_gateway_login_way(struct cluster *t,
 	enum status st;
 
 	memcpy(hash, g->way, sizeof(hash));
-	st = mix_string(hash, who->role);
+	st = digest_mix(hash, who->role);
 	for (size_t i = 0; i < g->n && st == STATUS_OK; i++)
-		st = mix_string(hash, database(g, who, i));
+		st = digest_mix(hash, database(g, who, i));
 	if (st == STATUS_OK)
 		encode_hex(hash, sizeof(hash), ret_way);
 	return st;

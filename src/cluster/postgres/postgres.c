@@ -122,9 +122,7 @@ static enum status parse_infos(struct cluster_postgres *p,
 					   p->n_infos == 0 ? "conninfo" :
 							     "endpoint");
 		p->cluster.endpoints = (unsigned)++p->n_infos;
-		/* With its NUL: where one ends and the next begins counts. */
-		st = digest_sha256(p->way, sizeof(p->way), conninfo,
-				   strlen(conninfo) + 1, p->way);
+		st = digest_mix(p->way, conninfo);
 		if (st != STATUS_OK)
 			return reason_set(why, st, "no SHA-256");
 	}

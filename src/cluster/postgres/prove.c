@@ -89,27 +89,6 @@ static bool refused_by_pgbouncer(const struct pg_login_report *r)
 	       strcmp(r->sqlstate, "08P01") == 0;
 }
 
-/*
- * The weaker of two, the worst first.  For a proof a "no" outranks "could not
- * ask", so that a refused password is not tried over and over.  For the
- * control, a wrong password that is taken anywhere is the worst of all.
- */
-static int badness(enum cluster_login login, enum cluster_proof kind)
-{
-	bool control = kind == CLUSTER_PROOF_WRONG;
-
-	switch (login) {
-	case CLUSTER_LOGIN_NOT_ASKED:
-		return control ? 2 : 3;
-	case CLUSTER_LOGIN_WRONG:
-		return control ? 0 : 2;
-	case CLUSTER_LOGIN_NO_EVIDENCE:
-		return 1;
-	default:
-		return control ? 3 : 0;
-	}
-}
-
 /* One login: where it goes, and what came of it. */
 struct attempt {
 	struct cluster_postgres *p;
@@ -443,14 +422,15 @@ enum status cluster_postgres_prove(struct cluster *t,
 		if (i > 0 && who->auth_file != NULL &&
 		    refused_by_pgbouncer(&a.report))
 			return explain_auth_file(&a, why);
-		if (i > 0 && badness(login, kind) <= badness(worst, kind))
+		if (i > 0 && cluster_login_badness(login, kind) <=
+				     cluster_login_badness(worst, kind))
 			continue;
 		worst = login;
 		explain_login(&a, login, &told);
 		if (why != NULL)
 			*why = told;
 		/* Each further "no" counts towards a lock-out (finding 9). */
-		if (badness(worst, kind) >= 2)
+		if (cluster_login_badness(worst, kind) >= 2)
 			break;
 	}
 	*ret_login = worst;
@@ -458,12 +438,6 @@ enum status cluster_postgres_prove(struct cluster *t,
 }
 
 /* ---- the way ---- */
-
-static enum status mix_string(unsigned char hash[DIGEST_SIZE], const char *s)
-{
-	/* With its NUL: where one string ends and the next begins counts. */
-	return digest_sha256(hash, DIGEST_SIZE, s, strlen(s) + 1, hash);
-}
 
 enum status cluster_postgres_prove_way(struct cluster *t,
 				       const struct cluster_who *who,
@@ -475,15 +449,15 @@ enum status cluster_postgres_prove_way(struct cluster *t,
 	size_t i;
 
 	memcpy(hash, p->way, sizeof(hash));
-	st = mix_string(hash, who->role);
+	st = digest_mix(hash, who->role);
 	for (i = 0; i < p->n_infos && st == STATUS_OK; i++)
-		st = mix_string(hash, database(p, who, i));
+		st = digest_mix(hash, database(p, who, i));
 	if (st == STATUS_OK && who->owner != NULL)
-		st = mix_string(hash, "owner");
+		st = digest_mix(hash, "owner");
 	if (st == STATUS_OK && who->owner != NULL)
-		st = mix_string(hash, who->owner);
+		st = digest_mix(hash, who->owner);
 	if (st == STATUS_OK && who->auth_file != NULL)
-		st = mix_string(hash, who->auth_file);
+		st = digest_mix(hash, who->auth_file);
 	if (st == STATUS_OK)
 		encode_hex(hash, sizeof(hash), ret_way);
 	return st;

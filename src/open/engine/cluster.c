@@ -256,7 +256,6 @@ static enum status open_gateway(const struct config *config,
 		.endpoints = endpoints,
 		.agents = agents,
 		.token_seconds = token_seconds(config),
-		.insecure = config_bool(g, CONFIG_cluster_insecure),
 		.connect_timeout_us =
 			config_duration_us(g, CONFIG_cluster_connect_timeout),
 		.now = now_system(),
