@@ -205,6 +205,13 @@ static void ask_end_of_grace(struct open_engine *w,
 		reason_set(&d->retire_why, STATUS_OK,
 			   "the grace of the password before ends at %s",
 			   stamp);
+		if (d->ahead)
+			reason_set(
+				&d->retire_why, STATUS_OK,
+				"the grace of the password before ends at "
+				"%s only, since a clock was ahead when it was "
+				"rotated; keyturn retire %s ends it",
+				stamp, d->known.role);
 		if (d->wanted && d->mode == ENGINE_MODE_ROTATE)
 			d->wanted = false;
 		return;

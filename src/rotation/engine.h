@@ -89,7 +89,8 @@ struct engine {
 	/* The engine's own memory; read only for everybody else. */
 	bool have_version; /* a version of this run exists */
 	bool staged;	   /* it is in the store, read back */
-	bool open;	   /* an apply was sent and not answered */
+	bool open;	   /* an apply, or a gateway's promotion, was sent and
+			    * not answered */
 	bool applied;	   /* it is live */
 	bool proved;	   /* a login proved the version at hand */
 	bool finishing;	   /* working on an earlier run's version */

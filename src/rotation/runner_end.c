@@ -109,7 +109,7 @@ static enum engine_event note_refuted(struct runner *r)
 
 	if (r->engine.gateway) {
 		r->result.ended = RUNNER_END_WITHDRAWN;
-		runner_fact_settle(r);
+		runner_fact_settle(r, r->ended);
 	}
 	/* What ended before a rotation is not what was asked for. */
 	if (r->job->mode != ENGINE_MODE_RETIRE)

@@ -87,8 +87,15 @@ enum status runner_fact_end(struct runner *r, struct reason *why)
 				 why);
 }
 
-void runner_fact_settle(struct runner *r)
+void runner_fact_settle(struct runner *r, const char *version)
 {
-	(void)ledger_fact_drop(r->env->o.ledger, LEDGER_FACT_GATEWAY,
-			       r->job->role, NULL);
+	struct audit_event ev =
+		runner_ledger_event(r, AUDIT_EVIDENCE, version, STATUS_OK,
+				    "what was left undone with it is done");
+	struct runner_fact f;
+
+	if (runner_fact_read(r, &f, NULL) == STATUS_OK &&
+	    strcmp(f.version, version) == 0)
+		(void)ledger_fact_change(r->env->o.ledger, LEDGER_FACT_GATEWAY,
+					 r->job->role, f.text, "", &ev, NULL);
 }

@@ -39,7 +39,8 @@ enum status runner_fact_write(struct runner *r, const char *word,
 enum status runner_fact_promotion(struct runner *r, struct reason *why);
 enum status runner_fact_end(struct runner *r, struct reason *why);
 
-/* It was proved, or shown.  Best effort: the next run does it again. */
-void runner_fact_settle(struct runner *r);
+/* This version was proved, or shown to be refused; what another run has noted of
+ * another one stays.  Best effort: the next run does it again. */
+void runner_fact_settle(struct runner *r, const char *version);
 
 #endif

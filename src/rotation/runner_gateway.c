@@ -168,7 +168,7 @@ enum engine_event runner_gateway_survey(struct runner *r, struct reason *why)
 	ev = judge(r, &f);
 	/* A rollback has brought it back: it has not ended. */
 	if (ev == ENGINE_ON_UNSHOWN && is_current_again(r, f.version)) {
-		runner_fact_settle(r);
+		runner_fact_settle(r, f.version);
 		f.word[0] = '\0';
 		ev = judge(r, &f);
 	}
@@ -235,7 +235,7 @@ enum engine_event runner_gateway_overlap(struct runner *r, struct reason *why)
 	text_copy(previous, sizeof(previous),
 		  runner_store_id(r, STORE_LABEL_PREVIOUS));
 	if (s == STATUS_OK && !*previous) {
-		runner_fact_settle(r);
+		runner_fact_settle(r, r->version);
 		return ENGINE_ON_CLEARED;
 	}
 	if (s == STATUS_OK)
@@ -259,7 +259,7 @@ enum engine_event runner_gateway_overlap(struct runner *r, struct reason *why)
 		ev = ENGINE_ON_CLEARED;
 	}
 	if ((ev == ENGINE_ON_RIGHT || ev == ENGINE_ON_CLEARED) && !is_recall(r))
-		runner_fact_settle(r);
+		runner_fact_settle(r, r->version);
 	return ev;
 }
 

@@ -252,7 +252,7 @@ enum engine_event runner_login_prove(struct runner *r, struct reason *why)
 		runner_way_remember(r, true);
 		if (r->engine.gateway &&
 		    (r->job->compromised || r->job->emergency))
-			runner_fact_settle(r);
+			runner_fact_settle(r, r->version);
 	}
 	runner_login_explain(r, ev, false, why);
 	if (ev == ENGINE_ON_WRONG)

@@ -631,6 +631,48 @@ static void who_is_dead_refuses_nothing(void **state)
 	world_free(&w);
 }
 
+/* CURRENT may have moved, and no one can say: the next run looks, whatever ails the
+ * store. */
+static void a_promotion_without_an_answer_stays_open(void **state)
+{
+	static const enum fate fates[] = { FATE_CORRUPT, FATE_DOWN,
+					   FATE_REFUSED };
+	static struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct plan p = {
+			.fault = { { "promote", FATE_LOST_AFTER, 0, 1, false },
+				   { "describe", fates[i], 0, ALWAYS, true } },
+			.n = 2
+		};
+
+		prepare(&w, FIND_MANAGED);
+		name(FIND_MANAGED, DO_ROTATE, &p, LAND_FIRST);
+		put_under(&w, &p);
+		assert_int_not_equal(do_it(&w, 0, DO_ROTATE), STATUS_OK);
+		assert_true(w.role.open_run[0]);
+		converge(&w, LAND_FIRST);
+		world_free(&w);
+	}
+}
+
+/* Another run has got ahead meanwhile: what it noted is not ours to forget. */
+static void what_another_has_noted_stays(void **state)
+{
+	struct plan p = one_fault("settle", FATE_USURP, 1);
+	static struct world w;
+
+	(void)state;
+	prepare(&w, FIND_UNPROVED);
+	name(FIND_UNPROVED, DO_RECOVER, &p, LAND_FIRST);
+	put_under(&w, &p);
+	must_do(&w, 0, DO_RECOVER);
+	assert_string_equal(w.gateway_fact, "promoted an-usurpers");
+	converge(&w, LAND_FIRST);
+	world_free(&w);
+}
+
 static void what_was_given_up_and_is_all_there_is_is_proved(void **state)
 {
 	static struct world w;
@@ -898,6 +940,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(there_is_nothing_to_go_back_to_from_the_first),
 	cmocka_unit_test(a_rotation_waits_for_the_end_of_a_grace),
 	cmocka_unit_test(who_is_dead_refuses_nothing),
+	cmocka_unit_test(a_promotion_without_an_answer_stays_open),
+	cmocka_unit_test(what_another_has_noted_stays),
 	cmocka_unit_test(what_was_given_up_and_is_all_there_is_is_proved),
 	cmocka_unit_test(each_run_tries_a_wrong_password),
 	cmocka_unit_test(what_got_out_is_replaced_before_it_is_tried),

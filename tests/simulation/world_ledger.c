@@ -132,15 +132,17 @@ static enum status l_change(struct ledger *l, const char *key, const char *was,
 	(void)key, (void)why;
 	if (world_dead(w))
 		return STATUS_LEDGER_UNAVAILABLE;
-	f = world_fate(w, "evidence");
+	f = world_fate(w, *value ? "evidence" : "settle");
 	if (f != FATE_GOOD && f != FATE_LOST_AFTER && f != FATE_CRASH_AFTER)
 		return STATUS_LEDGER_UNAVAILABLE;
 	if (w->outrun || strcmp(was, w->gateway_fact) != 0)
 		return STATUS_CONFLICT;
 	snprintf(w->gateway_fact, sizeof(w->gateway_fact), "%s", value);
-	w->evidence = true;
-	snprintf(w->evidence_for, sizeof(w->evidence_for), "%s",
-		 event->version);
+	if (*value) {
+		w->evidence = true;
+		snprintf(w->evidence_for, sizeof(w->evidence_for), "%s",
+			 event->version);
+	}
 	return f == FATE_GOOD ? STATUS_OK : STATUS_LEDGER_UNAVAILABLE;
 }
 
